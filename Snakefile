@@ -1,0 +1,72 @@
+# Visualizing and Understanding Recurrent Networks, from two texts to every table and figure.
+#
+#   snakemake --cores all                          the paper (config.yaml)
+#   snakemake --configfile demo.yaml --cores all   the demo
+#   snakemake --list                               what can be asked for by name
+
+import json
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+sys.path.insert(0, str(Path(workflow.basedir, "src")))
+
+from charlens import plan
+from charlens.errors import InputError
+
+
+# Jobs run in the environment that runs Snakemake, activated or not.
+shell.prefix(f"export PATH={Path(sys.executable).parent}:$PATH; ")
+
+
+configfile: "config.yaml"
+
+
+try:
+    plan.check(config, Path(workflow.basedir, "workflow/schemas/config.schema.json"))
+except InputError as error:
+    raise WorkflowError(str(error)) from None
+
+
+# <results>/... in the rules; <src> is the package, whose files a rule lists as inputs so that
+# a change there, and only there, makes it run again.
+pathvars:
+    results=f"results/{config['run']}",
+    logs="<results>/logs",
+    benchmarks="<results>/benchmarks",
+    src=f"{workflow.basedir}/src/charlens",
+
+
+wildcard_constraints:
+    corpus="|".join(config["use"]),
+    type="[a-z][a-z0-9_]*",
+    layers=r"\d+",
+    size=r"\d+",
+    seed=r"\d+",
+    dropout=r"[0-9.e-]+",
+    context=r"\d+",
+    hidden=r"\d+",
+    order=r"\d+",
+
+
+include: "workflow/rules/corpora.smk"
+include: "workflow/rules/recurrent.smk"
+include: "workflow/rules/nn.smk"
+include: "workflow/rules/ngrams.smk"
+include: "workflow/rules/tables.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        rules.report.output,
+
+
+onstart:
+    plan.lock(Path("results", config["run"]))

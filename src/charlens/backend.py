@@ -1,0 +1,130 @@
+"""Who does the arithmetic: the compiled CPU code where it runs, plain torch everywhere else.
+
+Every backend computes the same equations behind the same three calls, so that a training begun
+by one can be finished by another.
+
+    loss_and_grads(params, x, y, state, masks, grads) -> mean nats per character
+        fills `grads` with the gradient of the sum over time steps and the mean over streams of
+        -log p, truncated at the window's beginning; moves `state` to the window's end in place
+    target_log_probs(params, x, y, state) -> [S, T]     log-probability of each y
+    log_probs(params, x, state) -> [S, T, K]            log-probability of every symbol
+"""
+
+import fcntl
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from charlens import fast
+from charlens.errors import InputError
+from charlens.model import Architecture, Parameters, forward
+
+BACKENDS = ("auto", "reference", "fast", "cuda")
+
+
+class Reference:
+    """Plain torch with autograd, on any device."""
+
+    def __init__(self, arch: Architecture, device: str = "cpu"):
+        self.arch, self.device = arch, device
+        self.name = "reference" if device == "cpu" else "cuda"
+
+    def loss_and_grads(self, params, x, y, state, masks, grads) -> float:
+        leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
+        log_probs, after = self._log_probs(leaves, x, state, masks)
+        loss = -self._of_targets(log_probs, y).sum() / len(x)
+        found = torch.autograd.grad(loss, [leaves[name] for name in grads])
+        for grad, value in zip(grads.values(), found, strict=True):
+            grad.copy_(value)
+        self._move(state, after)
+        return loss.item() / x.shape[1]
+
+    @torch.no_grad()
+    def target_log_probs(self, params, x, y, state) -> Tensor:
+        log_probs, after = self._log_probs(params, x, state)
+        self._move(state, after)
+        return self._of_targets(log_probs, y).cpu()
+
+    @torch.no_grad()
+    def log_probs(self, params, x, state) -> Tensor:
+        log_probs, after = self._log_probs(params, x, state)
+        self._move(state, after)
+        return log_probs.cpu()
+
+    def _log_probs(self, params, x, state, masks=None):
+        logits, after = forward(self.arch, params, x.to(self.device), state, masks)
+        return torch.log_softmax(logits, dim=-1), after
+
+    def _of_targets(self, log_probs, y):
+        return log_probs.gather(2, y.to(self.device).long().unsqueeze(2)).squeeze(2)
+
+    @staticmethod
+    def _move(state, after):
+        if state is not None:
+            state.copy_(after.detach())
+
+
+class Fast:
+    """The compiled CPU code of `charlens.fast`, in float32 on one thread."""
+
+    device = "cpu"
+
+    def __init__(self, arch: Architecture, streams: int, unroll: int):
+        network = fast.Network(
+            arch.type, arch.layers, arch.hidden, arch.symbols, streams, unroll, arch.context
+        )
+        self.loss_and_grads = network.loss_and_grads
+        self.target_log_probs = network.target_log_probs
+        self.log_probs = network.log_probs
+        self.name = f"fast ({fast.status()[0]})"
+
+
+def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
+    """The backend for a model that works on windows of [streams, unroll] characters.
+
+    `auto` takes CUDA where torch sees a GPU, else the compiled code, else the reference, with
+    one line on stderr when the reference has to step in. Raises InputError where the backend
+    asked for by name cannot run here.
+    """
+    if name == "auto" and torch.cuda.is_available() or name == "cuda":
+        if not torch.cuda.is_available():
+            raise InputError("backend cuda: torch sees no GPU here; set backend: auto")
+        return Reference(arch, free_gpu())
+    if name == "reference":
+        return Reference(arch)
+    available, why = fast.status()
+    if available and arch.type in fast.KINDS:
+        return Fast(arch, streams, unroll)
+    if available:
+        why = f"it knows {', '.join(fast.KINDS)}, not '{arch.type}'"
+    if name == "fast":
+        raise InputError(f"backend fast: {why}; set backend: auto")
+    print(f"charlens: plain torch takes over from the compiled CPU code: {why}", file=sys.stderr)
+    return Reference(arch)
+
+
+def free_gpu() -> str:
+    """The first card that no other job holds, kept until this process ends; else the first.
+
+    Local jobs of a workflow are given no card number, so each takes a lock file per card.
+    """
+    for card in range(torch.cuda.device_count()):
+        lock = open(Path(tempfile.gettempdir()) / f"charlens-gpu-{card}.lock", "a")  # noqa: SIM115
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            continue
+        _held.append(lock)
+        return f"cuda:{card}"
+    return "cuda:0"
+
+
+_held = []  # open lock files: closing one gives its card back
+
+
+def to_device(params: Parameters, device: str) -> Parameters:
+    return {name: value.to(device).contiguous() for name, value in params.items()}

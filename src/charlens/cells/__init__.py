@@ -1,0 +1,32 @@
+"""Recurrent cells, one per file; the file's name is the type that `config.yaml` names.
+
+A cell is a module with
+
+    GATES       number of H-wide column blocks in `w_x` and `b`
+    STATES      names of its state tensors, the first of which is the output h
+    recurrent_shapes(hidden) -> {name: shape}
+                the parameters beside `w_x` and `b`
+    step(a, state, p) -> state
+                one step: a [S, GATES*H] = x W_x + b is the input's part, state a tuple of [S, H]
+                tensors, p the layer's parameters by name
+
+A new type is one new file here and one entry under `grid: types:`; nothing else changes.
+"""
+
+import importlib
+from types import ModuleType
+
+from charlens.errors import InputError
+
+
+def cell(type: str) -> ModuleType:
+    """The cell of that name. Raises InputError where no such file exists."""
+    try:
+        return importlib.import_module(f"charlens.cells.{type}")
+    except ModuleNotFoundError as error:
+        if error.name != f"charlens.cells.{type}":
+            raise
+        raise InputError(
+            f"grid.types: no recurrent cell '{type}';"
+            f" a new one is a file src/charlens/cells/{type}.py"
+        ) from None

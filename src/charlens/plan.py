@@ -1,0 +1,114 @@
+"""What a configuration asks for: checks on it, the grid of models, and command-line options.
+
+The Snakefile imports this, so it imports nothing slow.
+"""
+
+import fcntl
+import json
+import os
+import shlex
+import shutil
+from itertools import product
+from pathlib import Path
+
+from charlens.errors import InputError
+
+
+def check(config: dict, schema: Path) -> None:
+    """Refuse what the schema or common sense forbids, with one line that names the key."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import best_match
+
+    validator = Draft202012Validator(json.loads(schema.read_text()))
+    if error := best_match(validator.iter_errors(config)):
+        where = ".".join(map(str, error.absolute_path)) or "config"
+        raise InputError(f"{where}: {error.message}; see config.yaml for what may stand here")
+    for corpus in config["use"]:
+        if corpus not in config["corpora"]:
+            raise InputError(
+                f"use: no corpus '{corpus}'; corpora defines {', '.join(config['corpora'])}"
+            )
+        fractions = config["corpora"][corpus]["fractions"]
+        if abs(sum(fractions) - 1) > 1e-9:
+            raise InputError(f"corpora.{corpus}.fractions: {fractions} do not add up to 1")
+        for source in config["corpora"][corpus]["sources"]:
+            ways = {"url", "recipe", "package", "path"} & set(source)
+            if len(ways) > 1:
+                both = " and ".join(sorted(ways))
+                raise InputError(
+                    f"corpora.{corpus}.sources: '{source['name']}' has {both}; one way is enough"
+                )
+    for corpus in config["figures"]["young_lstm"]["corpora"]:
+        if corpus not in config["use"]:
+            raise InputError(f"figures.young_lstm.corpora: '{corpus}' is not among use")
+    if not any(model["type"] == "lstm" for model in cells(config)):
+        raise InputError("grid.types: needs lstm, which figures 4 and 5 are about")
+    for model in cells(config):
+        dropouts(config, model)
+
+
+def cells(config: dict) -> list[dict]:
+    """Every recurrent model of one corpus: type, layers, size, seed. The largest come first."""
+    grid = config["grid"]
+    every = (
+        {"type": type, "layers": layers, "size": size, "seed": seed}
+        for size, layers, type, seed in product(
+            sorted(grid["sizes"], reverse=True), grid["layers"], grid["types"], grid["seeds"]
+        )
+    )
+    return [
+        model
+        for model in every
+        if not any(omitted.items() <= model.items() for omitted in grid["omit"])
+    ]
+
+
+def dropouts(config: dict, model: dict) -> list[float]:
+    """Dropout candidates of a model: those of the first entry of `grid.dropout` that fits it."""
+    keys = {"types": "type", "layers": "layers", "sizes": "size"}
+    for entry in config["grid"]["dropout"]:
+        if all(model[key] in entry.get(name, [model[key]]) for name, key in keys.items()):
+            return entry["candidates"]
+    raise InputError(
+        f"grid.dropout: no entry fits {model['type']} {model['layers']}x{model['size']};"
+        " add one with its candidates"
+    )
+
+
+def options(settings: dict) -> str:
+    """Settings as command-line options: {"decay_after": 10} gives --decay-after 10."""
+    return " ".join(
+        f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in settings.items()
+    )
+
+
+def gpus(config: dict) -> int:
+    """GPUs that a training job asks for: 1 where there is one or the config wants one."""
+    if config["backend"] == "auto":
+        return int(shutil.which("nvidia-smi") is not None)
+    return int(config["backend"] == "cuda")
+
+
+def lock(folder: Path) -> None:
+    """Let one run at a time write to a results folder. Raises InputError where another does.
+
+    The kernel drops the lock with the process, so that a killed run leaves none behind.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    file = open(folder / ".lock", "a+")  # noqa: SIM115
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.seek(0)
+        raise InputError(
+            f"{folder}: process {file.read().strip()} is writing here; wait for it or end it"
+        ) from None
+    except OSError:
+        pass  # a file system without locks: go on without
+    file.truncate(0)
+    file.write(str(os.getpid()))
+    file.flush()
+    _held.append(file)
+
+
+_held = []

@@ -1,0 +1,208 @@
+"""`charlens split`: from a text to parallel streams for training, validation and test.
+
+The paper's rule (layout "streams"): the text, cut to N whole batches of S x U characters, is laid
+out as S streams, and each STREAM is cut in time, so that all three parts sample the whole text.
+
+    text     |------- stream 0 -------|------- stream 1 -------| ... |------ stream S-1 ------|
+    streams  | train      |val |test  | train      |val |test  | ... | train      |val |test  |
+
+The layout "contiguous" cuts the TEXT into three parts and lays out each as S streams.
+
+    text     | train                                           | ... |val        |test        |
+"""
+
+import argparse
+import io
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from charlens.errors import InputError
+from charlens.files import write_atomically
+
+PARTS = ("train", "val", "test")
+LAYOUTS = ("streams", "contiguous")
+NONE = 255  # in `contexts`: no character there; no code has this value
+
+
+@dataclass(frozen=True)
+class Part:
+    """One of the three parts. The length n of its streams is a multiple of the unroll."""
+
+    x: np.ndarray  # uint8 [S, n]: code of the character just before each of y
+    y: np.ndarray  # uint8 [S, n]: codes, the characters to predict
+    at: np.ndarray  # int64 [S]: offset in the text, in bytes, of y[s, 0]
+
+
+@dataclass(frozen=True)
+class Split:
+    """A text as streams of codes; a code is an index into the alphabet of the whole text."""
+
+    alphabet: np.ndarray  # uint8 [K]: the distinct bytes of the text, sorted
+    unroll: int
+    train: Part
+    val: Part
+    test: Part
+
+    @property
+    def symbols(self) -> int:
+        """K, the size of the alphabet."""
+        return len(self.alphabet)
+
+    @property
+    def streams(self) -> int:
+        """S, the number of parallel streams, which is the batch size."""
+        return len(self.train.y)
+
+    def joined(self, part: str) -> np.ndarray:
+        """The joined streams of a part, uint8 [S * n]: all of stream 0, then all of stream 1, ...
+
+        For "test" this is the order of every score file.
+        """
+        return getattr(self, part).y.ravel()
+
+
+def split(
+    text: bytes,
+    layout: str,
+    streams: int,
+    unroll: int,
+    fractions: Sequence[float | Fraction],
+    name: str = "text",
+) -> Split:
+    """Split `text` into train, val and test (the rest) by the rule above.
+
+    `x` is the character before `y` in the text; before the very first stands the last of the cut
+    text. Raises InputError, with `name` for the corpus, where the text is too short or has all 256
+    byte values, or the fractions are not positive with sum 1.
+    """
+    # Through str, because 0.7 is meant, not the float next to it: floor(0.7 * 10) must be 7.
+    shares = [Fraction(str(fraction)) for fraction in fractions]
+    if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
+        raise InputError(
+            f"split.fractions {', '.join(map(str, fractions))}: give three positive numbers, sum 1"
+        )
+    batch = streams * unroll
+    batches = len(text) // batch
+    # From 1 / share batches on, a part has a whole one; the last part has all that is left.
+    needed = batch * max(math.ceil(1 / share) for share in shares[:2])
+    if len(text) < needed:
+        raise InputError(
+            f"corpus {name}: {len(text):,} bytes are too few: train, val and test need a whole "
+            f"batch of {streams} x {unroll} characters each, {needed:,} bytes in all: give more "
+            f"text or a smaller split.streams or split.unroll"
+        )
+    values = np.frombuffer(text, np.uint8)
+    occurs = np.bincount(values, minlength=256) > 0
+    alphabet = np.flatnonzero(occurs).astype(np.uint8)
+    if len(alphabet) > NONE:
+        raise InputError(
+            f"corpus {name}: all 256 byte values occur, at most {NONE} may: is it a text?"
+        )
+    code = (np.cumsum(occurs) - 1).astype(np.uint8)  # of each byte value that occurs
+    cut = code[values[: batches * batch]]
+
+    train = math.floor(shares[0] * batches)
+    val = math.floor(shares[1] * batches)
+    borders = [0, train, train + val, batches]
+    parts = {}
+    for part, begin, end in zip(PARTS, borders, borders[1:], strict=False):
+        length = (end - begin) * unroll
+        if layout == "streams":
+            at = np.arange(streams) * batches * unroll + begin * unroll
+        else:
+            at = begin * batch + np.arange(streams) * length
+        offsets = at[:, None] + np.arange(length)
+        # Offset -1, before the text, is the last character of the cut text.
+        parts[part] = Part(x=cut[offsets - 1], y=cut[offsets], at=at)
+    return Split(alphabet=alphabet, unroll=unroll, **parts)
+
+
+def contexts(joined: np.ndarray, n: int) -> np.ndarray:
+    """The n characters before each position of a joined part, oldest first: uint8 [N, n].
+
+    `joined` is uint8 [N] (see `Split.joined`). NONE stands where no character is, before the
+    part's first.
+    """
+    padded = np.concatenate([np.full(n, NONE, np.uint8), joined])
+    windows = np.lib.stride_tricks.sliding_window_view(padded, n)[: len(joined)]
+    return np.ascontiguousarray(windows)
+
+
+def unseen(split: Split) -> dict[int, dict[str, int]]:
+    """The bytes that training never saw: how often each occurs in val and in test."""
+    counts = {part: np.bincount(split.joined(part), minlength=split.symbols) for part in PARTS}
+    return {
+        int(byte): {"val": int(counts["val"][code]), "test": int(counts["test"][code])}
+        for code, byte in enumerate(split.alphabet)
+        if counts["train"][code] == 0 and counts["val"][code] + counts["test"][code] > 0
+    }
+
+
+def save(path: str | Path, split: Split) -> None:
+    """Write a split as .npz: alphabet, unroll, and x, y, at of each part (`train_x`, ...)."""
+    arrays = {"alphabet": split.alphabet, "unroll": np.int64(split.unroll)}
+    for name in PARTS:
+        part = getattr(split, name)
+        arrays |= {f"{name}_x": part.x, f"{name}_y": part.y, f"{name}_at": part.at}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_atomically(path, buffer.getvalue())
+
+
+def load(path: str | Path) -> Split:
+    """Read what `save` wrote. Raises InputError if `path` is missing or something else."""
+    try:
+        with np.load(path) as arrays:
+            parts = {
+                name: Part(x=arrays[f"{name}_x"], y=arrays[f"{name}_y"], at=arrays[f"{name}_at"])
+                for name in PARTS
+            }
+            return Split(alphabet=arrays["alphabet"], unroll=int(arrays["unroll"]), **parts)
+    except Exception as error:  # a damaged archive raises almost anything
+        reason = " ".join(str(error).split())
+        raise InputError(f"{path} is no split: {reason}: rerun charlens split") from error
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--text", required=True, metavar="TXT", help="the text, from fetch")
+    parser.add_argument("--info", required=True, metavar="JSON", help="its origin, from fetch")
+    parser.add_argument("--layout", choices=LAYOUTS, default="streams", help="default: %(default)s")
+    parser.add_argument("--streams", type=int, default=100, help="default: %(default)s")
+    parser.add_argument("--unroll", type=int, default=100, help="default: %(default)s")
+    parser.add_argument(
+        "--fractions",
+        type=Fraction,
+        nargs=3,
+        default=(Fraction("0.8"), Fraction("0.1"), Fraction("0.1")),
+        metavar=("TRAIN", "VAL", "TEST"),
+        help="default: 0.8 0.1 0.1",
+    )
+    parser.add_argument("--out", required=True, metavar="OUT.npz", help="the split, written")
+
+
+def run(args: argparse.Namespace) -> None:
+    try:
+        text = Path(args.text).read_bytes()
+        name = json.loads(Path(args.info).read_text())["corpus"]
+    except OSError as error:
+        raise InputError(f"cannot read {error.filename}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{args.info} is no record of charlens fetch: rerun it") from error
+    if args.streams < 1 or args.unroll < 1:
+        raise InputError("split.streams and split.unroll must be at least 1")
+    result = split(text, args.layout, args.streams, args.unroll, args.fractions, name)
+    save(args.out, result)
+    sizes = ", ".join(f"{part} {result.joined(part).size:,}" for part in PARTS)
+    print(f"{name}: {sizes} characters, {result.symbols} symbols, {result.streams} streams")
+    if new := unseen(result):
+        words = ", ".join(
+            f"{bytes([byte])!r} ({count['val']} in val, {count['test']} in test)"
+            for byte, count in new.items()
+        )
+        print(f"{name}: symbols that training never saw: {words}")

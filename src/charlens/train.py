@@ -1,0 +1,375 @@
+"""Train one model: a recurrent stack or an n-NN, by the paper's recipe (section 4.1).
+
+Uniform initialisation, windows of S streams x U steps in the order of the text, the state carried
+from window to window and zero at the start of every epoch, RMSProp, a learning rate that falls
+after epoch 10, and the checkpoint of the epoch with the lowest validation loss.
+
+A killed training goes on by itself: beside its outputs stands `checkpoint.pt`, written every
+minute and after each epoch, with the optimizer's, the random generator's and the data's state.
+What comes out is bit for bit what an uninterrupted training gives.
+"""
+
+import argparse
+import csv
+import fcntl
+import hashlib
+import json
+import math
+import os
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+
+from charlens import backend, cells, model, split
+from charlens.errors import InputError
+from charlens.files import atomic
+from charlens.model import Architecture
+
+CHECKPOINT_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model is trained; the defaults are the paper's."""
+
+    epochs: int = 50
+    learning_rate: float = 2e-3
+    decay: float = 0.95  # factor on the learning rate per epoch ...
+    decay_after: int = 10  # ... from the epoch after this one on
+    smoothing: float = 0.95  # of RMSProp's mean square
+    epsilon: float = 1e-8  # of RMSProp, added after the root
+    clip: float = 5.0  # bound on each element of the gradient
+    init: float = 0.08  # parameters begin uniform in [-init, init]
+
+    def rate(self, epoch: int) -> float:
+        """The learning rate of an epoch; epochs are counted from 1."""
+        return self.learning_rate * self.decay ** max(0, epoch - self.decay_after)
+
+
+class Training:
+    """A training under way: parameters, optimizer, carried state, place in the data, history.
+
+    data: the split. Each call of `update` reads one window, each call of `end_epoch` validates.
+    """
+
+    def __init__(self, arch: Architecture, recipe: Recipe, data, seed: int, dropout: float, name):
+        self.arch, self.recipe, self.dropout, self.unroll = arch, recipe, dropout, data.unroll
+        self.backend = backend.choose(arch, data.streams, data.unroll, name)
+        self.x, self.y = tensors(data, "train", arch)
+        self.val_x, self.val_y = tensors(data, "val", arch)
+        self.windows = self.y.shape[1] // self.unroll
+
+        self.random = torch.Generator().manual_seed(seed)
+        self.params = self._here(model.initialise(arch, recipe.init, self.random))
+        self.squares = {name: torch.zeros_like(p) for name, p in self.params.items()}
+        self.grads = {name: torch.zeros_like(p) for name, p in self.params.items()}
+        self.state = self._zero_state()
+        self.epoch, self.window = 1, 0  # both point at what comes next
+        self.loss_sum = 0.0  # of this epoch's windows so far
+        self.seconds = 0.0  # spent on this epoch so far
+        self.history = []  # one dict per finished epoch
+        self.best = None  # {"epoch", "val_loss", "params"} at the lowest validation loss
+
+    def update(self) -> None:
+        """One window forward and backward, one step of RMSProp."""
+        begun = time.perf_counter()
+        at = slice(self.window * self.unroll, (self.window + 1) * self.unroll)
+        self.loss_sum += self.backend.loss_and_grads(
+            self.params, self.x[:, at], self.y[:, at], self.state, self._masks(), self.grads
+        )
+        recipe, rate = self.recipe, self.recipe.rate(self.epoch)
+        for name, p in self.params.items():
+            rmsprop_(p, self.grads[name], self.squares[name], rate, recipe)
+        self.window += 1
+        self.seconds += time.perf_counter() - begun
+
+    def end_epoch(self) -> dict:
+        """Validate, remember the best parameters, and turn to the next epoch."""
+        begun = time.perf_counter()
+        val_loss = mean_loss(
+            self.backend, self.params, self.val_x, self.val_y, self._zero_state(), self.unroll
+        )
+        row = {
+            "epoch": self.epoch,
+            "learning_rate": self.recipe.rate(self.epoch),
+            "train_loss": self.loss_sum / self.windows,
+            "val_loss": val_loss,
+            "seconds": round(self.seconds + time.perf_counter() - begun, 3),
+            "backend": self.backend.name,
+        }
+        if not (math.isfinite(row["train_loss"]) and math.isfinite(val_loss)):
+            raise InputError(
+                f"training diverged in epoch {self.epoch}: the loss is not finite;"
+                " lower training.learning_rate or training.clip"
+            )
+        if self.best is None or val_loss < self.best["val_loss"]:
+            params = {name: p.clone() for name, p in self.params.items()}
+            self.best = {"epoch": self.epoch, "val_loss": val_loss, "params": params}
+        self.history.append(row)
+        self.state = self._zero_state()
+        self.epoch, self.window, self.loss_sum, self.seconds = self.epoch + 1, 0, 0.0, 0.0
+        return row
+
+    def snapshot(self) -> dict:
+        """Everything that the rest of the training depends on."""
+        kept = ("params", "squares", "state", "epoch", "window", "loss_sum", "seconds", "history")
+        return {name: getattr(self, name) for name in (*kept, "best")} | {
+            "random": self.random.get_state()
+        }
+
+    def restore(self, snapshot: dict) -> None:
+        """Go on from a `snapshot`, whichever backend it was taken on."""
+        self.random.set_state(snapshot.pop("random"))
+        for name, value in snapshot.items():
+            setattr(self, name, value)
+        self.params, self.squares = self._here(self.params), self._here(self.squares)
+        if self.state is not None:
+            self.state = self.state.to(self.backend.device)
+
+    def _here(self, params):
+        return backend.to_device(params, self.backend.device)
+
+    def _zero_state(self):
+        state = model.zero_state(self.arch, len(self.y))
+        return None if state is None else state.to(self.backend.device)
+
+    def _masks(self):
+        """Dropout masks [layers, T, S, H] of 0 or 1/(1-p), drawn on the CPU for every backend."""
+        if self.dropout == 0 or not self.arch.recurrent:
+            return None
+        keep = 1 - self.dropout
+        masks = torch.empty(self.arch.layers, self.unroll, len(self.y), self.arch.hidden)
+        masks.bernoulli_(keep, generator=self.random).div_(keep)
+        return masks.to(self.backend.device)
+
+
+def rmsprop_(p, grad, square, rate: float, recipe: Recipe) -> None:
+    """One RMSProp step in place on a parameter, after clipping each element of its gradient."""
+    grad.clamp_(-recipe.clip, recipe.clip)
+    square.mul_(recipe.smoothing).addcmul_(grad, grad, value=1 - recipe.smoothing)
+    p.addcdiv_(grad, square.sqrt().add_(recipe.epsilon), value=-rate)
+
+
+def tensors(data, part: str, arch: Architecture):
+    """Inputs and targets of a part of the split: x [S, n] (n-NN: [S, n, context]), y [S, n]."""
+    piece = getattr(data, part)
+    y = torch.from_numpy(piece.y)
+    if arch.recurrent:
+        return torch.from_numpy(piece.x), y
+    contexts = split.contexts(data.joined(part), arch.context)
+    return torch.tensor(contexts).view(*y.shape, arch.context), y
+
+
+def target_log_probs(engine, params, x, y, state, unroll: int):
+    """Log-probability of every y [S, n], window by window with the running state: [S, n]."""
+    pieces = [
+        engine.target_log_probs(params, x[:, at : at + unroll], y[:, at : at + unroll], state)
+        for at in range(0, y.shape[1], unroll)
+    ]
+    return torch.cat(pieces, dim=1)
+
+
+def mean_loss(engine, params, x, y, state, unroll: int) -> float:
+    """Mean cross-entropy in nats per character."""
+    return -target_log_probs(engine, params, x, y, state, unroll).double().mean().item()
+
+
+# ---- the job: resume, run, save ----
+
+
+def train(arch, recipe, data, seed, dropout, directory, about, label, backend_name="auto"):
+    """Train to the end and write `model.safetensors` and `history.csv` into `directory`.
+
+    about: what is known of the corpus, for the model's metadata. label: begins each progress line.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with only_one(directory / ".lock", label):
+        for stale in directory.glob(".tmp*"):  # what a kill left half-written
+            stale.unlink()
+        training = Training(arch, recipe, data, seed, dropout, backend_name)
+        checkpoint = directory / "checkpoint.pt"
+        identity = fingerprint(arch, recipe, data, seed, dropout)
+        if (found := read_checkpoint(checkpoint, identity, label)) is not None:
+            if found["epoch"] <= recipe.epochs + 1:
+                training.restore(found)
+                say(label, f"going on in epoch {training.epoch} of {recipe.epochs}")
+            else:
+                say(label, f"the checkpoint is beyond epoch {recipe.epochs}: beginning anew")
+        go_on(
+            training, recipe.epochs, label, lambda: write_checkpoint(checkpoint, training, identity)
+        )
+        write_history(directory / "history.csv", training.history)
+        described = (
+            about
+            | asdict(arch)
+            | {
+                "parameters": model.count(arch),
+                "dropout": dropout,
+                "seed": seed,
+                "epoch": training.best["epoch"],
+                "val_loss": training.best["val_loss"],
+                "recipe": asdict(recipe),
+                "alphabet": data.alphabet.tobytes().hex(),
+            }
+        )
+        model.save(directory / "model.safetensors", training.best["params"], described)
+
+
+def go_on(training: Training, epochs: int, label: str, keep) -> None:
+    """Update until the end of the last epoch, saying how far it is; `keep` saves a checkpoint."""
+    begun, done_before = time.perf_counter(), fraction(training, epochs)
+    kept = begun
+    while training.epoch <= epochs:
+        while training.window < training.windows:
+            training.update()
+            if time.perf_counter() - kept > CHECKPOINT_SECONDS:
+                keep()
+                kept = time.perf_counter()
+                share = training.window / training.windows
+                loss = training.loss_sum / training.window
+                left = time_left(begun, done_before, fraction(training, epochs))
+                say(label, f"epoch {training.epoch}/{epochs} {share:4.0%} train {loss:.4f} {left}")
+        row = training.end_epoch()
+        keep()
+        kept = time.perf_counter()
+        rate = training.y.numel() / max(row["seconds"], 1e-9) / 1e3
+        say(
+            label,
+            f"epoch {row['epoch']}/{epochs} train {row['train_loss']:.4f} val {row['val_loss']:.4f}"
+            f" best {training.best['val_loss']:.4f}  {rate:.0f}k chars/s"
+            f" {time_left(begun, done_before, fraction(training, epochs))}",
+        )
+
+
+def fraction(training: Training, epochs: int) -> float:
+    """How much of the whole training is done, from 0 to 1."""
+    return (training.epoch - 1 + training.window / training.windows) / epochs
+
+
+def time_left(begun: float, done_before: float, done: float) -> str:
+    seconds = (time.perf_counter() - begun) / max(done - done_before, 1e-9) * (1 - done)
+    hours, minutes = divmod(math.ceil(seconds / 60), 60)
+    return f"{seconds:.0f} s left" if seconds < 90 else f"{hours} h {minutes:02d} min left"
+
+
+def say(label: str, message: str) -> None:
+    print(f"{label}: {message}", file=sys.stderr, flush=True)
+
+
+def fingerprint(arch, recipe, data, seed, dropout) -> str:
+    """Two trainings with the same fingerprint are the same training, up to its last epoch."""
+    code = [Path(module.__file__) for module in (sys.modules[__name__], model)]
+    if arch.recurrent:
+        code.append(Path(cells.cell(arch.type).__file__))
+    settings = asdict(recipe) | asdict(arch) | {"seed": seed, "dropout": dropout}
+    del settings["epochs"]  # a longer training goes on from a shorter one
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for content in (*(path.read_bytes() for path in code), data.train.y, data.val.y):
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def write_checkpoint(path: Path, training: Training, identity: str) -> None:
+    with atomic(path) as temporary:
+        torch.save(training.snapshot() | {"identity": identity}, temporary)
+
+
+def read_checkpoint(path: Path, identity: str, label: str) -> dict | None:
+    """The snapshot in a checkpoint, or None where there is none of this very training."""
+    if not path.exists():
+        return None
+    try:
+        snapshot = torch.load(path, weights_only=True, map_location="cpu")
+        matches = snapshot.pop("identity") == identity
+    except Exception as error:  # whatever a broken file makes torch raise
+        say(label, f"{path} cannot be read ({type(error).__name__}): beginning anew")
+        return None
+    if not matches:
+        say(label, "the checkpoint is of other settings, data or code: beginning anew")
+        return None
+    return snapshot
+
+
+@contextmanager
+def only_one(path: Path, label: str):
+    """Hold the lock of a training's folder; wait for a process that outlived a killed run.
+
+    The kernel drops the lock with the process, so that no stale one is ever left.
+    """
+    with open(path, "a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            say(label, f"process {file.read().strip()} is training this model already: waiting")
+            fcntl.flock(file, fcntl.LOCK_EX)
+        except OSError:
+            pass  # a file system without locks: go on without
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def write_history(path: Path, history: list[dict]) -> None:
+    with atomic(path) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(history[0]))
+        writer.writeheader()
+        writer.writerows(history)
+
+
+# ---- command lines ----
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("split", type=Path, help="the corpus, split (.npz)")
+    parser.add_argument("--info", type=Path, required=True, help="the corpus's provenance (.json)")
+    parser.add_argument("--type", required=True, help="rnn, lstm, gru, ... or nn")
+    parser.add_argument("--layers", type=int, default=1)
+    parser.add_argument("--size", type=int, help="row of table 1: hidden units solved from budget")
+    parser.add_argument("--hidden", type=int, help="hidden units, instead of --size")
+    parser.add_argument("--context", type=int, default=0, help="the n of an n-NN")
+    parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--backend", choices=backend.BACKENDS, default="auto")
+    parser.add_argument("--threads", type=int, default=1)
+    for name, default in asdict(Recipe()).items():
+        option = "--" + name.replace("_", "-")
+        parser.add_argument(option, type=type(default), default=default, metavar=f"{default:g}")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the model")
+
+
+def run(args: argparse.Namespace) -> None:
+    torch.set_num_threads(args.threads)
+    data = split.load(args.split)
+    info = json.loads(args.info.read_text())
+    arch = architecture(args, data.symbols)
+    recipe = Recipe(**{name: getattr(args, name) for name in asdict(Recipe())})
+    about = {"corpus": info["corpus"], "source": info["source"], "size": args.size}
+    label = f"{info['corpus']} {describe(arch, args.size)}"
+    if args.dropout:
+        label += f" dropout {args.dropout:g}"
+    train(arch, recipe, data, args.seed, args.dropout, args.out, about, label, args.backend)
+
+
+def architecture(args: argparse.Namespace, symbols: int) -> Architecture:
+    """The model that the options ask for. Raises InputError where they do not make sense."""
+    if args.type == "nn":
+        if args.context < 1 or not args.hidden:
+            raise InputError("--type nn needs --context (at least 1) and --hidden")
+        return Architecture("nn", 1, args.hidden, symbols, args.context)
+    if (args.size is None) == (args.hidden is None):
+        raise InputError(f"--type {args.type} needs one of --size and --hidden")
+    hidden = args.hidden or model.hidden_size(args.type, args.layers, args.size, symbols)
+    return Architecture(args.type, args.layers, hidden, symbols)
+
+
+def describe(arch: Architecture, size: int | None) -> str:
+    """A short name: lstm 2x128 (layers x row of table 1), 3-nn 256 (hidden units)."""
+    if not arch.recurrent:
+        return f"{arch.context}-nn {arch.hidden}"
+    return f"{arch.type} {arch.layers}x{size or arch.hidden}"

@@ -1,0 +1,28 @@
+"""What several tests share: a small split, and a small trained model."""
+
+import numpy as np
+import pytest
+
+from charlens.split import Part, Split
+
+
+def small_split(streams=4, unroll=8, symbols=11, windows=(5, 2, 2), seed=0) -> Split:
+    """A random text as a split: enough to train on, nothing to learn but the alphabet."""
+    total = sum(windows) * unroll
+    codes = np.random.default_rng(seed).integers(symbols, size=(streams, total + 1))
+    codes = (codes // 2 * 2 % symbols).astype(np.uint8)  # even symbols are commoner
+    bounds = np.cumsum([0, *windows]) * unroll
+    parts = [
+        Part(
+            x=np.ascontiguousarray(codes[:, begin:end]),
+            y=np.ascontiguousarray(codes[:, begin + 1 : end + 1]),
+            at=np.arange(streams) * total + begin,
+        )
+        for begin, end in zip(bounds[:-1], bounds[1:], strict=True)
+    ]
+    return Split(np.arange(97, 97 + symbols, dtype=np.uint8), unroll, *parts)
+
+
+@pytest.fixture
+def data() -> Split:
+    return small_split()

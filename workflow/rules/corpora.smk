@@ -1,0 +1,40 @@
+# Needs: the sources that config.yaml names for each corpus.
+# Makes: corpora/<corpus>.txt, its provenance (.json), and its split into streams (.npz).
+
+
+rule fetch:
+    """Bring a corpus from the first of its sources that delivers, and check it."""
+    input:
+        code=["<src>/corpus.py"],
+    output:
+        text="<results>/corpora/{corpus}.txt",
+        info="<results>/corpora/{corpus}.json",
+    log:
+        "<logs>/fetch/{corpus}.log",
+    params:
+        spec=lambda w: json.dumps(config["corpora"][w.corpus]),
+        mirror=config["mirror"],
+    localrule: True
+    shell:
+        "charlens fetch --corpus {wildcards.corpus} --spec {params.spec:q}"
+        " --mirror {params.mirror:q} --cache results/downloads"
+        " --text {output.text} --info {output.info} 2>&1 | tee {log}"
+
+
+rule split:
+    """Cut a text into training, validation and test streams."""
+    input:
+        code=["<src>/split.py"],
+        text="<results>/corpora/{corpus}.txt",
+        info="<results>/corpora/{corpus}.json",
+    output:
+        "<results>/corpora/{corpus}.npz",
+    log:
+        "<logs>/split/{corpus}.log",
+    params:
+        options=plan.options(config["split"]),
+        fractions=lambda w: config["corpora"][w.corpus]["fractions"],
+    localrule: True
+    shell:
+        "charlens split --text {input.text} --info {input.info} {params.options}"
+        " --fractions {params.fractions} --out {output} 2>&1 | tee {log}"

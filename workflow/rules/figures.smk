@@ -1,0 +1,133 @@
+# Needs: the scores of all models; for figure 5 also the texts, and an LSTM's first epochs.
+# Makes: figures/figure1, figure4 and figure5 as PNG and SVG, with the plotted numbers as CSV.
+
+YOUNG = config["figures"]["young_lstm"]
+CODE_CORPORA = [c for c in config["use"] if config["corpora"][c]["kind"] == "code"]
+
+
+rule figure1:
+    """Figure 1: t-SNE of the recurrent models from the probabilities of the test characters."""
+    input:
+        code=collect("<src>/{file}.py", file=["figure1", "plots", "scores"]),
+        scores=RECURRENT_SCORES,
+        corpora=rules.table1.input.corpora,
+    output:
+        png=report(
+            "<results>/figures/figure1.png",
+            caption="../report/figure1.rst",
+            category="Figure 1",
+            labels={"figure": "t-SNE of the models"},
+        ),
+        svg="<results>/figures/figure1.svg",
+        csv="<results>/figures/figure1.csv",
+    log:
+        "<logs>/figure1.log",
+    params:
+        options=plan.options(config["figures"]["tsne"]),
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    shell:
+        "charlens figure1 --scores {input.scores} --corpora {input.corpora} {params.options}"
+        " --out {output.png} {output.svg} --csv {output.csv} 2>&1 | tee {log}"
+
+
+rule figure4:
+    """Figure 4: errors shared with the n-grams; gains per character over the largest n-gram."""
+    input:
+        code=collect("<src>/{file}.py", file=["figure4", "plots", "scores"]),
+        scores=RECURRENT_SCORES + NGRAM_SCORES,
+        splits=collect("<results>/corpora/{corpus}.npz", corpus=config["use"]),
+        corpora=rules.table1.input.corpora,
+    output:
+        png=report(
+            "<results>/figures/figure4.png",
+            caption="../report/figure4.rst",
+            category="Figure 4",
+            labels={"figure": "LSTM against n-grams"},
+        ),
+        svg="<results>/figures/figure4.svg",
+        csv="<results>/figures/figure4.csv",
+    log:
+        "<logs>/figure4.log",
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    shell:
+        "charlens figure4 --scores {input.scores} --splits {input.splits}"
+        " --corpora {input.corpora} --out {output.png} {output.svg} --csv {output.csv}"
+        " 2>&1 | tee {log}"
+
+
+rule trajectory:
+    """Figure 5: the first epochs of the best deepest LSTM beside the finished n-NN models."""
+    input:
+        code=["<src>/trajectory.py"],
+        split="<results>/corpora/{corpus}.npz",
+        lstms=[
+            f"<results>/models/{{corpus}}/{CELL}/best/model.safetensors".format(
+                corpus="{corpus}", **cell
+            )
+            for cell in CELLS
+            if cell["type"] == "lstm" and cell["layers"] == max(config["grid"]["layers"])
+        ],
+        nns=collect(
+            f"<results>/models/{{corpus}}/{NN}/best/model.safetensors",
+            context=config["nn"]["contexts"],
+            seed=config["nn"]["seed"],
+            allow_missing=True,
+        ),
+    output:
+        "<results>/figure5/{corpus}.csv",
+    log:
+        "<logs>/trajectory/{corpus}.log",
+    params:
+        options=plan.options(
+            {"epochs": YOUNG["epochs"], "looks": YOUNG["looks"], "backend": config["backend"]}
+        ),
+    threads: 1
+    resources:
+        gpu=GPUS,
+        mem_mb=4000,
+        runtime=4 * 60,
+    shell:
+        "charlens trajectory {input.split} --lstms {input.lstms} --nns {input.nns}"
+        " {params.options} --threads {threads} --out {output} 2>&1 | tee {log}"
+
+
+rule figure5:
+    """Figure 5: closing braces by distance; an LSTM against the n-NN models as it learns."""
+    input:
+        code=collect("<src>/{file}.py", file=["figure5", "braces", "plots", "scores"]),
+        scores=RECURRENT_SCORES + NGRAM_SCORES,
+        texts=collect("<results>/corpora/{corpus}.txt", corpus=config["use"]),
+        splits=rules.figure4.input.splits,
+        corpora=rules.table1.input.corpora,
+        trajectory=collect("<results>/figure5/{corpus}.csv", corpus=YOUNG["corpora"]),
+    output:
+        png=report(
+            "<results>/figures/figure5.png",
+            caption="../report/figure5.rst",
+            category="Figure 5",
+            labels={"figure": "long-range interactions"},
+        ),
+        svg="<results>/figures/figure5.svg",
+        csv="<results>/figures/figure5.csv",
+    log:
+        "<logs>/figure5.log",
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    shell:
+        "charlens figure5 --scores {input.scores} --texts {input.texts} --splits {input.splits}"
+        " --corpora {input.corpora} --trajectory {input.trajectory}"
+        " --out {output.png} {output.svg} --csv {output.csv} 2>&1 | tee {log}"
+
+
+rule figures:
+    """All figures."""
+    input:
+        rules.figure1.output,
+        rules.figure4.output,
+        rules.figure5.output,
+    localrule: True

@@ -1,0 +1,68 @@
+# Needs: the split corpora; the pinned KenLM source from the package index; a C++ compiler.
+# Makes: KenLM (once for all runs), an unpruned modified Kneser-Ney model per order, and the
+#        log-probability that it gives to every test character.
+
+
+rule kenlm:
+    """Build KenLM's own lmplz and its Python module for orders up to 21."""
+    input:
+        code=["<src>/kenlm_build.py"],
+    output:
+        directory("results/kenlm"),
+    log:
+        "results/kenlm.log",
+    threads: workflow.cores
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    localrule: True
+    shell:
+        "charlens kenlm --out {output} --threads {threads} 2>&1 | tee {log}"
+
+
+rule ngram:
+    """Estimate one n-gram model of a corpus."""
+    input:
+        code=["<src>/ngram.py"],
+        split="<results>/corpora/{corpus}.npz",
+        kenlm="results/kenlm",
+    output:
+        model="<results>/ngrams/{corpus}/order~{order}.binary",
+        info="<results>/ngrams/{corpus}/order~{order}.json",
+    log:
+        "<logs>/ngram/{corpus}/order~{order}.log",
+    benchmark:
+        "<benchmarks>/ngram/{corpus}/order~{order}.jsonl"
+    threads: 1
+    resources:
+        mem_mb=3000,
+        disk_mb=6000,
+        runtime=30,
+    shell:
+        "charlens ngram --split {input.split} --order {wildcards.order} --kenlm {input.kenlm}"
+        " --memory-mb {resources.mem_mb} --out {output.model} --info {output.info}"
+        " 2>&1 | tee {log}"
+
+
+rule score_ngram:
+    """Log-probability of every test character under an n-gram model."""
+    input:
+        code=["<src>/ngram.py"],
+        split="<results>/corpora/{corpus}.npz",
+        corpus="<results>/corpora/{corpus}.json",
+        kenlm="results/kenlm",
+        model="<results>/ngrams/{corpus}/order~{order}.binary",
+        info="<results>/ngrams/{corpus}/order~{order}.json",
+    output:
+        scores="<results>/scores/{corpus}/ngram/order~{order}.npy",
+        meta="<results>/scores/{corpus}/ngram/order~{order}.json",
+    log:
+        "<logs>/score/{corpus}/ngram/order~{order}.log",
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    shell:
+        "charlens score-ngram --split {input.split} --model {input.model} --info {input.info}"
+        " --kenlm {input.kenlm} --corpus-info {input.corpus} --out {output.scores}"
+        " --meta {output.meta} 2>&1 | tee {log}"

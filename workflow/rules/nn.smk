@@ -1,0 +1,57 @@
+# Needs: the split corpora.
+# Makes: the n-NN baselines (one job per hidden size), the hidden size chosen on validation, and
+#        the log-probability that it gives to every test character.
+
+NN = "nn/context~{context}/seed~{seed}"
+
+
+rule train_nn:
+    """Train one n-NN (context, seed, hidden size); goes on after a kill."""
+    input:
+        code=collect("<src>/{file}.py", file=["model", "train"]),
+        split="<results>/corpora/{corpus}.npz",
+        info="<results>/corpora/{corpus}.json",
+    output:
+        model=f"<results>/models/{{corpus}}/{NN}/hidden~{{hidden}}/model.safetensors",
+        history=f"<results>/models/{{corpus}}/{NN}/hidden~{{hidden}}/history.csv",
+    log:
+        f"<logs>/train/{{corpus}}/{NN}/hidden~{{hidden}}.log",
+    benchmark:
+        f"<benchmarks>/train/{{corpus}}/{NN}/hidden~{{hidden}}.jsonl"
+    params:
+        options=plan.options(config["training"] | {"backend": config["backend"]}),
+        out=subpath(output.model, parent=True),
+    threads: 1
+    resources:
+        gpu=GPUS,
+        mem_mb=2000,
+        runtime=6 * 60,
+    shell:
+        "charlens train {input.split} --info {input.info} --type nn"
+        " --context {wildcards.context} --hidden {wildcards.hidden} --seed {wildcards.seed}"
+        " {params.options} --threads {threads} --out {params.out} 2>&1 | tee {log}"
+
+
+use rule select as select_nn with:
+    input:
+        collect(
+            f"<results>/models/{{corpus}}/{NN}/hidden~{{hidden}}/model.safetensors",
+            hidden=config["nn"]["hidden"],
+            allow_missing=True,
+        ),
+    output:
+        f"<results>/models/{{corpus}}/{NN}/best/model.safetensors",
+    log:
+        f"<logs>/select/{{corpus}}/{NN}.log",
+
+
+use rule score as score_nn with:
+    input:
+        code=["<src>/score.py"],
+        model=f"<results>/models/{{corpus}}/{NN}/best/model.safetensors",
+        split="<results>/corpora/{corpus}.npz",
+    output:
+        scores=f"<results>/scores/{{corpus}}/{NN}.npy",
+        meta=f"<results>/scores/{{corpus}}/{NN}.json",
+    log:
+        f"<logs>/score/{{corpus}}/{NN}.log",

@@ -1,0 +1,78 @@
+# Needs: the split corpora.
+# Makes: every recurrent model of the grid (one job per dropout candidate), the candidate chosen
+#        on validation, and the log-probability that it gives to every test character.
+
+CELLS = plan.cells(config)
+# one folder per cell of the grid, below models/<corpus>/ and scores/<corpus>/
+CELL = "type~{type}/layers~{layers}/size~{size}/seed~{seed}"
+GPUS = plan.gpus(config)
+
+
+rule train:
+    """Train one recurrent model (type, layers, size, seed, dropout); goes on after a kill."""
+    input:
+        code=collect("<src>/{file}.py", file=["cells/{type}", "model", "train"], allow_missing=True),
+        split="<results>/corpora/{corpus}.npz",
+        info="<results>/corpora/{corpus}.json",
+    output:
+        model=f"<results>/models/{{corpus}}/{CELL}/dropout~{{dropout}}/model.safetensors",
+        history=f"<results>/models/{{corpus}}/{CELL}/dropout~{{dropout}}/history.csv",
+    log:
+        f"<logs>/train/{{corpus}}/{CELL}/dropout~{{dropout}}.log",
+    benchmark:
+        f"<benchmarks>/train/{{corpus}}/{CELL}/dropout~{{dropout}}.jsonl"
+    params:
+        options=plan.options(config["training"] | {"backend": config["backend"]}),
+        out=subpath(output.model, parent=True),
+    threads: 1
+    resources:
+        gpu=GPUS,
+        mem_mb=3000,
+        runtime=24 * 60,
+    shell:
+        "charlens train {input.split} --info {input.info} --type {wildcards.type}"
+        " --layers {wildcards.layers} --size {wildcards.size} --seed {wildcards.seed}"
+        " --dropout {wildcards.dropout} {params.options} --threads {threads}"
+        " --out {params.out} 2>&1 | tee {log}"
+
+
+rule select:
+    """Keep the dropout candidate with the lowest validation loss."""
+    input:
+        lambda w: collect(
+            f"<results>/models/{{corpus}}/{CELL}/dropout~{{dropout}}/model.safetensors",
+            dropout=plan.dropouts(
+                config, {"type": w.type, "layers": int(w.layers), "size": int(w.size)}
+            ),
+            **w,
+        ),
+    output:
+        f"<results>/models/{{corpus}}/{CELL}/best/model.safetensors",
+    log:
+        f"<logs>/select/{{corpus}}/{CELL}.log",
+    localrule: True
+    shell:
+        "charlens select {input} --out {output} 2>&1 | tee {log}"
+
+
+rule score:
+    """Log-probability of every test character under a recurrent model."""
+    input:
+        code=["<src>/score.py"],
+        model=f"<results>/models/{{corpus}}/{CELL}/best/model.safetensors",
+        split="<results>/corpora/{corpus}.npz",
+    output:
+        scores=f"<results>/scores/{{corpus}}/{CELL}.npy",
+        meta=f"<results>/scores/{{corpus}}/{CELL}.json",
+    log:
+        f"<logs>/score/{{corpus}}/{CELL}.log",
+    params:
+        options=plan.options({"backend": config["backend"]}),
+    threads: 1
+    resources:
+        gpu=GPUS,
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "charlens score {input.model} --split {input.split} {params.options}"
+        " --threads {threads} --out {output.scores} --meta {output.meta} 2>&1 | tee {log}"

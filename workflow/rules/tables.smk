@@ -1,0 +1,83 @@
+# Needs: the scores of all models, and the corpora's provenance.
+# Makes: tables/table1, table2 and ngrams, each as CSV and as a page beside the paper's numbers.
+
+RECURRENT_SCORES = [
+    f"<results>/scores/{corpus}/{CELL}.npy".format(**cell)
+    for corpus in config["use"]
+    for cell in CELLS
+]
+NN_SCORES = collect(
+    f"<results>/scores/{{corpus}}/{NN}.npy",
+    corpus=config["use"],
+    context=config["nn"]["contexts"],
+    seed=config["nn"]["seed"],
+)
+NGRAM_SCORES = collect(
+    "<results>/scores/{corpus}/ngram/order~{order}.npy",
+    corpus=config["use"],
+    order=config["ngrams"]["orders"],
+)
+
+
+rule table1:
+    """Table 1: test loss of every recurrent model, beside the paper's."""
+    input:
+        code=collect("<src>/{file}", file=["tables.py", "stats.py", "scores.py", "paper.csv"]),
+        scores=RECURRENT_SCORES,
+        corpora=collect("<results>/corpora/{corpus}.json", corpus=config["use"]),
+    output:
+        csv="<results>/tables/table1.csv",
+        html=report(
+            "<results>/tables/table1.html",
+            caption="../report/table1.rst",
+            category="Table 1",
+            labels={"table": "recurrent networks"},
+        ),
+    log:
+        "<logs>/table1.log",
+    params:
+        options=plan.options(config["bootstrap"]),
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    shell:
+        "charlens table1 --scores {input.scores} --corpora {input.corpora} {params.options}"
+        " --csv {output.csv} --html {output.html} 2>&1 | tee {log}"
+
+
+rule table2:
+    """Table 2: test loss of the n-gram and n-NN baselines, beside the paper's."""
+    input:
+        code=rules.table1.input.code,
+        scores=NGRAM_SCORES + NN_SCORES,
+        corpora=rules.table1.input.corpora,
+    output:
+        csv="<results>/tables/table2.csv",
+        html=report(
+            "<results>/tables/table2.html",
+            caption="../report/table2.rst",
+            category="Table 2",
+            labels={"table": "fixed-context baselines"},
+        ),
+    log:
+        "<logs>/table2.log",
+    params:
+        options=plan.options(config["bootstrap"]),
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    shell:
+        "charlens table2 --scores {input.scores} --corpora {input.corpora} {params.options}"
+        " --csv {output.csv} --html {output.html} 2>&1 | tee {log}"
+
+
+use rule table2 as ngrams with:
+    input:
+        code=rules.table1.input.code,
+        scores=NGRAM_SCORES,
+        corpora=rules.table1.input.corpora,
+    output:
+        csv="<results>/tables/ngrams.csv",
+        html="<results>/tables/ngrams.html",
+    log:
+        "<logs>/ngrams.log",
