@@ -5,6 +5,7 @@
 #   snakemake --list                               what can be asked for by name
 
 import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -18,12 +19,11 @@ sys.path.insert(0, str(Path(workflow.basedir, "src")))
 from charlens import plan
 from charlens.errors import InputError
 
-
 # Jobs run in the environment that runs Snakemake, activated or not.
-shell.prefix(f"export PATH={Path(sys.executable).parent}:$PATH; ")
+shell.prefix(f"set -euo pipefail; export PATH={Path(sys.executable).parent}:$PATH; ")
 
 
-configfile: "config.yaml"
+configfile: f"{workflow.basedir}/config.yaml"
 
 
 try:
@@ -51,6 +51,9 @@ wildcard_constraints:
     context=r"\d+",
     hidden=r"\d+",
     order=r"\d+",
+
+
+report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/corpora.smk"

@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import small_split
 
-from charlens import model, sample, score, trajectory
+from charlens import model, sample, score, select, trajectory
 from charlens.errors import InputError
 from charlens.model import Architecture
 from charlens.train import Recipe, Training, tensors
@@ -73,7 +73,7 @@ def test_the_lowest_validation_loss_is_best(tmp_path, data):
     for seed, val_loss in enumerate([1.3, 1.1, 1.1, 1.2]):
         paths.append(tmp_path / f"{seed}.safetensors")
         saved(paths[-1], data, Architecture("rnn", 1, 3, data.symbols), val_loss, seed)
-    assert score.best(paths) == paths[1]
+    assert select.best(paths) == paths[1]
     about = score.metadata(paths[1])
     assert about["val_loss"] == 1.1 and about["family"] == "recurrent"
     assert about["bytes"] == paths[1].stat().st_size

@@ -6,43 +6,41 @@ import sys
 
 from charlens.errors import InputError
 
-# verb: (module, prefix, one line of help). The module's functions [<prefix>_]add_arguments(parser)
-# and [<prefix>_]run(args) do the rest.
+# verb: (module, its function that adds arguments, its function that runs, one line of help)
 VERBS = {
-    "fetch": ("corpus", "", "bring a corpus from the first of its sources that delivers"),
-    "split": ("split", "", "cut a text into training, validation and test streams"),
-    "train": ("train", "", "train a recurrent network or an n-NN"),
-    "select": ("score", "select", "keep the model with the lowest validation loss"),
-    "score": ("score", "score", "log-probability of every test character"),
-    "sample": ("sample", "", "write text with a trained model"),
-    "kenlm": ("kenlm_build", "", "build KenLM from its source distribution"),
-    "ngram": ("ngram", "fit", "estimate an n-gram model with KenLM"),
-    "score-ngram": ("ngram", "score", "log-probability of every test character, by an n-gram"),
-    "table1": ("tables", "table1", "test loss of the recurrent networks"),
-    "table2": ("tables", "table2", "test loss of the fixed-context baselines"),
-    "figure1": ("figure1", "", "t-SNE of the recurrent networks"),
-    "figure4": ("figure4", "", "LSTM against n-grams: shared errors, gains per character"),
-    "figure5": ("figure5", "", "closing braces by distance; LSTM against n-NN"),
-    "trajectory": ("trajectory", "", "compare an LSTM's first epochs with the n-NN"),
+    "fetch": ("corpus", "add_arguments", "run", "bring a corpus from a source that delivers"),
+    "split": ("split", "add_arguments", "run", "cut a text into training, validation and test"),
+    "train": ("train", "add_arguments", "run", "train a recurrent network or an n-NN"),
+    "select": ("select", "add_arguments", "run", "keep the lowest validation loss"),
+    "score": ("score", "add_arguments", "run", "score every test character"),
+    "sample": ("sample", "add_arguments", "run", "write text with a trained model"),
+    "kenlm": ("kenlm_build", "add_arguments", "run", "build KenLM from its source"),
+    "ngram": ("ngram", "add_arguments", "run", "estimate an n-gram model with KenLM"),
+    "score-ngram": ("ngram", "add_score_arguments", "run_score", "score with an n-gram model"),
+    "table1": ("tables", "add_arguments", "run_table1", "losses of the recurrent networks"),
+    "table2": ("tables", "add_arguments", "run_table2", "losses of n-gram and n-NN models"),
+    "figure1": ("figure1", "add_arguments", "run", "t-SNE of the recurrent networks"),
+    "figure4": ("figure4", "add_arguments", "run", "LSTM against n-grams"),
+    "figure5": ("figure5", "add_arguments", "run", "braces by distance; LSTM against n-NN"),
+    "trajectory": ("trajectory", "add_arguments", "run", "an LSTM's first epochs beside the n-NN"),
 }
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one verb; bad input ends in one line on stderr and exit status 1."""
+    """Run one verb; bad input, or a file that cannot be had, is one line and status 1."""
     parser = argparse.ArgumentParser(prog="charlens", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
     argv = sys.argv[1:] if argv is None else argv
-    for verb, (module, prefix, help) in VERBS.items():
+    for verb, (module, add_arguments, run, help) in VERBS.items():
         subparser = verbs.add_parser(verb, help=help, description=help)
         if argv[:1] == [verb]:  # import only what this verb needs
             imported = importlib.import_module(f"charlens.{module}")
-            prefix = prefix and prefix + "_"
-            getattr(imported, f"{prefix}add_arguments")(subparser)
-            subparser.set_defaults(run=getattr(imported, f"{prefix}run"))
+            getattr(imported, add_arguments)(subparser)
+            subparser.set_defaults(run=getattr(imported, run))
     args = parser.parse_args(argv)
     try:
         args.run(args)
-    except InputError as error:
+    except (InputError, OSError) as error:
         print(f"charlens: error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -16,13 +16,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file
 from safetensors.torch import save as serialize
 from torch import Tensor
 
 from charlens.cells import cell
-from charlens.errors import InputError
 from charlens.files import write_atomically
+from charlens.select import about
 from charlens.split import NONE
 
 Parameters = dict[str, Tensor]
@@ -143,29 +143,22 @@ def _fixed_context(arch, params, x):
     return logits.view(S, T, arch.symbols)
 
 
-def save(path: Path, params: Parameters, about: dict) -> None:
-    """Write a self-contained model file: float32 tensors and `about` as its metadata.
+def save(path: Path, params: Parameters, described: dict) -> None:
+    """Write a self-contained model file: float32 tensors and `described` as its metadata.
 
-    `about` holds the architecture's fields, the alphabet (hex) and how the model came to be.
+    `described` holds the architecture's fields, the alphabet (hex) and how the model came to be.
     """
     # safetensors wants contiguous tensors of their own
     tensors = {name: value.detach().cpu().contiguous() for name, value in params.items()}
-    write_atomically(path, serialize(tensors, metadata={"charlens": json.dumps(about)}))
+    write_atomically(path, serialize(tensors, metadata={"charlens": json.dumps(described)}))
 
 
 def load(path: Path) -> tuple[Architecture, Parameters, dict]:
     """Read what `save` wrote. Raises InputError where the file is missing or is not one of ours."""
-    try:
-        with safe_open(path, framework="pt") as file:
-            about = json.loads((file.metadata() or {})["charlens"])
-            params = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such model; train it first") from None
-    except (SafetensorError, KeyError, ValueError) as error:
-        raise InputError(f"{path}: not a charlens model ({error})") from None
-    return architecture(about), params, about
+    described = about(path)
+    return architecture(described), load_file(path), described
 
 
-def architecture(about: dict) -> Architecture:
+def architecture(described: dict) -> Architecture:
     """The architecture that a model file's metadata describes."""
-    return Architecture(**{field: about[field] for field in asdict(Architecture("", 0, 0, 0))})
+    return Architecture(**{field: described[field] for field in asdict(Architecture("", 0, 0, 0))})

@@ -1,4 +1,4 @@
-"""Choose a model's dropout or hidden size on validation, and score what was chosen.
+"""Score a model.
 
 Whatever the model, scoring ends in the same array: the natural log-probability of every test
 character, stream after stream, with the exact running context. A recurrent model starts each
@@ -8,13 +8,12 @@ stream's end; an n-NN runs over the joined streams as it does in training.
 
 import argparse
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from charlens import backend, model, split
+from charlens import backend, model, select, split
 from charlens.errors import InputError
 from charlens.files import atomic
 from charlens.train import target_log_probs, tensors
@@ -44,14 +43,9 @@ def check_alphabet(path: Path, about: dict, data) -> None:
         )
 
 
-def best(paths: list[Path]) -> Path:
-    """The model file with the lowest validation loss; the first of equals."""
-    return min(paths, key=lambda path: model.load(path)[2]["val_loss"])
-
-
 def metadata(path: Path) -> dict:
     """What tables need to know of a model, kept beside its scores."""
-    about = model.load(path)[2]
+    about = select.about(path)
     shared = ("corpus", "source", "hidden", "parameters", "seed", "epoch", "val_loss")
     kept = {name: about[name] for name in shared} | {"bytes": path.stat().st_size}
     if about["context"]:
@@ -63,17 +57,7 @@ def metadata(path: Path) -> dict:
 # ---- command lines ----
 
 
-def select_add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("models", type=Path, nargs="+", help="candidates (model.safetensors)")
-    parser.add_argument("--out", type=Path, required=True)
-
-
-def select_run(args: argparse.Namespace) -> None:
-    with atomic(args.out) as temporary:
-        shutil.copyfile(best(args.models), temporary)
-
-
-def score_add_arguments(parser: argparse.ArgumentParser) -> None:
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("--split", type=Path, required=True)
     parser.add_argument("--backend", choices=backend.BACKENDS, default="auto")
@@ -82,7 +66,7 @@ def score_add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--meta", type=Path, required=True, help="what was scored (.json)")
 
 
-def score_run(args: argparse.Namespace) -> None:
+def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     scores = score(args.model, split.load(args.split), args.backend)
     with atomic(args.meta) as temporary:

@@ -16,14 +16,14 @@ from pathlib import Path
 
 import torch
 
-from charlens import backend, model, score, split
+from charlens import backend, model, select, split
 from charlens.files import atomic
 from charlens.train import Recipe, Training, say, tensors
 
 
 def trajectory(lstms, n_nns, data, epochs: int, looks: int, backend_name="auto") -> list[dict]:
     """Rows of look, epoch, n, kl, delta. `lstms`, `n_nns`: model files; the best LSTM is taken."""
-    arch, _, about = model.load(score.best(lstms))
+    arch, _, about = model.load(select.best(lstms))
     training = Training(
         arch, Recipe(**about["recipe"]), data, about["seed"], about["dropout"], backend_name
     )

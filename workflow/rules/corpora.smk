@@ -11,13 +11,13 @@ rule fetch:
         info="<results>/corpora/{corpus}.json",
     log:
         "<logs>/fetch/{corpus}.log",
+    localrule: True
     params:
         spec=lambda w: json.dumps(config["corpora"][w.corpus]),
         mirror=config["mirror"],
-    localrule: True
     shell:
         "charlens fetch --corpus {wildcards.corpus} --spec {params.spec:q}"
-        " --mirror {params.mirror:q} --cache results/downloads"
+        " --mirror={params.mirror:q} --cache results/downloads"
         " --text {output.text} --info {output.info} 2>&1 | tee {log}"
 
 
@@ -31,10 +31,10 @@ rule split:
         "<results>/corpora/{corpus}.npz",
     log:
         "<logs>/split/{corpus}.log",
+    localrule: True
     params:
         options=plan.options(config["split"]),
         fractions=lambda w: config["corpora"][w.corpus]["fractions"],
-    localrule: True
     shell:
         "charlens split --text {input.text} --info {input.info} {params.options}"
         " --fractions {params.fractions} --out {output} 2>&1 | tee {log}"

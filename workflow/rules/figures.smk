@@ -22,11 +22,11 @@ rule figure1:
         csv="<results>/figures/figure1.csv",
     log:
         "<logs>/figure1.log",
-    params:
-        options=plan.options(config["figures"]["tsne"]),
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        options=plan.options(config["figures"]["tsne"]),
     shell:
         "charlens figure1 --scores {input.scores} --corpora {input.corpora} {params.options}"
         " --out {output.png} {output.svg} --csv {output.csv} 2>&1 | tee {log}"
@@ -69,7 +69,8 @@ rule trajectory:
                 corpus="{corpus}", **cell
             )
             for cell in CELLS
-            if cell["type"] == "lstm" and cell["layers"] == max(config["grid"]["layers"])
+            if cell["type"] == "lstm"
+            and cell["layers"] == max(config["grid"]["layers"])
         ],
         nns=collect(
             f"<results>/models/{{corpus}}/{NN}/best/model.safetensors",
@@ -81,15 +82,19 @@ rule trajectory:
         "<results>/figure5/{corpus}.csv",
     log:
         "<logs>/trajectory/{corpus}.log",
-    params:
-        options=plan.options(
-            {"epochs": YOUNG["epochs"], "looks": YOUNG["looks"], "backend": config["backend"]}
-        ),
     threads: 1
     resources:
         gpu=GPUS,
         mem_mb=4000,
         runtime=4 * 60,
+    params:
+        options=plan.options(
+            {
+                "epochs": YOUNG["epochs"],
+                "looks": YOUNG["looks"],
+                "backend": config["backend"],
+            }
+        ),
     shell:
         "charlens trajectory {input.split} --lstms {input.lstms} --nns {input.nns}"
         " {params.options} --threads {threads} --out {output} 2>&1 | tee {log}"

@@ -11,11 +11,11 @@ rule kenlm:
         directory("results/kenlm"),
     log:
         "results/kenlm.log",
+    localrule: True
     threads: workflow.cores
     resources:
         mem_mb=3000,
         runtime=30,
-    localrule: True
     shell:
         "charlens kenlm --out {output} --threads {threads} 2>&1 | tee {log}"
 

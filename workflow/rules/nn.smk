@@ -18,14 +18,14 @@ rule train_nn:
         f"<logs>/train/{{corpus}}/{NN}/hidden~{{hidden}}.log",
     benchmark:
         f"<benchmarks>/train/{{corpus}}/{NN}/hidden~{{hidden}}.jsonl"
-    params:
-        options=plan.options(config["training"] | {"backend": config["backend"]}),
-        out=subpath(output.model, parent=True),
     threads: 1
     resources:
         gpu=GPUS,
         mem_mb=2000,
         runtime=6 * 60,
+    params:
+        options=plan.options(config["training"] | {"backend": config["backend"]}),
+        out=subpath(output.model, parent=True),
     shell:
         "charlens train {input.split} --info {input.info} --type nn"
         " --context {wildcards.context} --hidden {wildcards.hidden} --seed {wildcards.seed}"

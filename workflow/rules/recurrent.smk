@@ -11,7 +11,11 @@ GPUS = plan.gpus(config)
 rule train:
     """Train one recurrent model (type, layers, size, seed, dropout); goes on after a kill."""
     input:
-        code=collect("<src>/{file}.py", file=["cells/{type}", "model", "train"], allow_missing=True),
+        code=collect(
+            "<src>/{file}.py",
+            file=["cells/{type}", "model", "train"],
+            allow_missing=True,
+        ),
         split="<results>/corpora/{corpus}.npz",
         info="<results>/corpora/{corpus}.json",
     output:
@@ -21,14 +25,14 @@ rule train:
         f"<logs>/train/{{corpus}}/{CELL}/dropout~{{dropout}}.log",
     benchmark:
         f"<benchmarks>/train/{{corpus}}/{CELL}/dropout~{{dropout}}.jsonl"
-    params:
-        options=plan.options(config["training"] | {"backend": config["backend"]}),
-        out=subpath(output.model, parent=True),
     threads: 1
     resources:
         gpu=GPUS,
         mem_mb=3000,
         runtime=24 * 60,
+    params:
+        options=plan.options(config["training"] | {"backend": config["backend"]}),
+        out=subpath(output.model, parent=True),
     shell:
         "charlens train {input.split} --info {input.info} --type {wildcards.type}"
         " --layers {wildcards.layers} --size {wildcards.size} --seed {wildcards.seed}"
@@ -66,13 +70,13 @@ rule score:
         meta=f"<results>/scores/{{corpus}}/{CELL}.json",
     log:
         f"<logs>/score/{{corpus}}/{CELL}.log",
-    params:
-        options=plan.options({"backend": config["backend"]}),
     threads: 1
     resources:
         gpu=GPUS,
         mem_mb=2000,
         runtime=30,
+    params:
+        options=plan.options({"backend": config["backend"]}),
     shell:
         "charlens score {input.model} --split {input.split} {params.options}"
         " --threads {threads} --out {output.scores} --meta {output.meta} 2>&1 | tee {log}"

@@ -18,9 +18,16 @@ rule report:
         "<logs>/report.log",
     localrule: True
     params:
+        # the same configuration once more: its files, then what --config said
+        config=lambda w: "".join(
+            f" --configfile {shlex.quote(str(Path(file).resolve()))}"
+            for file in workflow.config_settings.configfiles
+        )
+        + "".join(
+            f" --config {shlex.quote(f'{key}={json.dumps(value)}')}"
+            for key, value in workflow.config_settings.config.items()
+        ),
         snakefile=workflow.main_snakefile,
-        configfiles=workflow.configfiles,
-        overrides=workflow.config_settings.config_args,
     shell:
-        "python -m snakemake --snakefile {params.snakefile} --configfile {params.configfiles}"
-        " --nolock --report {output} --quiet all -- table1 table2 figures > {log} 2>&1"
+        "python -m snakemake --snakefile {params.snakefile}{params.config}"
+        " --nolock --report {output} -- table1 table2 figures > {log} 2>&1"

@@ -22,7 +22,9 @@ NGRAM_SCORES = collect(
 rule table1:
     """Table 1: test loss of every recurrent model, beside the paper's."""
     input:
-        code=collect("<src>/{file}", file=["tables.py", "stats.py", "scores.py", "paper.csv"]),
+        code=collect(
+            "<src>/{file}", file=["tables.py", "stats.py", "scores.py", "paper.csv"]
+        ),
         scores=RECURRENT_SCORES,
         corpora=collect("<results>/corpora/{corpus}.json", corpus=config["use"]),
     output:
@@ -35,11 +37,11 @@ rule table1:
         ),
     log:
         "<logs>/table1.log",
-    params:
-        options=plan.options(config["bootstrap"]),
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        options=plan.options(config["bootstrap"]),
     shell:
         "charlens table1 --scores {input.scores} --corpora {input.corpora} {params.options}"
         " --csv {output.csv} --html {output.html} 2>&1 | tee {log}"
@@ -61,11 +63,11 @@ rule table2:
         ),
     log:
         "<logs>/table2.log",
-    params:
-        options=plan.options(config["bootstrap"]),
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        options=plan.options(config["bootstrap"]),
     shell:
         "charlens table2 --scores {input.scores} --corpora {input.corpora} {params.options}"
         " --csv {output.csv} --html {output.html} 2>&1 | tee {log}"

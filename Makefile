@@ -1,0 +1,107 @@
+# Set-up, runs, tests. `make` alone lists the targets.
+#
+# Everything lives in this folder: the environment in .venv, all else that is made in results/.
+#   CORES=4         processor cores to use (all)
+#   PYTHON=...      the Python to build the environment from (the first of python3, python3.13,
+#                   python3.12 and python3.11 that will do)
+#   CXX=...         the C++ compiler (c++, g++ or clang++)
+#   ARGS=...        more arguments for snakemake or pytest: make demo ARGS=-n
+
+SHELL = /bin/sh
+CORES ?= all
+
+# Nothing of the user's own Python packages and pip settings leaks into the environment.
+export PYTHONNOUSERSITE = 1
+export PIP_USER = 0
+export PIP_DISABLE_PIP_VERSION_CHECK = 1
+unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX
+
+BIN = .venv/bin
+SNAKEMAKE = $(BIN)/snakemake --cores $(CORES)
+READY = .venv/.ready
+TOOLS = .venv/.tools
+
+.PHONY: help
+help:
+	@echo 'usage: make TARGET'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1  \2/p' Makefile | awk -F '  ' '{ printf "  %-10s %s\n", $$1, $$2 }'
+
+.PHONY: demo
+demo: $(TOOLS) ## the paper in miniature, in minutes: results/demo
+	$(SNAKEMAKE) --configfile demo.yaml $(ARGS)
+
+.PHONY: paper
+paper: $(TOOLS) ## the full reproduction: results/paper (days on a CPU)
+	$(SNAKEMAKE) $(ARGS)
+
+.PHONY: test
+test: $(TOOLS) ## the tests
+	$(BIN)/python -m pytest -m 'not full' $(ARGS)
+
+.PHONY: test-full
+test-full: $(TOOLS) ## the tests at full scale, minutes to hours
+	$(BIN)/python -m pytest -m full $(ARGS)
+
+.PHONY: lint
+lint: $(READY) ## the style of all code
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+.PHONY: format
+format: $(READY) ## put all code into that style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/snakefmt Snakefile workflow
+
+.PHONY: setup
+setup: $(TOOLS) ## the environment, KenLM and the CPU backend; every target does it if need be
+
+.PHONY: clean
+clean: ## remove the demo's results and all caches
+	rm -rf results/demo .pytest_cache .hypothesis .ruff_cache
+	find src tests -name __pycache__ -prune -exec rm -rf {} +
+
+.PHONY: clean-all
+clean-all: clean ## remove everything that was made, the results of days and the environment, too
+	test ! -d results || find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+	rm -rf .venv .snakemake src/charlens/fast/build src/charlens.egg-info
+
+# The environment. Its stamp is written last and holds this folder's name: without it, set-up was
+# broken off; with another name, .venv was copied or moved here. Both begin afresh, as does a Python
+# that has gone. When only the lock changed, what differs is installed. (--no-compile: Python compiles
+# what it imports; to compile all of torch ahead takes a minute.)
+$(READY): requirements.lock pyproject.toml
+	@for cxx in $(if $(filter default undefined,$(origin CXX)),c++ g++ clang++,"$(CXX)"); do \
+	    echo '#include <string>' | $$cxx -x c++ -fsyntax-only - 2>/dev/null && break; \
+	done || { echo 'make: KenLM needs a C++ compiler, and there is none: install g++ or clang++,' \
+	    'or name one, as in make CXX=/opt/bin/g++' >&2; exit 1; }
+	@echo 'Setting up .venv: minutes, the first time; most of it is downloads.'
+	@if [ "`cat $@ 2>/dev/null`" != '$(CURDIR)' ] || ! $(BIN)/python -c '' 2>/dev/null; then \
+	    for python in $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11); do \
+	        "$$python" -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
+	            2>/dev/null && break; \
+	    done || { echo 'make: Python 3.11, 3.12 or 3.13 is needed, with its venv module: install it' \
+	        '(on Debian also python3-venv), or name one, as in make PYTHON=/opt/bin/python3.12' >&2; \
+	        exit 1; }; \
+	    "$$python" -m venv --clear .venv; \
+	fi
+	@rm -f $@
+	@$(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@echo '$(CURDIR)' > $@
+
+# KenLM, by the workflow's own rule, and the compiled CPU backend, which can be done without.
+$(TOOLS): $(READY) src/charlens/kenlm_build.py
+	@$(SNAKEMAKE) kenlm --quiet host progress rules
+	@$(BIN)/python -m charlens.fast || true
+	@touch $@
+
+# Missing though their stamps are there.
+ifneq ($(wildcard $(BIN)/python) $(shell cat $(READY) 2>/dev/null),$(BIN)/python $(CURDIR))
+.PHONY: $(READY)
+endif
+ifeq ($(wildcard results/kenlm),)
+.PHONY: $(TOOLS)
+endif

@@ -1,0 +1,77 @@
+"""Which "{" belongs to which "}" in C or C++ text (Figure 5, left)."""
+
+import re
+
+import numpy as np
+
+# What a brace can hide in, what looks like the start of such a thing and is not, the conditionals
+# of the preprocessor, and braces. Possessive repeats (*+) keep the scan linear.
+TOKEN = re.compile(
+    rb"""
+    (?P<comment>  /\* .*? \*/  |  // (?: [^\\\n] | \\ (?: \r\n | . ) )*+ )
+  | (?P<raw>      (?<!\w) (?: u8 | [uUL] )? R" (?P<mark> [^()\\\s"]{0,16} ) \( .*? \) (?P=mark) " )
+  | (?P<string>   " (?: [^"\\\n] | \\ (?: \r\n | . ) )*+ "? )   # unterminated: ends with its line
+  | (?P<char>     ' (?: [^'\\\n] | \\ (?: \r\n | . ) )++ ' )    # unterminated: a mere apostrophe
+  | (?P<number>   (?<!\w) [0-9] (?: '? [\w.] )*+ )              # 1'000'000 holds no literal
+  | ^ [ \t]* \# [ \t]* (?:
+        (?P<message> (?: error | warning ) \b (?: [^\\\n] | \\ (?: \r\n | . ) )*+ )
+      | (?P<if>      if (?: n?def )? \b )
+      | (?P<else>    (?: else | elif (?: n?def )? ) \b )
+      | (?P<endif>   endif \b )
+    )
+  | (?P<open>  \{ )
+  | (?P<close> \} )
+    """,
+    re.VERBOSE | re.DOTALL | re.MULTILINE,
+)
+
+
+def brace_pairs(text: bytes) -> np.ndarray:
+    """Match the braces of C or C++ text.
+
+    Returns int64 [P, 2]: the byte offsets of each "{" and its "}", in the order of the latter.
+    Braces in string and character literals, comments and #error texts are not blocks;
+    other preprocessor lines count like code. Each branch of an #if starts at the depth at which the
+    #if began, and what follows the #endif goes on from the first branch. So of two "{" in
+    alternative branches the first is closed, and two "}" in alternative branches close the same
+    "{". A "}" that closes nothing and a "{" that is never closed are left out.
+    """
+    pairs = []
+    blocks: list[int] = []  # offsets of the open "{"
+    branches: list[list] = []  # per open #if: blocks at the #if, blocks after its first branch
+    for token in TOKEN.finditer(text):
+        kind = token.lastgroup
+        if kind == "open":
+            blocks.append(token.start())
+        elif kind == "close":
+            if blocks:
+                pairs.append((blocks.pop(), token.start()))
+        elif kind == "if":
+            branches.append([blocks.copy(), None])
+        elif kind == "else" and branches:
+            before, first = branches[-1]
+            if first is None:
+                branches[-1][1] = blocks
+            blocks = before.copy()
+        elif kind == "endif" and branches:
+            _, first = branches.pop()
+            if first is not None:
+                blocks = first
+    return np.array(pairs, dtype=np.int64).reshape(-1, 2)
+
+
+def pairs_in_test(
+    pairs: np.ndarray, test_at: np.ndarray, n_test: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs of which both ends lie in the same test stream.
+
+    pairs [P, 2]: offsets of "{" and "}" in the text; test_at [S]: offset of each test stream's
+    first character, increasing; n_test: characters per stream. Returns two int64 [Q]: the position
+    of the "}" among the joined test streams, and its distance from the "{" in characters.
+    """
+    opening, closing = pairs.T
+    stream = np.searchsorted(test_at, opening, side="right") - 1
+    start = np.asarray(test_at)[stream]
+    inside = (stream >= 0) & (closing < start + n_test)
+    index = stream * n_test + closing - start
+    return index[inside], (closing - opening)[inside]

@@ -1,0 +1,211 @@
+"""The compiled CPU backend: RNN, LSTM, GRU stacks and the n-NN in float32 (see README.md here).
+
+Same equations, parameter names and gradients as the models in plain torch (charlens.model), several
+times as fast. One thread; the same inputs give the same bits.
+"""
+
+import ctypes
+import weakref
+
+import numpy as np
+import torch
+
+from charlens.errors import InputError
+from charlens.fast import build
+
+KINDS = ("rnn", "lstm", "gru", "nn")
+GATES = {"rnn": 1, "lstm": 4, "gru": 3}
+
+
+def status() -> tuple[str | None, str]:
+    """The instruction set in use, or None (then the reference takes over), and one line why.
+
+    $CHARLENS_ISA forces: auto (the default), avx2, reference. Compiles on first use (seconds).
+    Raises InputError if $CHARLENS_ISA is none of these.
+    """
+    if build.choice() == "reference":
+        return None, "CHARLENS_ISA=reference"
+    library, why = build.load()
+    return (None if library is None else "avx2"), why
+
+
+def library() -> ctypes.CDLL:
+    isa, why = status()
+    if isa is None:
+        raise InputError(f"no fast backend: {why}; use the reference")
+    return build.load()[0]
+
+
+def parameter_shapes(
+    kind: str, layers: int, hidden: int, symbols: int, context: int = 0
+) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of every parameter, in the library's order."""
+    shapes = {}
+    if kind == "nn":
+        shapes["w_x"] = (context * symbols, hidden)
+        shapes["b"] = (hidden,)
+    else:
+        width = GATES[kind] * hidden
+        for layer in range(layers):
+            shapes[f"layers.{layer}.w_x"] = (symbols if layer == 0 else hidden, width)
+            shapes[f"layers.{layer}.b"] = (width,)
+            shapes[f"layers.{layer}.w_h"] = (hidden, 2 * hidden if kind == "gru" else width)
+            if kind == "gru":
+                shapes[f"layers.{layer}.w_g"] = (hidden, hidden)
+                shapes[f"layers.{layer}.b_g"] = (hidden,)
+    shapes["out.w"] = (hidden, symbols)
+    shapes["out.b"] = (symbols,)
+    return shapes
+
+
+def address(tensor: torch.Tensor, shape: tuple[int, ...], name: str) -> int:
+    if tensor.dtype != torch.float32 or tensor.device.type != "cpu" or not tensor.is_contiguous():
+        raise ValueError(f"{name}: need a contiguous float32 CPU tensor")
+    if tuple(tensor.shape) != shape:
+        raise ValueError(f"{name}: shape {tuple(tensor.shape)}, need {shape}")
+    return tensor.data_ptr()
+
+
+class Network:
+    """A model's workspace: S streams, at most `unroll` steps at a time; the weights stay outside.
+
+    kind: rnn, lstm, gru or nn. layers, hidden: of the stack (an n-NN has one hidden layer).
+    symbols: K, 2 ... 256 (n-NN: ... 255). context: n, of an n-NN alone.
+
+    Shapes of the methods' arguments (T <= unroll):
+        params, grads  dict name -> float32 tensor, see parameter_shapes
+        x, y           uint8 [S, T], torch or numpy; x of an n-NN [S, T, n], oldest character first,
+                       255 where there is none
+        state          float32 [layers, states, S, H], states = 2 (h, c) for LSTM, else 1 (h);
+                       updated in place to the state after the last step. None for an n-NN
+        masks          float32 [layers, T, S, H], what every layer's output is multiplied with
+                       (0 or 1 / (1 - p)), or None
+
+    One call at a time per Network; several Networks may run in threads side by side. Raises
+    ValueError on a wrong shape or type, InputError where the backend is not to be had.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        layers: int,
+        hidden: int,
+        symbols: int,
+        streams: int,
+        unroll: int,
+        context: int = 0,
+    ):
+        if kind not in KINDS:
+            raise ValueError(f"kind {kind!r}: need one of {', '.join(KINDS)}")
+        if min(layers, hidden, streams, unroll) < 1 or (kind == "nn") != (context > 0):
+            raise ValueError(
+                "layers, hidden, streams, unroll (and context, of an n-NN alone) must be >= 1"
+            )
+        if not 2 <= symbols <= (255 if kind == "nn" else 256):
+            raise ValueError(f"symbols {symbols}: need 2 ... {255 if kind == 'nn' else 256}")
+        self.kind, self.layers, self.hidden, self.symbols = kind, layers, hidden, symbols
+        self.streams, self.unroll, self.context = streams, unroll, context
+        self.shapes = parameter_shapes(kind, layers, hidden, symbols, context)
+        self.states = 2 if kind == "lstm" else 1
+        self._library = library()
+        self._network = self._library.charlens_create(
+            KINDS.index(kind), layers, hidden, symbols, streams, unroll, context
+        )
+        if not self._network:
+            raise MemoryError("no memory for the workspace of the fast backend")
+        weakref.finalize(self, self._library.charlens_destroy, self._network)
+
+    def loss_and_grads(self, params, x, y, state, masks, grads) -> float:
+        """Mean of -log p per character; grads are overwritten.
+
+        The gradient is that of the sum over steps, mean over streams, of -log p, unclipped. It
+        stops at the incoming state (truncated backpropagation).
+        """
+        return self._run(params, x, y, state, masks=masks, grads=grads)
+
+    def log_probs(self, params, x, state=None) -> torch.Tensor:
+        """Natural log-probabilities [S, T, K] of what comes after each character of x."""
+        out = torch.empty(self.streams, x.shape[1], self.symbols)
+        self._run(params, x, None, state, log_probs=out)
+        return out
+
+    def target_log_probs(self, params, x, y, state=None) -> torch.Tensor:
+        """Natural log-probabilities [S, T] of the characters y."""
+        out = torch.empty(self.streams, x.shape[1])
+        self._run(params, x, y, state, targets=out)
+        return out
+
+    def _run(
+        self, params, x, y, state, masks=None, grads=None, log_probs=None, targets=None
+    ) -> float:
+        S, H, steps = self.streams, self.hidden, x.shape[1]
+        if not 1 <= steps <= self.unroll:
+            raise ValueError(f"{steps} steps: need 1 ... {self.unroll}")
+        recurrent = self.kind != "nn"
+        x = self._codes(
+            x, (S, steps) if recurrent else (S, steps, self.context), "x", not recurrent
+        )
+        y = None if y is None else self._codes(y, (S, steps), "y")
+        if recurrent:
+            state = address(state, (self.layers, self.states, S, H), "state")
+        elif state is not None or masks is not None:
+            raise ValueError("an n-NN takes no state and no masks")
+        if masks is not None:
+            masks = address(masks, (self.layers, steps, S, H), "masks")
+        return self._library.charlens_run(
+            self._network,
+            self._addresses(params),
+            None if grads is None else self._addresses(grads),
+            x.ctypes.data,
+            None if y is None else y.ctypes.data,
+            steps,
+            state,
+            masks,
+            None if log_probs is None else log_probs.data_ptr(),
+            None if targets is None else targets.data_ptr(),
+        )
+
+    def _addresses(self, tensors):
+        found = [address(tensors[name], shape, name) for name, shape in self.shapes.items()]
+        return (ctypes.c_void_p * len(found))(*found)
+
+    def _codes(
+        self, codes, shape: tuple[int, ...], name: str, may_lack: bool = False
+    ) -> np.ndarray:
+        codes = np.ascontiguousarray(codes)
+        if codes.dtype != np.uint8 or codes.shape != shape:
+            raise ValueError(f"{name}: {codes.dtype} {codes.shape}, need uint8 {shape}")
+        too_large = codes >= self.symbols
+        if may_lack:
+            too_large &= codes != 255
+        if too_large.any():
+            raise ValueError(
+                f"{name}: code {codes[too_large][0]}, but there are {self.symbols} symbols"
+            )
+        return codes
+
+
+def rmsprop_(
+    param: torch.Tensor,
+    grad: torch.Tensor,
+    square_avg: torch.Tensor,
+    lr: float,
+    alpha: float,
+    eps: float,
+    clip: float,
+) -> None:
+    """Clips grad to [-clip, clip] elementwise, then one step of RMSProp; all three in place.
+
+    v = alpha v + (1 - alpha) grad^2; param -= lr grad / (sqrt(v) + eps), as torch.optim.RMSprop.
+    """
+    shape = tuple(param.shape)
+    library().charlens_rmsprop(
+        address(param, shape, "param"),
+        address(grad, shape, "grad"),
+        address(square_avg, shape, "square_avg"),
+        param.numel(),
+        lr,
+        alpha,
+        eps,
+        clip,
+    )

@@ -1,0 +1,293 @@
+"""Tables 1 and 2: test cross-entropy of every model, beside the paper's."""
+
+import html
+from collections.abc import Iterable
+from importlib import resources
+
+import numpy as np
+import pandas as pd
+
+from charlens.files import write_atomically
+from charlens.scores import Score, by_corpus, read_corpora, read_scores, types_in_order
+from charlens.stats import bits, bootstrap_sd
+
+TABLE1 = [
+    "corpus", "type", "layers", "size", "hidden", "parameters", "dropout", "seed", "epoch",
+    "val_loss", "loss", "sd", "paper", "bytes", "source",
+]  # fmt: skip
+TABLE2 = ["corpus", "model", "n", "hidden", "loss", "sd", "paper", "bytes", "arpa_bytes", "source"]
+PAPER_BYTES = {"wp": 3_258_246, "lk": 6_206_996}
+MODELS = {"ngram": "n-gram", "nn": "n-NN"}
+
+
+def add_arguments(parser):
+    parser.add_argument("--scores", nargs="+", required=True, help="score arrays of all models")
+    parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, in order")
+    parser.add_argument("--samples", type=int, default=100, help="bootstrap samples")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    parser.add_argument("--csv", required=True, help="the table, one row per model")
+    parser.add_argument("--html", required=True, help="the table as a page")
+
+
+def run_table1(args):
+    corpora = read_corpora(args.corpora)
+    scores = by_corpus(read_scores(args.scores, "recurrent"), corpora, "recurrent model")
+    table = table1(scores, args.samples, args.seed)
+    write(table, page("Table 1", table, table1_section, corpora, args.samples), args)
+
+
+def run_table2(args):
+    corpora = read_corpora(args.corpora)
+    scores = by_corpus(read_scores(args.scores, "ngram", "nn"), corpora, "n-gram or n-NN")
+    table = table2(scores, args.samples, args.seed)
+    write(table, page("Table 2", table, table2_section, corpora, args.samples), args)
+
+
+def write(table: pd.DataFrame, content: str, args):
+    csv = table.to_csv(index=False, lineterminator="\n")
+    write_atomically(args.csv, csv.encode())
+    write_atomically(args.html, content.encode())
+
+
+# ---- the numbers ----
+
+
+def table1(scores: dict[str, list[Score]], samples: int, seed: int) -> pd.DataFrame:
+    """One row per recurrent model, columns TABLE1; losses in nats per character."""
+    rows = loss_rows(scores, samples, seed)
+    paper = paper_table(1).set_index(["corpus", "type", "layers", "size"])["loss"]
+    rows["paper"] = [
+        paper.get(key)
+        for key in zip(rows.corpus, rows.type, rows.layers, rows["size"], strict=True)
+    ]
+    return in_order(rows, scores, ["corpus", "size", "type", "layers", "seed"])[TABLE1]
+
+
+def table2(scores: dict[str, list[Score]], samples: int, seed: int) -> pd.DataFrame:
+    """One row per n-gram or n-NN model, columns TABLE2; losses in nats per character."""
+    rows = loss_rows(scores, samples, seed)
+    rows["model"] = rows["family"].map(MODELS)
+    paper = paper_table(2).set_index(["corpus", "type", "n"])["loss"]
+    rows["paper"] = [paper.get(key) for key in zip(rows.corpus, rows.model, rows.n, strict=True)]
+    rows = rows.reindex(columns=[*TABLE2, "seed"])  # n-grams alone have no hidden, nor a seed
+    whole = {"hidden": "Int64", "arpa_bytes": "Int64"}
+    return in_order(rows.astype(whole), scores, ["corpus", "model", "n", "seed"])[TABLE2]
+
+
+def loss_rows(scores: dict[str, list[Score]], samples: int, seed: int) -> pd.DataFrame:
+    """Each model's metadata with its test loss and the loss's standard deviation.
+
+    The models of a corpus share their bootstrap samples (the paper's Table 1: 100 samples).
+    """
+    rows = []
+    for group in scores.values():
+        deviations = bootstrap_sd(-np.stack([score.logp for score in group]), samples, seed)
+        for score, sd in zip(group, deviations, strict=True):
+            rows.append({**score.meta, "loss": round(score.loss, 6), "sd": round(sd, 6)})
+    return pd.DataFrame(rows)
+
+
+def paper_table(number: int) -> pd.DataFrame:
+    """The paper's numbers: corpus,type,layers,size,n,loss. For comparison alone."""
+    path = resources.files("charlens") / "paper.csv"
+    with path.open() as file:
+        paper = pd.read_csv(file)
+    return paper[paper["table"] == number]
+
+
+def in_order(rows: pd.DataFrame, corpora: Iterable[str], keys: list[str]) -> pd.DataFrame:
+    """Rows by these keys: corpora as they were given, types and models as in the paper."""
+    places = {"corpus": list(corpora), "model": list(MODELS.values())}
+    if "type" in rows:
+        places["type"] = types_in_order(rows["type"])
+
+    def place(column: pd.Series) -> pd.Series:
+        order = places.get(column.name)
+        return column.map(order.index) if order else column
+
+    return rows.sort_values(keys, key=place, ignore_index=True)
+
+
+# ---- the pages ----
+
+STYLE = """
+body { font: 15px/1.45 Georgia, "Times New Roman", serif; color: #1a1a1a; background: white;
+       max-width: 62em; margin: 2em auto; padding: 0 1.5em; }
+h1 { font-size: 1.5em; font-weight: normal; margin: 0 0 .3em; }
+h2 { font-size: 1.2em; font-weight: normal; margin: 2em 0 0; }
+p { max-width: 44em; margin: .3em 0; }
+p.source, p.note { color: #555; font-size: .87em; }
+table { border-collapse: collapse; width: 100%; margin: 1.1em 0 .5em; table-layout: fixed;
+        border-top: 1.5px solid; border-bottom: 1.5px solid;
+        font-variant-numeric: lining-nums tabular-nums; }
+caption { text-align: left; padding-bottom: .35em; font-style: italic; }
+th { font-weight: normal; padding: .25em .45em; white-space: nowrap; }
+th:first-child { width: 5.6em; text-align: left; }
+thead tr:last-child th { border-bottom: 1px solid; }
+td { padding: .4em .45em; text-align: center; vertical-align: top; white-space: nowrap; }
+tbody tr + tr > * { border-top: 1px solid #ddd; }
+.group { border-left: 1px solid #bbb; }
+.small { display: block; font-size: .74em; line-height: 1.4; color: #555; }
+.best { font-weight: bold; }
+@page { size: A4; margin: 11mm; }
+@media print { body { margin: 0; padding: 0; font-size: 11.5px; max-width: none; }
+               h2 { margin-top: 1.2em; }
+               td, th { padding: .25em .2em; }
+               .small { font-size: .8em; line-height: 1.3; }
+               section, table { break-inside: avoid; } }
+"""
+
+ABOUT = """Test cross-entropy in nats per character, low is good; ± its standard deviation from
+{samples} bootstrap samples of the test characters. Below each: the paper's number where the paper
+has one, with the difference from it; the same loss in bits per character.{seeds}"""
+
+
+def page(number: str, table: pd.DataFrame, section, corpora: dict[str, dict], samples: int) -> str:
+    """A self-contained HTML page with one section per corpus."""
+    per_cell = table.groupby(CELL[number], dropna=False).size().max()
+    seeds = ""
+    if per_cell > 1:
+        seeds = (
+            f" Every entry is the mean over its seeds (up to {per_cell}); ± is then the mean of"
+            " their deviations, and the line “seeds” gives their range."
+        )
+    sections = "\n".join(
+        f"<section>\n<h2>{html.escape(corpus['title'])}</h2>\n{source_line(corpus)}\n"
+        f"{section(table[table['corpus'] == key])}\n</section>"
+        for key, corpus in corpora.items()
+    )
+    about = ABOUT.format(samples=samples, seeds=seeds)
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{number}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"<h1>{number}: {TITLE[number]}</h1>\n<p>{about}</p>\n{sections}\n</body>\n</html>\n"
+    )
+
+
+TITLE = {"Table 1": "recurrent networks", "Table 2": "fixed-context baselines"}
+CELL = {"Table 1": ["corpus", "type", "layers", "size"], "Table 2": ["corpus", "model", "n"]}
+
+
+def source_line(corpus: dict) -> str:
+    text = f"Text: {corpus['source']} ({corpus['bytes']:,} bytes, {corpus['symbols']} symbols)."
+    # A loss on another text is never shown as if it were one on the paper's.
+    paper = PAPER_BYTES.get(corpus["corpus"], corpus["bytes"])
+    if corpus["bytes"] != paper:
+        text += (
+            f" It is not the paper's text ({paper:,} bytes), to which the paper's numbers belong."
+        )
+    return f'<p class="source">{html.escape(text)}</p>'
+
+
+def table1_section(table: pd.DataFrame) -> str:
+    types = types_in_order(table["type"])
+    columns = [(t, k) for t in types for k in sorted(set(table[table["type"] == t]["layers"]))]
+    spans = "".join(
+        f'<th class="group" colspan="{sum(c[0] == t for c in columns)}">{t.upper()}</th>'
+        for t in types
+    )
+    numbers = "".join(f"<th{starts(columns, i)}>{k}</th>" for i, (_, k) in enumerate(columns))
+    head = f"<tr><th></th>{spans}</tr>\n<tr><th>Size / layers</th>{numbers}</tr>"
+    best = table["val_loss"].idxmin()
+
+    def body(entry) -> str:
+        rows = []
+        for size in sorted(set(table["size"])):
+            cells = []
+            for i, (t, k) in enumerate(columns):
+                here = table["type"].eq(t) & table["layers"].eq(k) & table["size"].eq(size)
+                cells.append(f"<td{starts(columns, i)}>{entry(table[here])}</td>")
+            rows.append(f"<tr><th>{size}</th>{''.join(cells)}</tr>")
+        return "\n".join(rows)
+
+    return (
+        grid("Test loss", head, body(lambda rows: loss_entry(rows, best in rows.index)))
+        + '<p class="note">Bold: the model with the lowest validation loss.</p>\n'
+        + grid(
+            "Hidden size and parameters; dropout and epoch chosen on validation",
+            head,
+            body(model_entry),
+        )
+    )
+
+
+def starts(columns: list[tuple], i: int) -> str:
+    """Marks the first column of each type."""
+    return ' class="group"' if i == 0 or columns[i - 1][0] != columns[i][0] else ""
+
+
+def table2_section(table: pd.DataFrame) -> str:
+    contexts = sorted(set(table["n"]))
+    models = [model for model in MODELS.values() if model in set(table["model"])]
+    head = "<tr><th>n</th>" + "".join(f"<th>{n}</th>" for n in contexts) + "</tr>"
+
+    def body(entry) -> str:
+        rows = []
+        for model in models:
+            here = table[table["model"] == model]
+            cells = "".join(f"<td>{entry(here[here['n'] == n])}</td>" for n in contexts)
+            rows.append(f"<tr><th>{model}</th>{cells}</tr>")
+        return "\n".join(rows)
+
+    return grid("Test loss", head, body(loss_entry)) + grid(
+        "Model files (n-gram: as ARPA text, and packed; n-NN: with hidden size)",
+        head,
+        body(size_entry),
+    )
+
+
+def grid(caption: str, head: str, body: str) -> str:
+    return (
+        f"<table>\n<caption>{caption}</caption>\n"
+        f"<thead>\n{head}\n</thead>\n<tbody>\n{body}\n</tbody>\n</table>\n"
+    )
+
+
+def loss_entry(rows: pd.DataFrame, best: bool = False) -> str:
+    """Loss and deviation, the paper's number and the difference, bits: one cell's seeds."""
+    if rows.empty:
+        return "–"
+    loss, paper = rows["loss"].mean(), rows["paper"].iloc[0]
+    lines = [f"± {rows['sd'].mean():.4f}"]
+    if len(rows) > 1:
+        lines.append(f"seeds {rows['loss'].min():.3f}–{rows['loss'].max():.3f}")
+    if pd.notna(paper):
+        lines += [f"paper {paper:.3f}", f"diff. {signed(loss - paper)}"]
+    lines.append(f"{bits(loss):.3f} bits")
+    emphasis = ' class="best"' if best else ""
+    return f"<span{emphasis}>{loss:.3f}</span>{small(lines)}"
+
+
+def model_entry(rows: pd.DataFrame) -> str:
+    """Hidden size, parameters, and what validation chose."""
+    if rows.empty:
+        return "–"
+    first = rows.iloc[0]
+    dropouts = ", ".join(f"{dropout:g}" for dropout in sorted(set(rows["dropout"])))
+    epochs = ", ".join(str(epoch) for epoch in rows["epoch"])
+    lines = [f"{first['parameters'] / 1000:,.0f}K param.", f"dropout {dropouts}", f"epoch {epochs}"]
+    return f"{first['hidden']}{small(lines)}"
+
+
+def size_entry(rows: pd.DataFrame) -> str:
+    if rows.empty:
+        return "–"
+    first = rows.iloc[0]
+    if first["model"] == "n-gram":
+        return f"{megabytes(first['arpa_bytes'])}{small([megabytes(first['bytes']) + ' packed'])}"
+    return f"{megabytes(first['bytes'])}{small(['hidden ' + str(first['hidden'])])}"
+
+
+def small(lines: list[str]) -> str:
+    return "".join(f'<span class="small">{line}</span>' for line in lines)
+
+
+def signed(difference: float) -> str:
+    """With three digits and a real minus sign."""
+    text = f"{difference:+.3f}"
+    return "±0" if float(text) == 0 else text.replace("-", "−")
+
+
+def megabytes(size: int) -> str:
+    return f"{size / 1e6:.3g} MB" if size < 999.5e6 else f"{size / 1e9:.3g} GB"

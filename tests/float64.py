@@ -1,0 +1,80 @@
+"""The four models in float64, straight from the equations: what every backend is held against.
+
+Written apart from the package (it imports nothing of it), for reading rather than speed. Row
+vectors, x @ W; parameter names and column blocks as in the checkpoints:
+
+    rnn   h = tanh(x w_x + b + h' w_h)
+    lstm  i, f, o = sigm and g = tanh of x w_x + b + h' w_h;  c = f c' + i g;  h = o tanh(c)
+    gru   r, z = sigm(x w_x + b + h' w_h);  g = tanh(x w_x + b + (r h') w_g + b_g);
+          h = (1 - z) h' + z g            (column blocks of w_x and b: r, z, g; of w_h: r, z)
+    nn    h = tanh(b + sum over the n characters of their rows of w_x)
+    p(next character) = softmax(h w + b) of the last layer's h, after dropout
+"""
+
+import torch
+import torch.nn.functional as F
+
+
+def cell(kind, w, x, state):
+    """One step of a layer: x [S, I], state [states, S, H] -> the new state (row 0: the output)."""
+    h = state[0]
+    H = h.shape[1]
+    into = x @ w["w_x"] + w["b"]
+    if kind == "rnn":
+        return torch.stack([torch.tanh(into + h @ w["w_h"])])
+    if kind == "lstm":
+        i, f, o, g = (into + h @ w["w_h"]).split(H, dim=1)
+        c = torch.sigmoid(f) * state[1] + torch.sigmoid(i) * torch.tanh(g)
+        return torch.stack([torch.sigmoid(o) * torch.tanh(c), c])
+    r, z = torch.sigmoid(into[:, : 2 * H] + h @ w["w_h"]).split(H, dim=1)
+    g = torch.tanh(into[:, 2 * H :] + (r * h) @ w["w_g"] + w["b_g"])
+    return torch.stack([(1 - z) * h + z * g])
+
+
+def forward(kind, params, x, state=None, masks=None):
+    """Logits [S, T, K] and the state after the last step.
+
+    x: codes [S, T] (nn: [S, T, n], 255 where there is no character); state [layers, states, S, H];
+    masks [layers, T, S, H], multiplied onto each layer's output.
+    """
+    params = {name: torch.as_tensor(p).double() for name, p in params.items()}
+    x = torch.as_tensor(x).long()
+    K = params["out.b"].shape[0]
+    if kind == "nn":
+        n = x.shape[2]
+        rows = torch.cat([params["w_x"], torch.zeros_like(params["w_x"][:1])])  # last row: nothing
+        at = torch.where(x == 255, n * K, torch.arange(n) * K + x)
+        y = torch.tanh(params["b"] + rows[at].sum(dim=2))
+        return y @ params["out.w"] + params["out.b"], None
+    state = list(torch.as_tensor(state).double())
+    outputs = []
+    for t in range(x.shape[1]):
+        y = F.one_hot(x[:, t], K).double()
+        for layer in range(len(state)):
+            prefix = f"layers.{layer}."
+            w = {name[len(prefix) :]: p for name, p in params.items() if name.startswith(prefix)}
+            state[layer] = cell(kind, w, y, state[layer])
+            y = state[layer][0]
+            if masks is not None:
+                y = y * masks[layer, t].double()
+        outputs.append(y)
+    return torch.stack(outputs, dim=1) @ params["out.w"] + params["out.b"], torch.stack(state)
+
+
+def loss_and_grads(kind, params, x, y, state=None, masks=None):
+    """(mean of -log p, gradients of its sum over steps and mean over streams, state after, logits).
+
+    No gradient flows through the incoming state.
+    """
+    params = {name: p.detach().double().requires_grad_() for name, p in params.items()}
+    state = None if state is None else state.detach()
+    logits, state = forward(kind, params, x, state, masks)
+    y = torch.as_tensor(y).long()
+    nll = F.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="sum") / y.shape[0]
+    grads = dict(zip(params, torch.autograd.grad(nll, list(params.values())), strict=True))
+    return (
+        nll.item() / y.shape[1],
+        grads,
+        None if state is None else state.detach(),
+        logits.detach(),
+    )

@@ -1,0 +1,324 @@
+"""The compiled backend against float64, over random shapes, and what it promises beside numbers."""
+
+import random
+import runpy
+import threading
+
+import float64
+import pytest
+import torch
+
+from charlens import fast
+from charlens.errors import InputError
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Float64 steps are too small for more."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+needs_backend = pytest.mark.skipif(fast.status()[0] is None, reason=fast.status()[1])
+
+
+class Case:
+    """One random network and one window of input, all of it from the seed."""
+
+    def __init__(self, seed, kind=None, **fixed):
+        r, g = random.Random(seed), torch.Generator().manual_seed(seed)
+        self.kind = kind = kind or r.choice(fast.KINDS)
+        at = {
+            "layers": 1 if kind == "nn" else r.randint(1, 3),
+            "hidden": r.choice([1, 2, 7, 8, 9, 15, 16, 17, 23, 24, 31, 33, 40, 64]),
+            "symbols": r.choice([2, 3, 8, 9, 16, 17, 50, 87, 255 if kind == "nn" else 256]),
+            "streams": r.choice([1, 1, 2, 3, 5, 6, 7, 8, 11, 20]),
+            "unroll": r.choice([1, 1, 2, 3, 5, 14]),
+            "context": r.randint(1, 8) if kind == "nn" else 0,
+        } | fixed
+        L, H, K, S, T, n = self.sizes = tuple(at.values())
+        # Gains of up to about 1.5 (an RNN's at most 1: beyond that its error grows with every
+        # step); "large" adds biases that drive the gates into saturation.
+        gain = r.choice([0.1, 0.5, 1.0 if kind == "rnn" else 1.5])
+        self.large = r.random() < 0.3
+        self.params = {
+            name: torch.randn(shape, generator=g) * gain / (1 if name.endswith("w_x") else H**0.5)
+            for name, shape in fast.parameter_shapes(kind, L, H, K, n).items()
+        }
+        if self.large:
+            for name, p in self.params.items():
+                if name.endswith(("b", "b_g")):
+                    p += torch.randn(p.shape, generator=g) * 4
+        shape = (S, T, n) if kind == "nn" else (S, T)
+        self.x = torch.randint(0, K, shape, generator=g, dtype=torch.uint8)
+        self.y = torch.randint(0, K, (S, T), generator=g, dtype=torch.uint8)
+        self.state = self.masks = None
+        if kind == "nn":
+            self.x[torch.rand(shape, generator=g) < 0.1] = 255
+        else:
+            self.state = torch.randn(L, 2 if kind == "lstm" else 1, S, H, generator=g) * 0.5
+            if r.random() < 0.5:
+                self.masks = (torch.rand(L, T, S, H, generator=g) < 0.7).float() / 0.7
+
+    def network(self):
+        return fast.Network(self.kind, *self.sizes)
+
+    def carried(self):
+        return None if self.state is None else self.state.clone()
+
+    def train(self, network=None):
+        """(loss, gradients, state after) of the backend; gradients start as NaN."""
+        state = self.carried()
+        grads = {name: torch.full_like(p, float("nan")) for name, p in self.params.items()}
+        loss = (network or self.network()).loss_and_grads(
+            self.params, self.x, self.y, state, self.masks, grads
+        )
+        return loss, grads, state
+
+
+def flat(result):
+    loss, grads, state = result
+    return [torch.tensor(loss), *grads.values(), *([] if state is None else [state])]
+
+
+def equal(one, other):
+    return all(torch.equal(a, b) for a, b in zip(flat(one), flat(other), strict=True))
+
+
+@needs_backend
+@pytest.mark.parametrize("kind", fast.KINDS)
+def test_loss_gradients_and_state_agree_with_float64(kind):
+    for seed in range(60):
+        case = Case(seed, kind)
+        loss, grads, state = case.train()
+        true_loss, true_grads, true_state, _ = float64.loss_and_grads(
+            kind, case.params, case.x, case.y, case.state, case.masks
+        )
+        label = f"{kind} seed {seed} sizes {case.sizes}"
+        assert loss == pytest.approx(true_loss, rel=1e-5, abs=1e-6), label
+        if state is not None:
+            assert (state - true_state).norm() <= 1e-5 * true_state.norm(), label
+        # Where p or a unit is saturated, a gradient is small beside the rounding of what it is made
+        # of: the gradients of the logits, p - 1 and p, or another layer's.
+        floor = 1e-6 * max(1, *(g.norm() for g in true_grads.values()))
+        for name, true in true_grads.items():
+            assert (grads[name] - true).norm() <= 1e-4 * true.norm() + floor, f"{label} {name}"
+
+
+@needs_backend
+@pytest.mark.parametrize("kind", fast.KINDS)
+def test_log_probs_agree_with_float64_and_with_each_other(kind):
+    for seed in range(100, 120):
+        case = Case(seed, kind)
+        network, state, again = case.network(), case.carried(), case.carried()
+        logits, true_state = float64.forward(kind, case.params, case.x, case.state)
+        found = network.log_probs(case.params, case.x, state)
+        true = logits.log_softmax(dim=-1)
+        assert (found - true).abs().max() <= 2e-5 * max(1, true.abs().max()), (seed, case.sizes)
+        targets = network.target_log_probs(case.params, case.x, case.y, again)
+        picked = found.gather(2, case.y.long()[..., None])[..., 0]
+        assert torch.allclose(targets, picked, rtol=1e-6, atol=1e-6)
+        if state is not None:
+            assert torch.equal(state, again)
+            assert (state - true_state).norm() <= 1e-5 * true_state.norm()
+
+
+@needs_backend
+@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
+def test_window_in_pieces_gives_the_same_bits(kind):
+    for seed in range(5):
+        case = Case(seed, kind, unroll=12)
+        case.masks = None
+        network, whole, pieces = case.network(), case.carried(), case.carried()
+        at_once = network.log_probs(case.params, case.x, whole)
+        parts = [
+            network.log_probs(case.params, case.x[:, a:b], pieces)
+            for a, b in ((0, 1), (1, 8), (8, 12))
+        ]
+        assert torch.equal(at_once, torch.cat(parts, dim=1))
+        assert torch.equal(whole, pieces)
+        assert torch.equal(whole, case.train()[2])  # and training carries the same state
+
+
+@needs_backend
+def test_loss_is_mean_of_target_log_probs():
+    case = Case(3, "lstm")
+    case.masks = None
+    targets = case.network().target_log_probs(case.params, case.x, case.y, case.carried())
+    assert case.train()[0] == pytest.approx(-targets.double().mean().item(), rel=1e-6)
+
+
+@needs_backend
+@pytest.mark.parametrize("kind", fast.KINDS)
+def test_same_bits_again_whatever_ran_before_and_however_aligned(kind):
+    case, other = Case(11, kind), Case(12, kind)
+    first = case.train()
+    network = case.network()
+    spoiled = {name: torch.full_like(p, float("nan")) for name, p in case.params.items()}
+    network.loss_and_grads(
+        spoiled,
+        case.x,
+        case.y,
+        case.carried(),
+        None,
+        {n: torch.empty_like(p) for n, p in spoiled.items()},
+    )
+    assert equal(first, case.train(network))
+    other.train()
+    for shift in (1, 3):
+        case.params = {name: shifted(p, shift) for name, p in case.params.items()}
+        case.state = None if case.state is None else shifted(case.state, shift)
+        case.masks = None if case.masks is None else shifted(case.masks, shift)
+        assert equal(first, case.train(network))
+
+
+def shifted(tensor, by):
+    """A copy that starts `by` floats into its memory."""
+    room = torch.empty(tensor.numel() + by)
+    room[by:] = tensor.flatten()
+    return room[by:].view(tensor.shape)
+
+
+@needs_backend
+def test_same_bits_with_two_threads_at_once():
+    cases = [Case(seed, kind, streams=20) for seed, kind in ((1, "lstm"), (2, "gru"))]
+    alone = [case.train() for case in cases]
+    together = [[], []]
+
+    def work(i):
+        network = cases[i].network()
+        together[i] = [cases[i].train(network) for _ in range(10)]
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for expected, results in zip(alone, together, strict=True):
+        assert len(results) == 10
+        assert all(equal(expected, result) for result in results)
+
+
+@needs_backend
+def test_divergence_stays_visible():
+    case = Case(5, "lstm")
+    case.params["layers.0.w_h"][0, 0] = float("nan")
+    case.state += 1
+    assert case.train()[0] != case.train()[0]
+
+
+@needs_backend
+@pytest.mark.parametrize("size", [1, 7, 8, 9, 1000])
+@pytest.mark.parametrize("shift", [0, 3])
+def test_rmsprop_agrees_with_torch(size, shift):
+    g = torch.Generator().manual_seed(size)
+    start = torch.randn(size, generator=g)
+    ours, theirs = shifted(start, shift), torch.nn.Parameter(start.clone())
+    average = shifted(torch.zeros(size), shift)
+    optimizer = torch.optim.RMSprop([theirs], lr=2e-3, alpha=0.95, eps=1e-8)
+    for step in range(20):
+        grad = torch.randn(size, generator=g) * 10.0 ** (step % 4 - 2)
+        theirs.grad = grad.clamp(-5, 5)
+        optimizer.step()
+        clipped = shifted(grad, shift)
+        fast.rmsprop_(ours, clipped, average, lr=2e-3, alpha=0.95, eps=1e-8, clip=5.0)
+        assert torch.equal(clipped, theirs.grad)
+    assert torch.allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+@needs_backend
+def test_wrong_arguments_are_refused():
+    case = Case(0, "lstm", symbols=9, hidden=5)
+    network = case.network()
+    for name, tensor in (
+        ("out.w", case.params["out.w"].double()),
+        ("out.w", torch.zeros(9, 5).T),
+        ("out.b", torch.zeros(8)),
+    ):
+        case = Case(0, "lstm", symbols=9, hidden=5)
+        case.params[name] = tensor
+        with pytest.raises(ValueError, match=name):
+            case.train(network)
+    case = Case(0, "lstm", symbols=9, hidden=5)
+    case.x[0, 0] = 9
+    with pytest.raises(ValueError, match="code 9"):
+        case.train(network)
+    for bad in (("tanh", 1, 8, 9, 1, 1), ("rnn", 1, 0, 9, 1, 1), ("rnn", 1, 8, 257, 1, 1)):
+        with pytest.raises(ValueError):
+            fast.Network(*bad)
+
+
+def test_reference_can_be_forced(monkeypatch):
+    monkeypatch.setenv("CHARLENS_ISA", "reference")
+    assert fast.status() == (None, "CHARLENS_ISA=reference")
+    with pytest.raises(InputError, match="CHARLENS_ISA=reference"):
+        fast.Network("rnn", 1, 8, 9, 1, 1)
+
+
+def test_unknown_choice_is_refused(monkeypatch):
+    monkeypatch.setenv("CHARLENS_ISA", "mmx")
+    with pytest.raises(InputError, match="CHARLENS_ISA=mmx"):
+        fast.status()
+
+
+def test_without_a_compiler_there_is_no_backend_and_one_line_says_so(monkeypatch, tmp_path):
+    monkeypatch.setenv("CXX", "/nonexistent/g++")
+    monkeypatch.setattr(fast.build, "folders", lambda: [tmp_path])
+    with pytest.raises(fast.build.NotBuilt, match="no C\\+\\+ compiler: /nonexistent/g\\+\\+"):
+        fast.build.build()
+    fast.build.load.cache_clear()
+    try:
+        isa, why = fast.status()
+    finally:
+        fast.build.load.cache_clear()
+    assert isa is None and "\n" not in why and "/nonexistent/g++" in why
+
+
+def fake_compiler(folder, compiles):
+    """A $CXX that knows its version, and writes its output or fails."""
+    path = folder / "c++"
+    path.write_text(
+        '#!/bin/sh\n[ "$1" = --version ] && echo 1.0 && exit\n'
+        + (
+            'for last; do :; done\necho > "$last"\n'
+            if compiles
+            else "echo no >&2\necho >&2\nexit 1\n"
+        )
+    )
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_failed_compilation_is_one_line(monkeypatch, tmp_path):
+    monkeypatch.setenv("CXX", fake_compiler(tmp_path, compiles=False))
+    monkeypatch.setattr(fast.build, "folders", lambda: [tmp_path / "build"])
+    with pytest.raises(fast.build.NotBuilt, match="failed: no$"):
+        fast.build.build()
+    assert [path.name for path in (tmp_path / "build").iterdir()] == ["lock"]
+
+
+def test_library_is_built_once_where_it_can_be_written(monkeypatch, tmp_path):
+    closed = tmp_path / "file"  # a folder cannot be made inside a file
+    closed.write_text("")
+    monkeypatch.setattr(fast.build, "folders", lambda: [closed / "build", tmp_path / "cache"])
+    monkeypatch.setenv("CXX", fake_compiler(tmp_path, compiles=True))
+    path = fast.build.build()
+    assert path.parent == tmp_path / "cache"
+    assert sorted(p.name for p in path.parent.iterdir()) == sorted([path.name, "lock"])
+    monkeypatch.setenv("CXX", "/nonexistent/g++")  # and it serves where there is no compiler
+    assert fast.build.build() == path
+
+
+def test_command_line_says_in_one_line_what_it_did(monkeypatch, capsys):
+    monkeypatch.setenv("CHARLENS_ISA", "reference")
+    runpy.run_module("charlens.fast", run_name="__main__")
+    assert capsys.readouterr().out == "fast backend not used: CHARLENS_ISA=reference\n"
+    monkeypatch.setenv("CHARLENS_ISA", "mmx")
+    with pytest.raises(SystemExit, match="^charlens: error: CHARLENS_ISA=mmx"):
+        runpy.run_module("charlens.fast", run_name="__main__")
+    monkeypatch.setenv("CHARLENS_ISA", "auto")
+    runpy.run_module("charlens.fast", run_name="__main__")
+    said = capsys.readouterr().out
+    assert said.startswith("fast backend") and said.count("\n") == 1

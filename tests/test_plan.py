@@ -1,0 +1,104 @@
+"""The configuration: what it asks for, and what is refused before any job starts."""
+
+import copy
+from pathlib import Path
+
+import pytest
+import yaml
+
+from charlens import plan
+from charlens.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+SCHEMA = ROOT / "workflow/schemas/config.schema.json"
+PAPER = yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def merged(below, above):
+    """How Snakemake lays one configuration over another."""
+    both = copy.deepcopy(below)
+    for key, value in above.items():
+        both[key] = merged(both.get(key, {}), value) if isinstance(value, dict) else value
+    return both
+
+
+@pytest.mark.parametrize("path", ["config.yaml", "demo.yaml", "tests/tiny.yaml"])
+def test_our_own_configurations_pass(path):
+    plan.check(merged(PAPER, yaml.safe_load((ROOT / path).read_text())), SCHEMA)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"epochs": 10}, ["config", "epochs"]),
+        ({"training": {"epoch": 10}}, ["training", "epoch"]),
+        ({"training": {"epochs": 0}}, ["training.epochs", "0"]),
+        ({"training": {"epochs": "50"}}, ["training.epochs", "50", "integer"]),
+        ({"training": {"learning_rate": -1}}, ["training.learning_rate", "-1"]),
+        ({"split": {"layout": "stream"}}, ["split.layout", "stream"]),
+        ({"grid": {"layers": [0]}}, ["grid.layers.0", "0"]),
+        ({"grid": {"seeds": []}}, ["grid.seeds"]),
+        ({"grid": {"types": ["gru"]}}, ["grid.types", "lstm"]),
+        ({"grid": {"dropout": [{"sizes": [64], "candidates": [0.0]}]}}, ["grid.dropout", "512"]),
+        ({"grid": {"dropout": [{"candidates": [1.0]}]}}, ["grid.dropout.0.candidates.0", "1.0"]),
+        ({"ngrams": {"orders": [2, 22]}}, ["ngrams.orders.1", "22"]),
+        ({"bootstrap": {"samples": 1}}, ["bootstrap.samples", "1"]),
+        ({"use": ["war"]}, ["use", "war", "wp, lk"]),
+        ({"use": ["wp", "wp"]}, ["use"]),
+        ({"corpora": {"wp": {"fractions": [0.8, 0.1, 0.2]}}}, ["corpora.wp.fractions", "add up"]),
+        ({"corpora": {"wp": {"sources": [{"name": "x", "sha256": "abc"}]}}}, ["sha256"]),
+        (
+            {"corpora": {"wp": {"sources": [{"name": "x", "path": "a", "url": "http://b"}]}}},
+            ["corpora.wp.sources", "path and url"],
+        ),
+        ({"figures": {"young_lstm": {"corpora": ["prose"]}}}, ["figures.young_lstm", "prose"]),
+        ({"backend": "gpu"}, ["backend", "gpu"]),
+        ({"run": "../elsewhere"}, ["run"]),
+        ({"run": "kenlm"}, ["run"]),
+    ],
+)
+def test_what_is_wrong_is_named_in_one_line(change, words):
+    with pytest.raises(InputError) as error:
+        plan.check(merged(PAPER, change), SCHEMA)
+    assert all(word in str(error.value) for word in words), str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_the_papers_grid_has_33_cells_a_corpus():
+    cells = plan.cells(PAPER)
+    assert len(cells) == 33
+    assert {"type": "rnn", "layers": 1, "size": 512, "seed": 1} not in cells
+    assert cells[0]["size"] == 512  # the longest trainings begin first
+
+
+def test_dropout_costs_at_most_twice_the_plain_grid():
+    assert all(len(plan.dropouts(PAPER, cell)) <= 2 for cell in plan.cells(PAPER))
+
+
+def test_the_first_dropout_entry_that_fits_counts():
+    config = {
+        "grid": {
+            "dropout": [
+                {"types": ["gru"], "layers": [2, 3], "candidates": [0.1]},
+                {"sizes": [64], "candidates": [0.2]},
+                {"candidates": [0.3]},
+            ]
+        }
+    }
+    chosen = [
+        plan.dropouts(config, {"type": type, "layers": layers, "size": size})
+        for type, layers, size in [("gru", 2, 64), ("gru", 1, 64), ("lstm", 2, 128)]
+    ]
+    assert chosen == [[0.1], [0.2], [0.3]]
+
+
+def test_options():
+    settings = {"decay_after": 10, "layout": "two words"}
+    assert plan.options(settings) == "--decay-after 10 --layout 'two words'"
+
+
+def test_two_runs_do_not_write_to_one_folder(tmp_path):
+    plan.lock(tmp_path / "run")
+    plan.lock(tmp_path / "other")
+    with pytest.raises(InputError, match="is writing here"):
+        plan.lock(tmp_path / "run")

@@ -1,0 +1,159 @@
+"""The Snakemake workflow itself: the plan of the paper, and the tiny configuration end to end."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parents[1]
+TINY = ["--configfile", str(ROOT / "tests/tiny.yaml")]
+RECURRENT = {f"{type}-{layers}" for type in ("lstm", "rnn", "gru") for layers in (1, 3)}
+
+
+def command(*args, cores=2):
+    return [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"),
+            "--cores", str(cores), *args]  # fmt: skip
+
+
+def snakemake(folder, *args, check=True, **environment):
+    done = subprocess.run(
+        command("--directory", str(folder), *args),
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+        cwd=ROOT,
+    )
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def counts(output: str) -> dict[str, int]:
+    rows = (line.split() for line in output.splitlines())
+    return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory) -> Path:
+    """A folder in which the tiny configuration was run: its results/tiny."""
+    folder = tmp_path_factory.mktemp("workflow")
+    built = ROOT / "results/kenlm"
+    if built.exists():  # as `make` leaves it: no need to build it again
+        shutil.copytree(built, folder / "results/kenlm")
+    # killed once in the middle of it all: the same command goes on by itself
+    process = subprocess.Popen(
+        command("--directory", str(folder), *TINY),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=ROOT,
+        start_new_session=True,
+    )
+    models = folder / "results/tiny/models"
+    deadline = time.monotonic() + 300
+    while not list(models.rglob("checkpoint.pt")) and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    snakemake(folder, *TINY)
+    return folder / "results/tiny"
+
+
+def test_the_plan_of_the_paper(tmp_path):
+    begun = time.monotonic()
+    planned = counts(snakemake(tmp_path, "-n", "-q", "rules").stdout)
+    assert time.monotonic() - begun < 10
+    assert planned["select"] == 66
+    assert planned["train"] == 2 * (9 + 2 * 24)  # one candidate at size 64, two above
+    assert planned["ngram"] == planned["score_ngram"] == 20
+    assert planned["select_nn"] == 12 and planned["train_nn"] == 36
+
+
+def test_the_ngrams_alone_need_no_network_to_be_trained(tmp_path):
+    planned = counts(snakemake(tmp_path, "-n", "-q", "rules", "ngrams").stdout)
+    assert planned["ngram"] == 20 and "train" not in planned and "train_nn" not in planned
+
+
+def test_a_bad_configuration_stops_before_any_job(tmp_path):
+    done = snakemake(tmp_path, "--config", "epochs=3", check=False)
+    assert done.returncode != 0
+    assert "config: Additional properties are not allowed ('epochs' was unexpected)" in (
+        done.stdout + done.stderr
+    )
+    assert not (tmp_path / "results").exists()
+
+
+def test_every_rule_has_a_line_of_help():
+    done = subprocess.run(command("--list"), capture_output=True, text=True, cwd=ROOT)
+    lines = [line for line in done.stdout.splitlines() if line and line[0].isalpha()]
+    for rule in ("all", "table1", "table2", "ngrams", "figures", "report", "train", "figure5"):
+        (line,) = [line for line in lines if line.split()[0] == rule]
+        assert len(line.split()) > 3, f"rule {rule} says nothing of itself"
+
+
+def test_table1(tiny):
+    table = pd.read_csv(tiny / "tables/table1.csv")
+    columns = (
+        "corpus type layers size hidden parameters dropout seed epoch val_loss loss sd paper bytes"
+    )
+    assert list(table.columns[:14]) == columns.split()
+    assert set(table.type + "-" + table.layers.astype(str)) == RECURRENT
+    assert table.loss.between(2, 5).all() and table.sd.between(1e-4, 0.1).all()
+    row = table[(table.type == "gru") & (table.layers == 1)].iloc[0]
+    scores = np.load(tiny / "scores/code/type~gru/layers~1/size~8/seed~1.npy")
+    assert row.loss == pytest.approx(-scores.mean(dtype=float), abs=1e-6)
+    assert (table.source == "torch/include/c10/core").all()
+
+
+def test_table2(tiny):
+    table = pd.read_csv(tiny / "tables/table2.csv")
+    assert list(table.columns[:9]) == (
+        ["corpus", "model", "n", "hidden", "loss", "sd", "paper", "bytes", "arpa_bytes"]
+    )
+    assert list(table.n[table.model == "n-gram"]) == [1, 2, 20]
+    assert list(table.n[table.model == "n-NN"]) == [1, 2]
+    assert table.loss.between(0.5, 5).all()
+
+
+def test_every_score_is_of_the_same_characters(tiny):
+    scores = [np.load(path) for path in (tiny / "scores").rglob("*.npy")]
+    with np.load(tiny / "corpora/code.npz") as split:
+        assert {s.shape for s in scores} == {(split["test_y"].size,)}
+    assert len(scores) == 6 + 3 + 2
+    assert all(s.dtype == np.float32 and np.isfinite(s).all() and (s <= 0).all() for s in scores)
+
+
+@pytest.mark.parametrize("number", [1, 4, 5])
+@pytest.mark.parametrize("kind", ["png", "svg"])
+def test_figures(tiny, number, kind):
+    assert (tiny / f"figures/figure{number}.{kind}").stat().st_size > 10_000
+
+
+def test_the_report_holds_every_table_and_figure(tiny):
+    page = (tiny / "report.html").read_text()
+    for category in ("Table 1", "Table 2", "Figure 1", "Figure 4", "Figure 5"):
+        assert category in page
+    assert "<html" in page and len(page) > 500_000
+
+
+def test_a_finished_run_has_nothing_to_do(tiny):
+    # no network, no mirror: nothing is looked for
+    done = snakemake(tiny.parents[1], *TINY, CORPORA_MIRROR="/nonexistent")
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_a_single_target_is_made_again_alone(tiny):
+    folder = tiny.parents[1]
+    target = (
+        "results/tiny/models/code/type~rnn/layers~1/size~8/seed~1/dropout~0.0/model.safetensors"
+    )
+    before = (folder / target).read_bytes()
+    shutil.rmtree((folder / target).parent)
+    snakemake(folder, target, *TINY)
+    assert (folder / target).read_bytes() == before
