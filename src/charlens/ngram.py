@@ -65,8 +65,9 @@ def fit(split, order, kenlm, memory_mb, out, info):
     """Estimate a model of the joined training streams, pack it, and note its sizes.
 
     Writes `out` (KenLM's probing format) and `info`: {"order", "bytes", "arpa_bytes"}, the sizes
-    of the packed model and of the text form (ARPA) that it was packed from. The text form needs
-    up to 3 GB beside `out`; it is deleted once it is packed.
+    of the packed model and of the text form (ARPA) that it was packed from. The text form is
+    deleted once it is packed; with lmplz's own files it takes up to seven times the packed size
+    for a while, beside `out`.
 
     Raises InputError if KenLM is not there or was built for lower orders, and if disk space or
     memory run out; nothing is left behind then.

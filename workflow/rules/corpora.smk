@@ -12,6 +12,8 @@ rule fetch:
     log:
         "<logs>/fetch/{corpus}.log",
     localrule: True
+    conda:
+        "../../envs/environment.yaml"
     params:
         spec=lambda w: json.dumps(config["corpora"][w.corpus]),
         mirror=config["mirror"],
@@ -32,6 +34,8 @@ rule split:
     log:
         "<logs>/split/{corpus}.log",
     localrule: True
+    conda:
+        "../../envs/environment.yaml"
     params:
         options=plan.options(config["split"]),
         fractions=lambda w: config["corpora"][w.corpus]["fractions"],

@@ -22,6 +22,8 @@ rule figure1:
         csv="<results>/figures/figure1.csv",
     log:
         "<logs>/figure1.log",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
@@ -50,6 +52,8 @@ rule figure4:
         csv="<results>/figures/figure4.csv",
     log:
         "<logs>/figure4.log",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
@@ -82,6 +86,8 @@ rule trajectory:
         "<results>/figure5/{corpus}.csv",
     log:
         "<logs>/trajectory/{corpus}.log",
+    conda:
+        "../../envs/environment.yaml"
     threads: 1
     resources:
         gpu=GPUS,
@@ -120,6 +126,8 @@ rule figure5:
         csv="<results>/figures/figure5.csv",
     log:
         "<logs>/figure5.log",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=4000,
         runtime=30,

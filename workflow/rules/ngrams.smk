@@ -12,6 +12,8 @@ rule kenlm:
     log:
         "results/kenlm.log",
     localrule: True
+    conda:
+        "../../envs/environment.yaml"
     threads: workflow.cores
     resources:
         mem_mb=3000,
@@ -33,6 +35,8 @@ rule ngram:
         "<logs>/ngram/{corpus}/order~{order}.log",
     benchmark:
         "<benchmarks>/ngram/{corpus}/order~{order}.jsonl"
+    conda:
+        "../../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=3000,
@@ -58,6 +62,8 @@ rule score_ngram:
         meta="<results>/scores/{corpus}/ngram/order~{order}.json",
     log:
         "<logs>/score/{corpus}/ngram/order~{order}.log",
+    conda:
+        "../../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=3000,

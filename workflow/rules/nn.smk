@@ -18,6 +18,8 @@ rule train_nn:
         f"<logs>/train/{{corpus}}/{NN}/hidden~{{hidden}}.log",
     benchmark:
         f"<benchmarks>/train/{{corpus}}/{NN}/hidden~{{hidden}}.jsonl"
+    conda:
+        "../../envs/environment.yaml"
     threads: 1
     resources:
         gpu=GPUS,

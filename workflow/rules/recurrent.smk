@@ -25,6 +25,8 @@ rule train:
         f"<logs>/train/{{corpus}}/{CELL}/dropout~{{dropout}}.log",
     benchmark:
         f"<benchmarks>/train/{{corpus}}/{CELL}/dropout~{{dropout}}.jsonl"
+    conda:
+        "../../envs/environment.yaml"
     threads: 1
     resources:
         gpu=GPUS,
@@ -55,6 +57,8 @@ rule select:
     log:
         f"<logs>/select/{{corpus}}/{CELL}.log",
     localrule: True
+    conda:
+        "../../envs/environment.yaml"
     shell:
         "charlens select {input} --out {output} 2>&1 | tee {log}"
 
@@ -70,6 +74,8 @@ rule score:
         meta=f"<results>/scores/{{corpus}}/{CELL}.json",
     log:
         f"<logs>/score/{{corpus}}/{CELL}.log",
+    conda:
+        "../../envs/environment.yaml"
     threads: 1
     resources:
         gpu=GPUS,

@@ -17,6 +17,8 @@ rule report:
     log:
         "<logs>/report.log",
     localrule: True
+    conda:
+        "../../envs/environment.yaml"
     params:
         # the same configuration once more: its files, then what --config said
         config=lambda w: "".join(

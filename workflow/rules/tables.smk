@@ -37,6 +37,8 @@ rule table1:
         ),
     log:
         "<logs>/table1.log",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
@@ -63,6 +65,8 @@ rule table2:
         ),
     log:
         "<logs>/table2.log",
+    conda:
+        "../../envs/environment.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
