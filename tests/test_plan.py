@@ -92,6 +92,14 @@ def test_the_first_dropout_entry_that_fits_counts():
     assert chosen == [[0.1], [0.2], [0.3]]
 
 
+def test_a_corpus_may_be_trained_in_its_own_way():
+    config = merged(PAPER, {"corpora": {"wp": {"training": {"epochs": 7}}}})
+    plan.check(config, SCHEMA)
+    assert plan.training(config, "wp")["epochs"] == 7
+    assert plan.training(config, "wp")["clip"] == plan.training(config, "lk")["clip"] == 5.0
+    assert plan.training(config, "lk")["epochs"] == 50
+
+
 def test_options():
     settings = {"decay_after": 10, "layout": "two words"}
     assert plan.options(settings) == "--decay-after 10 --layout 'two words'"

@@ -75,6 +75,12 @@ def dropouts(config: dict, model: dict) -> list[float]:
     )
 
 
+def training(config: dict, corpus: str) -> dict:
+    """How models of a corpus are trained: `training`, with what the corpus wants otherwise."""
+    own = config["corpora"][corpus].get("training", {})
+    return config["training"] | own | {"backend": config["backend"]}
+
+
 def options(settings: dict) -> str:
     """Settings as command-line options: {"decay_after": 10} gives --decay-after 10."""
     return " ".join(

@@ -39,8 +39,8 @@ rule ngram:
         "../../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
-        disk_mb=6000,
+        mem_mb=1500,
+        disk_mb=8000,  # order 21 of the Linux kernel, while it is packed
         runtime=30,
     shell:
         "charlens ngram --split {input.split} --order {wildcards.order} --kenlm {input.kenlm}"
@@ -66,7 +66,7 @@ rule score_ngram:
         "../../envs/environment.yaml"
     threads: 1
     resources:
-        mem_mb=3000,
+        mem_mb=1500,
         runtime=30,
     shell:
         "charlens score-ngram --split {input.split} --model {input.model} --info {input.info}"

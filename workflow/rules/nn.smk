@@ -26,7 +26,7 @@ rule train_nn:
         mem_mb=2000,
         runtime=6 * 60,
     params:
-        options=plan.options(config["training"] | {"backend": config["backend"]}),
+        options=lambda w: plan.options(plan.training(config, w.corpus)),
         out=subpath(output.model, parent=True),
     shell:
         "charlens train {input.split} --info {input.info} --type nn"

@@ -33,7 +33,7 @@ rule train:
         mem_mb=3000,
         runtime=24 * 60,
     params:
-        options=plan.options(config["training"] | {"backend": config["backend"]}),
+        options=lambda w: plan.options(plan.training(config, w.corpus)),
         out=subpath(output.model, parent=True),
     shell:
         "charlens train {input.split} --info {input.info} --type {wildcards.type}"
