@@ -137,22 +137,22 @@ def draw(
     trajectories: dict[str, pd.DataFrame],
     corpora: dict[str, dict],
 ):
-    # A column stays away where no corpus has anything to show in it.
+    # Each column fills from the top; one that no corpus has anything to show in stays away.
     columns = ["braces"] * bool(braces) + ["kl", "delta"] * bool(trajectories)
-    figure = plots.new_figure(2.7 * len(corpora) + 0.3)
-    grid = figure.add_gridspec(2 * len(corpora), len(columns), height_ratios=[5, 1] * len(corpora))
-    for row, corpus in enumerate(corpora):
-        title = corpora[corpus]["title"]
-        for column, kind in enumerate(columns):
-            both = grid[2 * row : 2 * row + 2, column]
-            if kind == "braces" and corpus in braces:
+    rows = max(len(braces), len(trajectories))
+    figure = plots.new_figure(2.7 * rows + 0.3)
+    grid = figure.add_gridspec(2 * rows, len(columns), height_ratios=[5, 1] * rows)
+    for column, kind in enumerate(columns):
+        shown = braces if kind == "braces" else trajectories
+        for row, corpus in enumerate(corpus for corpus in corpora if corpus in shown):
+            title = corpora[corpus]["title"]
+            if kind == "braces":
                 means = figure.add_subplot(grid[2 * row, column])
                 pairs = figure.add_subplot(grid[2 * row + 1, column], sharex=means)
                 draw_braces(means, pairs, braces[corpus], title)
-            elif kind != "braces" and corpus in trajectories:
-                draw_looks(figure.add_subplot(both), trajectories[corpus], kind, title)
             else:
-                figure.add_subplot(both).set_axis_off()
+                panel = figure.add_subplot(grid[2 * row : 2 * row + 2, column])
+                draw_looks(panel, trajectories[corpus], kind, title)
     plots.name_sources(figure, corpora.values())
     return figure
 
