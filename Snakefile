@@ -66,6 +66,7 @@ include: "workflow/rules/report.smk"
 
 
 rule all:
+    """Every table and figure, and the report that shows them on one page."""
     default_target: True
     input:
         rules.report.output,

@@ -75,8 +75,8 @@ def test_the_plan_of_the_paper(tmp_path):
     assert planned["select_nn"] == 12 and planned["train_nn"] == 36
 
 
-def test_the_ngrams_alone_need_no_network_to_be_trained(tmp_path):
-    planned = counts(snakemake(tmp_path, "-n", "-q", "rules", "ngrams").stdout)
+def test_the_ngrams_alone_ask_for_no_training(tmp_path):
+    planned = counts(snakemake(tmp_path, "ngrams", "-n", "-q", "rules").stdout)
     assert planned["ngram"] == 20 and "train" not in planned and "train_nn" not in planned
 
 

@@ -138,7 +138,7 @@ rule figure5:
 
 
 rule figures:
-    """All figures."""
+    """Every figure, as PNG and as SVG."""
     input:
         rules.figure1.output,
         rules.figure4.output,

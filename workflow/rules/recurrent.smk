@@ -43,7 +43,7 @@ rule train:
 
 
 rule select:
-    """Keep the dropout candidate with the lowest validation loss."""
+    """Keep the candidate with the lowest validation loss."""
     input:
         lambda w: collect(
             f"<results>/models/{{corpus}}/{CELL}/dropout~{{dropout}}/model.safetensors",
@@ -64,7 +64,7 @@ rule select:
 
 
 rule score:
-    """Log-probability of every test character under a recurrent model."""
+    """Log-probability of every test character under a trained model."""
     input:
         code=["<src>/score.py"],
         model=f"<results>/models/{{corpus}}/{CELL}/best/model.safetensors",
