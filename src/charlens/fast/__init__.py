@@ -183,29 +183,3 @@ class Network:
                 f"{name}: code {codes[too_large][0]}, but there are {self.symbols} symbols"
             )
         return codes
-
-
-def rmsprop_(
-    param: torch.Tensor,
-    grad: torch.Tensor,
-    square_avg: torch.Tensor,
-    lr: float,
-    alpha: float,
-    eps: float,
-    clip: float,
-) -> None:
-    """Clips grad to [-clip, clip] elementwise, then one step of RMSProp; all three in place.
-
-    v = alpha v + (1 - alpha) grad^2; param -= lr grad / (sqrt(v) + eps), as torch.optim.RMSprop.
-    """
-    shape = tuple(param.shape)
-    library().charlens_rmsprop(
-        address(param, shape, "param"),
-        address(grad, shape, "grad"),
-        address(square_avg, shape, "square_avg"),
-        param.numel(),
-        lr,
-        alpha,
-        eps,
-        clip,
-    )

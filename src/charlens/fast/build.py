@@ -93,21 +93,13 @@ def build() -> Path:
 
 
 def declare(library: ctypes.CDLL) -> ctypes.CDLL:
-    pointer, integer, real = ctypes.c_void_p, ctypes.c_int, ctypes.c_float
+    pointer, integer = ctypes.c_void_p, ctypes.c_int
     library.charlens_create.restype = pointer
     library.charlens_create.argtypes = [integer] * 7
     library.charlens_destroy.restype = None
     library.charlens_destroy.argtypes = [pointer]
     library.charlens_run.restype = ctypes.c_double
     library.charlens_run.argtypes = [pointer] * 5 + [integer] + [pointer] * 4
-    library.charlens_rmsprop.restype = None
-    library.charlens_rmsprop.argtypes = [pointer] * 3 + [
-        ctypes.c_long,
-        real,
-        ctypes.c_double,
-        real,
-        real,
-    ]
     return library
 
 

@@ -643,28 +643,4 @@ double charlens_run(Network* net, const float* const* params, float* const* grad
     return y ? total / (double(T) * S) : 0;
 }
 
-// Clips the gradient to [-clip, clip] in place, then one RMSProp step as torch.optim.RMSprop takes it.
-void charlens_rmsprop(float* param, float* grad, float* square_avg, long count, float lr, double alpha,
-                      float eps, float clip) {
-    const FloatingPointMode mode;
-    const vec keep = all(float(alpha)), take = all(float(1 - alpha));
-    const auto step = [&](vec w, vec& g, vec& v) {
-        g = clamp(g, -clip, clip);
-        v = fma(mul(take, g), g, mul(keep, v));
-        return fnma(all(lr), div(g, add(square_root(v), all(eps))), w);
-    };
-    for (long i = 0; i < count; i += W, param += W, grad += W, square_avg += W) {
-        const bool whole = count - i >= W;
-        const int left = whole ? W : int(count - i);
-        vec w = whole ? load_unaligned(param) : load_first(param, left);
-        vec g = whole ? load_unaligned(grad) : load_first(grad, left);
-        vec v = whole ? load_unaligned(square_avg) : load_first(square_avg, left);
-        w = step(w, g, v);
-        if (whole)
-            store_unaligned(param, w), store_unaligned(grad, g), store_unaligned(square_avg, v);
-        else
-            store_first(param, left, w), store_first(grad, left, g), store_first(square_avg, left, v);
-    }
-}
-
 }  // extern "C"

@@ -9,7 +9,6 @@ constexpr int W = 8;  // floats in a vector
 static inline vec load(const float* p) { return _mm256_load_ps(p); }
 static inline vec load_unaligned(const float* p) { return _mm256_loadu_ps(p); }
 static inline void store(float* p, vec x) { _mm256_store_ps(p, x); }
-static inline void store_unaligned(float* p, vec x) { _mm256_storeu_ps(p, x); }
 static inline vec all(float x) { return _mm256_set1_ps(x); }
 static inline vec copies_of(const float* p) { return _mm256_broadcast_ss(p); }
 static inline vec fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }    // a b + c
@@ -18,7 +17,6 @@ static inline vec add(vec a, vec b) { return _mm256_add_ps(a, b); }
 static inline vec sub(vec a, vec b) { return _mm256_sub_ps(a, b); }
 static inline vec mul(vec a, vec b) { return _mm256_mul_ps(a, b); }
 static inline vec div(vec a, vec b) { return _mm256_div_ps(a, b); }
-static inline vec square_root(vec a) { return _mm256_sqrt_ps(a); }
 static inline vec larger(vec a, vec b) { return _mm256_max_ps(a, b); }
 // The second operand of max and min is what comes out if either is NaN: a NaN must stay visible.
 static inline vec clamp(vec x, float low, float high) {
