@@ -85,7 +85,7 @@ $(READY): requirements.lock pyproject.toml
 	    done || { echo 'make: Python 3.11, 3.12 or 3.13 is needed, with its venv module: install it' \
 	        '(on Debian also python3-venv), or name one, as in make PYTHON=/opt/bin/python3.12' >&2; \
 	        exit 1; }; \
-	    "$$python" -m venv --clear .venv; \
+	    "$$python" -m venv --clear .venv && rm -rf results/kenlm; \
 	fi
 	@rm -f $@
 	@$(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock
