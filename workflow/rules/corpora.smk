@@ -42,3 +42,10 @@ rule split:
     shell:
         "charlens split --text {input.text} --info {input.info} {params.options}"
         " --fractions {params.fractions} --out {output} 2>&1 | tee {log}"
+
+
+rule corpora:
+    """Every corpus of the run, brought, checked and split."""
+    input:
+        collect("<results>/corpora/{corpus}.npz", corpus=config["use"]),
+    localrule: True

@@ -14,7 +14,7 @@ rule kenlm:
     localrule: True
     conda:
         "../../envs/environment.yaml"
-    threads: workflow.cores
+    threads: 8
     resources:
         mem_mb=3000,
         runtime=30,
