@@ -10,11 +10,12 @@
 SHELL = /bin/sh
 CORES ?= all
 
-# Nothing of the user's own Python packages and pip settings leaks into the environment.
+# Nothing of the user's own Python packages and pip settings leaks into the environment, and Python
+# may keep what it compiles: without, importing torch takes each of many jobs twice as long.
 export PYTHONNOUSERSITE = 1
 export PIP_USER = 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
-unexport PYTHONPATH PYTHONHOME PIP_TARGET PIP_PREFIX
+unexport PYTHONPATH PYTHONHOME PYTHONDONTWRITEBYTECODE PIP_TARGET PIP_PREFIX
 
 BIN = .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES)
