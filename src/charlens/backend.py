@@ -11,6 +11,7 @@ by one can be finished by another.
 """
 
 import fcntl
+import functools
 import sys
 import tempfile
 from pathlib import Path
@@ -106,6 +107,7 @@ def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
     return Reference(arch)
 
 
+@functools.cache  # one card a process, however many models it holds
 def free_gpu() -> str:
     """The first card that no other job holds, kept until this process ends; else the first.
 

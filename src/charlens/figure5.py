@@ -48,7 +48,7 @@ def run(args):
         for corpus, path in by_stem(args.trajectory, [], "trajectory").items()
         if corpus in corpora
     }
-    # Code first, as in the paper: its row has all three panels.
+    # Code first, as in the paper.
     drawn = code + [corpus for corpus in corpora if corpus in trajectories and corpus not in code]
     corpora = {corpus: corpora[corpus] for corpus in drawn}
     if not corpora:
