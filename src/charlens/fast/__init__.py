@@ -1,7 +1,8 @@
-"""The compiled CPU backend: RNN, LSTM, GRU stacks and the n-NN in float32 (see README.md here).
+"""The compiled CPU backend: RNN, LSTM, GRU stacks and the n-NN (see README.md here).
 
 Same equations, parameter names and gradients as the models in plain torch (charlens.model), several
-times as fast. One thread; the same inputs give the same bits.
+times as fast. One thread; the same inputs give the same bits. Scores are float32. Gradients come
+from products of bfloat16 with float32 sums where the processor has such, else float32.
 """
 
 import ctypes
@@ -20,20 +21,10 @@ GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 def status() -> tuple[str | None, str]:
     """The instruction set in use, or None (then the reference takes over), and one line why.
 
-    $CHARLENS_ISA forces: auto (the default), avx2, reference. Compiles on first use (seconds).
-    Raises InputError if $CHARLENS_ISA is none of these.
+    $CHARLENS_ISA forces: auto (the default), amx, avx512bf16, avx512, avx2, reference. Compiles on
+    first use (seconds). Raises InputError if $CHARLENS_ISA is none of these.
     """
-    if build.choice() == "reference":
-        return None, "CHARLENS_ISA=reference"
-    library, why = build.load()
-    return (None if library is None else "avx2"), why
-
-
-def library() -> ctypes.CDLL:
-    isa, why = status()
-    if isa is None:
-        raise InputError(f"no fast backend: {why}; use the reference")
-    return build.load()[0]
+    return build.found(build.choice())
 
 
 def parameter_shapes(
@@ -107,13 +98,10 @@ class Network:
         self.streams, self.unroll, self.context = streams, unroll, context
         self.shapes = parameter_shapes(kind, layers, hidden, symbols, context)
         self.states = 2 if kind == "lstm" else 1
-        self._library = library()
-        self._network = self._library.charlens_create(
-            KINDS.index(kind), layers, hidden, symbols, streams, unroll, context
-        )
-        if not self._network:
-            raise MemoryError("no memory for the workspace of the fast backend")
-        weakref.finalize(self, self._library.charlens_destroy, self._network)
+        isa, why = status()
+        if isa is None:
+            raise InputError(f"no fast backend: {why}; use the reference")
+        self.isa, self._workspaces = isa, {}
 
     def loss_and_grads(self, params, x, y, state, masks, grads) -> float:
         """Mean of -log p per character; grads are overwritten.
@@ -152,8 +140,9 @@ class Network:
             raise ValueError("an n-NN takes no state and no masks")
         if masks is not None:
             masks = address(masks, (self.layers, steps, S, H), "masks")
-        return self._library.charlens_run(
-            self._network,
+        library, workspace = self._workspace(self.isa if grads else build.float32(self.isa))
+        return library.charlens_run(
+            workspace,
             self._addresses(params),
             None if grads is None else self._addresses(grads),
             x.ctypes.data,
@@ -164,6 +153,18 @@ class Network:
             None if log_probs is None else log_probs.data_ptr(),
             None if targets is None else targets.data_ptr(),
         )
+
+    def _workspace(self, isa: str) -> tuple[ctypes.CDLL, int]:
+        """The library for an instruction set and its memory for this network, kept once made."""
+        if isa not in self._workspaces:
+            library = build.library(isa)
+            sizes = (self.layers, self.hidden, self.symbols, self.streams, self.unroll)
+            made = library.charlens_create(KINDS.index(self.kind), *sizes, self.context)
+            if not made:
+                raise MemoryError("no memory for the workspace of the fast backend")
+            weakref.finalize(self, library.charlens_destroy, made)
+            self._workspaces[isa] = library, made
+        return self._workspaces[isa]
 
     def _addresses(self, tensors):
         found = [address(tensors[name], shape, name) for name, shape in self.shapes.items()]
