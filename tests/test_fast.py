@@ -54,13 +54,17 @@ class Case:
         shape = (S, T, n) if kind == "nn" else (S, T)
         self.x = torch.randint(0, K, shape, generator=g, dtype=torch.uint8)
         self.y = torch.randint(0, K, (S, T), generator=g, dtype=torch.uint8)
-        self.state = self.masks = None
+        self.state = self.dropout = None
         if kind == "nn":
             self.x[torch.rand(shape, generator=g) < 0.1] = 255
         else:
             self.state = torch.randn(L, 2 if kind == "lstm" else 1, S, H, generator=g) * 0.5
             if r.random() < 0.5:
-                self.masks = (torch.rand(L, T, S, H, generator=g) < 0.7).float() / 0.7
+                self.dropout = torch.rand(L, T, S, H, generator=g) < 0.7, 1 / 0.7
+
+    @property
+    def masks(self):
+        return None if self.dropout is None else self.dropout[0] * self.dropout[1]
 
     def network(self):
         return fast.Network(self.kind, *self.sizes)
@@ -73,7 +77,7 @@ class Case:
         state = self.carried()
         grads = {name: torch.full_like(p, float("nan")) for name, p in self.params.items()}
         loss = (network or self.network()).loss_and_grads(
-            self.params, self.x, self.y, state, self.masks, grads
+            self.params, self.x, self.y, state, self.dropout, grads
         )
         return loss, grads, state
 
@@ -130,7 +134,7 @@ def test_log_probs_agree_with_float64_and_with_each_other(kind):
 def test_window_in_pieces_gives_the_same_bits(kind):
     for seed in range(5):
         case = Case(seed, kind, unroll=12)
-        case.masks = None
+        case.dropout = None
         network, whole, pieces = case.network(), case.carried(), case.carried()
         at_once = network.log_probs(case.params, case.x, whole)
         parts = [
@@ -145,7 +149,7 @@ def test_window_in_pieces_gives_the_same_bits(kind):
 @needs_backend
 def test_loss_is_mean_of_target_log_probs():
     case = Case(3, "lstm")
-    case.masks = None
+    case.dropout = None
     targets = case.network().target_log_probs(case.params, case.x, case.y, case.carried())
     assert case.train()[0] == pytest.approx(-targets.double().mean().item(), rel=1e-6)
 
@@ -170,13 +174,13 @@ def test_same_bits_again_whatever_ran_before_and_however_aligned(kind):
     for shift in (1, 3):
         case.params = {name: shifted(p, shift) for name, p in case.params.items()}
         case.state = None if case.state is None else shifted(case.state, shift)
-        case.masks = None if case.masks is None else shifted(case.masks, shift)
+        case.dropout = case.dropout and (shifted(case.dropout[0], shift), case.dropout[1])
         assert equal(first, case.train(network))
 
 
 def shifted(tensor, by):
     """A copy that starts `by` floats into its memory."""
-    room = torch.empty(tensor.numel() + by)
+    room = torch.empty(tensor.numel() + by, dtype=tensor.dtype)
     room[by:] = tensor.flatten()
     return room[by:].view(tensor.shape)
 

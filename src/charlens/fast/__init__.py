@@ -49,9 +49,9 @@ def parameter_shapes(
     return shapes
 
 
-def address(tensor: torch.Tensor, shape: tuple[int, ...], name: str) -> int:
-    if tensor.dtype != torch.float32 or tensor.device.type != "cpu" or not tensor.is_contiguous():
-        raise ValueError(f"{name}: need a contiguous float32 CPU tensor")
+def address(tensor: torch.Tensor, shape: tuple[int, ...], name: str, dtype=torch.float32) -> int:
+    if tensor.dtype != dtype or tensor.device.type != "cpu" or not tensor.is_contiguous():
+        raise ValueError(f"{name}: need a contiguous {dtype} CPU tensor")
     if tuple(tensor.shape) != shape:
         raise ValueError(f"{name}: shape {tuple(tensor.shape)}, need {shape}")
     return tensor.data_ptr()
@@ -69,8 +69,8 @@ class Network:
                        255 where there is none
         state          float32 [layers, states, S, H], states = 2 (h, c) for LSTM, else 1 (h);
                        updated in place to the state after the last step. None for an n-NN
-        masks          float32 [layers, T, S, H], what every layer's output is multiplied with
-                       (0 or 1 / (1 - p)), or None
+        dropout        None, or (kept, scale): bool [layers, T, S, H], which outputs of the layers
+                       are kept, and the factor on these
 
     One call at a time per Network; several Networks may run in threads side by side. Raises
     ValueError on a wrong shape or type, InputError where the backend is not to be had.
@@ -103,13 +103,13 @@ class Network:
             raise InputError(f"no fast backend: {why}; use the reference")
         self.isa, self._workspaces = isa, {}
 
-    def loss_and_grads(self, params, x, y, state, masks, grads) -> float:
+    def loss_and_grads(self, params, x, y, state, dropout, grads) -> float:
         """Mean of -log p per character; grads are overwritten.
 
         The gradient is that of the sum over steps, mean over streams, of -log p, unclipped. It
         stops at the incoming state (truncated backpropagation).
         """
-        return self._run(params, x, y, state, masks=masks, grads=grads)
+        return self._run(params, x, y, state, dropout=dropout, grads=grads)
 
     def log_probs(self, params, x, state=None) -> torch.Tensor:
         """Natural log-probabilities [S, T, K] of what comes after each character of x."""
@@ -124,7 +124,7 @@ class Network:
         return out
 
     def _run(
-        self, params, x, y, state, masks=None, grads=None, log_probs=None, targets=None
+        self, params, x, y, state, dropout=None, grads=None, log_probs=None, targets=None
     ) -> float:
         S, H, steps = self.streams, self.hidden, x.shape[1]
         if not 1 <= steps <= self.unroll:
@@ -136,10 +136,11 @@ class Network:
         y = None if y is None else self._codes(y, (S, steps), "y")
         if recurrent:
             state = address(state, (self.layers, self.states, S, H), "state")
-        elif state is not None or masks is not None:
-            raise ValueError("an n-NN takes no state and no masks")
-        if masks is not None:
-            masks = address(masks, (self.layers, steps, S, H), "masks")
+        elif state is not None or dropout is not None:
+            raise ValueError("an n-NN takes no state and no dropout")
+        kept, scale = dropout or (None, 1.0)
+        if kept is not None:
+            kept = address(kept, (self.layers, steps, S, H), "dropout", torch.bool)
         library, workspace = self._workspace(self.isa if grads else build.float32(self.isa))
         return library.charlens_run(
             workspace,
@@ -149,7 +150,8 @@ class Network:
             None if y is None else y.ctypes.data,
             steps,
             state,
-            masks,
+            kept,
+            scale,
             None if log_probs is None else log_probs.data_ptr(),
             None if targets is None else targets.data_ptr(),
         )

@@ -138,7 +138,9 @@ def library(isa: str) -> ctypes.CDLL:
     loaded.charlens_destroy.restype = None
     loaded.charlens_destroy.argtypes = [pointer]
     loaded.charlens_run.restype = ctypes.c_double
-    loaded.charlens_run.argtypes = [pointer] * 5 + [integer] + [pointer] * 4
+    loaded.charlens_run.argtypes = (
+        [pointer] * 5 + [integer] + [pointer] * 2 + [ctypes.c_float] + [pointer] * 2
+    )
     loaded.charlens_ready.restype = integer
     if not loaded.charlens_ready():
         raise NotBuilt(f"the system does not let a process use {isa}")

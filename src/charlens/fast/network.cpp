@@ -150,7 +150,8 @@ struct Network {
 struct Call {
     const float* const* params;
     float* const* grads;          // or null: forward only
-    const float* masks;           // [layers, T, S, H] or null
+    const uint8_t* kept;          // dropout: [layers, T, S, H] of 0 or 1, or null
+    float scale;                  // on what is kept
     const uint8_t *x, *y;         // [S, T] ([S, T, n] for an n-NN); y or null
     float *state;                 // [layers, states, S, H]
     float *log_probs, *targets;   // [S, T, K], [S, T], or null
@@ -159,7 +160,7 @@ struct Call {
     // Sixteen factors of dropout, of panel p of stream s at step t. A row past the last stream has none.
     vec mask(const Network& net, int l, int t, int s, int p) const {
         if (s >= net.S) return all(0);
-        return load_first(masks + ((size_t(l) * T + t) * net.S + s) * net.H + p * P, net.H - p * P);
+        return choose_first(kept + ((size_t(l) * T + t) * net.S + s) * net.H + p * P, net.H - p * P, scale);
     }
 };
 
@@ -261,7 +262,7 @@ void forward_layer(Network& net, int l, const Call& call) {
             int n = 0;
             if (l) {
                 const Layer& low = net.layer[l - 1];
-                const Operand below = call.masks ? low.y.from(from) : low.h.from(to);
+                const Operand below = call.kept ? low.y.from(from) : low.h.from(to);
                 s[n++] = {below.left, below.left_stride, at.w_x + first * panel, apart * panel, k};
             }
             s[n++] = {h.left, h.left_stride, w, apart * panel, k};
@@ -274,7 +275,7 @@ void forward_layer(Network& net, int l, const Call& call) {
         const auto keep = [&](int p, int s, vec x, vec y) {  // h of two streams
             store(at.h, p, to + s, x, y);
             store(at.value.at(p, value_to + s), x), store(at.value.at(p, value_to + s + 1), y);
-            if (call.masks)
+            if (call.kept)
                 store(at.y, p, from + s, mul(x, call.mask(net, l, t, s, p)), mul(y, call.mask(net, l, t, s + 1, p)));
         };
         const Operand h = at.h.from(from);
@@ -382,7 +383,7 @@ void backward_step(Network& net, int l, int t, const Call& call) {
     // Of the output, in all.
     const auto d_output = [&](int p, int s) {
         vec d = load(net.dy.at(p, now + s));
-        if (call.masks) d = mul(d, call.mask(net, l, t, s, p));
+        if (call.kept) d = mul(d, call.mask(net, l, t, s, p));
         d = add(d, load(net.dh.at(p, s)));
         return net.kind == GRU ? add(d, load(net.past.at(p, s))) : d;
     };
@@ -491,7 +492,7 @@ void backward_layer(Network& net, int l, const Call& call) {
         return;
     }
     const Layer& low = net.layer[l - 1];
-    add_transposed_product(call.masks ? low.y : low.h.from(net.R), H, at.da, G * U, rows, at.dw_x);
+    add_transposed_product(call.kept ? low.y : low.h.from(net.R), H, at.da, G * U, rows, at.dw_x);
     const Matrix swap = net.dy;
     net.dy = net.dx, net.dx = swap;
 }
@@ -586,7 +587,7 @@ double run_recurrent(Network& net, const Call& call) {
         if (net.kind == LSTM) unpack(state(l, 1), H, {at.c.at(0, history ? rows : 0), at.c.stride}, S, H);
     }
     const Layer& top = net.layer.back();
-    const Operand y = call.masks ? top.y : top.h.from(R);
+    const Operand y = call.kept ? top.y : top.h.from(R);
     double total = 0;
     for (int row = 0; row < rows; row += CHUNK)
         total += output(net, call, y.from(row), {net.dy.at(0, row), net.dy.stride}, row, rows - row < CHUNK ? rows - row : CHUNK);
@@ -694,10 +695,10 @@ void charlens_destroy(Network* net) {
 
 // Mean of -log p of the targets y (0 without y). See Call for the arguments.
 double charlens_run(Network* net, const float* const* params, float* const* grads, const uint8_t* x,
-                    const uint8_t* y, int T, float* state, const float* masks, float* log_probs,
+                    const uint8_t* y, int T, float* state, const uint8_t* kept, float scale, float* log_probs,
                     float* targets) {
     const FloatingPointMode mode;
-    const Call call = {params, grads, masks, x, y, state, log_probs, targets, T};
+    const Call call = {params, grads, kept, scale, x, y, state, log_probs, targets, T};
     const int S = net->S, R = net->R, n = net->kind == NN ? net->n : 1;
     for (int s = 0; s < R; s++)
         for (int t = 0; t < T; t++) {

@@ -4,6 +4,9 @@
 #pragma once
 #include <immintrin.h>
 
+#include <cstddef>
+#include <cstdint>
+
 constexpr int W = 16;  // floats in a vec: one cache line
 
 #if defined __AVX512F__
@@ -28,6 +31,11 @@ static inline vec times_power_of_two(vec x, vec n) { return _mm512_scalef_ps(x, 
 static inline __mmask16 first(int n) { return n >= W ? 0xffff : n <= 0 ? 0 : (1u << n) - 1; }
 static inline vec load_first(const float* p, int n) { return _mm512_maskz_loadu_ps(first(n), p); }
 static inline void store_first(float* p, int n, vec x) { _mm512_mask_storeu_ps(p, first(n), x); }
+// x where p, the first n bytes of an array, is not 0; else 0.
+static inline vec choose_first(const uint8_t* p, int n, float x) {
+    const __m128i bytes = _mm_maskz_loadu_epi8(first(n), p);
+    return _mm512_maskz_mov_ps(_mm_test_epi8_mask(bytes, bytes), all(x));
+}
 // p[0], p[ld], ...: the first n elements of a column.
 static inline vec load_column(const float* p, int ld, int n) {
     const __m512i at = _mm512_mullo_epi32(_mm512_set1_epi32(ld),
@@ -74,6 +82,11 @@ static inline vec load_first(const float* p, int n) {
 }
 static inline void store_first(float* p, int n, vec x) {
     _mm256_maskstore_ps(p, first(n), x.a), _mm256_maskstore_ps(p + 8, first(n - 8), x.b);
+}
+static inline vec choose_first(const uint8_t* p, int n, float x) {
+    alignas(64) float chosen[W] = {};
+    for (int i = 0; i < W && i < n; i++) chosen[i] = p[i] ? x : 0;
+    return load(chosen);
 }
 static inline vec load_column(const float* p, int ld, int n) {
     alignas(64) float x[W] = {};
