@@ -127,7 +127,7 @@ def build(isa: str) -> Path:
 
 @functools.cache
 def library(isa: str) -> ctypes.CDLL:
-    """The library for an instruction set. Raises NotBuilt. Its calls release the interpreter lock."""
+    """The library for an instruction set; its calls release the interpreter lock. Raises NotBuilt."""
     try:
         loaded = ctypes.CDLL(str(build(isa)))
     except OSError as error:

@@ -698,6 +698,9 @@ double charlens_run(Network* net, const float* const* params, float* const* grad
                     const uint8_t* y, int T, float* state, const uint8_t* kept, float scale, float* log_probs,
                     float* targets) {
     const FloatingPointMode mode;
+#if defined __AMX_BF16__
+    const TilesReleased at_the_end;
+#endif
     const Call call = {params, grads, kept, scale, x, y, state, log_probs, targets, T};
     const int S = net->S, R = net->R, n = net->kind == NN ? net->n : 1;
     for (int s = 0; s < R; s++)
