@@ -127,7 +127,7 @@ def build(isa: str) -> Path:
 
 @functools.cache
 def library(isa: str) -> ctypes.CDLL:
-    """The library for an instruction set; its calls release the interpreter lock. Raises NotBuilt."""
+    """The library for an instruction set; calls let other threads run. Raises NotBuilt."""
     try:
         loaded = ctypes.CDLL(str(build(isa)))
     except OSError as error:
