@@ -11,6 +11,9 @@ static bool tiles_allowed() {
     return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XTILEDATA) == 0;
 }
 
+// What was written so far is in memory when tiles are loaded: compilers do not see that those read it.
+static inline void settle_memory() { asm volatile("" ::: "memory"); }
+
 // Tiles 0 ... 3 hold C, 4 and 5 A, 6 and 7 B. C and A have `rows` rows, 16 or all there are.
 static void configure_tiles(int rows) {
     struct {
@@ -19,6 +22,7 @@ static void configure_tiles(int rows) {
         uint8_t rows[16] = {};
     } config;
     for (int tile = 0; tile < 8; tile++) config.rows[tile] = tile < 6 ? rows : 16;
+    settle_memory();
     _tile_loadconfig(&config);
 }
 
@@ -38,6 +42,7 @@ struct TilesReleased {
 // Up to 2 x 2 tiles of C: rows row[0] and row[1], panels `panel` and the next.
 template <int R, int V>
 static void tile_product(const Segment* s, int n, const int* row, int panel, Matrix c) {
+    settle_memory();
     _tile_zero(0);
     if constexpr (V > 1) _tile_zero(1);
     if constexpr (R > 1) _tile_zero(2);
@@ -102,6 +107,7 @@ static void transpose(float* to, const float* from, int rows) {
 // Up to 2 x 2 tiles of C += A^T B over `depth` tiles of words; a: their transposes, 16 a column panel.
 template <int M, int V>
 static void tile_transposed_product(const float (*a)[16][P * P], const float* const (*b)[16], int depth, Matrix c, int panel, int column) {
+    settle_memory();
     _tile_loadd(0, c.at(panel, column), 64);
     if constexpr (V > 1) _tile_loadd(1, c.at(panel + 1, column), 64);
     if constexpr (M > 1) _tile_loadd(2, c.at(panel, column + 16), 64);
