@@ -2,7 +2,7 @@
 # Makes: every recurrent model of the grid (one job per dropout candidate), the candidate chosen
 #        on validation, and the log-probability that it gives to every test character.
 
-CELLS = plan.cells(config)
+CELLS = {corpus: plan.cells(config, corpus) for corpus in config["use"]}
 # one folder per cell of the grid, below models/<corpus>/ and scores/<corpus>/
 CELL = "type~{type}/layers~{layers}/size~{size}/seed~{seed}"
 GPUS = plan.gpus(config)
