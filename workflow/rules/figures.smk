@@ -84,6 +84,7 @@ rule trajectory:
         "<results>/figure5/{corpus}.csv",
     log:
         "<logs>/trajectory/{corpus}.log",
+    priority: lambda w: estimate.trajectory_priority(config, w.corpus)
     conda:
         "../../envs/environment.yaml"
     threads: 1

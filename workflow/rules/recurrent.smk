@@ -25,12 +25,13 @@ rule train:
         f"<logs>/train/{{corpus}}/{CELL}/dropout~{{dropout}}.log",
     benchmark:
         f"<benchmarks>/train/{{corpus}}/{CELL}/dropout~{{dropout}}.jsonl"
+    priority: lambda w: estimate.priority(config, w)  # the longest first
     conda:
         "../../envs/environment.yaml"
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=3000,
+        mem_mb=lambda w: estimate.memory(config, w),
         runtime=24 * 60,
     params:
         options=lambda w: plan.options(plan.training(config, w.corpus)),
@@ -79,7 +80,7 @@ rule score:
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=2000,
+        mem_mb=lambda w: estimate.memory(config, w),
         runtime=30,
     params:
         options=plan.options({"backend": config["backend"]}),
