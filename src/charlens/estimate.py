@@ -5,6 +5,7 @@ rates of this machine, which `charlens calibrate` measures. The Snakefile import
 imports nothing slow: no torch.
 """
 
+import contextlib
 import csv
 import functools
 import hashlib
@@ -310,10 +311,11 @@ def describe(config: dict, jobs: Iterable, rates_file: Path, workers: int) -> st
     return said
 
 
-def say(config: dict, jobs: Iterable, rates_file: Path, workers: int) -> None:
-    """Print `describe`'s line on stderr, apart from the plan itself."""
-    if line := describe(config, jobs, rates_file, workers):
-        print(line, file=sys.stderr)
+def say(config: dict, jobs: Iterable, folder: Path, rates_file: str, workers: int) -> None:
+    """Print `describe`'s line on stderr, apart from the plan itself. folder: where it all runs."""
+    with contextlib.chdir(folder):
+        if line := describe(config, jobs, Path(rates_file), workers):
+            print(line, file=sys.stderr)
 
 
 def clock(seconds: float) -> str:

@@ -33,9 +33,9 @@ rule calibrate:
 
 
 # Last words of a dry run; what is left to do is known only once all has been planned. (A dry run
-# takes its jobs for finished, hence exclude_finished.)
+# takes its jobs for finished, hence exclude_finished; --directory is no longer in force then.)
 atexit.register(
-    lambda: workflow.dryrun
+    lambda folder=Path.cwd(): workflow.dryrun
     and workflow.dag is not None
     and estimate.say(
         config,
@@ -43,7 +43,8 @@ atexit.register(
             (job.rule.name, job.wildcards)
             for job in workflow.dag.needrun_jobs(exclude_finished=False)
         ],
-        Path(RATES),
+        folder,
+        RATES,
         workflow._cores or os.cpu_count(),
     )
 )
