@@ -32,7 +32,7 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 def test_sizes_are_those_of_the_models():
-    for cell in plan.cells(PAPER):
+    for cell in plan.cells(PAPER, "wp"):
         for symbols in (87, 101):
             shape = (cell["type"], cell["layers"], cell["size"], symbols)
             hidden = estimate.hidden_size(*shape)
@@ -55,7 +55,7 @@ def test_the_longest_go_first():
     first = estimate.priority(PAPER, training("lstm", 3, 512))
     assert first == max(
         estimate.priority(PAPER, training(c["type"], c["layers"], c["size"]))
-        for c in plan.cells(PAPER)
+        for c in plan.cells(PAPER, "wp")
     )
     small = estimate.priority(PAPER, training("rnn", 1, 64))
     assert 0 < small < estimate.priority(PAPER, training("rnn", 1, 256)) < first
@@ -67,7 +67,7 @@ def test_the_longest_go_first():
 def test_memory_is_bounded_and_grows():
     asked = [
         estimate.memory(PAPER, training(c["type"], c["layers"], c["size"], 0.2))
-        for c in plan.cells(PAPER)
+        for c in plan.cells(PAPER, "wp")
     ]
     assert 400 < min(asked) < 700 and max(asked) < 2500
     assert estimate.memory(PAPER, training("lstm", 1, 512)) == max(
@@ -172,7 +172,7 @@ def test_calibration_measures_every_shape(tmp_path):
     import json
 
     config = {**PAPER, "grid": {**PAPER["grid"], "sizes": [8], "layers": [1], "omit": []}}
-    config["grid"]["dropout"] = [{"candidates": [0.0, 0.5]}]
+    config["grid"]["dropout"] = [{"values": [0.0, 0.5]}]
     config["nn"] = {**PAPER["nn"], "contexts": [1, 2], "hidden": [8]}
     shapes = estimate.shapes(config)
     assert len(shapes) == 3 * 2 + 2

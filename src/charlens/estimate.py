@@ -186,8 +186,9 @@ def shapes(config: dict) -> list[dict]:
     """Every shape that a run trains, as plain dicts: what a calibration measures."""
     recurrent = (
         Shape(cell["type"], cell["layers"], cell["size"], dropout=dropout > 0)
-        for cell in plan.cells(config)
-        for dropout in plan.dropouts(config, cell)
+        for corpus in config["use"]
+        for cell in plan.cells(config, corpus)
+        for dropout in plan.dropouts(config, cell | {"corpus": corpus})
     )
     fixed = (
         Shape("nn", 1, hidden, context)
