@@ -13,6 +13,12 @@ VERBS = {
     "train": ("train", "add_arguments", "run", "train a recurrent network or an n-NN"),
     "select": ("select", "add_arguments", "run", "keep the lowest validation loss"),
     "score": ("score", "add_arguments", "run", "score every test character"),
+    "record": (
+        "activations",
+        "add_arguments",
+        "run",
+        "every gate and state over a stretch of text",
+    ),
     "sample": ("sample", "add_arguments", "run", "write text with a trained model"),
     "kenlm": ("kenlm_build", "add_arguments", "run", "build KenLM from its source"),
     "ngram": ("ngram", "add_arguments", "run", "estimate an n-gram model with KenLM"),

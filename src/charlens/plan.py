@@ -63,6 +63,13 @@ def cells(config: dict) -> list[dict]:
     ]
 
 
+def chosen(config: dict, entries: list[dict]) -> list[dict]:
+    """The recurrent models that fit any of the entries, each of which names some of their keys."""
+    return [
+        model for model in cells(config) if any(entry.items() <= model.items() for entry in entries)
+    ]
+
+
 def dropouts(config: dict, model: dict) -> list[float]:
     """Dropout candidates of a model: those of the first entry of `grid.dropout` that fits it."""
     keys = {"types": "type", "layers": "layers", "sizes": "size"}
