@@ -19,6 +19,7 @@ VERBS = {
         "run",
         "every gate and state over a stretch of text",
     ),
+    "cells": ("inside", "add_arguments", "run", "saturation of gates; which cell tracks what"),
     "sample": ("sample", "add_arguments", "run", "write text with a trained model"),
     "kenlm": ("kenlm_build", "add_arguments", "run", "build KenLM from its source"),
     "ngram": ("ngram", "add_arguments", "run", "estimate an n-gram model with KenLM"),
