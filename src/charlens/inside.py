@@ -13,6 +13,7 @@ loss. Memory is bounded: cell values wait on disk, as float16, until the search 
 import argparse
 import json
 import re
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -69,6 +70,11 @@ def memory_name(type: str) -> str:
     return cell(type).STATES[-1]
 
 
+def held(state: torch.Tensor, memory: str) -> torch.Tensor:
+    """What a cell holds, as it is scored and coloured: tanh(c), or h, from -1 to 1."""
+    return torch.tanh(state) if memory == "c" else state
+
+
 # ---- the pass over the test split ----
 
 
@@ -76,7 +82,7 @@ def watch(arch, params, x: torch.Tensor, values: np.ndarray | None):
     """Read the test streams x [S, n] from their beginning.
 
     Returns, for each gate, how often each unit was left- and right-saturated: int64
-    [2, layers, H]. values: float16 [layers * H, S, n], filled with the cells' own state.
+    [2, layers, H]. values: float16 [layers * H, S, n], filled with what the cells hold (`held`).
     """
     gates, memory = gate_names(arch.type), memory_name(arch.type)
     counts = {gate: torch.zeros(2, arch.layers, arch.hidden, dtype=torch.int64) for gate in gates}
@@ -86,8 +92,8 @@ def watch(arch, params, x: torch.Tensor, values: np.ndarray | None):
             counts[gate][0] += (window[gate] < LEFT).sum(dim=(1, 2))
             counts[gate][1] += (window[gate] > RIGHT).sum(dim=(1, 2))
         if values is not None:
-            state = window[memory].permute(0, 3, 1, 2).flatten(0, 1)  # [layers * H, S, T]
-            values[:, :, at : at + state.shape[2]] = state.half().numpy()
+            state = held(window[memory], memory).permute(0, 3, 1, 2).flatten(0, 1)
+            values[:, :, at : at + state.shape[2]] = state.half().numpy()  # [layers * H, S, T]
     return counts
 
 
@@ -158,8 +164,8 @@ def liveliest(text: bytes, read: np.ndarray, values, defined, yes_no: bool) -> t
     known = windowed(defined.astype(np.float64)).clip(1)
     spread = windowed(rank**2) / known - (windowed(rank) / known) ** 2
     spread *= known / length
-    text_array = np.frombuffer(text, np.uint8)
-    begins = text_array[read[:, : n - length + 1] - 1] == ord("\n")
+    letters, first = np.frombuffer(text, np.uint8), read[:, : n - length + 1]
+    begins = (letters[first - 1] == ord("\n")) & (letters[first] > ord(" "))
     begins[:, :WARM] &= n < 2 * WARM + length
     begins[search.halves(S)[0]] = False
     if not begins.any():
@@ -208,7 +214,7 @@ def colours(arch, params, data, spots: list[tuple[str, int, int, int]]) -> list[
         x = np.concatenate([part.x[streams, :1], part.y[streams, :last]], axis=1)
         kept = {spot: [] for spot in wanted}
         for at, window in in_windows(arch, params, torch.from_numpy(x), [memory]):
-            state = window[memory]  # step t + 1 has read y[t]
+            state = held(window[memory], memory)  # step t + 1 has read y[t]
             for spot in wanted:
                 _, stream, begin, end = spot
                 steps = slice(max(0, begin + 1 - at), max(0, end + 1 - at))
@@ -220,7 +226,7 @@ def colours(arch, params, data, spots: list[tuple[str, int, int, int]]) -> list[
 
 def unexplained(found: search.Found, values) -> int:
     """The cell that the hypotheses say least of, among the half of all that move most."""
-    moves = np.array([np.tanh(one.astype(np.float32)).std() for one in values])
+    moves = np.array([one.astype(np.float32).std() for one in values])
     best = search.strength(found.picked, found.yes_no).max(axis=1, initial=0)
     return int(np.where(moves >= np.median(moves), best, np.inf).argmin())
 
@@ -272,10 +278,7 @@ def passages(arch, params, data, text: bytes, labels, found, values, wanted: lis
             }
         )
     for row, state in zip(rows, colours(arch, params, data, spots), strict=True):
-        values = state[row.pop("cell")]
-        if memory_name(arch.type) == "c":
-            values = np.tanh(values)
-        row["values"] = [round(float(value), 3) for value in values]
+        row["values"] = [round(float(value), 3) for value in state[row.pop("cell")]]
     return rows
 
 
@@ -303,9 +306,11 @@ def look_inside(args: argparse.Namespace) -> None:
     chosen = best_lstm(args.models)
     by_type = best_by_type(args.models)
     x = torch.from_numpy(data.test.x)
-    gates = [gate_rows({}, None, corpus, 0)]  # where no cell has gates, the names of the columns
+    gates = []
     args.cells.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=args.cells.parent, prefix=".tmp") as folder:
+    for stale in args.cells.parent.glob(f".tmp-{corpus}-*"):  # what a kill left
+        shutil.rmtree(stale)
+    with tempfile.TemporaryDirectory(dir=args.cells.parent, prefix=f".tmp-{corpus}-") as folder:
         for path in dict.fromkeys([*by_type, chosen]):
             arch, params, about = load_recurrent(path, data)
             values = None
@@ -329,7 +334,7 @@ def look_inside(args: argparse.Namespace) -> None:
     report = {
         "corpus": corpus,
         "model": name,
-        **{key: about[key] for key in ("type", "layers", "hidden", "seed", "val_loss")},
+        **{key: about[key] for key in ("type", "layers", "size", "hidden", "seed", "val_loss")},
         "samples": args.samples,
         "shifts": args.shifts,
         "streams": len(search.halves(data.streams)[1]),
@@ -348,7 +353,7 @@ def look_inside(args: argparse.Namespace) -> None:
         ],
         "passages": shown,
     }
-    write_csv(args.gates, pd.concat(gates))
+    write_csv(args.gates, pd.concat(gates) if gates else pd.DataFrame(columns=GATES))
     write_csv(args.cells, cells)
     write_atomically(args.out, (json.dumps(report, indent=1) + "\n").encode())
     for y, hypothesis in enumerate(found.hypotheses):
