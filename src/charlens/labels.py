@@ -374,12 +374,14 @@ def _nesting(text: bytes, counted: bytes, yes_no: bool) -> Labels:
 def if_condition(text: bytes) -> Labels:
     """Inside the parentheses of an if; undefined to the end of the line where they do not close."""
     inside, undefined = [], []
-    for piece, index in _ifs(text):
-        opening = _parenthesis_after(piece, index)
-        if opening is None:
-            undefined.append(_rest_of_line(text, piece.tokens[index][1]))
-        else:
-            inside.append((piece.tokens[opening][1], piece.tokens[piece.match[opening]][1]))
+    for piece in scan(text).pieces:
+        for index, (token, at) in enumerate(piece.tokens):
+            if token == b"if":
+                opening = _parenthesis_after(piece, index)
+                if opening is None:
+                    undefined.append(_rest_of_line(text, at))
+                else:
+                    inside.append((piece.tokens[opening][1], piece.tokens[piece.match[opening]][1]))
     return spans(text, inside, undefined)
 
 
@@ -389,15 +391,24 @@ def if_body(text: bytes) -> Labels:
     Undefined to the end of the line where the end of the statement is not found.
     """
     inside, undefined = [], []
-    for piece, index in _ifs(text):
-        opening = _parenthesis_after(piece, index)
-        last = None if opening is None else _statement_end(piece, piece.match[opening] + 1)
-        if last is None:
-            undefined.append(_rest_of_line(text, piece.tokens[index][1]))
-        else:
-            closing = piece.tokens[piece.match[opening]][1]
-            begin = re.compile(rb"\s*").match(text, closing + 1).end()
-            inside.append((begin, piece.tokens[last][1]))
+    for piece in scan(text).pieces:
+        ends: dict[int, int | None] = {}  # of the statements that begin with these tokens
+        for index in range(len(piece.tokens) - 1, -1, -1):  # the inner ones first
+            token, at = piece.tokens[index]
+            if token == b"do":
+                ends[index] = _do_end(piece, index, ends)
+            elif token == b"if":
+                opening = _parenthesis_after(piece, index)
+                last = None
+                if opening is not None:
+                    last = _statement_end(piece, piece.match[opening] + 1, ends)
+                ends[index] = _else_end(piece, last, ends)
+                if last is None:
+                    undefined.append(_rest_of_line(text, at))
+                else:
+                    closing = piece.tokens[piece.match[opening]][1]
+                    begin = re.compile(rb"\s*").match(text, closing + 1).end()
+                    inside.append((begin, piece.tokens[last][1]))
     return spans(text, inside, undefined)
 
 
@@ -411,13 +422,6 @@ def brace_distance(text: bytes) -> Labels:
     return Labels(np.arange(len(text), dtype=np.int32) - opened, opened >= 0)
 
 
-def _ifs(text: bytes):
-    for piece in scan(text).pieces:
-        for index, (token, _) in enumerate(piece.tokens):
-            if token == b"if":
-                yield piece, index
-
-
 def _rest_of_line(text: bytes, at: int) -> tuple[int, int]:
     end = text.find(b"\n", at)
     return at, len(text) if end < 0 else end
@@ -429,38 +433,49 @@ def _parenthesis_after(piece: Piece, index: int) -> int | None:
     return index + 1 if follows and index + 1 in piece.match else None
 
 
-def _statement_end(piece: Piece, index: int) -> int | None:
-    """The index of the ";" or "}" with which the statement ends that begins at this token."""
+def _statement_end(piece: Piece, index: int, ends: dict) -> int | None:
+    """The index of the ";" or "}" with which the statement ends that begins at this token.
+
+    ends: the same for each if and do that comes later. None where no end is found.
+    """
     tokens, match = piece.tokens, piece.match
     while index < len(tokens):
         token = tokens[index][0]
+        if token in (b"if", b"do"):
+            return ends[index]
         if token == b";":
             return index
-        if token == b"{":
+        if token == b"{":  # also after a name with parentheses: a macro that loops
             return match.get(index)
         if token in (b"for", b"while", b"switch"):
             opening = _parenthesis_after(piece, index)
             if opening is None:
                 return None
             index = match[opening] + 1
-        elif token == b"if":
-            opening = _parenthesis_after(piece, index)
-            end = None if opening is None else _statement_end(piece, match[opening] + 1)
-            if end is None or tokens[end + 1 : end + 2] == [] or tokens[end + 1][0] != b"else":
-                return end
-            index = end + 2
-        elif token == b"do":
-            end = _statement_end(piece, index + 1)
-            index = len(tokens) if end is None else end + 1
         elif token in (b"(", b"["):
             if index not in match:
                 return None
             index = match[index] + 1
-        else:  # a closing bracket, a stray else, a preprocessor line
-            if not token.startswith(b"#"):
-                return None
+        elif token.startswith(b"#"):
             index += 1
+        else:  # a closing bracket, a stray else
+            return None
     return None
+
+
+def _else_end(piece: Piece, last: int | None, ends: dict) -> int | None:
+    """The end of an if whose own statement ends at token `last`, with its else."""
+    if last is None or piece.tokens[last + 1 : last + 2] == []:
+        return last
+    if piece.tokens[last + 1][0] != b"else":
+        return last
+    return _statement_end(piece, last + 2, ends)
+
+
+def _do_end(piece: Piece, index: int, ends: dict) -> int | None:
+    """The end of a do: that of the statement which its while and parentheses make."""
+    last = _statement_end(piece, index + 1, ends)
+    return None if last is None else _statement_end(piece, last + 1, ends)
 
 
 # ---- the hypotheses ----
