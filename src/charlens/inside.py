@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
+from threadpoolctl import threadpool_limits
 
 from charlens import search, select, split
 from charlens.activations import in_windows, load_recurrent
@@ -391,4 +392,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
-    look_inside(args)
+    with threadpool_limits(args.threads):  # numpy's products
+        look_inside(args)

@@ -97,8 +97,9 @@ def _by_stream(level, top):
 
 
 def ordered(halves16: np.ndarray) -> np.ndarray:
-    """float16 as uint16 in the same order (-0 just below 0)."""
+    """float16 as uint16 in the same order."""
     raw = np.ascontiguousarray(halves16, np.float16).view(np.uint16)
+    raw = np.where(raw == 0x8000, 0, raw)  # -0 is 0
     return np.where(raw & 0x8000, ~raw, raw | 0x8000)
 
 
