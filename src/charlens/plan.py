@@ -41,6 +41,9 @@ def check(config: dict, schema: Path) -> None:
     for corpus in config["figures"]["young_lstm"]["corpora"]:
         if corpus not in config["use"]:
             raise InputError(f"figures.young_lstm.corpora: '{corpus}' is not among use")
+    for corpus in config["cells"]["passages"]:
+        if corpus not in config["corpora"]:
+            raise InputError(f"cells.passages: no corpus '{corpus}' among corpora")
     for corpus in config["use"]:
         if not any(model["type"] == "lstm" for model in cells(config, corpus)):
             raise InputError("grid.types: needs lstm, which figures 4 and 5 are about")
@@ -63,6 +66,27 @@ def cells(config: dict, corpus: str) -> list[dict]:
         if not any(omitted.items() <= model.items() for omitted in grid["omit"])
         for seed in first_fit(config, "seeds", model | {"corpus": corpus})
     ]
+
+
+def chosen(config: dict, corpus: str, entries: list[dict]) -> list[dict]:
+    """The models of a corpus that fit any of the entries, each of which names some of their keys."""
+    return [
+        model
+        for model in cells(config, corpus)
+        if any(entry.items() <= model.items() for entry in entries)
+    ]
+
+
+def looked_into(config: dict, corpus: str) -> list[dict]:
+    """The models of a corpus inside of which figures 2 and 3 may look: every LSTM, and of each type
+    of `cells.gates` those with 3 layers, or else of the greatest depth."""
+    found, every = [], cells(config, corpus)
+    for model in every:
+        depths = {other["layers"] for other in every if other["type"] == model["type"]}
+        deep = model["layers"] == (3 if 3 in depths else max(depths))
+        if model["type"] == "lstm" or model["type"] in config["cells"]["gates"] and deep:
+            found.append(model)
+    return found
 
 
 def dropouts(config: dict, model: dict) -> list[float]:
