@@ -69,7 +69,7 @@ def cells(config: dict, corpus: str) -> list[dict]:
 
 
 def chosen(config: dict, corpus: str, entries: list[dict]) -> list[dict]:
-    """The models of a corpus that fit any of the entries, each of which names some of their keys."""
+    """The models of a corpus that fit an entry; an entry names some of their keys."""
     return [
         model
         for model in cells(config, corpus)
