@@ -5,7 +5,7 @@
 #   PYTHON=...      the Python to build the environment from (the first of python3, python3.13,
 #                   python3.12 and python3.11 that will do)
 #   CXX=...         the C++ compiler (c++, g++ or clang++)
-#   ARGS=...        more arguments for snakemake or pytest: make demo ARGS=-n
+#   ARGS=...        more arguments for snakemake, pytest or charlens bench: make demo ARGS=-n
 
 SHELL = /bin/sh
 CORES ?= all
@@ -39,6 +39,10 @@ paper: $(TOOLS) ## the full reproduction: results/paper (days on a CPU)
 estimate: $(TOOLS) ## measure this machine and say how long the reproduction takes on it
 	$(SNAKEMAKE) corpora calibrate --quiet rules host progress $(ARGS)
 	@$(SNAKEMAKE) --dry-run --quiet rules progress $(ARGS) > /dev/null
+
+.PHONY: bench
+bench: $(TOOLS) ## training speed beside stock torch, ten minutes: results/bench
+	$(BIN)/charlens bench $(ARGS)
 
 .PHONY: test
 test: $(TOOLS) ## the tests

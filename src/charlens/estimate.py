@@ -205,14 +205,7 @@ def shapes(config: dict) -> list[dict]:
 def machine() -> str:
     """A name for this machine and the code that trains on it: rates are only good for both."""
     about = [platform.machine(), str(os.cpu_count()), os.environ.get("CHARLENS_ISA", "auto")]
-    name = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
-        said = {key.strip(): value.strip() for key, _, value in (s.partition(":") for s in lines)}
-        name = said.get("model name", name)
-        about += [said.get(key, "") for key in ("cpu family", "model", "stepping", "flags")]
-    except OSError:
-        pass  # not Linux
+    about += _cpuinfo().values()
     here = Path(__file__).parent
     code = [here / name for name in ("train.py", "model.py", "backend.py", "cuda.py")]
     for path in sorted([*code, *(here / "fast").glob("*.[chp]*")]):
@@ -220,8 +213,25 @@ def machine() -> str:
             about.append(hashlib.sha256(path.read_bytes()).hexdigest())
     cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
     about += [path.read_text() for path in cards]
-    digest = hashlib.sha256("\n".join([name, *about]).encode()).hexdigest()
-    return f"{re.sub('[^a-z0-9]+', '-', name.lower()).strip('-')}-{digest[:8]}"
+    digest = hashlib.sha256("\n".join([processor(), *about]).encode()).hexdigest()
+    return f"{re.sub('[^a-z0-9]+', '-', processor().lower()).strip('-')}-{digest[:8]}"
+
+
+def processor() -> str:
+    """What the processor calls itself."""
+    return _cpuinfo().get("model name") or platform.processor() or platform.machine()
+
+
+@functools.cache
+def _cpuinfo() -> dict[str, str]:
+    """What Linux says of the first core, less what changes from moment to moment."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
+    except OSError:  # not Linux
+        return {}
+    said = {key.strip(): value.strip() for key, _, value in (s.partition(":") for s in lines)}
+    kept = ("model name", "cpu family", "model", "stepping", "flags")
+    return {key: said[key] for key in kept if key in said}
 
 
 def write_rates(file, rates: dict[Shape, tuple[float, float]]) -> None:
