@@ -23,7 +23,7 @@ from unittest import mock
 import float64
 import torch
 
-from charlens import split
+from charlens import fast, split
 from charlens.backend import Reference
 from charlens.model import Architecture
 from charlens.train import Recipe, Training
@@ -75,7 +75,8 @@ def begin(seed: int, large: bool) -> Training:
     for codes in (data.train.x, data.train.y):
         codes %= symbols  # a smaller alphabet is had by letting characters share a code
     arch = Architecture(type, layers, hidden, symbols)
-    training = Training(arch, Recipe(), data, seed, 0.0, "auto")
+    on_cpu = "fast" if fast.status()[0] else "reference"
+    training = Training(arch, Recipe(), data, seed, 0.0, on_cpu)
     training.window = r.randrange(training.windows)
     return training
 

@@ -9,10 +9,15 @@ by one can be finished by another.
         dropout: None, or what is kept of every layer's output
     target_log_probs(params, x, y, state) -> [S, T]     log-probability of each y
     log_probs(params, x, state) -> [S, T, K]            log-probability of every symbol
+
+A backend may also make a whole update at once, clipping and RMSProp included (`charlens.cuda`):
+
+    update(params, squares, x, y, state, dropout, rate, recipe) -> mean nats per character
 """
 
 import fcntl
 import functools
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -103,7 +108,9 @@ def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
     if name == "auto" and torch.cuda.is_available() or name == "cuda":
         if not torch.cuda.is_available():
             raise InputError("backend cuda: torch sees no GPU here; set backend: auto")
-        return Reference(arch, free_gpu())
+        from charlens.cuda import Cuda  # which builds on the reference
+
+        return Cuda(arch, free_gpu())
     if name == "reference":
         return Reference(arch)
     available, why = fast.status()
@@ -117,22 +124,33 @@ def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
     return Reference(arch)
 
 
-@functools.cache  # one card a process, however many models it holds
+@functools.cache  # one place a process, however many models it holds
 def free_gpu() -> str:
-    """The first card that no other job holds, kept until this process ends; else the first.
+    """A card with a place that no other job holds, kept until this process ends; else the first.
 
-    Local jobs of a workflow are given no card number, so each takes a lock file per card.
+    Local jobs of a workflow are given no card number, so each takes a lock file per place. A card
+    has $CHARLENS_GPU_JOBS places (1): small models do not fill it. Empty cards are taken first.
     """
-    for card in range(torch.cuda.device_count()):
-        lock = open(Path(tempfile.gettempdir()) / f"charlens-gpu-{card}.lock", "a")  # noqa: SIM115
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            lock.close()
-            continue
-        _held.append(lock)
-        return f"cuda:{card}"
+    for place in range(gpu_jobs()):
+        for card in range(torch.cuda.device_count()):
+            name = f"charlens-gpu-{card}" + (f"-{place}" if place else "")
+            lock = open(Path(tempfile.gettempdir()) / f"{name}.lock", "a")  # noqa: SIM115
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                lock.close()
+                continue
+            _held.append(lock)
+            return f"cuda:{card}"
     return "cuda:0"
+
+
+def gpu_jobs() -> int:
+    """Jobs that share a card. Raises InputError where $CHARLENS_GPU_JOBS is no number above 0."""
+    said = os.environ.get("CHARLENS_GPU_JOBS", "1")
+    if not said.isdigit() or int(said) < 1:
+        raise InputError(f"CHARLENS_GPU_JOBS={said}: how many jobs share a card, 1 or more")
+    return int(said)
 
 
 _held = []  # open lock files: closing one gives its card back

@@ -78,12 +78,18 @@ class Training:
         """One window forward and backward, one step of RMSProp."""
         begun = time.perf_counter()
         at = slice(self.window * self.unroll, (self.window + 1) * self.unroll)
-        self.loss_sum += self.backend.loss_and_grads(
-            self.params, self.x[:, at], self.y[:, at], self.state, self._dropout(), self.grads
-        )
-        recipe, rate = self.recipe, self.recipe.rate(self.epoch)
-        for name, p in self.params.items():
-            rmsprop_(p, self.grads[name], self.squares[name], rate, recipe)
+        x, y, recipe = self.x[:, at], self.y[:, at], self.recipe
+        rate, dropout = recipe.rate(self.epoch), self._dropout()
+        if hasattr(self.backend, "update"):
+            self.loss_sum += self.backend.update(
+                self.params, self.squares, x, y, self.state, dropout, rate, recipe
+            )
+        else:
+            self.loss_sum += self.backend.loss_and_grads(
+                self.params, x, y, self.state, dropout, self.grads
+            )
+            for name, p in self.params.items():
+                rmsprop_(p, self.grads[name], self.squares[name], rate, recipe)
         self.window += 1
         self.seconds += time.perf_counter() - begun
 
