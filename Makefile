@@ -44,6 +44,11 @@ estimate: $(TOOLS) ## measure this machine and say how long the reproduction tak
 bench: $(TOOLS) ## training speed beside stock torch, ten minutes: results/bench
 	$(BIN)/charlens bench $(ARGS)
 
+.PHONY: equal
+equal: $(TOOLS) ## test losses of the fast backend beside the reference's, hours: results/bench
+	$(SNAKEMAKE) results/paper/corpora/wp.npz
+	$(BIN)/charlens equal results/paper/corpora/wp.npz $(ARGS)
+
 .PHONY: test
 test: $(TOOLS) ## the tests
 	$(BIN)/python -m pytest -m 'not full' $(ARGS)
