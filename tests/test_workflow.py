@@ -124,6 +124,17 @@ def test_table2(tiny):
     assert table.loss.between(0.5, 5).all()
 
 
+def test_cells_and_gates(tiny):
+    cells = pd.read_csv(tiny / "tables/cells.csv")
+    assert ",".join(cells.columns) == "corpus,model,layer,unit,hypothesis,score,low,high"
+    assert {"line_position", "comment_or_quote", "newline_next"} <= set(cells.hypothesis)
+    assert (cells.low <= cells.high).all()
+    gates = pd.read_csv(tiny / "tables/gates.csv")
+    assert ",".join(gates.columns) == "corpus,type,layers,layer,gate,unit,left,right"
+    assert set(gates.type + gates.gate) == {"lstmi", "lstmf", "lstmo", "grur", "gruz"}
+    assert set(gates.layers) == {3} and (gates.left + gates.right <= 1).all()
+
+
 def test_every_score_is_of_the_same_characters(tiny):
     scores = [np.load(path) for path in (tiny / "scores").rglob("*.npy")]
     with np.load(tiny / "corpora/code.npz") as split:
@@ -132,7 +143,7 @@ def test_every_score_is_of_the_same_characters(tiny):
     assert all(s.dtype == np.float32 and np.isfinite(s).all() and (s <= 0).all() for s in scores)
 
 
-@pytest.mark.parametrize("number", [1, 4, 5])
+@pytest.mark.parametrize("number", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("kind", ["png", "svg"])
 def test_figures(tiny, number, kind):
     assert (tiny / f"figures/figure{number}.{kind}").stat().st_size > 10_000
@@ -140,7 +151,12 @@ def test_figures(tiny, number, kind):
 
 def test_the_report_holds_every_table_and_figure(tiny):
     page = (tiny / "report.html").read_text()
-    for category in ("Table 1", "Table 2", "Figure 1", "Figure 4", "Figure 5"):
+    for category in (
+        "Table 1",
+        "Table 2",
+        "Cells and gates",
+        *(f"Figure {k}" for k in range(1, 6)),
+    ):
         assert category in page
     assert "<html" in page and len(page) > 500_000
 

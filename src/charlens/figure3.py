@@ -44,7 +44,8 @@ def draw(gates: pd.DataFrame, corpora: dict[str, dict]):
         rows += [(corpus, own[at : at + ACROSS]) for at in range(0, len(own), ACROSS)]
     across = max(len(own) for _, own in rows)
     side = (plots.WIDTH - 0.5) / max(across, 3)
-    figure = plots.new_figure(len(rows) * (side + 0.72) + 0.3)
+    figure = plots.new_figure(len(rows) * (side + 0.85) + 0.3)
+    figure.get_layout_engine().set(hspace=0.06)
     grid = figure.subplots(len(rows), across, squeeze=False, sharex=True, sharey=True)
     for line, (corpus, own) in zip(grid, rows, strict=True):
         for panel in line[len(own) :]:
