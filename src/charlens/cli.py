@@ -19,6 +19,8 @@ VERBS = {
         "run",
         "every gate and state over a stretch of text",
     ),
+    "read": ("read", "add_arguments", "run", "score a text of your own"),
+    "explore": ("explorer", "add_arguments", "run", "make a page to look into a network"),
     "sample": ("sample", "add_arguments", "run", "write text with a trained model"),
     "kenlm": ("kenlm_build", "add_arguments", "run", "build KenLM from its source"),
     "ngram": ("ngram", "add_arguments", "run", "estimate an n-gram model with KenLM"),

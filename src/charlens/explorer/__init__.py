@@ -1,0 +1,142 @@
+"""The explorer: one page on which to look into a recurrent network, character by character.
+
+A stretch of text is run through the network with its exact running context. The page holds the
+state of every unit (tanh(c) for an LSTM, as in the paper's figure 2) over all of it, every gate
+over its beginning, the likeliest next characters, and the loss of each character. Opened from
+disk, it needs no server and makes no request.
+
+    recording.py                what the network holds and expects, in 8 bits a value
+    page.py                     data, style and script put into one file
+    page.html, page.css, *.js   what it is made of
+"""
+
+import argparse
+import csv
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from charlens import backend, model, read, select, split, stats
+from charlens.errors import InputError
+from charlens.explorer import page
+from charlens.explorer.recording import UNSCORED, record, shown, signed, spread
+from charlens.files import write_atomically
+from charlens.score import check_alphabet
+
+
+def of_split(path: Path, arch, params, about, split_path: Path, characters: int, gates: int):
+    """Text, recording and facts of the test split from its beginning, stream after stream."""
+    data = split.load(split_path)
+    check_alphabet(path, about, data)
+    x, y = data.test.x, data.test.y
+    S = min(len(y), -(-characters // y.shape[1]))
+    codes = np.concatenate([x[:S, :1], y[:S]], axis=1)
+    text = data.alphabet[y[:S].ravel()[:characters]]
+    recording = record(arch, params, codes, len(text), min(gates, len(text)))
+    breaks = list(range(y.shape[1], len(text), y.shape[1]))
+    nats = recording.loss.mean(dtype=np.float64) / 1000
+    summary = (
+        f"{len(text):,} characters of test text, {nats:.3f} nats"
+        f" ({stats.bits(nats):.3f} bits) per character"
+    )
+    return text, recording, {"name": about["corpus"], "breaks": breaks, "summary": summary}
+
+
+def of_text(path: Path, arch, params, about, args):
+    """Text, recording and facts of the beginning of a text file; all of it is scored."""
+    alphabet = bytes.fromhex(about["alphabet"])
+    reading = read.read(path, alphabet)
+    logp = read.score(arch, params, reading, alphabet, args.backend)
+    lines = read.summary(reading, logp, len(alphabet))
+    print(f"{path}: {'; '.join(lines)}")
+    if args.csv:
+        read.write_csv(args.csv, reading, logp)
+    text = np.frombuffer(reading.text, np.uint8)[: args.characters]
+    known = reading.known[: len(text)]
+    if not known.any():
+        raise InputError(f"{path}: its first {len(text):,} characters are unknown to the model")
+    codes = np.concatenate([[read.before(alphabet)], reading.codes[: known.sum()]])
+    codes = codes.astype(np.uint8)[None]
+    read_at = np.flatnonzero(known)
+    gates = max(1, int((read_at < args.gates).sum()))
+    recording = spread(record(arch, params, codes, len(read_at), gates), known)
+    return text, recording, {"name": path.name, "breaks": [], "summary": "; ".join(lines)}
+
+
+def explorer(text: np.ndarray, recording, arch, about: dict, facts: dict) -> bytes:
+    """The page for a recording of a text, bytes [N]."""
+    alphabet = np.frombuffer(bytes.fromhex(about["alphabet"]), np.uint8)
+    trained = about.get("size") or arch.hidden
+    facts = facts | {
+        "model": f"{arch.type.upper()} {arch.layers}×{trained}",
+        "corpus": about["corpus"],
+        "source": about["source"],
+        "layers": arch.layers,
+        "hidden": arch.hidden,
+        "parameters": model.count(arch),
+        "symbols": arch.symbols,
+        "guesses": len(recording.guesses),
+        "unscored": UNSCORED,
+        "quantities": [
+            {"name": name, "signed": signed(arch.type, name), "length": values.shape[-1]}
+            for name, values in recording.values.items()
+        ],
+    }
+    blocks = {
+        "text": text,
+        "guesses": alphabet[recording.guesses],
+        "chances": recording.chances,
+        "loss": recording.loss,
+    }
+    for name, values in recording.values.items():
+        blocks |= {f"{name}.{layer}": values[layer] for layer in range(arch.layers)}
+    return page.page(f"{facts['name']} – {facts['model']}", facts, blocks)
+
+
+def hypotheses(path: Path, arch, about: dict) -> list[dict]:
+    """From a table of cells: for each hypothesis, every unit's score with its interval."""
+    raise NotImplementedError
+
+
+# ---- command lines ----
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("models", type=Path, nargs="+", help="of several, the best on validation")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--split", type=Path, help="show the test split, from its beginning")
+    what.add_argument("--text", type=Path, help="score and show a text of your own")
+    parser.add_argument("--title", help="of the text (default: its name)")
+    parser.add_argument("--cells", type=Path, help="scores of cells by hypothesis (.csv)")
+    parser.add_argument("--characters", type=int, default=20_000, help="with cell states (20000)")
+    parser.add_argument("--gates", type=int, default=4_000, help="of them with gates (4000)")
+    parser.add_argument("--csv", type=Path, help="with --text: log-probability of each character")
+    parser.add_argument("--backend", choices=backend.BACKENDS, default="auto")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True, help="the page (.html)")
+
+
+def run(args: argparse.Namespace) -> None:
+    if args.characters < 1 or args.gates < 1:
+        raise InputError("--characters and --gates must be at least 1")
+    if args.csv and not args.text:
+        raise InputError("--csv goes with --text; charlens score writes the scores of a split")
+    torch.set_num_threads(args.threads)
+    path = select.best(args.models)
+    arch, params, about = model.load(path)
+    if not arch.recurrent:
+        raise InputError(f"{path}: an n-NN has no cells to look into; name a recurrent model")
+    if args.text:
+        text, recording, facts = of_text(args.text, arch, params, about, args)
+    else:
+        text, recording, facts = of_split(
+            path, arch, params, about, args.split, args.characters, args.gates
+        )
+    if args.title:
+        facts["name"] = args.title
+    if args.cells:
+        facts["hypotheses"] = hypotheses(args.cells, arch, about)
+    content = explorer(text, recording, arch, about, facts)
+    write_atomically(args.out, content)
+    print(f"{args.out}: {len(text):,} characters, {len(content) / 1e6:.1f} MB")
