@@ -12,17 +12,20 @@ disk, it needs no server and makes no request.
 
 import argparse
 import csv
+import math
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from charlens import backend, model, read, select, split, stats
+from charlens import backend, model, read, select, split, stats, train
 from charlens.errors import InputError
 from charlens.explorer import page
 from charlens.explorer.recording import UNSCORED, record, shown, signed, spread
 from charlens.files import write_atomically
 from charlens.score import check_alphabet
+
+LIMIT = 40e6  # bytes of a page
 
 
 def of_split(path: Path, arch, params, about, split_path: Path, characters: int, gates: int):
@@ -65,7 +68,20 @@ def of_text(path: Path, arch, params, about, args):
 
 
 def explorer(text: np.ndarray, recording, arch, about: dict, facts: dict) -> bytes:
-    """The page for a recording of a text, bytes [N]."""
+    """The page for a recording of a text, bytes [N].
+
+    Where it would be larger than LIMIT, it does without the candidates g, which are no gates: then
+    three layers of 300 cells stay below it, whatever they hold.
+    """
+    values = dict(recording.values)
+    content = filled(text, recording, values, arch, about, facts)
+    if len(content) > LIMIT and values.pop("g", None) is not None:
+        content = filled(text, recording, values, arch, about, facts)
+    return content
+
+
+def filled(text, recording, values: dict, arch, about: dict, facts: dict) -> bytes:
+    """The page with these values of the recording."""
     alphabet = np.frombuffer(bytes.fromhex(about["alphabet"]), np.uint8)
     trained = about.get("size") or arch.hidden
     facts = facts | {
@@ -79,8 +95,8 @@ def explorer(text: np.ndarray, recording, arch, about: dict, facts: dict) -> byt
         "guesses": len(recording.guesses),
         "unscored": UNSCORED,
         "quantities": [
-            {"name": name, "signed": signed(arch.type, name), "length": values.shape[-1]}
-            for name, values in recording.values.items()
+            {"name": name, "signed": signed(arch.type, name), "length": kept.shape[-1]}
+            for name, kept in values.items()
         ],
     }
     blocks = {
@@ -89,14 +105,42 @@ def explorer(text: np.ndarray, recording, arch, about: dict, facts: dict) -> byt
         "chances": recording.chances,
         "loss": recording.loss,
     }
-    for name, values in recording.values.items():
-        blocks |= {f"{name}.{layer}": values[layer] for layer in range(arch.layers)}
+    for name, kept in values.items():
+        blocks |= {f"{name}.{layer}": kept[layer] for layer in range(arch.layers)}
     return page.page(f"{facts['name']} – {facts['model']}", facts, blocks)
 
 
 def hypotheses(path: Path, arch, about: dict) -> list[dict]:
-    """From a table of cells: for each hypothesis, every unit's score with its interval."""
-    raise NotImplementedError
+    """From a table of cells: each hypothesis with the cells in the table's order, and scores.
+
+    The table (columns corpus, model, layer, unit, hypothesis, score, low, high; layers and units
+    counted from 1) lists the strongest cell of a hypothesis first. Raises InputError where it has
+    nothing to say of this model.
+    """
+    model_name = train.describe(arch, about.get("size"))
+    found = {}
+    try:
+        with open(path, newline="") as file:
+            for row in csv.DictReader(file):
+                if (row["corpus"], row["model"]) != (about["corpus"], model_name):
+                    continue
+                layer, unit = int(row["layer"]) - 1, int(row["unit"]) - 1
+                if not (0 <= layer < arch.layers and 0 <= unit < arch.hidden):
+                    raise ValueError(f"there is no unit {unit + 1} in a layer {layer + 1}")
+                entry = found.setdefault(
+                    row["hypothesis"], {"order": [], "score": [], "low": [], "high": []}
+                )
+                entry["order"].append(layer * arch.hidden + unit)
+                for name in ("score", "low", "high"):
+                    number = float(row[name] or "nan")
+                    entry[name].append(round(number, 4) if math.isfinite(number) else None)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is no table of cells ({error}): make it again") from error
+    if not found:
+        raise InputError(f"{path}: no row about {model_name} on {about['corpus']}")
+    return [{"name": name} | entry for name, entry in found.items()]
 
 
 # ---- command lines ----

@@ -25,11 +25,10 @@ function deviation(values) {
   return Math.sqrt(Math.max(0, squares / n - (sum / n) ** 2)) / 127.5;
 }
 
-/* Mean step from character to character beside the spread: low for a cell that keeps its value. */
-function restlessness(values) {
-  let steps = 0;
-  for (let i = 1; i < values.length; i++) steps += Math.abs(values[i] - values[i - 1]);
-  return steps / values.length / 127.5 / (deviation(values) + 0.02);
+/* Correlation of a cell with itself one character later; nothing for one that hardly moves. */
+function memory(values) {
+  const last = values.length - 1;
+  return deviation(values) < 0.05 ? null : correlation(values.subarray(0, last), values.subarray(1));
 }
 
 const state = () => facts.quantities[0].name;
@@ -37,14 +36,14 @@ const state = () => facts.quantities[0].name;
 function orders() {
   const rows = [
     {key: 'number', name: 'number', note: ''},
-    {key: 'slow', name: 'long memory', note: 'Cells that change least from character to character, beside their spread.'},
+    {key: 'slow', name: 'long memory', note: 'Cells by the correlation of their state with that of the character before, those left out that hardly move.'},
     {key: 'spread', name: 'spread', note: 'Cells by the standard deviation of their state.'},
     {key: `like ${id(likeWhich())}`, name: `likeness to ${id(likeWhich())}`,
       note: 'Cells by the correlation of their state with that cell’s, whichever sign.'},
   ];
   (facts.hypotheses || []).forEach((hypothesis) => rows.push({
     key: `by ${hypothesis.name}`, name: hypothesis.name, group: 'hypothesis', hypothesis,
-    note: hypothesis.note,
+    note: 'The strongest first; yes/no: area under the curve, 0 as telling as 1; a count: rank correlation. Of text on which no cell was picked.',
   }));
   return rows;
 }
@@ -55,22 +54,26 @@ function sortCells() {
   const chosen = orders().find((order) => order.key === view.sort) || orders()[0];
   view.sort = chosen.key;
   let cellsHere = cells().filter((cell) => view.only === null || cell.layer === view.only);
-  let score = null;
+  let score = null, rank = null;
   const of = (cell) => series(state(), cell);
   const ready = facts.layers === [...blocks.keys()].filter((k) => k.startsWith(`${state()}.`)).length;
   if (chosen.hypothesis) {
-    const {scores, hidden = facts.hidden} = chosen.hypothesis;
-    score = (cell) => scores[cell.layer * hidden + cell.unit];
+    const {order, score: scores} = chosen.hypothesis;
+    const places = new Map(order.map((cell, place) => [cell, place]));
+    const number = (cell) => cell.layer * facts.hidden + cell.unit;
+    list.places = (cell) => places.get(number(cell)) ?? -1;
+    score = (cell) => scores[list.places(cell)] ?? null;
+    rank = (cell) => -(places.get(number(cell)) ?? Infinity);
   } else if (chosen.key !== 'number' && ready) {
     const like = of(likeWhich());
-    score = chosen.key === 'slow' ? (cell) => -restlessness(of(cell))
+    score = chosen.key === 'slow' ? (cell) => memory(of(cell))
       : chosen.key === 'spread' ? (cell) => deviation(of(cell))
         : (cell) => Math.abs(correlation(of(cell), like));
   }
   list.scores = null;
   if (score) {
     list.scores = new Map(cellsHere.map((cell) => [id(cell), score(cell)]));
-    const rank = (cell) => list.scores.get(id(cell)) ?? -Infinity;
+    rank ??= (cell) => list.scores.get(id(cell)) ?? -Infinity;
     cellsHere = cellsHere.sort((a, b) => rank(b) - rank(a));
   }
   list.cells = cellsHere;
@@ -136,12 +139,12 @@ function fillRow(row, cell, place) {
   row.box.classList.toggle('other', same(cell, view.other));
   const score = list.scores?.get(id(cell));
   row.score.textContent = score === undefined || score === null ? ''
-    : view.sort === 'slow' ? (-score).toFixed(2) : score.toFixed(2);
+    : signedNumber(score).replace('+', '');
   const {hypothesis} = list;
-  const at = cell.layer * facts.hidden + cell.unit;
+  const at = hypothesis ? list.places(cell) : -1;
   row.box.title = `layer ${cell.layer + 1}, unit ${cell.unit + 1}`
-    + (hypothesis && score !== null && score !== undefined ? `: ${hypothesis.name} ${score.toFixed(3)},`
-      + ` 95% interval ${hypothesis.low[at].toFixed(3)} to ${hypothesis.high[at].toFixed(3)}` : '');
+    + (hypothesis && typeof score === 'number' ? `: ${hypothesis.name} ${score.toFixed(3)}`
+      + `, 95% interval ${hypothesis.low[at]?.toFixed(3)} to ${hypothesis.high[at]?.toFixed(3)}` : '');
   paintStrip(row.strip, cell);
 }
 

@@ -19,9 +19,18 @@ function fromBase64(text) {
   return out;
 }
 
+/* The element of a block, once all of it has arrived: the page shows itself before its end. */
+async function arrived(id) {
+  for (;;) {
+    const element = document.getElementById(`block-${id}`);
+    if (element?.nextSibling || document.readyState !== 'loading') return element;
+    await new Promise((done) => { setTimeout(done, 10); });
+  }
+}
+
 /* What a block holds. Its element goes: the text in it has served. */
 async function unpack(id) {
-  const element = document.getElementById(`block-${id}`);
+  const element = await arrived(id);
   const packed = fromBase64(element.textContent);
   element.remove();
   const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream('deflate'));

@@ -104,7 +104,7 @@ function spell(i) {
   const byte = bytes.text[i];
   const words = {9: 'tab', 10: 'newline', 13: 'carriage return', 32: 'space'};
   if (words[byte]) return words[byte];
-  if (glyphs.kind[i] === HEX) return `byte ${glyphs.text[i]}`;
+  if (glyphs.kind[i] === HEX) return byte < 128 ? 'control character' : 'no character';
   if (glyphs.kind[i] === REST) return 'rest of a character';
   return glyphs.text[i];
 }

@@ -493,4 +493,4 @@ async function begin() {
   document.documentElement.dataset.complete = Math.round(performance.now());
 }
 
-document.addEventListener('DOMContentLoaded', begin);
+begin();

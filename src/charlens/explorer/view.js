@@ -3,6 +3,7 @@
 const FONT = 'ui-monospace, "SF Mono", SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono",'
   + ' "Liberation Mono", monospace';
 const SIZE = 15;        // of the text, in CSS pixels
+const FULL = `${SIZE}px ${FONT}`, SMALL = `${SIZE * 0.72}px ${FONT}`;
 const LINE = 23;        // height of a line of text alone
 const GUESS = 15;       // of a row of guesses
 const STRIP = 9;        // of the strip of the compared cell
@@ -34,7 +35,7 @@ const covered = () => quantity(view.show).length;
 
 function fit() {
   const context = $('text').getContext('2d');
-  context.font = `${SIZE}px ${FONT}`;
+  context.font = FULL;
   screen_.advance = context.measureText('0'.repeat(100)).width / 100;
   const inside = $('scroller').clientWidth - 2 * EDGE;
   const columns = Math.max(16, Math.floor(inside / screen_.advance) - 1);
@@ -101,6 +102,7 @@ function paintText() {
   context.fillRect(0, 0, clientWidth, clientHeight);
   context.textBaseline = 'middle';
   context.textAlign = 'center';
+  context.font = FULL;
 
   for (let line = Math.max(0, firstLine() - 1); line <= lastLine(); line++) {
     const top = EDGE + line * height - scrollTop;
@@ -124,26 +126,32 @@ function paintText() {
       }
       const kind = glyphs.kind[i];
       if (kind !== REST && bytes.text[i] !== 32) {
-        context.font = `${kind === HEX ? SIZE * 0.68 : SIZE}px ${FONT}`;
-        context.globalAlpha = kind === FAINT ? 0.38 : 1;
+        const middle = left + (bytes.text[i] === 9 ? advance : width) / 2;
+        if (kind === HEX) context.font = SMALL;   // setting it is slow: only where it differs
+        if (kind === FAINT) context.globalAlpha = 0.38;
         context.fillStyle = ink;
-        if (bytes.text[i] === 9) {
-          context.fillText(glyphs.text[i], left + advance / 2, top + LINE / 2 + 1);
-        } else context.fillText(glyphs.text[i], left + width / 2, top + LINE / 2 + 1);
-        context.globalAlpha = 1;
+        context.fillText(glyphs.text[i], middle, top + LINE / 2 + 1);
+        if (kind === HEX) context.font = FULL;
+        if (kind === FAINT) context.globalAlpha = 1;
       }
       if (!read) {
         context.fillStyle = colours.faint;
         for (let d = x + 1; d < right - 1; d += 3) context.fillRect(d, bottom - 3, 1, 1);
       }
       if (marks?.[i]) {
+        context.fillStyle = colours.paper;
+        context.fillRect(x, bottom - 4, right - x, 1);
         context.fillStyle = colours.mark;
-        context.fillRect(x, bottom - 2, right - x, 2);
+        context.fillRect(x, bottom - 3, right - x, 3);
       }
-      if (view.guesses) {
-        const under = top + LINE + (view.other ? STRIP : 0) + (view.curve ? CURVE : 0) + 2;
-        paintGuesses(context, guessed, i, left, width, under);
+    }
+    if (view.guesses) {
+      const under = top + LINE + (view.other ? STRIP : 0) + (view.curve ? CURVE : 0) + 2;
+      context.font = SMALL;
+      for (let i = lines.starts[line]; i < lines.ends(line); i++) {
+        paintGuesses(context, guessed, i, EDGE + lines.column[i] * advance, span(lines, i) * advance, under);
       }
+      context.font = FULL;
     }
     if (view.curve && values) {
       const zero = top + LINE + (view.other ? STRIP : 0) + 3;
@@ -172,7 +180,6 @@ function paintBreak(context, colours, y, width) {
 function paintGuesses(context, colours, i, left, width, under) {
   const n = bytes.text.length, room = Math.max(width, screen_.advance);
   if (glyphs.kind[i] === REST) return;
-  context.font = `${SIZE * 0.73}px ${FONT}`;
   const next = bytes.next[i];
   for (let k = 0; k < view.guesses && k < facts.guesses; k++) {
     const chance = bytes.chances[k * n + i] / 65535;
@@ -282,13 +289,13 @@ function paintLegend() {
   $('compared').textContent = '';
   if (view.other && view.show !== 'loss') {
     const a = series(view.show, view.cell), b = series(view.show, view.other);
-    const r = a && b ? `, correlation ${signedNumber(correlation(a, b))}` : '';
-    $('compared').textContent = `below the text: ${place(view.other)}${r}`;
+    const r = a && b ? `, r = ${signedNumber(correlation(a, b))}` : '';
+    $('compared').textContent = `below: ${place(view.other)}${r}`;
   }
   $('compare').textContent = view.other ? 'Stop comparing' : 'Compare';
   $('compare').hidden = view.show === 'loss';
   if (q.length < bytes.text.length) {
-    $('compared').textContent += `${$('compared').textContent ? '; ' : ''}gates are known for the first ${q.length.toLocaleString('en')} characters`;
+    $('compared').textContent += `${$('compared').textContent ? '; ' : ''}kept for the first ${q.length.toLocaleString('en')} characters`;
   }
 }
 
@@ -315,8 +322,10 @@ function showCard(i) {
   const head = element('div', undefined, 'head');
   head.append(element('span', byte === 32 ? '␣' : glyphs.text[i] || '…', 'glyph'));
   const title = element('div');
-  title.append(element('strong', spell(i)),
-    element('small', `byte ${byte} (0x${byte.toString(16).padStart(2, '0')}), character ${(i + 1).toLocaleString('en')}`));
+  const hex = `0x${byte.toString(16).padStart(2, '0')}`;
+  title.append(
+    element('strong', `${(i + 1).toLocaleString('en')} of ${bytes.text.length.toLocaleString('en')}`),
+    element('small', spell(i) === glyphs.text[i] ? `byte ${hex}` : `${spell(i)}, byte ${hex}`));
   head.append(title);
   card.append(head);
 
