@@ -61,8 +61,9 @@ include: "workflow/rules/recurrent.smk"
 include: "workflow/rules/nn.smk"
 include: "workflow/rules/ngrams.smk"
 include: "workflow/rules/tables.smk"
-include: "workflow/rules/figures.smk"
 include: "workflow/rules/cells.smk"
+include: "workflow/rules/explorer.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 

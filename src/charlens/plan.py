@@ -41,6 +41,9 @@ def check(config: dict, schema: Path) -> None:
     for corpus in config["figures"]["young_lstm"]["corpora"]:
         if corpus not in config["use"]:
             raise InputError(f"figures.young_lstm.corpora: '{corpus}' is not among use")
+    for corpus in config["cells"]["passages"]:
+        if corpus not in config["corpora"]:
+            raise InputError(f"cells.passages: no corpus '{corpus}' among corpora")
     if not any(model["type"] == "lstm" for model in cells(config)):
         raise InputError("grid.types: needs lstm, which figures 4 and 5 are about")
     for model in cells(config):
@@ -68,6 +71,18 @@ def chosen(config: dict, entries: list[dict]) -> list[dict]:
     return [
         model for model in cells(config) if any(entry.items() <= model.items() for entry in entries)
     ]
+
+
+def looked_into(config: dict) -> list[dict]:
+    """The models inside of which figures 2 and 3 may look: every LSTM, and of each type of
+    `cells.gates` those with 3 layers, or else of the greatest depth."""
+    found = []
+    for model in cells(config):
+        depths = {other["layers"] for other in cells(config) if other["type"] == model["type"]}
+        deep = model["layers"] == (3 if 3 in depths else max(depths))
+        if model["type"] == "lstm" or model["type"] in config["cells"]["gates"] and deep:
+            found.append(model)
+    return found
 
 
 def dropouts(config: dict, model: dict) -> list[float]:

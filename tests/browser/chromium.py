@@ -46,7 +46,6 @@ class Chromium:
             os.dup2(read, 3)
             os.dup2(write, 4)
 
-        # sh, because descriptors 3 and 4 must be inherited, whatever they were here
         self.process = subprocess.Popen(
             [found(), *FLAGS, f"--user-data-dir={self.profile.name}", "about:blank"],
             preexec_fn=pipes,
@@ -100,7 +99,9 @@ class Chromium:
                 self.requests.append(params["request"]["url"])
             case "Runtime.exceptionThrown":
                 details = params["exceptionDetails"]
-                self.messages.append(details.get("exception", {}).get("description") or str(details))
+                self.messages.append(
+                    details.get("exception", {}).get("description") or str(details)
+                )
             case "Runtime.consoleAPICalled":
                 self.messages.append(str([a.get("value") for a in params["args"]]))
             case "Log.entryAdded":

@@ -141,6 +141,8 @@ rule figures:
     """Every figure, as PNG and as SVG."""
     input:
         rules.figure1.output,
+        rules.figure2.output,
+        rules.figure3.output,
         rules.figure4.output,
         rules.figure5.output,
     localrule: True

@@ -21,8 +21,9 @@ import torch
 from charlens import backend, model, read, select, split, stats, train
 from charlens.errors import InputError
 from charlens.explorer import page
-from charlens.explorer.recording import UNSCORED, record, shown, signed, spread
+from charlens.explorer.recording import UNSCORED, record, signed, spread
 from charlens.files import write_atomically
+from charlens.labels import HYPOTHESES
 from charlens.score import check_alphabet
 
 LIMIT = 40e6  # bytes of a page
@@ -118,6 +119,7 @@ def hypotheses(path: Path, arch, about: dict) -> list[dict]:
     nothing to say of this model.
     """
     model_name = train.describe(arch, about.get("size"))
+    known = {h.name: {"title": h.title, "yes_no": h.yes_no} for h in HYPOTHESES}
     found = {}
     try:
         with open(path, newline="") as file:
@@ -140,7 +142,7 @@ def hypotheses(path: Path, arch, about: dict) -> list[dict]:
         raise InputError(f"{path} is no table of cells ({error}): make it again") from error
     if not found:
         raise InputError(f"{path}: no row about {model_name} on {about['corpus']}")
-    return [{"name": name} | entry for name, entry in found.items()]
+    return [{"name": name, "title": name} | known.get(name, {}) | e for name, e in found.items()]
 
 
 # ---- command lines ----

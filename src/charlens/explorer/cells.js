@@ -41,10 +41,14 @@ function orders() {
     {key: `like ${id(likeWhich())}`, name: `likeness to ${id(likeWhich())}`,
       note: 'Cells by the correlation of their state with that cell’s, whichever sign.'},
   ];
-  (facts.hypotheses || []).forEach((hypothesis) => rows.push({
-    key: `by ${hypothesis.name}`, name: hypothesis.name, group: 'hypothesis', hypothesis,
-    note: 'The strongest first; yes/no: area under the curve, 0 as telling as 1; a count: rank correlation. Of text on which no cell was picked.',
-  }));
+  for (const hypothesis of facts.hypotheses || []) {
+    const measure = {true: 'Area under the curve: 0.5 is chance, 0 as telling as 1.',
+      false: 'Rank correlation: 0 is chance, −1 as telling as 1.'}[hypothesis.yes_no] || '';
+    rows.push({
+      key: `by ${hypothesis.name}`, name: hypothesis.title, group: 'hypothesis', hypothesis,
+      note: `The strongest first. ${measure} Measured on text on which no cell was picked.`,
+    });
+  }
   return rows;
 }
 
@@ -143,7 +147,7 @@ function fillRow(row, cell, place) {
   const {hypothesis} = list;
   const at = hypothesis ? list.places(cell) : -1;
   row.box.title = `layer ${cell.layer + 1}, unit ${cell.unit + 1}`
-    + (hypothesis && typeof score === 'number' ? `: ${hypothesis.name} ${score.toFixed(3)}`
+    + (hypothesis && typeof score === 'number' ? `: ${hypothesis.title} ${score.toFixed(3)}`
       + `, 95% interval ${hypothesis.low[at]?.toFixed(3)} to ${hypothesis.high[at]?.toFixed(3)}` : '');
   paintStrip(row.strip, cell);
 }

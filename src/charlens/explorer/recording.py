@@ -34,7 +34,7 @@ def signed(type: str, name: str) -> bool:
 
 
 def quantised(values: np.ndarray, signed: bool) -> np.ndarray:
-    """uint8: -1 ... 1 as 1 ... 255 (0 is 128), or 0 ... 1 as 0 ... 255; what lies outside is cut."""
+    """uint8: -1 ... 1 as 1 ... 255, 0 being 128; or 0 ... 1 as 0 ... 255. The rest is cut off."""
     if signed:
         return np.rint(128 + 127 * values.clip(-1, 1)).astype(np.uint8)
     return np.rint(255 * values.clip(0, 1)).astype(np.uint8)
