@@ -3,7 +3,7 @@
 
 const SCALES = {
   light: {
-    paper: '#fdfcfa', ink: '#1d1c1a', faint: '#a29c92', strong: '#ffffff', mark: '#1d1c1a',
+    paper: '#fdfcfa', ink: '#161513', faint: '#a29c92', strong: '#ffffff', mark: '#161513',
     signed: [
       ['#a81529', '#d15b49', '#f1a184', '#fadfd2', '#fdfcfa', '#d8e8f2', '#93c4de', '#3f8fc1', '#1b5fa6'],
       ['#a65006', '#dc8120', '#f8b76c', '#fde6ca', '#fdfcfa', '#e1deed', '#b3abd3', '#7f71ad', '#4f2683'],
@@ -13,7 +13,7 @@ const SCALES = {
     guess: ['#fdfcfa', '#faebc8', '#f2cb7d', '#dd9c2c', '#a96505'],
   },
   dark: {
-    paper: '#15171b', ink: '#e7e4dd', faint: '#6f757f', strong: '#0d0f12', mark: '#f4f1ea',
+    paper: '#15171b', ink: '#f0ede6', faint: '#6f757f', strong: '#000000', mark: '#f4f1ea',
     signed: [
       ['#f27c68', '#cf5f4c', '#943d33', '#4c2523', '#15171b', '#182f43', '#22577f', '#3784ba', '#6fb9ec'],
       ['#ffb65f', '#cc7f24', '#7e4d16', '#3d2a14', '#15171b', '#2a2742', '#51478b', '#8d80d1', '#c6baff'],

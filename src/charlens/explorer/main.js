@@ -9,7 +9,7 @@ function repaint(...parts) {
       const parts = new Set(due);
       due.clear();
       if (parts.has('fit')) fit();
-      if (parts.has('scroll')) scrollToLine(lineOf(screen_.lines, view.top));
+      if (parts.has('scroll')) scrollToTop();
       if (parts.has('fit') || parts.has('text') || parts.has('scroll')) paintText();
       if (parts.has('fit') || parts.has('map')) paintMap();
       else paintMapFrame();
@@ -60,16 +60,14 @@ function unpackShown() {
 
 function compareWith(cell) {
   view.other = same(cell, view.other) ? null : cell;
-  const at = view.top;
   unpackShown();
-  keepPlace(at);
+  keepPlace();
   repaint('legend', 'map');
   remember();
 }
 
 /* Heights change: the same text stays at the top. */
-function keepPlace(at) {
-  view.top = at;
+function keepPlace() {
   repaint('fit', 'scroll');
 }
 
@@ -103,14 +101,14 @@ function step(by) {
 function setGuesses(count) {
   view.guesses = count;
   $('guesses').value = String(count);
-  keepPlace(view.top);
+  keepPlace();
   remember();
 }
 
 function setCurve(on) {
   view.curve = on;
   $('curve').checked = on;
-  keepPlace(view.top);
+  keepPlace();
   remember();
 }
 
@@ -133,7 +131,7 @@ function setPalette(number) {
 function moveTo(at, aloud = true) {
   view.at = Math.max(0, Math.min(bytes.text.length - 1, at));
   while (view.at > 0 && glyphs.kind[view.at] === REST) view.at--;
-  scrollToLine(lineOf(screen_.lines, view.at), true);
+  bringIntoSight(lineOf(screen_.lines, view.at));
   repaint('text');
   showCardAtCursor();
   if (aloud) speak(view.at);
@@ -242,6 +240,7 @@ function link() {
   if (view.sort !== 'number') words.set('sort', view.sort);
   if (view.only !== null) words.set('layer', view.only + 1);
   if (view.top) words.set('top', view.top);
+  if (view.down) words.set('down', view.down);
   if (view.at >= 0) words.set('at', view.at);
   if (view.find) words.set('find', view.find);
   if (view.guesses) words.set('guesses', view.guesses);
@@ -274,12 +273,12 @@ function follow(hash) {
     sort: words.get('sort') || (facts.hypotheses?.length ? `by ${facts.hypotheses[0].name}` : 'number'),
     only: whole('layer', facts.layers) ? whole('layer', facts.layers) - 1 : null,
     top: whole('top', last) ?? 0,
+    down: Math.min(0.999, Math.max(0, Number(words.get('down')) || 0)),
     at: whole('at', last) ?? -1,
     guesses: whole('guesses', facts.guesses) ?? 0,
     curve: words.get('curve') === '1',
     palette: whole('colours', 1) ?? 0,
   });
-  const {top} = view;   // what follows scrolls
   const theme = words.get('theme');
   setTheme(['light', 'dark'].includes(theme) ? theme : '');
   $('guesses').value = String(view.guesses);
@@ -290,8 +289,7 @@ function follow(hash) {
   if (!words.has('cell') && list.cells.length) view.cell = list.cells[0];
   search($('find').value);
   show(quantity(words.get('show')) ? words.get('show') : state());
-  view.top = top;
-  keepPlace(top);
+  keepPlace();
   revealChosen();
 }
 
@@ -392,7 +390,11 @@ function listen() {
   document.addEventListener('keydown', onKey);
   const scroller = $('scroller');
   scroller.addEventListener('scroll', () => {
-    view.top = screen_.lines.starts[Math.min(firstLine() + (firstLine() ? 1 : 0), screen_.lines.starts.length - 1)];
+    if (Math.abs(scroller.scrollTop - screen_.asked) > 1) {
+      view.top = screen_.lines.starts[Math.min(firstLine(), screen_.lines.starts.length - 1)];
+      view.down = Math.round(1000 * (scrolled() % 1)) / 1000;
+      screen_.asked = -1;
+    }
     if (screen_.hover >= 0) hideCard();
     else if (!$('card').hidden) showCardAtCursor();
     repaint('text');
@@ -420,7 +422,7 @@ function listen() {
     const share = (event.clientY - box.top) / (mapHeight() / devicePixelRatio);
     const line = Math.floor(share * screen_.lines.starts.length);
     const half = Math.floor((lastLine() - firstLine()) / 2);
-    scrollToLine(Math.max(0, Math.min(screen_.lines.starts.length - 1, line - half)));
+    scroller.scrollTop = EDGE / 2 + Math.max(0, line - half) * rowHeight();
   };
   $('map').addEventListener('pointerdown', (event) => {
     $('map').setPointerCapture(event.pointerId);
@@ -441,7 +443,7 @@ function listen() {
   $('open-help').addEventListener('click', KEYS['?']);
   $('open-cells').addEventListener('click', () => openCells(!$('cells').classList.contains('open')));
   addEventListener('hashchange', () => { if (location.hash !== remember.last) follow(location.hash); });
-  new ResizeObserver(() => keepPlace(view.top)).observe(scroller);
+  new ResizeObserver(() => keepPlace()).observe(scroller);
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => setTheme(view.theme));
 }
 

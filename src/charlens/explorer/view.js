@@ -13,13 +13,13 @@ const EDGE = 18;        // free space around the text
 /* Everything that a link reproduces. */
 const view = {
   cell: {layer: 0, unit: 0}, show: '', other: null, sort: 'number', only: null,
-  at: -1, top: 0, find: '', guesses: 0, curve: false, theme: '', palette: 0,
+  at: -1, top: 0, down: 0, find: '', guesses: 0, curve: false, theme: '', palette: 0,
 };
 
 const $ = (name) => document.getElementById(name);
 /* What follows from it here and now: lines, width of a column, finds, and the map's picture. */
 const screen_ = {
-  lines: null, advance: 9, hover: -1, hits: new Int32Array(0), hit: -1, marks: null,
+  lines: null, advance: 9, hover: -1, hits: new Int32Array(0), hit: -1, marks: null, asked: -1,
   small: document.createElement('canvas'),
 };
 
@@ -50,9 +50,10 @@ function fit() {
   $('text').style.height = `${$('scroller').clientHeight}px`;
 }
 
-function firstLine() {
-  return Math.max(0, Math.floor(($('scroller').scrollTop - EDGE / 2) / rowHeight()));
-}
+/* How far the text is scrolled, in lines. */
+const scrolled = () => Math.max(0, ($('scroller').scrollTop - EDGE / 2) / rowHeight());
+
+const firstLine = () => Math.floor(scrolled());
 
 function lastLine() {
   const bottom = $('scroller').scrollTop + $('scroller').clientHeight - EDGE;
@@ -63,11 +64,18 @@ function visible() {
   return [screen_.lines.starts[firstLine()], screen_.lines.ends(lastLine())];
 }
 
-function scrollToLine(line, gently = false) {
+/* Put the place that the view names at the top: a character's line, and a part of that line. */
+function scrollToTop() {
+  const line = lineOf(screen_.lines, view.top) + view.down;
+  $('scroller').scrollTop = line ? EDGE / 2 + line * rowHeight() : 0;
+  screen_.asked = $('scroller').scrollTop;
+}
+
+/* Scroll as little as will do to see all of a line. */
+function bringIntoSight(line) {
   const height = rowHeight(), {clientHeight, scrollTop} = $('scroller');
   const above = EDGE + line * height;
-  if (!gently) $('scroller').scrollTop = line ? above - EDGE / 2 : 0;
-  else if (above < scrollTop + EDGE) $('scroller').scrollTop = above - EDGE;
+  if (above < scrollTop + EDGE) $('scroller').scrollTop = above - EDGE;
   else if (above + height > scrollTop + clientHeight - EDGE) {
     $('scroller').scrollTop = above + height + EDGE - clientHeight;
   }
