@@ -99,7 +99,7 @@ def heading(passage: dict, found: dict, best: pd.DataFrame) -> tuple[str, str]:
         what = f"{title[0].upper()}{title[1:]}: {cell}, {measure} {number(row['score'])}"
     where = f"{PARTS[passage['part']]}, byte {passage['at']:,}"
     if passage["source"] == "slides":
-        where = f"a passage of the paper's, here {where}"
+        where = f"a passage of the paper’s, here {where}"
     return what, where
 
 
@@ -123,7 +123,7 @@ def draw(found: dict[str, dict], best: pd.DataFrame, corpora: dict[str, dict]):
             blocks.append((x, heights[column], rows, heading(passage, found[corpus], best)))
             heights[column] += height
         top = max(heights) + 0.1
-    total = top + 0.3
+    total = top + 0.3 + 0.14 * len(corpora)
     figure = plots.new_figure(total)
     figure.set_layout_engine("none")
     for at, title in titles:
@@ -135,7 +135,8 @@ def draw(found: dict[str, dict], best: pd.DataFrame, corpora: dict[str, dict]):
         height = LINE * len(rows)
         box = (left, 1 - (y + TITLE + height) / total, column_width / plots.WIDTH, height / total)
         draw_text(figure.add_axes(box), rows, column_width)
-    draw_key(figure, total)
+    draw_key(figure, total - top)
+    plots.name_sources(figure, corpora.values())
     return figure
 
 
@@ -158,8 +159,10 @@ def draw_text(panel, rows, width: float):
     panel.set_axis_off()
 
 
-def draw_key(figure, total: float):
-    panel = figure.add_axes((0.42, 0.14 / total, 0.16, 0.08 / total))
+def draw_key(figure, foot: float):
+    """What red and blue are, at the top of the foot (inches)."""
+    total = figure.get_figheight()
+    panel = figure.add_axes((0.42, (foot - 0.1) / total, 0.16, 0.08 / total))
     panel.imshow(np.linspace(-1, 1, 64)[None], cmap=COLOURS, aspect="auto", extent=(-1, 1, 0, 1))
     panel.set_xticks([-1, 0, 1], ["−1", "0", "+1"])
     panel.set_yticks([])
