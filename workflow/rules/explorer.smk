@@ -1,4 +1,4 @@
-# Needs: the recurrent models, the split corpora, the ranking of cells.
+# Needs: the recurrent models, the texts and split corpora, the ranking of cells.
 # Makes: explorer/<corpus>.html, a page on which to look into the best LSTM of each corpus.
 
 
@@ -9,6 +9,7 @@ rule explorer:
             "<src>/{file}",
             file=[
                 "activations.py",
+                "labels.py",
                 "explorer/__init__.py",
                 "explorer/recording.py",
                 "explorer/page.py",
@@ -30,6 +31,7 @@ rule explorer:
             if cell["type"] == "lstm"
         ],
         split="<results>/corpora/{corpus}.npz",
+        text="<results>/corpora/{corpus}.txt",
         cells=rules.cell_tables.output.cells,
     output:
         "<results>/explorer/{corpus}.html",
@@ -44,9 +46,10 @@ rule explorer:
     params:
         options=plan.options(config["explorer"]),
         title=lambda w: config["corpora"][w.corpus]["title"],
+        kind=lambda w: config["corpora"][w.corpus]["kind"],
     shell:
         "charlens explore {input.models} --split {input.split} --cells {input.cells}"
-        " --title {params.title:q} {params.options} --threads {threads} --out {output}"
+        " --corpus {input.text} --kind {params.kind} --title {params.title:q} {params.options} --threads {threads} --out {output}"
         " 2>&1 | tee {log}"
 
 

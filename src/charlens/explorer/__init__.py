@@ -23,20 +23,22 @@ from charlens.errors import InputError
 from charlens.explorer import page
 from charlens.explorer.recording import UNSCORED, record, signed, spread
 from charlens.files import write_atomically
-from charlens.labels import HYPOTHESES
+from charlens.labels import HYPOTHESES, KINDS, labellings
 from charlens.score import check_alphabet
 
 LIMIT = 40e6  # bytes of a page
 
 
-def of_split(path: Path, arch, params, about, split_path: Path, characters: int, gates: int):
-    """Text, recording and facts of the test split from its beginning, stream after stream."""
-    data = split.load(split_path)
+def of_split(path: Path, arch, params, about, args):
+    """Text, its offsets, recording, facts: the test split from its beginning, stream by stream."""
+    characters, gates = args.characters, args.gates
+    data = split.load(args.split)
     check_alphabet(path, about, data)
     x, y = data.test.x, data.test.y
     S = min(len(y), -(-characters // y.shape[1]))
     codes = np.concatenate([x[:S, :1], y[:S]], axis=1)
     text = data.alphabet[y[:S].ravel()[:characters]]
+    offsets = (data.test.at[:S, None] + np.arange(y.shape[1])).ravel()[:characters]
     recording = record(arch, params, codes, len(text), min(gates, len(text)))
     breaks = list(range(y.shape[1], len(text), y.shape[1]))
     nats = recording.loss.mean(dtype=np.float64) / 1000
@@ -44,11 +46,12 @@ def of_split(path: Path, arch, params, about, split_path: Path, characters: int,
         f"{len(text):,} characters of test text, {nats:.3f} nats"
         f" ({stats.bits(nats):.3f} bits) per character"
     )
-    return text, recording, {"name": about["corpus"], "breaks": breaks, "summary": summary}
+    facts = {"name": about["corpus"], "breaks": breaks, "summary": summary}
+    return text, offsets, recording, facts
 
 
 def of_text(path: Path, arch, params, about, args):
-    """Text, recording and facts of the beginning of a text file; all of it is scored."""
+    """Text, its offsets, recording, facts: the beginning of a file, all of which is scored."""
     alphabet = bytes.fromhex(about["alphabet"])
     reading = read.read(path, alphabet)
     logp = read.score(arch, params, reading, alphabet, args.backend)
@@ -65,23 +68,41 @@ def of_text(path: Path, arch, params, about, args):
     read_at = np.flatnonzero(known)
     gates = max(1, int((read_at < args.gates).sum()))
     recording = spread(record(arch, params, codes, len(read_at), gates), known)
-    return text, recording, {"name": path.name, "breaks": [], "summary": "; ".join(lines)}
+    facts = {"name": path.name, "breaks": [], "summary": "; ".join(lines)}
+    return text, np.arange(len(text)), recording, facts
 
 
-def explorer(text: np.ndarray, recording, arch, about: dict, facts: dict) -> bytes:
-    """The page for a recording of a text, bytes [N].
+def labelled(text: bytes, kind: str, at: np.ndarray) -> dict[str, np.ndarray]:
+    """What is true at some offsets of a text, by hypothesis: uint8 [N].
+
+    0 ... 254 for no and yes, or for a count up to the value that one in a hundred exceeds; 255
+    where the labelling cannot say.
+    """
+    found = {}
+    for name, labels in labellings(text, kind).items():
+        values, defined = labels.values[at].astype(float), labels.defined[at]
+        if defined.any() and values[defined].min() < values[defined].max():
+            top = max(1.0, np.percentile(values[defined], 99))
+            found[name] = np.where(defined, np.rint(254 * (values / top).clip(0, 1)), 255)
+    return {name: values.astype(np.uint8) for name, values in found.items()}
+
+
+def explorer(
+    text: np.ndarray, recording, arch, about: dict, facts: dict, labels: dict | None = None
+) -> bytes:
+    """The page for a recording of a text, bytes [N], and what is true of it, by hypothesis.
 
     Where it would be larger than LIMIT, it does without the candidates g, which are no gates: then
     three layers of 300 cells stay below it, whatever they hold.
     """
     values = dict(recording.values)
-    content = filled(text, recording, values, arch, about, facts)
+    content = filled(text, recording, values, arch, about, facts, labels or {})
     if len(content) > LIMIT and values.pop("g", None) is not None:
-        content = filled(text, recording, values, arch, about, facts)
+        content = filled(text, recording, values, arch, about, facts, labels or {})
     return content
 
 
-def filled(text, recording, values: dict, arch, about: dict, facts: dict) -> bytes:
+def filled(text, recording, values: dict, arch, about: dict, facts: dict, labels: dict) -> bytes:
     """The page with these values of the recording."""
     alphabet = np.frombuffer(bytes.fromhex(about["alphabet"]), np.uint8)
     trained = about.get("size") or arch.hidden
@@ -94,6 +115,7 @@ def filled(text, recording, values: dict, arch, about: dict, facts: dict) -> byt
         "parameters": model.count(arch),
         "symbols": arch.symbols,
         "guesses": len(recording.guesses),
+        "labels": [{"name": h.name, "title": h.title} for h in HYPOTHESES if h.name in labels],
         "unscored": UNSCORED,
         "quantities": [
             {"name": name, "signed": signed(arch.type, name), "length": kept.shape[-1]}
@@ -108,6 +130,7 @@ def filled(text, recording, values: dict, arch, about: dict, facts: dict) -> byt
     }
     for name, kept in values.items():
         blocks |= {f"{name}.{layer}": kept[layer] for layer in range(arch.layers)}
+    blocks |= {f"label.{name}": values for name, values in labels.items()}
     return page.page(f"{facts['name']} – {facts['model']}", facts, blocks)
 
 
@@ -155,6 +178,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--text", type=Path, help="score and show a text of your own")
     parser.add_argument("--title", help="of the text (default: its name)")
     parser.add_argument("--cells", type=Path, help="scores of cells by hypothesis (.csv)")
+    parser.add_argument("--kind", choices=KINDS, help="label the text, too, as of this kind")
+    parser.add_argument("--corpus", type=Path, help="with --split and --kind: its whole text")
     parser.add_argument("--characters", type=int, default=20_000, help="with cell states (20000)")
     parser.add_argument("--gates", type=int, default=4_000, help="of them with gates (4000)")
     parser.add_argument("--csv", type=Path, help="with --text: log-probability of each character")
@@ -168,21 +193,29 @@ def run(args: argparse.Namespace) -> None:
         raise InputError("--characters and --gates must be at least 1")
     if args.csv and not args.text:
         raise InputError("--csv goes with --text; charlens score writes the scores of a split")
+    if args.kind and not (args.text or args.corpus):
+        raise InputError("--kind needs the whole text of the split: --corpus")
     torch.set_num_threads(args.threads)
     path = select.best(args.models)
     arch, params, about = model.load(path)
     if not arch.recurrent:
         raise InputError(f"{path}: an n-NN has no cells to look into; name a recurrent model")
     if args.text:
-        text, recording, facts = of_text(args.text, arch, params, about, args)
+        text, offsets, recording, facts = of_text(args.text, arch, params, about, args)
     else:
-        text, recording, facts = of_split(
-            path, arch, params, about, args.split, args.characters, args.gates
-        )
+        text, offsets, recording, facts = of_split(path, arch, params, about, args)
     if args.title:
         facts["name"] = args.title
     if args.cells:
         facts["hypotheses"] = hypotheses(args.cells, arch, about)
-    content = explorer(text, recording, arch, about, facts)
+    labels = {}
+    if args.kind:
+        whole = (args.text or args.corpus).read_bytes()
+        if len(whole) <= offsets.max() or not np.array_equal(
+            np.frombuffer(whole, np.uint8)[offsets], text
+        ):
+            raise InputError(f"{args.corpus} is not the text of {args.split}")
+        labels = labelled(whole, args.kind, offsets)
+    content = explorer(text, recording, arch, about, facts, labels)
     write_atomically(args.out, content)
     print(f"{args.out}: {len(text):,} characters, {len(content) / 1e6:.1f} MB")

@@ -175,10 +175,12 @@ function revealChosen() {
   const place = list.cells.findIndex((cell) => same(cell, view.cell));
   const box = $('list');
   if (place < 0) return;
-  if (place * ROW < box.scrollTop) box.scrollTop = place * ROW;
-  else if ((place + 1) * ROW > box.scrollTop + box.clientHeight) {
-    box.scrollTop = (place + 1) * ROW - box.clientHeight;
-  }
+  const above = place * ROW - box.scrollTop;
+  // a step scrolls a step, a leap puts it in the middle
+  if (above < -2 * ROW || above > box.clientHeight + ROW) {
+    box.scrollTop = place * ROW - box.clientHeight / 2;
+  } else if (above < 0) box.scrollTop = place * ROW;
+  else if (above + ROW > box.clientHeight) box.scrollTop = (place + 1) * ROW - box.clientHeight;
 }
 
 function fillOrders() {

@@ -10,6 +10,7 @@ const SCALES = {
     ],
     gate: ['#fdfcfa', '#d3e8e2', '#87c3b8', '#2f8d86', '#07524f'],
     loss: ['#fdfcfa', '#ebdcec', '#c8a2cf', '#97589f', '#5d2166'],
+    label: ['#fdfcfa', '#d5dfc0', '#a3b96f', '#6c8433', '#3f5210'],
     guess: ['#fdfcfa', '#faebc8', '#f2cb7d', '#dd9c2c', '#a96505'],
   },
   dark: {
@@ -20,6 +21,7 @@ const SCALES = {
     ],
     gate: ['#15171b', '#163432', '#1d665f', '#37a496', '#8ae6d5'],
     loss: ['#15171b', '#352338', '#6a3f70', '#aa69b2', '#ecb2f2'],
+    label: ['#15171b', '#2a321b', '#536629', '#8aa545', '#c6e07f'],
     guess: ['#15171b', '#3a2b13', '#765318', '#bf8727', '#ffca69'],
   },
 };
@@ -50,10 +52,11 @@ function ramp(stops, ink, strong) {
 }
 
 const made = new Map();
-/* The scale of a quantity ('guess' too) in the present theme and palette. */
+/* The scale of a quantity ('guess' and 'label' too) in the present theme and palette. */
 function scale(name) {
   const theme = SCALES[dark() ? 'dark' : 'light'];
-  const kind = name === 'loss' || name === 'guess' ? name : quantity(name).signed ? 'signed' : 'gate';
+  const kind = ['loss', 'guess', 'label'].includes(name) ? name
+    : quantity(name).signed ? 'signed' : 'gate';
   const key = `${dark()} ${kind} ${view.palette}`;
   if (!made.has(key)) {
     const stops = kind === 'signed' ? theme.signed[view.palette] : theme[kind];

@@ -74,10 +74,13 @@ function value(name, byte) {
   return quantity(name).signed ? (byte - 128) / 127 : byte / 255;
 }
 
+/* What is true of the text, 0 ... 254, by hypothesis; 255 where nobody can say. */
+const label = (name) => blocks.get(`label.${name}`) || null;
+
 const unpacking = new Map();
-/* Unpack a block once, however often it is asked for. */
-function need(name, layer) {
-  const id = `${name}.${layer}`;
+/* Unpack a block (of a quantity's layer, of a label's name) once, however often it is asked for. */
+function need(name, part) {
+  const id = `${name}.${part}`;
   if (name === 'loss') return Promise.resolve();
   if (!unpacking.has(id)) unpacking.set(id, unpack(id).then((found) => blocks.set(id, found)));
   return unpacking.get(id);

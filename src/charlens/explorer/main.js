@@ -105,6 +105,16 @@ function setGuesses(count) {
   remember();
 }
 
+/* What is true of the text, by a hypothesis, under it; '' for nothing. */
+function setLabel(name) {
+  view.label = facts.labels.some((known) => known.name === name) ? name : '';
+  $('label').value = view.label;
+  if (view.label) need('label', view.label).then(() => repaint('text', 'legend'));
+  keepPlace();
+  repaint('legend');
+  remember();
+}
+
 function setCurve(on) {
   view.curve = on;
   $('curve').checked = on;
@@ -244,6 +254,7 @@ function link() {
   if (view.at >= 0) words.set('at', view.at);
   if (view.find) words.set('find', view.find);
   if (view.guesses) words.set('guesses', view.guesses);
+  if (view.label) words.set('label', view.label);
   if (view.curve) words.set('curve', 1);
   if (view.theme) words.set('theme', view.theme);
   if (view.palette) words.set('colours', view.palette);
@@ -283,6 +294,7 @@ function follow(hash) {
   setTheme(['light', 'dark'].includes(theme) ? theme : '');
   $('guesses').value = String(view.guesses);
   $('curve').checked = view.curve;
+  setLabel(words.get('label') || '');
   $('find').value = words.get('find') || '';
   onlyLayer(view.only);
   fillOrders();
@@ -322,6 +334,11 @@ const KEYS = {
     choose(other);
   },
   g: () => setGuesses(view.guesses ? 0 : facts.guesses),
+  h: () => {
+    const sorted = view.sort.replace(/^by /, '');
+    const known = facts.labels.find(({name}) => name === sorted) || facts.labels[0];
+    setLabel(view.label || !known ? '' : known.name);
+  },
   v: () => setCurve(!view.curve),
   p: () => setPalette(1 - view.palette),
   t: () => setTheme(dark() ? 'light' : 'dark'),
@@ -436,6 +453,7 @@ function listen() {
   });
   $('find').addEventListener('input', () => { search($('find').value); });
   $('guesses').addEventListener('change', () => setGuesses(Number($('guesses').value)));
+  $('label').addEventListener('change', () => setLabel($('label').value));
   $('curve').addEventListener('change', () => setCurve($('curve').checked));
   $('compare').addEventListener('click', KEYS.c);
   $('theme').addEventListener('click', KEYS.t);
@@ -455,17 +473,23 @@ function furnish() {
   $('provenance').textContent = `${facts.model}, ${facts.parameters.toLocaleString('en')} parameters,`
     + ` trained on ${facts.source}; ${facts.symbols} symbols. Values are rounded to 8 bits.`;
   for (const {name} of facts.quantities) {
-    const label = element('button', NAMES[name] || name);
-    label.value = name;
-    label.setAttribute('role', 'radio');
-    label.addEventListener('click', () => show(name));
-    $('quantities').append(label);
+    const button = element('button', (NAMES[name] || name).replace(' gate', ''));
+    button.value = name;
+    button.setAttribute('role', 'radio');
+    button.addEventListener('click', () => show(name));
+    $('quantities').append(button);
   }
   for (let k = 0; k <= facts.guesses; k++) {
     const option = element('option', k ? String(k) : 'none');
     option.value = String(k);
     $('guesses').append(option);
   }
+  for (const {name, title} of [{name: '', title: 'none'}, ...facts.labels]) {
+    const option = element('option', title);
+    option.value = name;
+    $('label').append(option);
+  }
+  $('label').parentElement.hidden = !facts.labels.length;
   for (let layer = -1; layer < facts.layers; layer++) {
     const button = element('button', layer < 0 ? 'all' : `layer ${layer + 1}`);
     button.value = layer < 0 ? '' : String(layer);

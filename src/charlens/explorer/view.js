@@ -13,7 +13,7 @@ const EDGE = 18;        // free space around the text
 /* Everything that a link reproduces. */
 const view = {
   cell: {layer: 0, unit: 0}, show: '', other: null, sort: 'number', only: null,
-  at: -1, top: 0, down: 0, find: '', guesses: 0, curve: false, theme: '', palette: 0,
+  at: -1, top: 0, down: 0, find: '', guesses: 0, label: '', curve: false, theme: '', palette: 0,
 };
 
 const $ = (name) => document.getElementById(name);
@@ -24,9 +24,12 @@ const screen_ = {
 };
 
 function rowHeight() {
-  const below = (view.other ? STRIP : 0) + (view.curve ? CURVE : 0) + view.guesses * GUESS;
-  return LINE + below + (view.guesses || view.curve ? 10 : view.other ? 5 : 0);
+  const below = underneath() + (view.curve ? CURVE : 0) + view.guesses * GUESS;
+  return LINE + below + (view.guesses || view.curve ? 10 : below ? 5 : 0);
 }
+
+/* Height of the strips right under the text: a label's, a compared cell's. */
+const underneath = () => STRIP * ((view.label ? 1 : 0) + (view.other ? 1 : 0));
 
 /* How much of the text the chosen quantity covers. */
 const covered = () => quantity(view.show).length;
@@ -94,85 +97,90 @@ function characterAt(x, y) {
 }
 
 function paintText() {
-  const {lines, advance, marks} = screen_;
+  const {lines, advance} = screen_;
   const context = $('text').getContext('2d');
   const dpr = devicePixelRatio, {clientWidth, clientHeight, scrollTop} = $('scroller');
-  const snap = (v) => Math.round(v * dpr) / dpr;
-  const colours = theme(), main = scale(view.show), guessed = scale('guess');
-  const values = series(view.show, view.cell);
-  const others = view.other ? series(view.show, view.other) : null;
-  const length = values ? covered() : 0;
-  const height = rowHeight();
-  const unknown = facts.unscored;
+  const snap = (v) => Math.round(v * dpr) / dpr;   // to whole pixels of the screen
+  const colours = theme(), height = rowHeight();
+  const shown = {values: series(view.show, view.cell), length: covered(), scale: scale(view.show)};
+  const strips = [];
+  if (view.label) strips.push({values: label(view.label), length: Infinity, scale: scale('label')});
+  if (view.other) strips.push({...shown, values: series(view.show, view.other)});
 
   context.setTransform(dpr, 0, 0, dpr, 0, 0);
   context.fillStyle = colours.paper;
   context.fillRect(0, 0, clientWidth, clientHeight);
   context.textBaseline = 'middle';
   context.textAlign = 'center';
-  context.font = FULL;
 
   for (let line = Math.max(0, firstLine() - 1); line <= lastLine(); line++) {
-    const top = EDGE + line * height - scrollTop;
-    const y = snap(top), bottom = snap(top + LINE);
-    if (bytes.anew.has(lines.starts[line])) paintBreak(context, colours, y, clientWidth);
+    const top = snap(EDGE + line * height - scrollTop);
+    if (bytes.anew.has(lines.starts[line])) paintBreak(context, colours, top, clientWidth);
+    const boxes = [];
     for (let i = lines.starts[line]; i < lines.ends(line); i++) {
-      const left = EDGE + lines.column[i] * advance;
-      const width = span(lines, i) * advance;
-      const x = snap(left), right = snap(left + width);
-      const read = bytes.loss[i] !== unknown;
-      const coloured = read && i < length;
-      let ink = colours.ink;
-      if (coloured) {
-        context.fillStyle = main.fill[values[i]];
-        context.fillRect(x, y, right - x, bottom - y);
-        ink = main.text[values[i]];
-      }
-      if (others && read && i < length) {
-        context.fillStyle = main.fill[others[i]];
-        context.fillRect(x, bottom + 1, right - x, STRIP - 1);
-      }
-      const kind = glyphs.kind[i];
-      if (kind !== REST && bytes.text[i] !== 32) {
-        const middle = left + (bytes.text[i] === 9 ? advance : width) / 2;
-        if (kind === HEX) context.font = SMALL;   // setting it is slow: only where it differs
-        if (kind === FAINT) context.globalAlpha = 0.38;
-        context.fillStyle = ink;
-        context.fillText(glyphs.text[i], middle, top + LINE / 2 + 1);
-        if (kind === HEX) context.font = FULL;
-        if (kind === FAINT) context.globalAlpha = 1;
-      }
-      if (!read) {
-        context.fillStyle = colours.faint;
-        for (let d = x + 1; d < right - 1; d += 3) context.fillRect(d, bottom - 3, 1, 1);
-      }
-      if (marks?.[i]) {
-        context.fillStyle = colours.paper;
-        context.fillRect(x, bottom - 4, right - x, 1);
-        context.fillStyle = colours.mark;
-        context.fillRect(x, bottom - 3, right - x, 3);
-      }
+      const left = snap(EDGE + lines.column[i] * advance);
+      const right = snap(EDGE + (lines.column[i] + span(lines, i)) * advance);
+      boxes.push({i, left, width: right - left});
     }
-    if (view.guesses) {
-      const under = top + LINE + (view.other ? STRIP : 0) + (view.curve ? CURVE : 0) + 2;
-      context.font = SMALL;
-      for (let i = lines.starts[line]; i < lines.ends(line); i++) {
-        paintGuesses(context, guessed, i, EDGE + lines.column[i] * advance, span(lines, i) * advance, under);
-      }
-      context.font = FULL;
+    context.font = FULL;
+    for (const box of boxes) paintCharacter(context, colours, shown, box, top);
+    strips.forEach((strip, k) => paintStripUnder(context, strip, boxes, top + LINE + k * STRIP));
+    let under = top + LINE + underneath() + 2;
+    if (view.curve) {
+      if (view.other) paintCurve(context, line, strips.at(-1).values, under, colours.faint, 1);
+      paintCurve(context, line, shown.values, under, colours.ink, 1.4);
+      under += CURVE;
     }
-    if (view.curve && values) {
-      const zero = top + LINE + (view.other ? STRIP : 0) + 3;
-      if (others) paintCurve(context, line, others, zero, colours.faint, 1);
-      paintCurve(context, line, values, zero, colours.ink, 1.4);
-    }
-    for (const [i, weight] of [[view.at, 2], [screen_.hover, 1]]) {
-      if (i < lines.starts[line] || i >= lines.ends(line)) continue;
-      context.strokeStyle = colours.mark;
-      context.lineWidth = weight;
-      const left = EDGE + lines.column[i] * advance;
-      context.strokeRect(snap(left) - 0.5, y - 0.5, span(lines, i) * advance + 1, bottom - y + 1);
-    }
+    context.font = SMALL;
+    if (view.guesses) for (const box of boxes) paintGuesses(context, box, under);
+  }
+  for (const [i, weight] of [[view.at, 2], [screen_.hover, 1]]) {
+    if (i < 0) continue;
+    context.strokeStyle = colours.mark;
+    context.lineWidth = weight;
+    const y = EDGE + lineOf(lines, i) * height - scrollTop, x = EDGE + lines.column[i] * advance;
+    context.strokeRect(snap(x) - 0.5, snap(y) - 0.5, span(lines, i) * advance + 1, LINE + 1);
+  }
+}
+
+/* One character on its colour; dots under one that was not read, a bar under a find. */
+function paintCharacter(context, colours, shown, {i, left, width}, top) {
+  const read = bytes.loss[i] !== facts.unscored, kind = glyphs.kind[i];
+  let ink = colours.ink;
+  if (read && shown.values && i < shown.length) {
+    context.fillStyle = shown.scale.fill[shown.values[i]];
+    context.fillRect(left, top, width, LINE);
+    ink = shown.scale.text[shown.values[i]];
+  }
+  if (kind !== REST && bytes.text[i] !== 32) {
+    const middle = left + (bytes.text[i] === 9 ? screen_.advance : width) / 2;
+    if (kind === HEX) context.font = SMALL;   // setting it is slow: only where it differs
+    if (kind === FAINT) context.globalAlpha = 0.38;
+    context.fillStyle = ink;
+    context.fillText(glyphs.text[i], middle, top + LINE / 2 + 1);
+    if (kind === HEX) context.font = FULL;
+    if (kind === FAINT) context.globalAlpha = 1;
+  }
+  const bottom = top + LINE;
+  if (!read) {
+    context.fillStyle = colours.faint;
+    for (let x = left + 1; x < left + width - 1; x += 3) context.fillRect(x, bottom - 3, 1, 1);
+  }
+  if (screen_.marks?.[i]) {
+    context.fillStyle = colours.paper;
+    context.fillRect(left, bottom - 4, width, 1);
+    context.fillStyle = colours.mark;
+    context.fillRect(left, bottom - 3, width, 3);
+  }
+}
+
+function paintStripUnder(context, {values, length, scale: {fill}}, boxes, top) {
+  if (!values) return;
+  const undefined_ = length === Infinity ? 255 : -1;   // a label's way to say that it cannot
+  for (const {i, left, width} of boxes) {
+    if (i >= length || bytes.loss[i] === facts.unscored || values[i] === undefined_) continue;
+    context.fillStyle = fill[values[i]];
+    context.fillRect(left, top + 1, width, STRIP - 1);
   }
 }
 
@@ -185,8 +193,8 @@ function paintBreak(context, colours, y, width) {
 }
 
 /* The likeliest characters after i, the likeliest on top; the one that came is underlined. */
-function paintGuesses(context, colours, i, left, width, under) {
-  const n = bytes.text.length, room = Math.max(width, screen_.advance);
+function paintGuesses(context, {i, left, width}, under) {
+  const n = bytes.text.length, room = Math.max(width, screen_.advance), colours = scale('guess');
   if (glyphs.kind[i] === REST) return;
   const next = bytes.next[i];
   for (let k = 0; k < view.guesses && k < facts.guesses; k++) {
@@ -205,14 +213,14 @@ function paintGuesses(context, colours, i, left, width, under) {
 
 function paintCurve(context, line, values, top, colour, weight) {
   const {lines, advance} = screen_;
+  const first = lines.starts[line], last = Math.min(lines.ends(line), covered());
+  if (!values || first >= last) return;
   const reach = CURVE - 6;
   const low = quantity(view.show).signed ? 128 : 0;
   context.strokeStyle = theme().faint;
   context.globalAlpha = 0.35;
   context.lineWidth = 1;
   const y = (byte) => top + reach * (1 - byte / 255);
-  const first = lines.starts[line], last = Math.min(lines.ends(line), covered());
-  if (first >= last) { context.globalAlpha = 1; return; }
   const x = (i) => EDGE + (lines.column[i] + span(lines, i) / 2) * advance;
   context.beginPath();
   context.moveTo(EDGE, y(low));
@@ -300,10 +308,15 @@ function paintLegend() {
     const r = a && b ? `, r = ${signedNumber(correlation(a, b))}` : '';
     $('compared').textContent = `below: ${place(view.other)}${r}`;
   }
+  if (view.label) {
+    const {title} = facts.labels.find(({name}) => name === view.label);
+    $('compared').textContent = `below: ${title}${$('compared').textContent.replace('below:', ' ·')}`;
+  }
   $('compare').textContent = view.other ? 'Stop comparing' : 'Compare';
   $('compare').hidden = view.show === 'loss';
   if (q.length < bytes.text.length) {
-    $('compared').textContent += `${$('compared').textContent ? '; ' : ''}kept for the first ${q.length.toLocaleString('en')} characters`;
+    const length = q.length.toLocaleString('en');
+    $('compared').textContent += `${$('compared').textContent ? ' · ' : ''}gates: first ${length} characters`;
   }
 }
 
@@ -357,10 +370,16 @@ function showCard(i) {
       for (const {name, length} of facts.quantities) {
         const values = name === 'loss' ? null : series(name, cell);
         if (!values || i >= length || (cell === view.other && name !== view.show)) continue;
-        const label = `${name === 'c' ? 'tanh(c)' : NAMES[name] || name}, ${id(cell)}`;
-        row(label, signedNumber(value(name, values[i])), scale(name).fill[values[i]]);
+        const words = `${name === 'c' ? 'tanh(c)' : NAMES[name] || name}, ${id(cell)}`;
+        row(words, signedNumber(value(name, values[i])), scale(name).fill[values[i]]);
       }
     }
+  }
+  if (view.label && label(view.label)) {
+    const truth = label(view.label)[i], most = label(view.label).some((v) => v > 0 && v < 254);
+    row(facts.labels.find(({name}) => name === view.label).title,
+      truth === 255 ? 'unknown' : most ? percent(truth / 254).replace('< 0.1 %', '0 %') : truth ? 'yes' : 'no',
+      truth === 255 ? '' : scale('label').fill[truth]);
   }
   card.append(table);
 
