@@ -300,9 +300,9 @@ def look_inside(args: argparse.Namespace) -> None:
                 f" there are none, {', '.join(known)}"
             )
     if data.streams < 2 * search.STREAMS:
-        raise InputError(
-            f"{args.split}: {data.streams} streams are too few to pick cells on one half and report"
-            f" them on the other; split.streams must be at least {2 * search.STREAMS}"
+        print(
+            f"{corpus}: {data.streams} streams are too few to pick cells on one half and report on"
+            f" the other: nothing is searched (at least {2 * search.STREAMS})"
         )
     chosen = best_lstm(args.models)
     by_type = best_by_type(args.models)
