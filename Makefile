@@ -36,6 +36,11 @@ demo: $(TOOLS) ## the paper in miniature, in minutes: results/demo
 paper: $(TOOLS) ## the full reproduction: results/paper (days on a CPU)
 	$(SNAKEMAKE) $(ARGS)
 
+.PHONY: estimate
+estimate: $(TOOLS) ## measure this machine and say how long the reproduction takes on it
+	$(SNAKEMAKE) corpora calibrate --quiet rules host progress $(ARGS)
+	@$(SNAKEMAKE) --dry-run --quiet rules progress $(ARGS) > /dev/null
+
 .PHONY: test
 test: $(TOOLS) ## the tests
 	$(BIN)/python -m pytest -m 'not full' $(ARGS)

@@ -5,6 +5,7 @@
 #   snakemake --list                               what can be asked for by name
 
 import json
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ min_version("9.0")
 
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
 
-from charlens import plan
+from charlens import estimate, plan
 from charlens.errors import InputError
 
 # Jobs run in the environment that runs Snakemake, activated or not.
@@ -65,6 +66,7 @@ include: "workflow/rules/cells.smk"
 include: "workflow/rules/explorer.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/estimate.smk"
 
 
 rule all:

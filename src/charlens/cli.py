@@ -39,6 +39,7 @@ VERBS = {
     "figure3": ("figure3", "add_arguments", "run", "how often gates are saturated"),
     "figure4": ("figure4", "add_arguments", "run", "LSTM against n-grams"),
     "figure5": ("figure5", "add_arguments", "run", "braces by distance; LSTM against n-NN"),
+    "calibrate": ("calibrate", "add_arguments", "run", "measure how fast this machine trains"),
     "trajectory": ("trajectory", "add_arguments", "run", "an LSTM's first epochs beside the n-NN"),
 }
 

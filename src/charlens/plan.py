@@ -44,41 +44,45 @@ def check(config: dict, schema: Path) -> None:
     for corpus in config["cells"]["passages"]:
         if corpus not in config["corpora"]:
             raise InputError(f"cells.passages: no corpus '{corpus}' among corpora")
-    if not any(model["type"] == "lstm" for model in cells(config)):
-        raise InputError("grid.types: needs lstm, which figures 4 and 5 are about")
-    for model in cells(config):
-        dropouts(config, model)
+    for corpus in config["use"]:
+        if not any(model["type"] == "lstm" for model in cells(config, corpus)):
+            raise InputError("grid.types: needs lstm, which figures 4 and 5 are about")
+        for model in cells(config, corpus):
+            dropouts(config, model)
 
 
-def cells(config: dict) -> list[dict]:
-    """Every recurrent model of one corpus: type, layers, size, seed. The largest come first."""
+def cells(config: dict, corpus: str) -> list[dict]:
+    """Every recurrent model of a corpus: type, layers, size, seed. The largest come first."""
     grid = config["grid"]
     every = (
-        {"type": type, "layers": layers, "size": size, "seed": seed}
-        for size, layers, type, seed in product(
-            sorted(grid["sizes"], reverse=True), grid["layers"], grid["types"], grid["seeds"]
+        {"type": type, "layers": layers, "size": size}
+        for size, layers, type in product(
+            sorted(grid["sizes"], reverse=True), grid["layers"], grid["types"]
         )
     )
     return [
-        model
+        model | {"seed": seed}
         for model in every
         if not any(omitted.items() <= model.items() for omitted in grid["omit"])
+        for seed in first_fit(config, "seeds", model | {"corpus": corpus})
     ]
 
 
-def chosen(config: dict, entries: list[dict]) -> list[dict]:
-    """The recurrent models that fit any of the entries, each of which names some of their keys."""
+def chosen(config: dict, corpus: str, entries: list[dict]) -> list[dict]:
+    """The models of a corpus that fit an entry; an entry names some of their keys."""
     return [
-        model for model in cells(config) if any(entry.items() <= model.items() for entry in entries)
+        model
+        for model in cells(config, corpus)
+        if any(entry.items() <= model.items() for entry in entries)
     ]
 
 
-def looked_into(config: dict) -> list[dict]:
-    """The models inside of which figures 2 and 3 may look: every LSTM, and of each type of
-    `cells.gates` those with 3 layers, or else of the greatest depth."""
-    found = []
-    for model in cells(config):
-        depths = {other["layers"] for other in cells(config) if other["type"] == model["type"]}
+def looked_into(config: dict, corpus: str) -> list[dict]:
+    """The models of a corpus inside of which figures 2 and 3 may look: every LSTM, and of each type
+    of `cells.gates` those with 3 layers, or else of the greatest depth."""
+    found, every = [], cells(config, corpus)
+    for model in every:
+        depths = {other["layers"] for other in every if other["type"] == model["type"]}
         deep = model["layers"] == (3 if 3 in depths else max(depths))
         if model["type"] == "lstm" or model["type"] in config["cells"]["gates"] and deep:
             found.append(model)
@@ -86,14 +90,19 @@ def looked_into(config: dict) -> list[dict]:
 
 
 def dropouts(config: dict, model: dict) -> list[float]:
-    """Dropout candidates of a model: those of the first entry of `grid.dropout` that fits it."""
-    keys = {"types": "type", "layers": "layers", "sizes": "size"}
-    for entry in config["grid"]["dropout"]:
-        if all(model[key] in entry.get(name, [model[key]]) for name, key in keys.items()):
-            return entry["candidates"]
+    """Dropout candidates of a model."""
+    return first_fit(config, "dropout", model)
+
+
+def first_fit(config: dict, key: str, model: dict) -> list:
+    """The values of the first entry below `grid: key` that fits a model."""
+    of = {"corpora": "corpus", "types": "type", "layers": "layers", "sizes": "size"}
+    for entry in config["grid"][key]:
+        if all(model[of[name]] in wanted for name, wanted in entry.items() if name in of):
+            return entry["values"]
     raise InputError(
-        f"grid.dropout: no entry fits {model['type']} {model['layers']}x{model['size']};"
-        " add one with its candidates"
+        f"grid.{key}: no entry fits {model['type']} {model['layers']}x{model['size']};"
+        " add one with its values"
     )
 
 

@@ -12,11 +12,9 @@ rule cells:
             "<src>/{file}.py",
             file=["inside", "search", "labels", "braces", "activations"],
         ),
-        models=[
-            f"<results>/models/{{corpus}}/{CELL}/best/model.safetensors".format(
-                corpus="{corpus}", **cell
-            )
-            for cell in plan.looked_into(config)
+        models=lambda w: [
+            f"<results>/models/{w.corpus}/{CELL}/best/model.safetensors".format(**cell)
+            for cell in plan.looked_into(config, w.corpus)
         ],
         split="<results>/corpora/{corpus}.npz",
         text="<results>/corpora/{corpus}.txt",
@@ -169,6 +167,6 @@ rule activations:
         [
             f"<results>/activations/{corpus}/{CELL}.npz".format(**cell)
             for corpus in config["use"]
-            for cell in plan.chosen(config, INSIDE["record"]["models"])
+            for cell in plan.chosen(config, corpus, INSIDE["record"]["models"])
         ],
     localrule: True

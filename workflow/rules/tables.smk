@@ -4,7 +4,7 @@
 RECURRENT_SCORES = [
     f"<results>/scores/{corpus}/{CELL}.npy".format(**cell)
     for corpus in config["use"]
-    for cell in CELLS
+    for cell in CELLS[corpus]
 ]
 NN_SCORES = collect(
     f"<results>/scores/{{corpus}}/{NN}.npy",
