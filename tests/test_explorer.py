@@ -16,6 +16,7 @@ from charlens.cli import main
 from charlens.errors import InputError
 from charlens.explorer import page
 from charlens.explorer.recording import UNSCORED, Recording, quantised, record, spread
+from charlens.labels import labellings
 from charlens.model import Architecture
 
 HOSTILE = "</script><script>alert(1)</script> & <!-- {{facts}} ]]> \u2028"
@@ -251,6 +252,52 @@ def test_three_layers_of_the_largest_budget_stay_below_40_mb():
     assert b'id="block-g.0"' in explorer.explorer(text, less, arch, about, facts)
 
 
+# ---- labels ----
+
+
+def test_labels_of_a_text():
+    """Yes and no at the ends; counts up to what one in a hundred exceeds; unknown told apart."""
+    text = b'He said: "Come, (now) Ann!" and left.\n' * 40 + b'"open\n'
+    at = np.arange(5, len(text))
+    labels = explorer.labelled(text, "prose", at)
+    every = labellings(text, "prose")
+    assert set(labels) <= set(every)
+    for name, values in labels.items():
+        truth, defined = every[name].values[at], every[name].defined[at]
+        assert values.dtype == np.uint8 and np.array_equal(values == 255, ~defined)
+        assert set(values) <= {0, 254, 255} or not truth.max() < 2
+        rising = np.argsort(truth[defined], kind="stable")
+        assert (np.diff(values[defined][rising].astype(int)) >= 0).all()
+    assert labels["quote"][text.index(b"Come") - 5] == 254 and labels["quote"][0] == 0
+    assert labels["line_position"].max() == 255 or labels["line_position"].max() == 254
+
+
+def test_labels_go_with_the_text_that_is_shown(tmp_path, data, capsys):
+    path, out = tmp_path / "m", tmp_path / "p.html"
+    saved(path, Architecture("rnn", 1, 3, data.symbols), data.alphabet)
+    whole = np.zeros(4 * 72, np.uint8)  # as small_split has it: 4 streams, 72 characters each
+    for part in (data.train, data.val, data.test):
+        for begin, row in zip(part.at, part.y, strict=True):
+            whole[begin : begin + len(row)] = data.alphabet[row]
+    # the test's own lines: position in line is what they are counted by
+    (tmp_path / "t.txt").write_bytes(whole.tobytes())
+    split.save(tmp_path / "s.npz", data)
+    command = ["explore", str(path), "--split", str(tmp_path / "s.npz"), "--kind", "prose"]
+    assert main([*command, "--out", str(out)]) == 1
+    assert "--corpus" in capsys.readouterr().err
+    command += ["--out", str(out), "--corpus", str(tmp_path / "t.txt")]
+    assert main(command) == 0
+    facts, blocks = contents(out.read_bytes())
+    offsets = (data.test.at[:, None] + np.arange(data.test.y.shape[1])).ravel()
+    assert [label["name"] for label in facts["labels"]] == ["line_position"]  # all else is flat
+    truth = labellings(whole.tobytes(), "prose")["line_position"].values[offsets]
+    shown = np.frombuffer(blocks["label.line_position"], np.uint8)
+    assert np.corrcoef(truth, shown)[0, 1] > 0.999
+    (tmp_path / "t.txt").write_bytes(whole.tobytes()[1:] + b"a")
+    assert main(command) == 1
+    assert "is not the text of" in capsys.readouterr().err
+
+
 # ---- hypotheses ----
 
 TABLE = """corpus,model,layer,unit,hypothesis,score,low,high
@@ -274,15 +321,19 @@ def test_hypotheses_come_in_the_order_of_their_table(tmp_path):
     assert mine["title"] == "mine <b>" and mine["score"] == [None] and mine["order"] == [1]
 
 
+def test_where_nothing_was_searched_there_is_nothing_to_sort_by(tmp_path):
+    (tmp_path / "cells.csv").write_text(TABLE.splitlines()[0])
+    assert explorer.hypotheses(tmp_path / "cells.csv", RNN, ABOUT) == []
+
+
 @pytest.mark.parametrize(
     ("table", "words"),
     [
         (None, "cannot read"),
-        (TABLE.replace("rnn", "gru"), "no row about rnn 2x8 on text"),
+        (TABLE.replace("rnn", "gru"), "about gru 2x8, lstm 2x8, not about rnn 2x8"),
         (TABLE.replace("2,3,quote", "2,4,quote"), "no unit 4 in a layer 2"),
         (TABLE.replace("0.02", "high"), "is no table of cells"),
         ("a,b\n1,2\n", "is no table of cells"),
-        ("", "no row"),
     ],
 )
 def test_another_table_is_refused(tmp_path, table, words):

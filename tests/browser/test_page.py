@@ -66,6 +66,8 @@ def made(tmp_path_factory):
         table.write("text,lstm 2x8,1,4,depth,-0.8,-0.9,-0.7\n")
     command = ["explore", folder / "m.safetensors", "--split", folder / "text.npz"]
     command += ["--cells", folder / "cells.csv", "--title", "A text & <b>its</b> cells"]
+    (folder / "text.txt").write_bytes(TEXT)
+    command += ["--corpus", folder / "text.txt", "--kind", "code"]
     command += ["--gates", "900", "--out", folder / "page.html"]
     assert main([str(word) for word in command]) == 0
     x, y = data.test.x, data.test.y
@@ -279,8 +281,22 @@ def test_two_cells_are_compared(page, made):
     assert f"r = {'−' if r < 0 else '+'}{abs(r):.2f}" in page.evaluate("$('compared').textContent")
 
 
+def test_a_hypothesis_is_a_label_under_the_text(page, made):
+    _, _, text = made
+    page.press("h")
+    assert page.evaluate("view.label") == "quote"  # the list is sorted by it
+    assert "below: inside quotes" in page.evaluate("$('compared').textContent")
+    inside = text.index(b'"Prince & King"') + 3
+    assert colour_at(page, inside, below=25) == scale(page, "label", 254)
+    assert colour_at(page, inside - 10, below=25) == scale(page, "label", 0)
+    page.hover(*point(page, inside))
+    assert "inside quotes\tyes" in page.evaluate("$('card').innerText").replace("\n\t", "\t")
+    page.press("h")
+    assert page.evaluate("view.label") == ""
+
+
 def test_a_link_reproduces_the_view(page, made):
-    page.press("j", "c", "j", "j", "g", "v", "t", "2")
+    page.press("j", "c", "j", "j", "g", "v", "h", "t", "2")
     page.press("/")
     page.type("king")
     page.press("Enter", "Enter", "Enter", "Enter", "Enter", "Enter", "Enter", "Enter", "Escape")

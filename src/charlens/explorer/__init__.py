@@ -138,16 +138,19 @@ def hypotheses(path: Path, arch, about: dict) -> list[dict]:
     """From a table of cells: each hypothesis with the cells in the table's order, and scores.
 
     The table (columns corpus, model, layer, unit, hypothesis, score, low, high; layers and units
-    counted from 1) lists the strongest cell of a hypothesis first. Raises InputError where it has
-    nothing to say of this model.
+    counted from 1) lists the strongest cell of a hypothesis first; where nothing of a corpus could
+    be searched, it has no row of it. Raises InputError where its rows are about another model.
     """
     model_name = train.describe(arch, about.get("size"))
     known = {h.name: {"title": h.title, "yes_no": h.yes_no} for h in HYPOTHESES}
-    found = {}
+    found, others = {}, set()
     try:
         with open(path, newline="") as file:
             for row in csv.DictReader(file):
-                if (row["corpus"], row["model"]) != (about["corpus"], model_name):
+                if row["corpus"] != about["corpus"]:
+                    continue
+                if row["model"] != model_name:
+                    others.add(row["model"])
                     continue
                 layer, unit = int(row["layer"]) - 1, int(row["unit"]) - 1
                 if not (0 <= layer < arch.layers and 0 <= unit < arch.hidden):
@@ -163,8 +166,8 @@ def hypotheses(path: Path, arch, about: dict) -> list[dict]:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is no table of cells ({error}): make it again") from error
-    if not found:
-        raise InputError(f"{path}: no row about {model_name} on {about['corpus']}")
+    if others and not found:
+        raise InputError(f"{path}: about {', '.join(sorted(others))}, not about {model_name}")
     return [{"name": name, "title": name} | known.get(name, {}) | e for name, e in found.items()]
 
 
