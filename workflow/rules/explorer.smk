@@ -23,11 +23,9 @@ rule explorer:
                 "explorer/main.js",
             ],
         ),
-        models=[
-            f"<results>/models/{{corpus}}/{CELL}/best/model.safetensors".format(
-                corpus="{corpus}", **cell
-            )
-            for cell in CELLS
+        models=lambda w: [
+            f"<results>/models/{w.corpus}/{CELL}/best/model.safetensors".format(**cell)
+            for cell in CELLS[w.corpus]
             if cell["type"] == "lstm"
         ],
         split="<results>/corpora/{corpus}.npz",
