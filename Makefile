@@ -5,6 +5,7 @@
 #   PYTHON=...      the Python to build the environment from (the first of python3, python3.13,
 #                   python3.12 and python3.11 that will do)
 #   CXX=...         the C++ compiler (c++, g++ or clang++)
+#   CHROMIUM=...    the browser of test-browser (chromium, google-chrome, ...)
 #   ARGS=...        more arguments for snakemake, pytest or charlens bench: make demo ARGS=-n
 
 SHELL = /bin/sh
@@ -25,7 +26,7 @@ TOOLS = .venv/.tools
 .PHONY: help
 help:
 	@echo 'usage: make TARGET'
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1  \2/p' Makefile | awk -F '  ' '{ printf "  %-10s %s\n", $$1, $$2 }'
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1  \2/p' Makefile | awk -F '  ' '{ printf "  %-13s %s\n", $$1, $$2 }'
 
 .PHONY: demo
 demo: $(TOOLS) ## the paper in miniature, in minutes: results/demo
@@ -56,6 +57,15 @@ test: $(TOOLS) ## the tests
 .PHONY: test-full
 test-full: $(TOOLS) ## the tests at full scale, minutes to hours
 	$(BIN)/python -m pytest -m full $(ARGS)
+
+.PHONY: test-browser
+test-browser: $(TOOLS) ## the explorer in a real browser
+	@for name in "$$CHROMIUM" chromium chromium-browser google-chrome google-chrome-stable chrome; do \
+	    command -v "$$name" >/dev/null && exit; \
+	done; echo 'make: the explorer is tested in Chromium, and there is none: install it (on Debian' \
+	    'apt-get install chromium), or name one, as in make test-browser CHROMIUM=/opt/chrome' >&2; \
+	exit 1
+	$(BIN)/python -m pytest -m browser $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## the style of all code

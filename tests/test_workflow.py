@@ -161,6 +161,12 @@ def test_the_report_holds_every_table_and_figure(tiny):
     assert "<html" in page and len(page) > 500_000
 
 
+def test_the_report_links_to_the_explorer_beside_it(tiny):
+    assert 'href="explorer/code.html"' in (tiny / "report.html").read_text().replace('\\"', '"')
+    page = (tiny / "explorer/code.html").read_text()
+    assert "Some C++ headers" in page and 'id="block-label.' in page
+
+
 def test_a_finished_run_has_nothing_to_do(tiny):
     # no network, no mirror: nothing is looked for
     done = snakemake(tiny.parents[1], *TINY, CORPORA_MIRROR="/nonexistent")

@@ -20,6 +20,8 @@ VERBS = {
         "every gate and state over a stretch of text",
     ),
     "cells": ("inside", "add_arguments", "run", "saturation of gates; which cell tracks what"),
+    "read": ("read", "add_arguments", "run", "score a text of your own"),
+    "explore": ("explorer", "add_arguments", "run", "make a page to look into a network"),
     "sample": ("sample", "add_arguments", "run", "write text with a trained model"),
     "kenlm": ("kenlm_build", "add_arguments", "run", "build KenLM from its source"),
     "ngram": ("ngram", "add_arguments", "run", "estimate an n-gram model with KenLM"),

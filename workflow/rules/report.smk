@@ -1,4 +1,4 @@
-# Needs: every table and figure.
+# Needs: every table and figure, and the explorers, to which it links.
 # Makes: report.html, one page with all of them and the run time of each rule.
 
 
@@ -9,6 +9,7 @@ rule report:
         rules.table2.output,
         rules.cell_tables.output,
         rules.figures.input,
+        rules.explorers.input,
         captions=collect(
             f"{workflow.basedir}/workflow/report/{{page}}.rst",
             page=[

@@ -1,0 +1,116 @@
+/* The text as glyphs in lines. One entry per byte, because the network reads bytes: of a UTF-8
+   character the first byte carries the glyph, and the others are slivers behind it. */
+
+const PLAIN = 0, FAINT = 1, HEX = 2, REST = 3;
+const TAB = 8;
+const NEWLINE = 10;
+
+const glyphs = {text: [], kind: null, width: null};   // width in columns; a tab's depends on its place
+
+/* Length of the well-formed UTF-8 character at `at`; 0 where there is none. */
+function utf8Length(text, at) {
+  const first = text[at];
+  if (first < 0x80) return 1;
+  const length = first < 0xc2 ? 0 : first < 0xe0 ? 2 : first < 0xf0 ? 3 : first < 0xf5 ? 4 : 0;
+  for (let k = 1; k < length; k++) {
+    if (!(text[at + k] >= 0x80 && text[at + k] < 0xc0)) return 0;
+  }
+  // longer than need be, half of a surrogate pair, beyond the last character
+  const second = text[at + 1];
+  const wrong = first === 0xe0 && second < 0xa0 || first === 0xed && second > 0x9f
+    || first === 0xf0 && second < 0x90 || first === 0xf4 && second > 0x8f;
+  return wrong ? 0 : length;
+}
+const decoder = new TextDecoder('utf-8', {ignoreBOM: true});
+
+function makeGlyphs(text) {
+  const n = text.length;
+  glyphs.text = new Array(n).fill('');
+  glyphs.kind = new Uint8Array(n).fill(REST);
+  glyphs.width = new Float32Array(n).fill(0.45);
+  for (let i = 0; i < n;) {
+    const length = utf8Length(text, i);
+    const glyph = length === 1 ? String.fromCharCode(text[i])
+      : length ? decoder.decode(text.subarray(i, i + length)) : '';
+    glyphs.width[i] = 1;
+    if (text[i] === NEWLINE || text[i] === 9 || text[i] === 13) {
+      glyphs.text[i] = {9: '→', 10: '↵', 13: '←'}[text[i]];
+      glyphs.kind[i] = FAINT;
+    } else if (!length || text[i] < 32 || text[i] === 127) {
+      glyphs.text[i] = '\\x' + text[i].toString(16).padStart(2, '0');
+      glyphs.kind[i] = HEX;
+      glyphs.width[i] = 2.7;
+    } else if (/^[\p{C}\p{M}\p{Z}]/u.test(glyph) && glyph !== ' ') {
+      glyphs.text[i] = '·';   // nothing that could be seen, or something that moves others
+      glyphs.kind[i] = FAINT;
+    } else {
+      glyphs.text[i] = glyph;
+      glyphs.kind[i] = PLAIN;
+      if (length > 2 && /^[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60]|^[\u{1f300}-\u{1faff}]/u.test(glyph)) {
+        glyphs.width[i] = 1.9;
+      }
+    }
+    i += length || 1;
+  }
+}
+
+/* Lines of at most so many columns, broken at spaces where there are any. Returns the first
+   character of each line, and each character's column. */
+function layOut(text, columns) {
+  const starts = [0];
+  const column = new Float32Array(text.length + 1);
+  let here = 0;       // column
+  let start = 0;      // of the line
+  let after = -1;     // the last space, where the line may be broken
+  const newLine = (at) => { starts.push(at); start = at; here = 0; after = -1; };
+  const width = (i) => text[i] === 9 ? TAB - Math.floor(here) % TAB : glyphs.width[i];
+  for (let i = 0; i < text.length; i++) {
+    if (bytes.anew.has(i) && i > start) newLine(i);
+    // a newline or one space may hang over the edge; a sliver stays with its glyph
+    const hangs = text[i] === NEWLINE || text[i] === 32 && here <= columns
+      || glyphs.kind[i] === REST && here <= columns + 2;
+    if (here + width(i) > columns && i > start && !hangs) {
+      const from = after > start ? after : i;
+      newLine(from);
+      for (let k = from; k < i; k++) { column[k] = here; here += width(k); }
+    }
+    column[i] = here;
+    here += width(i);
+    if (text[i] === NEWLINE) newLine(i + 1);
+    else if (text[i] === 32) after = i + 1;
+  }
+  if (starts.length > 1 && starts.at(-1) === text.length) starts.pop();
+  return {starts, column, columns, ends: (line) => starts[line + 1] ?? text.length};
+}
+
+/* The columns that a character takes. */
+function span(lines, i) {
+  const text = bytes.text;
+  if (text[i] === 9) return TAB - Math.floor(lines.column[i]) % TAB;
+  return glyphs.width[i];
+}
+
+function lineOf(lines, i) {
+  let low = 0, high = lines.starts.length - 1;
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if (lines.starts[middle] <= i) low = middle; else high = middle - 1;
+  }
+  return low;
+}
+
+/* A character in words, for the card and for the ear. */
+function spell(i) {
+  const byte = bytes.text[i];
+  const words = {9: 'tab', 10: 'newline', 13: 'carriage return', 32: 'space'};
+  if (words[byte]) return words[byte];
+  if (glyphs.kind[i] === HEX) return byte < 128 ? 'control character' : 'no character';
+  if (glyphs.kind[i] === REST) return 'rest of a character';
+  return glyphs.text[i];
+}
+
+/* A single byte, as it stands among the guesses. */
+function byteGlyph(byte) {
+  if (byte > 32 && byte < 127) return String.fromCharCode(byte);
+  return {9: '→', 10: '↵', 13: '←', 32: '␣'}[byte] ?? byte.toString(16).padStart(2, '0');
+}

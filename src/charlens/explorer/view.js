@@ -1,0 +1,415 @@
+/* What is seen: the text, its legend, its map, and the card of a character. */
+
+const FONT = 'ui-monospace, "SF Mono", SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono",'
+  + ' "Liberation Mono", monospace';
+const SIZE = 15;        // of the text, in CSS pixels
+const FULL = `${SIZE}px ${FONT}`, SMALL = `${SIZE * 0.72}px ${FONT}`;
+const LINE = 23;        // height of a line of text alone
+const GUESS = 15;       // of a row of guesses
+const STRIP = 9;        // of the strip of the compared cell
+const CURVE = 34;       // of the curve
+const EDGE = 18;        // free space around the text
+
+/* Everything that a link reproduces. */
+const view = {
+  cell: {layer: 0, unit: 0}, show: '', other: null, sort: 'number', only: null,
+  at: -1, top: 0, down: 0, find: '', guesses: 0, label: '', curve: false, theme: '', palette: 0,
+};
+
+const $ = (name) => document.getElementById(name);
+/* What follows from it here and now: lines, width of a column, finds, and the map's picture. */
+const screen_ = {
+  lines: null, advance: 9, hover: -1, hits: new Int32Array(0), hit: -1, marks: null, asked: -1,
+  small: document.createElement('canvas'),
+};
+
+function rowHeight() {
+  const below = underneath() + (view.curve ? CURVE : 0) + view.guesses * GUESS;
+  return LINE + below + (view.guesses || view.curve ? 10 : below ? 5 : 0);
+}
+
+/* Height of the strips right under the text: a label's, a compared cell's. */
+const underneath = () => STRIP * ((view.label ? 1 : 0) + (view.other ? 1 : 0));
+
+/* How much of the text the chosen quantity covers. */
+const covered = () => quantity(view.show).length;
+
+// ---- the text ----
+
+function fit() {
+  const context = $('text').getContext('2d');
+  context.font = FULL;
+  screen_.advance = context.measureText('0'.repeat(100)).width / 100;
+  const inside = $('scroller').clientWidth - 2 * EDGE;
+  const columns = Math.max(16, Math.floor(inside / screen_.advance) - 1);
+  if (screen_.lines?.columns !== columns) screen_.lines = layOut(bytes.text, columns);
+  $('sheet').style.height = `${screen_.lines.starts.length * rowHeight() + 2 * EDGE}px`;
+  for (const canvas of [$('text'), $('map')]) {
+    const {clientWidth, clientHeight} = canvas === $('text') ? $('scroller') : canvas;
+    canvas.width = Math.round(clientWidth * devicePixelRatio);
+    canvas.height = Math.round(clientHeight * devicePixelRatio);
+  }
+  $('text').style.width = `${$('scroller').clientWidth}px`;
+  $('text').style.height = `${$('scroller').clientHeight}px`;
+}
+
+/* How far the text is scrolled, in lines. */
+const scrolled = () => Math.max(0, ($('scroller').scrollTop - EDGE / 2) / rowHeight());
+
+const firstLine = () => Math.floor(scrolled());
+
+function lastLine() {
+  const bottom = $('scroller').scrollTop + $('scroller').clientHeight - EDGE;
+  return Math.min(screen_.lines.starts.length - 1, Math.floor(bottom / rowHeight()));
+}
+
+function visible() {
+  return [screen_.lines.starts[firstLine()], screen_.lines.ends(lastLine())];
+}
+
+/* Put the place that the view names at the top: a character's line, and a part of that line. */
+function scrollToTop() {
+  const line = lineOf(screen_.lines, view.top) + view.down;
+  $('scroller').scrollTop = line ? EDGE / 2 + line * rowHeight() : 0;
+  screen_.asked = $('scroller').scrollTop;
+}
+
+/* Scroll as little as will do to see all of a line. */
+function bringIntoSight(line) {
+  const height = rowHeight(), {clientHeight, scrollTop} = $('scroller');
+  const above = EDGE + line * height;
+  if (above < scrollTop + EDGE) $('scroller').scrollTop = above - EDGE;
+  else if (above + height > scrollTop + clientHeight - EDGE) {
+    $('scroller').scrollTop = above + height + EDGE - clientHeight;
+  }
+}
+
+/* The character at a point of the scroller; -1 where there is none. */
+function characterAt(x, y) {
+  const {lines, advance} = screen_;
+  const line = Math.floor((y + $('scroller').scrollTop - EDGE) / rowHeight());
+  if (line < 0 || line >= lines.starts.length) return -1;
+  const column = (x - EDGE) / advance;
+  for (let i = lines.starts[line]; i < lines.ends(line); i++) {
+    if (column >= lines.column[i] && column < lines.column[i] + span(lines, i)) return i;
+  }
+  return -1;
+}
+
+function paintText() {
+  const {lines, advance} = screen_;
+  const context = $('text').getContext('2d');
+  const dpr = devicePixelRatio, {clientWidth, clientHeight, scrollTop} = $('scroller');
+  const snap = (v) => Math.round(v * dpr) / dpr;   // to whole pixels of the screen
+  const colours = theme(), height = rowHeight();
+  const shown = {values: series(view.show, view.cell), length: covered(), scale: scale(view.show)};
+  const strips = [];
+  if (view.label) strips.push({values: label(view.label), length: Infinity, scale: scale('label')});
+  if (view.other) strips.push({...shown, values: series(view.show, view.other)});
+
+  context.setTransform(dpr, 0, 0, dpr, 0, 0);
+  context.fillStyle = colours.paper;
+  context.fillRect(0, 0, clientWidth, clientHeight);
+  context.textBaseline = 'middle';
+  context.textAlign = 'center';
+
+  for (let line = Math.max(0, firstLine() - 1); line <= lastLine(); line++) {
+    const top = snap(EDGE + line * height - scrollTop);
+    if (bytes.anew.has(lines.starts[line])) paintBreak(context, colours, top, clientWidth);
+    const boxes = [];
+    for (let i = lines.starts[line]; i < lines.ends(line); i++) {
+      const left = snap(EDGE + lines.column[i] * advance);
+      const right = snap(EDGE + (lines.column[i] + span(lines, i)) * advance);
+      boxes.push({i, left, width: right - left});
+    }
+    context.font = FULL;
+    for (const box of boxes) paintCharacter(context, colours, shown, box, top);
+    strips.forEach((strip, k) => paintStripUnder(context, strip, boxes, top + LINE + k * STRIP));
+    let under = top + LINE + underneath() + 2;
+    if (view.curve) {
+      if (view.other) paintCurve(context, line, strips.at(-1).values, under, colours.faint, 1);
+      paintCurve(context, line, shown.values, under, colours.ink, 1.4);
+      under += CURVE;
+    }
+    context.font = SMALL;
+    if (view.guesses) for (const box of boxes) paintGuesses(context, box, under);
+  }
+  for (const [i, weight] of [[view.at, 2], [screen_.hover, 1]]) {
+    if (i < 0) continue;
+    context.strokeStyle = colours.mark;
+    context.lineWidth = weight;
+    const y = EDGE + lineOf(lines, i) * height - scrollTop, x = EDGE + lines.column[i] * advance;
+    context.strokeRect(snap(x) - 0.5, snap(y) - 0.5, span(lines, i) * advance + 1, LINE + 1);
+  }
+}
+
+/* One character on its colour; dots under one that was not read, a bar under a find. */
+function paintCharacter(context, colours, shown, {i, left, width}, top) {
+  const read = bytes.loss[i] !== facts.unscored, kind = glyphs.kind[i];
+  let ink = colours.ink;
+  if (read && shown.values && i < shown.length) {
+    context.fillStyle = shown.scale.fill[shown.values[i]];
+    context.fillRect(left, top, width, LINE);
+    ink = shown.scale.text[shown.values[i]];
+  }
+  if (kind !== REST && bytes.text[i] !== 32) {
+    const middle = left + (bytes.text[i] === 9 ? screen_.advance : width) / 2;
+    if (kind === HEX) context.font = SMALL;   // setting it is slow: only where it differs
+    if (kind === FAINT) context.globalAlpha = 0.38;
+    context.fillStyle = ink;
+    context.fillText(glyphs.text[i], middle, top + LINE / 2 + 1);
+    if (kind === HEX) context.font = FULL;
+    if (kind === FAINT) context.globalAlpha = 1;
+  }
+  const bottom = top + LINE;
+  if (!read) {
+    context.fillStyle = colours.faint;
+    for (let x = left + 1; x < left + width - 1; x += 3) context.fillRect(x, bottom - 3, 1, 1);
+  }
+  if (screen_.marks?.[i]) {
+    context.fillStyle = colours.paper;
+    context.fillRect(left, bottom - 4, width, 1);
+    context.fillStyle = colours.mark;
+    context.fillRect(left, bottom - 3, width, 3);
+  }
+}
+
+function paintStripUnder(context, {values, length, scale: {fill}}, boxes, top) {
+  if (!values) return;
+  const undefined_ = length === Infinity ? 255 : -1;   // a label's way to say that it cannot
+  for (const {i, left, width} of boxes) {
+    if (i >= length || bytes.loss[i] === facts.unscored || values[i] === undefined_) continue;
+    context.fillStyle = fill[values[i]];
+    context.fillRect(left, top + 1, width, STRIP - 1);
+  }
+}
+
+/* The rule above a line at which the network starts anew. */
+function paintBreak(context, colours, y, width) {
+  context.fillStyle = colours.faint;
+  context.globalAlpha = 0.6;
+  context.fillRect(0, y - 2, width, 1);
+  context.globalAlpha = 1;
+}
+
+/* The likeliest characters after i, the likeliest on top; the one that came is underlined. */
+function paintGuesses(context, {i, left, width}, under) {
+  const n = bytes.text.length, room = Math.max(width, screen_.advance), colours = scale('guess');
+  if (glyphs.kind[i] === REST) return;
+  const next = bytes.next[i];
+  for (let k = 0; k < view.guesses && k < facts.guesses; k++) {
+    const chance = bytes.chances[k * n + i] / 65535;
+    const shade = Math.round(255 * Math.sqrt(chance));
+    const y = under + k * GUESS;
+    context.fillStyle = colours.fill[shade];
+    context.fillRect(left + 0.5, y + 0.5, room - 1, GUESS - 1);
+    if (shade < 40) continue;   // below one in forty, a pale field says enough
+    const byte = bytes.guesses[k * n + i];
+    context.fillStyle = colours.text[shade];
+    context.fillText(byteGlyph(byte), left + room / 2, y + GUESS / 2 + 0.5);
+    if (next >= 0 && bytes.text[next] === byte) context.fillRect(left + 2, y + GUESS - 2.5, room - 4, 1.5);
+  }
+}
+
+function paintCurve(context, line, values, top, colour, weight) {
+  const {lines, advance} = screen_;
+  const first = lines.starts[line], last = Math.min(lines.ends(line), covered());
+  if (!values || first >= last) return;
+  const reach = CURVE - 6;
+  const low = quantity(view.show).signed ? 128 : 0;
+  context.strokeStyle = theme().faint;
+  context.globalAlpha = 0.35;
+  context.lineWidth = 1;
+  const y = (byte) => top + reach * (1 - byte / 255);
+  const x = (i) => EDGE + (lines.column[i] + span(lines, i) / 2) * advance;
+  context.beginPath();
+  context.moveTo(EDGE, y(low));
+  context.lineTo(x(last - 1), y(low));
+  context.stroke();
+  context.globalAlpha = 1;
+  context.strokeStyle = colour;
+  context.lineWidth = weight;
+  context.lineJoin = 'round';
+  context.beginPath();
+  for (let i = first; i < last; i++) context.lineTo(x(i), y(values[i]));
+  context.stroke();
+}
+
+// ---- the map: every line of the text, small ----
+
+function paintMap() {
+  const {lines} = screen_, rows = lines.starts.length;
+  const colours = theme(), values = series(view.show, view.cell);
+  const drawn = Math.min(rows, 4000), columns = Math.min(lines.columns, 160);
+  const picture = new ImageData(columns, drawn);
+  const paper = rgb(colours.paper), numbers = scale(view.show).numbers;
+  const length = values ? covered() : 0;
+  for (let row = 0; row < drawn; row++) {
+    const line = Math.floor(row * rows / drawn);
+    const base = row * columns * 4;
+    for (let k = 0; k < columns; k++) picture.data.set([...paper, 255], base + 4 * k);
+    for (let i = lines.starts[line]; i < lines.ends(line) && i < length; i++) {
+      const column = Math.floor(lines.column[i] / lines.columns * columns);
+      if (column >= columns || bytes.text[i] === NEWLINE) continue;
+      const from = 3 * values[i], to = base + 4 * column;
+      for (let c = 0; c < 3; c++) picture.data[to + c] = numbers[from + c];
+    }
+  }
+  const {small} = screen_;
+  small.width = columns;
+  small.height = drawn;
+  small.getContext('2d').putImageData(picture, 0, 0);
+  paintMapFrame();
+}
+
+const mapHeight = () => Math.min($('map').height, screen_.lines.starts.length * 3 * devicePixelRatio);
+
+/* The map as it was painted, and on it where the text is, and the finds. */
+function paintMapFrame() {
+  const canvas = $('map'), context = canvas.getContext('2d'), {small} = screen_;
+  if (!canvas.width || !canvas.height || !small.width) return;
+  const rows = screen_.lines.starts.length, tall = mapHeight(), dpr = devicePixelRatio;
+  context.fillStyle = theme().paper;
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.imageSmoothingEnabled = tall < small.height;
+  context.drawImage(small, 0, 0, canvas.width, tall);
+  context.fillStyle = theme().mark;
+  for (const at of screen_.hits) {
+    context.fillRect(canvas.width - 5 * dpr, lineOf(screen_.lines, at) / rows * tall, 5 * dpr, Math.max(1, dpr));
+  }
+  const from = firstLine() / rows * tall, to = (lastLine() + 1) / rows * tall;
+  context.globalAlpha = 0.1;
+  context.fillRect(0, from, canvas.width, Math.max(to - from, 4 * dpr));
+  context.globalAlpha = 0.7;
+  context.lineWidth = dpr;
+  context.strokeStyle = theme().mark;
+  context.strokeRect(dpr / 2, from + dpr / 2, canvas.width - dpr, Math.max(to - from, 4 * dpr) - dpr);
+  context.globalAlpha = 1;
+}
+
+// ---- the legend ----
+
+function paintLegend() {
+  const context = $('ramp').getContext('2d'), {fill} = scale(view.show);
+  for (let i = 0; i < 180; i++) {
+    context.fillStyle = fill[Math.round(i / 179 * 255)];
+    context.fillRect(i, 0, 1, 10);
+  }
+  const q = quantity(view.show);
+  $('low').textContent = q.signed ? '−1' : '0';
+  $('high').textContent = view.show === 'loss' ? `${SURPRISE} bits` : q.signed ? '+1' : '1';
+  const what = view.show === 'c' ? 'tanh(c)' : NAMES[view.show] || view.show;
+  const place = (cell) => `layer ${cell.layer + 1}, unit ${cell.unit + 1}`;
+  $('chosen').textContent = view.show === 'loss' ? 'how surprising each character was'
+    : `${what} of ${place(view.cell)}`;
+  $('compared').textContent = '';
+  if (view.other && view.show !== 'loss') {
+    const a = series(view.show, view.cell), b = series(view.show, view.other);
+    const r = a && b ? `, r = ${signedNumber(correlation(a, b))}` : '';
+    $('compared').textContent = `below: ${place(view.other)}${r}`;
+  }
+  if (view.label) {
+    const {title} = facts.labels.find(({name}) => name === view.label);
+    $('compared').textContent = `below: ${title}${$('compared').textContent.replace('below:', ' ·')}`;
+  }
+  $('compare').textContent = view.other ? 'Stop comparing' : 'Compare';
+  $('compare').hidden = view.show === 'loss';
+  if (q.length < bytes.text.length) {
+    const length = q.length.toLocaleString('en');
+    $('compared').textContent += `${$('compared').textContent ? ' · ' : ''}gates: first ${length} characters`;
+  }
+}
+
+const signedNumber = (v) => (v < 0 ? '−' : '+') + Math.abs(v).toFixed(2);
+
+// ---- the card of a character ----
+
+function element(tag, text, ...classes) {
+  const made = document.createElement(tag);
+  if (text !== undefined) made.textContent = text;
+  made.classList.add(...classes);
+  return made;
+}
+
+const percent = (p) => p >= 0.1 ? `${Math.round(100 * p)} %` : p >= 0.001 ? `${(100 * p).toFixed(1)} %` : '< 0.1 %';
+
+/* What the network holds and expects at character i, beside it. */
+function showCard(i) {
+  const card = $('card');
+  card.hidden = i < 0;
+  if (i < 0) return;
+  card.replaceChildren();
+  const byte = bytes.text[i];
+  const head = element('div', undefined, 'head');
+  head.append(element('span', byte === 32 ? '␣' : glyphs.text[i] || '…', 'glyph'));
+  const title = element('div');
+  const hex = `0x${byte.toString(16).padStart(2, '0')}`;
+  title.append(
+    element('strong', `${(i + 1).toLocaleString('en')} of ${bytes.text.length.toLocaleString('en')}`),
+    element('small', spell(i) === glyphs.text[i] ? `byte ${hex}` : `${spell(i)}, byte ${hex}`));
+  head.append(title);
+  card.append(head);
+
+  const table = element('table');
+  const row = (name, shown, colour) => {
+    const tr = element('tr'), swatch = element('i');
+    if (colour) swatch.style.background = colour;
+    const td = element('td');
+    td.append(swatch);
+    tr.append(td, element('td', name), element('td', shown));
+    table.append(tr);
+  };
+  if (bytes.loss[i] === facts.unscored) {
+    card.append(element('p', 'not in the network’s alphabet: skipped'));
+  } else {
+    const nats = bytes.loss[i] / 1000;
+    row('probability', percent(Math.exp(-nats)));
+    row('surprise', `${(nats / Math.LN2).toFixed(2)} bits`, scale('loss').fill[bytes.surprise[i]]);
+    for (const cell of [view.cell, view.other]) {
+      if (!cell) continue;
+      for (const {name, length} of facts.quantities) {
+        const values = name === 'loss' ? null : series(name, cell);
+        if (!values || i >= length || (cell === view.other && name !== view.show)) continue;
+        const words = `${name === 'c' ? 'tanh(c)' : NAMES[name] || name}, ${id(cell)}`;
+        row(words, signedNumber(value(name, values[i])), scale(name).fill[values[i]]);
+      }
+    }
+  }
+  if (view.label && label(view.label)) {
+    const truth = label(view.label)[i], most = label(view.label).some((v) => v > 0 && v < 254);
+    row(facts.labels.find(({name}) => name === view.label).title,
+      truth === 255 ? 'unknown' : most ? percent(truth / 254).replace('< 0.1 %', '0 %') : truth ? 'yes' : 'no',
+      truth === 255 ? '' : scale('label').fill[truth]);
+  }
+  card.append(table);
+
+  const n = bytes.text.length, next = bytes.next[i];
+  const list = element('ol');
+  for (let k = 0; k < facts.guesses; k++) {
+    const guess = bytes.guesses[k * n + i], chance = bytes.chances[k * n + i] / 65535;
+    const li = element('li'), bar = element('i');
+    bar.style.width = `${Math.max(1, 100 * chance)}%`;
+    const right = next >= 0 && bytes.text[next] === guess;
+    li.append(element('b', byteGlyph(guess)), bar, element('span', percent(chance) + (right ? ' ✓' : '')));
+    list.append(li);
+  }
+  card.append(element('small', 'expects next'), list);
+}
+
+/* Put the card beside a point, inside the window. */
+function placeCard(x, y) {
+  const {offsetWidth, offsetHeight} = $('card');
+  const left = x + 18 + offsetWidth < innerWidth ? x + 18 : x - 18 - offsetWidth;
+  const top = y + 22 + offsetHeight < innerHeight ? y + 22 : Math.max(8, y - 16 - offsetHeight);
+  $('card').style.left = `${Math.max(8, left)}px`;
+  $('card').style.top = `${top}px`;
+}
+
+/* The character under the cursor in words, for those who hear the page. */
+function speak(i) {
+  const values = series(view.show, view.cell);
+  const held = values && i < covered() && bytes.loss[i] !== facts.unscored
+    ? `${NAMES[view.show] || view.show} ${signedNumber(value(view.show, values[i]))}` : 'no value';
+  const guess = bytes.guesses[i], chance = bytes.chances[i] / 65535;
+  $('spoken').textContent = `${spell(i)}; ${held}; expects ${byteGlyph(guess)}, ${percent(chance)}`;
+}

@@ -1,0 +1,58 @@
+# Needs: the recurrent models, the texts and split corpora, the ranking of cells.
+# Makes: explorer/<corpus>.html, a page on which to look into the best LSTM of each corpus.
+
+
+rule explorer:
+    """A page to look into the best LSTM of a corpus, character by character, cell by cell."""
+    input:
+        code=collect(
+            "<src>/{file}",
+            file=[
+                "activations.py",
+                "labels.py",
+                "explorer/__init__.py",
+                "explorer/recording.py",
+                "explorer/page.py",
+                "explorer/page.html",
+                "explorer/page.css",
+                "explorer/data.js",
+                "explorer/colour.js",
+                "explorer/layout.js",
+                "explorer/view.js",
+                "explorer/cells.js",
+                "explorer/main.js",
+            ],
+        ),
+        models=lambda w: [
+            f"<results>/models/{w.corpus}/{CELL}/best/model.safetensors".format(**cell)
+            for cell in CELLS[w.corpus]
+            if cell["type"] == "lstm"
+        ],
+        split="<results>/corpora/{corpus}.npz",
+        text="<results>/corpora/{corpus}.txt",
+        cells=rules.cell_tables.output.cells,
+    output:
+        "<results>/explorer/{corpus}.html",
+    log:
+        "<logs>/explorer/{corpus}.log",
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        options=plan.options(config["explorer"]),
+        title=lambda w: config["corpora"][w.corpus]["title"],
+        kind=lambda w: config["corpora"][w.corpus]["kind"],
+    shell:
+        "charlens explore {input.models} --split {input.split} --cells {input.cells}"
+        " --corpus {input.text} --kind {params.kind} --title {params.title:q} {params.options} --threads {threads} --out {output}"
+        " 2>&1 | tee {log}"
+
+
+rule explorers:
+    """The explorer of every corpus."""
+    input:
+        collect("<results>/explorer/{corpus}.html", corpus=config["use"]),
+    localrule: True
