@@ -22,6 +22,13 @@ VERBS = {
     "figure1": ("figure1", "add_arguments", "run", "t-SNE of the recurrent networks"),
     "figure4": ("figure4", "add_arguments", "run", "LSTM against n-grams"),
     "figure5": ("figure5", "add_arguments", "run", "braces by distance; LSTM against n-NN"),
+    "figure6": ("figure6", "add_arguments", "run", "errors of the best LSTM, removed by oracles"),
+    "compare": ("comparison", "add_arguments", "run", "tables 1 and 2 beside the paper's"),
+    "claims": ("claims", "add_arguments", "run", "what the paper concludes, put to the test"),
+    "layouts": ("layouts", "add_arguments", "run", "what the paper's split is worth"),
+    "half": ("half", "add_arguments", "run", "the best model in half precision"),
+    "status": ("publish", "add_status_arguments", "run_status", "which models are finished"),
+    "publish": ("publish", "add_arguments", "run", "copy what people read of a run"),
     "trajectory": ("trajectory", "add_arguments", "run", "an LSTM's first epochs beside the n-NN"),
 }
 
