@@ -5,6 +5,7 @@
 #   snakemake --list                               what can be asked for by name
 
 import json
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -32,6 +33,9 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 
+PLAIN_CUT = plan.add_plain_cut(config)
+
+
 # <results>/... in the rules; <src> is the package, whose files a rule lists as inputs so that
 # a change there, and only there, makes it run again.
 pathvars:
@@ -42,7 +46,7 @@ pathvars:
 
 
 wildcard_constraints:
-    corpus="|".join(config["use"]),
+    corpus="|".join(map(re.escape, config["corpora"])),
     type="[a-z][a-z0-9_]*",
     layers=r"\d+",
     size=r"\d+",
@@ -62,7 +66,9 @@ include: "workflow/rules/nn.smk"
 include: "workflow/rules/ngrams.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/claims.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/publish.smk"
 
 
 rule all:
@@ -73,4 +79,5 @@ rule all:
 
 
 onstart:
-    plan.lock(Path("results", config["run"]))
+    if not config["only_finished"]:  # which may look at a run that goes on
+        plan.lock(Path("results", config["run"]))

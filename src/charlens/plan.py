@@ -45,6 +45,9 @@ def check(config: dict, schema: Path) -> None:
         raise InputError("grid.types: needs lstm, which figures 4 and 5 are about")
     for model in cells(config):
         dropouts(config, model)
+    for order in config["plain_cut"]["orders"]:
+        if order not in config["ngrams"]["orders"]:
+            raise InputError(f"plain_cut.orders: {order} is not among ngrams.orders")
 
 
 def cells(config: dict) -> list[dict]:
@@ -61,6 +64,96 @@ def cells(config: dict) -> list[dict]:
         for model in every
         if not any(omitted.items() <= model.items() for omitted in grid["omit"])
     ]
+
+
+def more_seeds(config: dict, corpus: str) -> list[dict]:
+    """The cells of one corpus that are trained from further seeds (`grid.more_seeds`)."""
+    names = {"types": "type", "layers": "layers", "sizes": "size"}
+    more = []
+    for cell in cells(config):
+        for entry in config["grid"]["more_seeds"]:
+            fits = all(cell[key] in entry.get(name, [cell[key]]) for name, key in names.items())
+            if fits and corpus in entry.get("corpora", [corpus]):
+                more += [cell | {"seed": seed} for seed in entry["seeds"]]
+    base = cells(config)
+    return [cell for n, cell in enumerate(more) if cell not in base and cell not in more[:n]]
+
+
+def add_plain_cut(config: dict) -> list[str]:
+    """Add to the corpora, as <corpus>.contiguous, those that `plain_cut` wants cut in three.
+
+    Returns the corpora that have such a twin: none where the plain cut is the run's own split.
+    """
+    if config["split"]["layout"] == "contiguous":
+        return []
+    chosen = [corpus for corpus in config["use"] if corpus in config["plain_cut"]["corpora"]]
+    for corpus in chosen:
+        twin = config["corpora"][corpus] | {"split": {"layout": "contiguous"}}
+        config["corpora"][plain(corpus)] = twin
+    return chosen
+
+
+def plain(corpus: str) -> str:
+    """The name of a corpus's twin under the plain cut; no corpus of a configuration has a dot."""
+    return f"{corpus}.contiguous"
+
+
+def split(config: dict, corpus: str) -> dict:
+    """How a corpus is split."""
+    return config["split"] | config["corpora"][corpus].get("split", {})
+
+
+def plain_cells(config: dict) -> list[dict]:
+    """The cells of the grid that are trained under the plain cut, too."""
+    wanted = config["plain_cut"]["recurrent"]
+    return [cell for cell in cells(config) if any(want.items() <= cell.items() for want in wanted)]
+
+
+def finished(config: dict, scores: list[str]) -> list[str]:
+    """The score arrays to make tables of: all, or those whose models are trained already.
+
+    With `only_finished`, a network counts when all its candidates are trained, an n-gram model
+    when it is scored. `scores` are paths that begin with <results>.
+    """
+    if not config["only_finished"]:
+        return list(scores)
+    return [score for score in scores if all(path.exists() for path in _needed(config, score))]
+
+
+def _needed(config: dict, score: str) -> list[Path]:
+    """The files without which a score array is not to be had at once."""
+    path = Path(score.replace("<results>", f"results/{config['run']}"))
+    labels = dict(part.split("~") for part in path.with_suffix("").parts if "~" in part)
+    if "order" in labels:
+        return [path, path.with_suffix(".json")]
+    if "context" in labels:
+        candidates = [f"hidden~{hidden}" for hidden in config["nn"]["hidden"]]
+    else:
+        model = labels | {"layers": int(labels["layers"]), "size": int(labels["size"])}
+        candidates = [f"dropout~{dropout}" for dropout in dropouts(config, model)]
+    folder = Path(str(path.with_suffix("")).replace("/scores/", "/models/"))
+    return [folder / candidate / "model.safetensors" for candidate in candidates]
+
+
+def with_scores(corpora: list[str], *groups: list[str]) -> list[str]:
+    """The corpora that have a score array in each of the groups."""
+    return [
+        corpus
+        for corpus in corpora
+        if all(any(f"/scores/{corpus}/" in path for path in group) for group in groups)
+    ]
+
+
+def of_corpora(scores: list[str], corpora: list[str]) -> list[str]:
+    """The score arrays of these corpora."""
+    return [path for path in scores if any(f"/scores/{corpus}/" in path for corpus in corpora)]
+
+
+def in_paper(package: Path, corpora: list[str]) -> list[str]:
+    """The corpora for which the paper has numbers."""
+    rows = (package / "paper.csv").read_text().splitlines()[1:]
+    known = {row.split(",")[1] for row in rows}
+    return [corpus for corpus in corpora if corpus in known]
 
 
 def dropouts(config: dict, model: dict) -> list[float]:
