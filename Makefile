@@ -35,6 +35,19 @@ demo: $(TOOLS) ## the paper in miniature, in minutes: results/demo
 paper: $(TOOLS) ## the full reproduction: results/paper (days on a CPU)
 	$(SNAKEMAKE) $(ARGS)
 
+.PHONY: estimate
+estimate: $(TOOLS) ## measure this machine and say how long the reproduction takes on it
+	$(SNAKEMAKE) corpora calibrate --quiet rules host progress $(ARGS)
+	@$(SNAKEMAKE) --dry-run --quiet rules progress $(ARGS) > /dev/null
+
+# What `make publish` may make: all that is quick. Models are taken as they are, however old.
+QUICK = select select_nn score score_nn table1 table2 cells cell_tables figure1 figure2 figure3 \
+    figure4 figure5 figure6 status claims comparison plain_cut half
+
+.PHONY: publish
+publish: $(TOOLS) ## tables and figures of what is trained so far: results/reference
+	$(SNAKEMAKE) --config only_finished=true --allowed-rules $(QUICK) publish $(ARGS) -- publish
+
 .PHONY: test
 test: $(TOOLS) ## the tests
 	$(BIN)/python -m pytest -m 'not full' $(ARGS)

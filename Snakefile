@@ -5,6 +5,7 @@
 #   snakemake --list                               what can be asked for by name
 
 import json
+import os
 import re
 import shlex
 import sys
@@ -17,7 +18,7 @@ min_version("9.0")
 
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
 
-from charlens import plan
+from charlens import estimate, plan
 from charlens.errors import InputError
 
 # Jobs run in the environment that runs Snakemake, activated or not.
@@ -33,6 +34,10 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 
+USED = list(config["use"])
+PLANNED = plan.scores(config)  # of every model, trained already or not
+if config["only_finished"]:
+    plan.narrow(config)
 PLAIN_CUT = plan.add_plain_cut(config)
 
 
@@ -65,10 +70,12 @@ include: "workflow/rules/recurrent.smk"
 include: "workflow/rules/nn.smk"
 include: "workflow/rules/ngrams.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/cells.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/publish.smk"
+include: "workflow/rules/estimate.smk"
 
 
 rule all:

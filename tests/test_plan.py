@@ -39,8 +39,9 @@ def test_our_own_configurations_pass(path):
         ({"grid": {"layers": [0]}}, ["grid.layers.0", "0"]),
         ({"grid": {"seeds": []}}, ["grid.seeds"]),
         ({"grid": {"types": ["gru"]}}, ["grid.types", "lstm"]),
-        ({"grid": {"dropout": [{"sizes": [64], "candidates": [0.0]}]}}, ["grid.dropout", "512"]),
-        ({"grid": {"dropout": [{"candidates": [1.0]}]}}, ["grid.dropout.0.candidates.0", "1.0"]),
+        ({"grid": {"seeds": [{"corpora": ["wp"], "values": [1]}]}}, ["grid.seeds", "lstm 1x512"]),
+        ({"grid": {"dropout": [{"sizes": [64], "values": [0.0]}]}}, ["grid.dropout", "512"]),
+        ({"grid": {"dropout": [{"values": [1.0]}]}}, ["grid.dropout.0.values.0", "1.0"]),
         ({"ngrams": {"orders": [2, 22]}}, ["ngrams.orders.1", "22"]),
         ({"bootstrap": {"samples": 1}}, ["bootstrap.samples", "1"]),
         ({"use": ["war"]}, ["use", "war", "wp, lk"]),
@@ -65,23 +66,29 @@ def test_what_is_wrong_is_named_in_one_line(change, words):
 
 
 def test_the_papers_grid_has_33_cells_a_corpus():
-    cells = plan.cells(PAPER)
+    cells = plan.cells(PAPER, "lk")
     assert len(cells) == 33
     assert {"type": "rnn", "layers": 1, "size": 512, "seed": 1} not in cells
     assert cells[0]["size"] == 512  # the longest trainings begin first
 
 
+def test_rows_64_and_128_of_war_and_peace_have_three_seeds():
+    cells = plan.cells(PAPER, "wp")
+    assert len(cells) == 33 + 2 * 18
+    assert {cell["size"] for cell in cells if cell["seed"] == 3} == {64, 128}
+
+
 def test_dropout_costs_at_most_twice_the_plain_grid():
-    assert all(len(plan.dropouts(PAPER, cell)) <= 2 for cell in plan.cells(PAPER))
+    assert all(len(plan.dropouts(PAPER, cell)) <= 2 for cell in plan.cells(PAPER, "wp"))
 
 
 def test_the_first_dropout_entry_that_fits_counts():
     config = {
         "grid": {
             "dropout": [
-                {"types": ["gru"], "layers": [2, 3], "candidates": [0.1]},
-                {"sizes": [64], "candidates": [0.2]},
-                {"candidates": [0.3]},
+                {"types": ["gru"], "layers": [2, 3], "values": [0.1]},
+                {"sizes": [64], "values": [0.2]},
+                {"values": [0.3]},
             ]
         }
     }

@@ -1,6 +1,7 @@
 """The Snakemake workflow itself: the plan of the paper, and the tiny configuration end to end."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+
+from charlens import estimate
 
 ROOT = Path(__file__).parents[1]
 TINY = ["--configfile", str(ROOT / "tests/tiny.yaml")]
@@ -157,3 +160,38 @@ def test_a_single_target_is_made_again_alone(tiny):
     shutil.rmtree((folder / target).parent)
     snakemake(folder, target, *TINY)
     assert (folder / target).read_bytes() == before
+
+
+def test_the_longest_training_goes_first(tiny):
+    folder = tiny.parents[1]
+    cells = ["type~rnn/layers~1", "type~lstm/layers~3", "type~gru/layers~1"]
+    targets = [
+        f"results/tiny/models/code/{cell}/size~8/seed~1/dropout~0.0/model.safetensors"
+        for cell in cells
+    ]
+    for target in targets:
+        shutil.rmtree((folder / target).parent)
+    # one core: the order in which jobs begin is the order of their priorities
+    said = snakemake(folder, *targets, *TINY, "--cores", "1")
+    output = said.stdout + said.stderr
+    begun = re.findall(r"wildcards: corpus=code, type=(\w+), layers=(\d)", output)
+    priorities = [int(n) for n in re.findall(r"priority: (\d+)", output)]
+    assert begun[0] == ("lstm", "3") and len(begun) == len(priorities) == 3
+    assert priorities == sorted(priorities, reverse=True)
+
+
+def test_a_dry_run_says_how_long_it_will_take_once_that_was_measured(tiny):
+    folder = tiny.parents[1]
+    target = "results/tiny/models/code/type~rnn/layers~1/size~8/seed~1/best/model.safetensors"
+    plan = [target, "--forceall", "-n", "-q", "rules", *TINY]
+    assert "make estimate" in snakemake(folder, *plan).stderr
+    planned = snakemake(folder, "calibrate", "-n", *TINY).stdout
+    (rates,) = re.findall(r"output: (results/tiny/calibration/.*\.csv)", planned)
+    (folder / rates).parent.mkdir()
+    with open(folder / rates, "w", newline="") as file:
+        estimate.write_rates(file, {estimate.Shape("rnn", 1, 8): (1e4, 1e5)})
+    said = snakemake(folder, *plan).stderr
+    assert re.search(r"time: about \d+ s with 2 jobs side by side", said)
+    # and nothing has become old by it
+    done = snakemake(folder, *TINY, "-n")
+    assert "Nothing to be done" in done.stdout + done.stderr

@@ -3,9 +3,10 @@
 Every backend computes the same equations behind the same three calls, so that a training begun
 by one can be finished by another.
 
-    loss_and_grads(params, x, y, state, masks, grads) -> mean nats per character
+    loss_and_grads(params, x, y, state, dropout, grads) -> mean nats per character
         fills `grads` with the gradient of the sum over time steps and the mean over streams of
-        -log p, truncated at the window's beginning; moves `state` to the window's end in place
+        -log p, truncated at the window's beginning; moves `state` to the window's end in place;
+        dropout: None, or what is kept of every layer's output
     target_log_probs(params, x, y, state) -> [S, T]     log-probability of each y
     log_probs(params, x, state) -> [S, T, K]            log-probability of every symbol
 """
@@ -15,6 +16,7 @@ import functools
 import sys
 import tempfile
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,6 +28,13 @@ from charlens.model import Architecture, Parameters, forward
 BACKENDS = ("auto", "reference", "fast", "cuda")
 
 
+class Dropout(NamedTuple):
+    """What one window keeps of every layer's outputs, and the factor on what is kept."""
+
+    kept: Tensor  # bool [layers, T, S, H], on the CPU
+    scale: float  # 1 / (1 - p)
+
+
 class Reference:
     """Plain torch with autograd, on any device."""
 
@@ -33,7 +42,8 @@ class Reference:
         self.arch, self.device = arch, device
         self.name = "reference" if device == "cpu" else "cuda"
 
-    def loss_and_grads(self, params, x, y, state, masks, grads) -> float:
+    def loss_and_grads(self, params, x, y, state, dropout, grads) -> float:
+        masks = None if dropout is None else dropout.kept.to(self.device) * dropout.scale
         leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
         log_probs, after = self._log_probs(leaves, x, state, masks)
         loss = -self._of_targets(log_probs, y).sum() / len(x)

@@ -267,7 +267,9 @@ def measure(
         sd = max(spread, own[0] if own else 0.0)
         moved = random.standard_t(freedom, len(drawn)) * sd / math.sqrt(len(models))
         drawn = drawn + weight * moved
-    low, high = interval(drawn[~np.isnan(drawn)], level) if math.isfinite(value) else (math.nan,) * 2
+    low, high = (
+        interval(drawn[~np.isnan(drawn)], level) if math.isfinite(value) else (math.nan,) * 2
+    )
     if not seeds_known:
         basis = "no network was trained from two seeds: what a seed changes is not known"
     else:
@@ -323,7 +325,12 @@ def mean_of_pairs(e: Evidence, groups: dict, needed: str, name: Callable) -> lis
     for part, pairs in [("", every), *((name(group), pairs) for group, pairs in groups.items())]:
         share = 1 / len(pairs)
         effect = measure(
-            e, [losses(w, cell) for pair in pairs for w, cell in zip((share, -share), pair)]
+            e,
+            [
+                losses(w, cell)
+                for pair in pairs
+                for w, cell in zip((share, -share), pair, strict=True)
+            ],
         )
         count = f"mean of {len(pairs)} pairs" if len(pairs) > 1 else pairs_name(pairs[0])
         findings.append(effect.finding(part, effect.verdict(), count, "" if part else e.finished))
@@ -541,7 +548,9 @@ def forget_gates_stay_open(e: Evidence) -> list[Finding]:
     units = gate_units(e, "f")
     stay = units["right"] >= STAYS
     low, high = share_interval(stay.mean(), len(units))
-    words = f"{stay.sum()} of {len(units)} forget gates; the most open at {units['right'].max():.1%}"
+    words = (
+        f"{stay.sum()} of {len(units)} forget gates; the most open at {units['right'].max():.1%}"
+    )
     return [Finding("", HOLDS if stay.any() else FAILS, stay.mean(), low, high, words)]
 
 
@@ -572,7 +581,9 @@ def first_layer_is_diffuse(e: Evidence) -> list[Finding]:
     ]
     low, high = interval(drawn[0] - drawn[1])
     value = first.mean() - higher.mean()
-    words = f"{first.mean():.0%} of the time in the first layer, {higher.mean():.0%} above; one network"
+    words = (
+        f"{first.mean():.0%} of the time in the first layer, {higher.mean():.0%} above; one network"
+    )
     return [Effect(value, low, high, words).finding("", Effect(value, low, high, "").verdict())]
 
 
@@ -604,7 +615,9 @@ def cells_follow_hypotheses(e: Evidence) -> list[Finding]:
     for part, own in [("", cells), *cells.groupby("hypothesis", sort=False)]:
         row = own.loc[own["strength"].idxmax()]
         effect = Effect(row["strength"], row["weak"], row["strong"], "")
-        words = f"layer {row['layer']}, unit {row['unit']}" + ("" if part else f": {row['hypothesis']}")
+        words = f"layer {row['layer']}, unit {row['unit']}" + (
+            "" if part else f": {row['hypothesis']}"
+        )
         findings.append(effect.finding(part.replace("_", " "), effect.verdict(EXISTS), words))
     return findings
 
@@ -686,8 +699,7 @@ def add_arguments(parser):
     parser.add_argument("--texts", nargs="*", default=[], help="corpora's .txt (kind code)")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, in order")
     parser.add_argument("--trajectory", nargs="*", default=[], help="looks of LSTM against n-NN")
-    parser.add_argument("--gates", help="saturation of gates (.csv)")
-    parser.add_argument("--cells", help="scores of cells (.csv)")
+    parser.add_argument("--inside", nargs="*", default=[], help="gates.csv and cells.csv")
     parser.add_argument("--status", help="which models are finished (.csv)")
     parser.add_argument("--resamples", type=int, default=10_000, help="of the test streams")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
@@ -711,7 +723,8 @@ def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
     splits, texts = by_stem(args.splits, corpora, "split"), by_stem(args.texts, [], "text")
     looks = by_stem(args.trajectory, [], "trajectory")
     scores = read_scores(args.scores, "recurrent", "nn", "ngram")
-    gates, cells = read_rows(args.gates), read_rows(args.cells)
+    inside = {Path(path).name: read_rows(path) for path in args.inside}
+    gates, cells = inside.get("gates.csv"), inside.get("cells.csv")
     planned = recurrent(read_status(args.status))["corpus"].value_counts() if args.status else {}
     everything: list[Evidence] = []
     for corpus, about in corpora.items():
@@ -734,9 +747,7 @@ def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
     return everything
 
 
-def read_rows(path: str | None) -> pd.DataFrame | None:
-    if path is None:
-        return None
+def read_rows(path: str) -> pd.DataFrame:
     try:
         return pd.read_csv(path)
     except (OSError, ValueError) as error:

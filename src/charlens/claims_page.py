@@ -44,9 +44,7 @@ whole test streams, the same for all models, and of the seeds from which network
 models that only another seed would set apart are not called different."""
 
 
-def page(
-    table: pd.DataFrame, claims: Iterable, corpora: dict[str, dict], resamples: int
-) -> str:
+def page(table: pd.DataFrame, claims: Iterable, corpora: dict[str, dict], resamples: int) -> str:
     """A self-contained HTML page: an overview, then a section per statement."""
     claims = list(claims)
     table = table.assign(
@@ -82,7 +80,8 @@ def summary(whole: pd.DataFrame, titles: dict[str, str]) -> str:
         own = whole[whole["corpus"] == corpus]["verdict"]
         counts = [f"{(own == verdict).sum()} {words}" for verdict, words in COUNTED.items()]
         lines.append(
-            f'<p class="sum">{html.escape(title)}: of {len(own)} statements {", ".join(counts)}.</p>'
+            f'<p class="sum">{html.escape(title)}: of {len(own)} statements'
+            f" {', '.join(counts)}.</p>"
         )
     return "\n".join(lines)
 
@@ -117,10 +116,9 @@ def section(claim, rows: pd.DataFrame, titles: dict[str, str]) -> str:
     how = " ".join((claim.test.__doc__ or "").split())
     return (
         f'<section id="{anchor(claim.name)}">\n<h2>{html.escape(claim.says)}</h2>\n'
-        f'<p class="note">{html.escape(how)}</p>\n<table>\n<col><col class="verdict"><col class="number"><col class="drawing"><col>\n'
-        "<tbody>\n"
-        + "\n".join(body)
-        + "\n</tbody>\n</table>\n</section>"
+        f'<p class="note">{html.escape(how)}</p>\n<table>\n'
+        '<col><col class="verdict"><col class="number"><col class="drawing"><col>\n'
+        "<tbody>\n" + "\n".join(body) + "\n</tbody>\n</table>\n</section>"
     )
 
 

@@ -113,8 +113,8 @@ td.compared { padding: .35em .3em; }
 .summary th:first-child { width: 12em; }
 """
 
-ABOUT = f"""Test cross-entropy in nats per character. In each cell: ours, the paper's, and ours minus
-the paper's. The colour is that difference, full at {STRONGEST:g} nats:"""
+ABOUT = f"""Test cross-entropy in nats per character. In each cell: ours, the paper's, and ours
+minus the paper's. The colour is that difference, full at {STRONGEST:g} nats:"""
 
 
 def page(cells: pd.DataFrame, summary: pd.DataFrame, corpora: dict[str, dict]) -> str:

@@ -98,9 +98,7 @@ def table(text: bytes, split, models: list[Score], ngrams: dict[int, Score]) -> 
 def draw(rows: pd.DataFrame, corpora: dict[str, dict]):
     """Per corpus: the best LSTM's errors as they shrink, and all sizes beside each other."""
     figure = plots.new_figure(3.1 * len(corpora) + 0.3)
-    panels = figure.subplots(
-        len(corpora), 2, squeeze=False, gridspec_kw={"width_ratios": [2.2, 1]}
-    )
+    panels = figure.subplots(len(corpora), 2, squeeze=False, gridspec_kw={"width_ratios": [2.2, 1]})
     for (steps, sizes), (corpus, about) in zip(panels, corpora.items(), strict=True):
         own = rows[rows["corpus"] == corpus]
         best = own[own["size"] == own["size"].max()]

@@ -15,6 +15,7 @@ import pandas as pd
 
 from charlens.errors import InputError
 from charlens.files import write_atomically
+from charlens.plan import plain
 from charlens.scores import Score, read_corpora, read_scores, read_split, types_in_order
 from charlens.stats import interval, stream_draws
 from charlens.tables import STYLE, grid, signed, source_line
@@ -25,9 +26,8 @@ ADVANTAGE = [f"advantage_{name}" for name in ("paper_split", "plain_cut", "chang
 
 def add_arguments(parser):
     parser.add_argument("--scores", nargs="+", required=True, help="scores under both layouts")
-    parser.add_argument("--splits", nargs="+", required=True, help="the .npz of either layout")
+    parser.add_argument("--splits", nargs="+", required=True, help="the .npz under both layouts")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, in order")
-    parser.add_argument("--layout", required=True, help="how the other layout is marked, after a .")
     parser.add_argument("--resamples", type=int, default=10_000, help="of the test streams")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     parser.add_argument("--csv", required=True, help="one row per model")
@@ -41,7 +41,7 @@ def run(args):
     tables = []
     for corpus in corpora:
         sides = []
-        for number, name in enumerate((corpus, f"{corpus}.{args.layout}")):
+        for number, name in enumerate((corpus, plain(corpus))):
             own = [score for score in scores if score.meta["corpus"] == name]
             if name not in splits:
                 raise InputError(f"corpus {name}: no split given (a file named {name}.npz)")

@@ -96,8 +96,8 @@ def readme(run: str, table: pd.DataFrame) -> str:
     lines = [
         "# Published results",
         "",
-        f"What `make publish` copied of `results/{run}/`, laid out in the same way: tables, claims,",
-        "figures and the numbers behind them, where each text came from (`corpora/`), what each",
+        f"What `make publish` copied of `results/{run}/`, laid out in the same way: tables,",
+        "claims, figures and the numbers behind them, where each text came from (`corpora/`), what each",
         "model is (`scores/`, without the arrays), how its training went (`histories/`), and the",
         "best LSTM and GRU of each corpus in half precision (`models/`). Begin with",
         "`tables/claims.html`.",

@@ -79,7 +79,7 @@ class Training:
         begun = time.perf_counter()
         at = slice(self.window * self.unroll, (self.window + 1) * self.unroll)
         self.loss_sum += self.backend.loss_and_grads(
-            self.params, self.x[:, at], self.y[:, at], self.state, self._masks(), self.grads
+            self.params, self.x[:, at], self.y[:, at], self.state, self._dropout(), self.grads
         )
         recipe, rate = self.recipe, self.recipe.rate(self.epoch)
         for name, p in self.params.items():
@@ -137,14 +137,19 @@ class Training:
         state = model.zero_state(self.arch, len(self.y))
         return None if state is None else state.to(self.backend.device)
 
-    def _masks(self):
-        """Dropout masks [layers, T, S, H] of 0 or 1/(1-p), drawn on the CPU for every backend."""
+    def _dropout(self):
+        """What the next window keeps, drawn on the CPU for every backend.
+
+        Four units share one draw of 64 bits, so 1 - p is rounded to a multiple of 2^-16.
+        """
         if self.dropout == 0 or not self.arch.recurrent:
             return None
-        keep = 1 - self.dropout
-        masks = torch.empty(self.arch.layers, self.unroll, len(self.y), self.arch.hidden)
-        masks.bernoulli_(keep, generator=self.random).div_(keep)
-        return masks.to(self.backend.device)
+        shape = (self.arch.layers, self.unroll, len(self.y), self.arch.hidden)
+        draws = torch.empty(math.ceil(math.prod(shape) / 4), dtype=torch.int64)
+        draws.random_(-(2**63), None, generator=self.random)
+        level = round((1 - self.dropout) * 2**16) - 2**15
+        kept = (draws.view(torch.int16)[: math.prod(shape)] < level).view(shape)
+        return backend.Dropout(kept, 1 / (1 - self.dropout))
 
 
 def rmsprop_(p, grad, square, rate: float, recipe: Recipe) -> None:

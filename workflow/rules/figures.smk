@@ -68,11 +68,9 @@ rule trajectory:
     input:
         code=["<src>/trajectory.py"],
         split="<results>/corpora/{corpus}.npz",
-        lstms=[
-            f"<results>/models/{{corpus}}/{CELL}/best/model.safetensors".format(
-                corpus="{corpus}", **cell
-            )
-            for cell in CELLS
+        lstms=lambda w: [
+            f"<results>/models/{w.corpus}/{CELL}/best/model.safetensors".format(**cell)
+            for cell in CELLS[w.corpus]
             if cell["type"] == "lstm"
             and cell["layers"] == max(config["grid"]["layers"])
         ],
@@ -86,6 +84,7 @@ rule trajectory:
         "<results>/figure5/{corpus}.csv",
     log:
         "<logs>/trajectory/{corpus}.log",
+    priority: lambda w: estimate.trajectory_priority(config, w.corpus)
     conda:
         "../../envs/environment.yaml"
     threads: 1
@@ -141,6 +140,8 @@ rule figures:
     """Every figure, as PNG and as SVG."""
     input:
         rules.figure1.output,
+        rules.figure2.output,
+        rules.figure3.output,
         rules.figure4.output,
         rules.figure5.output,
     localrule: True

@@ -2,7 +2,7 @@
 # Makes: the n-NN baselines (one job per hidden size), the hidden size chosen on validation, and
 #        the log-probability that it gives to every test character.
 
-NN = "nn/context~{context}/seed~{seed}"
+NN = plan.NN
 
 
 rule train_nn:
@@ -18,12 +18,13 @@ rule train_nn:
         f"<logs>/train/{{corpus}}/{NN}/hidden~{{hidden}}.log",
     benchmark:
         f"<benchmarks>/train/{{corpus}}/{NN}/hidden~{{hidden}}.jsonl"
+    priority: lambda w: estimate.priority(config, w)
     conda:
         "../../envs/environment.yaml"
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=2000,
+        mem_mb=lambda w: estimate.memory(config, w),
         runtime=6 * 60,
     params:
         options=lambda w: plan.options(plan.training(config, w.corpus)),

@@ -2,9 +2,9 @@
 # Makes: every recurrent model of the grid (one job per dropout candidate), the candidate chosen
 #        on validation, and the log-probability that it gives to every test character.
 
-CELLS = plan.cells(config)
+CELLS = {corpus: plan.cells(config, corpus) for corpus in config["use"]}
 # one folder per cell of the grid, below models/<corpus>/ and scores/<corpus>/
-CELL = "type~{type}/layers~{layers}/size~{size}/seed~{seed}"
+CELL = plan.CELL
 GPUS = plan.gpus(config)
 
 
@@ -25,12 +25,13 @@ rule train:
         f"<logs>/train/{{corpus}}/{CELL}/dropout~{{dropout}}.log",
     benchmark:
         f"<benchmarks>/train/{{corpus}}/{CELL}/dropout~{{dropout}}.jsonl"
+    priority: lambda w: estimate.priority(config, w)  # the longest first
     conda:
         "../../envs/environment.yaml"
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=3000,
+        mem_mb=lambda w: estimate.memory(config, w),
         runtime=24 * 60,
     params:
         options=lambda w: plan.options(plan.training(config, w.corpus)),
@@ -79,7 +80,7 @@ rule score:
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=2000,
+        mem_mb=lambda w: estimate.memory(config, w),
         runtime=30,
     params:
         options=plan.options({"backend": config["backend"]}),

@@ -7,10 +7,26 @@ rule report:
     input:
         rules.table1.output,
         rules.table2.output,
+        rules.cell_tables.output,
         rules.figures.input,
+        rules.verdict.input,
         captions=collect(
             f"{workflow.basedir}/workflow/report/{{page}}.rst",
-            page=["workflow", "table1", "table2", "figure1", "figure4", "figure5"],
+            page=[
+                "workflow",
+                "claims",
+                "comparison",
+                "plain_cut",
+                "table1",
+                "table2",
+                "cells",
+                "figure1",
+                "figure2",
+                "figure3",
+                "figure4",
+                "figure5",
+                "figure6",
+            ],
         ),
     output:
         "<results>/report.html",
@@ -32,4 +48,4 @@ rule report:
         snakefile=workflow.main_snakefile,
     shell:
         "python -m snakemake --snakefile {params.snakefile}{params.config}"
-        " --nolock --report {output} -- table1 table2 figures > {log} 2>&1"
+        " --nolock --report {output} -- table1 table2 cell_tables figures verdict > {log} 2>&1"

@@ -10,6 +10,12 @@ A cell is a module with
                 one step: a [S, GATES*H] = x W_x + b is the input's part, state a tuple of [S, H]
                 tensors, p the layer's parameters by name
 
+and, for a cell whose gates are to be looked at (without, only its states are),
+
+    GATE_NAMES  their names
+    gates_and_state(a, state, p) -> (gates, state)
+                the same step, with the gates [S, H] in the order of their names
+
 A new type is one new file here and one entry under `grid: types:`; nothing else changes.
 """
 

@@ -10,6 +10,7 @@ W_x and W_g are two linear maps, so each has a bias: `b_g` is the one of W_g.
 import torch
 
 GATES = 3  # r, z, g
+GATE_NAMES = ("r", "z", "g")
 STATES = ("h",)
 
 
@@ -17,9 +18,13 @@ def recurrent_shapes(hidden):
     return {"w_h": (hidden, 2 * hidden), "w_g": (hidden, hidden), "b_g": (hidden,)}
 
 
-def step(a, state, p):
+def gates_and_state(a, state, p):
     (h,) = state
     hidden = h.shape[1]
     r, z = torch.sigmoid(torch.addmm(a[:, : 2 * hidden], h, p["w_h"])).chunk(2, dim=1)
     g = torch.tanh(a[:, 2 * hidden :] + torch.addmm(p["b_g"], r * h, p["w_g"]))
-    return (torch.lerp(h, g, z),)
+    return (r, z, g), (torch.lerp(h, g, z),)
+
+
+def step(a, state, p):
+    return gates_and_state(a, state, p)[1]

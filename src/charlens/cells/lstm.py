@@ -8,6 +8,7 @@ h_t = o * tanh(c_t)
 import torch
 
 GATES = 4  # i, f, o, g
+GATE_NAMES = ("i", "f", "o", "g")
 STATES = ("h", "c")
 
 
@@ -15,11 +16,15 @@ def recurrent_shapes(hidden):
     return {"w_h": (hidden, 4 * hidden)}
 
 
-def step(a, state, p):
+def gates_and_state(a, state, p):
     h, c = state
     hidden = h.shape[1]
     a = torch.addmm(a, h, p["w_h"])
     i, f, o = torch.sigmoid(a[:, : 3 * hidden]).chunk(3, dim=1)
     g = torch.tanh(a[:, 3 * hidden :])
     c = f * c + i * g
-    return o * torch.tanh(c), c
+    return (i, f, o, g), (o * torch.tanh(c), c)
+
+
+def step(a, state, p):
+    return gates_and_state(a, state, p)[1]

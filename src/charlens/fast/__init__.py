@@ -1,7 +1,8 @@
-"""The compiled CPU backend: RNN, LSTM, GRU stacks and the n-NN in float32 (see README.md here).
+"""The compiled CPU backend: RNN, LSTM, GRU stacks and the n-NN (see README.md here).
 
 Same equations, parameter names and gradients as the models in plain torch (charlens.model), several
-times as fast. One thread; the same inputs give the same bits.
+times as fast. One thread; the same inputs give the same bits. Scores are float32. Gradients come
+from products of bfloat16 with float32 sums where the processor has such, else float32.
 """
 
 import ctypes
@@ -20,20 +21,10 @@ GATES = {"rnn": 1, "lstm": 4, "gru": 3}
 def status() -> tuple[str | None, str]:
     """The instruction set in use, or None (then the reference takes over), and one line why.
 
-    $CHARLENS_ISA forces: auto (the default), avx2, reference. Compiles on first use (seconds).
-    Raises InputError if $CHARLENS_ISA is none of these.
+    $CHARLENS_ISA forces: auto (the default), amx, avx512bf16, avx512, avx2, reference. Compiles on
+    first use (seconds). Raises InputError if $CHARLENS_ISA is none of these.
     """
-    if build.choice() == "reference":
-        return None, "CHARLENS_ISA=reference"
-    library, why = build.load()
-    return (None if library is None else "avx2"), why
-
-
-def library() -> ctypes.CDLL:
-    isa, why = status()
-    if isa is None:
-        raise InputError(f"no fast backend: {why}; use the reference")
-    return build.load()[0]
+    return build.found(build.choice())
 
 
 def parameter_shapes(
@@ -58,9 +49,9 @@ def parameter_shapes(
     return shapes
 
 
-def address(tensor: torch.Tensor, shape: tuple[int, ...], name: str) -> int:
-    if tensor.dtype != torch.float32 or tensor.device.type != "cpu" or not tensor.is_contiguous():
-        raise ValueError(f"{name}: need a contiguous float32 CPU tensor")
+def address(tensor: torch.Tensor, shape: tuple[int, ...], name: str, dtype=torch.float32) -> int:
+    if tensor.dtype != dtype or tensor.device.type != "cpu" or not tensor.is_contiguous():
+        raise ValueError(f"{name}: need a contiguous {dtype} CPU tensor")
     if tuple(tensor.shape) != shape:
         raise ValueError(f"{name}: shape {tuple(tensor.shape)}, need {shape}")
     return tensor.data_ptr()
@@ -78,8 +69,8 @@ class Network:
                        255 where there is none
         state          float32 [layers, states, S, H], states = 2 (h, c) for LSTM, else 1 (h);
                        updated in place to the state after the last step. None for an n-NN
-        masks          float32 [layers, T, S, H], what every layer's output is multiplied with
-                       (0 or 1 / (1 - p)), or None
+        dropout        None, or (kept, scale): bool [layers, T, S, H], which outputs of the layers
+                       are kept, and the factor on these
 
     One call at a time per Network; several Networks may run in threads side by side. Raises
     ValueError on a wrong shape or type, InputError where the backend is not to be had.
@@ -107,21 +98,18 @@ class Network:
         self.streams, self.unroll, self.context = streams, unroll, context
         self.shapes = parameter_shapes(kind, layers, hidden, symbols, context)
         self.states = 2 if kind == "lstm" else 1
-        self._library = library()
-        self._network = self._library.charlens_create(
-            KINDS.index(kind), layers, hidden, symbols, streams, unroll, context
-        )
-        if not self._network:
-            raise MemoryError("no memory for the workspace of the fast backend")
-        weakref.finalize(self, self._library.charlens_destroy, self._network)
+        isa, why = status()
+        if isa is None:
+            raise InputError(f"no fast backend: {why}; use the reference")
+        self.isa, self._workspaces = isa, {}
 
-    def loss_and_grads(self, params, x, y, state, masks, grads) -> float:
+    def loss_and_grads(self, params, x, y, state, dropout, grads) -> float:
         """Mean of -log p per character; grads are overwritten.
 
         The gradient is that of the sum over steps, mean over streams, of -log p, unclipped. It
         stops at the incoming state (truncated backpropagation).
         """
-        return self._run(params, x, y, state, masks=masks, grads=grads)
+        return self._run(params, x, y, state, dropout=dropout, grads=grads)
 
     def log_probs(self, params, x, state=None) -> torch.Tensor:
         """Natural log-probabilities [S, T, K] of what comes after each character of x."""
@@ -136,7 +124,7 @@ class Network:
         return out
 
     def _run(
-        self, params, x, y, state, masks=None, grads=None, log_probs=None, targets=None
+        self, params, x, y, state, dropout=None, grads=None, log_probs=None, targets=None
     ) -> float:
         S, H, steps = self.streams, self.hidden, x.shape[1]
         if not 1 <= steps <= self.unroll:
@@ -148,22 +136,37 @@ class Network:
         y = None if y is None else self._codes(y, (S, steps), "y")
         if recurrent:
             state = address(state, (self.layers, self.states, S, H), "state")
-        elif state is not None or masks is not None:
-            raise ValueError("an n-NN takes no state and no masks")
-        if masks is not None:
-            masks = address(masks, (self.layers, steps, S, H), "masks")
-        return self._library.charlens_run(
-            self._network,
+        elif state is not None or dropout is not None:
+            raise ValueError("an n-NN takes no state and no dropout")
+        kept, scale = dropout or (None, 1.0)
+        if kept is not None:
+            kept = address(kept, (self.layers, steps, S, H), "dropout", torch.bool)
+        library, workspace = self._workspace(self.isa if grads else build.float32(self.isa))
+        return library.charlens_run(
+            workspace,
             self._addresses(params),
             None if grads is None else self._addresses(grads),
             x.ctypes.data,
             None if y is None else y.ctypes.data,
             steps,
             state,
-            masks,
+            kept,
+            scale,
             None if log_probs is None else log_probs.data_ptr(),
             None if targets is None else targets.data_ptr(),
         )
+
+    def _workspace(self, isa: str) -> tuple[ctypes.CDLL, int]:
+        """The library for an instruction set and its memory for this network, kept once made."""
+        if isa not in self._workspaces:
+            library = build.library(isa)
+            sizes = (self.layers, self.hidden, self.symbols, self.streams, self.unroll)
+            made = library.charlens_create(KINDS.index(self.kind), *sizes, self.context)
+            if not made:
+                raise MemoryError("no memory for the workspace of the fast backend")
+            weakref.finalize(self, library.charlens_destroy, made)
+            self._workspaces[isa] = library, made
+        return self._workspaces[isa]
 
     def _addresses(self, tensors):
         found = [address(tensors[name], shape, name) for name, shape in self.shapes.items()]

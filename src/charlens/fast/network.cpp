@@ -1,7 +1,7 @@
-// Stacks of RNN, LSTM or GRU layers and the n-NN: log-probabilities, loss and gradients in float32.
-// One window of T steps of S streams at a time; row t * S + s of every matrix is stream s at step t.
-// README.md draws the layout and says how the loop goes; src/charlens/cells has the same equations
-// in plain torch.
+// Stacks of RNN, LSTM or GRU layers and the n-NN: log-probabilities, loss and gradients.
+// One window of T steps of S streams at a time; row t R + s of every matrix is stream s at step t,
+// where R is S rounded up to an even number. README.md draws the layout and says how the loop goes;
+// src/charlens/cells has the same equations in plain torch.
 #include <sys/mman.h>
 
 #include <cmath>
@@ -19,39 +19,46 @@ enum Kind { RNN, LSTM, GRU, NN };
 constexpr int CHUNK = 240;
 
 struct Layer {
-    // Parameters, packed for the products once per call (one panel: [rows][16]).
-    float* lookup;        // [gate panels][K]: row k is w_x[k] + b, layer 0 only
-    float* bias;          // [gate panels][16], the layers above
-    float *w_x, *w_x_t;   // [gate panels][H] and, transposed, [gate][panels][H], the layers above
-    float *w_h, *w_h_t;   // the same for the recurrent weights (RNN 1 gate, LSTM 4, GRU r and z)
-    float *w_g, *w_g_t;   // GRU: the candidate's recurrent weights
-    // Their gradients, in the same panels.
-    float *dw_x, *db, *dw_h, *dw_g;
+    // Parameters, packed for the products once per call.
+    float* lookup;       // [gate panels][K][16]: row k is w_x[k] + b, layer 0 only
+    float* bias;         // [gate panels][16], the layers above
+    float *w_x, *w_x_t;  // right operands: gates side by side and, transposed, gate after gate, the layers above
+    float *w_h, *w_h_t;  // the same for the recurrent weights (RNN 1 gate, LSTM 4, GRU r and z)
+    float *w_g, *w_g_t;  // GRU: the candidate's recurrent weights
+    // Their gradients, float32 panels.
+    Matrix dw_x, dw_h, dw_g;
+    float* db;
     // History of the window.
-    Matrix a;       // [gates x H, T S] gate values; the backward pass puts their gradients in place
-    Matrix h;       // [H, (T + 1) S] output: rows 0 ... S-1 are the incoming state
-    Matrix c;       // [H, (T + 1) S] LSTM cell, likewise
-    Matrix tanh_c;  // [H, T S] LSTM
-    Matrix r_h;     // [H, T S] GRU: r * h', the input of the candidate
-    Matrix y;       // [H, T S] output after dropout
+    Matrix a;       // [gates x H, T R] gate values
+    Operand da;     // their gradients before the nonlinearity, in the same place if that is float32
+    Operand h;      // [H, (T + 1) R] output: the first R rows are the incoming state
+    Matrix value;   // h in float32. GRU: [H, (T + 1) R], else the last step [H, R]
+    Matrix c;       // [H, (T + 1) R] LSTM cell
+    Matrix tanh_c;  // [H, T R] LSTM
+    Operand r_h;    // [H, T R] GRU: r * h', the input of the candidate
+    Operand y;      // [H, T R] output after dropout
 };
 
 struct Network {
     Kind kind;
     int layers, H, K, S, T, n;  // n: characters of context of an n-NN
+    int R;                      // rows per step
     int gates, recurrent;       // gates in all, and gates whose recurrent weights are w_h
     int states;                 // per layer: h, or h and c
     int U, KP;                  // panels of H and of K
     std::vector<Layer> layer;
-    float *out_w, *out_w_t, *out_b, *dout_w, *dout_b;
-    float *w_x, *b, *dw_x, *db;   // n-NN: [panels][n K + 1], the last row zero: no character
+    float *out_w, *out_w_t, *out_b, *dout_b;
+    Matrix dout_w;
+    float *w_x, *b;               // n-NN: [panels][n K + 1][16], the last row zero: no character
+    Matrix dw_x, db;
     Matrix logits;                // [K, CHUNK]
-    Matrix dy, dx;                // [H, (T + 1) S] gradient of a layer's outputs: row (t + 1) S + s
-    Matrix dc, dr_h;              // [H, S]
-    Matrix hidden, dhidden;       // n-NN: [H, CHUNK]
-    float* zero;                  // one panel row of zeros
-    int *codes, *targets;         // [T S] (codes of an n-NN: [T S, n])
-    int *same, *first;            // index arrays of the products: 0, 1, 2, ... and 0, 0, 0, ...
+    Operand dlogits;
+    Matrix dy, dx;                // [H, T R] gradient of a layer's outputs, and of the layer's below
+    Matrix dh, dc, dr_h;          // [H, R] what flows to the step before: through the products; past them
+    Matrix past;                  // GRU: the part of dh that no product makes
+    Operand hidden;               // n-NN: [H, CHUNK]
+    Matrix value, dhidden;        // n-NN: the same in float32, and its gradient
+    int *codes, *targets;         // [T R] (codes of an n-NN: [T R, n])
     char* memory;
     size_t bytes;
 
@@ -62,74 +69,80 @@ struct Network {
         return at;
     }
     // An odd number of rows, so that panels do not fall on the same cache sets.
-    Matrix matrix(int columns, int rows) {
+    Matrix matrix(int column_panels, int rows) {
         const size_t stride = size_t(rows | 1) * P;
-        return {take<float>(panels(columns) * stride), stride};
+        return {take<float>(column_panels * stride), stride};
     }
-    Matrix gate_matrix(int rows) {
-        const size_t stride = size_t(rows | 1) * P;
-        return {take<float>(size_t(gates) * U * stride), stride};
+    // `left_rows` may be fewer than `rows` where only a step is needed as left operand.
+    Operand operand(int gates, int columns, int rows, int left_rows) {
+        const Matrix left = matrix(gates * panels(words(columns)), left_rows);
+        if (PER_WORD == 1) return {left.data, left.stride, left.data, left.stride};
+        const Matrix along = matrix(gates * panels(columns), panels(words(rows)) * P);
+        return {left.data, left.stride, along.data, along.stride};
     }
+    float* weights(int columns, int inner) { return take<float>(size_t(panels(columns)) * height(inner) * P); }
 
     // Lays everything out; run once without memory to learn the size, once to take it.
     void lay_out() {
         bytes = 0;
-        const int rows = T * S, most = rows > CHUNK ? rows : CHUNK;
-        const size_t weights = size_t(U) * H * P;  // one gate's
+        const int rows = T * R, G = gates;
+        Operand da{};
+        if (PER_WORD > 1 && kind != NN) da = operand(G, H, rows, R);
         for (int l = 0; l < layers && kind != NN; l++) {
             Layer& at = layer[l];
             if (l == 0) {
-                at.lookup = take<float>(size_t(gates) * U * K * P);
-                at.dw_x = take<float>(size_t(gates) * U * K * P);
+                at.lookup = take<float>(size_t(G) * U * K * P);
+                at.dw_x = matrix(G * U, K);
             } else {
-                at.bias = take<float>(size_t(gates) * U * P);
-                at.w_x = take<float>(gates * weights);
-                at.w_x_t = take<float>(gates * weights);
-                at.dw_x = take<float>(gates * weights);
+                at.bias = take<float>(size_t(G) * U * P);
+                at.w_x = take_gates(G), at.w_x_t = take_gates(G);
+                at.dw_x = matrix(G * U, U * P);
             }
-            at.db = take<float>(size_t(gates) * U * P);
-            at.w_h = take<float>(recurrent * weights);
-            at.w_h_t = take<float>(recurrent * weights);
-            at.dw_h = take<float>(recurrent * weights);
+            at.db = take<float>(size_t(G) * U * P);
+            at.w_h = take_gates(recurrent), at.w_h_t = take_gates(recurrent);
+            at.dw_h = matrix(recurrent * U, U * P);
             if (kind == GRU) {
-                at.w_g = take<float>(weights);
-                at.w_g_t = take<float>(weights);
-                at.dw_g = take<float>(weights);
-                at.r_h = matrix(H, rows);
+                at.w_g = take_gates(1), at.w_g_t = take_gates(1);
+                at.dw_g = matrix(U, U * P);
+                at.r_h = operand(1, H, rows, rows);
             }
-            at.a = gate_matrix(rows);
-            at.h = matrix(H, rows + S);
+            at.a = matrix(G * U, rows);
+            at.da = PER_WORD > 1 ? da : Operand{at.a.data, at.a.stride, at.a.data, at.a.stride};
+            at.h = operand(1, H, rows + R, rows + R);
+            at.value = matrix(U, kind == GRU ? rows + R : R);
             if (kind == LSTM) {
-                at.c = matrix(H, rows + S);
-                at.tanh_c = matrix(H, rows);
+                at.c = matrix(U, rows + R);
+                at.tanh_c = matrix(U, rows);
             }
-            at.y = matrix(H, rows);
+            at.y = operand(1, H, rows, rows);
         }
         if (kind == NN) {
             w_x = take<float>(size_t(U) * (n * K + 1) * P);
-            dw_x = take<float>(size_t(U) * (n * K + 1) * P);
             b = take<float>(size_t(U) * P);
-            db = take<float>(size_t(U) * P);
-            hidden = matrix(H, CHUNK);
-            dhidden = matrix(H, CHUNK);
+            dw_x = matrix(U, n * K + 1);
+            db = matrix(U, 1);
+            hidden = operand(1, H, CHUNK, CHUNK);
+            value = matrix(U, CHUNK);
+            dhidden = matrix(U, CHUNK);
         } else {
-            dy = matrix(H, rows + S);
-            dx = matrix(H, rows + S);
-            dc = matrix(H, S);
-            dr_h = matrix(H, S);
+            dy = matrix(U, rows);
+            dx = matrix(U, rows);
+            dh = matrix(U, R);
+            dc = matrix(U, R);
+            dr_h = matrix(U, R);
+            past = matrix(U, R);
         }
-        out_w = take<float>(size_t(KP) * H * P);
-        dout_w = take<float>(size_t(KP) * H * P);
-        out_w_t = take<float>(size_t(U) * K * P);
+        out_w = weights(K, H);
+        out_w_t = weights(H, K);
+        dout_w = matrix(KP, U * P);
         out_b = take<float>(size_t(KP) * P);
         dout_b = take<float>(size_t(KP) * P);
-        logits = matrix(K, CHUNK);
-        zero = take<float>(P);
+        logits = matrix(KP, CHUNK);
+        dlogits = operand(1, K, CHUNK, CHUNK);
         codes = take<int>(size_t(rows) * (kind == NN ? n : 1));
         targets = take<int>(rows);
-        same = take<int>(most);
-        first = take<int>(most);
     }
+    float* take_gates(int count) { return take<float>(size_t(count) * U * height(H) * P); }
 };
 
 // One call's arguments. Parameters and gradients are row-major, in the order: per layer w_x, b, w_h
@@ -137,69 +150,49 @@ struct Network {
 struct Call {
     const float* const* params;
     float* const* grads;          // or null: forward only
-    const float* masks;           // [layers, T, S, H] or null
+    const uint8_t* kept;          // dropout: [layers, T, S, H] of 0 or 1, or null
+    float scale;                  // on what is kept
     const uint8_t *x, *y;         // [S, T] ([S, T, n] for an n-NN); y or null
     float *state;                 // [layers, states, S, H]
     float *log_probs, *targets;   // [S, T, K], [S, T], or null
     int T;
+
+    // Sixteen factors of dropout, of panel p of stream s at step t. A row past the last stream has none.
+    vec mask(const Network& net, int l, int t, int s, int p) const {
+        if (s >= net.S) return all(0);
+        return choose_first(kept + ((size_t(l) * T + t) * net.S + s) * net.H + p * P, net.H - p * P, scale);
+    }
 };
 
-// Runs f(offset) for every vector of a panel's first `rows` rows that holds units.
-template <class F>
-inline __attribute__((always_inline)) void each(int rows, int vectors, F f) {
-    const size_t end = size_t(rows) * P, step = vectors == 2 ? W : P;
-    for (size_t i = 0; i < end; i += step) f(i);
-}
-
-// to = from * mask, row by row; the mask is row-major [rows, H].
-void multiply_mask(Matrix to, int to_row, Matrix from, int from_row, const float* mask, int rows, int H) {
-    for (int p = 0; p < panels(H); p++)
-        for (int r = 0; r < rows; r++)
-            for (int v = 0; v < vectors(H, p); v++) {
-                const int at = p * P + v * W;
-                const float* m = mask + size_t(r) * H + at;
-                const vec mv = H - at >= W ? load_unaligned(m) : load_first(m, H - at);
-                store(to.at(p, to_row + r) + v * W, mul(load(from.at(p, from_row + r) + v * W), mv));
-            }
-}
-
-// sums [16] += the rows of a panel.
+// sums [16] += rows of a panel.
 void add_rows(const float* panel, int rows, float* sums) {
-    vec a = load(sums), b = load(sums + W);
-    for (int r = 0; r < rows; r++, panel += P) {
-        a = add(a, load(panel));
-        b = add(b, load(panel + W));
-    }
+    vec a = load(sums);
+    for (int r = 0; r < rows; r++) a = add(a, load(panel + size_t(r) * P));
     store(sums, a);
-    store(sums + W, b);
 }
 
 void clear(float* p, size_t count) { memset(p, 0, count * sizeof(float)); }
+void clear(Matrix m, int panels) { clear(m.data, panels * m.stride); }
 
 // ---- parameters in, gradients out ----
 
-void pack_gates(float* to, const float* w, int rows, int gates, int H) {
+void pack_gates(float* to, const float* w, int gates, int H, bool transposed) {
+    const size_t size = size_t(panels(H)) * height(H) * P;
     for (int g = 0; g < gates; g++)
-        pack(to + size_t(g) * panels(H) * rows * P, size_t(rows) * P, w + size_t(g) * H, rows, H,
-             size_t(gates) * H);
+        (transposed ? pack_right_transposed : pack_right)(to + g * size, w + size_t(g) * H, H, H, size_t(gates) * H);
 }
-void pack_gates_transposed(float* to, const float* w, int H, int gates) {
+void unpack_gates(float* w, Matrix from, int rows, int gates, int H) {
     for (int g = 0; g < gates; g++)
-        pack_transposed(to + size_t(g) * panels(H) * H * P, w + size_t(g) * H, H, H, size_t(gates) * H);
-}
-void unpack_gates(float* w, const float* from, int rows, int gates, int H) {
-    for (int g = 0; g < gates; g++)
-        unpack(w + size_t(g) * H, size_t(gates) * H, from + size_t(g) * panels(H) * rows * P,
-               size_t(rows) * P, rows, H);
+        unpack(w + size_t(g) * H, size_t(gates) * H, {from.at(g * panels(H), 0), from.stride}, rows, H);
 }
 
 void pack_parameters(Network& net, const float* const* param, bool backward) {
     const int H = net.H, K = net.K, G = net.gates, U = net.U;
     if (net.kind == NN) {
         const int rows = net.n * K;
-        pack(net.w_x, size_t(rows + 1) * P, *param++, rows, H, H);
+        pack({net.w_x, size_t(rows + 1) * P}, *param++, rows, H, H);
         for (int p = 0; p < U; p++) clear(net.w_x + (size_t(p) * (rows + 1) + rows) * P, P);
-        pack(net.b, P, *param++, 1, H, H);
+        pack({net.b, P}, *param++, 1, H, H);
     }
     for (Layer& at : net.layer) {
         const bool bottom = &at == &net.layer[0];
@@ -207,232 +200,299 @@ void pack_parameters(Network& net, const float* const* param, bool backward) {
         const float *w_g = net.kind == GRU ? *param++ : nullptr;
         const float *b_g = net.kind == GRU ? *param++ : nullptr;
         float* bias = bottom ? at.db : at.bias;  // db is free until the backward pass
-        pack_gates(bias, b, 1, G, H);
+        for (int g = 0; g < G; g++) pack({bias + size_t(g) * U * P, P}, b + size_t(g) * H, 1, H, H);
         if (b_g)  // both biases of the candidate add up
             for (int j = 0; j < H; j++) bias[size_t(2) * U * P + j] += b_g[j];
         if (bottom) {
-            pack_gates(at.lookup, w_x, K, G, H);
+            for (int g = 0; g < G; g++)
+                pack({at.lookup + size_t(g) * U * K * P, size_t(K) * P}, w_x + size_t(g) * H, K, H, size_t(G) * H);
             for (int p = 0; p < G * U; p++)
-                for (int k = 0; k < K; k++)
-                    for (int i = 0; i < P; i += W) {
-                        float* row = at.lookup + (size_t(p) * K + k) * P + i;
-                        store(row, add(load(row), load(bias + size_t(p) * P + i)));
-                    }
+                for (int k = 0; k < K; k++) {
+                    float* row = at.lookup + (size_t(p) * K + k) * P;
+                    store(row, add(load(row), load(bias + size_t(p) * P)));
+                }
         } else {
-            pack_gates(at.w_x, w_x, H, G, H);
-            if (backward) pack_gates_transposed(at.w_x_t, w_x, H, G);
+            pack_gates(at.w_x, w_x, G, H, false);
+            if (backward) pack_gates(at.w_x_t, w_x, G, H, true);
         }
-        pack_gates(at.w_h, w_h, H, net.recurrent, H);
-        if (backward) pack_gates_transposed(at.w_h_t, w_h, H, net.recurrent);
-        if (w_g) pack_gates(at.w_g, w_g, H, 1, H);
-        if (w_g && backward) pack_gates_transposed(at.w_g_t, w_g, H, 1);
+        pack_gates(at.w_h, w_h, net.recurrent, H, false);
+        if (backward) pack_gates(at.w_h_t, w_h, net.recurrent, H, true);
+        if (w_g) pack_gates(at.w_g, w_g, 1, H, false);
+        if (w_g && backward) pack_gates(at.w_g_t, w_g, 1, H, true);
     }
-    pack(net.out_w, size_t(H) * P, *param, H, K, K);
-    if (backward) pack_transposed(net.out_w_t, *param, H, K, K);
-    pack(net.out_b, P, *++param, 1, K, K);
+    pack_right(net.out_w, *param, H, K, K);
+    if (backward) pack_right_transposed(net.out_w_t, *param, H, K, K);
+    pack({net.out_b, P}, *++param, 1, K, K);
 }
 
 void unpack_gradients(const Network& net, float* const* grad) {
     const int H = net.H, K = net.K, G = net.gates;
     if (net.kind == NN) {
-        unpack(*grad++, H, net.dw_x, size_t(net.n * K + 1) * P, net.n * K, H);
-        unpack(*grad++, H, net.db, P, 1, H);
+        unpack(*grad++, H, net.dw_x, net.n * K, H);
+        unpack(*grad++, H, net.db, 1, H);
     }
     for (const Layer& at : net.layer) {
         unpack_gates(*grad++, at.dw_x, &at == &net.layer[0] ? K : H, G, H);
-        unpack_gates(*grad++, at.db, 1, G, H);
+        unpack_gates(*grad++, {at.db, P}, 1, G, H);
         unpack_gates(*grad++, at.dw_h, H, net.recurrent, H);
         if (net.kind == GRU) {
-            unpack(*grad++, H, at.dw_g, size_t(H) * P, H, H);
-            unpack(*grad++, H, at.db + size_t(2) * net.U * P, P, 1, H);
+            unpack(*grad++, H, at.dw_g, H, H);
+            unpack(*grad++, H, {at.db + size_t(2) * net.U * P, P}, 1, H);
         }
     }
-    unpack(*grad++, K, net.dout_w, size_t(H) * P, H, K);
-    unpack(*grad, K, net.dout_b, P, 1, K);
+    unpack(*grad++, K, net.dout_w, H, K);
+    unpack(*grad, K, {net.dout_b, P}, 1, K);
 }
 
 // ---- one layer, forward over the window ----
 
 // Without history the gates and the cell of every step take the place of the last step's.
-void forward_layer(Network& net, int l, int T, bool history, const float* masks) {
+void forward_layer(Network& net, int l, const Call& call) {
     Layer& at = net.layer[l];
-    const int S = net.S, H = net.H, K = net.K, U = net.U;
-    const Matrix below = l ? (masks ? net.layer[l - 1].y : net.layer[l - 1].h) : Matrix{};
-    for (int t = 0; t < T; t++) {
-        const int now = history ? t * S : 0, from = t * S, to = from + S;
-        const int c_to = history ? to : 0;
-        const Segment input = {l ? Matrix{below.at(0, masks ? from : to), below.stride} : Matrix{}, nullptr, H};
-        const Segment carried = {{at.h.at(0, from), at.h.stride}, nullptr, H};
-        // Panel p of gate g: its input, bias and recurrent product.
-        const auto gate = [&](int g, int p, Segment recurrent, const float* w, float* c) {
-            const size_t panel = size_t(g) * U + p;
-            Segment s[2] = {input, recurrent};
-            if (l) s[0].b = at.w_x + panel * H * P;
-            s[1].b = w;
-            const float* init = l ? at.bias + panel * P : at.lookup + panel * K * P;
-            product(S, s + (l == 0), 1 + (l > 0), init, l ? net.first : net.codes + from, c, vectors(H, p));
+    const int R = net.R, H = net.H, K = net.K, U = net.U, k = words(H);
+    const bool history = call.grads;
+    const size_t panel = size_t(height(H)) * P;
+    for (int t = 0; t < call.T; t++) {
+        const int now = history ? t * R : 0, from = t * R, to = from + R, after = history ? to : 0;
+        const int value_now = history && net.kind == GRU ? from : 0, value_to = history && net.kind == GRU ? to : 0;
+        const int* codes = net.codes + from;
+        // The products of `count` panels of gates, `apart` panels from one another, from the first on.
+        const auto products = [&](int first, int apart, int count, const Operand& h, const float* w) {
+            Segment s[2];
+            int n = 0;
+            if (l) {
+                const Layer& low = net.layer[l - 1];
+                const Operand below = call.kept ? low.y.from(from) : low.h.from(to);
+                s[n++] = {below.left, below.left_stride, at.w_x + first * panel, apart * panel, k};
+            }
+            s[n++] = {h.left, h.left_stride, w, apart * panel, k};
+            product(R, s, n, {at.a.at(first, now), at.a.stride * apart}, count);
         };
+        // What is added to the product of panel p of the gates: the bias, and the character's weights.
+        const auto input = [&](int p, int s) {
+            return l ? load(at.bias + size_t(p) * P) : load(at.lookup + (size_t(p) * K + codes[s]) * P);
+        };
+        const auto keep = [&](int p, int s, vec x, vec y) {  // h of two streams
+            store(at.h, p, to + s, x, y);
+            store(at.value.at(p, value_to + s), x), store(at.value.at(p, value_to + s + 1), y);
+            if (call.kept)
+                store(at.y, p, from + s, mul(x, call.mask(net, l, t, s, p)), mul(y, call.mask(net, l, t, s + 1, p)));
+        };
+        const Operand h = at.h.from(from);
+        if (net.kind == RNN) products(0, 1, U, h, at.w_h);
         for (int p = 0; p < U; p++) {
-            const int V = vectors(H, p);
-            float* h = at.h.at(p, to);
-            for (int g = 0; g < net.recurrent; g++)
-                gate(g, p, carried, at.w_h + (size_t(g) * U + p) * H * P,
-                     net.kind == RNN ? h : at.a.at(g * U + p, now));
             if (net.kind == RNN) {
-                each(S, V, [&](size_t i) { store(h + i, tanh(load(h + i))); });
+                float* a = at.a.at(p, now);
+                const auto unit = [&](int s) {
+                    const vec x = tanh(add(load(a + s * P), input(p, s)));
+                    store(a + s * P, x);
+                    return x;
+                };
+                for (int s = 0; s < R; s += 2) {
+                    const vec x = unit(s), y = unit(s + 1);
+                    keep(p, s, x, y);
+                }
             } else if (net.kind == LSTM) {
+                products(p, U, 4, h, at.w_h + p * panel);
                 float *gi = at.a.at(p, now), *gf = at.a.at(U + p, now);
                 float *go = at.a.at(2 * U + p, now), *gg = at.a.at(3 * U + p, now);
                 const float* c_old = at.c.at(p, now);
-                float *c_new = at.c.at(p, c_to), *tanh_c = at.tanh_c.at(p, now);
-                each(S, V, [&](size_t k) {
-                    const vec i = sigmoid(load(gi + k)), f = sigmoid(load(gf + k));
-                    const vec o = sigmoid(load(go + k)), g = tanh(load(gg + k));
+                float *c_new = at.c.at(p, after), *tanh_c = at.tanh_c.at(p, now);
+                const auto unit = [&](int s) {
+                    const size_t k = size_t(s) * P;
+                    const vec i = sigmoid(add(load(gi + k), input(p, s)));
+                    const vec f = sigmoid(add(load(gf + k), input(U + p, s)));
+                    const vec o = sigmoid(add(load(go + k), input(2 * U + p, s)));
+                    const vec g = tanh(add(load(gg + k), input(3 * U + p, s)));
                     const vec c = fma(f, load(c_old + k), mul(i, g)), tc = tanh(c);
                     store(gi + k, i), store(gf + k, f), store(go + k, o), store(gg + k, g);
                     store(c_new + k, c), store(tanh_c + k, tc);
-                    store(h + k, mul(o, tc));
-                });
+                    return mul(o, tc);
+                };
+                for (int s = 0; s < R; s += 2) {
+                    const vec x = unit(s), y = unit(s + 1);
+                    keep(p, s, x, y);
+                }
             } else {
-                float *gr = at.a.at(p, now), *gz = at.a.at(U + p, now), *r_h = at.r_h.at(p, now);
-                const float* h_old = at.h.at(p, from);
-                each(S, V, [&](size_t k) {
-                    const vec r = sigmoid(load(gr + k));
-                    store(gr + k, r), store(gz + k, sigmoid(load(gz + k)));
-                    store(r_h + k, mul(r, load(h_old + k)));
-                });
+                products(p, U, 2, h, at.w_h + p * panel);
+                float *gr = at.a.at(p, now), *gz = at.a.at(U + p, now);
+                const float* h_old = at.value.at(p, value_now);
+                const auto unit = [&](int s) {
+                    const size_t k = size_t(s) * P;
+                    const vec r = sigmoid(add(load(gr + k), input(p, s)));
+                    store(gr + k, r), store(gz + k, sigmoid(add(load(gz + k), input(U + p, s))));
+                    return mul(r, load(h_old + k));
+                };
+                for (int s = 0; s < R; s += 2) {
+                    const vec x = unit(s), y = unit(s + 1);
+                    store(at.r_h, p, now + s, x, y);
+                }
             }
         }
-        if (net.kind == GRU) {  // the candidate needs r * h' of every unit
-            const Segment reset = {{at.r_h.at(0, now), at.r_h.stride}, nullptr, H};
-            for (int p = 0; p < U; p++) {
-                float *gz = at.a.at(U + p, now), *gg = at.a.at(2 * U + p, now), *h = at.h.at(p, to);
-                const float* h_old = at.h.at(p, from);
-                gate(2, p, reset, at.w_g + size_t(p) * H * P, gg);
-                each(S, vectors(H, p), [&](size_t k) {
-                    const vec z = load(gz + k), g = tanh(load(gg + k)), old = load(h_old + k);
-                    store(gg + k, g);
-                    store(h + k, fma(z, sub(g, old), old));
-                });
+        if (net.kind != GRU) continue;
+        products(2 * U, 1, U, at.r_h.from(now), at.w_g);  // the candidate needs r * h' of every unit
+        for (int p = 0; p < U; p++) {
+            float *gz = at.a.at(U + p, now), *gg = at.a.at(2 * U + p, now);
+            const float* h_old = at.value.at(p, value_now);
+            const auto unit = [&](int s) {
+                const size_t k = size_t(s) * P;
+                const vec g = tanh(add(load(gg + k), input(2 * U + p, s))), old = load(h_old + k);
+                store(gg + k, g);
+                return fma(load(gz + k), sub(g, old), old);
+            };
+            for (int s = 0; s < R; s += 2) {
+                const vec x = unit(s), y = unit(s + 1);
+                keep(p, s, x, y);
             }
         }
-        if (masks) multiply_mask(at.y, from, at.h, to, masks + size_t(l * T + t) * S * H, S, H);
     }
 }
 
 // ---- one layer, backward over the window; net.dy holds the gradient of its outputs ----
 
-// Gradients of step t: dA, the gradient of what goes into the gates' nonlinearities, takes the place
-// of the gates; what flows to the step before is added to its output's gradient. Rows 0 ... S-1 of
-// dy, the gradient of the incoming state, end here.
-void backward_step(Network& net, Layer& at, int t) {
-    const int S = net.S, H = net.H, U = net.U, now = t * S, next = now + S;
+// A gate's gradient of two streams: kept for the products, and added to that of the bias or of the
+// rows of w_x that the characters pick.
+struct Gate {
+    const Operand da;
+    const int p;
+    float* const dw;  // [K][16] or, above layer 0, one row
+    const int* codes;
+    void keep(int s, vec x, vec y) const {
+        store(da, p, s, x, y);
+        float* row = dw + (codes ? size_t(codes[s]) * P : 0);
+        store(row, add(load(row), x));
+        row = dw + (codes ? size_t(codes[s + 1]) * P : 0);
+        store(row, add(load(row), y));
+    }
+};
+
+// da of step t, from the gradient of its output and what flows back from step t + 1; then what flows
+// to step t - 1 and to the layer below. The gradient of the incoming state is dropped.
+void backward_step(Network& net, int l, int t, const Call& call) {
+    Layer& at = net.layer[l];
+    const int R = net.R, H = net.H, U = net.U, G = net.gates, now = t * R, k = words(H), LU = panels(k);
     const vec one = all(1.f);
+    const size_t panel = size_t(height(H)) * P;
+    // The step's da: of left operands in bfloat16 there is one step's room.
+    Operand da = at.da.from(now);
+    if (PER_WORD > 1) da.left = at.da.left;
+    const auto gate = [&](int g, int p) {
+        const Operand its = {da.left + g * LU * da.left_stride, da.left_stride, da.along + g * U * da.along_stride, da.along_stride};
+        return Gate{its, p, l ? at.db + (size_t(g) * U + p) * P : at.dw_x.at(g * U + p, 0), l ? nullptr : net.codes + now};
+    };
+    // Of the output, in all.
+    const auto d_output = [&](int p, int s) {
+        vec d = load(net.dy.at(p, now + s));
+        if (call.kept) d = mul(d, call.mask(net, l, t, s, p));
+        d = add(d, load(net.dh.at(p, s)));
+        return net.kind == GRU ? add(d, load(net.past.at(p, s))) : d;
+    };
     for (int p = 0; p < U; p++) {
-        const int V = vectors(H, p);
-        const float* dh = net.dy.at(p, next);
         if (net.kind == RNN) {
-            const float* h = at.h.at(p, next);
-            float* da = at.a.at(p, now);
-            each(S, V, [&](size_t k) {
-                const vec hv = load(h + k);
-                store(da + k, mul(load(dh + k), fnma(hv, hv, one)));
-            });
+            const Gate a = gate(0, p);
+            const float* h = at.a.at(p, now);
+            const auto unit = [&](int s) {
+                const vec hv = load(h + s * P);
+                return mul(d_output(p, s), fnma(hv, hv, one));
+            };
+            for (int s = 0; s < R; s += 2) {
+                const vec x = unit(s), y = unit(s + 1);
+                a.keep(s, x, y);
+            }
         } else if (net.kind == LSTM) {
-            float *gi = at.a.at(p, now), *gf = at.a.at(U + p, now);
-            float *go = at.a.at(2 * U + p, now), *gg = at.a.at(3 * U + p, now);
+            const Gate ai = gate(0, p), af = gate(1, p), ao = gate(2, p), ag = gate(3, p);
+            const float *gi = at.a.at(p, now), *gf = at.a.at(U + p, now);
+            const float *go = at.a.at(2 * U + p, now), *gg = at.a.at(3 * U + p, now);
             const float *c_old = at.c.at(p, now), *tanh_c = at.tanh_c.at(p, now);
             float* dc = net.dc.at(p, 0);
-            each(S, V, [&](size_t k) {
+            struct Four {
+                vec i, f, o, g;
+            };
+            const auto unit = [&](int s) -> Four {
+                const size_t k = size_t(s) * P;
                 const vec i = load(gi + k), f = load(gf + k), o = load(go + k), g = load(gg + k);
-                const vec tc = load(tanh_c + k), d = load(dh + k), d_o = mul(d, o);
+                const vec tc = load(tanh_c + k), d_o = mul(d_output(p, s), o);
                 const vec dcv = add(load(dc + k), mul(d_o, fnma(tc, tc, one)));
                 const vec dci = mul(dcv, i), dcf = mul(dcv, f);
                 store(dc + k, dcf);
-                store(gi + k, mul(mul(dci, g), sub(one, i)));
-                store(gf + k, mul(mul(dcf, load(c_old + k)), sub(one, f)));
-                store(go + k, mul(mul(d_o, tc), sub(one, o)));
-                store(gg + k, mul(dci, fnma(g, g, one)));
-            });
+                return {mul(mul(dci, g), sub(one, i)), mul(mul(dcf, load(c_old + k)), sub(one, f)),
+                        mul(mul(d_o, tc), sub(one, o)), mul(dci, fnma(g, g, one))};
+            };
+            for (int s = 0; s < R; s += 2) {
+                const Four x = unit(s), y = unit(s + 1);
+                ai.keep(s, x.i, y.i), af.keep(s, x.f, y.f), ao.keep(s, x.o, y.o), ag.keep(s, x.g, y.g);
+            }
         } else {
-            float *gz = at.a.at(U + p, now), *gg = at.a.at(2 * U + p, now), *dh_old = net.dy.at(p, now);
-            const float* h_old = at.h.at(p, now);
-            each(S, V, [&](size_t k) {
-                const vec z = load(gz + k), g = load(gg + k), d = load(dh + k), dz = mul(d, z);
-                store(gz + k, mul(mul(dz, sub(one, z)), sub(g, load(h_old + k))));
-                store(gg + k, mul(dz, fnma(g, g, one)));
-                store(dh_old + k, add(load(dh_old + k), sub(d, dz)));
-            });
+            const Gate az = gate(1, p), ag = gate(2, p);
+            const float *gz = at.a.at(U + p, now), *gg = at.a.at(2 * U + p, now);
+            const float* h_old = at.value.at(p, now);
+            struct Two {
+                vec z, g;
+            };
+            const auto unit = [&](int s) -> Two {
+                const vec z = load(gz + s * P), g = load(gg + s * P), d = d_output(p, s), dz = mul(d, z);
+                store(net.past.at(p, s), sub(d, dz));
+                return {mul(mul(dz, sub(one, z)), sub(g, load(h_old + s * P))), mul(dz, fnma(g, g, one))};
+            };
+            for (int s = 0; s < R; s += 2) {
+                const Two x = unit(s), y = unit(s + 1);
+                az.keep(s, x.z, y.z), ag.keep(s, x.g, y.g);
+            }
         }
     }
-    if (net.kind == GRU)
+    const auto segment = [&](int g, const float* w) {
+        return Segment{da.left + g * LU * da.left_stride, da.left_stride, w, panel, k};
+    };
+    if (net.kind == GRU) {
+        const Segment s = segment(2, at.w_g_t);
+        product(R, &s, 1, net.dr_h, U);
         for (int p = 0; p < U; p++) {
-            const Segment s = {{at.a.at(2 * U, now), at.a.stride}, at.w_g_t + size_t(p) * H * P, H};
-            float *drh = net.dr_h.at(p, 0), *gr = at.a.at(p, now), *dh_old = net.dy.at(p, now);
-            const float* h_old = at.h.at(p, now);
-            product(S, &s, 1, net.zero, net.first, drh, vectors(H, p));
-            each(S, vectors(H, p), [&](size_t k) {
-                const vec r = load(gr + k), d = load(drh + k), dr = mul(d, r);
-                store(gr + k, mul(mul(dr, sub(one, r)), load(h_old + k)));
-                store(dh_old + k, add(load(dh_old + k), dr));
-            });
+            const Gate ar = gate(0, p);
+            const float *gr = at.a.at(p, now), *h_old = at.value.at(p, now);
+            const auto unit = [&](int s) {
+                const vec r = load(gr + s * P), dr = mul(load(net.dr_h.at(p, s)), r);
+                float* past = net.past.at(p, s);
+                store(past, add(load(past), dr));
+                return mul(mul(dr, sub(one, r)), load(h_old + s * P));
+            };
+            for (int s = 0; s < R; s += 2) {
+                const vec x = unit(s), y = unit(s + 1);
+                ar.keep(s, x, y);
+            }
         }
-    if (t == 0) return;
-    for (int p = 0; p < U; p++) {
-        Segment s[4];
-        for (int g = 0; g < net.recurrent; g++)
-            s[g] = {{at.a.at(g * U, now), at.a.stride}, at.w_h_t + (size_t(g) * U + p) * H * P, H};
-        product(S, s, net.recurrent, net.dy.at(p, now), net.same, net.dy.at(p, now), vectors(H, p));
+    }
+    Segment s[4];
+    if (t) {
+        for (int g = 0; g < net.recurrent; g++) s[g] = segment(g, at.w_h_t + g * U * panel);
+        product(R, s, net.recurrent, net.dh, U);
+    }
+    if (l) {
+        for (int g = 0; g < G; g++) s[g] = segment(g, at.w_x_t + g * U * panel);
+        product(R, s, G, {net.dx.at(0, now), net.dx.stride}, U);
     }
 }
 
-void backward_layer(Network& net, int l, int T, const float* masks) {
+void backward_layer(Network& net, int l, const Call& call) {
     Layer& at = net.layer[l];
-    const int S = net.S, H = net.H, K = net.K, U = net.U, G = net.gates, rows = T * S;
-    const size_t weights = size_t(U) * H * P;
-    for (int p = 0; p < U; p++) {
-        clear(net.dy.at(p, 0), size_t(S) * P);
-        clear(net.dc.at(p, 0), size_t(S) * P);
-    }
-    for (int t = T - 1; t >= 0; t--) backward_step(net, at, t);
-
-    const auto gate = [&](int g) { return Matrix{at.a.at(g * U, 0), at.a.stride}; };
+    const int H = net.H, K = net.K, U = net.U, G = net.gates, rows = call.T * net.R;
+    for (Matrix m : {net.dh, net.dc, net.past}) clear(m, U);
     clear(at.db, size_t(G) * U * P);
-    for (int p = 0; p < G * U; p++) add_rows(at.a.at(p, 0), rows, at.db + size_t(p) * P);
-    clear(at.dw_h, net.recurrent * weights);
-    for (int g = 0; g < net.recurrent; g++)
-        add_transposed_product(at.h, H, gate(g), H, rows, at.dw_h + g * weights);
+    clear(at.dw_x, G * U);
+    for (int t = call.T - 1; t >= 0; t--) backward_step(net, l, t, call);
+
+    clear(at.dw_h, net.recurrent * U);
+    add_transposed_product(at.h, H, at.da, net.recurrent * U, rows, at.dw_h);
     if (net.kind == GRU) {
-        clear(at.dw_g, weights);
-        add_transposed_product(at.r_h, H, gate(2), H, rows, at.dw_g);
+        const Operand candidate = {nullptr, 0, at.da.along + 2 * U * at.da.along_stride, at.da.along_stride};
+        clear(at.dw_g, U);
+        add_transposed_product(at.r_h, H, candidate, U, rows, at.dw_g);
     }
-    if (l == 0) {  // one-hot inputs: each row of dA belongs to one row of w_x
-        clear(at.dw_x, size_t(G) * U * K * P);
-        for (int p = 0; p < G * U; p++) {
-            const float* da = at.a.at(p, 0);
-            float* dw = at.dw_x + size_t(p) * K * P;
-            for (int r = 0; r < rows; r++, da += P) {
-                float* to = dw + size_t(net.codes[r]) * P;
-                store(to, add(load(to), load(da)));
-                store(to + W, add(load(to + W), load(da + W)));
-            }
-        }
+    if (l == 0) {  // one-hot inputs: every row of da was added to one row of dw_x
+        for (int p = 0; p < G * U; p++) add_rows(at.dw_x.at(p, 0), K, at.db + size_t(p) * P);
         return;
     }
     const Layer& low = net.layer[l - 1];
-    const Matrix below = masks ? low.y : Matrix{low.h.at(0, S), low.h.stride};
-    clear(at.dw_x, G * weights);
-    for (int g = 0; g < G; g++) add_transposed_product(below, H, gate(g), H, rows, at.dw_x + g * weights);
-    for (int row = 0; row < rows; row += CHUNK) {
-        const int n = rows - row < CHUNK ? rows - row : CHUNK;
-        for (int p = 0; p < U; p++) {
-            Segment s[4];
-            for (int g = 0; g < G; g++)
-                s[g] = {{at.a.at(g * U, row), at.a.stride}, at.w_x_t + (size_t(g) * U + p) * H * P, H};
-            product(n, s, G, net.zero, net.first, net.dx.at(p, row + S), vectors(H, p));
-        }
-    }
-    if (masks) multiply_mask(net.dx, S, net.dx, S, masks + size_t(l - 1) * rows * H, rows, H);
+    add_transposed_product(call.kept ? low.y : low.h.from(net.R), H, at.da, G * U, rows, at.dw_x);
     const Matrix swap = net.dy;
     net.dy = net.dx, net.dx = swap;
 }
@@ -440,55 +500,67 @@ void backward_layer(Network& net, int l, int T, const float* masks) {
 // ---- output product, softmax, cross entropy of rows `at` ... at + n - 1 of the window ----
 
 // y and dy start at those rows. Returns the sum of -log p of the targets (0 if there are none).
-double output(Network& net, const Call& call, Matrix y, Matrix dy, int at, int n) {
-    const int H = net.H, K = net.K, S = net.S, last = (K - 1) / W;
+double output(Network& net, const Call& call, const Operand& y, Matrix dy, int at, int n) {
+    const int H = net.H, K = net.K, KP = net.KP;
     const Matrix logits = net.logits;
-    for (int p = 0; p < net.KP; p++) {
-        const Segment s = {y, net.out_w + size_t(p) * H * P, H};
-        product(n, &s, 1, net.out_b + size_t(p) * P, net.first, logits.at(p, 0), vectors(K, p));
-    }
+    const Segment s = {y.left, y.left_stride, net.out_w, size_t(height(H)) * P, words(H)};
+    product(n, &s, 1, logits, KP);
     // Past K the logits are 0 + 0: push them out of every maximum and sum.
-    alignas(32) float out_of_range[W];
-    for (int i = 0; i < W; i++) out_of_range[i] = last * W + i < K ? 0.f : -INFINITY;
-    const vec past = load(out_of_range), none = all(-INFINITY), scale = all(1.f / S);
+    alignas(64) float beyond[P];
+    for (int i = 0; i < P; i++) beyond[i] = (KP - 1) * P + i < K ? 0.f : -INFINITY;
+    store(beyond, add(load(beyond), load(net.out_b + (KP - 1) * P)));
+    const vec last_bias = load(beyond);
     double total = 0;
-    for (int r = 0; r < n; r++) {
-        const int row = at + r, s = row % S, t = row / S;
+    // Its factor for the exponentials in place of the logits: together, the gradient.
+    const auto row = [&](int r) {
+        const int s = (at + r) % net.R, t = (at + r) / net.R;
         float* const z = logits.at(0, r);
-        const auto part = [&](int v) { return z + (v / 2) * logits.stride + (v % 2) * W; };
-        store(part(last), add(load(part(last)), past));
-        vec most = none;
-        for (int v = 0; v <= last; v++) most = larger(most, load(part(v)));
+        if (s >= net.S) {  // not a stream
+            for (int v = 0; v < KP; v++) store(z + v * logits.stride, all(0));
+            return all(0);
+        }
+        vec most = all(-INFINITY);
+        for (int v = 0; v < KP; v++) {
+            const vec x = add(load(z + v * logits.stride), v < KP - 1 ? load(net.out_b + v * P) : last_bias);
+            store(z + v * logits.stride, x);
+            most = larger(most, x);
+        }
         const float top = largest(most);
-        const int target = call.y ? net.targets[row] : 0;
-        const float chosen = z[(target / P) * logits.stride + target % P];
-        vec sums = all(0.f);
-        for (int v = 0; v <= last; v++) {
-            const vec e = exp(sub(load(part(v)), all(top)));
+        const int target = call.y ? net.targets[at + r] : 0;
+        float& of_target = z[(target / P) * logits.stride + target % P];
+        const float chosen = of_target;
+        const size_t place = size_t(s) * call.T + t;
+        vec sums = all(0);
+        for (int v = 0; v < KP; v++) {
+            const vec e = exp(sub(load(z + v * logits.stride), all(top)));
             sums = add(sums, e);
-            if (call.grads) store(part(v), e);
+            if (call.grads) store(z + v * logits.stride, e);
         }
         const float whole = sum(sums);
         const double normaliser = double(top) + std::log(double(whole));
         total += normaliser - chosen;
-        const size_t place = size_t(s) * call.T + t;
         if (call.targets) call.targets[place] = float(chosen - normaliser);
         if (call.log_probs)
-            for (int v = 0; v <= last; v++)
-                store_first(call.log_probs + place * K + v * W, K - v * W, sub(load(part(v)), all(float(normaliser))));
-        if (call.grads) {  // of the logits, in their place
-            const vec by = div(scale, all(whole));
-            for (int v = 0; v <= last; v++) store(part(v), mul(load(part(v)), by));
-            z[(target / P) * logits.stride + target % P] -= 1.f / S;
+            for (int v = 0; v < KP; v++)
+                store_first(call.log_probs + place * K + v * P, K - v * P,
+                            sub(load(z + v * logits.stride), all(float(normaliser))));
+        if (call.grads) of_target -= whole;
+        return all(1.f / (net.S * whole));
+    };
+    for (int r = 0; r < n; r += 2) {
+        const vec x = row(r), y = row(r + 1);
+        if (!call.grads) continue;
+        for (int v = 0; v < KP; v++) {
+            const vec dx = mul(load(logits.at(v, r)), x), dy = mul(load(logits.at(v, r + 1)), y);
+            store(net.dlogits, v, r, dx, dy);
+            float* db = net.dout_b + v * P;
+            store(db, add(load(db), add(dx, dy)));
         }
     }
     if (call.grads) {
-        for (int p = 0; p < net.U; p++) {
-            const Segment s = {logits, net.out_w_t + size_t(p) * K * P, K};
-            product(n, &s, 1, net.zero, net.first, dy.at(p, 0), vectors(H, p));
-        }
-        add_transposed_product(y, H, logits, K, n, net.dout_w);
-        for (int p = 0; p < net.KP; p++) add_rows(logits.at(p, 0), n, net.dout_b + size_t(p) * P);
+        const Segment s = {net.dlogits.left, net.dlogits.left_stride, net.out_w_t, size_t(height(K)) * P, words(K)};
+        product(n, &s, 1, dy, net.U);
+        add_transposed_product(y, H, net.dlogits, KP, n, net.dout_w);
     }
     return total;
 }
@@ -496,69 +568,69 @@ double output(Network& net, const Call& call, Matrix y, Matrix dy, int at, int n
 // ---- whole networks ----
 
 double run_recurrent(Network& net, const Call& call) {
-    const int S = net.S, H = net.H, T = call.T, rows = T * S;
+    const int S = net.S, R = net.R, H = net.H, U = net.U, rows = call.T * R;
     const bool history = call.grads;
     const auto state = [&](int l, int i) { return call.state + size_t(l * net.states + i) * S * H; };
     for (int l = 0; l < net.layers; l++) {
         Layer& at = net.layer[l];
-        pack(at.h.data, at.h.stride, state(l, 0), S, H, H);
-        if (net.kind == LSTM) pack(at.c.data, at.c.stride, state(l, 1), S, H, H);
-        forward_layer(net, l, T, history, call.masks);
-        unpack(state(l, 0), H, at.h.at(0, rows), at.h.stride, S, H);
-        if (net.kind == LSTM) unpack(state(l, 1), H, at.c.at(0, history ? rows : 0), at.c.stride, S, H);
+        pack(at.value, state(l, 0), S, H, H);
+        for (int p = 0; p < U; p++) {
+            if (R > S) store(at.value.at(p, S), all(0));
+            for (int s = 0; s < R; s += 2) store(at.h, p, s, load(at.value.at(p, s)), load(at.value.at(p, s + 1)));
+        }
+        if (net.kind == LSTM) {
+            pack(at.c, state(l, 1), S, H, H);
+            for (int p = 0; p < U && R > S; p++) store(at.c.at(p, S), all(0));
+        }
+        forward_layer(net, l, call);
+        unpack(state(l, 0), H, {at.value.at(0, history && net.kind == GRU ? rows : 0), at.value.stride}, S, H);
+        if (net.kind == LSTM) unpack(state(l, 1), H, {at.c.at(0, history ? rows : 0), at.c.stride}, S, H);
     }
     const Layer& top = net.layer.back();
-    const Matrix y = call.masks ? top.y : Matrix{top.h.at(0, S), top.h.stride};
+    const Operand y = call.kept ? top.y : top.h.from(R);
     double total = 0;
     for (int row = 0; row < rows; row += CHUNK)
-        total += output(net, call, {y.at(0, row), y.stride}, {net.dy.at(0, S + row), net.dy.stride}, row,
-                        rows - row < CHUNK ? rows - row : CHUNK);
-    if (call.grads) {
-        if (call.masks)
-            multiply_mask(net.dy, S, net.dy, S, call.masks + size_t(net.layers - 1) * rows * H, rows, H);
-        for (int l = net.layers - 1; l >= 0; l--) backward_layer(net, l, T, call.masks);
-    }
+        total += output(net, call, y.from(row), {net.dy.at(0, row), net.dy.stride}, row, rows - row < CHUNK ? rows - row : CHUNK);
+    for (int l = net.layers - 1; l >= 0 && call.grads; l--) backward_layer(net, l, call);
     return total;
 }
 
 double run_context(Network& net, const Call& call) {
-    const int H = net.H, U = net.U, n = net.n, rows = call.T * net.S, inputs = n * net.K + 1;
-    if (call.grads) {
-        clear(net.dw_x, size_t(U) * inputs * P);
-        clear(net.db, size_t(U) * P);
-    }
+    const int U = net.U, n = net.n, rows = call.T * net.R, inputs = n * net.K + 1;
+    if (call.grads) clear(net.dw_x, U), clear(net.db, U);
     double total = 0;
     for (int row = 0; row < rows; row += CHUNK) {
         const int now = rows - row < CHUNK ? rows - row : CHUNK;
         const int* codes = net.codes + size_t(row) * n;
         for (int p = 0; p < U; p++) {
             const float* w = net.w_x + size_t(p) * inputs * P;
-            const vec b0 = load(net.b + p * P), b1 = load(net.b + p * P + W);
-            for (int r = 0; r < now; r++) {
-                vec a0 = b0, a1 = b1;
-                for (int j = 0; j < n; j++) {
-                    const float* from = w + size_t(codes[r * n + j]) * P;
-                    a0 = add(a0, load(from)), a1 = add(a1, load(from + W));
-                }
-                store(net.hidden.at(p, r), tanh(a0)), store(net.hidden.at(p, r) + W, tanh(a1));
+            const vec b = load(net.b + p * P);
+            const auto unit = [&](int r) {
+                vec a = b;
+                for (int j = 0; j < n; j++) a = add(a, load(w + size_t(codes[r * n + j]) * P));
+                a = tanh(a);
+                store(net.value.at(p, r), a);
+                return a;
+            };
+            for (int r = 0; r < now; r += 2) {
+                const vec x = unit(r), y = unit(r + 1);
+                store(net.hidden, p, r, x, y);
             }
         }
         total += output(net, call, net.hidden, net.dhidden, row, now);
         if (!call.grads) continue;
         for (int p = 0; p < U; p++) {
-            float* dw = net.dw_x + size_t(p) * inputs * P;
-            float* const d = net.dhidden.at(p, 0);
-            const float* h = net.hidden.at(p, 0);
-            each(now, vectors(H, p), [&](size_t k) {
-                const vec hv = load(h + k);
-                store(d + k, mul(load(d + k), fnma(hv, hv, all(1.f))));
-            });
-            add_rows(d, now, net.db + size_t(p) * P);
+            float* d = net.dhidden.at(p, 0);
+            const float* h = net.value.at(p, 0);
+            for (int r = 0; r < now; r++) {
+                const vec hv = load(h + r * P);
+                store(d + r * P, mul(load(d + r * P), fnma(hv, hv, all(1.f))));
+            }
+            add_rows(d, now, net.db.at(p, 0));
             for (int j = 0; j < n; j++)  // the K rows of one place stay in L1
                 for (int r = 0; r < now; r++) {
-                    float* to = dw + size_t(codes[r * n + j]) * P;
+                    float* to = net.dw_x.at(p, codes[r * n + j]);
                     store(to, add(load(to), load(d + r * P)));
-                    store(to + W, add(load(to + W), load(d + r * P + W)));
                 }
         }
     }
@@ -576,14 +648,21 @@ struct FloatingPointMode {
 
 extern "C" {
 
-int charlens_supported() { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
+// Asks the system for what needs its leave; 0 if it refuses.
+int charlens_ready() {
+#if defined __AMX_BF16__
+    return tiles_allowed();
+#else
+    return 1;
+#endif
+}
 
 // Null if there is no memory.
 Network* charlens_create(int kind, int layers, int hidden, int symbols, int streams, int unroll, int context) {
     Network* net = new (std::nothrow) Network{};
     if (!net) return nullptr;
     net->kind = Kind(kind), net->layers = layers, net->H = hidden, net->K = symbols;
-    net->S = streams, net->T = unroll, net->n = context;
+    net->S = streams, net->T = unroll, net->n = context, net->R = (streams + 1) / 2 * 2;
     net->gates = kind == LSTM ? 4 : kind == GRU ? 3 : 1;
     net->recurrent = kind == GRU ? 2 : net->gates;
     net->states = kind == LSTM ? 2 : 1;
@@ -606,8 +685,6 @@ Network* charlens_create(int kind, int layers, int hidden, int symbols, int stre
     net->memory = start;
     net->lay_out();
     net->bytes = bytes;
-    const int most = streams * unroll > CHUNK ? streams * unroll : CHUNK;
-    for (int i = 0; i < most; i++) net->same[i] = i;
     return net;
 }
 
@@ -618,24 +695,28 @@ void charlens_destroy(Network* net) {
 
 // Mean of -log p of the targets y (0 without y). See Call for the arguments.
 double charlens_run(Network* net, const float* const* params, float* const* grads, const uint8_t* x,
-                    const uint8_t* y, int T, float* state, const float* masks, float* log_probs,
+                    const uint8_t* y, int T, float* state, const uint8_t* kept, float scale, float* log_probs,
                     float* targets) {
     const FloatingPointMode mode;
-    const Call call = {params, grads, masks, x, y, state, log_probs, targets, T};
-    const int S = net->S, n = net->kind == NN ? net->n : 1;
-    for (int s = 0; s < S; s++)
+#if defined __AMX_BF16__
+    const TilesReleased at_the_end;
+#endif
+    const Call call = {params, grads, kept, scale, x, y, state, log_probs, targets, T};
+    const int S = net->S, R = net->R, n = net->kind == NN ? net->n : 1;
+    for (int s = 0; s < R; s++)
         for (int t = 0; t < T; t++) {
-            const size_t row = size_t(t) * S + s, at = size_t(s) * T + t;
-            if (y) net->targets[row] = y[at];
+            const size_t row = size_t(t) * R + s, at = size_t(s) * T + t;
+            const bool stream = s < S;
+            if (y) net->targets[row] = stream ? y[at] : 0;
             for (int j = 0; j < n; j++) {
-                const int code = x[at * n + j];
+                const int code = stream ? x[at * n + j] : 0;
                 net->codes[row * n + j] =
                     net->kind == NN ? (code == 255 ? n * net->K : j * net->K + code) : code;
             }
         }
     pack_parameters(*net, params, grads);
     if (grads) {
-        clear(net->dout_w, size_t(net->KP) * net->H * P);
+        clear(net->dout_w, net->KP);
         clear(net->dout_b, size_t(net->KP) * P);
     }
     const double total = net->kind == NN ? run_context(*net, call) : run_recurrent(*net, call);

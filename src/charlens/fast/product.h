@@ -1,155 +1,235 @@
-// Matrices in panels, and the two products that everything else is made of.
+// The two matrix products that everything else is made of, and the layouts they read.
 //
-// A matrix of any width lies in panels of 16 columns; in a panel the rows follow each other:
+// Sums are always float32. What is multiplied is float32, or bfloat16 where the processor multiplies
+// pairs of those (AVX512-BF16, AMX). A WORD is 32 bits: one float, or two bfloat16 that neighbour
+// along the inner dimension of a product. Seen in words, both cases lie the same way in memory, in
+// panels 16 words wide, one cache line a row:
 //
-//     panel 0                panel 1                      an element (row, column) is at
-//     row 0: 16 floats       row 0: columns 16 ... 31       panel(column / 16)
-//     row 1: 16 floats       row 1                          + row * 16 + column % 16
-//     ...                    ...
+//     left operand [rows, k]       panel of 16 words along k, all rows of it, next panel
+//     right operand [k, columns]   panel of 16 columns, the words of k one after the other, next panel
+//     result [rows, columns]       panel of 16 columns (float32), all rows of it, next panel
 //
-// So one layout serves as left operand (16 inner indices of a row are one cache line), as right
-// operand of a weight gradient (a panel is 16 columns of every row, in order), and for the gates
-// (units 0 ... 15 of all streams are adjacent, in every gate). Columns past the width are zero.
+// In float32 a result is at the same time a left operand, and a right operand with its rows as k.
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <cstring>
 
 #include "vector.h"
 
-constexpr int P = 16;  // columns in a panel: two vectors
-static inline int panels(int columns) { return (columns + P - 1) / P; }
-// Vectors of panel p that hold any of `columns`: 2, or 1 in a last panel that is at most half full.
-static inline int vectors(int columns, int p) { return columns - p * P > W ? 2 : 1; }
+constexpr int P = 16;  // words, or columns, in a panel
+#if defined __AVX512BF16__
+constexpr int PER_WORD = 2;
+#else
+constexpr int PER_WORD = 1;
+#endif
 
+static inline int panels(int columns) { return (columns + P - 1) / P; }
+static inline int words(int inner) { return (inner + PER_WORD - 1) / PER_WORD; }
+
+// float32 [rows, columns], in panels of columns.
 struct Matrix {
     float* data;
     size_t stride;  // floats from one panel to the next
     float* at(int panel, int row) const { return data + panel * stride + size_t(row) * P; }
 };
 
-// src [rows, columns] (row-major, `ld` floats from row to row) into panels of `rows` rows, and back.
-static void pack(float* to, size_t stride, const float* src, int rows, int columns, size_t ld) {
-    for (int p = 0; p < panels(columns); p++, to += stride) {
-        const int n = columns - p * P < P ? columns - p * P : P;
-        for (int r = 0; r < rows; r++) {
-            memcpy(to + size_t(r) * P, src + r * ld + p * P, n * sizeof(float));
-            for (int i = n; i < P; i++) to[size_t(r) * P + i] = 0;
-        }
+// What products read of a matrix of activations: as left operand, its columns being the inner
+// dimension, and along its rows, as either operand of a transposed product. In float32 these are
+// the same memory.
+struct Operand {
+    float* left;  // [panel of 16 words of columns][row][16]
+    size_t left_stride;
+    float* along;  // [panel of 16 columns][word of rows][16]
+    size_t along_stride;
+    // The same operand from another row (even) on.
+    Operand from(int row) const {
+        return {left + size_t(row) * P, left_stride, along + size_t(row / PER_WORD) * P, along_stride};
     }
-}
-static void unpack(float* dst, size_t ld, const float* from, size_t stride, int rows, int columns) {
-    for (int p = 0; p < panels(columns); p++, from += stride) {
-        const int n = columns - p * P < P ? columns - p * P : P;
-        for (int r = 0; r < rows; r++)
-            memcpy(dst + r * ld + p * P, from + size_t(r) * P, n * sizeof(float));
-    }
-}
-// The transpose of src [rows, columns] into panels of `columns` rows.
-static void pack_transposed(float* to, const float* src, int rows, int columns, size_t ld) {
-    for (int p = 0; p < panels(rows); p++)
-        for (int c = 0; c < columns; c++)
-            for (int i = 0; i < P; i++, to++)
-                *to = p * P + i < rows ? src[size_t(p * P + i) * ld + c] : 0;
-}
-
-// ---- C = init + sum over segments of A B: 16 columns of C, a few rows in registers at a time ----
-
-struct Segment {
-    Matrix a;        // left operand, from its first row on
-    const float* b;  // right operand: one packed panel of k rows
-    int k;           // inner length
 };
 
-// acc += a b for one inner index; a: R rows, 16 floats apart.
-#define UNROLL _Pragma("GCC unroll 8")  // the accumulators must become registers
-template <int R, int V, int APART>
-static inline __attribute__((always_inline)) void multiply_add(vec (&acc)[R][V], const float* a, const float* b) {
-    vec bv[V];
-    UNROLL for (int v = 0; v < V; v++) bv[v] = load(b + v * W);
-    UNROLL for (int r = 0; r < R; r++) {
-        const vec ar = copies_of(a + r * APART);
-        UNROLL for (int v = 0; v < V; v++) acc[r][v] = fma(ar, bv[v], acc[r][v]);
-    }
+// ---- words: two rows of 16 columns, as the inner dimension of a product has them ----
+
+#if defined __AVX512BF16__
+static inline __m512i both(vec x, vec y) { return (__m512i)_mm512_cvtne2ps_pbh(y, x); }
+static inline __m512i interleaved(__m512i xy) {
+    alignas(64) static const uint16_t order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
+                                                   8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    return _mm512_permutexvar_epi16(_mm512_load_si512(order), xy);
+}
+// Rows x and y (an even row and the next) of panel p into an operand.
+static inline void store(const Operand& to, int p, int row, vec x, vec y) {
+    const __m512i xy = both(x, y);
+    float* left = to.left + (p / 2) * to.left_stride + size_t(row) * P + p % 2 * 8;
+    _mm256_store_si256((__m256i*)left, _mm512_castsi512_si256(xy));
+    _mm256_store_si256((__m256i*)(left + P), _mm512_extracti64x4_epi64(xy, 1));
+    _mm512_store_si512(to.along + p * to.along_stride + size_t(row / 2) * P, interleaved(xy));
+}
+// Inner indices 2 k and 2 k + 1 of a right operand.
+static inline void store_word(float* to, vec x, vec y) { _mm512_store_si512(to, interleaved(both(x, y))); }
+// acc + the products of a word of the left operand with 16 words of the right one.
+static inline vec dot(const float* a, vec b, vec acc) {
+    return _mm512_dpbf16_ps(acc, (__m512bh)_mm512_set1_ps(*a), (__m512bh)b);
+}
+#else
+static inline void store(const Operand& to, int p, int row, vec x, vec y) {
+    float* at = to.left + p * to.left_stride + size_t(row) * P;
+    store(at, x), store(at + P, y);
+}
+static inline void store_word(float* to, vec x, vec y) { store(to, x), store(to + P, y); }
+static inline vec dot(const float* a, vec b, vec acc) { return fma(all(*a), b, acc); }
+#endif
+
+// ---- weights: row-major, `ld` floats from row to row, into panels and back ----
+
+// A right operand takes this many words of every panel: whole tiles.
+static inline int height(int inner) { return panels(words(inner)) * P; }
+
+// src [rows, columns] as right operand with its rows as inner dimension.
+static void pack_right(float* to, const float* src, int rows, int columns, size_t ld) {
+    for (int p = 0; p < panels(columns); p++, to += size_t(height(rows)) * P)
+        for (int r = 0; r < rows; r += 2) {
+            const float* from = src + r * ld + p * P;
+            const int n = columns - p * P;
+            store_word(to + size_t(r / PER_WORD) * P, load_first(from, n), r + 1 < rows ? load_first(from + ld, n) : all(0));
+        }
+}
+// The transpose of src [rows, columns], likewise: its columns are the inner dimension.
+static void pack_right_transposed(float* to, const float* src, int rows, int columns, size_t ld) {
+    for (int p = 0; p < panels(rows); p++, to += size_t(height(columns)) * P)
+        for (int c = 0; c < columns; c += 2) {
+            const float* from = src + p * P * ld + c;
+            const int n = rows - p * P;
+            store_word(to + size_t(c / PER_WORD) * P, load_column(from, ld, n), c + 1 < columns ? load_column(from + 1, ld, n) : all(0));
+        }
+}
+// float32 panels of any stride.
+static void pack(Matrix to, const float* src, int rows, int columns, size_t ld) {
+    for (int p = 0; p < panels(columns); p++)
+        for (int r = 0; r < rows; r++) store(to.at(p, r), load_first(src + r * ld + p * P, columns - p * P));
+}
+static void unpack(float* dst, size_t ld, Matrix from, int rows, int columns) {
+    for (int p = 0; p < panels(columns); p++)
+        for (int r = 0; r < rows; r++) store_first(dst + r * ld + p * P, columns - p * P, load(from.at(p, r)));
 }
 
-// R rows by V vectors of C. Row r starts from init row index[r]: a bias (index 0), the row of an
-// input character (the lookup x w_x + b), or C itself (index r, to accumulate).
+struct Segment {
+    const float* a;  // left operand, from its first row on
+    size_t a_stride;
+    const float* b;  // right operand
+    size_t b_stride;  // from one of the panels wanted to the next
+    int k;            // words
+};
+
+#if defined __AMX_BF16__
+#include "tiles.h"
+#else
+
+// ---- C = sum over segments of A B ----
+
+#define UNROLL _Pragma("GCC unroll 16")  // the accumulators must become registers
+#if defined __AVX512F__
+constexpr int ROWS = 12, PANELS = 2;  // of C in registers: 24 of 32
+constexpr int COLUMNS = 8;            // of A in a transposed product, times two panels
+#else
+constexpr int ROWS = 6, PANELS = 1;  // 12 of 16 registers
+constexpr int COLUMNS = 4;
+#endif
+
+// acc += a b for one word of the inner dimension; a: R words, APART apart.
+template <int R, int V, int APART>
+static inline __attribute__((always_inline)) void multiply_add(vec (&acc)[R][V], const float* a, const float* b, size_t stride) {
+    vec bv[V];
+    UNROLL for (int v = 0; v < V; v++) bv[v] = load(b + v * stride);
+    UNROLL for (int r = 0; r < R; r++)
+        UNROLL for (int v = 0; v < V; v++) acc[r][v] = dot(a + r * APART, bv[v], acc[r][v]);
+}
+
+// R rows of V panels of C.
 template <int R, int V>
-static void kernel(const Segment* s, int n, int row, const float* init, const int* index, float* c) {
+static void kernel(const Segment* s, int n, int row, int panel, Matrix c) {
     vec acc[R][V];
     UNROLL for (int r = 0; r < R; r++)
-        UNROLL for (int v = 0; v < V; v++) acc[r][v] = load(init + size_t(index[row + r]) * P + v * W);
+        UNROLL for (int v = 0; v < V; v++) acc[r][v] = all(0);
     for (; n--; s++) {
-        const float* a = s->a.data + size_t(row) * P;
-        const float* b = s->b;
-        const size_t next = s->a.stride - P;
+        const float* a = s->a + size_t(row) * P;
+        const float* b = s->b + panel * s->b_stride;
+        const size_t next = s->a_stride - P, stride = s->b_stride;
         int k = s->k;
         for (; k >= P; k -= P, a += next)
             for (const float* end = a + P; a < end; a += 4, b += 4 * P) {
-                multiply_add<R, V, P>(acc, a, b);
-                multiply_add<R, V, P>(acc, a + 1, b + P);
-                multiply_add<R, V, P>(acc, a + 2, b + 2 * P);
-                multiply_add<R, V, P>(acc, a + 3, b + 3 * P);
+                multiply_add<R, V, P>(acc, a, b, stride);
+                multiply_add<R, V, P>(acc, a + 1, b + P, stride);
+                multiply_add<R, V, P>(acc, a + 2, b + 2 * P, stride);
+                multiply_add<R, V, P>(acc, a + 3, b + 3 * P, stride);
             }
-        for (; k; k--, a++, b += P) multiply_add<R, V, P>(acc, a, b);
+        for (; k; k--, a++, b += P) multiply_add<R, V, P>(acc, a, b, stride);
     }
     UNROLL for (int r = 0; r < R; r++)
-        UNROLL for (int v = 0; v < V; v++) store(c + size_t(row + r) * P + v * W, acc[r][v]);
+        UNROLL for (int v = 0; v < V; v++) store(c.at(panel + v, row + r), acc[r][v]);
 }
 
-// All rows of one panel of C. Six rows of two vectors fill twelve of the sixteen registers; eight
-// rows of one vector are the fewest that hide the latency of the multiply-add.
-static void product(int rows, const Segment* s, int n, const float* init, const int* index, float* c,
-                    int vectors) {
-    using Kernel = void (*)(const Segment*, int, int, const float*, const int*, float*);
-    static constexpr Kernel one[] = {nullptr,      kernel<1, 1>, kernel<2, 1>, kernel<3, 1>, kernel<4, 1>,
-                                     kernel<5, 1>, kernel<6, 1>, kernel<7, 1>, kernel<8, 1>};
-    static constexpr Kernel two[] = {nullptr,      kernel<1, 2>, kernel<2, 2>, kernel<3, 2>,
-                                     kernel<4, 2>, kernel<5, 2>, kernel<6, 2>};
-    const Kernel* kernels = vectors == 2 ? two : one;
-    const int most = vectors == 2 ? 6 : 8;
-    for (int row = 0; row < rows;) {
-        const int r = rows - row < most ? rows - row : most;
-        kernels[r](s, n, row, init, index, c);
-        row += r;
+
+// All rows of `count` panels of C, the rows dealt evenly.
+static void product(int rows, const Segment* s, int n, Matrix c, int count) {
+    using Kernel = void (*)(const Segment*, int, int, int, Matrix);
+#define KERNELS(V) \
+    {nullptr, kernel<1, V>, kernel<2, V>, kernel<3, V>, kernel<4, V>, kernel<5, V>, kernel<6, V>, \
+     AVX512_KERNELS(V)}
+#if defined __AVX512F__
+#define AVX512_KERNELS(V) kernel<7, V>, kernel<8, V>, kernel<9, V>, kernel<10, V>, kernel<11, V>, kernel<12, V>
+#else
+#define AVX512_KERNELS(V)
+#endif
+    static constexpr Kernel kernels[PANELS][ROWS + 1] = {
+        KERNELS(1),
+#if defined __AVX512F__
+        KERNELS(2),
+#endif
+    };
+    for (int p = 0; p < count;) {
+        const int v = count - p < PANELS ? count - p : PANELS;
+        int row = 0;
+        for (int blocks = (rows + ROWS - 1) / ROWS; blocks; blocks--) {
+            const int r = (rows - row + blocks - 1) / blocks;
+            kernels[v - 1][r](s, n, row, p, c);
+            row += r;
+        }
+        p += v;
     }
 }
 
-// ---- C += A^T B over many rows: weight gradients ----
+// ---- C += A^T B, the rows of both being the inner dimension: weight gradients ----
 
-// M columns of A against V vectors of B; C holds M rows of a packed panel.
 template <int M, int V>
-static void kernel_transposed(const float* a, const float* b, int rows, float* c) {
+static void kernel_transposed(const float* a, const float* b, size_t b_stride, int k, float* c, size_t c_stride) {
     vec acc[M][V];
     UNROLL for (int m = 0; m < M; m++)
-        UNROLL for (int v = 0; v < V; v++) acc[m][v] = load(c + m * P + v * W);
-    for (; rows >= 2; rows -= 2, a += 2 * P, b += 2 * P) {
-        multiply_add<M, V, 1>(acc, a, b);
-        multiply_add<M, V, 1>(acc, a + P, b + P);
+        UNROLL for (int v = 0; v < V; v++) acc[m][v] = load(c + v * c_stride + m * P);
+    for (; k >= 2; k -= 2, a += 2 * P, b += 2 * P) {
+        multiply_add<M, V, 1>(acc, a, b, b_stride);
+        multiply_add<M, V, 1>(acc, a + P, b + P, b_stride);
     }
-    if (rows) multiply_add<M, V, 1>(acc, a, b);
+    if (k) multiply_add<M, V, 1>(acc, a, b, b_stride);
     UNROLL for (int m = 0; m < M; m++)
-        UNROLL for (int v = 0; v < V; v++) store(c + m * P + v * W, acc[m][v]);
+        UNROLL for (int v = 0; v < V; v++) store(c + v * c_stride + m * P, acc[m][v]);
 }
 
-// c [panels of B][columns of A][16] += A^T B, `rows` rows from the first on. B has `width` columns.
-static void add_transposed_product(Matrix a, int columns, Matrix b, int width, int rows, float* c) {
-    using Kernel = void (*)(const float*, const float*, int, float*);
-    static constexpr Kernel kernels[2][7] = {
-        {nullptr, kernel_transposed<1, 1>, kernel_transposed<2, 1>, kernel_transposed<3, 1>,
-         kernel_transposed<4, 1>, kernel_transposed<5, 1>, kernel_transposed<6, 1>},
-        {nullptr, kernel_transposed<1, 2>, kernel_transposed<2, 2>, kernel_transposed<3, 2>,
-         kernel_transposed<4, 2>, kernel_transposed<5, 2>, kernel_transposed<6, 2>}};
-    constexpr int block = 256;  // rows: a panel of A and one of B are then 16 KiB each, half of L1
-    for (int row = 0; row < rows; row += block) {
-        const int n = rows - row < block ? rows - row : block;
-        for (int p = 0; p < panels(width); p++)
-            for (int m = 0; m < columns;) {
-                const int left = (columns - m < P - m % P) ? columns - m : P - m % P;
-                const int now = left < 6 ? left : 6;
-                kernels[vectors(width, p) - 1][now](a.at(m / P, row) + m % P, b.at(p, row), n,
-                                                    c + (size_t(p) * columns + m) * P);
-                m += now;
+// c [panels of B][columns of A][16] += A^T B over the first `rows` rows; c has room for whole panels
+// of A's columns.
+static void add_transposed_product(const Operand& a, int columns, const Operand& b, int b_panels, int rows, Matrix c) {
+    constexpr int block = 256;  // words: a panel of A and two of B are then 48 KiB at most
+    for (int row = 0, all_words = words(rows); row < all_words; row += block) {
+        const int k = all_words - row < block ? all_words - row : block;
+        for (int p = 0; p < b_panels; p += PANELS)
+            for (int m = 0; m < columns; m += COLUMNS) {
+                const float* from = a.along + (m / P) * a.along_stride + size_t(row) * P + m % P;
+                const float* with = b.along + p * b.along_stride + size_t(row) * P;
+                if (PANELS == 1 || p + 1 < b_panels)
+                    kernel_transposed<COLUMNS, PANELS>(from, with, b.along_stride, k, c.at(p, m), c.stride);
+                else
+                    kernel_transposed<COLUMNS, 1>(from, with, b.along_stride, k, c.at(p, m), c.stride);
             }
     }
 }
+#endif

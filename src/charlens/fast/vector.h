@@ -1,45 +1,116 @@
-// Eight floats at a time (AVX2 + FMA), and the three functions that the cells and the softmax need.
-// Another instruction set is another version of this file and of the tile sizes in product.h.
+// Sixteen floats at a time, in one register (AVX-512) or two (AVX2), and the three functions that
+// the cells and the softmax need. Another instruction set is another version of this file's first
+// part and of the tile sizes in product.h.
 #pragma once
 #include <immintrin.h>
 
-using vec = __m256;
-constexpr int W = 8;  // floats in a vector
+#include <cstddef>
+#include <cstdint>
 
-static inline vec load(const float* p) { return _mm256_load_ps(p); }
-static inline vec load_unaligned(const float* p) { return _mm256_loadu_ps(p); }
-static inline void store(float* p, vec x) { _mm256_store_ps(p, x); }
-static inline vec all(float x) { return _mm256_set1_ps(x); }
-static inline vec copies_of(const float* p) { return _mm256_broadcast_ss(p); }
-static inline vec fma(vec a, vec b, vec c) { return _mm256_fmadd_ps(a, b, c); }    // a b + c
-static inline vec fnma(vec a, vec b, vec c) { return _mm256_fnmadd_ps(a, b, c); }  // c - a b
-static inline vec add(vec a, vec b) { return _mm256_add_ps(a, b); }
-static inline vec sub(vec a, vec b) { return _mm256_sub_ps(a, b); }
-static inline vec mul(vec a, vec b) { return _mm256_mul_ps(a, b); }
-static inline vec div(vec a, vec b) { return _mm256_div_ps(a, b); }
-static inline vec larger(vec a, vec b) { return _mm256_max_ps(a, b); }
-// The second operand of max and min is what comes out if either is NaN: a NaN must stay visible.
-static inline vec clamp(vec x, float low, float high) {
-    return _mm256_min_ps(all(high), _mm256_max_ps(all(low), x));
+constexpr int W = 16;  // floats in a vec: one cache line
+
+#if defined __AVX512F__
+
+using vec = __m512;
+
+static inline vec load(const float* p) { return _mm512_load_ps(p); }
+static inline void store(float* p, vec x) { _mm512_store_ps(p, x); }
+static inline vec all(float x) { return _mm512_set1_ps(x); }
+static inline vec fma(vec a, vec b, vec c) { return _mm512_fmadd_ps(a, b, c); }    // a b + c
+static inline vec fnma(vec a, vec b, vec c) { return _mm512_fnmadd_ps(a, b, c); }  // c - a b
+static inline vec add(vec a, vec b) { return _mm512_add_ps(a, b); }
+static inline vec sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
+static inline vec mul(vec a, vec b) { return _mm512_mul_ps(a, b); }
+static inline vec div(vec a, vec b) { return _mm512_div_ps(a, b); }
+static inline vec larger(vec a, vec b) { return _mm512_max_ps(a, b); }
+static inline vec smaller(vec a, vec b) { return _mm512_min_ps(a, b); }
+static inline vec rounded(vec x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline vec times_power_of_two(vec x, vec n) { return _mm512_scalef_ps(x, n); }
+
+// The first n floats of a row-major array, zeros after them (n >= W means all; n <= 0 none).
+static inline __mmask16 first(int n) { return n >= W ? 0xffff : n <= 0 ? 0 : (1u << n) - 1; }
+static inline vec load_first(const float* p, int n) { return _mm512_maskz_loadu_ps(first(n), p); }
+static inline void store_first(float* p, int n, vec x) { _mm512_mask_storeu_ps(p, first(n), x); }
+// x where p, the first n bytes of an array, is not 0; else 0.
+static inline vec choose_first(const uint8_t* p, int n, float x) {
+    const __m128i bytes = _mm_maskz_loadu_epi8(first(n), p);
+    return _mm512_maskz_mov_ps(_mm_test_epi8_mask(bytes, bytes), all(x));
+}
+// p[0], p[ld], ...: the first n elements of a column.
+static inline vec load_column(const float* p, int ld, int n) {
+    const __m512i at = _mm512_mullo_epi32(_mm512_set1_epi32(ld),
+        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+    return _mm512_mask_i32gather_ps(_mm512_setzero_ps(), first(n), at, p, 4);
 }
 
-// The first n floats of a vector (0 < n; n >= W means all): tails of row-major arrays.
+static inline float sum(vec x) { return _mm512_reduce_add_ps(x); }
+static inline float largest(vec x) { return _mm512_reduce_max_ps(x); }
+
+#else
+
+struct vec {
+    __m256 a, b;
+};
+
+static inline vec load(const float* p) { return {_mm256_load_ps(p), _mm256_load_ps(p + 8)}; }
+static inline void store(float* p, vec x) { _mm256_store_ps(p, x.a), _mm256_store_ps(p + 8, x.b); }
+static inline vec all(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
+static inline vec fma(vec a, vec b, vec c) { return {_mm256_fmadd_ps(a.a, b.a, c.a), _mm256_fmadd_ps(a.b, b.b, c.b)}; }
+static inline vec fnma(vec a, vec b, vec c) { return {_mm256_fnmadd_ps(a.a, b.a, c.a), _mm256_fnmadd_ps(a.b, b.b, c.b)}; }
+static inline vec add(vec a, vec b) { return {_mm256_add_ps(a.a, b.a), _mm256_add_ps(a.b, b.b)}; }
+static inline vec sub(vec a, vec b) { return {_mm256_sub_ps(a.a, b.a), _mm256_sub_ps(a.b, b.b)}; }
+static inline vec mul(vec a, vec b) { return {_mm256_mul_ps(a.a, b.a), _mm256_mul_ps(a.b, b.b)}; }
+static inline vec div(vec a, vec b) { return {_mm256_div_ps(a.a, b.a), _mm256_div_ps(a.b, b.b)}; }
+static inline vec larger(vec a, vec b) { return {_mm256_max_ps(a.a, b.a), _mm256_max_ps(a.b, b.b)}; }
+static inline vec smaller(vec a, vec b) { return {_mm256_min_ps(a.a, b.a), _mm256_min_ps(a.b, b.b)}; }
+static inline vec rounded(vec x) {
+    constexpr int nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
+    return {_mm256_round_ps(x.a, nearest), _mm256_round_ps(x.b, nearest)};
+}
+static inline vec times_power_of_two(vec x, vec n) {  // by adding n to the exponent
+    const auto scale = [](__m256 x, __m256 n) {
+        return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23)));
+    };
+    return {scale(x.a, n.a), scale(x.b, n.b)};
+}
+
 static inline __m256i first(int n) {
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
-static inline vec load_first(const float* p, int n) { return _mm256_maskload_ps(p, first(n)); }
-static inline void store_first(float* p, int n, vec x) { _mm256_maskstore_ps(p, first(n), x); }
+static inline vec load_first(const float* p, int n) {
+    return {_mm256_maskload_ps(p, first(n)), _mm256_maskload_ps(p + 8, first(n - 8))};
+}
+static inline void store_first(float* p, int n, vec x) {
+    _mm256_maskstore_ps(p, first(n), x.a), _mm256_maskstore_ps(p + 8, first(n - 8), x.b);
+}
+static inline vec choose_first(const uint8_t* p, int n, float x) {
+    alignas(64) float chosen[W] = {};
+    for (int i = 0; i < W && i < n; i++) chosen[i] = p[i] ? x : 0;
+    return load(chosen);
+}
+static inline vec load_column(const float* p, int ld, int n) {
+    alignas(64) float x[W] = {};
+    for (int i = 0; i < W && i < n; i++) x[i] = p[size_t(i) * ld];
+    return load(x);
+}
 
 static inline float sum(vec x) {
-    __m128 y = _mm_add_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
-    y = _mm_add_ps(y, _mm_movehl_ps(y, y));
-    return _mm_cvtss_f32(_mm_add_ss(y, _mm_shuffle_ps(y, y, 1)));
+    const __m256 y = _mm256_add_ps(x.a, x.b);
+    __m128 z = _mm_add_ps(_mm256_castps256_ps128(y), _mm256_extractf128_ps(y, 1));
+    z = _mm_add_ps(z, _mm_movehl_ps(z, z));
+    return _mm_cvtss_f32(_mm_add_ss(z, _mm_shuffle_ps(z, z, 1)));
 }
 static inline float largest(vec x) {
-    __m128 y = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
-    y = _mm_max_ps(y, _mm_movehl_ps(y, y));
-    return _mm_cvtss_f32(_mm_max_ss(y, _mm_shuffle_ps(y, y, 1)));
+    const __m256 y = _mm256_max_ps(x.a, x.b);
+    __m128 z = _mm_max_ps(_mm256_castps256_ps128(y), _mm256_extractf128_ps(y, 1));
+    z = _mm_max_ps(z, _mm_movehl_ps(z, z));
+    return _mm_cvtss_f32(_mm_max_ss(z, _mm_shuffle_ps(z, z, 1)));
 }
+
+#endif
+
+// The second operand of max and min is what comes out if either is NaN: a NaN must stay visible.
+static inline vec clamp(vec x, float low, float high) { return smaller(all(high), larger(all(low), x)); }
 
 // tanh as x P(x^2) / Q(x^2), the ratio fitted on [-8, 8] for the least relative error (6e-9, and
 // 3e-7 with float32 rounding). Beyond 8 the value stays at its last, 1 - 6e-8; it never exceeds 1.
@@ -61,8 +132,8 @@ static inline vec sigmoid(vec x) { return fma(all(.5f), tanh(mul(all(.5f), x)), 
 
 // exp for x <= 0: 2^n e^r with |r| <= log(2) / 2; below e^-87 the value stays there.
 static inline vec exp(vec x) {
-    x = _mm256_max_ps(all(-87.f), x);
-    const vec n = _mm256_round_ps(mul(x, all(1.44269504f)), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+    x = larger(all(-87.f), x);
+    const vec n = rounded(mul(x, all(1.44269504f)));
     vec r = fnma(n, all(.693359375f), x);  // log(2) in two parts, the first exact times n
     r = fnma(n, all(-2.12194440e-4f), r);
     vec q = fma(all(1.37513818e-03f), r, all(8.36892333e-03f));
@@ -70,6 +141,5 @@ static inline vec exp(vec x) {
     q = fma(q, r, all(1.66665182e-01f));
     q = fma(q, r, all(4.99999881e-01f));
     q = fma(mul(r, r), q, add(r, all(1.f)));
-    const __m256i power = _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23);
-    return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(q), power));
+    return times_power_of_two(q, n);
 }

@@ -1,0 +1,226 @@
+"""Figure 2: passages of text, each coloured by the cell that follows a hypothesis best.
+
+Red is -1, blue is +1, and a character has the colour of what the cell holds after reading it: of
+an LSTM tanh(c).
+"""
+
+import html
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import LinearSegmentedColormap, to_hex
+
+from charlens import plots
+from charlens.celltables import model_name, number, read_found
+from charlens.files import write_atomically
+from charlens.scores import read_corpora
+from charlens.tables import STYLE, source_line
+
+# light enough at both ends for black letters
+COLOURS = LinearSegmentedColormap.from_list("cells", ["#EE6A50", "#FFFFFF", "#5A9BE6"])
+LEVELS = 40  # colours on the page
+TAB = 4  # columns shown; code with tabs of 8 would not fit
+WIDE = 76  # characters in a line of the picture, where longer ones break
+COLUMNS = 2
+LINE = 0.098  # inches
+TITLE = 0.36
+PARTS = {"train": "training text", "val": "validation text", "test": "test text"}
+
+
+def add_arguments(parser):
+    parser.add_argument("--found", nargs="+", required=True, help="what was found (.json)")
+    parser.add_argument("--best", required=True, help="the best cell of each hypothesis (.csv)")
+    parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, in order")
+    parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
+    parser.add_argument("--html", required=True, help="the same as a page, text to be selected")
+
+
+def run(args):
+    plots.check_formats(args.out)
+    corpora = read_corpora(args.corpora)
+    found = read_found(args.found, corpora)
+    best = pd.read_csv(args.best)
+    with plots.style():
+        plots.save(draw(found, best, corpora), args.out)
+    write_atomically(args.html, page(found, best, corpora).encode())
+
+
+# ---- text ----
+
+
+def characters(text: str, values: list[float]) -> list[tuple[str, float]]:
+    """The characters of a passage that has one letter and one value for each byte, UTF-8 joined.
+
+    A character of several bytes has the value after its last; bytes that are no UTF-8 show as
+    U+FFFD, control characters as a dot. Carriage returns are not shown.
+    """
+    raw, shown, at = text.encode("latin-1"), [], 0
+    while at < len(raw):
+        lead = raw[at]
+        length = 1 + (lead >= 0xC0) + (lead >= 0xE0) + (lead >= 0xF0)
+        try:
+            letter = raw[at : at + length].decode()
+        except UnicodeDecodeError:
+            letter, length = "\ufffd", 1
+        if letter not in "\n\t\r" and not letter.isprintable():
+            letter = "·"
+        if letter != "\r":
+            shown.append((letter, values[at + length - 1]))
+        at += length
+    return shown
+
+
+def lines(shown: list[tuple[str, float]], wide: int) -> list[list[tuple[str, float]]]:
+    """Cells of one column each, line by line; the line break is a blank cell, tabs are several."""
+    rows, row = [], []
+    for letter, value in shown:
+        if letter == "\t":
+            row += [(" ", value)] * (TAB - len(row) % TAB)
+        else:
+            row.append((" " if letter == "\n" else letter, value))
+        if letter == "\n":
+            rows.append(row)
+            row = []
+    rows.append(row)
+    return [row[at : at + wide] for row in rows if row for at in range(0, len(row), wide)]
+
+
+def heading(passage: dict, found: dict, best: pd.DataFrame) -> tuple[str, str]:
+    """What a passage shows and how sure that is; and where the passage is from."""
+    cell = f"cell {passage['layer']}.{passage['unit']}"
+    if passage["hypothesis"] is None:
+        what = f"Nothing explains {cell}"
+    else:
+        titles = {entry["hypothesis"]: entry["title"] for entry in found["hypotheses"]}
+        of = best["corpus"].eq(found["corpus"]) & best["hypothesis"].eq(passage["hypothesis"])
+        row = best[of].iloc[0]
+        measure = "AUC" if row["measure"] == "auc" else "τ"
+        title = titles[passage["hypothesis"]]
+        what = f"{title[0].upper()}{title[1:]}: {cell}, {measure} {number(row['score'])}"
+    where = f"{PARTS[passage['part']]}, byte {passage['at']:,}"
+    if passage["source"] == "slides":
+        where = f"a passage of the paper's, here {where}"
+    return what, where
+
+
+# ---- the picture ----
+
+
+def draw(found: dict[str, dict], best: pd.DataFrame, corpora: dict[str, dict]):
+    """Corpus by corpus, passages in two columns, each put where there is most room."""
+    blocks = []  # (x, y from the top, height, passage, lines) in inches
+    column_width = plots.WIDTH / COLUMNS - 0.08
+    top = 0.0
+    titles = []
+    for corpus, about in corpora.items():
+        titles.append((top, f"{about['title']}: {model_name(found[corpus])}"))
+        heights = [top + 0.3] * COLUMNS
+        for passage in found[corpus]["passages"]:
+            rows = lines(characters(passage["text"], passage["values"]), WIDE)
+            column = int(np.argmin(heights))
+            height = TITLE + LINE * len(rows) + 0.14
+            x = column * plots.WIDTH / COLUMNS + 0.04
+            blocks.append((x, heights[column], rows, heading(passage, found[corpus], best)))
+            heights[column] += height
+        top = max(heights) + 0.1
+    total = top + 0.3
+    figure = plots.new_figure(total)
+    figure.set_layout_engine("none")
+    for at, title in titles:
+        figure.text(0.04 / plots.WIDTH, 1 - (at + 0.06) / total, title, fontsize=10, va="top")
+    for x, y, rows, (what, where) in blocks:
+        left = x / plots.WIDTH
+        figure.text(left, 1 - (y + 0.02) / total, what, fontsize=7.5, va="top")
+        figure.text(left, 1 - (y + 0.17) / total, where, fontsize=6, va="top", color="#555555")
+        height = LINE * len(rows)
+        box = (left, 1 - (y + TITLE + height) / total, column_width / plots.WIDTH, height / total)
+        draw_text(figure.add_axes(box), rows, column_width)
+    draw_key(figure, total)
+    return figure
+
+
+def draw_text(panel, rows, width: float):
+    """One row of coloured cells for each line, and its words on top."""
+    shades = np.ones((len(rows), WIDE, 3))
+    # a monospaced letter is 0.602 of its size wide; words are placed one by one, so that another
+    # font in a viewer of the SVG does no harm
+    size = width / WIDE * 72 / 0.602
+    for y, row in enumerate(rows):
+        shades[y, : len(row)] = COLOURS([(value + 1) / 2 for _, value in row])[:, :3]
+        letters = "".join(letter for letter, _ in row)
+        begin = 0
+        for word in letters.split(" "):
+            if word:
+                panel.text(begin, y + 0.72, word, fontsize=size, family="DejaVu Sans Mono")
+            begin += len(word) + 1
+    panel.imshow(shades, extent=(0, WIDE, len(rows), 0), aspect="auto", interpolation="nearest")
+    panel.set(xlim=(0, WIDE), ylim=(len(rows), 0))
+    panel.set_axis_off()
+
+
+def draw_key(figure, total: float):
+    panel = figure.add_axes((0.42, 0.14 / total, 0.16, 0.08 / total))
+    panel.imshow(np.linspace(-1, 1, 64)[None], cmap=COLOURS, aspect="auto", extent=(-1, 1, 0, 1))
+    panel.set_xticks([-1, 0, 1], ["−1", "0", "+1"])
+    panel.set_yticks([])
+    panel.tick_params(length=0, labelsize=6.5, pad=2)
+
+
+# ---- the page ----
+
+PAGE_STYLE = """
+h3 { font-size: 1em; margin: 1.6em 0 .1em; font-weight: bold; }
+pre { font: 13px/1.5 "DejaVu Sans Mono", Menlo, Consolas, monospace; white-space: pre-wrap;
+      overflow-wrap: anywhere; tab-size: 4; margin: .3em 0; color: black; }
+.n::before { content: "↵"; color: #0006; }
+.key { display: inline-block; width: 9em; height: .7em; }
+"""
+
+
+def page(found: dict[str, dict], best: pd.DataFrame, corpora: dict[str, dict]) -> str:
+    shades = "".join(
+        f".c{level} {{ background: {to_hex(COLOURS(level / LEVELS))}; }}\n"
+        for level in range(LEVELS + 1)
+    )
+    ends = ", ".join(to_hex(COLOURS(share)) for share in (0.0, 0.5, 1.0))
+    sections = "\n".join(
+        f"<section>\n<h2>{html.escape(about['title'])}: {model_name(found[corpus])}</h2>\n"
+        f"{source_line(about)}\n"
+        + "\n".join(passage_html(p, found[corpus], best) for p in found[corpus]["passages"])
+        + "\n</section>"
+        for corpus, about in corpora.items()
+    )
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>Figure 2</title>\n<style>{STYLE}{PAGE_STYLE}{shades}</style>\n</head>\n<body>\n"
+        "<h1>Figure 2: cells and what they follow</h1>\n"
+        "<p>For each hypothesis the best cell of the best LSTM, and one cell that nothing explains."
+        " Each character is coloured by tanh(c) after the cell has read it, from −1"
+        f' <span class="key" style="background:linear-gradient(to right, {ends})"></span> to +1.'
+        " The first passages are those over which the hypothesis itself changes most, on text"
+        " that was not used to pick the cell. Cells are named layer.unit; scores are those of"
+        " the whole reporting half of the test text.</p>\n"
+        f"{sections}\n</body>\n</html>\n"
+    )
+
+
+def passage_html(passage: dict, found: dict, best: pd.DataFrame) -> str:
+    what, where = heading(passage, found, best)
+    runs: list[list] = []  # [class, letters]
+    for letter, value in characters(passage["text"], passage["values"]):
+        shade = f"c{round((min(1, max(-1, value)) + 1) / 2 * LEVELS)}"
+        shade += " n" * (letter == "\n")  # a mark that is not selected with the text
+        if runs and runs[-1][0] == shade:
+            runs[-1][1] += letter
+        else:
+            runs.append([shade, letter])
+    body = "".join(
+        f'<span class="{shade}">{letter}</span>'
+        for shade, letters in runs
+        for letter in (letters if " n" in shade else [html.escape(letters)])
+    )
+    return (
+        f"<h3>{html.escape(what)}</h3>\n"
+        f'<p class="source">{html.escape(where)}</p>\n<pre>{body}</pre>'
+    )

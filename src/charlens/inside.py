@@ -1,0 +1,396 @@
+"""Look inside the networks of one corpus, in one pass over the whole test split for each.
+
+    gates.csv    for each unit of each gate the share of test characters at which it is saturated:
+                 left (below 0.1), right (above 0.9) (figure 3)
+    cells.csv    the scores of every cell of the best LSTM against every hypothesis (see `search`)
+    the .json    which model that was, what each hypothesis was worth, and passages with tanh(c) of
+                 the cells that were found (figure 2)
+
+A network reads every test stream from a zero state, as in scoring. "Best" is lowest validation
+loss. Memory is bounded: cell values wait on disk, as float16, until the search reads them.
+"""
+
+import argparse
+import json
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from threadpoolctl import threadpool_limits
+
+from charlens import search, select, split
+from charlens.activations import in_windows, load_recurrent
+from charlens.cells import cell
+from charlens.errors import InputError
+from charlens.files import write_atomically
+from charlens.labels import HYPOTHESES
+from charlens.train import describe
+
+LEFT, RIGHT = 0.1, 0.9  # saturation
+CANDIDATE = "g"  # a tanh on its way into the state, which is no gate
+GATES = ["corpus", "type", "layers", "layer", "gate", "unit", "left", "right"]
+CELLS = [
+    "corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high", "picked", "beyond",
+]  # fmt: skip
+PASSAGE = 420  # bytes, up to the end of a line
+WARM = 200  # bytes that a network has read before a passage that is chosen by the data
+
+
+# ---- which models ----
+
+
+def best_lstm(models: list[Path]) -> Path:
+    """The LSTM of lowest validation loss; where there is no LSTM, the model."""
+    lstms = [path for path in models if select.about(path)["type"] == "lstm"]
+    return select.best(lstms or models)
+
+
+def best_by_type(models: list[Path]) -> list[Path]:
+    """For each type with gates its best model with 3 layers, or else of the greatest depth."""
+    found = []
+    for type in dict.fromkeys(select.about(path)["type"] for path in models):
+        if gate_names(type):
+            own = [path for path in models if select.about(path)["type"] == type]
+            depths = {select.about(path)["layers"] for path in own}
+            depth = 3 if 3 in depths else max(depths)
+            found.append(select.best([p for p in own if select.about(p)["layers"] == depth]))
+    return found
+
+
+def gate_names(type: str) -> list[str]:
+    """The gates of a cell whose saturation is looked at: i, f, o of the LSTM, r, z of the GRU."""
+    return [name for name in getattr(cell(type), "GATE_NAMES", ()) if name != CANDIDATE]
+
+
+def memory_name(type: str) -> str:
+    """The state that a cell keeps for itself: c of the LSTM, h where there is no other."""
+    return cell(type).STATES[-1]
+
+
+def held(state: torch.Tensor, memory: str) -> torch.Tensor:
+    """What a cell holds, as it is scored and coloured: tanh(c), or h, from -1 to 1."""
+    return torch.tanh(state) if memory == "c" else state
+
+
+# ---- the pass over the test split ----
+
+
+def watch(arch, params, x: torch.Tensor, values: np.ndarray | None):
+    """Read the test streams x [S, n] from their beginning.
+
+    Returns, for each gate, how often each unit was left- and right-saturated: int64
+    [2, layers, H]. values: float16 [layers * H, S, n], filled with what the cells hold (`held`).
+    """
+    gates, memory = gate_names(arch.type), memory_name(arch.type)
+    counts = {gate: torch.zeros(2, arch.layers, arch.hidden, dtype=torch.int64) for gate in gates}
+    only = gates if values is None else [*gates, memory]
+    for at, window in in_windows(arch, params, x, only):
+        for gate in gates:
+            counts[gate][0] += (window[gate] < LEFT).sum(dim=(1, 2))
+            counts[gate][1] += (window[gate] > RIGHT).sum(dim=(1, 2))
+        if values is not None:
+            state = held(window[memory], memory).permute(0, 3, 1, 2).flatten(0, 1)
+            values[:, :, at : at + state.shape[2]] = state.half().numpy()  # [layers * H, S, T]
+    return counts
+
+
+def gate_rows(counts, arch, corpus: str, characters: int) -> pd.DataFrame:
+    """One row per unit of each gate, columns GATES; layers and units are counted from 1."""
+    rows = [
+        (corpus, arch.type, arch.layers, layer + 1, gate, unit + 1, *(share / characters))
+        for gate, count in counts.items()
+        for layer in range(arch.layers)
+        for unit, share in enumerate(count[:, layer].T.numpy())
+    ]
+    return pd.DataFrame(rows, columns=GATES)
+
+
+def read_labels(text: bytes, kind: str, read: np.ndarray):
+    """Each labelling at the characters that were read: {hypothesis: (values, defined, yes_no)}.
+
+    read: offsets in the text [S, n]; -1, before the text, is never defined.
+    """
+    found = {}
+    for hypothesis in HYPOTHESES:
+        if kind in hypothesis.label:
+            labels = hypothesis.label[kind](text)  # for the whole text, for what lies before it
+            defined = labels.defined[read] & (read >= 0)
+            found[hypothesis.name] = labels.values[read], defined, hypothesis.yes_no
+    return found
+
+
+def cell_rows(found: search.Found, arch, corpus: str, name: str) -> pd.DataFrame:
+    """One row per cell and hypothesis, columns CELLS; layers and units are counted from 1."""
+    U, Y = found.score.shape
+    unit, hypothesis = np.divmod(np.arange(U * Y), max(1, Y))
+    return pd.DataFrame(
+        {
+            "corpus": corpus,
+            "model": name,
+            "layer": unit // arch.hidden + 1,
+            "unit": unit % arch.hidden + 1,
+            "hypothesis": np.array(found.hypotheses, dtype=object)[hypothesis],
+            **{
+                column: getattr(found, column).ravel()
+                for column in ("score", "low", "high", "picked", "beyond")
+            },
+        },
+        columns=CELLS,
+    )
+
+
+# ---- passages ----
+
+
+def liveliest(text: bytes, read: np.ndarray, values, defined, yes_no: bool) -> tuple[int, int]:
+    """Stream and position of the passage over which a labelling changes most.
+
+    Of the passages of PASSAGE characters that begin with a line of a stream on which no cell was
+    picked: the one with as many "yes" as "no", or the widest spread of ranks, and little that is
+    undefined. The cells have no say in it.
+    """
+    level, top = search.levels(values, defined, yes_no)
+    rank = search.label_ranks(level, top).astype(np.float64)
+    S, n = rank.shape
+    length = min(PASSAGE, n)
+
+    def windowed(a):
+        total = np.cumsum(np.pad(a, ((0, 0), (1, 0))), axis=1)
+        return total[:, length:] - total[:, :-length]
+
+    known = windowed(defined.astype(np.float64)).clip(1)
+    spread = windowed(rank**2) / known - (windowed(rank) / known) ** 2
+    spread *= known / length
+    letters, first = np.frombuffer(text, np.uint8), read[:, : n - length + 1]
+    begins = (letters[first - 1] == ord("\n")) & (letters[first] > ord(" "))
+    begins[:, :WARM] &= n < 2 * WARM + length
+    begins[search.halves(S)[0]] = False
+    if not begins.any():
+        begins[search.halves(S)[1]] = True
+    return np.unravel_index(np.where(begins, spread, -1).argmax(), begins.shape)
+
+
+def find(text: bytes, begins: str) -> int | None:
+    """The offset of a passage by how it begins; blank space and capitals do not matter."""
+    words = (re.escape(word.encode()) for word in begins.split())
+    found = re.search(rb"\s*".join(words), text, re.IGNORECASE)
+    return found and found.start()
+
+
+def place(data, at: int) -> tuple[str, int, int] | None:
+    """Part, stream and position in it of an offset in the text; None where no stream holds it."""
+    for name in split.PARTS:
+        part = getattr(data, name)
+        stream = int(np.searchsorted(part.at, at, side="right")) - 1
+        if stream >= 0 and at < part.at[stream] + part.y.shape[1]:
+            return name, stream, int(at - part.at[stream])
+    return None
+
+
+def to_line_end(text: bytes, begin: int, end: int, limit: int) -> int:
+    """The end of the line in which a passage ends, if that is soon and not beyond the limit."""
+    found = text.find(b"\n", end, min(limit, end + 80))
+    return found if found >= 0 else min(end, limit)
+
+
+def colours(arch, params, data, spots: list[tuple[str, int, int, int]]) -> list[np.ndarray]:
+    """The cells' state over passages (part, stream, begin, end), each [layers * H, end - begin].
+
+    begin and end are positions among what the stream predicts; each such character has been read
+    one step later. The streams of a part run side by side, from their beginning.
+    """
+    memory, found = memory_name(arch.type), {}
+    for name in split.PARTS:
+        wanted = {spot for spot in spots if spot[0] == name}
+        if not wanted:
+            continue
+        part = getattr(data, name)
+        streams = sorted({stream for _, stream, _, _ in wanted})
+        last = max(end for *_, end in wanted)
+        # read y itself: the last character of a stream is x of none
+        x = np.concatenate([part.x[streams, :1], part.y[streams, :last]], axis=1)
+        kept = {spot: [] for spot in wanted}
+        for at, window in in_windows(arch, params, torch.from_numpy(x), [memory]):
+            state = held(window[memory], memory)  # step t + 1 has read y[t]
+            for spot in wanted:
+                _, stream, begin, end = spot
+                steps = slice(max(0, begin + 1 - at), max(0, end + 1 - at))
+                kept[spot].append(state[:, streams.index(stream), steps])
+        for spot, pieces in kept.items():
+            found[spot] = torch.cat(pieces, 1).transpose(1, 2).flatten(0, 1).numpy()
+    return [found[spot] for spot in spots]
+
+
+def unexplained(found: search.Found, values) -> int:
+    """The cell that the hypotheses say least of, among the half of all that move most."""
+    moves = np.array([one.astype(np.float32).std() for one in values])
+    best = search.strength(found.picked, found.yes_no).max(axis=1, initial=0)
+    return int(np.where(moves >= np.median(moves), best, np.inf).argmin())
+
+
+def passages(arch, params, data, text: bytes, labels, found, values, wanted: list[dict]) -> list:
+    """What figure 2 shows: for each hypothesis its best cell over a passage that the data choose,
+    then over the wanted passages; and the cell that nothing explains."""
+    strengths = search.strength(found.picked, found.yes_no)
+    cells = {name: int(strengths[:, y].argmax()) for y, name in enumerate(found.hypotheses)}
+    nothing = unexplained(found, values)
+    read = data.test.at[:, None] - 1 + np.arange(data.test.x.shape[1])
+    chosen = []  # (hypothesis, unit, offset in the text, length, where from)
+    for name, unit in cells.items():
+        stream, begin = liveliest(text, read, *labels[name])
+        chosen.append((name, unit, int(read[stream, begin]), PASSAGE, "data"))
+    if chosen:
+        _, _, at, length, _ = chosen[0]
+        chosen.append((None, nothing, at, length, "data"))
+    for passage in wanted:
+        name = passage["hypothesis"]
+        unit = nothing if name == "none" else cells.get(name)
+        at = find(text, passage["begins"])
+        if at is None:
+            print(f"no passage begins with {passage['begins']!r} in this text")
+        elif unit is not None:
+            kept = None if name == "none" else name
+            chosen.append((kept, unit, at, passage["characters"], "slides"))
+    spots, rows = [], []
+    for name, unit, at, length, source in chosen:
+        where = place(data, at)
+        if where is None:
+            print(f"the passage at byte {at} lies in no stream")
+            continue
+        part, stream, begin = where
+        limit = int(getattr(data, part).at[stream]) + getattr(data, part).y.shape[1]
+        end = to_line_end(text, at, at + length, limit)
+        spots.append((part, stream, begin, begin + end - at))
+        rows.append(
+            {
+                "hypothesis": name,
+                "layer": unit // arch.hidden + 1,
+                "unit": unit % arch.hidden + 1,
+                "source": source,
+                "part": part,
+                "stream": stream,
+                "at": at,
+                "text": text[at:end].decode("latin-1"),  # a character for each byte
+                "cell": unit,
+            }
+        )
+    for row, state in zip(rows, colours(arch, params, data, spots), strict=True):
+        row["values"] = [round(float(value), 3) for value in state[row.pop("cell")]]
+    return rows
+
+
+# ---- the job ----
+
+
+def look_inside(args: argparse.Namespace) -> None:
+    data = split.load(args.split)
+    text = args.text.read_bytes()
+    info = json.loads(args.info.read_text())
+    corpus, kind = info["corpus"], info["kind"]
+    known = [hypothesis.name for hypothesis in HYPOTHESES]
+    wanted = json.loads(args.passages)
+    for passage in wanted:
+        if passage["hypothesis"] not in (*known, "none"):
+            raise InputError(
+                f"cells.passages.{corpus}: no hypothesis '{passage['hypothesis']}';"
+                f" there are none, {', '.join(known)}"
+            )
+    if data.streams < 2 * search.STREAMS:
+        raise InputError(
+            f"{args.split}: {data.streams} streams are too few to pick cells on one half and report"
+            f" them on the other; split.streams must be at least {2 * search.STREAMS}"
+        )
+    chosen = best_lstm(args.models)
+    by_type = best_by_type(args.models)
+    x = torch.from_numpy(data.test.x)
+    gates = []
+    args.cells.parent.mkdir(parents=True, exist_ok=True)
+    for stale in args.cells.parent.glob(f".tmp-{corpus}-*"):  # what a kill left
+        shutil.rmtree(stale)
+    with tempfile.TemporaryDirectory(dir=args.cells.parent, prefix=f".tmp-{corpus}-") as folder:
+        for path in dict.fromkeys([*by_type, chosen]):
+            arch, params, about = load_recurrent(path, data)
+            values = None
+            if path == chosen:
+                shape = (arch.layers * arch.hidden, *data.test.x.shape)
+                values = np.lib.format.open_memmap(
+                    Path(folder, "values.npy"), "w+", np.float16, shape
+                )
+                best = arch, params, about, values
+            counts = watch(arch, params, x, values)
+            if path in by_type:
+                gates.append(gate_rows(counts, arch, corpus, data.test.x.size))
+            print(f"{corpus} {describe(arch, about['size'])}: read {data.test.x.size:,} characters")
+        arch, params, about, values = best
+        name = describe(arch, about["size"])
+        read = data.test.at[:, None] - 1 + np.arange(data.test.x.shape[1])
+        labels = read_labels(text, kind, read)
+        found = search.search(values, labels, args.samples, args.shifts, args.seed)
+        cells = cell_rows(found, arch, corpus, name)
+        shown = passages(arch, params, data, text, labels, found, values, wanted)
+    report = {
+        "corpus": corpus,
+        "model": name,
+        **{key: about[key] for key in ("type", "layers", "size", "hidden", "seed", "val_loss")},
+        "samples": args.samples,
+        "shifts": args.shifts,
+        "streams": len(search.halves(data.streams)[1]),
+        "hypotheses": [
+            {
+                "hypothesis": h.name,
+                "title": h.title,
+                "yes_no": h.yes_no,
+                "searched": h.name in found.hypotheses,
+                "mean": round(float(values[defined].mean()), 6) if defined.any() else None,
+                "undefined": round(float(1 - defined.mean()), 6),
+            }
+            for h in HYPOTHESES
+            if h.name in labels
+            for values, defined, _ in [labels[h.name]]
+        ],
+        "passages": shown,
+    }
+    write_csv(args.gates, pd.concat(gates) if gates else pd.DataFrame(columns=GATES))
+    write_csv(args.cells, cells)
+    write_atomically(args.out, (json.dumps(report, indent=1) + "\n").encode())
+    for y, hypothesis in enumerate(found.hypotheses):
+        unit = search.strength(found.picked[:, y], found.yes_no[y]).argmax()
+        kept = f"{found.score[unit, y]:.3f} ({found.low[unit, y]:.3f} to {found.high[unit, y]:.3f})"
+        print(f"{corpus} {name} {hypothesis}: {unit // arch.hidden + 1}.{unit % arch.hidden + 1}"
+              f" {'AUC' if found.yes_no[y] else 'tau'} {kept}")  # fmt: skip
+
+
+def write_csv(path: Path, table: pd.DataFrame) -> None:
+    content = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    write_atomically(path, content.encode())
+
+
+# ---- command lines ----
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "models", type=Path, nargs="+", help="recurrent models: the best LSTM's cells are searched,"
+        " the gates of the best of each type and greatest depth are watched",
+    )  # fmt: skip
+    parser.add_argument("--split", type=Path, required=True)
+    parser.add_argument("--text", type=Path, required=True, help="the corpus (.txt)")
+    parser.add_argument("--info", type=Path, required=True, help="its provenance (.json)")
+    parser.add_argument("--samples", type=int, default=1000, help="bootstrap samples of streams")
+    parser.add_argument("--shifts", type=int, default=250, help="turned labellings of the null")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap and the null")
+    parser.add_argument("--passages", default="[]", metavar="JSON", help="more passages to show")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--gates", type=Path, required=True, help="saturation of gates (.csv)")
+    parser.add_argument("--cells", type=Path, required=True, help="scores of cells (.csv)")
+    parser.add_argument("--out", type=Path, required=True, help="what was found (.json)")
+
+
+def run(args: argparse.Namespace) -> None:
+    torch.set_num_threads(args.threads)
+    with threadpool_limits(args.threads):  # numpy's products
+        look_inside(args)

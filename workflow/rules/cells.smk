@@ -1,0 +1,172 @@
+# Needs: the recurrent models, the texts and the split corpora.
+# Makes: cells/<corpus>, what goes on inside the best models; from it tables/cells and gates, and
+#        figures 2 and 3; activations/, every gate and state of chosen models over a stretch of text.
+
+INSIDE = config["cells"]
+
+
+rule cells:
+    """Inside the best models of a corpus: saturation of gates, and which cell follows what."""
+    input:
+        code=collect(
+            "<src>/{file}.py",
+            file=["inside", "search", "labels", "braces", "activations"],
+        ),
+        models=lambda w: [
+            f"<results>/models/{w.corpus}/{CELL}/best/model.safetensors".format(**cell)
+            for cell in plan.looked_into(config, w.corpus)
+        ],
+        split="<results>/corpora/{corpus}.npz",
+        text="<results>/corpora/{corpus}.txt",
+        info="<results>/corpora/{corpus}.json",
+    output:
+        found="<results>/cells/{corpus}.json",
+        cells="<results>/cells/{corpus}.csv",
+        gates="<results>/cells/gates/{corpus}.csv",
+    log:
+        "<logs>/cells/{corpus}.log",
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        options=plan.options(
+            {key: INSIDE[key] for key in ("samples", "shifts", "seed")}
+        ),
+        passages=lambda w: json.dumps(INSIDE["passages"].get(w.corpus, [])),
+    shell:
+        "charlens cells {input.models} --split {input.split} --text {input.text}"
+        " --info {input.info} {params.options} --passages {params.passages:q}"
+        " --threads {threads} --gates {output.gates} --cells {output.cells}"
+        " --out {output.found} 2>&1 | tee {log}"
+
+
+rule cell_tables:
+    """Tables of cells and gates: every cell ranked, the best, the share that is explained."""
+    input:
+        code=collect(
+            "<src>/{file}.py", file=["celltables", "search", "tables", "scores"]
+        ),
+        found=collect("<results>/cells/{corpus}.json", corpus=config["use"]),
+        cells=collect("<results>/cells/{corpus}.csv", corpus=config["use"]),
+        gates=collect("<results>/cells/gates/{corpus}.csv", corpus=config["use"]),
+        corpora=rules.table1.input.corpora,
+    output:
+        cells="<results>/tables/cells.csv",
+        best="<results>/tables/hypotheses.csv",
+        explained="<results>/tables/explained.csv",
+        gates="<results>/tables/gates.csv",
+        html=report(
+            "<results>/tables/cells.html",
+            caption="../report/cells.rst",
+            category="Cells and gates",
+            labels={"table": "cells, hypotheses, gates"},
+        ),
+    log:
+        "<logs>/cell_tables.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "charlens cell-tables --found {input.found} --cells {input.cells} --gates {input.gates}"
+        " --corpora {input.corpora} --csv {output.cells} --best-csv {output.best}"
+        " --explained-csv {output.explained} --gates-csv {output.gates} --html {output.html}"
+        " 2>&1 | tee {log}"
+
+
+rule figure2:
+    """Figure 2: passages coloured by the cells that follow the hypotheses best."""
+    input:
+        code=collect("<src>/{file}.py", file=["figure2", "celltables", "plots"]),
+        found=rules.cell_tables.input.found,
+        best=rules.cell_tables.output.best,
+        corpora=rules.table1.input.corpora,
+    output:
+        png=report(
+            "<results>/figures/figure2.png",
+            caption="../report/figure2.rst",
+            category="Figure 2",
+            labels={"figure": "cells and what they follow"},
+        ),
+        html=report(
+            "<results>/figures/figure2.html",
+            caption="../report/figure2.rst",
+            category="Figure 2",
+            labels={"figure": "the same, as text"},
+        ),
+        svg="<results>/figures/figure2.svg",
+    log:
+        "<logs>/figure2.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "charlens figure2 --found {input.found} --best {input.best} --corpora {input.corpora}"
+        " --out {output.png} {output.svg} --html {output.html} 2>&1 | tee {log}"
+
+
+rule figure3:
+    """Figure 3: how often each unit of each gate is left- and right-saturated."""
+    input:
+        code=collect("<src>/{file}.py", file=["figure3", "plots"]),
+        gates=rules.cell_tables.output.gates,
+        corpora=rules.table1.input.corpora,
+    output:
+        png=report(
+            "<results>/figures/figure3.png",
+            caption="../report/figure3.rst",
+            category="Figure 3",
+            labels={"figure": "saturation of gates"},
+        ),
+        svg="<results>/figures/figure3.svg",
+    log:
+        "<logs>/figure3.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "charlens figure3 --gates {input.gates} --corpora {input.corpora}"
+        " --out {output.png} {output.svg} 2>&1 | tee {log}"
+
+
+rule record:
+    """Every gate and state of a recurrent model over a stretch of test text."""
+    input:
+        code=["<src>/activations.py"],
+        model=f"<results>/models/{{corpus}}/{CELL}/best/model.safetensors",
+        split="<results>/corpora/{corpus}.npz",
+    output:
+        f"<results>/activations/{{corpus}}/{CELL}.npz",
+    log:
+        f"<logs>/record/{{corpus}}/{CELL}.log",
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=60,
+    params:
+        streams=INSIDE["record"]["streams"],
+        characters=INSIDE["record"]["characters"],
+    shell:
+        "charlens record {input.model} --split {input.split} --streams {params.streams}"
+        " --characters {params.characters} --threads {threads} --out {output} 2>&1 | tee {log}"
+
+
+rule activations:
+    """Every gate and state of the models that the configuration chooses (cells: record:)."""
+    input:
+        [
+            f"<results>/activations/{corpus}/{CELL}.npz".format(**cell)
+            for corpus in config["use"]
+            for cell in plan.chosen(config, corpus, INSIDE["record"]["models"])
+        ],
+    localrule: True

@@ -1,0 +1,50 @@
+# Needs: nothing.
+# Makes: when asked for, the rates at which this machine trains each shape of the run. A dry run
+#        then says how long all that is left will take.
+
+import atexit
+
+RATES = f"results/{config['run']}/calibration/{estimate.machine()}.csv"
+
+
+rule calibrate:
+    """Measure how fast this machine trains each shape, in minutes; no other rule needs it."""
+    output:
+        RATES,
+    log:
+        "<logs>/calibrate.log",
+    localrule: True
+    conda:
+        "../../envs/environment.yaml"
+    threads: 1
+    params:
+        shapes=json.dumps(estimate.shapes(config)),
+        options=plan.options(
+            {
+                "symbols": max(estimate.symbols(config, c) for c in config["use"]),
+                "streams": config["split"]["streams"],
+                "unroll": config["split"]["unroll"],
+                "backend": config["backend"],
+            }
+        ),
+    shell:
+        "charlens calibrate --shapes {params.shapes:q} {params.options} --out {output}"
+        " 2>&1 | tee {log}"
+
+
+# Last words of a dry run; what is left to do is known only once all has been planned. (A dry run
+# takes its jobs for finished, hence exclude_finished; --directory is no longer in force then.)
+atexit.register(
+    lambda folder=Path.cwd(): workflow.dryrun
+    and workflow.dag is not None
+    and estimate.say(
+        config,
+        [
+            (job.rule.name, job.wildcards)
+            for job in workflow.dag.needrun_jobs(exclude_finished=False)
+        ],
+        folder,
+        RATES,
+        workflow._cores or os.cpu_count(),
+    )
+)
