@@ -101,6 +101,7 @@ class Evidence:
     cells: pd.DataFrame | None = None  # corpus, model, layer, unit, hypothesis, score, low, high
     planned: int = 0  # recurrent networks that the configuration asks for
     everything: list["Evidence"] = field(default_factory=list)  # of all corpora, this one too
+    known: dict = field(default_factory=dict)  # sums that were computed already
 
     @cached_property
     def grid(self) -> list[Cell]:
@@ -181,18 +182,18 @@ class Evidence:
         return None
 
 
+@dataclass(frozen=True, eq=False)
 class Statistic:
-    """A mean over some test characters of a model: `sums(evidence, score)` gives, for each test
+    """A mean over some test characters of a model: `sum(evidence, score)` gives, for each test
     stream, the sum [S] and the number [S] of these characters."""
 
-    def __init__(self, sums: Callable[[Evidence, Score], tuple[np.ndarray, np.ndarray]]):
-        self._sums = sums
-        self._known: dict[Path, tuple[np.ndarray, np.ndarray]] = {}
+    sum: Callable[[Evidence, Score], tuple[np.ndarray, np.ndarray]]
 
     def sums(self, evidence: Evidence, score: Score) -> tuple[np.ndarray, np.ndarray]:
-        if score.path not in self._known:
-            self._known[score.path] = self._sums(evidence, score)
-        return self._known[score.path]
+        key = (self, score.path)
+        if key not in evidence.known:
+            evidence.known[key] = self.sum(evidence, score)
+        return evidence.known[key]
 
     def value(self, evidence: Evidence, score: Score) -> float:
         sums, counts = self.sums(evidence, score)

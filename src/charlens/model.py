@@ -156,7 +156,8 @@ def save(path: Path, params: Parameters, described: dict) -> None:
 def load(path: Path) -> tuple[Architecture, Parameters, dict]:
     """Read what `save` wrote. Raises InputError where the file is missing or is not one of ours."""
     described = about(path)
-    return architecture(described), load_file(path), described
+    params = {name: value.float() for name, value in load_file(path).items()}  # half precision, too
+    return architecture(described), params, described
 
 
 def architecture(described: dict) -> Architecture:
