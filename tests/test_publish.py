@@ -20,7 +20,8 @@ PLANNED = [
 
 
 def test_status():
-    table = publish.status(PLANNED, PLANNED[1:3])
+    below = [path.removeprefix("results/r/") for path in PLANNED]
+    table = publish.status(below, PLANNED[1:3])
     assert list(table.columns) == publish.STATUS
     assert table["finished"].tolist() == [0, 1, 1, 0]
     assert table["corpus"].tolist() == ["wp", "wp", "wp", "lk"]

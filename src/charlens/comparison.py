@@ -230,7 +230,7 @@ def draw(cells: pd.DataFrame, corpora: dict[str, dict]):
         for kind, chosen in (("recurrent networks", ~baseline), ("n-gram and n-NN", baseline))
         if chosen.any()
     }
-    figure = plots.new_figure(3.6 * len(corpora) + 0.2)
+    figure = plots.new_figure(4.1 * len(corpora) + 0.1)
     panels = figure.subplots(len(corpora), len(kinds), squeeze=False)
     for row, (corpus, about) in zip(panels, corpora.items(), strict=True):
         for panel, (kind, chosen) in zip(row, kinds.items(), strict=True):

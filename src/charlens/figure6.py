@@ -112,7 +112,7 @@ def draw_steps(panel, best: pd.DataFrame, title: str):
     """A bar per level: what it removes, hanging from what the levels before it left."""
     left = best["rate"].sum()
     at = np.arange(len(best), dtype=float)
-    at += 1.6 * (best["category"] != best["category"].shift()).cumsum().to_numpy()  # groups apart
+    at += 2.3 * (best["category"] != best["category"].shift()).cumsum().to_numpy()  # groups apart
     bottoms = left - best["rate"].cumsum().to_numpy()
     for category, shade in COLOURS.items():
         own = (best["category"] == category).to_numpy()
@@ -157,7 +157,7 @@ def draw_sizes(panel, own: pd.DataFrame):
                     fontsize=6.5, color="black" if light else "white",
                 )  # fmt: skip
             bottom += height
-    panel.set_title("the same breakdown by size\n(per cent of each model’s errors)")
+    panel.set_title("the same by size\n(% of each model’s errors)")
     panel.set_xticks(range(len(sizes)), [f"LSTM {size}" for size in sizes], fontsize=7)
     panel.tick_params(axis="x", length=0)
     panel.set_ylim(bottom=0)

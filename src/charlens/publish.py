@@ -31,12 +31,16 @@ COPIED = {
 
 
 def status(planned: list[str], finished: list[str]) -> pd.DataFrame:
-    """One row per planned model, given as paths of score arrays: columns STATUS."""
-    done = {str(path) for path in finished}
+    """One row per planned model, given as paths of score arrays: columns STATUS.
+
+    What stands before "scores/" in a path does not matter.
+    """
+    done = {path.rpartition("scores/")[2] for path in finished}
     rows = []
     for path in planned:
-        corpus, *labels = str(path).split("/scores/")[-1].removesuffix(".npy").split("/")
-        rows.append([corpus, " ".join(labels), int(str(path) in done)])
+        below = path.rpartition("scores/")[2]
+        corpus, *labels = below.removesuffix(".npy").split("/")
+        rows.append([corpus, " ".join(labels), int(below in done)])
     return pd.DataFrame(rows, columns=STATUS)
 
 
@@ -97,9 +101,9 @@ def readme(run: str, table: pd.DataFrame) -> str:
         "# Published results",
         "",
         f"What `make publish` copied of `results/{run}/`, laid out in the same way: tables,",
-        "claims, figures and the numbers behind them, where each text came from (`corpora/`), what each",
-        "model is (`scores/`, without the arrays), how its training went (`histories/`), and the",
-        "best LSTM and GRU of each corpus in half precision (`models/`). Begin with",
+        "claims, figures and the numbers behind them, where each text came from (`corpora/`), what",
+        "each model is (`scores/`, without the arrays), how its training went (`histories/`), and",
+        "the best LSTM and GRU of each corpus in half precision (`models/`). Begin with",
         "`tables/claims.html`.",
         "",
         "| corpus | recurrent networks | n-NN | n-gram |",

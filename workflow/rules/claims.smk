@@ -29,7 +29,7 @@ rule status:
     conda:
         "../../envs/environment.yaml"
     params:
-        planned=PLANNED,
+        planned=[path.removeprefix("<results>/") for path in PLANNED],
     shell:
         "charlens status --planned {params.planned} --finished {input} --out {output}"
         " 2>&1 | tee {log}"

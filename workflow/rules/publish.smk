@@ -55,5 +55,7 @@ rule publish:
     localrule: True
     conda:
         "../../envs/environment.yaml"
+    params:
+        run=f"results/{config['run']}",
     shell:
-        "charlens publish <results> results/reference 2>&1 | tee {log}"
+        "charlens publish {params.run} results/reference 2>&1 | tee {log}"
