@@ -46,7 +46,7 @@ QUICK = select select_nn score score_nn table1 table2 cells cell_tables figure1 
 
 .PHONY: publish
 publish: $(TOOLS) ## tables and figures of what is trained so far: results/reference
-	$(SNAKEMAKE) --config only_finished=true --allowed-rules $(QUICK) publish $(ARGS) -- publish
+	$(SNAKEMAKE) --config only_finished=True --allowed-rules $(QUICK) publish $(ARGS) -- publish
 
 .PHONY: test
 test: $(TOOLS) ## the tests

@@ -188,7 +188,7 @@ def test_what_is_finished_is_published_and_nothing_trained(tiny, tmp_path):
     rules = re.search(r"QUICK = (.*?[^\\])\n", (ROOT / "Makefile").read_text(), re.DOTALL)[1]
     rules = rules.replace("\\\n", " ").split()
     done = snakemake(
-        tmp_path, *TINY, "--config", "only_finished=true", "--allowed-rules", *rules, "publish",
+        tmp_path, *TINY, "--config", "only_finished=True", "--allowed-rules", *rules, "publish",
         "--", "publish",
     )  # fmt: skip
     assert "rule train" not in done.stdout + done.stderr

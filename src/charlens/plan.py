@@ -202,7 +202,7 @@ def plain_scores(config: dict, corpus: str) -> list[str]:
 
 
 def chosen(config: dict, corpus: str, entries: list[dict]) -> list[dict]:
-    """The models of a corpus that fit one of the entries; each names some of their keys."""
+    """The models of a corpus that fit an entry; an entry names some of their keys."""
     return [
         model
         for model in cells(config, corpus)

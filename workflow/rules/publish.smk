@@ -56,6 +56,6 @@ rule publish:
     conda:
         "../../envs/environment.yaml"
     params:
-        run=f"results/{config['run']}",
+        run=config["run"],
     shell:
-        "charlens publish {params.run} results/reference 2>&1 | tee {log}"
+        "charlens publish results/{params.run} results/reference 2>&1 | tee {log}"
