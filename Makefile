@@ -79,7 +79,7 @@ clean: ## remove the demo's results and all caches
 
 .PHONY: clean-all
 clean-all: clean ## remove everything that was made, the results of days and the environment, too
-	test ! -d results || find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+	test ! -d results || find results -mindepth 1 -maxdepth 1 ! -name README.md ! -name reference -exec rm -rf {} +
 	rm -rf .venv .snakemake src/charlens/fast/build src/charlens.egg-info
 
 # The environment. Its stamp is written last and holds this folder's name: without it, set-up was
