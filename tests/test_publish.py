@@ -56,6 +56,9 @@ def test_publish(tmp_path):
     run_folder(source)
     publish.publish(source, reference)
     below = "wp/type~lstm/layers~2/size~64/seed~1"
+    before = files(reference)
+    run(publish, [source, reference])  # the command, over what is there
+    assert files(reference) == before
     assert files(reference) == [
         "README.md",
         "corpora/wp.json",

@@ -154,11 +154,11 @@ def run_status(args: argparse.Namespace) -> None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", type=Path, help="results/<run>")
+    parser.add_argument("source", type=Path, help="results/<run>")
     parser.add_argument("reference", type=Path, help="results/reference")
 
 
 def run(args: argparse.Namespace) -> None:
-    copied = publish(args.run, args.reference)
+    copied = publish(args.source, args.reference)
     size = sum(path.stat().st_size for path in copied)
     print(f"{args.reference}: {len(copied)} files, {size / 1e6:.1f} MB")
