@@ -4,8 +4,10 @@
 #        figures/comparison, our numbers beside the paper's; figures/figure6, errors by oracle;
 #        tables/plain_cut, what the paper's split is worth; tables/status, what is finished.
 
-IN_PAPER = plan.in_paper(Path(workflow.basedir, "src/charlens"), USED)
 ALL_SCORES = RECURRENT_SCORES + FIXED_SCORES
+IN_PAPER = plan.in_paper(
+    Path(workflow.basedir, "src/charlens"), plan.corpora_of(ALL_SCORES, USED)
+)
 PLAIN_SCORES = [
     path for corpus in PLAIN_CUT for path in plan.plain_scores(config, corpus)
 ]
