@@ -50,6 +50,14 @@ equal: $(TOOLS) ## test losses of the fast backend beside the reference's, hours
 	$(SNAKEMAKE) results/paper/corpora/wp.npz
 	$(BIN)/charlens equal results/paper/corpora/wp.npz $(ARGS)
 
+# What `make publish` may make: all that is quick. Models are taken as they are, however old.
+QUICK = select select_nn score score_nn table1 table2 cells cell_tables figure1 figure2 figure3 \
+    figure4 figure5 figure6 status claims comparison plain_cut half
+
+.PHONY: publish
+publish: $(TOOLS) ## tables and figures of what is trained so far: results/reference
+	$(SNAKEMAKE) --config only_finished=True --allowed-rules $(QUICK) publish $(ARGS) -- publish
+
 .PHONY: test
 test: $(TOOLS) ## the tests
 	$(BIN)/python -m pytest -m 'not full' $(ARGS)
@@ -90,7 +98,7 @@ clean: ## remove the demo's results and all caches
 
 .PHONY: clean-all
 clean-all: clean ## remove everything that was made, the results of days and the environment, too
-	test ! -d results || find results -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +
+	test ! -d results || find results -mindepth 1 -maxdepth 1 ! -name README.md ! -name reference -exec rm -rf {} +
 	rm -rf .venv .snakemake src/charlens/fast/build src/charlens.egg-info
 
 # The environment. Its stamp is written last and holds this folder's name: without it, set-up was

@@ -6,6 +6,7 @@
 
 import json
 import os
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -33,6 +34,13 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 
+USED = list(config["use"])
+PLANNED = plan.scores(config)  # of every model, trained already or not
+if config["only_finished"]:
+    plan.narrow(config)
+PLAIN_CUT = plan.add_plain_cut(config)
+
+
 # <results>/... in the rules; <src> is the package, whose files a rule lists as inputs so that
 # a change there, and only there, makes it run again.
 pathvars:
@@ -43,7 +51,7 @@ pathvars:
 
 
 wildcard_constraints:
-    corpus="|".join(config["use"]),
+    corpus="|".join(map(re.escape, config["corpora"])),
     type="[a-z][a-z0-9_]*",
     layers=r"\d+",
     size=r"\d+",
@@ -65,7 +73,9 @@ include: "workflow/rules/tables.smk"
 include: "workflow/rules/cells.smk"
 include: "workflow/rules/explorer.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/claims.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/publish.smk"
 include: "workflow/rules/estimate.smk"
 
 
@@ -77,4 +87,5 @@ rule all:
 
 
 onstart:
-    plan.lock(Path("results", config["run"]))
+    if not config["only_finished"]:  # which may look at a run that goes on
+        plan.lock(Path("results", config["run"]))

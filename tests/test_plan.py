@@ -43,6 +43,9 @@ def test_our_own_configurations_pass(path):
         ({"grid": {"dropout": [{"sizes": [64], "values": [0.0]}]}}, ["grid.dropout", "512"]),
         ({"grid": {"dropout": [{"values": [1.0]}]}}, ["grid.dropout.0.values.0", "1.0"]),
         ({"ngrams": {"orders": [2, 22]}}, ["ngrams.orders.1", "22"]),
+        ({"plain_cut": {"orders": [11]}}, ["plain_cut.orders", "11"]),
+        ({"claims": {"resamples": 100}}, ["claims.resamples", "100"]),
+        ({"run": "reference"}, ["run", "reference"]),
         ({"bootstrap": {"samples": 1}}, ["bootstrap.samples", "1"]),
         ({"use": ["war"]}, ["use", "war", "wp, lk"]),
         ({"use": ["wp", "wp"]}, ["use"]),
@@ -67,9 +70,15 @@ def test_what_is_wrong_is_named_in_one_line(change, words):
 
 def test_the_papers_grid_has_33_cells_a_corpus():
     cells = plan.cells(PAPER, "lk")
-    assert len(cells) == 33
+    assert len({(cell["type"], cell["layers"], cell["size"]) for cell in cells}) == 33
     assert {"type": "rnn", "layers": 1, "size": 512, "seed": 1} not in cells
     assert cells[0]["size"] == 512  # the longest trainings begin first
+
+
+def test_linux_has_a_few_cells_of_three_seeds():
+    cells = plan.cells(PAPER, "lk")
+    assert len(cells) == 33 + 2 * 3
+    assert {(cell["layers"], cell["size"]) for cell in cells if cell["seed"] > 1} == {(1, 64)}
 
 
 def test_rows_64_and_128_of_war_and_peace_have_three_seeds():

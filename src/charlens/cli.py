@@ -41,6 +41,13 @@ VERBS = {
     "figure5": ("figure5", "add_arguments", "run", "braces by distance; LSTM against n-NN"),
     "equal": ("equal", "add_arguments", "run", "test losses of the fast backend and the reference"),
     "bench": ("bench", "add_arguments", "run", "measure training beside stock torch"),
+    "figure6": ("figure6", "add_arguments", "run", "errors of the best LSTM, removed by oracles"),
+    "compare": ("comparison", "add_arguments", "run", "tables 1 and 2 beside the paper's"),
+    "claims": ("claims", "add_arguments", "run", "what the paper concludes, put to the test"),
+    "layouts": ("layouts", "add_arguments", "run", "what the paper's split is worth"),
+    "half": ("half", "add_arguments", "run", "the best model in half precision"),
+    "status": ("publish", "add_status_arguments", "run_status", "which models are finished"),
+    "publish": ("publish", "add_arguments", "run", "copy what people read of a run"),
     "calibrate": ("calibrate", "add_arguments", "run", "measure how fast this machine trains"),
     "trajectory": ("trajectory", "add_arguments", "run", "an LSTM's first epochs beside the n-NN"),
 }

@@ -13,6 +13,10 @@ from pathlib import Path
 
 from charlens.errors import InputError
 
+# where each model lies, below models/<corpus>/ and scores/<corpus>/
+CELL = "type~{type}/layers~{layers}/size~{size}/seed~{seed}"
+NN = "nn/context~{context}/seed~{seed}"
+
 
 def check(config: dict, schema: Path) -> None:
     """Refuse what the schema or common sense forbids, with one line that names the key."""
@@ -49,10 +53,15 @@ def check(config: dict, schema: Path) -> None:
             raise InputError("grid.types: needs lstm, which figures 4 and 5 are about")
         for model in cells(config, corpus):
             dropouts(config, model)
+    for order in config["plain_cut"]["orders"]:
+        if order not in config["ngrams"]["orders"]:
+            raise InputError(f"plain_cut.orders: {order} is not among ngrams.orders")
 
 
 def cells(config: dict, corpus: str) -> list[dict]:
     """Every recurrent model of a corpus: type, layers, size, seed. The largest come first."""
+    if "trained" in config:  # see `narrow`
+        return config["trained"][corpus]
     grid = config["grid"]
     every = (
         {"type": type, "layers": layers, "size": size}
@@ -65,6 +74,130 @@ def cells(config: dict, corpus: str) -> list[dict]:
         for model in every
         if not any(omitted.items() <= model.items() for omitted in grid["omit"])
         for seed in first_fit(config, "seeds", model | {"corpus": corpus})
+    ]
+
+
+def scores(config: dict) -> list[str]:
+    """The score arrays of every model of the run, below <results>: networks, n-NN, n-grams."""
+    nn, ngrams = config["nn"], config["ngrams"]
+    paths = []
+    for corpus in config["use"]:
+        paths += [f"{corpus}/{CELL}".format(**cell) for cell in cells(config, corpus)]
+        paths += [f"{corpus}/{NN}".format(context=n, seed=nn["seed"]) for n in nn["contexts"]]
+        paths += [f"{corpus}/ngram/order~{order}" for order in ngrams["orders"]]
+    return [f"<results>/scores/{path}.npy" for path in paths]
+
+
+def finished(config: dict, scores: list[str]) -> list[str]:
+    """The score arrays that can be had without training: their models are trained already.
+
+    A network counts when all its candidates are trained, an n-gram model when it is scored.
+    """
+    return [score for score in scores if all(path.exists() for path in _needed(config, score))]
+
+
+def _needed(config: dict, score: str) -> list[Path]:
+    """The files without which a score array, below <results>, is not to be had at once."""
+    path = Path(score.replace("<results>", f"results/{config['run']}"))
+    labels = dict(part.split("~") for part in path.with_suffix("").parts if "~" in part)
+    if "order" in labels:
+        return [path, path.with_suffix(".json")]
+    folder = path.with_suffix("")
+    below = folder.relative_to(f"results/{config['run']}/scores")
+    if "context" in labels:
+        candidates = [f"hidden~{hidden}" for hidden in config["nn"]["hidden"]]
+    else:
+        model = labels | {"layers": int(labels["layers"]), "size": int(labels["size"])}
+        model |= {"corpus": below.parts[0], "seed": int(labels["seed"])}
+        candidates = [f"dropout~{dropout}" for dropout in dropouts(config, model)]
+    models = Path("results", config["run"], "models", below)
+    return [models / candidate / "model.safetensors" for candidate in candidates]
+
+
+def narrow(config: dict) -> None:
+    """Leave of the run only what needs no training (`only_finished`).
+
+    A corpus stays when an LSTM is trained on it and an n-gram model scored, since most figures
+    compare these two; of its networks those stay that are trained.
+    """
+    done = set(finished(config, scores(config)))
+    trained = {}
+    for corpus in config["use"]:
+        networks = [
+            cell
+            for cell in cells(config, corpus)
+            if f"<results>/scores/{corpus}/{CELL}.npy".format(**cell) in done
+        ]
+        ngram = any(path.startswith(f"<results>/scores/{corpus}/ngram/") for path in done)
+        if ngram and any(cell["type"] == "lstm" for cell in networks):
+            trained[corpus] = networks
+    looks = Path("results", config["run"], "figure5")
+    young = config["figures"]["young_lstm"]
+    young["corpora"] = [
+        c for c in young["corpora"] if c in trained and (looks / f"{c}.csv").exists()
+    ]
+    config["use"] = list(trained)
+    config["trained"] = trained
+
+
+def fixed_context(scores: list[str]) -> list[str]:
+    """Those of n-grams and n-NN models."""
+    return [path for path in scores if "/ngram/" in path or "/nn/" in path]
+
+
+def of_corpora(scores: list[str], corpora: list[str]) -> list[str]:
+    """The score arrays of these corpora."""
+    return [path for path in scores if any(f"/scores/{corpus}/" in path for corpus in corpora)]
+
+
+def corpora_of(scores: list[str], corpora: list[str]) -> list[str]:
+    """The corpora of these score arrays, in the order of `corpora`."""
+    return [corpus for corpus in corpora if of_corpora(scores, [corpus])]
+
+
+def in_paper(package: Path, corpora: list[str]) -> list[str]:
+    """The corpora for which the paper has numbers."""
+    rows = (package / "paper.csv").read_text().splitlines()[1:]
+    known = {row.split(",")[1] for row in rows}
+    return [corpus for corpus in corpora if corpus in known]
+
+
+# ---- the plain cut ----
+
+
+def add_plain_cut(config: dict) -> list[str]:
+    """Add to the corpora, as <corpus>.contiguous, those that `plain_cut` wants cut in three.
+
+    Returns the corpora that have such a twin: none where the plain cut is the run's own split.
+    """
+    if config["split"]["layout"] == "contiguous":
+        return []
+    chosen = [corpus for corpus in config["use"] if corpus in config["plain_cut"]["corpora"]]
+    for corpus in chosen:
+        twin = config["corpora"][corpus] | {"split": {"layout": "contiguous"}}
+        config["corpora"][plain(corpus)] = twin
+    return chosen
+
+
+def plain(corpus: str) -> str:
+    """The name of a corpus's twin under the plain cut; no corpus of a configuration has a dot."""
+    return f"{corpus}.contiguous"
+
+
+def split(config: dict, corpus: str) -> dict:
+    """How a corpus is split."""
+    return config["split"] | config["corpora"][corpus].get("split", {})
+
+
+def plain_scores(config: dict, corpus: str) -> list[str]:
+    """The score arrays of a corpus that the plain cut is about: under the run's split, then under
+    the plain cut. Each network's first seed stands for it."""
+    networks = chosen(config, corpus, config["plain_cut"]["recurrent"])
+    first = {(cell["type"], cell["layers"], cell["size"]): cell for cell in reversed(networks)}
+    below = [CELL.format(**cell) for cell in reversed(first.values())]
+    below += [f"ngram/order~{order}" for order in config["plain_cut"]["orders"]]
+    return [
+        f"<results>/scores/{name}/{path}.npy" for name in (corpus, plain(corpus)) for path in below
     ]
 
 
@@ -96,6 +229,8 @@ def dropouts(config: dict, model: dict) -> list[float]:
 
 def first_fit(config: dict, key: str, model: dict) -> list:
     """The values of the first entry below `grid: key` that fits a model."""
+    if "corpus" in model:  # a twin under the plain cut is treated as its corpus is
+        model = model | {"corpus": model["corpus"].partition(".")[0]}
     of = {"corpora": "corpus", "types": "type", "layers": "layers", "sizes": "size"}
     for entry in config["grid"][key]:
         if all(model[of[name]] in wanted for name, wanted in entry.items() if name in of):

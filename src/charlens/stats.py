@@ -28,3 +28,34 @@ def bootstrap_sd(losses: np.ndarray, samples: int, seed: int) -> np.ndarray:
 def bits(nats):
     """Nats as bits."""
     return nats / math.log(2)
+
+
+def stream_draws(streams: int, samples: int, seed: int) -> np.ndarray:
+    """How often each of S test streams is drawn in each bootstrap sample: float64 [samples, S].
+
+    Characters are not independent, so whole streams are drawn. Who uses the same draws for several
+    models compares them paired, and works with sums per stream: draws @ sums.
+    """
+    random = np.random.default_rng(seed)
+    shares = np.full(streams, 1 / streams)
+    return random.multinomial(streams, shares, size=samples).astype(np.float64)
+
+
+def interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """The percentile interval of bootstrap draws."""
+    outside = 100 * (1 - level) / 2
+    low, high = np.percentile(draws, [outside, 100 - outside])
+    return float(low), float(high)
+
+
+def pooled_sd(groups) -> tuple[float, int] | None:
+    """Standard deviation within groups of numbers, and its degrees of freedom.
+
+    Groups of one number say nothing; None where there is no other.
+    """
+    squares, freedom = 0.0, 0
+    for group in groups:
+        values = np.asarray(group, dtype=np.float64)
+        squares += ((values - values.mean()) ** 2).sum()
+        freedom += len(values) - 1
+    return (math.sqrt(squares / freedom), freedom) if freedom else None

@@ -37,7 +37,7 @@ rule split:
     conda:
         "../../envs/environment.yaml"
     params:
-        options=plan.options(config["split"]),
+        options=lambda w: plan.options(plan.split(config, w.corpus)),
         fractions=lambda w: config["corpora"][w.corpus]["fractions"],
     shell:
         "charlens split --text {input.text} --info {input.info} {params.options}"

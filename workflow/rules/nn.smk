@@ -2,7 +2,7 @@
 # Makes: the n-NN baselines (one job per hidden size), the hidden size chosen on validation, and
 #        the log-probability that it gives to every test character.
 
-NN = "nn/context~{context}/seed~{seed}"
+NN = plan.NN
 
 
 rule train_nn:

@@ -4,7 +4,7 @@
 
 CELLS = {corpus: plan.cells(config, corpus) for corpus in config["use"]}
 # one folder per cell of the grid, below models/<corpus>/ and scores/<corpus>/
-CELL = "type~{type}/layers~{layers}/size~{size}/seed~{seed}"
+CELL = plan.CELL
 GPUS = plan.gpus(config)
 
 

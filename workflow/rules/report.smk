@@ -10,10 +10,14 @@ rule report:
         rules.cell_tables.output,
         rules.figures.input,
         rules.explorers.input,
+        rules.verdict.input,
         captions=collect(
             f"{workflow.basedir}/workflow/report/{{page}}.rst",
             page=[
                 "workflow",
+                "claims",
+                "comparison",
+                "plain_cut",
                 "table1",
                 "table2",
                 "cells",
@@ -22,6 +26,7 @@ rule report:
                 "figure3",
                 "figure4",
                 "figure5",
+                "figure6",
             ],
         ),
     output:
@@ -44,4 +49,4 @@ rule report:
         snakefile=workflow.main_snakefile,
     shell:
         "python -m snakemake --snakefile {params.snakefile}{params.config}"
-        " --nolock --report {output} -- table1 table2 cell_tables figures > {log} 2>&1"
+        " --nolock --report {output} -- table1 table2 cell_tables figures verdict > {log} 2>&1"

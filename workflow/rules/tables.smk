@@ -6,17 +6,12 @@ RECURRENT_SCORES = [
     for corpus in config["use"]
     for cell in CELLS[corpus]
 ]
-NN_SCORES = collect(
-    f"<results>/scores/{{corpus}}/{NN}.npy",
-    corpus=config["use"],
-    context=config["nn"]["contexts"],
-    seed=config["nn"]["seed"],
-)
-NGRAM_SCORES = collect(
-    "<results>/scores/{corpus}/ngram/order~{order}.npy",
-    corpus=config["use"],
-    order=config["ngrams"]["orders"],
-)
+FIXED_SCORES = plan.fixed_context(PLANNED)
+if config["only_finished"]:
+    FIXED_SCORES = plan.finished(config, FIXED_SCORES)
+NGRAM_SCORES = [
+    path for path in plan.of_corpora(FIXED_SCORES, config["use"]) if "/ngram/" in path
+]
 
 
 rule table1:
@@ -53,8 +48,11 @@ rule table2:
     """Table 2: test loss of the fixed-context baselines, beside the paper's."""
     input:
         code=rules.table1.input.code,
-        scores=NGRAM_SCORES + NN_SCORES,
-        corpora=rules.table1.input.corpora,
+        scores=FIXED_SCORES,
+        corpora=collect(
+            "<results>/corpora/{corpus}.json",
+            corpus=plan.corpora_of(FIXED_SCORES, USED),
+        ),
     output:
         csv="<results>/tables/table2.csv",
         html=report(

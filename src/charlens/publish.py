@@ -1,0 +1,164 @@
+"""What is finished of a run, and its copy that can be kept: results/reference.
+
+A full run takes hours to days. `charlens status` lists which of its models are scored; `charlens
+publish` copies what people read of a run (tables, figures, where everything came from, the models
+in half precision), and nothing large or not ours to give: no score arrays, no corpus text.
+"""
+
+import argparse
+import re
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from charlens.errors import InputError
+from charlens.files import write_atomically
+
+STATUS = ["corpus", "model", "finished"]
+# of results/<run>/, and where it goes below results/reference/
+COPIED = {
+    "tables/*.csv": "tables",
+    "tables/*.html": "tables",
+    "figures/*.csv": "figures",
+    "figures/*.png": "figures",
+    "figures/*.svg": "figures",
+    "corpora/*.json": "corpora",
+    "scores/**/*.json": "scores",
+    "models/**/history.csv": "histories",
+    "published/*.safetensors": "models",
+}
+
+
+def status(planned: list[str], finished: list[str]) -> pd.DataFrame:
+    """One row per planned model, given as paths of score arrays: columns STATUS.
+
+    What stands before "scores/" in a path does not matter.
+    """
+    done = {path.rpartition("scores/")[2] for path in finished}
+    rows = []
+    for path in planned:
+        below = path.rpartition("scores/")[2]
+        corpus, *labels = below.removesuffix(".npy").split("/")
+        rows.append([corpus, " ".join(labels), int(below in done)])
+    return pd.DataFrame(rows, columns=STATUS)
+
+
+def read_status(path: str | Path) -> pd.DataFrame:
+    """Read what `charlens status` wrote."""
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: no readable status ({error})") from None
+    if list(table.columns) != STATUS:
+        raise InputError(f"{path}: needs the columns {','.join(STATUS)}; make it again")
+    return table
+
+
+def recurrent(table: pd.DataFrame) -> pd.DataFrame:
+    """The recurrent models among them."""
+    return table[table["model"].str.startswith("type~")]
+
+
+def publish(run: Path, reference: Path) -> list[Path]:
+    """Copy what people read of `run` to `reference`, in place of what is there.
+
+    Raises InputError where the run has nothing finished, or less than what is published already.
+    """
+    table = read_status(run / "tables/status.csv")
+    finished = int(table["finished"].sum())
+    if not finished:
+        raise InputError(f"{run}: no model is finished: there is nothing to publish")
+    before = reference / "tables/status.csv"
+    if before.exists() and finished < (published := int(read_status(before)["finished"].sum())):
+        raise InputError(
+            f"{reference} holds {published} finished models, {run} only {finished}: nothing is"
+            f" replaced; remove {reference} to publish this run all the same"
+        )
+    new = reference.with_name(f".{reference.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    copied = []
+    for pattern, folder in COPIED.items():
+        inside = Path(pattern).parts[0]
+        for source in sorted(run.glob(pattern)):
+            target = new / folder / source.relative_to(run / inside)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
+            copied.append(reference / target.relative_to(new))
+    write_atomically(new / "README.md", readme(run.name, table).encode())
+    old = reference.with_name(f".{reference.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if reference.exists():
+        reference.rename(old)
+    new.rename(reference)
+    shutil.rmtree(old, ignore_errors=True)
+    return copied
+
+
+def readme(run: str, table: pd.DataFrame) -> str:
+    """The page that says what is here and what is missing."""
+    lines = [
+        "# Published results",
+        "",
+        f"What `make publish` copied of `results/{run}/`, laid out in the same way: tables,",
+        "claims, figures and the numbers behind them, where each text came from (`corpora/`), what",
+        "each model is (`scores/`, without the arrays), how its training went (`histories/`), and",
+        "the best LSTM and GRU of each corpus in half precision (`models/`). Begin with",
+        "`tables/claims.html`.",
+        "",
+        "| corpus | recurrent networks | n-NN | n-gram |",
+        "| --- | --- | --- | --- |",
+    ]
+    families = {"recurrent": "type~", "n-NN": "nn ", "n-gram": "ngram "}
+    for corpus, own in table.groupby("corpus", sort=False):
+        counts = []
+        for prefix in families.values():
+            done = own[own["model"].str.startswith(prefix)]["finished"]
+            counts.append(f"{done.sum()} of {len(done)}")
+        lines.append(f"| {corpus} | {' | '.join(counts)} |")
+    missing = table[table["finished"] == 0]
+    if len(missing):
+        lines += ["", "Not finished:", ""]
+        for corpus, own in missing.groupby("corpus", sort=False):
+            lines.append(f"- {corpus}: {', '.join(short(model) for model in own['model'])}")
+    return "\n".join(lines) + "\n"
+
+
+def short(model: str) -> str:
+    """type~lstm layers~2 size~64 seed~1 as LSTM 2x64 seed 1."""
+    labels = dict(re.findall(r"(\w+)~(\S+)", model))
+    if "type" in labels:
+        seed = "" if labels["seed"] == "1" else f" seed {labels['seed']}"
+        return f"{labels['type'].upper()} {labels['layers']}x{labels['size']}{seed}"
+    if "context" in labels:
+        return f"{labels['context']}-NN"
+    return f"{int(labels['order']) - 1}-gram"
+
+
+# ---- command lines ----
+
+
+def add_status_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--planned", nargs="*", default=[], help="score arrays of all models")
+    parser.add_argument("--finished", nargs="*", default=[], help="those that there are")
+    parser.add_argument("--out", required=True, help="one row per planned model (.csv)")
+
+
+def run_status(args: argparse.Namespace) -> None:
+    table = status(args.planned, args.finished)
+    write_atomically(args.out, table.to_csv(index=False, lineterminator="\n").encode())
+    for corpus, own in table.groupby("corpus", sort=False):
+        missing = [short(model) for model in own[own["finished"] == 0]["model"]]
+        done = f"{own['finished'].sum()} of {len(own)} models finished"
+        print(f"{corpus}: {done}{'; missing: ' if missing else ''}{', '.join(missing)}")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", type=Path, help="results/<run>")
+    parser.add_argument("reference", type=Path, help="results/reference")
+
+
+def run(args: argparse.Namespace) -> None:
+    copied = publish(args.source, args.reference)
+    size = sum(path.stat().st_size for path in copied)
+    print(f"{args.reference}: {len(copied)} files, {size / 1e6:.1f} MB")
