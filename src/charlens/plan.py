@@ -91,17 +91,25 @@ def scores(config: dict) -> list[str]:
 def finished(config: dict, scores: list[str]) -> list[str]:
     """The score arrays that can be had without training: their models are trained already.
 
-    A network counts when all its candidates are trained, an n-gram model when it is scored.
+    A network counts when any of its candidates is trained, an n-gram model when it is scored.
     """
-    return [score for score in scores if all(path.exists() for path in _needed(config, score))]
+    return [score for score in scores if any(path.exists() for path in _sources(config, score))]
 
 
-def _needed(config: dict, score: str) -> list[Path]:
-    """The files without which a score array, below <results>, is not to be had at once."""
+def trained(config: dict, models: list[str]) -> list[str]:
+    """With `only_finished` the candidates that are trained, and else all of them."""
+    if not config["only_finished"]:
+        return models
+    run = f"results/{config['run']}"
+    return [path for path in models if Path(path.replace("<results>", run)).exists()]
+
+
+def _sources(config: dict, score: str) -> list[Path]:
+    """The files from any of which a score array, below <results>, is to be had at once."""
     path = Path(score.replace("<results>", f"results/{config['run']}"))
     labels = dict(part.split("~") for part in path.with_suffix("").parts if "~" in part)
     if "order" in labels:
-        return [path, path.with_suffix(".json")]
+        return [path]
     folder = path.with_suffix("")
     below = folder.relative_to(f"results/{config['run']}/scores")
     if "context" in labels:

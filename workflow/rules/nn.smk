@@ -37,10 +37,13 @@ rule train_nn:
 
 use rule select as select_nn with:
     input:
-        collect(
-            f"<results>/models/{{corpus}}/{NN}/hidden~{{hidden}}/model.safetensors",
-            hidden=config["nn"]["hidden"],
-            allow_missing=True,
+        lambda w: plan.trained(
+            config,
+            collect(
+                f"<results>/models/{{corpus}}/{NN}/hidden~{{hidden}}/model.safetensors",
+                hidden=config["nn"]["hidden"],
+                **w,
+            ),
         ),
     output:
         f"<results>/models/{{corpus}}/{NN}/best/model.safetensors",

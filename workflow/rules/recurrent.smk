@@ -46,12 +46,16 @@ rule train:
 rule select:
     """Keep the candidate with the lowest validation loss."""
     input:
-        lambda w: collect(
-            f"<results>/models/{{corpus}}/{CELL}/dropout~{{dropout}}/model.safetensors",
-            dropout=plan.dropouts(
-                config, {"type": w.type, "layers": int(w.layers), "size": int(w.size)}
+        lambda w: plan.trained(
+            config,
+            collect(
+                f"<results>/models/{{corpus}}/{CELL}/dropout~{{dropout}}/model.safetensors",
+                dropout=plan.dropouts(
+                    config,
+                    {"type": w.type, "layers": int(w.layers), "size": int(w.size)},
+                ),
+                **w,
             ),
-            **w,
         ),
     output:
         f"<results>/models/{{corpus}}/{CELL}/best/model.safetensors",
