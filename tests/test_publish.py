@@ -133,11 +133,14 @@ def test_only_finished(tmp_path, monkeypatch):
     lstm, gru = below.format("lstm"), below.format("gru")
     assert len(plan.scores(config())) == 2 * (2 + 1 + 2)
     touch(f"models/{lstm}/dropout~0.0/model.safetensors")
-    touch(f"models/{gru}/dropout~0.0/model.safetensors")  # one candidate of two
-    touch("models/wp/nn/context~1/seed~1/hidden~8/model.safetensors")  # likewise
+    touch("models/wp/nn/context~1/seed~1/hidden~8/model.safetensors")  # one candidate of two
     touch("scores/lk/ngram/order~2.npy", "scores/lk/ngram/order~2.json")
     done = plan.finished(config(), plan.scores(config()))
-    assert done == [f"<results>/scores/{lstm}.npy", "<results>/scores/lk/ngram/order~2.npy"]
+    one_nn = "wp/nn/context~1/seed~1"
+    assert done == [f"<results>/scores/{model}.npy" for model in (lstm, one_nn, "lk/ngram/order~2")]
+    candidates = [f"<results>/models/{one_nn}/hidden~{n}/model.safetensors" for n in (8, 16)]
+    assert plan.trained(config(only_finished=True), candidates) == candidates[:1]
+    assert plan.trained(config(only_finished=False), candidates) == candidates
     # wp has no n-gram, lk no network: neither can be drawn
     nothing = config()
     plan.narrow(nothing)
