@@ -23,7 +23,6 @@ COPIED = {
     "figures/*.csv": "figures",
     "figures/*.png": "figures",
     "figures/*.svg": "figures",
-    "figures/*.html": "figures",
     "corpora/*.json": "corpora",
     "scores/**/*.json": "scores",
     "models/**/history.csv": "histories",
