@@ -248,10 +248,33 @@ def reproduction(config: dict) -> list[tuple[str, SimpleNamespace]]:
         for _ in config["ngrams"]["orders"]:
             w = SimpleNamespace(corpus=corpus)
             jobs += [("ngram", w), ("score_ngram", w)]
+    jobs += plain_cut(config)
     jobs += [
         ("trajectory", SimpleNamespace(corpus=c))
         for c in config["figures"]["young_lstm"]["corpora"]
     ]
+    return jobs
+
+
+def plain_cut(config: dict) -> list[tuple[str, SimpleNamespace]]:
+    """The jobs of the twins under the plain cut, which are as large as their corpora."""
+    jobs = []
+    for corpus in set(config["use"]) & set(config["plain_cut"]["corpora"]):
+        for score in plan.plain_scores(config, corpus):
+            if f"/{plan.plain(corpus)}/" not in score:
+                continue
+            labels = dict(
+                part.split("~") for part in score.removesuffix(".npy").split("/")[3:] if "~" in part
+            )
+            w = SimpleNamespace(corpus=corpus, **labels)
+            if "order" in labels:
+                jobs += [("ngram", w), ("score_ngram", w)]
+                continue
+            model = labels | {name: int(labels[name]) for name in ("layers", "size", "seed")}
+            for dropout in plan.dropouts(config, model | {"corpus": corpus}):
+                one = SimpleNamespace(corpus=corpus, dropout=dropout, **labels)
+                jobs.append(("train", one))
+            jobs.append(("score", w))
     return jobs
 
 
