@@ -143,7 +143,7 @@ def library(isa: str) -> ctypes.CDLL:
     )
     loaded.charlens_ready.restype = integer
     if not loaded.charlens_ready():
-        raise NotBuilt(f"the system does not let a process use {isa}")
+        raise NotBuilt(f"{isa} was refused by the system, or gave wrong sums when tried")
     return loaded
 
 

@@ -648,10 +648,10 @@ struct FloatingPointMode {
 
 extern "C" {
 
-// Asks the system for what needs its leave; 0 if it refuses.
+// Asks the system for what needs its leave and tries it; 0 if the library is not to be used.
 int charlens_ready() {
 #if defined __AMX_BF16__
-    return tiles_allowed();
+    return tiles_work();
 #else
     return 1;
 #endif

@@ -3,6 +3,7 @@
 // operand, and 16 words of a right one, lie in one piece.
 #pragma once
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 // Linux grants tile registers to a process that asks for them (XFEATURE_XTILEDATA).
@@ -22,7 +23,7 @@ static void configure_tiles(int rows) {
         uint8_t rows[16] = {};
     } config;
     for (int tile = 0; tile < 8; tile++) config.rows[tile] = tile < 6 ? rows : 16;
-    settle_memory();
+    asm volatile("" : : "r"(&config) : "memory");  // all of it is read, not only its first bytes
     _tile_loadconfig(&config);
 }
 
@@ -157,4 +158,54 @@ static void add_transposed_product(const Operand& a, int columns, const Operand&
             }
         }
     }
+}
+
+// Both products on small whole numbers, which are exact, against plain loops.
+static bool tiles_are_right() {
+    constexpr int rows = 22, inner = 40, k = inner / 2, depth = 32, left_panels = 2;
+    const auto half = [](int i) {  // a whole number from -3 to 3 in bfloat16
+        const float x = float(i * 7 % 11 % 7 - 3);
+        uint32_t bits;
+        memcpy(&bits, &x, 4);
+        return bits >> 16;
+    };
+    const auto number = [](int i) { return float(i * 7 % 11 % 7 - 3); };
+    const auto word = [&](float* to, int low, int high) {
+        const uint32_t bits = half(low) | half(high) << 16;
+        memcpy(to, &bits, 4);
+    };
+    alignas(64) static float a[left_panels * depth * P], b[2 * depth * P], c[2 * 2 * depth * P];
+    for (int r = 0; r < rows; r++)
+        for (int w = 0; w < k; w++) word(a + (w / P * depth + r) * P + w % P, r * 50 + 2 * w, r * 50 + 2 * w + 1);
+    for (int p = 0; p < 2; p++)
+        for (int w = 0; w < k; w++)
+            for (int j = 0; j < P; j++) word(b + (p * depth + w) * P + j, 2 * w + 90 * (p * P + j), 2 * w + 1 + 90 * (p * P + j));
+    const Segment s = {a, size_t(depth) * P, b, size_t(depth) * P, k};
+    product(rows, &s, 1, {c, size_t(depth) * P}, 2);
+    bool right = true;
+    for (int r = 0; r < rows; r++)
+        for (int j = 0; j < 2 * P; j++) {
+            float sum = 0;
+            for (int i = 0; i < inner; i++) sum += number(r * 50 + i) * number(i + 90 * j);
+            right &= sum == c[(j / P * depth + r) * P + j % P];
+        }
+    memset(c, 0, sizeof c);  // b^T b: 32 columns, 40 rows
+    const Operand along = {nullptr, 0, b, size_t(depth) * P};
+    add_transposed_product(along, 2 * P, along, 2, inner, {c, size_t(2 * P) * P});
+    for (int m = 0; m < 2 * P; m++)
+        for (int j = 0; j < 2 * P; j++) {
+            float sum = 0;
+            for (int i = 0; i < inner; i++) sum += number(i + 90 * m) * number(i + 90 * j);
+            right &= sum == c[(j / P * 2 * P + m) * P + j % P];
+        }
+    return right;
+}
+
+// Whether tiles may be used and give what they should: tried in a process of its own, which may die.
+static bool tiles_work() {
+    if (!tiles_allowed()) return false;
+    const pid_t child = fork();
+    if (child == 0) _exit(!tiles_are_right());
+    int status = 1;
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
