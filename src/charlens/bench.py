@@ -263,9 +263,7 @@ def plain_cut(config: dict) -> list[tuple[str, SimpleNamespace]]:
         for score in plan.plain_scores(config, corpus):
             if f"/{plan.plain(corpus)}/" not in score:
                 continue
-            labels = dict(
-                part.split("~") for part in score.removesuffix(".npy").split("/")[3:] if "~" in part
-            )
+            labels = plan.labels_of(score)
             w = SimpleNamespace(corpus=corpus, **labels)
             if "order" in labels:
                 jobs += [("ngram", w), ("score_ngram", w)]

@@ -104,10 +104,16 @@ def trained(config: dict, models: list[str]) -> list[str]:
     return [path for path in models if Path(path.replace("<results>", run)).exists()]
 
 
+def labels_of(score: str) -> dict[str, str]:
+    """The labels in a score array's path: {"type": "lstm", "layers": "2", ...}."""
+    parts = Path(score).with_suffix("").parts
+    return dict(part.split("~") for part in parts if "~" in part)
+
+
 def _sources(config: dict, score: str) -> list[Path]:
     """The files from any of which a score array, below <results>, is to be had at once."""
     path = Path(score.replace("<results>", f"results/{config['run']}"))
-    labels = dict(part.split("~") for part in path.with_suffix("").parts if "~" in part)
+    labels = labels_of(score)
     if "order" in labels:
         return [path]
     folder = path.with_suffix("")

@@ -163,13 +163,13 @@ static void add_transposed_product(const Operand& a, int columns, const Operand&
 // Both products on small whole numbers, which are exact, against plain loops.
 static bool tiles_are_right() {
     constexpr int rows = 22, inner = 40, k = inner / 2, depth = 32, left_panels = 2;
-    const auto half = [](int i) {  // a whole number from -3 to 3 in bfloat16
-        const float x = float(i * 7 % 11 % 7 - 3);
+    const auto number = [](int i) { return float(i * 7 % 11 % 7 - 3); };
+    const auto half = [&](int i) {  // the same in bfloat16
+        const float x = number(i);
         uint32_t bits;
         memcpy(&bits, &x, 4);
         return bits >> 16;
     };
-    const auto number = [](int i) { return float(i * 7 % 11 % 7 - 3); };
     const auto word = [&](float* to, int low, int high) {
         const uint32_t bits = half(low) | half(high) << 16;
         memcpy(to, &bits, 4);
