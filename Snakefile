@@ -36,6 +36,7 @@ except InputError as error:
 
 USED = list(config["use"])
 PLANNED = plan.scores(config)  # of every model, trained already or not
+SETTINGS = plan.settings(config)
 if config["only_finished"]:
     plan.narrow(config)
 PLAIN_CUT = plan.add_plain_cut(config)

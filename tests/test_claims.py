@@ -461,6 +461,43 @@ def test_the_command(tmp_path):
     assert (tmp_path / "c.csv").read_bytes() == first
 
 
+def published(score, streams=S):
+    """What is left of a score on another machine."""
+    return dataclasses.replace(
+        score, meta=score.meta | {"digest": score.digest(streams)}, logp=None
+    )
+
+
+def test_digests_give_the_same_verdicts_on_losses():
+    scores = [*seeds("lstm", 1, 64, 1.4), *seeds("lstm", 2, 64, 1.38), ngram(20, 1.5)]
+    here, elsewhere = (claims.judge([evidence(*some)]) for some in (scores, map(published, scores)))
+    assert list(here["verdict"]) == list(elsewhere["verdict"])
+    decided = here["effect"].notna()
+    assert {"depth helps", "best network beats the n-gram"} == set(here[decided]["claim"])
+    numbers = ["effect", "low", "high"]
+    assert elsewhere[decided][numbers].to_numpy() == pytest.approx(
+        here[decided][numbers].to_numpy(), abs=1e-4
+    )
+    assert (here["basis"] == elsewhere["basis"]).all()
+
+
+def test_characters_need_arrays():
+    rng = np.random.default_rng(0)
+    alphabet = np.frombuffer(b" ae", np.uint8)
+    y = rng.integers(3, size=(S, LENGTH)).astype(np.uint8)
+    probability = rng.uniform(0.3, 0.5, (S, LENGTH))
+    scores = lstms_and_ngram(probability + 0.2 * (y == 0), probability)
+    digests = [published(scores[0]), *scores[1:]]
+    more = {"characters": y, "split": {"alphabet": alphabet}}
+    with pytest.raises(Missing, match="character by character"):
+        claims.gains_on_long_reach(evidence(*digests, **more))
+    # in half precision it is here: that says how characters compare, the digest what the loss is
+    halved = dataclasses.replace(scores[0], logp=scores[0].logp + 0.001)
+    both = claims.with_arrays(digests, [halved])
+    assert both[0].loss == digests[0].loss and both[1:] == scores[1:]
+    assert whole(claims.gains_on_long_reach(evidence(*both, **more))).verdict == HOLDS
+
+
 def test_bad_input(tmp_path):
     size = write_corpus(tmp_path)
     score = write_score(tmp_path / "a.npy", random_logp(size - 1, 1))

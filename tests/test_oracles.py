@@ -198,6 +198,23 @@ def test_figure6(made):
     assert "made up" in (folder / "f.svg").read_text()
 
 
+def test_smaller_models_that_are_published_only_are_in_figure6(made):
+    folder, scores = made
+    run(figure6, arguments(folder, scores))
+    whole = pd.read_csv(folder / "f.csv")
+    # rows of a model that is here, of one that is too large, of another depth: not taken
+    others = [whole.assign(size=128, errors=0), whole.assign(size=512), whole.assign(layers=3)]
+    pd.concat([whole, *others]).to_csv(folder / "published.csv", index=False)
+    published = ["--published", folder / "published.csv"]
+    run(figure6, [*arguments(folder, [scores[1], scores[5]]), *published])
+    assert pd.read_csv(folder / "f.csv").to_numpy().tolist() == whole.to_numpy().tolist()
+    run(figure6, [*arguments(folder, scores), "--published"])  # nothing is published
+    assert len(pd.read_csv(folder / "f.csv")) == len(whole)
+    (folder / "published.csv").write_text("a\n1\n")
+    with pytest.raises(InputError, match="published.csv: no readable figure 6"):
+        run(figure6, [*arguments(folder, scores), *published])
+
+
 def test_bad_input(made):
     folder, scores = made
     with pytest.raises(InputError, match="no LSTM among the scores"):

@@ -1,14 +1,19 @@
 """What is finished, what is published of it, and models in half precision."""
 
+import json
+import shutil
+import struct
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from conftest import small_split
-from synthetic import run
+from synthetic import random_logp, run, write_corpus, write_score
 
-from charlens import half, model, plan, publish, score, select
+from charlens import figure1, half, model, plan, publish, score, select, tables
 from charlens.errors import InputError
+from charlens.scores import by_corpus, read_score
 from charlens.train import Recipe, train
 
 PLANNED = [
@@ -21,7 +26,7 @@ PLANNED = [
 
 def test_status():
     below = [path.removeprefix("results/r/") for path in PLANNED]
-    table = publish.status(below, PLANNED[1:3])
+    table = publish.status(below, [PLANNED[1], "results/reference/" + below[2][:-4] + ".json"])
     assert list(table.columns) == publish.STATUS
     assert table["finished"].tolist() == [0, 1, 1, 0]
     assert table["corpus"].tolist() == ["wp", "wp", "wp", "lk"]
@@ -30,21 +35,28 @@ def test_status():
     assert publish.recurrent(table)["finished"].tolist() == [0, 1]
 
 
+SETTINGS = {"run": "run", "corpora": {}}
+LSTM = "wp/type~lstm/layers~2/size~64/seed~1"
+
+
 def run_folder(folder, finished=2):
     """A run with tables, figures, scores, a text and a model."""
     files = {
         "tables/table1.csv": "a", "tables/claims.html": "b", "figures/figure1.png": "c",
-        "figures/figure1.svg": "d", "corpora/wp.json": "e", "corpora/wp.txt": "secret",
-        "corpora/wp.npz": "secret", "scores/wp/type~lstm/layers~2/size~64/seed~1.npy": "secret",
-        "scores/wp/type~lstm/layers~2/size~64/seed~1.json": "f",
-        "models/wp/type~lstm/layers~2/size~64/seed~1/dropout~0.0/history.csv": "g",
-        "models/wp/type~lstm/layers~2/size~64/seed~1/dropout~0.0/model.safetensors": "large",
+        "figures/figure1.svg": "d", f"models/{LSTM}/dropout~0.0/history.csv": "g",
+        f"models/{LSTM}/dropout~0.0/model.safetensors": "large",
         "published/wp-lstm.safetensors": "h",
     }  # fmt: skip
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(content)
     publish.status(PLANNED, PLANNED[:finished]).to_csv(folder / "tables/status.csv", index=False)
+    (folder / "corpora").mkdir(exist_ok=True)
+    size = write_corpus(folder / "corpora", "wp")
+    array = folder / f"scores/{LSTM}.npy"
+    array.parent.mkdir(parents=True, exist_ok=True)
+    write_score(array, random_logp(size, 0), corpus="wp", layers=2)
+    return [array]
 
 
 def files(folder):
@@ -53,20 +65,21 @@ def files(folder):
 
 def test_publish(tmp_path):
     source, reference = tmp_path / "run", tmp_path / "reference"
-    run_folder(source)
-    publish.publish(source, reference)
-    below = "wp/type~lstm/layers~2/size~64/seed~1"
+    scores = run_folder(source)
+    publish.publish(source, reference, scores, SETTINGS)
     before = files(reference)
-    run(publish, [source, reference])  # the command, over what is there
+    options = ["--scores", *scores, "--settings", json.dumps(SETTINGS)]
+    run(publish, [source, reference, *options])  # the command, over what is there
     assert files(reference) == before
     assert files(reference) == [
         "README.md",
         "corpora/wp.json",
         "figures/figure1.png",
         "figures/figure1.svg",
-        f"histories/{below}/dropout~0.0/history.csv",
+        f"histories/{LSTM}/dropout~0.0/history.csv",
         "models/wp-lstm.safetensors",
-        f"scores/{below}.json",
+        f"scores/{LSTM}.json",
+        "settings.json",
         "tables/claims.html",
         "tables/status.csv",
         "tables/table1.csv",
@@ -76,26 +89,106 @@ def test_publish(tmp_path):
     assert "- wp: 3-NN" in page and "- lk: 20-gram" in page
     # what is gone from the run goes from the reference
     (source / "figures/figure1.svg").unlink()
-    publish.publish(source, reference)
+    publish.publish(source, reference, scores, SETTINGS)
     assert "figures/figure1.svg" not in files(reference)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["reference", "run"]
 
 
+def test_what_was_published_from_another_machine_stays(tmp_path):
+    here, there, reference = (tmp_path / name for name in ("here", "there", "reference"))
+    first = run_folder(there)
+    (there / "figure5").mkdir()
+    (there / "figure5/wp.csv").write_text("looks")
+    publish.publish(there, reference, first, SETTINGS)
+    published = reference / f"scores/{LSTM}.json"
+    before = published.read_bytes()
+    # the other machine has another model
+    gru = "wp/type~gru/layers~1/size~64/seed~2"
+    run_folder(here)
+    for name in ("scores", "models"):
+        (here / name / LSTM).parent.rename(here / name / "wp" / "x")
+        (here / name / gru).parent.mkdir(parents=True)
+    shutil.rmtree(here / "scores")
+    own = here / f"scores/{gru}.npy"
+    own.parent.mkdir(parents=True)
+    size = read_score(first[0]).characters
+    write_score(own, random_logp(size, 1), corpus="wp", type="gru", layers=1, seed=2)
+    publish.publish(here, reference, [published, own], SETTINGS)
+    assert published.read_bytes() == before
+    digest = read_score(reference / f"scores/{gru}.json")
+    assert digest.loss == pytest.approx(read_score(own).loss, abs=1e-6)
+    for kept in (f"histories/{LSTM}/dropout~0.0/history.csv", "figure5/wp.csv"):
+        assert (reference / kept).exists()
+
+
+def test_a_digest_says_what_the_array_does(tmp_path):
+    streams, size = 6, 60_000
+    arrays = [
+        write_score(tmp_path / f"{k}.npy", random_logp(size, k, loss=1 + k / 5)) for k in range(3)
+    ]
+    digests = []
+    for array in map(read_score, arrays):
+        path = array.path.with_suffix(".json")
+        path.write_text(json.dumps(array.meta | {"digest": array.digest(streams)}))
+        digests.append(read_score(path))
+        assert digests[-1].logp is None and digests[-1].characters == size
+        assert digests[-1].loss == pytest.approx(array.loss, abs=1e-6)
+        assert digests[-1].stream_losses(streams) == pytest.approx(
+            array.stream_losses(streams), abs=1e-5
+        )
+        assert path.stat().st_size < 5000
+    both = [[read_score(array) for array in arrays], digests]
+    exact, folded = (figure1.differences(scores) for scores in both)
+    distances = [np.linalg.norm(p[:, None] - p[None], axis=2) for p in (exact, folded)]
+    assert distances[1] == pytest.approx(distances[0], rel=0.1)
+    mixed = figure1.differences([both[0][0], *digests[1:]])
+    assert np.linalg.norm(mixed[:, None] - mixed[None], axis=2) == pytest.approx(distances[1])
+    # in a table they differ by the bootstrap's own chance
+    rows, same = (tables.loss_rows({"code": scores}, 200, 0) for scores in both)
+    assert list(same["loss"]) == list(rows["loss"])
+    assert same["sd"].to_numpy() == pytest.approx(rows["sd"].to_numpy(), rel=0.2)
+
+
+def test_digests_are_checked(tmp_path):
+    array = read_score(write_score(tmp_path / "a.npy", random_logp(100, 0)))
+    path = tmp_path / "a.json"
+    with pytest.raises(InputError, match="a.json: holds no digest"):
+        read_score(path)
+    path.write_text(json.dumps(array.meta | {"digest": {"loss": 1.0}}))
+    with pytest.raises(InputError, match="lacks characters, sd"):
+        read_score(path)
+    digest = array.digest(4)
+    path.write_text(json.dumps(array.meta | {"digest": digest | {"sketch": "AAAA"}}))
+    with pytest.raises(InputError, match="its sketch is damaged"):
+        read_score(path)
+    path.write_text(json.dumps(array.meta | {"digest": digest}))
+    with pytest.raises(InputError, match="scored on 4 test streams, not 5"):
+        read_score(path).stream_losses(5)
+    # an early digest: the loss alone
+    early = {name: digest[name] for name in ("characters", "loss", "sd")}
+    path.write_text(json.dumps(array.meta | {"digest": early}))
+    score = read_score(path)
+    assert score.stream_losses(3).tolist() == [score.loss] * 3 and score.sketch() is None
+    other = read_score(write_score(tmp_path / "b.npy", random_logp(100, 1), source="another"))
+    with pytest.raises(InputError, match="losses on two texts are not compared"):
+        by_corpus([score, other], {"code": {}}, "model")
+
+
 def test_less_does_not_replace_more(tmp_path):
     source, reference = tmp_path / "run", tmp_path / "reference"
-    run_folder(source, finished=3)
-    publish.publish(source, reference)
+    scores = run_folder(source, finished=3)
+    publish.publish(source, reference, scores, SETTINGS)
     before = files(reference)
     run_folder(source, finished=1)
     with pytest.raises(InputError, match="holds 3 finished models, .* only 1: nothing is replaced"):
-        publish.publish(source, reference)
+        publish.publish(source, reference, scores, SETTINGS)
     run_folder(source, finished=0)
     with pytest.raises(InputError, match="no model is finished"):
-        publish.publish(source, reference)
+        publish.publish(source, reference, scores, SETTINGS)
     assert files(reference) == before
     (source / "tables/status.csv").unlink()
     with pytest.raises(InputError, match="status.csv: no readable status"):
-        publish.publish(source, reference)
+        publish.publish(source, reference, scores, SETTINGS)
 
 
 # ---- what only_finished leaves of a run ----
@@ -115,7 +208,10 @@ def config(**more):
         "figures": {"young_lstm": {"corpora": ["wp", "lk"]}},
         "split": {"layout": "streams"},
         "plain_cut": {"corpora": ["wp"], "orders": [3], "recurrent": [{"type": "lstm"}]},
-        "corpora": {"wp": {"title": "W"}, "lk": {"title": "L"}},
+        "corpora": {name: {"title": name, "fractions": [0.8, 0.1, 0.1]} for name in ("wp", "lk")},
+        "training": {"epochs": 50},
+        "backend": "auto",
+        "only_finished": False,
         **more,
     }  # fmt: skip
 
@@ -125,6 +221,10 @@ def touch(*paths):
         path = plan.Path("results/r", path)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
+
+
+def finished(**more):
+    return config(only_finished=True, **more)
 
 
 def test_only_finished(tmp_path, monkeypatch):
@@ -139,21 +239,87 @@ def test_only_finished(tmp_path, monkeypatch):
     one_nn = "wp/nn/context~1/seed~1"
     assert done == [f"<results>/scores/{model}.npy" for model in (lstm, one_nn, "lk/ngram/order~2")]
     candidates = [f"<results>/models/{one_nn}/hidden~{n}/model.safetensors" for n in (8, 16)]
-    assert plan.trained(config(only_finished=True), candidates) == candidates[:1]
-    assert plan.trained(config(only_finished=False), candidates) == candidates
+    assert plan.models(finished(), f"<results>/scores/{one_nn}.npy", candidates) == candidates[:1]
+    everything = config(only_finished=False)
+    assert plan.models(everything, f"<results>/scores/{one_nn}.npy", candidates) == candidates
+    assert plan.for_tables(everything, plan.scores(everything)) == plan.scores(everything)
     # wp has no n-gram, lk no network: neither can be drawn
-    nothing = config()
+    nothing = finished()
     plan.narrow(nothing)
     assert nothing["use"] == [] and nothing["figures"]["young_lstm"]["corpora"] == []
     touch("scores/wp/ngram/order~3.npy", "scores/wp/ngram/order~3.json", "figure5/wp.csv")
-    some = config()
+    some = finished()
     plan.narrow(some)
     assert some["use"] == ["wp"] and some["figures"]["young_lstm"]["corpora"] == ["wp"]
     assert [cell["type"] for cell in plan.cells(some, "wp")] == ["lstm"]
     touch(f"models/{gru}/dropout~0.1/model.safetensors")
-    some = config()
+    some = finished()
     plan.narrow(some)
     assert [cell["type"] for cell in plan.cells(some, "wp")] == ["lstm", "gru"]
+
+
+def test_what_is_published_counts_too(tmp_path, monkeypatch):
+    """A machine on which a GRU was trained, and results/reference from another, with an LSTM in
+    half precision, and an n-NN and n-grams of which only digests are there."""
+    monkeypatch.chdir(tmp_path)
+    lstm, gru = (f"wp/type~{type}/layers~1/size~64/seed~1" for type in ("lstm", "gru"))
+    nn, ngram = "wp/nn/context~1/seed~1", "wp/ngram/order~2"
+    touch(f"models/{gru}/dropout~0.0/model.safetensors")
+    for below in (lstm, nn, ngram, "lk/ngram/order~3"):
+        touch(f"../reference/scores/{below}.json")
+    touch("../reference/figure5/wp.csv")
+    own = finished()
+    planned = plan.scores(own)
+    plan.narrow(own)
+    assert own["use"] == []  # of no LSTM more than the digest is there
+    adopted = tmp_path / "results/reference/models/wp-lstm.safetensors"
+    adopted.parent.mkdir()
+    about = {"type": "lstm", "layers": 1, "size": 64, "seed": 1}
+    header = json.dumps({"__metadata__": {"charlens": json.dumps(about)}}).encode()
+    adopted.write_bytes(struct.pack("<Q", len(header)) + header)
+    own = finished()
+    plan.narrow(own)
+    assert own["use"] == ["wp"] and own["figures"]["young_lstm"]["corpora"] == ["wp"]
+    assert [cell["type"] for cell in plan.cells(own, "wp")] == ["lstm", "gru"]
+    assert plan.looks(own, "wp") == "results/reference/figure5/wp.csv"
+    # the n-gram beside them is fitted again; tables take the LSTM as it was published
+    assert plan.for_tables(own, planned) == [
+        f"results/reference/scores/{lstm}.json",
+        f"<results>/scores/{gru}.npy",
+        f"results/reference/scores/{nn}.json",
+        f"<results>/scores/{ngram}.npy",
+        "results/reference/scores/lk/ngram/order~3.json",
+    ]
+    # the model itself: the half; once trained here, that
+    array = f"<results>/scores/{lstm}.npy"
+    candidate = f"models/{lstm}/dropout~0.0/model.safetensors"
+    assert plan.models(own, array, []) == ["results/reference/models/wp-lstm.safetensors"]
+    touch(candidate)
+    assert plan.models(own, array, []) == [f"<results>/{candidate}"]
+    assert plan.for_tables(own, planned)[0] == array
+    # another seed is another model
+    assert plan.models(own, array.replace("seed~1", "seed~2"), []) == []
+
+
+def test_only_like_is_published_beside_like(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "results/reference/settings.json"
+    path.parent.mkdir(parents=True)
+    plan.check_published(config())  # nothing is published
+    path.write_text(json.dumps(plan.settings(config())))
+    plan.check_published(config())
+    plan.check_published(config(backend="reference"))
+    with pytest.raises(InputError, match="holds the run 'r', not 's': remove results/reference"):
+        plan.check_published(config(run="s"))
+    with pytest.raises(InputError, match="holds lk, which is not among use"):
+        plan.check_published(config(use=["wp"]))
+    with pytest.raises(
+        InputError, match="holds wp with training {'epochs': 50}, not {'epochs': 9}"
+    ):
+        plan.check_published(config(training={"epochs": 9}))
+    path.write_text("[]")
+    with pytest.raises(InputError, match="settings.json: not the settings of published models"):
+        plan.check_published(config())
 
 
 def test_the_plain_cut_is_a_corpus_like_any_other():

@@ -204,10 +204,8 @@ def test_what_is_finished_is_published_and_nothing_trained(tiny, tmp_path):
         os.utime(model, (1e9, 1e9))
     rules = re.search(r"QUICK = (.*?[^\\])\n", (ROOT / "Makefile").read_text(), re.DOTALL)[1]
     rules = rules.replace("\\\n", " ").split()
-    done = snakemake(
-        tmp_path, *TINY, "--config", "only_finished=True", "--allowed-rules", *rules, "publish",
-        "--", "publish",
-    )  # fmt: skip
+    publish = [*TINY, "--config", "only_finished=True", "--allowed-rules", *rules, "publish"]
+    done = snakemake(tmp_path, *publish, "--", "publish")
     assert "rule train" not in done.stdout + done.stderr
     table = pd.read_csv(results / "reference/tables/table1.csv")
     assert set(table.type + "-" + table.layers.astype(str)) == RECURRENT - {"rnn-3"}
@@ -219,6 +217,25 @@ def test_what_is_finished_is_published_and_nothing_trained(tiny, tmp_path):
         assert (results / "reference" / name).exists()
     assert not list((results / "reference").rglob("*.np[yz]"))
     assert not list((results / "reference").rglob("*.txt"))
+
+    # another machine, on which only what is missing was trained, adds that
+    shutil.rmtree(results / "tiny")
+    for part in ("type~rnn/layers~3", "nn/context~2"):
+        shutil.copytree(tiny / "models/code" / part, results / "tiny/models/code" / part)
+    before = {path: path.read_bytes() for path in (results / "reference/scores").rglob("*.json")}
+    done = snakemake(tmp_path, *publish, "--", "publish")
+    assert "rule train" not in done.stdout + done.stderr
+    table = pd.read_csv(results / "reference/tables/table1.csv")
+    whole = pd.read_csv(tiny / "tables/table1.csv")
+    assert table["loss"].to_numpy() == pytest.approx(whole["loss"].to_numpy(), abs=1e-6)
+    # all but the n-grams, which are fitted again, as they were
+    assert all(path.read_bytes() == content for path, content in before.items())
+    claims = pd.read_csv(results / "reference/tables/claims.csv")
+    assert not claims["basis"].str.contains("networks trained").any()
+    assert "Not finished" not in (results / "reference/README.md").read_text()
+    drawn = pd.read_csv(results / "reference/figures/figure1.csv")
+    assert len(drawn) == len(whole)
+    assert set(pd.read_csv(results / "reference/figures/figure6.csv")["size"]) == {8}
 
 
 def test_a_finished_run_has_nothing_to_do(tiny):

@@ -17,7 +17,7 @@ be said to separate from chance, and the verdict is undecided.
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -175,7 +175,7 @@ class Evidence:
                         try:
                             values.append([statistic.value(evidence, s) for s in cell.seeds])
                         except Missing:
-                            break
+                            continue
             known = [group for group in values if np.isfinite(group).all()]
             if found := pooled_sd(known):
                 return found
@@ -202,7 +202,7 @@ class Statistic:
 
 def _loss(evidence: Evidence, score: Score) -> tuple[np.ndarray, np.ndarray]:
     S, length = evidence.split["test_y"].shape
-    return -evidence.per_stream(score.logp), np.full(S, float(length))
+    return length * score.stream_losses(S), np.full(S, float(length))
 
 
 LOSS = Statistic(_loss)
@@ -439,6 +439,8 @@ def mean_probability(chosen: Callable[[Evidence], np.ndarray]) -> Statistic:
     """Mean probability of the test characters that `chosen` marks: bool [N]."""
 
     def sums(e: Evidence, score: Score) -> tuple[np.ndarray, np.ndarray]:
+        if score.logp is None:
+            raise Missing("the scores of every model that this compares, character by character")
         mask = chosen(e)
         return e.per_stream(np.where(mask, score.probabilities(), 0.0)), e.per_stream(mask)
 
@@ -696,6 +698,7 @@ def judge(evidence: Iterable[Evidence]) -> pd.DataFrame:
 
 def add_arguments(parser):
     parser.add_argument("--scores", nargs="*", default=[], help="scores of all models")
+    parser.add_argument("--arrays", nargs="*", default=[], help="of models given as digests")
     parser.add_argument("--splits", nargs="+", required=True, help="corpora's .npz")
     parser.add_argument("--texts", nargs="*", default=[], help="corpora's .txt (kind code)")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, in order")
@@ -723,7 +726,9 @@ def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
     """Read what there is of each corpus."""
     splits, texts = by_stem(args.splits, corpora, "split"), by_stem(args.texts, [], "text")
     looks = by_stem(args.trajectory, [], "trajectory")
-    scores = read_scores(args.scores, "recurrent", "nn", "ngram")
+    scores = with_arrays(
+        read_scores(args.scores, "recurrent", "nn", "ngram"), read_scores(args.arrays, "recurrent")
+    )
     inside = {Path(path).name: read_rows(path) for path in args.inside}
     gates, cells = inside.get("gates.csv"), inside.get("cells.csv")
     planned = recurrent(read_status(args.status))["corpus"].value_counts() if args.status else {}
@@ -746,6 +751,17 @@ def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
             )
         )
     return everything
+
+
+def with_arrays(scores: list[Score], arrays: list[Score]) -> list[Score]:
+    """Give digests the arrays of their models. (These were scored anew, in half precision, so
+    that they say how characters compare, but not, to the last digit, what the loss is.)"""
+    key = ("corpus", "type", "layers", "size", "seed")
+    known = {tuple(score.meta[name] for name in key): score.logp for score in arrays}
+    return [
+        replace(score, logp=known.get(tuple(score.meta.get(name) for name in key), score.logp))
+        for score in scores
+    ]
 
 
 def read_rows(path: str) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 
 import numpy as np
@@ -11,10 +11,10 @@ from matplotlib.lines import Line2D
 from sklearn.manifold import TSNE
 
 from charlens import plots
-from charlens.scores import Score, by_corpus, read_corpora, read_scores
+from charlens.errors import InputError
+from charlens.scores import CHUNK, Score, by_corpus, read_corpora, read_scores
 
 FEW = 4  # fewer models than this have too few neighbours for t-SNE
-CHUNK = 1 << 14  # test characters whose probabilities are in memory at once
 
 
 def add_arguments(parser):
@@ -30,6 +30,7 @@ def run(args):
     plots.check_formats(args.out)
     corpora = read_corpora(args.corpora)
     groups = by_corpus(read_scores(args.scores, "recurrent"), corpora, "recurrent model")
+    groups = {corpus: drawable(scores, corpus) for corpus, scores in groups.items()}
     maps = {
         corpus: embed(differences(scores), args.perplexity, args.seed, corpus)
         for corpus, scores in groups.items()
@@ -40,22 +41,45 @@ def run(args):
         plots.save_table(table(groups, maps), args.csv)
 
 
+def drawable(scores: list[Score], corpus: str) -> list[Score]:
+    """Those of which more is known than their losses; a line on stderr says how many are not."""
+    found = [score for score in scores if score.logp is not None or score.sketch() is not None]
+    if not found:
+        raise InputError(f"corpus {corpus}: of no network more than the loss is known; train one")
+    if len(found) < len(scores):
+        print(
+            f"charlens: {corpus}: of {len(scores) - len(found)} of {len(scores)} models only the"
+            " loss is known: they are not on the map",
+            file=sys.stderr,
+        )
+    return found
+
+
 def differences(scores: list[Score]) -> np.ndarray:
     """Coordinates [M, M] of M models, at the same distances as their [M, N] probabilities.
 
     t-SNE asks for distances alone, and those of M points fit in M dimensions: they come from the
-    M x M inner products, summed over the test characters piece by piece. Float64.
+    M x M inner products, summed over the test characters piece by piece. Where of some model only
+    a digest is at hand, they come from the sketches of all. Float64.
     """
     inner = np.zeros((len(scores), len(scores)))
-    for start in range(0, scores[0].logp.size, CHUNK):
-        piece = np.stack([score.probabilities(slice(start, start + CHUNK)) for score in scores])
-        piece -= piece.mean(axis=0)
+    for piece in probabilities(scores):
+        piece = piece - piece.mean(axis=0)
         inner += piece @ piece.T
     variance, axes = np.linalg.eigh(inner)
     variance, axes = variance[::-1], axes[:, ::-1]  # principal component first
     # An axis has no sign of its own: fix one, so that the map does not flip between machines.
     axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), range(len(scores))])
     return axes * np.sqrt(variance.clip(min=0))
+
+
+def probabilities(scores: list[Score]) -> Iterator[np.ndarray]:
+    """The models' probabilities in pieces, [M, up to CHUNK]; or their sketches, [M, SKETCH]."""
+    if any(score.logp is None for score in scores):
+        yield np.stack([score.sketch() for score in scores]).astype(np.float64)
+        return
+    for start in range(0, scores[0].characters, CHUNK):
+        yield np.stack([score.probabilities(slice(start, start + CHUNK)) for score in scores])
 
 
 def embed(points: np.ndarray, perplexity: float, seed: int, corpus: str) -> np.ndarray:

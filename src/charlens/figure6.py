@@ -32,6 +32,7 @@ def add_arguments(parser):
     parser.add_argument("--texts", nargs="+", required=True, help="corpora's .txt")
     parser.add_argument("--splits", nargs="+", required=True, help="corpora's .npz")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, one a row")
+    parser.add_argument("--published", nargs="?", help="rows for sizes without scores here (.csv)")
     parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
     parser.add_argument("--csv", help="also write the numbers to this file")
 
@@ -49,11 +50,30 @@ def run(args):
         except OSError as error:
             raise InputError(f"{texts[corpus]}: no readable text ({reason(error)})") from None
         tables.append(table(text, load(splits[corpus]), lstms(group), ngrams_by_n(group)))
-    rows = pd.concat(tables)
+    rows = with_published(pd.concat(tables), args.published)
     with plots.style():
         plots.save(draw(rows, corpora), args.out)
     if args.csv:
         plots.save_table(rows, args.csv)
+
+
+def with_published(rows: pd.DataFrame, path: str | None) -> pd.DataFrame:
+    """Add the published rows of smaller LSTMs of the same depth whose scores are not at hand."""
+    if path is None:
+        return rows
+    try:
+        published = pd.read_csv(path)[COLUMNS]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: no readable figure 6 ({reason(error)})") from None
+    kept = []
+    for corpus, own in rows.groupby("corpus", sort=False):
+        fits = (published["corpus"] == corpus) & (published["layers"] == own["layers"].iloc[0])
+        smaller = published["size"] < own["size"].max()
+        kept.append(published[fits & smaller & ~published["size"].isin(own["size"])])
+    every = pd.concat([rows, *kept], ignore_index=True)
+    order = {corpus: place for place, corpus in enumerate(dict.fromkeys(rows["corpus"]))}
+    place = [every["corpus"].map(order), every["size"]]
+    return every.iloc[np.lexsort(place[::-1])].reset_index(drop=True)
 
 
 def lstms(scores: list[Score]) -> list[Score]:

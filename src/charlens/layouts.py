@@ -64,10 +64,9 @@ class Side:
 
     def loss(self, key: tuple, less: tuple | None = None) -> tuple[float, np.ndarray]:
         """Mean test loss of a model (less that of another), and the same for every draw [R]."""
-        logp = np.asarray(self.scores[key].logp, dtype=np.float64)
+        streams = self.scores[key].stream_losses(self.draws.shape[1])
         if less is not None:
-            logp = logp - self.scores[less].logp
-        streams = -logp.reshape(self.draws.shape[1], -1).mean(axis=1)
+            streams = streams - self.scores[less].stream_losses(len(streams))
         return float(streams.mean()), self.draws @ streams / len(streams)
 
 

@@ -11,6 +11,7 @@ import shutil
 from itertools import product
 from pathlib import Path
 
+from charlens import select
 from charlens.errors import InputError
 
 # where each model lies, below models/<corpus>/ and scores/<corpus>/
@@ -59,9 +60,14 @@ def check(config: dict, schema: Path) -> None:
 
 
 def cells(config: dict, corpus: str) -> list[dict]:
-    """Every recurrent model of a corpus: type, layers, size, seed. The largest come first."""
+    """The recurrent models of a corpus: type, layers, size, seed. The largest come first."""
     if "trained" in config:  # see `narrow`
         return config["trained"][corpus]
+    return every_cell(config, corpus)
+
+
+def every_cell(config: dict, corpus: str) -> list[dict]:
+    """Those of the whole grid, whatever is trained."""
     grid = config["grid"]
     every = (
         {"type": type, "layers": layers, "size": size}
@@ -88,52 +94,72 @@ def scores(config: dict) -> list[str]:
     return [f"<results>/scores/{path}.npy" for path in paths]
 
 
+# ---- only_finished: what there is without training ----
+
+PUBLISHED = Path("results/reference")
+
+
 def finished(config: dict, scores: list[str]) -> list[str]:
-    """The score arrays that can be had without training: their models are trained already.
+    """The score arrays that can be had without training: their models are at hand.
 
-    A network counts when any of its candidates is trained, an n-gram model when it is scored.
+    An n-gram model counts when it is scored, or published: fitting it again takes minutes.
     """
-    return [score for score in scores if any(path.exists() for path in _sources(config, score))]
+    return [score for score in scores if _at_hand(config, score)]
 
 
-def trained(config: dict, models: list[str]) -> list[str]:
-    """With `only_finished` the candidates that are trained, and else all of them."""
+def for_tables(config: dict, scores: list[str]) -> list[str]:
+    """Where tables read scores from. With `only_finished`: the array of a model that was trained
+    here, or of an n-gram model beside such networks; else what was published of it. What is
+    neither here nor there is left out."""
     if not config["only_finished"]:
-        return models
-    run = f"results/{config['run']}"
-    return [path for path in models if Path(path.replace("<results>", run)).exists()]
+        return scores
+    found = []
+    for score in scores:
+        published = PUBLISHED / f"scores/{below_scores(score)}.json"
+        if "/ngram/" in score:
+            own = below_scores(score).partition("/")[0] in config["trained"] and _at_hand(
+                config, score
+            )
+            here = own or _here(config, score).exists()
+        else:
+            here = _trained(config, score)
+        if here:
+            found.append(score)
+        elif published.exists():
+            found.append(str(published))
+    return found
 
 
-def labels_of(score: str) -> dict[str, str]:
-    """The labels in a score array's path: {"type": "lstm", "layers": "2", ...}."""
-    parts = Path(score).with_suffix("").parts
-    return dict(part.split("~") for part in parts if "~" in part)
+def models(config: dict, score: str, candidates: list[str]) -> list[str]:
+    """The model files among which validation chooses, below <results>: all candidates. With
+    `only_finished`: those that are trained, or else the model as it was published."""
+    if not config["only_finished"]:
+        return candidates
+    return _trained(config, score) or _adopted(config, score)
 
 
-def _sources(config: dict, score: str) -> list[Path]:
-    """The files from any of which a score array, below <results>, is to be had at once."""
-    path = Path(score.replace("<results>", f"results/{config['run']}"))
-    labels = labels_of(score)
-    if "order" in labels:
-        return [path]
-    folder = path.with_suffix("")
-    below = folder.relative_to(f"results/{config['run']}/scores")
-    if "context" in labels:
-        candidates = [f"hidden~{hidden}" for hidden in config["nn"]["hidden"]]
-    else:
-        model = labels | {"layers": int(labels["layers"]), "size": int(labels["size"])}
-        model |= {"corpus": below.parts[0], "seed": int(labels["seed"])}
-        candidates = [f"dropout~{dropout}" for dropout in dropouts(config, model)]
-    models = Path("results", config["run"], "models", below)
-    return [models / candidate / "model.safetensors" for candidate in candidates]
+def looks(config: dict, corpus: str) -> str:
+    """The first epochs of an LSTM beside the n-NN: those of this run, or else as published."""
+    path = f"<results>/figure5/{corpus}.csv"
+    if config["only_finished"] and not _here(config, path).exists():
+        return str(PUBLISHED / f"figure5/{corpus}.csv")
+    return path
+
+
+def published_figure6(config: dict) -> list[str]:
+    """The published numbers of figure 6, in which those of smaller models may stand."""
+    path = PUBLISHED / "figures/figure6.csv"
+    return [str(path)] if config["only_finished"] and path.exists() else []
 
 
 def narrow(config: dict) -> None:
     """Leave of the run only what needs no training (`only_finished`).
 
-    A corpus stays when an LSTM is trained on it and an n-gram model scored, since most figures
-    compare these two; of its networks those stay that are trained.
+    A corpus stays when an LSTM is at hand and an n-gram model, since most figures compare these
+    two; of its networks those stay that are at hand. Raises InputError where results/reference
+    holds something that would not fit beside this run.
     """
+    check_published(config)
     done = set(finished(config, scores(config)))
     trained = {}
     for corpus in config["use"]:
@@ -145,13 +171,107 @@ def narrow(config: dict) -> None:
         ngram = any(path.startswith(f"<results>/scores/{corpus}/ngram/") for path in done)
         if ngram and any(cell["type"] == "lstm" for cell in networks):
             trained[corpus] = networks
-    looks = Path("results", config["run"], "figure5")
     young = config["figures"]["young_lstm"]
     young["corpora"] = [
-        c for c in young["corpora"] if c in trained and (looks / f"{c}.csv").exists()
+        corpus
+        for corpus in young["corpora"]
+        if corpus in trained and _here(config, looks(config, corpus)).exists()
     ]
     config["use"] = list(trained)
     config["trained"] = trained
+
+
+def settings(config: dict) -> dict:
+    """What published models have in common: the run, and how each corpus is split and trained."""
+    corpora = {}
+    for corpus in config["use"]:
+        recipe = training(config, corpus)
+        del recipe["backend"]
+        corpora[corpus] = {
+            "fractions": config["corpora"][corpus]["fractions"],
+            "split": split(config, corpus),
+            "training": recipe,
+        }
+    return {"run": config["run"], "corpora": corpora}
+
+
+def check_published(config: dict) -> None:
+    """Models of this run and those in results/reference stand side by side in tables: refuse
+    where they were not made in the same way."""
+    path = PUBLISHED / "settings.json"
+    if not path.exists():
+        return
+    try:
+        there, here = json.loads(path.read_text()), settings(config)
+        run, corpora = there["run"], dict(there["corpora"])
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path}: not the settings of published models") from None
+    instead = f"remove {PUBLISHED} to publish this run alone"
+    if run != here["run"]:
+        raise InputError(f"{PUBLISHED} holds the run '{run}', not '{here['run']}': {instead}")
+    for corpus, about in corpora.items():
+        if corpus not in here["corpora"]:
+            raise InputError(f"{PUBLISHED} holds {corpus}, which is not among use: {instead}")
+        for key, value in here["corpora"][corpus].items():
+            if about.get(key) != value:
+                was = f"{key} {about.get(key)}"
+                raise InputError(f"{PUBLISHED} holds {corpus} with {was}, not {value}: {instead}")
+
+
+def below_scores(path: str) -> str:
+    """<corpus>/<model>, of the path of a model's scores, wherever they lie."""
+    return path.rpartition("scores/")[2].removesuffix(".npy").removesuffix(".json")
+
+
+def _here(config: dict, path: str) -> Path:
+    return Path(path.replace("<results>", f"results/{config['run']}"))
+
+
+def _at_hand(config: dict, score: str) -> bool:
+    if "/ngram/" in score:
+        published = PUBLISHED / f"scores/{below_scores(score)}.json"
+        return _here(config, score).exists() or published.exists()
+    return bool(_trained(config, score) or _adopted(config, score))
+
+
+def _trained(config: dict, score: str) -> list[str]:
+    """The candidates of a model that are trained, below <results>."""
+    labels, below = labels_of(score), below_scores(score)
+    if "order" in labels:
+        return []
+    if "context" in labels:
+        candidates = [f"hidden~{hidden}" for hidden in config["nn"]["hidden"]]
+    else:
+        model = labels | {"layers": int(labels["layers"]), "size": int(labels["size"])}
+        model |= {"corpus": below.partition("/")[0], "seed": int(labels["seed"])}
+        candidates = [f"dropout~{dropout}" for dropout in dropouts(config, model)]
+    files = [f"<results>/models/{below}/{name}/model.safetensors" for name in candidates]
+    return [file for file in files if _here(config, file).exists()]
+
+
+def _adopted(config: dict, score: str) -> list[str]:
+    """The published model in half precision, if this is the one of its corpus and type."""
+    labels, corpus = labels_of(score), below_scores(score).partition("/")[0]
+    path = PUBLISHED / f"models/{corpus}-{labels.get('type')}.safetensors"
+    if not path.exists():
+        return []
+    about = select.about(path)
+    same = all(str(about[key]) == labels[key] for key in ("type", "layers", "size", "seed"))
+    return [str(path)] if same else []
+
+
+def labels_of(score: str) -> dict[str, str]:
+    """The labels in a score array's path: {"type": "lstm", "layers": "2", ...}."""
+    parts = Path(score).with_suffix("").parts
+    return dict(part.split("~") for part in parts if "~" in part)
+
+
+# ---- parts of the run ----
+
+
+def recurrent(scores: list[str]) -> list[str]:
+    """Those of recurrent networks."""
+    return [path for path in scores if "/type~" in path]
 
 
 def fixed_context(scores: list[str]) -> list[str]:
@@ -206,7 +326,7 @@ def split(config: dict, corpus: str) -> dict:
 def plain_scores(config: dict, corpus: str) -> list[str]:
     """The score arrays of a corpus that the plain cut is about: under the run's split, then under
     the plain cut. Each network's first seed stands for it."""
-    networks = chosen(config, corpus, config["plain_cut"]["recurrent"])
+    networks = fitting(every_cell(config, corpus), config["plain_cut"]["recurrent"])
     first = {(cell["type"], cell["layers"], cell["size"]): cell for cell in reversed(networks)}
     below = [CELL.format(**cell) for cell in reversed(first.values())]
     below += [f"ngram/order~{order}" for order in config["plain_cut"]["orders"]]
@@ -215,13 +335,9 @@ def plain_scores(config: dict, corpus: str) -> list[str]:
     ]
 
 
-def chosen(config: dict, corpus: str, entries: list[dict]) -> list[dict]:
-    """The models of a corpus that fit an entry; an entry names some of their keys."""
-    return [
-        model
-        for model in cells(config, corpus)
-        if any(entry.items() <= model.items() for entry in entries)
-    ]
+def fitting(models: list[dict], entries: list[dict]) -> list[dict]:
+    """The models that fit an entry; an entry names some of their keys."""
+    return [model for model in models if any(entry.items() <= model.items() for entry in entries)]
 
 
 def looked_into(config: dict, corpus: str) -> list[dict]:

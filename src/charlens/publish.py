@@ -3,9 +3,14 @@
 A full run takes hours to days. `charlens status` lists which of its models are scored; `charlens
 publish` copies what people read of a run (tables, figures, where everything came from, the models
 in half precision), and nothing large or not ours to give: no score arrays, no corpus text.
+
+A run may be trained on several machines, one after the other. What is published of a model
+includes a digest of its scores (`charlens.scores`), and every publication has the models that were
+published before as well as those of the machine it is made on.
 """
 
 import argparse
+import json
 import re
 import shutil
 from pathlib import Path
@@ -14,6 +19,8 @@ import pandas as pd
 
 from charlens.errors import InputError
 from charlens.files import write_atomically
+from charlens.plan import below_scores
+from charlens.scores import read_score, read_split
 
 STATUS = ["corpus", "model", "finished"]
 # of results/<run>/, and where it goes below results/reference/
@@ -23,24 +30,25 @@ COPIED = {
     "figures/*.csv": "figures",
     "figures/*.png": "figures",
     "figures/*.svg": "figures",
+    "figure5/*.csv": "figure5",
     "corpora/*.json": "corpora",
-    "scores/**/*.json": "scores",
     "models/**/history.csv": "histories",
     "published/*.safetensors": "models",
 }
+# what stays of an earlier publication where the run has no such file
+KEPT = ("figure5/*.csv", "corpora/*.json", "histories/**/history.csv")
 
 
 def status(planned: list[str], finished: list[str]) -> pd.DataFrame:
-    """One row per planned model, given as paths of score arrays: columns STATUS.
+    """One row per planned model, given as paths of its scores: columns STATUS.
 
-    What stands before "scores/" in a path does not matter.
+    What stands before "scores/" in a path does not matter, nor whether it is an array or a digest.
     """
-    done = {path.rpartition("scores/")[2] for path in finished}
+    done = {below_scores(path) for path in finished}
     rows = []
     for path in planned:
-        below = path.rpartition("scores/")[2]
-        corpus, *labels = below.removesuffix(".npy").split("/")
-        rows.append([corpus, " ".join(labels), int(below in done)])
+        corpus, *labels = below_scores(path).split("/")
+        rows.append([corpus, " ".join(labels), int(below_scores(path) in done)])
     return pd.DataFrame(rows, columns=STATUS)
 
 
@@ -60,9 +68,11 @@ def recurrent(table: pd.DataFrame) -> pd.DataFrame:
     return table[table["model"].str.startswith("type~")]
 
 
-def publish(run: Path, reference: Path) -> list[Path]:
-    """Copy what people read of `run` to `reference`, in place of what is there.
+def publish(run: Path, reference: Path, scores: list[Path], settings: dict) -> list[Path]:
+    """Put what people read of `run` into `reference`, in place of what is there.
 
+    scores: of every model that the tables are about, an array in `run`, or what was published
+    already in `reference`. settings: how all of them were made (`plan.settings`).
     Raises InputError where the run has nothing finished, or less than what is published already.
     """
     table = read_status(run / "tables/status.csv")
@@ -77,14 +87,20 @@ def publish(run: Path, reference: Path) -> list[Path]:
         )
     new = reference.with_name(f".{reference.name}.new")
     shutil.rmtree(new, ignore_errors=True)
-    copied = []
+    files = {}  # below `reference`: the file to copy
+    for pattern in KEPT:
+        files |= {path.relative_to(reference): path for path in reference.glob(pattern)}
     for pattern, folder in COPIED.items():
-        inside = Path(pattern).parts[0]
-        for source in sorted(run.glob(pattern)):
-            target = new / folder / source.relative_to(run / inside)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)
-            copied.append(reference / target.relative_to(new))
+        inside = run / Path(pattern).parts[0]
+        files |= {folder / path.relative_to(inside): path for path in sorted(run.glob(pattern))}
+    for target, source in files.items():
+        (new / target).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, new / target)
+    for path in scores:
+        below = path.relative_to(reference if path.suffix == ".json" else run)
+        content = described(path, run / "corpora") if path.suffix == ".npy" else path.read_bytes()
+        write_atomically(new / below.with_suffix(".json"), content)
+    write_atomically(new / "settings.json", (json.dumps(settings, indent=1) + "\n").encode())
     write_atomically(new / "README.md", readme(run.name, table).encode())
     old = reference.with_name(f".{reference.name}.old")
     shutil.rmtree(old, ignore_errors=True)
@@ -92,7 +108,16 @@ def publish(run: Path, reference: Path) -> list[Path]:
         reference.rename(old)
     new.rename(reference)
     shutil.rmtree(old, ignore_errors=True)
-    return copied
+    return [path for path in reference.rglob("*") if path.is_file()]
+
+
+def described(path: Path, corpora: Path) -> bytes:
+    """A model's metadata with the digest of its score array."""
+    score = read_score(path)
+    split = read_split(corpora / f"{score.meta['corpus']}.npz", [score])
+    about = score.meta | {"digest": score.digest(len(split["test_y"]))}
+    lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in about.items()]
+    return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
 
 def readme(run: str, table: pd.DataFrame) -> str:
@@ -102,10 +127,11 @@ def readme(run: str, table: pd.DataFrame) -> str:
         "",
         f"What `make publish` copied of `results/{run}/`, laid out in the same way: tables,",
         "claims, figures and the numbers behind them, where each text came from (`corpora/`), what",
-        "each model is (`scores/`, without the arrays), how its training went (`histories/`), and",
-        "the best LSTM and GRU of each corpus in half precision (`models/`). Begin with",
-        "`tables/claims.html`. A dropout, or the hidden size of an n-NN, was chosen among those",
-        "candidates of the configuration that are trained so far: `histories/` shows which.",
+        "each model is (`scores/`, with a digest of the arrays), how its training went",
+        "(`histories/`), and the best LSTM and GRU of each corpus in half precision (`models/`).",
+        "The models may come from several machines. Begin with `tables/claims.html`. A dropout,",
+        "or the hidden size of an n-NN, was chosen among those candidates of the configuration",
+        "that are trained so far: `histories/` shows which.",
         "",
         "| corpus | recurrent networks | n-NN | n-gram |",
         "| --- | --- | --- | --- |",
@@ -157,9 +183,11 @@ def run_status(args: argparse.Namespace) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, help="results/<run>")
     parser.add_argument("reference", type=Path, help="results/reference")
+    parser.add_argument("--scores", type=Path, nargs="+", required=True, help=".npy, or published")
+    parser.add_argument("--settings", type=json.loads, required=True, help="of the run (JSON)")
 
 
 def run(args: argparse.Namespace) -> None:
-    copied = publish(args.source, args.reference)
+    copied = publish(args.source, args.reference, args.scores, args.settings)
     size = sum(path.stat().st_size for path in copied)
     print(f"{args.reference}: {len(copied)} files, {size / 1e6:.1f} MB")

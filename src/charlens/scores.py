@@ -2,9 +2,19 @@
 
 One .npy file per model holds the natural log-probability of every test character, in the order of
 the joined test streams; the .json file beside it says which model it was.
+
+Of a model that was trained and published on another machine only that .json file is at hand. It
+then holds a digest of the scores, from which tables, claims about losses, and figure 1 are made:
+
+    characters, loss, sd    of the test split; the loss in nats per character; its deviation
+    streams                 the loss of each test stream, [S]
+    sketch                  the probabilities of the test characters, folded: see `sketch`
 """
 
+import base64
+import binascii
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,26 +31,87 @@ METADATA = {
 }
 
 
+SKETCH = 1024  # numbers in a sketch
+CHUNK = 1 << 14  # test characters whose probabilities are in memory at once
+
+
 @dataclass(frozen=True)
 class Score:
-    """One model's test scores: metadata and logp, float32 [N], nats (memory-mapped)."""
+    """One model's test scores: metadata and logp, float32 [N], nats (memory-mapped).
+
+    logp is None where only a digest is at hand. Where both are, losses are the digest's.
+    """
 
     path: Path
     meta: dict
-    logp: np.ndarray
+    logp: np.ndarray | None
+
+    @property
+    def characters(self) -> int:
+        """N, the number of test characters."""
+        return self.meta["digest"]["characters"] if self.logp is None else self.logp.size
 
     @property
     def loss(self) -> float:
         """Test cross-entropy in nats per character."""
+        if "digest" in self.meta:
+            return self.meta["digest"]["loss"]
         return -float(self.logp.mean(dtype=np.float64))
+
+    def stream_losses(self, streams: int) -> np.ndarray:
+        """The loss of each of S test streams, float64 [S], nats per character.
+
+        A digest without them (early ones) has the same loss for each.
+        """
+        found = self.meta.get("digest", {}).get("streams")
+        if found is None and self.logp is None:
+            found = [self.loss] * streams
+        if found is None:
+            return -self.logp.reshape(streams, -1).mean(axis=1, dtype=np.float64)
+        if len(found) != streams:
+            raise InputError(
+                f"{self.path}: scored on {len(found)} test streams, not {streams};"
+                " publish it anew from this split"
+            )
+        return np.array(found, dtype=np.float64)
 
     def probabilities(self, part: slice = slice(None)) -> np.ndarray:
         """The probability of every test character of the part, float64."""
         return np.exp(self.logp[part], dtype=np.float64)
 
+    def sketch(self) -> np.ndarray | None:
+        """The probabilities [N] folded into float16 [SKETCH]: every character is given a random
+        sign and added to the place that is its number modulo SKETCH. The distance between two
+        models keeps its size by that, to about 1 part in 40. None where a digest has none."""
+        if self.logp is None:
+            text = self.meta["digest"].get("sketch")
+            return None if text is None else np.frombuffer(base64.b64decode(text), "<f2")
+        random = np.random.default_rng(0)
+        folded = np.zeros(SKETCH)
+        for start in range(0, self.logp.size, CHUNK):
+            piece = self.probabilities(slice(start, start + CHUNK))
+            piece = piece * random.choice([-1.0, 1.0], piece.size)
+            folded += np.pad(piece, (0, -piece.size % SKETCH)).reshape(-1, SKETCH).sum(axis=0)
+        return folded.astype("<f2")
+
+    def digest(self, streams: int) -> dict:
+        """The digest of a score array of S test streams, for its .json file."""
+        losses = -self.logp.astype(np.float64)
+        return {
+            "characters": self.characters,
+            "loss": round(self.loss, 6),
+            # to which the bootstrap's tends with more and more samples
+            "sd": round(float(losses.std() / math.sqrt(losses.size)), 6),
+            "streams": [round(loss, 5) for loss in self.stream_losses(streams).tolist()],
+            "sketch": base64.b64encode(self.sketch().tobytes()).decode(),
+        }
+
 
 def read_score(path: str | Path) -> Score:
-    """Read one score array and the metadata beside it. Raises InputError if either is unusable."""
+    """Read one score array and the metadata beside it; or, of a .json file, the digest in it.
+
+    Raises InputError if a file is unusable.
+    """
     path = Path(path)
     meta = read_json(path.with_suffix(".json"))
     family = meta.get("family")
@@ -50,6 +121,8 @@ def read_score(path: str | Path) -> Score:
             "score the model again"
         )
     require(meta, METADATA[family], path.with_suffix(".json"))
+    if path.suffix == ".json":
+        return read_digest(path, meta)
     try:
         logp = np.load(path, mmap_mode="r")
     except (OSError, ValueError, EOFError) as error:
@@ -66,6 +139,21 @@ def read_score(path: str | Path) -> Score:
             f"log-probability ({bad.size} such); train or score this model again"
         )
     return Score(path, meta, logp)
+
+
+def read_digest(path: Path, meta: dict) -> Score:
+    digest = meta.get("digest")
+    if not isinstance(digest, dict):
+        raise InputError(f"{path}: holds no digest of scores; publish this model again")
+    require(digest, ("characters", "loss", "sd"), path)
+    score = Score(path, meta, None)
+    try:
+        folded = score.sketch()
+    except (binascii.Error, TypeError, ValueError):
+        folded = np.empty(0)
+    if folded is not None and folded.size != SKETCH:
+        raise InputError(f"{path}: its sketch is damaged; publish this model again")
+    return score
 
 
 def read_scores(paths: Iterable[str | Path], *families: str) -> list[Score]:
@@ -89,7 +177,7 @@ def by_corpus(
 ) -> dict[str, list[Score]]:
     """Group scores by corpus, in the corpora's order, and check that they can be compared.
 
-    Raises InputError where a corpus has no score, a score no corpus, or lengths differ.
+    Raises InputError where a corpus has no score, a score no corpus, or texts or lengths differ.
     """
     groups: dict[str, list[Score]] = {corpus: [] for corpus in corpora}
     for score in scores:
@@ -98,10 +186,15 @@ def by_corpus(
             raise InputError(f"{score.path}: its corpus {corpus!r} is not among those given")
         group = groups[corpus]
         group.append(score)
-        if score.logp.size != group[0].logp.size:
+        if score.characters != group[0].characters:
             raise InputError(
-                f"{score.path}: {score.logp.size} scores, but {group[0].path} has "
-                f"{group[0].logp.size}: not the same test text; score both again"
+                f"{score.path}: {score.characters} scores, but {group[0].path} has "
+                f"{group[0].characters}: not the same test text; score both again"
+            )
+        if score.meta["source"] != group[0].meta["source"]:
+            raise InputError(
+                f"{score.path}: a score on '{score.meta['source']}', but {group[0].path} is on "
+                f"'{group[0].meta['source']}': losses on two texts are not compared"
             )
     for corpus, group in groups.items():
         if not group:
@@ -147,9 +240,9 @@ def read_split(path: str | Path, scores: Iterable[Score]) -> dict[str, np.ndarra
     except (OSError, ValueError, KeyError, EOFError) as error:
         raise InputError(f"{path}: no readable split ({reason(error)})") from None
     for score in scores:
-        if score.logp.size != split["test_y"].size:
+        if score.characters != split["test_y"].size:
             raise InputError(
-                f"{score.path}: {score.logp.size} scores, but {path} has {split['test_y'].size} "
+                f"{score.path}: {score.characters} scores, but {path} has {split['test_y'].size} "
                 "test characters; score the model on this split"
             )
     return split

@@ -77,12 +77,15 @@ def table2(scores: dict[str, list[Score]], samples: int, seed: int) -> pd.DataFr
 def loss_rows(scores: dict[str, list[Score]], samples: int, seed: int) -> pd.DataFrame:
     """Each model's metadata with its test loss and the loss's standard deviation.
 
-    The models of a corpus share their bootstrap samples (the paper's Table 1: 100 samples).
+    The models of a corpus share their bootstrap samples (the paper's Table 1: 100 samples). A
+    digest brings its own deviation.
     """
     rows = []
     for group in scores.values():
-        deviations = bootstrap_sd(-np.stack([score.logp for score in group]), samples, seed)
-        for score, sd in zip(group, deviations, strict=True):
+        arrays = [score.logp for score in group if score.logp is not None]
+        deviations = iter(bootstrap_sd(-np.stack(arrays), samples, seed) if arrays else ())
+        for score in group:
+            sd = score.meta["digest"]["sd"] if score.logp is None else next(deviations)
             rows.append({**score.meta, "loss": round(score.loss, 6), "sd": round(sd, 6)})
     return pd.DataFrame(rows)
 

@@ -167,6 +167,6 @@ rule activations:
         [
             f"<results>/activations/{corpus}/{CELL}.npz".format(**cell)
             for corpus in config["use"]
-            for cell in plan.chosen(config, corpus, INSIDE["record"]["models"])
+            for cell in plan.fitting(CELLS[corpus], INSIDE["record"]["models"])
         ],
     localrule: True

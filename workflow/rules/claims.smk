@@ -4,7 +4,7 @@
 #        figures/comparison, our numbers beside the paper's; figures/figure6, errors by oracle;
 #        tables/plain_cut, what the paper's split is worth; tables/status, what is finished.
 
-ALL_SCORES = RECURRENT_SCORES + FIXED_SCORES
+ALL_SCORES = TABLE1_SCORES + FIXED_SCORES
 IN_PAPER = plan.in_paper(
     Path(workflow.basedir, "src/charlens"), plan.corpora_of(ALL_SCORES, USED)
 )
@@ -12,7 +12,7 @@ PLAIN_SCORES = [
     path for corpus in PLAIN_CUT for path in plan.plain_scores(config, corpus)
 ]
 if config["only_finished"]:
-    PLAIN_SCORES = plan.finished(config, PLAIN_SCORES)
+    PLAIN_SCORES = plan.for_tables(config, PLAIN_SCORES)
     PLAIN_CUT = plan.corpora_of(
         [path for path in PLAIN_SCORES if "/ngram/" in path],
         [c for c in PLAIN_CUT if plan.of_corpora(PLAIN_SCORES, [plan.plain(c)])],
@@ -45,6 +45,7 @@ rule claims:
             file=["claims", "claims_page", "stats", "scores", "braces"],
         ),
         scores=ALL_SCORES,
+        arrays=[path for path in RECURRENT_SCORES if path not in ALL_SCORES],
         corpora=rules.table2.input.corpora,
         splits=collect(
             "<results>/corpora/{corpus}.npz",
@@ -72,7 +73,7 @@ rule claims:
     params:
         options=plan.options(config["claims"]),
     shell:
-        "charlens claims --scores {input.scores} --splits {input.splits} --texts {input.texts}"
+        "charlens claims --scores {input.scores} --arrays {input.arrays} --splits {input.splits} --texts {input.texts}"
         " --corpora {input.corpora} --trajectory {input.trajectory} --inside {input.inside}"
         " --status {input.status} {params.options} --csv {output.csv} --html {output.html}"
         " 2>&1 | tee {log}"
@@ -122,6 +123,7 @@ rule figure6:
         texts=collect("<results>/corpora/{corpus}.txt", corpus=config["use"]),
         splits=rules.figure4.input.splits,
         corpora=rules.table1.input.corpora,
+        published=plan.published_figure6(config),
     output:
         png=report(
             "<results>/figures/figure6.png",
@@ -140,7 +142,7 @@ rule figure6:
         runtime=30,
     shell:
         "charlens figure6 --scores {input.scores} --texts {input.texts} --splits {input.splits}"
-        " --corpora {input.corpora} --out {output.png} {output.svg} --csv {output.csv}"
+        " --corpora {input.corpora} --published {input.published} --out {output.png} {output.svg} --csv {output.csv}"
         " 2>&1 | tee {log}"
 
 

@@ -9,7 +9,7 @@ rule figure1:
     """Figure 1: t-SNE of the recurrent models from the probabilities of the test characters."""
     input:
         code=collect("<src>/{file}.py", file=["figure1", "plots", "scores"]),
-        scores=RECURRENT_SCORES,
+        scores=TABLE1_SCORES,
         corpora=rules.table1.input.corpora,
     output:
         png=report(
@@ -113,7 +113,7 @@ rule figure5:
         texts=collect("<results>/corpora/{corpus}.txt", corpus=config["use"]),
         splits=rules.figure4.input.splits,
         corpora=rules.table1.input.corpora,
-        trajectory=collect("<results>/figure5/{corpus}.csv", corpus=YOUNG["corpora"]),
+        trajectory=[plan.looks(config, corpus) for corpus in YOUNG["corpora"]],
     output:
         png=report(
             "<results>/figures/figure5.png",

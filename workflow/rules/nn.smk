@@ -37,8 +37,9 @@ rule train_nn:
 
 use rule select as select_nn with:
     input:
-        lambda w: plan.trained(
+        lambda w: plan.models(
             config,
+            f"<results>/scores/{w.corpus}/{NN}.npy".format(**w),
             collect(
                 f"<results>/models/{{corpus}}/{NN}/hidden~{{hidden}}/model.safetensors",
                 hidden=config["nn"]["hidden"],

@@ -1,4 +1,5 @@
-# Needs: trained models; with only_finished (make publish) whichever there are.
+# Needs: trained models; with only_finished (make publish) whichever there are, on this machine or
+#        published before.
 # Makes: published/<corpus>-<type>.safetensors, the best LSTM and GRU in half precision; and
 #        results/reference/, a copy of all that people read of the run.
 
@@ -50,6 +51,8 @@ rule publish:
         rules.figure5.output if CODE_CORPORA or YOUNG["corpora"] else [],
         rules.verdict.input,
         rules.halves.input,
+        scores=list(dict.fromkeys(ALL_SCORES + PLAIN_SCORES)),
+        splits=rules.claims.input.splits + rules.plain_cut.input.splits,
     log:
         "<logs>/publish.log",
     localrule: True
@@ -57,5 +60,7 @@ rule publish:
         "../../envs/environment.yaml"
     params:
         run=config["run"],
+        settings=json.dumps(SETTINGS),
     shell:
-        "charlens publish results/{params.run} results/reference 2>&1 | tee {log}"
+        "charlens publish results/{params.run} results/reference --scores {input.scores}"
+        " --settings {params.settings:q} 2>&1 | tee {log}"

@@ -46,8 +46,9 @@ rule train:
 rule select:
     """Keep the candidate with the lowest validation loss."""
     input:
-        lambda w: plan.trained(
+        lambda w: plan.models(
             config,
+            f"<results>/scores/{w.corpus}/{CELL}.npy".format(**w),
             collect(
                 f"<results>/models/{{corpus}}/{CELL}/dropout~{{dropout}}/model.safetensors",
                 dropout=plan.dropouts(

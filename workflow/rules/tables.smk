@@ -1,14 +1,17 @@
 # Needs: the scores of all models, and the corpora's provenance.
 # Makes: tables/table1, table2 and ngrams, each as CSV and as a page beside the paper's numbers.
 
+# The score arrays of the networks, and what table 1 reads, which is the same, except that with
+# only_finished it may be what was published of a network trained elsewhere.
 RECURRENT_SCORES = [
     f"<results>/scores/{corpus}/{CELL}.npy".format(**cell)
     for corpus in config["use"]
     for cell in CELLS[corpus]
 ]
-FIXED_SCORES = plan.fixed_context(PLANNED)
-if config["only_finished"]:
-    FIXED_SCORES = plan.finished(config, FIXED_SCORES)
+TABLE1_SCORES = plan.for_tables(
+    config, plan.of_corpora(plan.recurrent(PLANNED), config["use"])
+)
+FIXED_SCORES = plan.for_tables(config, plan.fixed_context(PLANNED))
 NGRAM_SCORES = [
     path for path in plan.of_corpora(FIXED_SCORES, config["use"]) if "/ngram/" in path
 ]
@@ -20,7 +23,7 @@ rule table1:
         code=collect(
             "<src>/{file}", file=["tables.py", "stats.py", "scores.py", "paper.csv"]
         ),
-        scores=RECURRENT_SCORES,
+        scores=TABLE1_SCORES,
         corpora=collect("<results>/corpora/{corpus}.json", corpus=config["use"]),
     output:
         csv="<results>/tables/table1.csv",
