@@ -216,6 +216,12 @@ def config(**more):
     }  # fmt: skip
 
 
+def write_header(path, about):
+    """What of a model file says which model it is."""
+    header = json.dumps({"__metadata__": {"charlens": json.dumps(about)}}).encode()
+    path.write_bytes(struct.pack("<Q", len(header)) + header)
+
+
 def touch(*paths):
     for path in paths:
         path = plan.Path("results/r", path)
@@ -268,6 +274,9 @@ def test_what_is_published_counts_too(tmp_path, monkeypatch):
     for below in (lstm, nn, ngram, "lk/ngram/order~3"):
         touch(f"../reference/scores/{below}.json")
     touch("../reference/figure5/wp.csv")
+    (tmp_path / f"results/reference/scores/{lstm}.json").write_text(
+        json.dumps({"family": "recurrent", "dropout": 0.0, "val_loss": 1.2})
+    )
     own = finished()
     planned = plan.scores(own)
     plan.narrow(own)
@@ -275,8 +284,7 @@ def test_what_is_published_counts_too(tmp_path, monkeypatch):
     adopted = tmp_path / "results/reference/models/wp-lstm.safetensors"
     adopted.parent.mkdir()
     about = {"type": "lstm", "layers": 1, "size": 64, "seed": 1}
-    header = json.dumps({"__metadata__": {"charlens": json.dumps(about)}}).encode()
-    adopted.write_bytes(struct.pack("<Q", len(header)) + header)
+    write_header(adopted, about)
     own = finished()
     plan.narrow(own)
     assert own["use"] == ["wp"] and own["figures"]["young_lstm"]["corpora"] == ["wp"]
@@ -294,9 +302,14 @@ def test_what_is_published_counts_too(tmp_path, monkeypatch):
     array = f"<results>/scores/{lstm}.npy"
     candidate = f"models/{lstm}/dropout~0.0/model.safetensors"
     assert plan.models(own, array, []) == ["results/reference/models/wp-lstm.safetensors"]
-    touch(candidate)
-    assert plan.models(own, array, []) == [f"<results>/{candidate}"]
-    assert plan.for_tables(own, planned)[0] == array
+    here, there = tmp_path / "results/r" / candidate, f"results/reference/scores/{lstm}.json"
+    here.parent.mkdir(parents=True)
+    for dropout, val_loss, taken in ((0.0, 1.3, True), (0.1, 1.3, False), (0.1, 1.1, True)):
+        # the one that was published: dropout 0.0, and 1.2 on validation
+        write_header(here, about | {"dropout": dropout, "val_loss": val_loss})
+        half = "results/reference/models/wp-lstm.safetensors"
+        assert plan.models(own, array, []) == [f"<results>/{candidate}" if taken else half]
+        assert plan.for_tables(own, planned)[0] == (array if taken else there)
     # another seed is another model
     assert plan.models(own, array.replace("seed~1", "seed~2"), []) == []
 

@@ -115,18 +115,10 @@ def for_tables(config: dict, scores: list[str]) -> list[str]:
         return scores
     found = []
     for score in scores:
-        published = PUBLISHED / f"scores/{below_scores(score)}.json"
-        if "/ngram/" in score:
-            own = below_scores(score).partition("/")[0] in config["trained"] and _at_hand(
-                config, score
-            )
-            here = own or _here(config, score).exists()
-        else:
-            here = _trained(config, score)
-        if here:
+        if _from_here(config, score):
             found.append(score)
-        elif published.exists():
-            found.append(str(published))
+        elif _published(score).exists():
+            found.append(str(_published(score)))
     return found
 
 
@@ -135,7 +127,8 @@ def models(config: dict, score: str, candidates: list[str]) -> list[str]:
     `only_finished`: those that are trained, or else the model as it was published."""
     if not config["only_finished"]:
         return candidates
-    return _trained(config, score) or _adopted(config, score)
+    trained, adopted = _trained(config, score), _adopted(config, score)
+    return trained if _from_here(config, score) else adopted or trained
 
 
 def looks(config: dict, corpus: str) -> str:
@@ -227,11 +220,32 @@ def _here(config: dict, path: str) -> Path:
     return Path(path.replace("<results>", f"results/{config['run']}"))
 
 
+def _published(score: str) -> Path:
+    return PUBLISHED / f"scores/{below_scores(score)}.json"
+
+
 def _at_hand(config: dict, score: str) -> bool:
     if "/ngram/" in score:
-        published = PUBLISHED / f"scores/{below_scores(score)}.json"
-        return _here(config, score).exists() or published.exists()
+        return _here(config, score).exists() or _published(score).exists()
     return bool(_trained(config, score) or _adopted(config, score))
+
+
+def _from_here(config: dict, score: str) -> bool:
+    """Is a model taken from this machine? Not if it is not at hand; nor if the one that was
+    published has a dropout (of an n-NN: a hidden size) that was not tried here, and validates
+    better."""
+    if "/ngram/" in score:
+        beside = below_scores(score).partition("/")[0] in config["trained"]
+        return _here(config, score).exists() or beside and _at_hand(config, score)
+    trained = _trained(config, score)
+    if not trained or not _published(score).exists():
+        return bool(trained)
+    here = [select.about(_here(config, path)) for path in trained]
+    there = json.loads(_published(score).read_text())
+    chosen = "hidden" if there["family"] == "nn" else "dropout"
+    tried = [about[chosen] for about in here]
+    better = all(there["val_loss"] < about["val_loss"] for about in here)
+    return there[chosen] in tried or not better
 
 
 def _trained(config: dict, score: str) -> list[str]:
