@@ -11,7 +11,7 @@ from synthetic import TEXT, random_logp, run, write_corpus, write_score
 from charlens import claims
 from charlens.claims import FAILS, HOLDS, LOSS, UNDECIDED, Evidence, Missing, measure
 from charlens.errors import InputError
-from charlens.scores import Score
+from charlens.scores import Score, with_arrays
 from charlens.stats import interval, pooled_sd, stream_draws
 
 S, LENGTH = 40, 50
@@ -493,7 +493,7 @@ def test_characters_need_arrays():
         claims.gains_on_long_reach(evidence(*digests, **more))
     # in half precision it is here: that says how characters compare, the digest what the loss is
     halved = dataclasses.replace(scores[0], logp=scores[0].logp + 0.001)
-    both = claims.with_arrays(digests, [halved])
+    both = with_arrays(digests, [halved])
     assert both[0].loss == digests[0].loss and both[1:] == scores[1:]
     assert whole(claims.gains_on_long_reach(evidence(*both, **more))).verdict == HOLDS
 

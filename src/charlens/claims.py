@@ -17,7 +17,7 @@ be said to separate from chance, and the verdict is undecided.
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
@@ -29,7 +29,15 @@ from charlens.braces import brace_pairs, pairs_in_test
 from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.publish import read_status, recurrent
-from charlens.scores import Score, by_stem, read_corpora, read_scores, read_split, types_in_order
+from charlens.scores import (
+    Score,
+    by_stem,
+    read_corpora,
+    read_scores,
+    read_split,
+    types_in_order,
+    with_arrays,
+)
 from charlens.stats import interval, pooled_sd, stream_draws
 
 COLUMNS = ["claim", "where", "verdict", "effect", "low", "high", "basis"]
@@ -751,17 +759,6 @@ def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
             )
         )
     return everything
-
-
-def with_arrays(scores: list[Score], arrays: list[Score]) -> list[Score]:
-    """Give digests the arrays of their models. (These were scored anew, in half precision, so
-    that they say how characters compare, but not, to the last digit, what the loss is.)"""
-    key = ("corpus", "type", "layers", "size", "seed")
-    known = {tuple(score.meta[name] for name in key): score.logp for score in arrays}
-    return [
-        replace(score, logp=known.get(tuple(score.meta.get(name) for name in key), score.logp))
-        for score in scores
-    ]
 
 
 def read_rows(path: str) -> pd.DataFrame:

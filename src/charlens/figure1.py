@@ -12,13 +12,14 @@ from sklearn.manifold import TSNE
 
 from charlens import plots
 from charlens.errors import InputError
-from charlens.scores import CHUNK, Score, by_corpus, read_corpora, read_scores
+from charlens.scores import CHUNK, Score, by_corpus, read_corpora, read_scores, with_arrays
 
 FEW = 4  # fewer models than this have too few neighbours for t-SNE
 
 
 def add_arguments(parser):
     parser.add_argument("--scores", nargs="+", required=True, help="score arrays of all models")
+    parser.add_argument("--arrays", nargs="*", default=[], help="of models given as digests")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, one a panel")
     parser.add_argument("--perplexity", type=float, required=True, help="of the t-SNE")
     parser.add_argument("--seed", type=int, default=0, help="of the t-SNE")
@@ -29,7 +30,10 @@ def add_arguments(parser):
 def run(args):
     plots.check_formats(args.out)
     corpora = read_corpora(args.corpora)
-    groups = by_corpus(read_scores(args.scores, "recurrent"), corpora, "recurrent model")
+    scores = with_arrays(
+        read_scores(args.scores, "recurrent"), read_scores(args.arrays, "recurrent")
+    )
+    groups = by_corpus(scores, corpora, "recurrent model")
     groups = {corpus: drawable(scores, corpus) for corpus, scores in groups.items()}
     maps = {
         corpus: embed(differences(scores), args.perplexity, args.seed, corpus)

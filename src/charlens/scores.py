@@ -16,7 +16,7 @@ import binascii
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -160,6 +160,17 @@ def read_scores(paths: Iterable[str | Path], *families: str) -> list[Score]:
     """Read the scores of the models of these families, in the order given."""
     scores = [read_score(path) for path in paths]
     return [score for score in scores if score.meta["family"] in families]
+
+
+def with_arrays(scores: list[Score], arrays: list[Score]) -> list[Score]:
+    """Give digests the arrays of their models. (These were scored anew, in half precision, so
+    that they say how characters compare, but not, to the last digit, what the loss is.)"""
+    key = ("corpus", "type", "layers", "size", "seed")
+    known = {tuple(score.meta[name] for name in key): score.logp for score in arrays}
+    return [
+        replace(score, logp=known.get(tuple(score.meta.get(name) for name in key), score.logp))
+        for score in scores
+    ]
 
 
 def read_corpora(paths: Iterable[str | Path]) -> dict[str, dict]:

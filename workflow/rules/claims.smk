@@ -45,7 +45,7 @@ rule claims:
             file=["claims", "claims_page", "stats", "scores", "braces"],
         ),
         scores=ALL_SCORES,
-        arrays=[path for path in RECURRENT_SCORES if path not in ALL_SCORES],
+        arrays=ADOPTED_SCORES,
         corpora=rules.table2.input.corpora,
         splits=collect(
             "<results>/corpora/{corpus}.npz",

@@ -10,6 +10,7 @@ rule figure1:
     input:
         code=collect("<src>/{file}.py", file=["figure1", "plots", "scores"]),
         scores=TABLE1_SCORES,
+        arrays=ADOPTED_SCORES,
         corpora=rules.table1.input.corpora,
     output:
         png=report(
@@ -30,7 +31,8 @@ rule figure1:
     params:
         options=plan.options(config["figures"]["tsne"]),
     shell:
-        "charlens figure1 --scores {input.scores} --corpora {input.corpora} {params.options}"
+        "charlens figure1 --scores {input.scores} --arrays {input.arrays}"
+        " --corpora {input.corpora} {params.options}"
         " --out {output.png} {output.svg} --csv {output.csv} 2>&1 | tee {log}"
 
 

@@ -11,6 +11,8 @@ RECURRENT_SCORES = [
 TABLE1_SCORES = plan.for_tables(
     config, plan.of_corpora(plan.recurrent(PLANNED), config["use"])
 )
+# arrays of networks that were trained elsewhere, from their half precision
+ADOPTED_SCORES = [path for path in RECURRENT_SCORES if path not in TABLE1_SCORES]
 FIXED_SCORES = plan.for_tables(config, plan.fixed_context(PLANNED))
 NGRAM_SCORES = [
     path for path in plan.of_corpora(FIXED_SCORES, config["use"]) if "/ngram/" in path
