@@ -16,31 +16,23 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-def shares(found, trained):
-    return [error for error in found if error.trained == trained]
+def check(found):
+    """99% of the tensors are within 1e-2, and none is off by more than twice what autocast makes
+    of the same case."""
+    assert accuracy.within(found, 1e-2) >= 0.99
+    assert not accuracy.worse(found, 2, FLOOR)
 
 
 def test_gradients_over_two_hundred_random_shapes_and_states():
     found = accuracy.measure(204)
     assert len({error.case for error in found if not error.trained}) > 90
-    begun, trained = shares(found, False), shares(found, True)
-    assert accuracy.within(begun, 1e-2) >= 0.99
-    assert not accuracy.worse(begun, 2, FLOOR)
-    # In small trained networks bfloat16 costs more, ours and autocast's alike (`full` has the
-    # paper's shapes): ours must not be the one that is less exact.
-    for share in (0.5, 0.9, 0.99):
-        assert accuracy.quantile((e.ours for e in trained), share) <= accuracy.quantile(
-            (e.autocast for e in trained), share
-        )
-    assert accuracy.quantile((e.ours for e in trained), 0.5) <= 5e-3
-    assert len(accuracy.worse(trained, 2, FLOOR)) <= 0.02 * len(trained)
+    for trained in (False, True):
+        check([error for error in found if error.trained == trained])
 
 
 @pytest.mark.full
 def test_gradients_at_the_papers_windows_at_the_beginning_and_after_an_epoch():
-    found = accuracy.measure(204, large=True)
-    assert accuracy.within(found, 1e-2) >= 0.99
-    assert not accuracy.worse(found, 2, FLOOR)
+    check(accuracy.measure(204, large=True))
 
 
 def test_an_error_is_found():

@@ -24,8 +24,9 @@ def one_thread():
 
 @pytest.fixture(params=fast.build.runnable() or ["none"])
 def isa(request, monkeypatch):
-    """Every instruction set that this processor has, one after the other."""
+    """Every instruction set that this processor has, one after the other, at any size."""
     monkeypatch.setenv("CHARLENS_ISA", request.param)
+    monkeypatch.setattr(fast, "FLOAT32_UNITS", 0)
     found, why = fast.status()
     if found is None:
         pytest.skip(why)
@@ -43,6 +44,7 @@ def emulated_tiles(tmp_path_factory, monkeypatch):
     monkeypatch.setattr(fast.build, "processor", lambda: frozenset(fast.build.NEEDS["amx"]))
     monkeypatch.setattr(fast.build, "folders", lambda: [tmp_path_factory.getbasetemp() / "tiles"])
     monkeypatch.setenv("CHARLENS_ISA", "amx")
+    monkeypatch.setattr(fast, "FLOAT32_UNITS", 0)
     caches = fast.build.found, fast.build.library
     for cache in caches:
         cache.cache_clear()
@@ -194,6 +196,19 @@ def test_window_in_pieces_gives_the_same_bits(kind, isa):
         assert torch.equal(whole, pieces)
         if fast.build.float32(isa) == isa:  # and training carries the same state
             assert torch.equal(whole, case.train()[2])
+
+
+def test_networks_of_few_units_train_in_float32():
+    """A bfloat16 anywhere would show in the state, which scoring carries in float32."""
+    isa, why = fast.status()
+    if isa is None:
+        pytest.skip(why)
+    for more in (0, 1):
+        case = Case(7, "lstm", hidden=fast.FLOAT32_UNITS + more, unroll=5)
+        case.dropout, scored = None, case.carried()
+        case.network().log_probs(case.params, case.x, scored)
+        exact = more == 0 or fast.build.float32(isa) == isa
+        assert torch.equal(scored, case.train()[2]) == exact
 
 
 @needs_backend

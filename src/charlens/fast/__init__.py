@@ -2,7 +2,8 @@
 
 Same equations, parameter names and gradients as the models in plain torch (charlens.model), several
 times as fast. One thread; the same inputs give the same bits. Scores are float32. Gradients come
-from products of bfloat16 with float32 sums where the processor has such, else float32.
+from products of bfloat16 with float32 sums where the processor has such and the network is not
+tiny, else float32.
 """
 
 import ctypes
@@ -16,6 +17,8 @@ from charlens.fast import build
 
 KINDS = ("rnn", "lstm", "gru", "nn")
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
+# Networks of at most so many units train in float32 on every path (README.md, "Exactness").
+FLOAT32_UNITS = 32
 
 
 def status() -> tuple[str | None, str]:
@@ -141,7 +144,8 @@ class Network:
         kept, scale = dropout or (None, 1.0)
         if kept is not None:
             kept = address(kept, (self.layers, steps, S, H), "dropout", torch.bool)
-        library, workspace = self._workspace(self.isa if grads else build.float32(self.isa))
+        in_float32 = grads is None or self.hidden <= FLOAT32_UNITS
+        library, workspace = self._workspace(build.float32(self.isa) if in_float32 else self.isa)
         return library.charlens_run(
             workspace,
             self._addresses(params),

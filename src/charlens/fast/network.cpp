@@ -17,13 +17,16 @@ enum Kind { RNN, LSTM, GRU, NN };
 
 // Rows that go through the softmax together: their logits stay in the L2 cache.
 constexpr int CHUNK = 240;
+// Of these, rows that take the output weights in the same rounding: whole tiles, and whole blocks of registers.
+constexpr int TURN = 48;
 
 struct Layer {
     // Parameters, packed for the products once per call.
     float* lookup;       // [gate panels][K][16]: row k is w_x[k] + b, layer 0 only
     float* bias;         // [gate panels][16], the layers above
-    float *w_x, *w_x_t;  // right operands: gates side by side and, transposed, gate after gate, the layers above
-    float *w_h, *w_h_t;  // the same for the recurrent weights (RNN 1 gate, LSTM 4, GRU r and z)
+    // Right operands: gates side by side, in all roundings, and, transposed, gate after gate.
+    float *w_x, *w_x_t;  // the layers above
+    float *w_h, *w_h_t;  // the recurrent weights (RNN 1 gate, LSTM 4, GRU r and z)
     float *w_g, *w_g_t;  // GRU: the candidate's recurrent weights
     // Their gradients, float32 panels.
     Matrix dw_x, dw_h, dw_g;
@@ -80,7 +83,7 @@ struct Network {
         const Matrix along = matrix(gates * panels(columns), panels(words(rows)) * P);
         return {left.data, left.stride, along.data, along.stride};
     }
-    float* weights(int columns, int inner) { return take<float>(size_t(panels(columns)) * height(inner) * P); }
+    float* weights(int columns, int inner, int count) { return take<float>(size_t(panels(columns)) * height(inner) * P * count); }
 
     // Lays everything out; run once without memory to learn the size, once to take it.
     void lay_out() {
@@ -95,14 +98,14 @@ struct Network {
                 at.dw_x = matrix(G * U, K);
             } else {
                 at.bias = take<float>(size_t(G) * U * P);
-                at.w_x = take_gates(G), at.w_x_t = take_gates(G);
+                at.w_x = take_gates(G * ROUNDINGS), at.w_x_t = take_gates(G);
                 at.dw_x = matrix(G * U, U * P);
             }
             at.db = take<float>(size_t(G) * U * P);
-            at.w_h = take_gates(recurrent), at.w_h_t = take_gates(recurrent);
+            at.w_h = take_gates(recurrent * ROUNDINGS), at.w_h_t = take_gates(recurrent);
             at.dw_h = matrix(recurrent * U, U * P);
             if (kind == GRU) {
-                at.w_g = take_gates(1), at.w_g_t = take_gates(1);
+                at.w_g = take_gates(ROUNDINGS), at.w_g_t = take_gates(1);
                 at.dw_g = matrix(U, U * P);
                 at.r_h = operand(1, H, rows, rows);
             }
@@ -132,8 +135,8 @@ struct Network {
             dr_h = matrix(U, R);
             past = matrix(U, R);
         }
-        out_w = weights(K, H);
-        out_w_t = weights(H, K);
+        out_w = weights(K, H, ROUNDINGS);
+        out_w_t = weights(H, K, 1);
         dout_w = matrix(KP, U * P);
         out_b = take<float>(size_t(KP) * P);
         dout_b = take<float>(size_t(KP) * P);
@@ -142,7 +145,7 @@ struct Network {
         codes = take<int>(size_t(rows) * (kind == NN ? n : 1));
         targets = take<int>(rows);
     }
-    float* take_gates(int count) { return take<float>(size_t(count) * U * height(H) * P); }
+    float* take_gates(int count) { return weights(H, H, count); }
 };
 
 // One call's arguments. Parameters and gradients are row-major, in the order: per layer w_x, b, w_h
@@ -176,10 +179,14 @@ void clear(Matrix m, int panels) { clear(m.data, panels * m.stride); }
 
 // ---- parameters in, gradients out ----
 
-void pack_gates(float* to, const float* w, int gates, int H, bool transposed) {
+void pack_gates(float* to, const float* w, int gates, int H) {
     const size_t size = size_t(panels(H)) * height(H) * P;
-    for (int g = 0; g < gates; g++)
-        (transposed ? pack_right_transposed : pack_right)(to + g * size, w + size_t(g) * H, H, H, size_t(gates) * H);
+    for (int turn = 0; turn < ROUNDINGS; turn++)
+        for (int g = 0; g < gates; g++, to += size) pack_right(to, w + size_t(g) * H, H, H, size_t(gates) * H, turn);
+}
+void pack_gates_transposed(float* to, const float* w, int gates, int H) {
+    const size_t size = size_t(panels(H)) * height(H) * P;
+    for (int g = 0; g < gates; g++, to += size) pack_right_transposed(to, w + size_t(g) * H, H, H, size_t(gates) * H);
 }
 void unpack_gates(float* w, Matrix from, int rows, int gates, int H) {
     for (int g = 0; g < gates; g++)
@@ -212,15 +219,16 @@ void pack_parameters(Network& net, const float* const* param, bool backward) {
                     store(row, add(load(row), load(bias + size_t(p) * P)));
                 }
         } else {
-            pack_gates(at.w_x, w_x, G, H, false);
-            if (backward) pack_gates(at.w_x_t, w_x, G, H, true);
+            pack_gates(at.w_x, w_x, G, H);
+            if (backward) pack_gates_transposed(at.w_x_t, w_x, G, H);
         }
-        pack_gates(at.w_h, w_h, net.recurrent, H, false);
-        if (backward) pack_gates(at.w_h_t, w_h, net.recurrent, H, true);
-        if (w_g) pack_gates(at.w_g, w_g, 1, H, false);
-        if (w_g && backward) pack_gates(at.w_g_t, w_g, 1, H, true);
+        pack_gates(at.w_h, w_h, net.recurrent, H);
+        if (backward) pack_gates_transposed(at.w_h_t, w_h, net.recurrent, H);
+        if (w_g) pack_gates(at.w_g, w_g, 1, H);
+        if (w_g && backward) pack_gates_transposed(at.w_g_t, w_g, 1, H);
     }
-    pack_right(net.out_w, *param, H, K, K);
+    for (int turn = 0; turn < ROUNDINGS; turn++)
+        pack_right(net.out_w + turn * size_t(net.KP) * height(H) * P, *param, H, K, K, turn);
     if (backward) pack_right_transposed(net.out_w_t, *param, H, K, K);
     pack({net.out_b, P}, *++param, 1, K, K);
 }
@@ -256,6 +264,8 @@ void forward_layer(Network& net, int l, const Call& call) {
         const int now = history ? t * R : 0, from = t * R, to = from + R, after = history ? to : 0;
         const int value_now = history && net.kind == GRU ? from : 0, value_to = history && net.kind == GRU ? to : 0;
         const int* codes = net.codes + from;
+        const int turn = t % ROUNDINGS * U;
+        const float* const w_h = at.w_h + turn * net.recurrent * panel;
         // The products of `count` panels of gates, `apart` panels from one another, from the first on.
         const auto products = [&](int first, int apart, int count, const Operand& h, const float* w) {
             Segment s[2];
@@ -263,7 +273,7 @@ void forward_layer(Network& net, int l, const Call& call) {
             if (l) {
                 const Layer& low = net.layer[l - 1];
                 const Operand below = call.kept ? low.y.from(from) : low.h.from(to);
-                s[n++] = {below.left, below.left_stride, at.w_x + first * panel, apart * panel, k};
+                s[n++] = {below.left, below.left_stride, at.w_x + (turn * net.gates + first) * panel, apart * panel, k};
             }
             s[n++] = {h.left, h.left_stride, w, apart * panel, k};
             product(R, s, n, {at.a.at(first, now), at.a.stride * apart}, count);
@@ -279,7 +289,7 @@ void forward_layer(Network& net, int l, const Call& call) {
                 store(at.y, p, from + s, mul(x, call.mask(net, l, t, s, p)), mul(y, call.mask(net, l, t, s + 1, p)));
         };
         const Operand h = at.h.from(from);
-        if (net.kind == RNN) products(0, 1, U, h, at.w_h);
+        if (net.kind == RNN) products(0, 1, U, h, w_h);
         for (int p = 0; p < U; p++) {
             if (net.kind == RNN) {
                 float* a = at.a.at(p, now);
@@ -293,7 +303,7 @@ void forward_layer(Network& net, int l, const Call& call) {
                     keep(p, s, x, y);
                 }
             } else if (net.kind == LSTM) {
-                products(p, U, 4, h, at.w_h + p * panel);
+                products(p, U, 4, h, w_h + p * panel);
                 float *gi = at.a.at(p, now), *gf = at.a.at(U + p, now);
                 float *go = at.a.at(2 * U + p, now), *gg = at.a.at(3 * U + p, now);
                 const float* c_old = at.c.at(p, now);
@@ -314,7 +324,7 @@ void forward_layer(Network& net, int l, const Call& call) {
                     keep(p, s, x, y);
                 }
             } else {
-                products(p, U, 2, h, at.w_h + p * panel);
+                products(p, U, 2, h, w_h + p * panel);
                 float *gr = at.a.at(p, now), *gz = at.a.at(U + p, now);
                 const float* h_old = at.value.at(p, value_now);
                 const auto unit = [&](int s) {
@@ -330,7 +340,7 @@ void forward_layer(Network& net, int l, const Call& call) {
             }
         }
         if (net.kind != GRU) continue;
-        products(2 * U, 1, U, at.r_h.from(now), at.w_g);  // the candidate needs r * h' of every unit
+        products(2 * U, 1, U, at.r_h.from(now), at.w_g + turn * panel);  // the candidate needs r * h' of every unit
         for (int p = 0; p < U; p++) {
             float *gz = at.a.at(U + p, now), *gg = at.a.at(2 * U + p, now);
             const float* h_old = at.value.at(p, value_now);
@@ -503,8 +513,12 @@ void backward_layer(Network& net, int l, const Call& call) {
 double output(Network& net, const Call& call, const Operand& y, Matrix dy, int at, int n) {
     const int H = net.H, K = net.K, KP = net.KP;
     const Matrix logits = net.logits;
-    const Segment s = {y.left, y.left_stride, net.out_w, size_t(height(H)) * P, words(H)};
-    product(n, &s, 1, logits, KP);
+    for (int r = 0; r < n; r += TURN) {
+        const size_t panel = size_t(height(H)) * P;
+        const float* const w = net.out_w + (at + r) / TURN % ROUNDINGS * KP * panel;
+        const Segment s = {y.from(r).left, y.left_stride, w, panel, words(H)};
+        product(n - r < TURN ? n - r : TURN, &s, 1, {logits.at(0, r), logits.stride}, KP);
+    }
     // Past K the logits are 0 + 0: push them out of every maximum and sum.
     alignas(64) float beyond[P];
     for (int i = 0; i < P; i++) beyond[i] = (KP - 1) * P + i < K ? 0.f : -INFINITY;

@@ -24,6 +24,10 @@ constexpr int PER_WORD = 2;
 constexpr int PER_WORD = 1;
 #endif
 
+// The forward pass takes its weights in this many roundings by turns, so that on average each is
+// nearly exact: the same small error at every step of every stream adds up in the gradients.
+constexpr int ROUNDINGS = PER_WORD == 1 ? 1 : 4;
+
 static inline int panels(int columns) { return (columns + P - 1) / P; }
 static inline int words(int inner) { return (inner + PER_WORD - 1) / PER_WORD; }
 
@@ -67,6 +71,13 @@ static inline void store(const Operand& to, int p, int row, vec x, vec y) {
 }
 // Inner indices 2 k and 2 k + 1 of a right operand.
 static inline void store_word(float* to, vec x, vec y) { _mm512_store_si512(to, interleaved(both(x, y))); }
+// Away from zero if x is more than 1/8, more than 5/8, at least 3/8 or at least 7/8 of the way, else
+// towards it: to 1/8 the mean of all four, and ties go both ways (what was in half precision has many).
+static inline vec rounding(vec x, int turn) {
+    constexpr int add[ROUNDINGS] = {0xdfff, 0x5fff, 0xa000, 0x2000};
+    const __m512i sum = _mm512_add_epi32((__m512i)x, _mm512_set1_epi32(add[turn]));
+    return (vec)_mm512_and_si512(sum, _mm512_set1_epi32(~0xffff));
+}
 // acc + the products of a word of the left operand with 16 words of the right one.
 static inline vec dot(const float* a, vec b, vec acc) {
     return _mm512_dpbf16_ps(acc, (__m512bh)_mm512_set1_ps(*a), (__m512bh)b);
@@ -77,6 +88,7 @@ static inline void store(const Operand& to, int p, int row, vec x, vec y) {
     store(at, x), store(at + P, y);
 }
 static inline void store_word(float* to, vec x, vec y) { store(to, x), store(to + P, y); }
+static inline vec rounding(vec x, int) { return x; }
 static inline vec dot(const float* a, vec b, vec acc) { return fma(all(*a), b, acc); }
 #endif
 
@@ -85,16 +97,17 @@ static inline vec dot(const float* a, vec b, vec acc) { return fma(all(*a), b, a
 // A right operand takes this many words of every panel: whole tiles.
 static inline int height(int inner) { return panels(words(inner)) * P; }
 
-// src [rows, columns] as right operand with its rows as inner dimension.
-static void pack_right(float* to, const float* src, int rows, int columns, size_t ld) {
+// src [rows, columns] as right operand with its rows as inner dimension, in one of the roundings.
+static void pack_right(float* to, const float* src, int rows, int columns, size_t ld, int turn) {
     for (int p = 0; p < panels(columns); p++, to += size_t(height(rows)) * P)
         for (int r = 0; r < rows; r += 2) {
             const float* from = src + r * ld + p * P;
             const int n = columns - p * P;
-            store_word(to + size_t(r / PER_WORD) * P, load_first(from, n), r + 1 < rows ? load_first(from + ld, n) : all(0));
+            store_word(to + size_t(r / PER_WORD) * P, rounding(load_first(from, n), turn),
+                       r + 1 < rows ? rounding(load_first(from + ld, n), turn) : all(0));
         }
 }
-// The transpose of src [rows, columns], likewise: its columns are the inner dimension.
+// The transpose of src [rows, columns], its columns being the inner dimension, rounded to nearest.
 static void pack_right_transposed(float* to, const float* src, int rows, int columns, size_t ld) {
     for (int p = 0; p < panels(rows); p++, to += size_t(height(columns)) * P)
         for (int c = 0; c < columns; c += 2) {
