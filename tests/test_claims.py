@@ -461,11 +461,11 @@ def test_the_command(tmp_path):
     assert (tmp_path / "c.csv").read_bytes() == first
 
 
-def published(score, streams=S):
+def published(score, split=None):
     """What is left of a score on another machine."""
-    return dataclasses.replace(
-        score, meta=score.meta | {"digest": score.digest(streams)}, logp=None
-    )
+    split = split or NOTHING | {"test_y": np.zeros((S, LENGTH), np.uint8)}
+    about = score.meta | {"digest": score.digest(split)}
+    return dataclasses.replace(score, meta=about, logp=None)
 
 
 def test_digests_give_the_same_verdicts_on_losses():
@@ -487,7 +487,8 @@ def test_characters_need_arrays():
     y = rng.integers(3, size=(S, LENGTH)).astype(np.uint8)
     probability = rng.uniform(0.3, 0.5, (S, LENGTH))
     scores = lstms_and_ngram(probability + 0.2 * (y == 0), probability)
-    digests = [published(scores[0]), *scores[1:]]
+    split = {"alphabet": alphabet, "test_y": y}
+    digests = [published(scores[0], split), *scores[1:]]
     more = {"characters": y, "split": {"alphabet": alphabet}}
     with pytest.raises(Missing, match="character by character"):
         claims.gains_on_long_reach(evidence(*digests, **more))
@@ -496,6 +497,13 @@ def test_characters_need_arrays():
     both = with_arrays(digests, [halved])
     assert both[0].loss == digests[0].loss and both[1:] == scores[1:]
     assert whole(claims.gains_on_long_reach(evidence(*both, **more))).verdict == HOLDS
+    # what a seed changes is known from digests, too
+    seeds = [scores[0], published(scores[1], split), scores[2]]
+    basis = [whole(claims.gains_on_long_reach(evidence(*s, **more))).basis for s in (scores, seeds)]
+    assert basis[0] == basis[1] and "seed SD" in basis[0]
+    del seeds[1].meta["digest"]["symbols"]
+    early = whole(claims.gains_on_long_reach(evidence(*seeds, **more)))
+    assert early.verdict == UNDECIDED and "no network was trained from two seeds" in early.basis
 
 
 def test_bad_input(tmp_path):

@@ -123,18 +123,24 @@ def test_what_was_published_from_another_machine_stays(tmp_path):
 
 def test_a_digest_says_what_the_array_does(tmp_path):
     streams, size = 6, 60_000
+    y = np.random.default_rng(0).integers(3, size=(streams, size // streams)).astype(np.uint8)
+    split = {"alphabet": np.frombuffer(b"abcd", np.uint8), "test_y": y}
     arrays = [
         write_score(tmp_path / f"{k}.npy", random_logp(size, k, loss=1 + k / 5)) for k in range(3)
     ]
     digests = []
     for array in map(read_score, arrays):
         path = array.path.with_suffix(".json")
-        path.write_text(json.dumps(array.meta | {"digest": array.digest(streams)}))
+        path.write_text(json.dumps(array.meta | {"digest": array.digest(split)}))
         digests.append(read_score(path))
         assert digests[-1].logp is None and digests[-1].characters == size
         assert digests[-1].loss == pytest.approx(array.loss, abs=1e-6)
         assert digests[-1].stream_losses(streams) == pytest.approx(
             array.stream_losses(streams), abs=1e-5
+        )
+        assert digests[-1].symbol_means(split) == pytest.approx(array.symbol_means(split), abs=1e-5)
+        assert array.symbol_means(split)[1] == pytest.approx(
+            array.probabilities()[y.ravel() == 1].mean()
         )
         assert path.stat().st_size < 5000
     both = [[read_score(array) for array in arrays], digests]
@@ -157,7 +163,7 @@ def test_digests_are_checked(tmp_path):
     path.write_text(json.dumps(array.meta | {"digest": {"loss": 1.0}}))
     with pytest.raises(InputError, match="lacks characters, sd"):
         read_score(path)
-    digest = array.digest(4)
+    digest = array.digest({"alphabet": np.arange(2), "test_y": np.zeros((4, 25), np.uint8)})
     path.write_text(json.dumps(array.meta | {"digest": digest | {"sketch": "AAAA"}}))
     with pytest.raises(InputError, match="its sketch is damaged"):
         read_score(path)

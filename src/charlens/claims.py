@@ -193,9 +193,11 @@ class Evidence:
 @dataclass(frozen=True, eq=False)
 class Statistic:
     """A mean over some test characters of a model: `sum(evidence, score)` gives, for each test
-    stream, the sum [S] and the number [S] of these characters."""
+    stream, the sum [S] and the number [S] of these characters. `mean(evidence, score)` gives the
+    mean alone, where a digest says no more."""
 
     sum: Callable[[Evidence, Score], tuple[np.ndarray, np.ndarray]]
+    mean: Callable[[Evidence, Score], float] | None = None
 
     def sums(self, evidence: Evidence, score: Score) -> tuple[np.ndarray, np.ndarray]:
         key = (self, score.path)
@@ -204,6 +206,8 @@ class Statistic:
         return evidence.known[key]
 
     def value(self, evidence: Evidence, score: Score) -> float:
+        if score.logp is None and self.mean is not None:
+            return self.mean(evidence, score)
         sums, counts = self.sums(evidence, score)
         return float(sums.sum() / counts.sum()) if counts.sum() else math.nan
 
@@ -455,9 +459,22 @@ def mean_probability(chosen: Callable[[Evidence], np.ndarray]) -> Statistic:
     return Statistic(sums)
 
 
-def among(characters: bytes, other: bool = False) -> Callable[[Evidence], np.ndarray]:
+def mean_probability_of(characters: bytes, others: bool = False) -> Statistic:
+    """Mean probability of these characters; or of all others."""
     wanted = np.frombuffer(characters, np.uint8)
-    return lambda e: np.isin(e.characters, wanted, invert=other)
+
+    def chosen(e: Evidence) -> np.ndarray:
+        return np.isin(e.characters, wanted, invert=others)
+
+    def mean(e: Evidence, score: Score) -> float:
+        means = score.symbol_means(e.split)
+        if means is None:
+            raise Missing("the mean probability of each symbol")
+        counts = np.bincount(e.split["test_y"].ravel(), minlength=len(means))
+        counts = counts * np.isin(e.split["alphabet"], wanted, invert=others)
+        return float(counts @ means / counts.sum()) if counts.sum() else math.nan
+
+    return Statistic(mean_probability(chosen).sum, mean)
 
 
 def gains_on_long_reach(e: Evidence) -> list[Finding]:
@@ -466,9 +483,9 @@ def gains_on_long_reach(e: Evidence) -> list[Finding]:
     lstm, ngram = e.best("lstm"), e.largest_ngram()
     findings = []
     for part, characters in {"": b"".join(REACH.values()), **REACH}.items():
-        if not among(characters)(e).any():
+        if not np.isin(e.characters, np.frombuffer(characters, np.uint8)).any():
             continue
-        here, there = mean_probability(among(characters)), mean_probability(among(characters, True))
+        here, there = mean_probability_of(characters), mean_probability_of(characters, others=True)
         terms = [
             (gain * side, [model], statistic)
             for statistic, side in ((here, 1), (there, -1))

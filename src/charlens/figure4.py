@@ -77,14 +77,8 @@ def character_means(lstm: Score, ngram: Score, split: dict[str, np.ndarray]) -> 
     Returns one row per byte of the test text: byte, character, which LSTM (layers, size) and n-gram
     (n), count, lstm, ngram, difference.
     """
-    codes = split["test_y"].ravel()
-    symbols = len(split["alphabet"])
-    count = np.bincount(codes, minlength=symbols)
-    means = {
-        name: np.bincount(codes, weights=score.probabilities(), minlength=symbols)
-        / count.clip(min=1)
-        for name, score in (("lstm", lstm), ("ngram", ngram))
-    }
+    count = np.bincount(split["test_y"].ravel(), minlength=len(split["alphabet"]))
+    means = {"lstm": lstm.symbol_means(split), "ngram": ngram.symbol_means(split)}
     which = {"layers": lstm.meta["layers"], "size": lstm.meta["size"], "n": ngram.meta["n"]}
     rows = pd.DataFrame({"byte": split["alphabet"], **which, "count": count, **means})
     rows.insert(1, "character", [plots.character(byte) for byte in rows["byte"]])

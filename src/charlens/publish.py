@@ -115,7 +115,7 @@ def described(path: Path, corpora: Path) -> bytes:
     """A model's metadata with the digest of its score array."""
     score = read_score(path)
     split = read_split(corpora / f"{score.meta['corpus']}.npz", [score])
-    about = score.meta | {"digest": score.digest(len(split["test_y"]))}
+    about = score.meta | {"digest": score.digest(split)}
     lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in about.items()]
     return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 

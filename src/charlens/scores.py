@@ -8,6 +8,7 @@ then holds a digest of the scores, from which tables, claims about losses, and f
 
     characters, loss, sd    of the test split; the loss in nats per character; its deviation
     streams                 the loss of each test stream, [S]
+    symbols                 the mean probability of each symbol where it is the right one, [K]
     sketch                  the probabilities of the test characters, folded: see `sketch`
 """
 
@@ -94,15 +95,27 @@ class Score:
             folded += np.pad(piece, (0, -piece.size % SKETCH)).reshape(-1, SKETCH).sum(axis=0)
         return folded.astype("<f2")
 
-    def digest(self, streams: int) -> dict:
-        """The digest of a score array of S test streams, for its .json file."""
+    def symbol_means(self, split: dict[str, np.ndarray]) -> np.ndarray | None:
+        """Mean probability [K] of each symbol of the alphabet where it is the right one, 0 for
+        those that the test text lacks. None where a digest has none."""
+        if self.logp is None:
+            found = self.meta["digest"].get("symbols")
+            return None if found is None else np.array(found)
+        codes, symbols = split["test_y"].ravel(), len(split["alphabet"])
+        sums = np.bincount(codes, weights=self.probabilities(), minlength=symbols)
+        return sums / np.bincount(codes, minlength=symbols).clip(min=1)
+
+    def digest(self, split: dict[str, np.ndarray]) -> dict:
+        """The digest of a score array on a split's test text, for its .json file."""
         losses = -self.logp.astype(np.float64)
+        streams = self.stream_losses(len(split["test_y"]))
         return {
             "characters": self.characters,
             "loss": round(self.loss, 6),
             # to which the bootstrap's tends with more and more samples
             "sd": round(float(losses.std() / math.sqrt(losses.size)), 6),
-            "streams": [round(loss, 5) for loss in self.stream_losses(streams).tolist()],
+            "streams": [round(loss, 5) for loss in streams.tolist()],
+            "symbols": [round(mean, 5) for mean in self.symbol_means(split).tolist()],
             "sketch": base64.b64encode(self.sketch().tobytes()).decode(),
         }
 
