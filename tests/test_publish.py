@@ -45,7 +45,8 @@ def run_folder(folder, finished=2):
         "tables/table1.csv": "a", "tables/claims.html": "b", "figures/figure1.png": "c",
         "figures/figure1.svg": "d", f"models/{LSTM}/dropout~0.0/history.csv": "g",
         f"models/{LSTM}/dropout~0.0/model.safetensors": "large",
-        "published/wp-lstm.safetensors": "h",
+        "published/wp-lstm.safetensors": "h", "published/wp-lstm-deepest.safetensors": "i",
+        "published/wp-gru.safetensors": "j", "published/wp-gru-deepest.safetensors": "j",
     }  # fmt: skip
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -77,6 +78,8 @@ def test_publish(tmp_path):
         "figures/figure1.png",
         "figures/figure1.svg",
         f"histories/{LSTM}/dropout~0.0/history.csv",
+        "models/wp-gru.safetensors",
+        "models/wp-lstm-deepest.safetensors",
         "models/wp-lstm.safetensors",
         f"scores/{LSTM}.json",
         "settings.json",
@@ -316,6 +319,11 @@ def test_what_is_published_counts_too(tmp_path, monkeypatch):
         half = "results/reference/models/wp-lstm.safetensors"
         assert plan.models(own, array, []) == [f"<results>/{candidate}" if taken else half]
         assert plan.for_tables(own, planned)[0] == (array if taken else there)
+    # the best of the deepest may be another model than the best
+    write_header(adopted.with_name("wp-gru-deepest.safetensors"), about | {"type": "gru"})
+    shutil.rmtree(tmp_path / f"results/r/models/{gru}")
+    deep = "results/reference/models/wp-gru-deepest.safetensors"
+    assert plan.models(own, array.replace("lstm", "gru"), []) == [deep]
     # another seed is another model
     assert plan.models(own, array.replace("seed~1", "seed~2"), []) == []
 

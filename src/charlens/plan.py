@@ -264,14 +264,13 @@ def _trained(config: dict, score: str) -> list[str]:
 
 
 def _adopted(config: dict, score: str) -> list[str]:
-    """The published model in half precision, if this is the one of its corpus and type."""
+    """The model as it was published in half precision, if it was."""
     labels, corpus = labels_of(score), below_scores(score).partition("/")[0]
-    path = PUBLISHED / f"models/{corpus}-{labels.get('type')}.safetensors"
-    if not path.exists():
-        return []
-    about = select.about(path)
-    same = all(str(about[key]) == labels[key] for key in ("type", "layers", "size", "seed"))
-    return [str(path)] if same else []
+    for path in sorted(PUBLISHED.glob(f"models/{corpus}-{labels.get('type')}*.safetensors")):
+        about = select.about(path)
+        if all(str(about[key]) == labels[key] for key in ("type", "layers", "size", "seed")):
+            return [str(path)]
+    return []
 
 
 def labels_of(score: str) -> dict[str, str]:
@@ -357,13 +356,21 @@ def fitting(models: list[dict], entries: list[dict]) -> list[dict]:
 def looked_into(config: dict, corpus: str) -> list[dict]:
     """The models of a corpus inside of which figures 2 and 3 may look: every LSTM, and of each type
     of `cells.gates` those with 3 layers, or else of the greatest depth."""
-    found, every = [], cells(config, corpus)
-    for model in every:
-        depths = {other["layers"] for other in every if other["type"] == model["type"]}
-        deep = model["layers"] == (3 if 3 in depths else max(depths))
-        if model["type"] == "lstm" or model["type"] in config["cells"]["gates"] and deep:
-            found.append(model)
-    return found
+    every = cells(config, corpus)
+    return [
+        model
+        for model in every
+        if model["type"] == "lstm"
+        or model["type"] in config["cells"]["gates"]
+        and model in deepest(every, model["type"])
+    ]
+
+
+def deepest(models: list[dict], type: str) -> list[dict]:
+    """The models of a type with 3 layers, or else of its greatest depth."""
+    own = [model for model in models if model["type"] == type]
+    depths = {model["layers"] for model in own}
+    return [model for model in own if model["layers"] == (3 if 3 in depths else max(depths))]
 
 
 def dropouts(config: dict, model: dict) -> list[float]:

@@ -1,7 +1,7 @@
 """What is finished of a run, and its copy that can be kept: results/reference.
 
 A full run takes hours to days. `charlens status` lists which of its models are scored; `charlens
-publish` copies what people read of a run (tables, figures, where everything came from, the models
+publish` copies what people read of a run (tables, figures, where everything came from, some models
 in half precision), and nothing large or not ours to give: no score arrays, no corpus text.
 
 A run may be trained on several machines, one after the other. What is published of a model
@@ -94,6 +94,9 @@ def publish(run: Path, reference: Path, scores: list[Path], settings: dict) -> l
         inside = run / Path(pattern).parts[0]
         files |= {folder / path.relative_to(inside): path for path in sorted(run.glob(pattern))}
     for target, source in files.items():
+        best = source.with_name(source.name.replace("-deepest", ""))
+        if best != source and best.read_bytes() == source.read_bytes():
+            continue  # the best is one of the deepest
         (new / target).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, new / target)
     for path in scores:

@@ -1,29 +1,36 @@
 # Needs: trained models; with only_finished (make publish) whichever there are, on this machine or
 #        published before.
-# Makes: published/<corpus>-<type>.safetensors, the best LSTM and GRU in half precision; and
-#        results/reference/, a copy of all that people read of the run.
+# Makes: published/<corpus>-<type>.safetensors, the best LSTM and GRU in half precision, and the best
+#        among the deepest, which figures are about; and results/reference/, a copy of all that
+#        people read of the run.
 
 HALVED = [
-    (corpus, type)
+    f"{corpus}-{type}{which}"
     for corpus in config["use"]
     for type in ("lstm", "gru")
     if any(cell["type"] == type for cell in CELLS[corpus])
+    for which in ("", "-deepest")
 ]
 
 
 rule half:
-    """The best model of a type in half precision."""
+    """The best model of a type, or the best of the deepest, in half precision."""
     input:
         code=["<src>/half.py"],
         models=lambda w: [
             f"<results>/models/{w.corpus}/{CELL}/best/model.safetensors".format(**cell)
-            for cell in CELLS[w.corpus]
-            if cell["type"] == w.type
+            for cell in (
+                plan.deepest(CELLS[w.corpus], w.type)
+                if w.which
+                else plan.fitting(CELLS[w.corpus], [{"type": w.type}])
+            )
         ],
     output:
-        "<results>/published/{corpus}-{type}.safetensors",
+        "<results>/published/{corpus}-{type}{which}.safetensors",
     log:
-        "<logs>/half/{corpus}-{type}.log",
+        "<logs>/half/{corpus}-{type}{which}.log",
+    wildcard_constraints:
+        which="|-deepest",
     localrule: True
     conda:
         "../../envs/environment.yaml"
@@ -34,7 +41,7 @@ rule half:
 rule halves:
     """The best LSTM and GRU of each corpus in half precision."""
     input:
-        [f"<results>/published/{corpus}-{type}.safetensors" for corpus, type in HALVED],
+        collect("<results>/published/{name}.safetensors", name=HALVED),
     localrule: True
 
 
