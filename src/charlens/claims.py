@@ -15,6 +15,7 @@ with the tails of Student's t that few seeds deserve. Where no network has two s
 be said to separate from chance, and the verdict is undecided.
 """
 
+import contextlib
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -179,13 +180,13 @@ class Evidence:
             values = []
             for evidence in group:
                 for cell in evidence.grid:
-                    if len(cell.seeds) > 1:
-                        try:
-                            values.append([statistic.value(evidence, s) for s in cell.seeds])
-                        except Missing:
-                            continue
-            known = [group for group in values if np.isfinite(group).all()]
-            if found := pooled_sd(known):
+                    known = []
+                    for score in cell.seeds:
+                        with contextlib.suppress(Missing):
+                            known.append(statistic.value(evidence, score))
+                    if len(known) > 1:
+                        values.append(known)
+            if found := pooled_sd(group for group in values if np.isfinite(group).all()):
                 return found
         return None
 
