@@ -178,7 +178,8 @@ def draw_sizes(panel, own: pd.DataFrame):
                 )  # fmt: skip
             bottom += height
     panel.set_title("the same by size\n(% of each model’s errors)")
-    panel.set_xticks(range(len(sizes)), [f"LSTM {size}" for size in sizes], fontsize=7)
+    panel.set_xticks(range(len(sizes)), sizes, fontsize=7)
+    panel.set_xlabel("size of the LSTM")
     panel.tick_params(axis="x", length=0)
     panel.set_ylim(bottom=0)
     panel.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
