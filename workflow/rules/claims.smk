@@ -73,7 +73,8 @@ rule claims:
     params:
         options=plan.options(config["claims"]),
     shell:
-        "charlens claims --scores {input.scores} --arrays {input.arrays} --splits {input.splits} --texts {input.texts}"
+        "charlens claims --scores {input.scores} --arrays {input.arrays}"
+        " --splits {input.splits} --texts {input.texts}"
         " --corpora {input.corpora} --trajectory {input.trajectory} --inside {input.inside}"
         " --status {input.status} {params.options} --csv {output.csv} --html {output.html}"
         " 2>&1 | tee {log}"
@@ -142,7 +143,8 @@ rule figure6:
         runtime=30,
     shell:
         "charlens figure6 --scores {input.scores} --texts {input.texts} --splits {input.splits}"
-        " --corpora {input.corpora} --published {input.published} --out {output.png} {output.svg} --csv {output.csv}"
+        " --corpora {input.corpora} --published {input.published}"
+        " --out {output.png} {output.svg} --csv {output.csv}"
         " 2>&1 | tee {log}"
 
 
