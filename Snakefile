@@ -30,15 +30,13 @@ configfile: f"{workflow.basedir}/config.yaml"
 
 try:
     plan.check(config, Path(workflow.basedir, "workflow/schemas/config.schema.json"))
+    USED = list(config["use"])
+    PLANNED = plan.scores(config)  # of every model, trained already or not
+    SETTINGS = plan.settings(config)
+    if config["only_finished"]:
+        plan.narrow(config)
 except InputError as error:
     raise WorkflowError(str(error)) from None
-
-
-USED = list(config["use"])
-PLANNED = plan.scores(config)  # of every model, trained already or not
-SETTINGS = plan.settings(config)
-if config["only_finished"]:
-    plan.narrow(config)
 PLAIN_CUT = plan.add_plain_cut(config)
 
 
@@ -88,5 +86,8 @@ rule all:
 
 
 onstart:
-    if not config["only_finished"]:  # which may look at a run that goes on
-        plan.lock(Path("results", config["run"]))
+    try:
+        if not config["only_finished"]:  # which may look at a run that goes on
+            plan.lock(Path("results", config["run"]))
+    except InputError as error:
+        raise WorkflowError(str(error)) from None

@@ -59,6 +59,13 @@ def evidence(*scores, characters=None, **more):
     return e
 
 
+def planned(*cells):
+    """(type, layers, size, seed or 1) as the status table names networks."""
+    return [
+        "type~{} layers~{} size~{} seed~{}".format(*cell, *[1][len(cell) - 3 :]) for cell in cells
+    ]
+
+
 def whole(findings):
     (found,) = [f for f in findings if f.part == ""]
     return found
@@ -131,6 +138,13 @@ def test_a_cell_that_varies_more_than_the_others_keeps_its_own_spread():
     assert whole(claims.beats_rnn("lstm")(evidence(*quiet, *loud))).verdict == UNDECIDED
 
 
+def test_a_seed_moves_a_network_in_all_its_terms_at_once():
+    cells = seeds("lstm", 1, 64, 1.3, spread=0.1)
+    effect = measure(evidence(cells), [(1, cells[:1], LOSS), (-0.99, cells[:1], LOSS)])
+    assert effect.high - effect.low < 0.02  # not 0.5, as if drawn once for each
+    assert "seed SD 0.001 (2 degrees" in effect.basis
+
+
 def test_without_a_second_seed_nothing_is_decided():
     e = evidence(network("rnn", 1, 64, 1.9), network("lstm", 1, 64, 1.4), ngram(20, 1.2))
     for test in (claims.beats_rnn("lstm"), claims.best_beats_ngram):
@@ -188,6 +202,19 @@ def test_mixed(losses, verdict):
     found = whole(claims.lstm_and_gru_mixed(evidence(*cells)))
     assert found.verdict == verdict
     assert found.effect == pytest.approx(np.mean([g - l for l, g in losses]), abs=1e-3)  # noqa: E741
+    more = planned(("lstm", 3, 512), ("gru", 3, 512))  # where the other type may still win
+    partial = whole(claims.lstm_and_gru_mixed(evidence(*cells, planned=more)))
+    assert partial.verdict == (HOLDS if verdict == HOLDS else UNDECIDED)
+
+
+def test_mixed_needs_the_mean_on_the_side_of_the_one_that_wins():
+    cells = [seeds("rnn", 1, 64, 1.4), network("lstm", 1, 64, 1.4), network("gru", 1, 64, 1.36)]
+    for layers in (2, 3):  # so noisy that nothing separates them
+        for type, loss in (("lstm", 1.30), ("gru", 1.40)):
+            cells.append([network(type, layers, 64, loss + o, n) for n, o in ((1, -0.1), (2, 0.1))])
+    e = evidence(*cells)
+    found = whole(claims.lstm_and_gru_mixed(e))
+    assert found.effect > 0 and found.verdict == UNDECIDED
 
 
 def test_best_against_the_ngram():
@@ -195,9 +222,13 @@ def test_best_against_the_ngram():
     found = whole(claims.best_beats_ngram(evidence(*cells)))
     assert found.verdict == HOLDS and "GRU 3x512" in found.basis and "20-gram" in found.basis
     small = [seeds("lstm", 1, 64, 1.3), ngram(20, 1.2)]
-    assert whole(claims.best_beats_ngram(evidence(*small, planned=3))).verdict == FAILS
-    partial = whole(claims.best_beats_ngram(evidence(*small, planned=33)))
-    assert partial.verdict == UNDECIDED and "3 of 33 networks trained" in partial.basis
+    own = planned(*[("lstm", 1, 64, seed) for seed in (1, 2, 3)])
+    assert whole(claims.best_beats_ngram(evidence(*small, planned=own))).verdict == FAILS
+    more = own + planned(("gru", 3, 512))
+    partial = whole(claims.best_beats_ngram(evidence(*small, planned=more)))
+    assert partial.verdict == UNDECIDED and "3 of 4 networks trained" in partial.basis
+    one_seed = evidence(network("lstm", 1, 64, 1.3), small[1], planned=own)
+    assert not one_seed.lacks() and one_seed.finished == "1 of 3 networks trained"
 
 
 @pytest.mark.parametrize(("off", "verdict"), [(0.003, HOLDS), (0.3, FAILS), (0.05, UNDECIDED)])
@@ -306,12 +337,43 @@ def looks(*nearest):
         ((1, 1, 2, 2), UNDECIDED),  # ended too soon
         ((2, 3, 3, 3), UNDECIDED),  # began too late
         ((4, 4), UNDECIDED),
+        ((1, 2, 3, 1, 1, 1), FAILS),  # and back again
+        ((4, 1, 2, 3), FAILS),
     ],
 )
 def test_young_lstm(nearest, verdict):
     found = whole(claims.young_lstm_climbs(evidence(looks=looks(*nearest))))
     assert found.verdict == verdict
     assert "nearest" in found.basis
+
+
+def test_young_lstm_needs_the_three_nn():
+    table = looks(1, 2, 3)
+    with pytest.raises(Missing, match="2-NN"):
+        claims.young_lstm_climbs(evidence(looks=table[table["n"] != 2]))
+
+
+def errors(**sizes):
+    """n-gram and other errors by size, as in figure6.csv."""
+    rows = [
+        ("wp", 2, int(size[1:]), category, "", count)
+        for size, counts in sizes.items()
+        for category, count in zip(("n-gram", "boost"), counts, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["corpus", "layers", "size", "category", "level", "errors"])
+
+
+@pytest.mark.parametrize(
+    ("large", "effect", "verdict"), [((20, 90), 0.8, HOLDS), ((80, 30), 0.2, FAILS)]
+)
+def test_size_removes_ngram_errors(large, effect, verdict):
+    table = errors(s64=(100, 110), s128=(99, 100), s512=large)
+    found = whole(claims.size_removes_ngram_errors(evidence(oracles=table)))
+    assert (found.verdict, round(found.effect, 6)) == (verdict, effect)
+    assert "size 64 to 512" in found.basis
+    for less in (errors(s64=(100, 110)), errors(s64=(10, 11), s128=(11, 12))):
+        with pytest.raises(Missing, match="LSTM"):
+            claims.size_removes_ngram_errors(evidence(oracles=less))
 
 
 # ---- gates and cells ----
@@ -362,11 +424,20 @@ def test_diffuse_first_layer(between, verdict):
 
 
 def cells(*rows):
-    """Rows of unit, hypothesis, score, low, high."""
-    return pd.DataFrame(
+    """Rows of unit, hypothesis, score, low, high; the score where it was picked is the same."""
+    table = pd.DataFrame(
         [["wp", "LSTM", 1, *row] for row in rows],
         columns=["corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high"],
     )
+    measure = np.where(table["hypothesis"].isin(["depth", "line_position"]), "tau", "auc")
+    return table.assign(measure=measure, picked=table["score"])
+
+
+def searched(*rows):
+    """All cells, and those picked: the first of each hypothesis."""
+    table = cells(*rows)
+    best = table.groupby("hypothesis", sort=False).head(1)
+    return evidence(cells=table.drop(columns=["measure", "picked"]), best_cells=best)
 
 
 def test_strengths():
@@ -394,8 +465,15 @@ def test_strengths():
     ],
 )
 def test_interpretable_cells_exist(row, verdict):
-    findings = claims.cells_follow_hypotheses(evidence(cells=cells(row)))
-    assert whole(findings).verdict == verdict
+    findings = claims.cells_follow_hypotheses(searched(row))
+    assert whole(findings).verdict == verdict == part(findings, row[1].replace("_", " ")).verdict
+
+
+def test_the_strongest_hypothesis_is_chosen_where_cells_are_picked():
+    best = cells((1, "quote", 0.91, 0.905, 0.93), (2, "depth", 0.85, 0.82, 0.9))
+    best["picked"] = [0.98, 0.9]  # 0.96 and 0.9 in strength
+    found = whole(claims.cells_follow_hypotheses(evidence(best_cells=best)))
+    assert found.effect == pytest.approx(0.82) and "unit 1: quote" in found.basis
 
 
 def test_most_cells_are_not_interpretable():
@@ -403,7 +481,7 @@ def test_most_cells_are_not_interpretable():
 
     def verdict(*scores):
         rows = [(unit, "quote", *score) for unit, score in enumerate(scores)]
-        return whole(claims.most_cells_do_not(evidence(cells=cells(*rows))))
+        return whole(claims.most_cells_do_not(searched(*rows)))
 
     found = verdict(weak, weak, weak, strong)
     assert (found.verdict, found.effect) == (HOLDS, 0.75)
@@ -411,7 +489,7 @@ def test_most_cells_are_not_interpretable():
     assert verdict(weak, open_, open_, strong).verdict == UNDECIDED
     # one hypothesis out of several is enough for a cell
     rows = [(1, "quote", *weak), (1, "depth", 0.9, 0.8, 0.95), (2, "quote", *weak)]
-    assert whole(claims.most_cells_do_not(evidence(cells=cells(*rows)))).effect == 0.5
+    assert whole(claims.most_cells_do_not(searched(*rows))).effect == 0.5
 
 
 # ---- all together ----
@@ -496,6 +574,8 @@ def test_characters_need_arrays():
     halved = dataclasses.replace(scores[0], logp=scores[0].logp + 0.001)
     both = with_arrays(digests, [halved])
     assert both[0].loss == digests[0].loss and both[1:] == scores[1:]
+    other = dataclasses.replace(halved, meta=halved.meta | {"dropout": 0.3})  # another model
+    assert with_arrays(digests, [other])[0].logp is None
     assert whole(claims.gains_on_long_reach(evidence(*both, **more))).verdict == HOLDS
     # what a seed changes is known from digests, too
     seeds = [scores[0], published(scores[1], split), scores[2]]

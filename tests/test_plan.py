@@ -55,7 +55,12 @@ def test_our_own_configurations_pass(path):
             {"corpora": {"wp": {"sources": [{"name": "x", "path": "a", "url": "http://b"}]}}},
             ["corpora.wp.sources", "path and url"],
         ),
+        ({"corpora": {"wp": {"sources": [{"name": "x"}]}}}, ["corpora.wp.sources", "no url"]),
         ({"figures": {"young_lstm": {"corpora": ["prose"]}}}, ["figures.young_lstm", "prose"]),
+        ({"plain_cut": {"corpora": ["wpp"]}}, ["plain_cut.corpora", "wpp"]),
+        ({"grid": {"seeds": [{"corpora": ["wpp"], "values": [1]}]}}, ["grid.seeds", "wpp"]),
+        ({"grid": {"types": ["lstm", "foo"]}}, ["grid.types", "foo", "gru, lstm, rnn"]),
+        ({"training": {"learning_rate": "1e-3"}}, ["training.learning_rate", "1.0e-3"]),
         ({"backend": "gpu"}, ["backend", "gpu"]),
         ({"run": "../elsewhere"}, ["run"]),
         ({"run": "kenlm"}, ["run"]),
@@ -66,6 +71,19 @@ def test_what_is_wrong_is_named_in_one_line(change, words):
         plan.check(merged(PAPER, change), SCHEMA)
     assert all(word in str(error.value) for word in words), str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_cell_that_is_no_python_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(plan, "__file__", str(tmp_path / "plan.py"))
+    (tmp_path / "cells").mkdir()
+    (tmp_path / "cells/own.py").write_text("GATES = 1\ndef step(:\n")
+    with pytest.raises(InputError, match=r"own.py, line 2: invalid syntax"):
+        plan.check_cell("own")
+
+
+def test_a_text_cut_plainly_has_no_orders_of_a_plain_cut():
+    own = {"split": {"layout": "contiguous"}, "ngrams": {"orders": [2, 3]}}
+    plan.check(merged(PAPER, own), SCHEMA)
 
 
 def test_the_papers_grid_has_33_cells_a_corpus():

@@ -195,6 +195,12 @@ def test_less_does_not_replace_more(tmp_path):
     with pytest.raises(InputError, match="no model is finished"):
         publish.publish(source, reference, scores, SETTINGS)
     assert files(reference) == before
+    # killed between the two last steps: what was published is still known
+    reference.rename(tmp_path / ".reference.old")
+    run_folder(source, finished=1)
+    with pytest.raises(InputError, match="holds 3 finished models"):
+        publish.publish(source, reference, scores, SETTINGS)
+    assert files(reference) == before
     (source / "tables/status.csv").unlink()
     with pytest.raises(InputError, match="status.csv: no readable status"):
         publish.publish(source, reference, scores, SETTINGS)
@@ -319,6 +325,11 @@ def test_what_is_published_counts_too(tmp_path, monkeypatch):
         half = "results/reference/models/wp-lstm.safetensors"
         assert plan.models(own, array, []) == [f"<results>/{candidate}" if taken else half]
         assert plan.for_tables(own, planned)[0] == (array if taken else there)
+    # without the half, what was published counts in tables, and a worse model here nowhere
+    write_header(here, about | {"dropout": 0.1, "val_loss": 1.3})
+    adopted.rename(adopted.with_suffix(".away"))
+    assert array not in plan.finished(own, planned) and plan.for_tables(own, planned)[0] == there
+    adopted.with_suffix(".away").rename(adopted)
     # the best of the deepest may be another model than the best
     write_header(adopted.with_name("wp-gru-deepest.safetensors"), about | {"type": "gru"})
     shutil.rmtree(tmp_path / f"results/r/models/{gru}")

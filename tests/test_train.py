@@ -12,7 +12,7 @@ import pytest
 import torch
 from conftest import small_split
 
-from charlens import model, train
+from charlens import backend, cells, cli, fast, files, model, split, train
 from charlens.errors import InputError
 from charlens.model import Architecture
 from charlens.train import Recipe, Training
@@ -182,10 +182,10 @@ def test_one_backend_finishes_what_another_began(tmp_path, data):
 
 
 def test_a_second_process_waits_for_the_first(tmp_path, capsys):
-    with train.only_one(tmp_path / ".lock", "first"):
+    with files.only_one(tmp_path / ".lock", "first", "training this model"):
         code = (
-            "import sys; from pathlib import Path; from charlens import train\n"
-            "with train.only_one(Path(sys.argv[1]), 'second'): pass"
+            "import sys; from pathlib import Path; from charlens import files\n"
+            "with files.only_one(Path(sys.argv[1]), 'second', 'training this model'): pass"
         )
         other = subprocess.Popen(
             [sys.executable, "-c", code, str(tmp_path / ".lock")], stderr=subprocess.PIPE, text=True
@@ -199,3 +199,63 @@ def test_divergence_is_one_clear_error(tmp_path, data):
     with pytest.raises(InputError, match="training diverged in epoch 1"):
         trained(tmp_path, data, epochs=1, learning_rate=1e38)
     assert not (tmp_path / "model.safetensors").exists()
+
+
+@pytest.mark.parametrize("type", fast.KINDS)
+def test_an_edited_cell_is_not_trained_with_the_old_equations(type, monkeypatch, capsys):
+    backend.same_equations.cache_clear()
+    if fast.status()[0] is None:
+        pytest.skip("no compiled code here")
+    arch = Architecture(type, 1, 4, 5, 2 if type == "nn" else 0)
+    assert backend.choose(arch, 2, 3).name.startswith("fast")
+    if type == "nn":
+        return
+    module, backend_of = cells.cell(type), backend.same_equations
+    step = module.step
+
+    def edited(a, state, p):
+        h, *rest = step(a, state, p)
+        return (1.001 * h, *rest)
+
+    monkeypatch.setattr(module, "step", edited)
+    backend_of.cache_clear()
+    assert backend.choose(arch, 2, 3).name == "reference"
+    assert f"cells/{type}.py has other equations" in capsys.readouterr().err
+    monkeypatch.setattr(module, "recurrent_shapes", lambda hidden: {"w_h": (hidden, 1)})
+    backend_of.cache_clear()
+    assert backend.choose(arch, 2, 3).name == "reference"
+    backend_of.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--dropout", "1"], "--dropout 1: from 0 to below 1"),
+        (["--epochs", "0"], "--epochs 0: at least 1"),
+        (["--layers", "0"], "--layers 0: at least 1"),
+        (["--threads", "0"], "--threads 0: at least 1"),
+        ([], "no corpus's provenance"),
+    ],
+)
+def test_options_are_checked(tmp_path, data, capsys, options, words):
+    split.save(tmp_path / "a.npz", data)
+    (tmp_path / "a.json").write_text("{}" if not options else '{"corpus": "a", "source": "b"}')
+    argv = ["train", tmp_path / "a.npz", "--info", tmp_path / "a.json", "--type", "rnn"]
+    argv += ["--hidden", "3", *options, "--out", tmp_path / "m"]
+    assert cli.main(list(map(str, argv))) == 1
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_damaged_model_is_named(tmp_path, data):
+    trained(tmp_path, data, epochs=1)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(InputError, match="model.safetensors: damaged"):
+        model.load(path)
+
+
+def test_the_least_dropout_keeps_nearly_all(data):
+    arch = Architecture("rnn", 1, 9, data.symbols)
+    kept = Training(arch, Recipe(), data, 1, 1e-6, "auto")._dropout()
+    assert kept.kept.float().mean() > 0.99

@@ -28,7 +28,7 @@ from torch import Tensor
 
 from charlens import fast
 from charlens.errors import InputError
-from charlens.model import Architecture, Parameters, forward
+from charlens.model import Architecture, Parameters, forward, initialise, zero_state
 
 BACKENDS = ("auto", "reference", "fast", "cuda")
 
@@ -114,14 +114,39 @@ def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
     if name == "reference":
         return Reference(arch)
     available, why = fast.status()
-    if available and arch.type in fast.KINDS:
+    if available and arch.type in fast.KINDS and same_equations(arch.type):
         return Fast(arch, streams, unroll)
-    if available:
+    if available and arch.type in fast.KINDS:
+        why = f"cells/{arch.type}.py has other equations than it"
+    elif available:
         why = f"it knows {', '.join(fast.KINDS)}, not '{arch.type}'"
     if name == "fast":
         raise InputError(f"backend fast: {why}; set backend: auto")
     print(f"charlens: plain torch takes over from the compiled CPU code: {why}", file=sys.stderr)
     return Reference(arch)
+
+
+@functools.cache
+def same_equations(type: str) -> bool:
+    """Does the compiled code compute what the cell's file says? Tried on a network so small that
+    it is computed in float32. (An edited cell must not be trained with the old equations.)"""
+    arch = Architecture(type, 1 if type == "nn" else 2, 5, 7, 2 if type == "nn" else 0)
+    random = torch.Generator().manual_seed(0)
+    try:
+        params = initialise(arch, 1.0, random)
+        x = torch.randint(7, (3, 4, 2) if type == "nn" else (3, 4), generator=random).byte()
+        found = []
+        for one in (Fast(arch, 3, 4), Reference(arch)):
+            state = zero_state(arch, 3)
+            found.append(one.log_probs(params, x, state))
+            if state is not None:
+                found.append(state)
+    except (KeyError, ValueError, IndexError, RuntimeError, InputError):
+        return False  # other parameters, or of other shapes
+    half = len(found) // 2
+    return all(
+        torch.allclose(a, b, atol=1e-4) for a, b in zip(found[:half], found[half:], strict=True)
+    )
 
 
 @functools.cache  # one place a process, however many models it holds
@@ -133,7 +158,8 @@ def free_gpu() -> str:
     """
     for place in range(gpu_jobs()):
         for card in range(torch.cuda.device_count()):
-            name = f"charlens-gpu-{card}" + (f"-{place}" if place else "")
+            # each user's own: another's file cannot be opened
+            name = f"charlens-{os.getuid()}-gpu-{card}" + (f"-{place}" if place else "")
             lock = open(Path(tempfile.gettempdir()) / f"{name}.lock", "a")  # noqa: SIM115
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

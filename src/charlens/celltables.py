@@ -13,7 +13,7 @@ from charlens.scores import by_stem, read_corpora, read_json, require, types_in_
 from charlens.tables import STYLE, grid, small, source_line
 
 COLUMNS = ["corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high"]
-ALWAYS = 0.9  # of the test characters: a unit so often saturated on one side is counted
+ALWAYS = 0.95  # of the test characters: a unit saturated on one side so often always is
 RUNNERS_UP = 2  # shown behind each best cell
 
 
@@ -149,8 +149,8 @@ def gate_means(gates: pd.DataFrame) -> pd.DataFrame:
                 "units": len(units),
                 "left": units["left"].mean(),
                 "right": units["right"].mean(),
-                "always_left": int((units["left"] > ALWAYS).sum()),
-                "always_right": int((units["right"] > ALWAYS).sum()),
+                "always_left": int((units["left"] >= ALWAYS).sum()),
+                "always_right": int((units["right"] >= ALWAYS).sum()),
                 "most_left": units["left"].max(),
                 "most_right": units["right"].max(),
             }
@@ -181,8 +181,8 @@ hypotheses at 5%. The other columns ask in addition for this strength, with the 
 picking half likes best."""
 
 GATE_NOTE = """Left: below 0.1, right: above 0.9; mean over a layer’s units of the share of the
-test characters. In brackets: units that are so at more than 90% of the characters. These are the
-best models of the greatest depth up to three."""
+test characters. In brackets: units that are so at {always:.0%} of the characters or more. These are
+the best models of the greatest depth up to three."""
 
 
 def page(corpora, found, ranked, best, shares, gates) -> str:
@@ -289,7 +289,7 @@ def gate_section(gates: pd.DataFrame) -> str:
                     cells += f"<td{group}>{entry}</td>"
             rows.append(f"<tr><th>{type.upper()} {gate}</th>{cells}</tr>")
     return grid("Saturation of gates", head, "\n".join(rows)) + (
-        f'<p class="note">{GATE_NOTE}</p>\n'
+        f'<p class="note">{GATE_NOTE.format(always=ALWAYS)}</p>\n'
     )
 
 

@@ -27,7 +27,9 @@ import pandas as pd
 
 from charlens import claims_page
 from charlens.braces import brace_pairs, pairs_in_test
+from charlens.celltables import ALWAYS
 from charlens.errors import InputError
+from charlens.figure5 import read_trajectory
 from charlens.files import write_atomically
 from charlens.publish import read_status, recurrent
 from charlens.scores import (
@@ -46,10 +48,9 @@ HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
 
 SMALL_N = 2  # n-gram and n-NN should agree up to this n ...
 AGREE = 0.05  # ... within so many nats per character
-STAYS = 0.95  # a gate that is saturated at this share of the test characters stays saturated
 EXISTS = 0.8  # strength |2 AUC - 1| or |rank correlation| of a cell that follows a hypothesis
 EXPLAINED = 0.5  # strength from which a cell counts as explained at all
-COUNTED = {"line_position", "depth", "brace_distance", "indentation"}  # scored by rank correlation
+MOST = 0.5  # "mainly": more than this share
 
 REACH = {  # characters that need long reach
     "brackets": b"()[]{}<>",
@@ -108,7 +109,9 @@ class Evidence:
     looks: pd.DataFrame | None = None  # look, epoch, n, kl, delta: a young LSTM beside the n-NN
     gates: pd.DataFrame | None = None  # corpus, type, layers, layer, gate, unit, left, right
     cells: pd.DataFrame | None = None  # corpus, model, layer, unit, hypothesis, score, low, high
-    planned: int = 0  # recurrent networks that the configuration asks for
+    best_cells: pd.DataFrame | None = None  # the cell picked for each hypothesis: hypotheses.csv
+    oracles: pd.DataFrame | None = None  # corpus, layers, size, category, errors: figure6.csv
+    planned: list[str] = field(default_factory=list)  # networks of the configuration, as in status
     everything: list["Evidence"] = field(default_factory=list)  # of all corpora, this one too
     known: dict = field(default_factory=dict)  # sums that were computed already
 
@@ -137,8 +140,16 @@ class Evidence:
     @property
     def finished(self) -> str:
         """How much of the grid there is, in words; nothing where it is complete."""
-        trained = sum(len(cell.seeds) for cell in self.grid)
-        return f"{trained} of {self.planned} networks trained" if trained < self.planned else ""
+        trained, planned = sum(len(cell.seeds) for cell in self.grid), len(self.planned)
+        return f"{trained} of {planned} networks trained" if trained < planned else ""
+
+    def lacks(self, *types: str) -> bool:
+        """Is a cell of the grid (of these types, or any) not trained from any seed?"""
+        wanted = {name.rpartition(" seed~")[0] for name in self.planned}
+        there = {f"type~{c.type} layers~{c.layers} size~{c.size}" for c in self.grid}
+        return any(
+            not types or name.split()[0].removeprefix("type~") in types for name in wanted - there
+        )
 
     def largest_ngram(self) -> Score:
         if not self.ngrams:
@@ -173,9 +184,10 @@ class Evidence:
         """Sums [S] over each test stream of one value per test character."""
         return values.reshape(len(self.split["test_y"]), -1).sum(axis=1, dtype=np.float64)
 
-    def seed_sd(self, statistic: "Statistic") -> tuple[float, int] | None:
-        """How far a statistic of a network moves with its seed: standard deviation and degrees of
-        freedom, from this corpus's networks with several seeds, or else from all corpora's."""
+    def seed_sd(self, parts: "Parts") -> tuple[float, int] | None:
+        """How far a sum of weight x statistic of a network moves with its seed: standard deviation
+        and degrees of freedom, from this corpus's networks with several seeds, or else from all
+        corpora's."""
         for group in ([self], self.everything):
             values = []
             for evidence in group:
@@ -183,7 +195,7 @@ class Evidence:
                     known = []
                     for score in cell.seeds:
                         with contextlib.suppress(Missing):
-                            known.append(statistic.value(evidence, score))
+                            known.append(total(evidence, score, parts))
                     if len(known) > 1:
                         values.append(known)
             if found := pooled_sd(group for group in values if np.isfinite(group).all()):
@@ -211,6 +223,13 @@ class Statistic:
             return self.mean(evidence, score)
         sums, counts = self.sums(evidence, score)
         return float(sums.sum() / counts.sum()) if counts.sum() else math.nan
+
+
+Parts = list[tuple[float, Statistic]]  # of one network: what it adds to an effect
+
+
+def total(evidence: Evidence, score: Score, parts: Parts) -> float:
+    return sum(weight * statistic.value(evidence, score) for weight, statistic in parts)
 
 
 def _loss(evidence: Evidence, score: Score) -> tuple[np.ndarray, np.ndarray]:
@@ -257,37 +276,41 @@ def measure(
     """The sum of weight x statistic over (weight, models, statistic), with its interval.
 
     Models of one term are seeds of one cell and are averaged. Every term is seen on the same
-    drawn streams; each trained network also moves with its seed.
+    drawn streams; each trained network also moves with its seed, in all its terms at once. The
+    seeds of an n-NN are taken to matter as much as a recurrent network's.
     """
     random = np.random.default_rng(0)
-    value, drawn, seeds_known, spread = 0.0, np.zeros(len(evidence.draws)), True, None
+    value, drawn = 0.0, np.zeros(len(evidence.draws))
+    trained: dict[tuple, tuple[list[Score], Parts]] = {}
     for weight, models, statistic in terms:
-        values = []
         for score in models:
             sums, counts = statistic.sums(evidence, score)
             with np.errstate(invalid="ignore", divide="ignore"):  # a draw without such a character
                 part = (evidence.draws @ sums) / (evidence.draws @ counts)
             drawn = drawn + weight * part / len(models)
-            values.append(statistic.value(evidence, score))
-        value += weight * float(np.mean(values))
-        if models[0].meta["family"] == "ngram":
-            continue  # has no seed
-        pooled = evidence.seed_sd(statistic)
+            value += weight * statistic.value(evidence, score) / len(models)
+        if models[0].meta["family"] != "ngram":  # which has no seed
+            key = tuple(score.path for score in models)
+            trained.setdefault(key, (models, []))[1].append((weight, statistic))
+    seeds_known, basis = True, ""
+    for models, parts in trained.values():
+        pooled = evidence.seed_sd(parts)
         if pooled is None:
             seeds_known = False
             continue
         spread, freedom = pooled
-        own = pooled_sd([values])
+        own = pooled_sd([[total(evidence, score, parts) for score in models]])
         sd = max(spread, own[0] if own else 0.0)
-        moved = random.standard_t(freedom, len(drawn)) * sd / math.sqrt(len(models))
-        drawn = drawn + weight * moved
+        drawn = drawn + random.standard_t(freedom, len(drawn)) * sd / math.sqrt(len(models))
+        unit = max(abs(weight) for weight, _ in parts)
+        basis = f"seed SD {spread / unit:.2g} ({freedom} degrees of freedom)"
+    if not seeds_known:
+        basis = "no network was trained from two seeds: what a seed changes is not known"
+    elif any(models[0].meta["family"] == "nn" for models, _ in trained.values()):
+        basis += ", of recurrent networks"
     low, high = (
         interval(drawn[~np.isnan(drawn)], level) if math.isfinite(value) else (math.nan,) * 2
     )
-    if not seeds_known:
-        basis = "no network was trained from two seeds: what a seed changes is not known"
-    else:
-        basis = "" if spread is None else f"seed SD {spread:.2g}"
     return Effect(value, low, high, basis, seeds_known)
 
 
@@ -358,7 +381,8 @@ def pairs_name(pair: tuple[Cell, Cell]) -> str:
 def lstm_and_gru_mixed(e: Evidence) -> list[Finding]:
     """Effect: loss of the GRU minus loss of the LSTM, mean over layers and sizes. It holds if each
     type wins somewhere beyond chance, at a level corrected for the number of comparisons; it does
-    not if only one ever does and its mean advantage is beyond chance."""
+    not if only one ever does and its mean advantage is beyond chance. While a pair is missing, it
+    cannot fail."""
     lstms, grus = e.of_type("lstm"), e.of_type("gru")
     keys = sorted(set(lstms) & set(grus))
     if not keys:
@@ -376,8 +400,8 @@ def lstm_and_gru_mixed(e: Evidence) -> list[Finding]:
     verdict = UNDECIDED
     if lstm and gru:
         verdict = HOLDS
-    elif effect.verdict() != UNDECIDED and (lstm or gru):
-        verdict = FAILS
+    elif not e.lacks("lstm", "gru") and effect.verdict() == (HOLDS if lstm else FAILS):
+        verdict = FAILS if lstm or gru else UNDECIDED
     counted = [
         f"{words} {', '.join(cells)}"
         for words, cells in (("LSTM ahead at", lstm), ("GRU at", gru), ("not separated:", neither))
@@ -388,11 +412,11 @@ def lstm_and_gru_mixed(e: Evidence) -> list[Finding]:
 
 def best_beats_ngram(e: Evidence) -> list[Finding]:
     """Effect: loss of the longest n-gram minus loss of the recurrent network that is best on
-    validation; nats per character. With networks of the grid still missing, it cannot fail."""
+    validation; nats per character. While a cell of the grid is missing, it cannot fail."""
     best, ngram = e.best(), e.largest_ngram()
     effect = measure(e, [(1, [ngram], LOSS), (-1, [best], LOSS)])
     verdict = effect.verdict()
-    if verdict == FAILS and e.finished:
+    if verdict == FAILS and e.lacks():
         verdict = UNDECIDED
     names = (
         f"{network(best)} {best.loss:.3f} against {ngram.meta['n']}-gram {ngram.loss:.3f}",
@@ -527,10 +551,13 @@ def gains_on_far_braces(e: Evidence) -> list[Finding]:
 
 def young_lstm_climbs(e: Evidence) -> list[Finding]:
     """At each look in the first epochs, the n-NN nearest to the LSTM (lowest KL divergence) is
-    named. It holds if the nearest is first the 1-NN, then the 2-NN, then the 3-NN. Effect: rank
-    correlation of look and nearest n; one training, so without an interval."""
+    named. It holds if the nearest is first the 1-NN, then the 2-NN, then the 3-NN, and the nearest
+    n grows with the looks. Effect: rank correlation of look and nearest n; one training, so without
+    an interval."""
     if e.looks is None:
         raise Missing("an LSTM's first epochs beside the n-NN (figures: young_lstm)")
+    if not {1, 2, 3} <= set(e.looks["n"]):
+        raise Missing("an LSTM's first epochs beside the 1-NN, the 2-NN and the 3-NN")
     nearest = e.looks.loc[e.looks.groupby("look")["kl"].idxmin()].sort_values("look")
     effect = math.nan
     if nearest["n"].nunique() > 1:
@@ -539,7 +566,7 @@ def young_lstm_climbs(e: Evidence) -> list[Finding]:
     seen = [n for n in (1, 2, 3) if not math.isnan(first[n])]
     in_order = [first[n] for n in seen] == sorted(first[n] for n in seen)
     if len(seen) == 3:
-        verdict = HOLDS if in_order else FAILS
+        verdict = HOLDS if in_order and effect > 0 else FAILS
     elif not in_order or seen == [1, 3]:
         verdict = FAILS
     else:
@@ -548,6 +575,25 @@ def young_lstm_climbs(e: Evidence) -> list[Finding]:
     if verdict == UNDECIDED:
         words.append("the looks begin too late or end too soon to see all three")
     return [Finding("", verdict, effect, math.nan, math.nan, "nearest: " + ", ".join(words))]
+
+
+def size_removes_ngram_errors(e: Evidence) -> list[Finding]:
+    """Between the smallest and the largest LSTM of figure 6, errors (less than half of the
+    probability) become fewer. Effect: the share of this fall in those that an n-gram model up to
+    n = 9 would not make; it holds from one half on. One network of each size, so without an
+    interval."""
+    if e.oracles is None or e.oracles["size"].nunique() < 2:
+        raise Missing("the errors of LSTMs of two sizes (figures/figure6.csv)")
+    sizes = e.oracles["size"].min(), e.oracles["size"].max()
+    small, large = (e.oracles[e.oracles["size"] == size] for size in sizes)
+    fewer = small["errors"].sum() - large["errors"].sum()
+    if fewer <= 0:
+        raise Missing("a large LSTM with fewer errors than a small one")
+    of_ngram = [own[own["category"] == "n-gram"]["errors"].sum() for own in (small, large)]
+    share = (of_ngram[0] - of_ngram[1]) / fewer
+    words = f"{of_ngram[0] - of_ngram[1]:,} of {fewer:,} errors, size {sizes[0]} to {sizes[1]}"
+    verdict = HOLDS if share > MOST else FAILS
+    return [Finding("", verdict, share, math.nan, math.nan, words)]
 
 
 # ---- what it says of gates and cells ----
@@ -575,7 +621,7 @@ def forget_gates_stay_open(e: Evidence) -> list[Finding]:
     """Some forget gates are right-saturated (above 0.9) at 95% of the test characters or more.
     Effect: the share of such units; it holds if there is one, and does not if there is none."""
     units = gate_units(e, "f")
-    stay = units["right"] >= STAYS
+    stay = units["right"] >= ALWAYS
     low, high = share_interval(stay.mean(), len(units))
     words = (
         f"{stay.sum()} of {len(units)} forget gates; the most open at {units['right'].max():.1%}"
@@ -588,7 +634,7 @@ def output_gates_move(e: Evidence) -> list[Finding]:
     more. Effect: the share of units that do; it holds if there is none."""
     units = gate_units(e, "o")
     most = units[["left", "right"]].max(axis=1)
-    stay = most >= STAYS
+    stay = most >= ALWAYS
     low, high = share_interval(stay.mean(), len(units))
     words = f"{stay.sum()} of {len(units)} output gates; the most constant at {most.max():.1%}"
     return [Finding("", FAILS if stay.any() else HOLDS, stay.mean(), low, high, words)]
@@ -617,9 +663,10 @@ def first_layer_is_diffuse(e: Evidence) -> list[Finding]:
 
 
 def strengths(cells: pd.DataFrame) -> pd.DataFrame:
-    """Columns weak, strength, strong: what score, low and high are worth, 0 (chance) to 1."""
+    """Columns weak, strength, strong: what score, low and high are worth, 0 (chance) to 1; column
+    measure says whether they are areas under the curve ("auc") or rank correlations ("tau")."""
     bounds = cells[["low", "score", "high"]].to_numpy(dtype=float)
-    yes_no = ~cells["hypothesis"].isin(COUNTED).to_numpy()
+    yes_no = (cells["measure"] == "auc").to_numpy()
     signed = np.where(yes_no[:, None], 2 * bounds - 1, bounds)
     size = np.abs(signed)
     crosses = signed[:, 0] * signed[:, 2] < 0
@@ -630,22 +677,30 @@ def strengths(cells: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def searched_cells(e: Evidence) -> pd.DataFrame:
-    if e.cells is None or e.cells.empty:
-        raise Missing("the scores of cells (tables/cells.csv)")
-    return strengths(e.cells.dropna(subset=["score", "low", "high"]))
+def picked_cells(e: Evidence) -> pd.DataFrame:
+    """For each hypothesis the cell that was picked for it, on the other half of the streams."""
+    if e.best_cells is None:
+        raise Missing("the cells picked for each hypothesis (tables/hypotheses.csv)")
+    found = e.best_cells.dropna(subset=["score", "low", "high", "picked"])
+    if found.empty:
+        raise Missing("a hypothesis that the test text can decide (tables/hypotheses.csv)")
+    return strengths(found)
 
 
 def cells_follow_hypotheses(e: Evidence) -> list[Finding]:
-    """Effect: strength of the cell that follows its hypothesis best, |2 AUC - 1| for yes or no and
-    |rank correlation| for counts. It holds from 0.8 on. Parts: the best cell of each hypothesis."""
-    cells = searched_cells(e)
+    """For each hypothesis a cell is picked on one half of the test streams and scored on the
+    other. Effect: strength of the score, |2 AUC - 1| for yes or no and |rank correlation| for
+    counts; it holds from 0.8 on. The whole: the hypothesis with the strongest cell where cells are
+    picked."""
+    cells = picked_cells(e)
+    picked = cells["picked"].where(cells["measure"] == "tau", 2 * cells["picked"] - 1).abs()
     findings = []
-    for part, own in [("", cells), *cells.groupby("hypothesis", sort=False)]:
-        row = own.loc[own["strength"].idxmax()]
+    rows = [("", cells.loc[picked.idxmax()])]
+    rows += [(row["hypothesis"], row) for _, row in cells.iterrows()]
+    for part, row in rows:
         effect = Effect(row["strength"], row["weak"], row["strong"], "")
         words = f"layer {row['layer']}, unit {row['unit']}" + (
-            "" if part else f": {row['hypothesis']}"
+            "" if part else f": {row['hypothesis'].replace('_', ' ')}"
         )
         findings.append(effect.finding(part.replace("_", " "), effect.verdict(EXISTS), words))
     return findings
@@ -655,12 +710,15 @@ def most_cells_do_not(e: Evidence) -> list[Finding]:
     """Effect: the share of cells that no hypothesis explains with a strength of 0.5 or more (an
     area under the curve of 0.75); the bounds take every cell at the ends of its interval. It holds
     if more than half are not explained."""
-    cells = searched_cells(e)
+    if e.cells is None or e.cells.empty:
+        raise Missing("the scores of cells (tables/cells.csv)")
+    measures = picked_cells(e)[["hypothesis", "measure"]]
+    cells = strengths(e.cells.dropna(subset=["score", "low", "high"]).merge(measures))
     best = cells.groupby(["model", "layer", "unit"])[["weak", "strength", "strong"]].max()
     unexplained = (best < EXPLAINED).mean()
     effect = Effect(unexplained["strength"], unexplained["strong"], unexplained["weak"], "")
     words = f"{len(best)} cells, {cells['hypothesis'].nunique()} hypotheses"
-    return [effect.finding("", effect.verdict(0.5), words)]
+    return [effect.finding("", effect.verdict(MOST), words)]
 
 
 @dataclass(frozen=True)
@@ -689,6 +747,8 @@ CLAIMS = (
     Claim("far braces", "The LSTM is better at “}” when its “{” is far away.", gains_on_far_braces),
     Claim("first a 1-NN, then more", "Early in training the LSTM resembles the 1-NN first, then "
           "the 2-NN, then the 3-NN.", young_lstm_climbs),
+    Claim("size removes n-gram errors", "Most errors that a larger LSTM no longer makes are "
+          "errors that an n-gram model does not make either.", size_removes_ngram_errors),
     Claim("interpretable cells exist", "Some cells keep track of something that one can name.",
           cells_follow_hypotheses),
     Claim("most cells are not", "Most cells are not interpretable.", most_cells_do_not),
@@ -729,7 +789,9 @@ def add_arguments(parser):
     parser.add_argument("--texts", nargs="*", default=[], help="corpora's .txt (kind code)")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, in order")
     parser.add_argument("--trajectory", nargs="*", default=[], help="looks of LSTM against n-NN")
-    parser.add_argument("--inside", nargs="*", default=[], help="gates.csv and cells.csv")
+    parser.add_argument(
+        "--inside", nargs="*", default=[], help="gates.csv, cells.csv, hypotheses.csv, figure6.csv"
+    )
     parser.add_argument("--status", help="which models are finished (.csv)")
     parser.add_argument("--resamples", type=int, default=10_000, help="of the test streams")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
@@ -756,8 +818,11 @@ def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
         read_scores(args.scores, "recurrent", "nn", "ngram"), read_scores(args.arrays, "recurrent")
     )
     inside = {Path(path).name: read_rows(path) for path in args.inside}
-    gates, cells = inside.get("gates.csv"), inside.get("cells.csv")
-    planned = recurrent(read_status(args.status))["corpus"].value_counts() if args.status else {}
+
+    def of(table: str, corpus: str) -> pd.DataFrame | None:
+        return inside[table][inside[table]["corpus"] == corpus] if table in inside else None
+
+    planned = recurrent(read_status(args.status)) if args.status else None
     everything: list[Evidence] = []
     for corpus, about in corpora.items():
         own = [score for score in scores if score.meta["corpus"] == corpus]
@@ -769,10 +834,12 @@ def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
                 split,
                 stream_draws(len(split["test_y"]), args.resamples, args.seed),
                 texts[corpus].read_bytes() if corpus in texts else None,
-                pd.read_csv(looks[corpus]) if corpus in looks else None,
-                None if gates is None else gates[gates["corpus"] == corpus],
-                None if cells is None else cells[cells["corpus"] == corpus],
-                int(planned.get(corpus, 0)),
+                read_trajectory(looks[corpus]) if corpus in looks else None,
+                of("gates.csv", corpus),
+                of("cells.csv", corpus),
+                of("hypotheses.csv", corpus),
+                of("figure6.csv", corpus),
+                [] if planned is None else list(planned[planned["corpus"] == corpus]["model"]),
                 everything,
             )
         )

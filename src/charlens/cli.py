@@ -53,6 +53,10 @@ VERBS = {
 }
 
 
+# the least that options may be, whatever the verb
+LEAST = {"threads": 1, "seed": 0, "layers": 1, "size": 1, "hidden": 1, "context": 0, "epochs": 1}
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; bad input, or a file that cannot be had, is one line and status 1."""
     parser = argparse.ArgumentParser(prog="charlens", description=__doc__)
@@ -66,6 +70,9 @@ def main(argv: list[str] | None = None) -> int:
             subparser.set_defaults(run=getattr(imported, run))
     args = parser.parse_args(argv)
     try:
+        for name, least in LEAST.items():
+            if (value := getattr(args, name, None)) is not None and value < least:
+                raise InputError(f"--{name} {value}: at least {least}")
         args.run(args)
     except (InputError, OSError) as error:
         print(f"charlens: error: {error}", file=sys.stderr)

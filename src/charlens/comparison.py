@@ -19,8 +19,8 @@ STRONGEST = 0.1  # nats: the difference that has the full colour
 
 
 def add_arguments(parser):
-    parser.add_argument("--table1", help="losses of the recurrent networks (.csv)")
-    parser.add_argument("--table2", help="losses of n-gram and n-NN models (.csv)")
+    parser.add_argument("--table1", nargs="?", help="losses of the recurrent networks (.csv)")
+    parser.add_argument("--table2", nargs="?", help="losses of n-gram and n-NN models (.csv)")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, in order")
     parser.add_argument("--csv", required=True, help="one row per cell that the paper has, too")
     parser.add_argument("--summary-csv", required=True, help="mean and median difference, ranks")

@@ -12,13 +12,14 @@ cells. The paper's recipe at full scale takes hours, nearly all of them the refe
 
 import argparse
 import csv
+import hashlib
 import json
 import math
 from pathlib import Path
 
 import torch
 
-from charlens import fast, model, score, split, train
+from charlens import estimate, fast, model, score, split, train
 from charlens.errors import InputError
 from charlens.files import atomic
 from charlens.model import Architecture
@@ -103,8 +104,9 @@ def run(args: argparse.Namespace) -> None:
     if isa is None:
         raise InputError(f"there is no fast backend to compare: {why}")
     data = split.load(args.split)
-    # another instruction set or text is another comparison
-    root = (args.models or args.out.with_suffix("")) / isa / args.split.stem
+    # other code, another instruction set or text is another comparison
+    digest = hashlib.sha256(args.split.read_bytes() + estimate.code()).hexdigest()[:8]
+    root = (args.models or args.out.with_suffix("")) / isa / f"{args.split.stem}-{digest}"
     recipe = Recipe(epochs=args.epochs)
     about = {"corpus": args.split.stem, "source": str(args.split), "size": args.size}
     for cell in args.cells:

@@ -205,16 +205,19 @@ def shapes(config: dict) -> list[dict]:
 def machine() -> str:
     """A name for this machine and the code that trains on it: rates are only good for both."""
     about = [platform.machine(), str(os.cpu_count()), os.environ.get("CHARLENS_ISA", "auto")]
-    about += _cpuinfo().values()
-    here = Path(__file__).parent
-    code = [here / name for name in ("train.py", "model.py", "backend.py", "cuda.py")]
-    for path in sorted([*code, *(here / "fast").glob("*.[chp]*")]):
-        if path.is_file():
-            about.append(hashlib.sha256(path.read_bytes()).hexdigest())
+    about += [*_cpuinfo().values(), hashlib.sha256(code()).hexdigest()]
     cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
     about += [path.read_text() for path in cards]
     digest = hashlib.sha256("\n".join([processor(), *about]).encode()).hexdigest()
     return f"{re.sub('[^a-z0-9]+', '-', processor().lower()).strip('-')}-{digest[:8]}"
+
+
+def code() -> bytes:
+    """All the code that trains."""
+    here = Path(__file__).parent
+    paths = [here / name for name in ("train.py", "model.py", "backend.py", "cuda.py")]
+    paths += [*here.glob("cells/*.py"), *here.glob("fast/*.[chp]*")]
+    return b"".join(path.read_bytes() for path in sorted(paths) if path.is_file())
 
 
 def processor() -> str:

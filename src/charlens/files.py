@@ -1,8 +1,10 @@
-"""Files that are either whole or absent."""
+"""Files that are either whole or absent, and locks that end with their process."""
 
 import contextlib
 import errno
+import fcntl
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,3 +44,37 @@ def write_atomically(path: str | Path, data: bytes) -> None:
     """Write `data` to `path`, whole or not at all (see `atomic`)."""
     with atomic(path) as temporary:
         temporary.write_bytes(data)
+
+
+@contextlib.contextmanager
+def only_one(path: Path, label: str, doing: str) -> Iterator[bool]:
+    """Hold the lock file `path`; wait for a process that has it, and say what that is `doing`.
+
+    Yields whether it had to wait. The kernel drops the lock with the process, so that no stale one
+    is ever in the way; a file system without locks is done without.
+    """
+    waited = False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        file = open(path, "a+")  # noqa: SIM115 (closed below)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            other = f"process {file.read().strip()} is {doing} already"
+            print(f"{label}: {other}: waiting", file=sys.stderr, flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+            waited = True
+        except OSError:
+            break
+        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            break
+        file.close()  # the one that had it is done, and has removed it
+    with file:
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        try:
+            yield waited
+        finally:
+            path.unlink(missing_ok=True)

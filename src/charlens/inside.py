@@ -26,7 +26,7 @@ from charlens import search, select, split
 from charlens.activations import in_windows, load_recurrent
 from charlens.cells import cell
 from charlens.errors import InputError
-from charlens.files import write_atomically
+from charlens.files import only_one, write_atomically
 from charlens.labels import HYPOTHESES
 from charlens.train import describe
 
@@ -287,9 +287,15 @@ def passages(arch, params, data, text: bytes, labels, found, values, wanted: lis
 
 
 def look_inside(args: argparse.Namespace) -> None:
+    info = json.loads(args.info.read_text())
+    lock = args.cells.with_name(f".{info['corpus']}.lock")
+    with only_one(lock, info["corpus"], "looking inside its networks"):
+        search_cells(args, info)
+
+
+def search_cells(args: argparse.Namespace, info: dict) -> None:
     data = split.load(args.split)
     text = args.text.read_bytes()
-    info = json.loads(args.info.read_text())
     corpus, kind = info["corpus"], info["kind"]
     known = [hypothesis.name for hypothesis in HYPOTHESES]
     wanted = json.loads(args.passages)
@@ -308,7 +314,6 @@ def look_inside(args: argparse.Namespace) -> None:
     by_type = best_by_type(args.models)
     x = torch.from_numpy(data.test.x)
     gates = []
-    args.cells.parent.mkdir(parents=True, exist_ok=True)
     for stale in args.cells.parent.glob(f".tmp-{corpus}-*"):  # what a kill left
         shutil.rmtree(stale)
     with tempfile.TemporaryDirectory(dir=args.cells.parent, prefix=f".tmp-{corpus}-") as folder:

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from charlens import ngram
 from charlens.errors import InputError
+from charlens.files import only_one
 
 VERSION = "0.3.0"
 SHA256 = "c4628bb9fb63c8a6f9240035b8b037385cfc404cb72e933cf48878291edac1e8"
@@ -51,6 +52,12 @@ def build(out, max_order=21, threads=1):
         raise InputError("Cython is missing: install the environment from the lock file")
 
     out = Path(out).absolute()
+    with only_one(out.with_name(f".{out.name}.lock"), str(out), "building KenLM") as waited:
+        if not (waited and (out / "kenlm.json").exists()):
+            build_in(out, compiler, include, cmake, ninja, max_order, threads)
+
+
+def build_in(out, compiler, include, cmake, ninja, max_order, threads):
     log = out.with_name(out.name + "-build.log")
     work = out.with_name(out.name + ".tmp")
     shutil.rmtree(work, ignore_errors=True)  # of a build that was killed

@@ -16,11 +16,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from safetensors.torch import save as serialize
 from torch import Tensor
 
 from charlens.cells import cell
+from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.select import about
 from charlens.split import NONE
@@ -156,7 +158,10 @@ def save(path: Path, params: Parameters, described: dict) -> None:
 def load(path: Path) -> tuple[Architecture, Parameters, dict]:
     """Read what `save` wrote. Raises InputError where the file is missing or is not one of ours."""
     described = about(path)
-    params = {name: value.float() for name, value in load_file(path).items()}  # half precision, too
+    try:
+        params = {name: value.float() for name, value in load_file(path).items()}  # or half
+    except SafetensorError as error:
+        raise InputError(f"{path}: damaged ({error}); train it again, or bring it back") from None
     return architecture(described), params, described
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from charlens.errors import InputError
-from charlens.files import atomic, write_atomically
+from charlens.files import atomic, only_one, write_atomically
 from charlens.split import load as load_split
 
 
@@ -78,8 +78,9 @@ def fit(split, order, kenlm, memory_mb, out, info):
     data = load_split(split)
     train = data.joined("train")
     work = Path(out).with_name(Path(out).name + ".tmp")
-    shutil.rmtree(work, ignore_errors=True)  # of a job that was killed
-    with atomic(out) as part:
+    lock = Path(out).with_name(f".{Path(out).name}.lock")
+    with only_one(lock, str(out), "estimating this model"), atomic(out) as part:
+        shutil.rmtree(work, ignore_errors=True)  # of a job that was killed
         try:
             work.mkdir()
             text = work / "train.txt"

@@ -3,11 +3,15 @@
 The Snakefile imports this, so it imports nothing slow.
 """
 
+import ast
+import contextlib
 import fcntl
 import json
 import os
+import re
 import shlex
 import shutil
+from importlib import metadata
 from itertools import product
 from pathlib import Path
 
@@ -27,7 +31,10 @@ def check(config: dict, schema: Path) -> None:
     validator = Draft202012Validator(json.loads(schema.read_text()))
     if error := best_match(validator.iter_errors(config)):
         where = ".".join(map(str, error.absolute_path)) or "config"
-        raise InputError(f"{where}: {error.message}; see config.yaml for what may stand here")
+        message = error.message
+        if error.validator == "type" and re.fullmatch(r"[-+]?\d+e[-+]?\d+", str(error.instance)):
+            message += " (YAML reads 1e-3 as text; write 1.0e-3)"
+        raise InputError(f"{where}: {message}; see config.yaml for what may stand here")
     for corpus in config["use"]:
         if corpus not in config["corpora"]:
             raise InputError(
@@ -38,25 +45,49 @@ def check(config: dict, schema: Path) -> None:
             raise InputError(f"corpora.{corpus}.fractions: {fractions} do not add up to 1")
         for source in config["corpora"][corpus]["sources"]:
             ways = {"url", "recipe", "package", "path"} & set(source)
-            if len(ways) > 1:
-                both = " and ".join(sorted(ways))
+            if len(ways) != 1:
+                both = " and ".join(sorted(ways)) + "; one way is enough"
                 raise InputError(
-                    f"corpora.{corpus}.sources: '{source['name']}' has {both}; one way is enough"
+                    f"corpora.{corpus}.sources: '{source['name']}' has "
+                    + (both if ways else "no url, recipe, package or path")
                 )
     for corpus in config["figures"]["young_lstm"]["corpora"]:
         if corpus not in config["use"]:
             raise InputError(f"figures.young_lstm.corpora: '{corpus}' is not among use")
-    for corpus in config["cells"]["passages"]:
-        if corpus not in config["corpora"]:
-            raise InputError(f"cells.passages: no corpus '{corpus}' among corpora")
+    named = {
+        "cells.passages": list(config["cells"]["passages"]),
+        "plain_cut.corpora": config["plain_cut"]["corpora"],
+        "grid.seeds": [c for e in config["grid"]["seeds"] for c in e.get("corpora", [])],
+        "grid.dropout": [c for e in config["grid"]["dropout"] for c in e.get("corpora", [])],
+    }
+    for key, corpora in named.items():
+        for corpus in corpora:
+            if corpus not in config["corpora"]:
+                raise InputError(f"{key}: no corpus '{corpus}' among corpora")
+    for type in config["grid"]["types"]:
+        check_cell(type)
     for corpus in config["use"]:
         if not any(model["type"] == "lstm" for model in cells(config, corpus)):
             raise InputError("grid.types: needs lstm, which figures 4 and 5 are about")
         for model in cells(config, corpus):
             dropouts(config, model)
-    for order in config["plain_cut"]["orders"]:
+    for order in config["plain_cut"]["orders"] if config["split"]["layout"] == "streams" else []:
         if order not in config["ngrams"]["orders"]:
             raise InputError(f"plain_cut.orders: {order} is not among ngrams.orders")
+
+
+def check_cell(type: str) -> None:
+    """Is there a file for a type of recurrent cell, and is it Python?"""
+    folder = Path(__file__).parent / "cells"
+    path = folder / f"{type}.py"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in folder.glob("[a-z]*.py")))
+        raise InputError(f"grid.types: no cell '{type}' ({path}); there are {known}")
+    try:
+        ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or "?"
+        raise InputError(f"grid.types: {path}, line {line}: {error.args[0]}") from None
 
 
 def cells(config: dict, corpus: str) -> list[dict]:
@@ -152,6 +183,7 @@ def narrow(config: dict) -> None:
     two; of its networks those stay that are at hand. Raises InputError where results/reference
     holds something that would not fit beside this run.
     """
+    restore(PUBLISHED)
     check_published(config)
     done = set(finished(config, scores(config)))
     trained = {}
@@ -172,6 +204,17 @@ def narrow(config: dict) -> None:
     ]
     config["use"] = list(trained)
     config["trained"] = trained
+
+
+def earlier(published: Path) -> Path:
+    """Where a publication lies while another takes its place."""
+    return published.with_name(f".{published.name}.old")
+
+
+def restore(published: Path) -> None:
+    """Bring back what was published before, where publishing anew was killed on the last steps."""
+    if not published.exists() and earlier(published).exists():
+        earlier(published).rename(published)
 
 
 def settings(config: dict) -> dict:
@@ -227,7 +270,7 @@ def _published(score: str) -> Path:
 def _at_hand(config: dict, score: str) -> bool:
     if "/ngram/" in score:
         return _here(config, score).exists() or _published(score).exists()
-    return bool(_trained(config, score) or _adopted(config, score))
+    return bool(_from_here(config, score) or _adopted(config, score))
 
 
 def _from_here(config: dict, score: str) -> bool:
@@ -241,11 +284,16 @@ def _from_here(config: dict, score: str) -> bool:
     if not trained or not _published(score).exists():
         return bool(trained)
     here = [select.about(_here(config, path)) for path in trained]
-    there = json.loads(_published(score).read_text())
-    chosen = "hidden" if there["family"] == "nn" else "dropout"
-    tried = [about[chosen] for about in here]
-    better = all(there["val_loss"] < about["val_loss"] for about in here)
-    return there[chosen] in tried or not better
+    try:
+        there = json.loads(_published(score).read_text())
+        chosen = "hidden" if there["family"] == "nn" else "dropout"
+        tried = [about[chosen] for about in here]
+        better = all(there["val_loss"] < about["val_loss"] for about in here)
+        return there[chosen] in tried or not better
+    except (ValueError, KeyError, TypeError):
+        raise InputError(
+            f"{_published(score)}: not what is published of a model; remove it, or bring it back"
+        ) from None
 
 
 def _trained(config: dict, score: str) -> list[str]:
@@ -300,6 +348,11 @@ def of_corpora(scores: list[str], corpora: list[str]) -> list[str]:
 def corpora_of(scores: list[str], corpora: list[str]) -> list[str]:
     """The corpora of these score arrays, in the order of `corpora`."""
     return [corpus for corpus in corpora if of_corpora(scores, [corpus])]
+
+
+def ngrams_of(scores: list[str], corpus: str) -> set[str]:
+    """The names of the n-gram models of a corpus among these score arrays."""
+    return {Path(path).stem for path in of_corpora(scores, [corpus]) if "/ngram/" in path}
 
 
 def in_paper(package: Path, corpora: list[str]) -> list[str]:
@@ -408,7 +461,10 @@ def options(settings: dict) -> str:
 def gpus(config: dict) -> int:
     """GPUs that a training job asks for: 1 where there is one or the config wants one."""
     if config["backend"] == "auto":
-        return int(shutil.which("nvidia-smi") is not None)
+        hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+        with contextlib.suppress(metadata.PackageNotFoundError):  # asked without importing it
+            hidden = hidden or metadata.version("torch").endswith("+cpu")
+        return int(shutil.which("nvidia-smi") is not None and not hidden)
     return int(config["backend"] == "cuda")
 
 

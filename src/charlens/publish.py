@@ -19,7 +19,7 @@ import pandas as pd
 
 from charlens.errors import InputError
 from charlens.files import write_atomically
-from charlens.plan import below_scores
+from charlens.plan import below_scores, earlier, restore
 from charlens.scores import read_score, read_split
 
 STATUS = ["corpus", "model", "finished"]
@@ -75,6 +75,7 @@ def publish(run: Path, reference: Path, scores: list[Path], settings: dict) -> l
     already in `reference`. settings: how all of them were made (`plan.settings`).
     Raises InputError where the run has nothing finished, or less than what is published already.
     """
+    restore(reference)
     table = read_status(run / "tables/status.csv")
     finished = int(table["finished"].sum())
     if not finished:
@@ -105,7 +106,7 @@ def publish(run: Path, reference: Path, scores: list[Path], settings: dict) -> l
         write_atomically(new / below.with_suffix(".json"), content)
     write_atomically(new / "settings.json", (json.dumps(settings, indent=1) + "\n").encode())
     write_atomically(new / "README.md", readme(run.name, table).encode())
-    old = reference.with_name(f".{reference.name}.old")
+    old = earlier(reference)
     shutil.rmtree(old, ignore_errors=True)
     if reference.exists():
         reference.rename(old)
@@ -186,7 +187,7 @@ def run_status(args: argparse.Namespace) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", type=Path, help="results/<run>")
     parser.add_argument("reference", type=Path, help="results/reference")
-    parser.add_argument("--scores", type=Path, nargs="+", required=True, help=".npy, or published")
+    parser.add_argument("--scores", type=Path, nargs="*", default=[], help=".npy, or published")
     parser.add_argument("--settings", type=json.loads, required=True, help="of the run (JSON)")
 
 

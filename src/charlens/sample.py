@@ -1,6 +1,7 @@
 """Write text with a trained model, one character at a time."""
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -61,8 +62,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    if args.temperature < 0 or args.length < 0:
-        raise InputError("--temperature and --length must not be negative")
+    if not 0 <= args.temperature < math.inf or args.length < 0:
+        raise InputError("--temperature and --length must be numbers from 0 on")
     torch.set_num_threads(1)
     written = sys.stdout.buffer
     start = args.start.encode()

@@ -178,12 +178,13 @@ def read_scores(paths: Iterable[str | Path], *families: str) -> list[Score]:
 def with_arrays(scores: list[Score], arrays: list[Score]) -> list[Score]:
     """Give digests the arrays of their models. (These were scored anew, in half precision, so
     that they say how characters compare, but not, to the last digit, what the loss is.)"""
-    key = ("corpus", "type", "layers", "size", "seed")
-    known = {tuple(score.meta[name] for name in key): score.logp for score in arrays}
-    return [
-        replace(score, logp=known.get(tuple(score.meta.get(name) for name in key), score.logp))
-        for score in scores
-    ]
+    key = ("corpus", "type", "layers", "size", "seed", "dropout")
+
+    def named(score: Score) -> tuple:
+        return tuple(score.meta.get(name) for name in key)
+
+    known = {named(score): score.logp for score in arrays}
+    return [replace(score, logp=known.get(named(score), score.logp)) for score in scores]
 
 
 def read_corpora(paths: Iterable[str | Path]) -> dict[str, dict]:

@@ -20,6 +20,8 @@ def about(path: Path) -> dict:
             (length,) = struct.unpack("<Q", file.read(8))
             header = json.loads(file.read(min(length, 1 << 24)))
         return json.loads(header["__metadata__"]["charlens"])
+    except IsADirectoryError:
+        raise InputError(f"{path}: a folder; name the model file in it") from None
     except FileNotFoundError:
         raise InputError(f"{path}: no such model; train it first") from None
     except (struct.error, ValueError, KeyError, TypeError):

@@ -164,8 +164,10 @@ def load(path: str | Path) -> Split:
                 for name in PARTS
             }
             return Split(alphabet=arrays["alphabet"], unroll=int(arrays["unroll"]), **parts)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such split: make it with charlens split") from None
     except Exception as error:  # a damaged archive raises almost anything
-        reason = " ".join(str(error).split())
+        reason = type(error).__name__ if "pickle" in str(error) else " ".join(str(error).split())
         raise InputError(f"{path} is no split: {reason}: rerun charlens split") from error
 
 

@@ -11,14 +11,12 @@ What comes out is bit for bit what an uninterrupted training gives.
 
 import argparse
 import csv
-import fcntl
 import hashlib
+import io
 import json
 import math
-import os
 import sys
 import time
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,7 +24,7 @@ import torch
 
 from charlens import backend, cells, model, split
 from charlens.errors import InputError
-from charlens.files import atomic
+from charlens.files import atomic, only_one, write_atomically
 from charlens.model import Architecture
 
 CHECKPOINT_SECONDS = 60
@@ -153,7 +151,7 @@ class Training:
         shape = (self.arch.layers, self.unroll, len(self.y), self.arch.hidden)
         draws = torch.empty(math.ceil(math.prod(shape) / 4), dtype=torch.int64)
         draws.random_(-(2**63), None, generator=self.random)
-        level = round((1 - self.dropout) * 2**16) - 2**15
+        level = min(round((1 - self.dropout) * 2**16) - 2**15, 2**15 - 1)
         kept = (draws.view(torch.int16)[: math.prod(shape)] < level).view(shape)
         return backend.Dropout(kept, 1 / (1 - self.dropout))
 
@@ -198,7 +196,7 @@ def train(arch, recipe, data, seed, dropout, directory, about, label, backend_na
     about: what is known of the corpus, for the model's metadata. label: begins each progress line.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    with only_one(directory / ".lock", label):
+    with only_one(directory / ".lock", label, "training this model"):
         for stale in directory.glob(".tmp*"):  # what a kill left half-written
             stale.unlink()
         training = Training(arch, recipe, data, seed, dropout, backend_name)
@@ -285,8 +283,9 @@ def fingerprint(arch, recipe, data, seed, dropout) -> str:
 
 
 def write_checkpoint(path: Path, training: Training, identity: str) -> None:
-    with atomic(path) as temporary:
-        torch.save(training.snapshot() | {"identity": identity}, temporary)
+    content = io.BytesIO()  # torch.save itself hides which error the disk gave
+    torch.save(training.snapshot() | {"identity": identity}, content)
+    write_atomically(path, content.getbuffer())
 
 
 def read_checkpoint(path: Path, identity: str, label: str) -> dict | None:
@@ -303,27 +302,6 @@ def read_checkpoint(path: Path, identity: str, label: str) -> dict | None:
         say(label, "the checkpoint is of other settings, data or code: beginning anew")
         return None
     return snapshot
-
-
-@contextmanager
-def only_one(path: Path, label: str):
-    """Hold the lock of a training's folder; wait for a process that outlived a killed run.
-
-    The kernel drops the lock with the process, so that no stale one is ever left.
-    """
-    with open(path, "a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            say(label, f"process {file.read().strip()} is training this model already: waiting")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError:
-            pass  # a file system without locks: go on without
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
 
 
 def write_history(path: Path, history: list[dict]) -> None:
@@ -357,10 +335,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     data = split.load(args.split)
-    info = json.loads(args.info.read_text())
+    try:
+        info = json.loads(args.info.read_text())
+        about = {"corpus": info["corpus"], "source": info["source"], "size": args.size}
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{args.info}: no corpus's provenance; rerun charlens fetch") from None
+    if not 0 <= args.dropout < 1:
+        raise InputError(f"--dropout {args.dropout:g}: from 0 to below 1")
     arch = architecture(args, data.symbols)
     recipe = Recipe(**{name: getattr(args, name) for name in asdict(Recipe())})
-    about = {"corpus": info["corpus"], "source": info["source"], "size": args.size}
     label = f"{info['corpus']} {describe(arch, args.size)}"
     if args.dropout:
         label += f" dropout {args.dropout:g}"

@@ -72,9 +72,7 @@ rule trajectory:
         split="<results>/corpora/{corpus}.npz",
         lstms=lambda w: [
             f"<results>/models/{w.corpus}/{CELL}/best/model.safetensors".format(**cell)
-            for cell in CELLS[w.corpus]
-            if cell["type"] == "lstm"
-            and cell["layers"] == max(config["grid"]["layers"])
+            for cell in plan.deepest(CELLS[w.corpus], "lstm")
         ],
         nns=collect(
             f"<results>/models/{{corpus}}/{NN}/best/model.safetensors",

@@ -1,5 +1,6 @@
 """Compiles and loads the library of the fast backend, once per source, flags and compiler."""
 
+import contextlib
 import ctypes
 import fcntl
 import functools
@@ -63,13 +64,17 @@ def float32(isa: str) -> str:
 
 
 def compiler() -> tuple[list[str], str]:
-    """The command of the C++ compiler ($CXX or g++) and the first line of its version."""
-    command = shlex.split(os.environ.get("CXX") or "g++")
-    try:
-        done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        raise NotBuilt(f"no C++ compiler: {shlex.join(command)} does not run") from None
-    return command, done.stdout.partition("\n")[0]
+    """The command of the C++ compiler ($CXX, or the first of the usual names that runs) and the
+    first line of its version."""
+    chosen = os.environ.get("CXX")
+    for name in [chosen] if chosen else ["g++", "c++", "clang++"]:
+        command = shlex.split(name)
+        with contextlib.suppress(OSError, subprocess.CalledProcessError):
+            done = subprocess.run(
+                [*command, "--version"], capture_output=True, text=True, check=True
+            )
+            return command, done.stdout.partition("\n")[0]
+    raise NotBuilt(f"no C++ compiler: {chosen or 'g++, c++ or clang++'} does not run")
 
 
 def digest(*parts: bytes) -> str:
