@@ -33,7 +33,7 @@ demo: $(TOOLS) ## the paper in miniature, in minutes: results/demo
 	$(SNAKEMAKE) --configfile demo.yaml $(ARGS)
 
 .PHONY: paper
-paper: $(TOOLS) ## the full reproduction: results/paper (days on a CPU)
+paper: $(TOOLS) ## the full reproduction: results/paper (a day on two cores)
 	$(SNAKEMAKE) $(ARGS)
 
 .PHONY: estimate

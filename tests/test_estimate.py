@@ -134,6 +134,8 @@ def test_rates_are_kept_and_the_time_is_what_they_say(tmp_path):
     said = estimate.describe(PAPER, jobs, path, workers=2)
     assert said.startswith(f"time: about {estimate.clock(train)} with 2 jobs side by side")
     assert estimate.clock(2 * train) in said and "1 jobs on texts or shapes not seen" in said
+    card = estimate.describe(PAPER, jobs, path, workers=2, gpus=1)  # which both must take
+    assert card.startswith(f"time: about {estimate.clock(2 * train)} with 2 jobs")
 
 
 def test_without_rates_it_says_what_to_do(tmp_path):

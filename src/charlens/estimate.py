@@ -288,6 +288,9 @@ def seconds(config: dict, rates: dict, rule: str, w) -> float:
     return OTHER_SECONDS.get(rule, 1)
 
 
+ON_GPU = {"train", "train_nn", "score", "score_nn", "trajectory"}
+
+
 def side_by_side(durations: Iterable[float], workers: int) -> float:
     """Time until all are done when a free worker always takes the longest that is left."""
     durations = sorted(durations, reverse=True)
@@ -297,8 +300,11 @@ def side_by_side(durations: Iterable[float], workers: int) -> float:
     return max(free)
 
 
-def describe(config: dict, jobs: Iterable, rates_file: Path, workers: int) -> str | None:
-    """The line of a dry run: how long all will take. jobs: (rule, wildcards) of each.
+def describe(
+    config: dict, jobs: Iterable, rates_file: Path, workers: int, gpus: int | None = None
+) -> str | None:
+    """The line of a dry run: how long all will take. jobs: (rule, wildcards) of each; gpus: how
+    many jobs on a GPU run at a time, None where none asks for one.
 
     None where nothing is left to do.
     """
@@ -314,6 +320,9 @@ def describe(config: dict, jobs: Iterable, rates_file: Path, workers: int) -> st
         except KeyError:
             unknown += 1
     total = side_by_side((duration for duration, _ in known), workers)
+    if gpus is not None:
+        on_gpu = [duration for duration, rule in known if rule in ON_GPU]
+        total = max(total, side_by_side(on_gpu, min(workers, gpus)))
     training = sum(duration for duration, rule in known if rule.startswith("train"))
     work = sum(duration for duration, _ in known)
     said = (
@@ -325,10 +334,12 @@ def describe(config: dict, jobs: Iterable, rates_file: Path, workers: int) -> st
     return said
 
 
-def say(config: dict, jobs: Iterable, folder: Path, rates_file: str, workers: int) -> None:
+def say(
+    config: dict, jobs: Iterable, folder: Path, rates_file: str, workers: int, gpus: int | None
+) -> None:
     """Print `describe`'s line on stderr, apart from the plan itself. folder: where it all runs."""
     with contextlib.chdir(folder):
-        if line := describe(config, jobs, Path(rates_file), workers):
+        if line := describe(config, jobs, Path(rates_file), workers, gpus):
             print(line, file=sys.stderr)
 
 

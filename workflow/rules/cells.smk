@@ -161,12 +161,21 @@ rule record:
         " --characters {params.characters} --threads {threads} --out {output} 2>&1 | tee {log}"
 
 
+RECORDED = [
+    f"<results>/activations/{corpus}/{CELL}.npz".format(**cell)
+    for corpus in config["use"]
+    for cell in plan.fitting(CELLS[corpus], INSIDE["record"]["models"])
+]
+
+
+def recorded(wildcards):
+    if not RECORDED:
+        raise WorkflowError("cells.record.models: fits no model of the grid")
+    return RECORDED
+
+
 rule activations:
     """Every gate and state of the models that the configuration chooses (cells: record:)."""
     input:
-        [
-            f"<results>/activations/{corpus}/{CELL}.npz".format(**cell)
-            for corpus in config["use"]
-            for cell in plan.fitting(CELLS[corpus], INSIDE["record"]["models"])
-        ],
+        recorded,
     localrule: True

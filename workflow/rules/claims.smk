@@ -1,8 +1,8 @@
 # Needs: the scores of all models; for some claims also the texts, an LSTM's first epochs, and what
 #        was found inside the networks.
 # Makes: tables/claims, what the paper concludes put to the test; tables/comparison and
-#        figures/comparison, our numbers beside the paper's; figures/figure6, errors by oracle;
-#        tables/plain_cut, what the paper's split is worth; tables/status, what is finished.
+#        figures/comparison, our numbers beside the paper's; tables/plain_cut, what the paper's
+#        split is worth; tables/status, what is finished.
 
 ALL_SCORES = TABLE1_SCORES + FIXED_SCORES
 IN_PAPER = plan.in_paper(
@@ -64,7 +64,7 @@ rule claims:
             rules.cell_tables.output.gates,
             rules.cell_tables.output.cells,
             rules.cell_tables.output.best,
-            "<results>/figures/figure6.csv",
+            rules.figure6.output.csv,
         ],
         status=rules.status.output,
     output:
@@ -126,38 +126,6 @@ rule comparison:
         "charlens compare --table1 {input.table1} --table2 {input.table2}"
         " --corpora {input.corpora} --csv {output.csv} --summary-csv {output.summary}"
         " --html {output.html} --out {output.png} {output.svg} 2>&1 | tee {log}"
-
-
-rule figure6:
-    """Figure 6: the errors of the best LSTM and of smaller ones, removed by oracles."""
-    input:
-        code=collect("<src>/{file}.py", file=["figure6", "oracles", "plots", "scores"]),
-        scores=RECURRENT_SCORES + NGRAM_SCORES,
-        texts=collect("<results>/corpora/{corpus}.txt", corpus=config["use"]),
-        splits=rules.figure4.input.splits,
-        corpora=rules.table1.input.corpora,
-        published=plan.published_figure6(config),
-    output:
-        png=report(
-            "<results>/figures/figure6.png",
-            caption="../report/figure6.rst",
-            category="Figure 6",
-            labels={"figure": "errors by oracle"},
-        ),
-        svg="<results>/figures/figure6.svg",
-        csv="<results>/figures/figure6.csv",
-    log:
-        "<logs>/figure6.log",
-    conda:
-        "../../envs/environment.yaml"
-    resources:
-        mem_mb=4000,
-        runtime=30,
-    shell:
-        "charlens figure6 --scores {input.scores} --texts {input.texts} --splits {input.splits}"
-        " --corpora {input.corpora} --published {input.published}"
-        " --out {output.png} {output.svg} --csv {output.csv}"
-        " 2>&1 | tee {log}"
 
 
 rule plain_cut:

@@ -46,5 +46,10 @@ atexit.register(
         folder,
         RATES,
         workflow._cores or os.cpu_count(),
+        (
+            workflow.global_resources["gpu"].value
+            if GPUS and "gpu" in workflow.global_resources
+            else None
+        ),
     )
 )

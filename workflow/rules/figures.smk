@@ -136,12 +136,45 @@ rule figure5:
         " --out {output.png} {output.svg} --csv {output.csv} 2>&1 | tee {log}"
 
 
+rule figure6:
+    """Figure 6: the errors of the best LSTM and of smaller ones, removed by oracles."""
+    input:
+        code=collect("<src>/{file}.py", file=["figure6", "oracles", "plots", "scores"]),
+        scores=RECURRENT_SCORES + NGRAM_SCORES,
+        texts=collect("<results>/corpora/{corpus}.txt", corpus=config["use"]),
+        splits=rules.figure4.input.splits,
+        corpora=rules.table1.input.corpora,
+        published=plan.published_figure6(config),
+    output:
+        png=report(
+            "<results>/figures/figure6.png",
+            caption="../report/figure6.rst",
+            category="Figure 6",
+            labels={"figure": "errors by oracle"},
+        ),
+        svg="<results>/figures/figure6.svg",
+        csv="<results>/figures/figure6.csv",
+    log:
+        "<logs>/figure6.log",
+    conda:
+        "../../envs/environment.yaml"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    shell:
+        "charlens figure6 --scores {input.scores} --texts {input.texts} --splits {input.splits}"
+        " --corpora {input.corpora} --published {input.published}"
+        " --out {output.png} {output.svg} --csv {output.csv}"
+        " 2>&1 | tee {log}"
+
+
 rule figures:
-    """Every figure, as PNG and as SVG."""
+    """Figures 1 to 6, as PNG and as SVG."""
     input:
         rules.figure1.output,
         rules.figure2.output,
         rules.figure3.output,
         rules.figure4.output,
         rules.figure5.output,
+        rules.figure6.output,
     localrule: True
