@@ -14,8 +14,6 @@ VERDICTS = {  # class, sign, in words
     "undecided": ("open", "?", "undecided"),
 }
 
-COUNTED = {"holds": "hold", "does not hold": "do not hold", "undecided": "are undecided"}
-
 OWN_STYLE = """
 h2 { margin: 1.9em 0 .2em; }
 table { margin: .6em 0 0; }
@@ -78,11 +76,8 @@ def summary(whole: pd.DataFrame, titles: dict[str, str]) -> str:
     lines = []
     for corpus, title in titles.items():
         own = whole[whole["corpus"] == corpus]["verdict"]
-        counts = [f"{(own == verdict).sum()} {words}" for verdict, words in COUNTED.items()]
-        lines.append(
-            f'<p class="sum">{html.escape(title)}: of {len(own)} statements'
-            f" {', '.join(counts)}.</p>"
-        )
+        counts = " · ".join(f"{verdict}: {(own == verdict).sum()}" for verdict in VERDICTS)
+        lines.append(f'<p class="sum"><b>{html.escape(title)}</b> · {counts}</p>')
     return "\n".join(lines)
 
 
