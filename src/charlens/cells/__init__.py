@@ -16,7 +16,9 @@ and, for a cell whose gates are to be looked at (without, only its states are),
     gates_and_state(a, state, p) -> (gates, state)
                 the same step, with the gates [S, H] in the order of their names
 
-A new type is one new file here and one entry under `grid: types:`; nothing else changes.
+A new type is one new file here and one entry under `grid: types:`; nothing else changes. The
+compiled code knows the cells that are here by their equations: one that is edited is noticed, and
+trained by plain torch.
 """
 
 import importlib
