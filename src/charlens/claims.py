@@ -679,7 +679,7 @@ def strengths(cells: pd.DataFrame) -> pd.DataFrame:
 
 def picked_cells(e: Evidence) -> pd.DataFrame:
     """For each hypothesis the cell that was picked for it, on the other half of the streams."""
-    if e.best_cells is None:
+    if e.best_cells is None or e.best_cells.empty:
         raise Missing("the cells picked for each hypothesis (tables/hypotheses.csv)")
     found = e.best_cells.dropna(subset=["score", "low", "high", "picked"])
     if found.empty:
@@ -699,7 +699,7 @@ def cells_follow_hypotheses(e: Evidence) -> list[Finding]:
     rows += [(row["hypothesis"], row) for _, row in cells.iterrows()]
     for part, row in rows:
         effect = Effect(row["strength"], row["weak"], row["strong"], "")
-        words = f"layer {row['layer']}, unit {row['unit']}" + (
+        words = f"layer {int(row['layer'])}, unit {int(row['unit'])}" + (
             "" if part else f": {row['hypothesis'].replace('_', ' ')}"
         )
         findings.append(effect.finding(part.replace("_", " "), effect.verdict(EXISTS), words))
