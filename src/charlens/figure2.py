@@ -96,11 +96,12 @@ def heading(passage: dict, found: dict, best: pd.DataFrame) -> tuple[str, str]:
         row = best[of].iloc[0]
         measure = "AUC" if row["measure"] == "auc" else "τ"
         title = titles[passage["hypothesis"]]
-        score, side = row["score"], ""
-        if measure == "AUC" and score < 0.5:
-            score, side = 1 - score, " (low where so)"
-        sure = "" if row["beyond"] else ", no more than chance"
-        what = f"{title[0].upper()}{title[1:]}: {cell}, {measure} {number(score)}{side}{sure}"
+        score, remark = row["score"], ""
+        if not row["beyond"]:
+            remark = " (chance)"
+        elif measure == "AUC" and score < 0.5:
+            score, remark = 1 - score, " (low where so)"
+        what = f"{title[0].upper()}{title[1:]}: {cell}, {measure} {number(score)}{remark}"
     where = f"{PARTS[passage['part']]}, byte {passage['at']:,}"
     if passage["source"] == "slides":
         where = f"a passage of the paper’s, here {where}"
