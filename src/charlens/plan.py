@@ -406,6 +406,13 @@ def fitting(models: list[dict], entries: list[dict]) -> list[dict]:
     return [model for model in models if any(entry.items() <= model.items() for entry in entries)]
 
 
+def some(paths: list[str], key: str) -> list[str]:
+    """These paths. Raises InputError where the configuration's key leaves none."""
+    if not paths:
+        raise InputError(f"{key}: fits no model of the grid")
+    return paths
+
+
 def looked_into(config: dict, corpus: str) -> list[dict]:
     """The models of a corpus inside of which figures 2 and 3 may look: every LSTM, and of each type
     of `cells.gates` those with 3 layers, or else of the greatest depth."""

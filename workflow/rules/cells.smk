@@ -168,14 +168,8 @@ RECORDED = [
 ]
 
 
-def recorded(wildcards):
-    if not RECORDED:
-        raise WorkflowError("cells.record.models: fits no model of the grid")
-    return RECORDED
-
-
 rule activations:
     """Every gate and state of the models that the configuration chooses (cells: record:)."""
     input:
-        recorded,
+        lambda w: plan.some(RECORDED, "cells.record.models"),
     localrule: True
