@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from charlens import claims_page
+from charlens import claims_page, search
 from charlens.braces import brace_pairs, pairs_in_test
 from charlens.celltables import ALWAYS
 from charlens.errors import InputError
@@ -400,8 +400,9 @@ def lstm_and_gru_mixed(e: Evidence) -> list[Finding]:
     verdict = UNDECIDED
     if lstm and gru:
         verdict = HOLDS
-    elif not e.lacks("lstm", "gru") and effect.verdict() == (HOLDS if lstm else FAILS):
-        verdict = FAILS if lstm or gru else UNDECIDED
+    elif lstm or gru:
+        as_the_winner = effect.verdict() == (HOLDS if lstm else FAILS)
+        verdict = FAILS if as_the_winner and not e.lacks("lstm", "gru") else UNDECIDED
     counted = [
         f"{words} {', '.join(cells)}"
         for words, cells in (("LSTM ahead at", lstm), ("GRU at", gru), ("not separated:", neither))
@@ -693,9 +694,11 @@ def cells_follow_hypotheses(e: Evidence) -> list[Finding]:
     counts; it holds from 0.8 on. The whole: the hypothesis with the strongest cell where cells are
     picked."""
     cells = picked_cells(e)
-    picked = cells["picked"].where(cells["measure"] == "tau", 2 * cells["picked"] - 1).abs()
+    picked = search.strength(
+        cells["picked"].to_numpy(float), (cells["measure"] == "auc").to_numpy()
+    )
     findings = []
-    rows = [("", cells.loc[picked.idxmax()])]
+    rows = [("", cells.iloc[picked.argmax()])]
     rows += [(row["hypothesis"], row) for _, row in cells.iterrows()]
     for part, row in rows:
         effect = Effect(row["strength"], row["weak"], row["strong"], "")

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from charlens.errors import InputError
+from charlens.plan import deepest
 
 TRAINED = ("hidden", "parameters", "seed", "epoch", "val_loss", "bytes")
 METADATA = {
@@ -238,11 +239,9 @@ def best_lstm(scores: Iterable[Score]) -> Score:
     lstms = [score for score in scores if score.meta.get("type") == "lstm"]
     if not lstms:
         raise InputError("this figure compares an LSTM with n-grams: no LSTM among the scores")
-    depths = {score.meta["layers"] for score in lstms}
-    depth = 3 if 3 in depths else max(depths)
+    deep = deepest([score.meta for score in lstms], "lstm")
     return min(
-        (score for score in lstms if score.meta["layers"] == depth),
-        key=lambda score: score.meta["val_loss"],
+        (score for score in lstms if score.meta in deep), key=lambda score: score.meta["val_loss"]
     )
 
 

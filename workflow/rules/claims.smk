@@ -49,7 +49,15 @@ rule claims:
     input:
         code=collect(
             "<src>/{file}.py",
-            file=["claims", "claims_page", "stats", "scores", "braces"],
+            file=[
+                "claims",
+                "claims_page",
+                "stats",
+                "scores",
+                "braces",
+                "celltables",
+                "search",
+            ],
         ),
         scores=ALL_SCORES,
         arrays=ADOPTED_SCORES,
