@@ -65,6 +65,18 @@ def test_the_longest_go_first():
     assert waited_for > estimate.trajectory_priority(PAPER, "wp") > small
 
 
+def test_figure_5_waits_for_three_layers_though_there_are_four():
+    deeper = PAPER | {"grid": PAPER["grid"] | {"layers": [1, 2, 3, 4]}}
+    added = [
+        estimate.priority(deeper, training("lstm", layers, 64))
+        - estimate.priority(
+            deeper | {"figures": {"young_lstm": {"corpora": []}}}, training("lstm", layers, 64)
+        )
+        for layers in (2, 3, 4)
+    ]
+    assert added[0] == added[2] == 0 < added[1]
+
+
 def test_memory_is_bounded_and_grows():
     asked = [
         estimate.memory(PAPER, training(c["type"], c["layers"], c["size"], 0.2))

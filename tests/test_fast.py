@@ -317,7 +317,7 @@ def test_unknown_choice_is_refused(monkeypatch):
 def test_without_a_compiler_there_is_no_backend_and_one_line_says_so(monkeypatch, tmp_path):
     monkeypatch.setenv("CXX", "/nonexistent/g++")
     monkeypatch.setattr(fast.build, "folders", lambda: [tmp_path])
-    with pytest.raises(fast.build.NotBuilt, match="no C\\+\\+ compiler: /nonexistent/g\\+\\+"):
+    with pytest.raises(fast.build.NotBuilt, match="no C\\+\\+ compiler: CXX=/nonexistent/g\\+\\+"):
         fast.build.build("avx2")
     isa, why = with_nothing_loaded(fast.status)
     assert isa is None and "\n" not in why

@@ -348,7 +348,7 @@ def test_lines_break_and_tabs_advance():
 def test_figure_2(folder, tables, tmp_path):
     run(figure2, [
         "--found", folder / "cells/code.json", "--best", tables / "hypotheses.csv",
-        "--corpora", folder / "code.json", "--out", tmp_path / "f.png", tmp_path / "f.svg",
+        "--corpus", folder / "code.json", "--out", tmp_path / "f.png", tmp_path / "f.svg",
         "--html", tmp_path / "f.html",
     ])  # fmt: skip
     assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
@@ -365,7 +365,7 @@ def test_a_hostile_text_is_shown_and_not_run(folder, tables):
     report["passages"] = [report["passages"][0] | {"text": hostile, "values": [0.0] * len(hostile)}]
     about = json.loads((folder / "code.json").read_text())
     best = pd.read_csv(tables / "hypotheses.csv")
-    page = figure2.page({"code": report}, best, {"code": about})
+    page = figure2.page(report, best, about)
     assert "<script" not in page and "&lt;script&gt;alert(1)&lt;/script&gt;&amp;amp;" in page
 
 

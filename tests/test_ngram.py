@@ -219,7 +219,7 @@ def test_missing_compiler(tmp_path, monkeypatch, capsys, cxx):
 
 def test_build_that_fails(tmp_path, monkeypatch, capsys):
     """A compiler that cannot compile: the log's last lines, one line that names the log."""
-    monkeypatch.setenv("CXX", "false")
+    monkeypatch.setenv("CXX", "true")
     monkeypatch.setattr(kenlm_build, "fetch", lambda work, log_file: work)
     assert cli.main(["kenlm", "--out", str(tmp_path / "kenlm")]) == 1
     assert "charlens: error: cannot configure KenLM" in capsys.readouterr().err.splitlines()[-1]

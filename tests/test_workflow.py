@@ -145,7 +145,7 @@ def test_every_score_is_of_the_same_characters(tiny):
     assert all(s.dtype == np.float32 and np.isfinite(s).all() and (s <= 0).all() for s in scores)
 
 
-@pytest.mark.parametrize("number", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("number", [1, "2-code", 3, 4, 5, 6])
 @pytest.mark.parametrize("kind", ["png", "svg"])
 def test_figures(tiny, number, kind):
     assert (tiny / f"figures/figure{number}.{kind}").stat().st_size > 10_000

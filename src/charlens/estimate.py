@@ -159,27 +159,28 @@ def _training_work(config, w):
 
 def _waiting_work(config, w):
     """What figure 5 does once the n-NN models and the deepest LSTMs are there."""
-    deepest = max(config["grid"]["layers"])
-    if hasattr(w, "context") or (w.type == "lstm" and int(w.layers) == deepest):
+    if w.corpus not in config["figures"]["young_lstm"]["corpora"]:
+        return 0
+    young = _young(config, w.corpus)
+    if hasattr(w, "context") or (w.type, int(w.layers)) == (young.type, young.layers):
         return _trajectory_work(config, w.corpus)
     return 0
 
 
 def _trajectory_work(config, corpus):
     young = config["figures"]["young_lstm"]
-    if corpus not in young["corpora"]:
-        return 0
     parts = characters(config, corpus) or {"train": 1_000_000, "test": 100_000}
     return (
         young["epochs"]
-        * multiply_adds(_young(config), symbols(config, corpus))
+        * multiply_adds(_young(config, corpus), symbols(config, corpus))
         * (3 * parts["train"] + young["looks"] * parts["test"])
     )
 
 
-def _young(config):
+def _young(config, corpus):
     """The LSTM of figure 5 is the best of the deepest: most likely the largest."""
-    return Shape("lstm", max(config["grid"]["layers"]), max(config["grid"]["sizes"]))
+    deepest = plan.deepest(plan.cells(config, corpus), "lstm")
+    return Shape("lstm", deepest[0]["layers"], max(cell["size"] for cell in deepest))
 
 
 def shapes(config: dict) -> list[dict]:
@@ -276,7 +277,7 @@ def seconds(config: dict, rates: dict, rule: str, w) -> float:
                  if s in rates] or [rates[shape]]  # fmt: skip
         return START_SECONDS + characters(config, w.corpus)["test"] / known[0][1]
     if rule == "trajectory":
-        young, shape = config["figures"]["young_lstm"], _young(config)
+        young, shape = config["figures"]["young_lstm"], _young(config, w.corpus)
         dropped = Shape(shape.type, shape.layers, shape.size, dropout=True)
         train, score = rates[dropped if dropped in rates else shape]
         parts = characters(config, w.corpus)

@@ -1,4 +1,4 @@
-"""Figure 2: passages of text, each coloured by the cell that follows a hypothesis best.
+"""Figure 2: passages of a text, each coloured by the cell that follows a hypothesis best.
 
 Red is -1, blue is +1, and a character has the colour of what the cell holds after reading it: of
 an LSTM tanh(c).
@@ -28,21 +28,22 @@ PARTS = {"train": "training text", "val": "validation text", "test": "test text"
 
 
 def add_arguments(parser):
-    parser.add_argument("--found", nargs="+", required=True, help="what was found (.json)")
+    parser.add_argument("--found", required=True, help="what was found in the corpus (.json)")
     parser.add_argument("--best", required=True, help="the best cell of each hypothesis (.csv)")
-    parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, in order")
+    parser.add_argument("--corpus", required=True, help="the corpus's .json")
     parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
     parser.add_argument("--html", required=True, help="the same as a page, text to be selected")
 
 
 def run(args):
     plots.check_formats(args.out)
-    corpora = read_corpora(args.corpora)
-    found = read_found(args.found, corpora)
+    corpora = read_corpora([args.corpus])
+    [(corpus, about)] = corpora.items()
+    found = read_found([args.found], corpora)[corpus]
     best = pd.read_csv(args.best)
     with plots.style():
-        plots.save(draw(found, best, corpora), args.out)
-    write_atomically(args.html, page(found, best, corpora).encode())
+        plots.save(draw(found, best, about), args.out)
+    write_atomically(args.html, page(found, best, about).encode())
 
 
 # ---- text ----
@@ -111,28 +112,23 @@ def heading(passage: dict, found: dict, best: pd.DataFrame) -> tuple[str, str]:
 # ---- the picture ----
 
 
-def draw(found: dict[str, dict], best: pd.DataFrame, corpora: dict[str, dict]):
-    """Corpus by corpus, passages in two columns, each put where there is most room."""
-    blocks = []  # (x, y from the top, height, passage, lines) in inches
+def draw(found: dict, best: pd.DataFrame, about: dict):
+    """The passages of a corpus in two columns, each put where there is most room."""
+    blocks = []  # (x, y from the top, lines, heading) in inches
     column_width = plots.WIDTH / COLUMNS - 0.08
-    top = 0.0
-    titles = []
-    for corpus, about in corpora.items():
-        titles.append((top, f"{about['title']}: {model_name(found[corpus])}"))
-        heights = [top + 0.3] * COLUMNS
-        for passage in found[corpus]["passages"]:
-            rows = lines(characters(passage["text"], passage["values"]), WIDE)
-            column = int(np.argmin(heights))
-            height = TITLE + LINE * len(rows) + 0.14
-            x = column * plots.WIDTH / COLUMNS + 0.04
-            blocks.append((x, heights[column], rows, heading(passage, found[corpus], best)))
-            heights[column] += height
-        top = max(heights) + 0.1
-    total = top + 0.3 + 0.14 * len(corpora)
+    heights = [0.3] * COLUMNS
+    for passage in found["passages"]:
+        rows = lines(characters(passage["text"], passage["values"]), WIDE)
+        column = int(np.argmin(heights))
+        x = column * plots.WIDTH / COLUMNS + 0.04
+        blocks.append((x, heights[column], rows, heading(passage, found, best)))
+        heights[column] += TITLE + LINE * len(rows) + 0.14
+    top = max(heights) + 0.1
+    total = top + 0.44
     figure = plots.new_figure(total)
     figure.set_layout_engine("none")
-    for at, title in titles:
-        figure.text(0.04 / plots.WIDTH, 1 - (at + 0.06) / total, title, fontsize=10, va="top")
+    title = f"{about['title']}: {model_name(found)}"
+    figure.text(0.04 / plots.WIDTH, 1 - 0.06 / total, title, fontsize=10, va="top")
     for x, y, rows, (what, where) in blocks:
         left = x / plots.WIDTH
         figure.text(left, 1 - (y + 0.02) / total, what, fontsize=7.5, va="top")
@@ -141,7 +137,7 @@ def draw(found: dict[str, dict], best: pd.DataFrame, corpora: dict[str, dict]):
         box = (left, 1 - (y + TITLE + height) / total, column_width / plots.WIDTH, height / total)
         draw_text(figure.add_axes(box), rows, column_width)
     draw_key(figure, total - top)
-    plots.name_sources(figure, corpora.values())
+    plots.name_sources(figure, [about])
     return figure
 
 
@@ -185,19 +181,13 @@ pre { font: 13px/1.5 "DejaVu Sans Mono", Menlo, Consolas, monospace; white-space
 """
 
 
-def page(found: dict[str, dict], best: pd.DataFrame, corpora: dict[str, dict]) -> str:
+def page(found: dict, best: pd.DataFrame, about: dict) -> str:
     shades = "".join(
         f".c{level} {{ background: {to_hex(COLOURS(level / LEVELS))}; }}\n"
         for level in range(LEVELS + 1)
     )
     ends = ", ".join(to_hex(COLOURS(share)) for share in (0.0, 0.5, 1.0))
-    sections = "\n".join(
-        f"<section>\n<h2>{html.escape(about['title'])}: {model_name(found[corpus])}</h2>\n"
-        f"{source_line(about)}\n"
-        + "\n".join(passage_html(p, found[corpus], best) for p in found[corpus]["passages"])
-        + "\n</section>"
-        for corpus, about in corpora.items()
-    )
+    passages = "\n".join(passage_html(passage, found, best) for passage in found["passages"])
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
@@ -209,7 +199,8 @@ def page(found: dict[str, dict], best: pd.DataFrame, corpora: dict[str, dict]) -
         " The first passages are those over which the hypothesis itself changes most, on text"
         " that was not used to pick the cell. Cells are named layer.unit; scores are those of"
         " the whole reporting half of the test text.</p>\n"
-        f"{sections}\n</body>\n</html>\n"
+        f"<h2>{html.escape(about['title'])}: {model_name(found)}</h2>\n{source_line(about)}\n"
+        f"{passages}\n</body>\n</html>\n"
     )
 
 

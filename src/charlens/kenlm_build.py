@@ -17,7 +17,7 @@ import sysconfig
 import tarfile
 from pathlib import Path
 
-from charlens import ngram
+from charlens import compiler, ngram
 from charlens.errors import InputError
 from charlens.files import only_one
 
@@ -45,7 +45,7 @@ def build(out, max_order=21, threads=1):
     Raises InputError if a compiler, Python's headers or a build tool is missing (before anything
     is written), or if a step fails: then the end of the log goes to stderr.
     """
-    compiler = find_compiler()
+    cxx, _ = compiler.find()
     include = find_python_headers()
     cmake, ninja = find_tool("cmake"), find_tool("ninja")
     if importlib.util.find_spec("Cython") is None:
@@ -54,10 +54,10 @@ def build(out, max_order=21, threads=1):
     out = Path(out).absolute()
     with only_one(out.with_name(f".{out.name}.lock"), str(out), "building KenLM") as waited:
         if not (waited and (out / "kenlm.json").exists()):
-            build_in(out, compiler, include, cmake, ninja, max_order, threads)
+            build_in(out, cxx, include, cmake, ninja, max_order, threads)
 
 
-def build_in(out, compiler, include, cmake, ninja, max_order, threads):
+def build_in(out, cxx, include, cmake, ninja, max_order, threads):
     log = out.with_name(out.name + "-build.log")
     work = out.with_name(out.name + ".tmp")
     shutil.rmtree(work, ignore_errors=True)  # of a build that was killed
@@ -66,8 +66,8 @@ def build_in(out, compiler, include, cmake, ninja, max_order, threads):
         with open(log, "w") as log_file:
             source = fetch(work, log_file)
             result = work / "kenlm"
-            compile_tools(source, result, compiler, cmake, ninja, max_order, threads, log_file)
-            compile_module(source, result, compiler, include, max_order, log_file)
+            compile_tools(source, result, cxx, cmake, ninja, max_order, threads, log_file)
+            compile_module(source, result, cxx, include, max_order, log_file)
         about = {"version": VERSION, "max_order": max_order}
         (result / "kenlm.json").write_text(json.dumps(about) + "\n")
         check(result, max_order, work)
@@ -75,22 +75,6 @@ def build_in(out, compiler, include, cmake, ninja, max_order, threads):
         result.rename(out)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-
-
-def find_compiler():
-    """The command of a C++ compiler, as a list: $CXX, or the first of the usual names.
-
-    Raises InputError if there is none.
-    """
-    chosen = shlex.split(os.environ.get("CXX", ""))
-    if chosen:
-        if shutil.which(chosen[0]) is None:
-            raise InputError(f"no C++ compiler: CXX names {chosen[0]}, which is not found")
-        return chosen
-    for name in ("c++", "g++", "clang++"):
-        if shutil.which(name):
-            return [name]
-    raise InputError("no C++ compiler: install g++ or clang++, or name one in the variable CXX")
 
 
 def find_python_headers():
@@ -127,7 +111,7 @@ def fetch(work, log_file):
     return work / f"kenlm-{VERSION}"
 
 
-def compile_tools(source, result, compiler, cmake, ninja, max_order, threads, log_file):
+def compile_tools(source, result, cxx, cmake, ninja, max_order, threads, log_file):
     """Build lmplz and build_binary, and the static libraries that the module is linked from."""
     boost = Path(sysconfig.get_path("platlib")) / "cmeel.prefix"
     configure = [cmake, "-S", source, "-B", source / "build", "-G", "Ninja", "-Wno-dev"]
@@ -136,7 +120,7 @@ def compile_tools(source, result, compiler, cmake, ninja, max_order, threads, lo
     # Optional parts of KenLM that we do without: reading compressed text, mixing models.
     for package in ("ZLIB", "BZip2", "LibLZMA", "Eigen3"):
         configure.append(f"-DCMAKE_DISABLE_FIND_PACKAGE_{package}=ON")
-    step("configure KenLM", configure, log_file, CXX=shlex.join(compiler))
+    step("configure KenLM", configure, log_file, CXX=shlex.join(cxx))
     names = ["lmplz", "build_binary"]
     command = [cmake, "--build", source / "build", "--parallel", str(threads), "--target", *names]
     step("compile KenLM", command, log_file)
@@ -146,7 +130,7 @@ def compile_tools(source, result, compiler, cmake, ninja, max_order, threads, lo
         shutil.copy2(source / "build" / "bin" / name, result / "bin" / name)
 
 
-def compile_module(source, result, compiler, include, max_order, log_file):
+def compile_module(source, result, cxx, include, max_order, log_file):
     """Build the Python module from the libraries that compile_tools has made."""
     # The C++ file in the source distribution is of a Cython that knows Python only up to 3.12.
     generated = source / "build" / "kenlm.cpp"
@@ -154,7 +138,7 @@ def compile_module(source, result, compiler, include, max_order, log_file):
     step("translate KenLM's Python module", [*cython, "-o", generated], log_file)
     module = result / "python" / f"kenlm{sysconfig.get_config_var('EXT_SUFFIX')}"
     module.parent.mkdir()
-    command = [*compiler, "-O3", "-DNDEBUG", "-std=c++11", "-fPIC", "-shared"]
+    command = [*cxx, "-O3", "-DNDEBUG", "-std=c++11", "-fPIC", "-shared"]
     command += [f"-DKENLM_MAX_ORDER={max_order}", f"-I{source}", f"-I{include}"]
     command += [generated, source / "python" / "score_sentence.cc"]
     command += [source / "build" / "lib" / name for name in ("libkenlm.a", "libkenlm_util.a")]

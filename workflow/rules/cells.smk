@@ -78,37 +78,44 @@ rule cell_tables:
         " 2>&1 | tee {log}"
 
 
-rule figure2:
-    """Figure 2: passages coloured by the cells that follow the hypotheses best."""
+rule passages:
+    """Figure 2 of a corpus: passages coloured by the cells that follow the hypotheses best."""
     input:
         code=collect("<src>/{file}.py", file=["figure2", "celltables", "plots"]),
-        found=rules.cell_tables.input.found,
+        found="<results>/cells/{corpus}.json",
         best=rules.cell_tables.output.best,
-        corpora=rules.table1.input.corpora,
+        corpus="<results>/corpora/{corpus}.json",
     output:
         png=report(
-            "<results>/figures/figure2.png",
+            "<results>/figures/figure2-{corpus}.png",
             caption="../report/figure2.rst",
             category="Figure 2",
-            labels={"figure": "cells and what they follow"},
+            labels={"figure": "cells and what they follow", "corpus": "{corpus}"},
         ),
         html=report(
-            "<results>/figures/figure2.html",
+            "<results>/figures/figure2-{corpus}.html",
             caption="../report/figure2.rst",
             category="Figure 2",
-            labels={"figure": "the same, as text"},
+            labels={"figure": "the same, as text", "corpus": "{corpus}"},
         ),
-        svg="<results>/figures/figure2.svg",
+        svg="<results>/figures/figure2-{corpus}.svg",
     log:
-        "<logs>/figure2.log",
+        "<logs>/figure2/{corpus}.log",
     conda:
         "../../envs/environment.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
     shell:
-        "charlens figure2 --found {input.found} --best {input.best} --corpora {input.corpora}"
+        "charlens figure2 --found {input.found} --best {input.best} --corpus {input.corpus}"
         " --out {output.png} {output.svg} --html {output.html} 2>&1 | tee {log}"
+
+
+rule figure2:
+    """Figure 2: passages coloured by the cells that follow the hypotheses best."""
+    input:
+        collect(rules.passages.output, corpus=config["use"]),
+    localrule: True
 
 
 rule figure3:

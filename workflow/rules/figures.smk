@@ -172,7 +172,7 @@ rule figures:
     """Figures 1 to 6, as PNG and as SVG."""
     input:
         rules.figure1.output,
-        rules.figure2.output,
+        rules.figure2.input,
         rules.figure3.output,
         rules.figure4.output,
         rules.figure5.output,

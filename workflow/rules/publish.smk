@@ -52,7 +52,7 @@ rule publish:
         rules.table2.output if FIXED_SCORES else [],
         rules.cell_tables.output if config["use"] else [],
         rules.figure1.output if config["use"] else [],
-        rules.figure2.output if config["use"] else [],
+        rules.figure2.input,
         rules.figure3.output if config["use"] else [],
         rules.figure4.output if config["use"] else [],
         rules.figure5.output if CODE_CORPORA or YOUNG["corpora"] else [],

@@ -1,6 +1,5 @@
 """Compiles and loads the library of the fast backend, once per source, flags and compiler."""
 
-import contextlib
 import ctypes
 import fcntl
 import functools
@@ -11,6 +10,7 @@ import shlex
 import subprocess
 from pathlib import Path
 
+from charlens import compiler
 from charlens.errors import InputError
 
 HERE = Path(__file__).parent
@@ -63,20 +63,6 @@ def float32(isa: str) -> str:
     return "avx512" if isa in ("amx", "avx512bf16") else isa
 
 
-def compiler() -> tuple[list[str], str]:
-    """The command of the C++ compiler ($CXX, or the first of the usual names that runs) and the
-    first line of its version."""
-    chosen = os.environ.get("CXX")
-    for name in [chosen] if chosen else ["g++", "c++", "clang++"]:
-        command = shlex.split(name)
-        with contextlib.suppress(OSError, subprocess.CalledProcessError):
-            done = subprocess.run(
-                [*command, "--version"], capture_output=True, text=True, check=True
-            )
-            return command, done.stdout.partition("\n")[0]
-    raise NotBuilt(f"no C++ compiler: {chosen or 'g++, c++ or clang++'} does not run")
-
-
 def digest(*parts: bytes) -> str:
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
@@ -96,12 +82,12 @@ def build(isa: str) -> Path:
     flags = [*FLAGS, *(OPTIONS.get(flag, f"-m{flag}") for flag in NEEDS[isa])]
     source = digest(*(path.read_bytes() for path in SOURCES), shlex.join(flags).encode())
     try:
-        command, version = compiler()
-    except NotBuilt:
+        command, version = compiler.find()
+    except InputError as error:
         for folder in folders():
             for path in sorted(folder.glob(f"charlens-{isa}-{source}-*.so")):
                 return path
-        raise
+        raise NotBuilt(str(error)) from None
     name = f"charlens-{isa}-{source}-{digest(*(word.encode() for word in (*command, version)))}.so"
     for folder in folders():
         if (folder / name).exists():
