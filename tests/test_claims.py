@@ -581,14 +581,6 @@ def test_characters_need_arrays():
     seeds = [scores[0], published(scores[1], split), scores[2]]
     basis = [whole(claims.gains_on_long_reach(evidence(*s, **more))).basis for s in (scores, seeds)]
     assert basis[0] == basis[1] and "seed SD" in basis[0]
-    # where of one seed no more than the loss is known, from the others
-    third = dataclasses.replace(seeds[1], meta=seeds[1].meta | {"seed": 3})
-    third.meta["digest"] = {k: v for k, v in third.meta["digest"].items() if k != "symbols"}
-    more_seeds = evidence(*seeds, third, **more)
-    assert whole(claims.gains_on_long_reach(more_seeds)).basis == basis[0]
-    del seeds[1].meta["digest"]["symbols"]
-    early = whole(claims.gains_on_long_reach(evidence(*seeds, **more)))
-    assert early.verdict == UNDECIDED and "no network was trained from two seeds" in early.basis
 
 
 def test_bad_input(tmp_path):

@@ -494,8 +494,6 @@ def mean_probability_of(characters: bytes, others: bool = False) -> Statistic:
 
     def mean(e: Evidence, score: Score) -> float:
         means = score.symbol_means(e.split)
-        if means is None:
-            raise Missing("the mean probability of each symbol")
         counts = np.bincount(e.split["test_y"].ravel(), minlength=len(means))
         counts = counts * np.isin(e.split["alphabet"], wanted, invert=others)
         return float(counts @ means / counts.sum()) if counts.sum() else math.nan

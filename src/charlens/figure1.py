@@ -11,7 +11,6 @@ from matplotlib.lines import Line2D
 from sklearn.manifold import TSNE
 
 from charlens import plots
-from charlens.errors import InputError
 from charlens.scores import CHUNK, Score, by_corpus, read_corpora, read_scores, with_arrays
 
 FEW = 4  # fewer models than this have too few neighbours for t-SNE
@@ -34,7 +33,6 @@ def run(args):
         read_scores(args.scores, "recurrent"), read_scores(args.arrays, "recurrent")
     )
     groups = by_corpus(scores, corpora, "recurrent model")
-    groups = {corpus: drawable(scores, corpus) for corpus, scores in groups.items()}
     maps = {
         corpus: embed(differences(scores), args.perplexity, args.seed, corpus)
         for corpus, scores in groups.items()
@@ -43,20 +41,6 @@ def run(args):
         plots.save(draw(groups, maps, corpora), args.out)
     if args.csv:
         plots.save_table(table(groups, maps), args.csv)
-
-
-def drawable(scores: list[Score], corpus: str) -> list[Score]:
-    """Those of which more is known than their losses; a line on stderr says how many are not."""
-    found = [score for score in scores if score.logp is not None or score.sketch() is not None]
-    if not found:
-        raise InputError(f"corpus {corpus}: of no network more than the loss is known; train one")
-    if len(found) < len(scores):
-        print(
-            f"charlens: {corpus}: of {len(scores) - len(found)} of {len(scores)} models only the"
-            " loss is known: they are not on the map",
-            file=sys.stderr,
-        )
-    return found
 
 
 def differences(scores: list[Score]) -> np.ndarray:

@@ -31,7 +31,7 @@ METADATA = {
     "nn": ("corpus", "source", "n", *TRAINED),
     "ngram": ("corpus", "source", "n", "bytes", "arpa_bytes"),
 }
-
+DIGEST = ("characters", "loss", "sd", "streams", "symbols", "sketch")
 
 SKETCH = 1024  # numbers in a sketch
 CHUNK = 1 << 14  # test characters whose probabilities are in memory at once
@@ -61,15 +61,10 @@ class Score:
         return -float(self.logp.mean(dtype=np.float64))
 
     def stream_losses(self, streams: int) -> np.ndarray:
-        """The loss of each of S test streams, float64 [S], nats per character.
-
-        A digest without them (early ones) has the same loss for each.
-        """
-        found = self.meta.get("digest", {}).get("streams")
-        if found is None and self.logp is None:
-            found = [self.loss] * streams
-        if found is None:
+        """The loss of each of S test streams, float64 [S], nats per character."""
+        if "digest" not in self.meta:
             return -self.logp.reshape(streams, -1).mean(axis=1, dtype=np.float64)
+        found = self.meta["digest"]["streams"]
         if len(found) != streams:
             raise InputError(
                 f"{self.path}: scored on {len(found)} test streams, not {streams};"
@@ -81,13 +76,12 @@ class Score:
         """The probability of every test character of the part, float64."""
         return np.exp(self.logp[part], dtype=np.float64)
 
-    def sketch(self) -> np.ndarray | None:
+    def sketch(self) -> np.ndarray:
         """The probabilities [N] folded into float16 [SKETCH]: every character is given a random
         sign and added to the place that is its number modulo SKETCH. The distance between two
-        models keeps its size by that, to about 1 part in 40. None where a digest has none."""
+        models keeps its size by that, to about 1 part in 40."""
         if self.logp is None:
-            text = self.meta["digest"].get("sketch")
-            return None if text is None else np.frombuffer(base64.b64decode(text), "<f2")
+            return np.frombuffer(base64.b64decode(self.meta["digest"]["sketch"]), "<f2")
         random = np.random.default_rng(0)
         folded = np.zeros(SKETCH)
         for start in range(0, self.logp.size, CHUNK):
@@ -96,12 +90,11 @@ class Score:
             folded += np.pad(piece, (0, -piece.size % SKETCH)).reshape(-1, SKETCH).sum(axis=0)
         return folded.astype("<f2")
 
-    def symbol_means(self, split: dict[str, np.ndarray]) -> np.ndarray | None:
+    def symbol_means(self, split: dict[str, np.ndarray]) -> np.ndarray:
         """Mean probability [K] of each symbol of the alphabet where it is the right one, 0 for
-        those that the test text lacks. None where a digest has none."""
+        those that the test text lacks."""
         if self.logp is None:
-            found = self.meta["digest"].get("symbols")
-            return None if found is None else np.array(found)
+            return np.array(self.meta["digest"]["symbols"])
         codes, symbols = split["test_y"].ravel(), len(split["alphabet"])
         sums = np.bincount(codes, weights=self.probabilities(), minlength=symbols)
         return sums / np.bincount(codes, minlength=symbols).clip(min=1)
@@ -159,13 +152,13 @@ def read_digest(path: Path, meta: dict) -> Score:
     digest = meta.get("digest")
     if not isinstance(digest, dict):
         raise InputError(f"{path}: holds no digest of scores; publish this model again")
-    require(digest, ("characters", "loss", "sd"), path)
+    require(digest, DIGEST, path)
     score = Score(path, meta, None)
     try:
         folded = score.sketch()
     except (binascii.Error, TypeError, ValueError):
         folded = np.empty(0)
-    if folded is not None and folded.size != SKETCH:
+    if folded.size != SKETCH:
         raise InputError(f"{path}: its sketch is damaged; publish this model again")
     return score
 
