@@ -155,8 +155,11 @@ def test_without_a_second_seed_nothing_is_decided():
 
 def test_seeds_of_another_corpus_stand_in():
     e = evidence(network("rnn", 1, 64, 1.9), network("lstm", 1, 64, 1.4))
-    e.everything = [e, evidence(seeds("gru", 1, 64, 1.4))]
-    assert whole(claims.beats_rnn("lstm")(e)).verdict == HOLDS
+    other = evidence(seeds("gru", 1, 64, 1.4))
+    other.about["title"] = "Peace"
+    e.everything = [e, other]
+    found = whole(claims.beats_rnn("lstm")(e))
+    assert found.verdict == HOLDS and "seed SD of Peace 0.001 (2 degrees" in found.basis
 
 
 # ---- losses ----
@@ -424,20 +427,21 @@ def test_diffuse_first_layer(between, verdict):
 
 
 def cells(*rows):
-    """Rows of unit, hypothesis, score, low, high; the score where it was picked is the same."""
+    """Rows of unit, hypothesis, score, low, high; the score where it was picked is the same, and
+    beyond the null."""
     table = pd.DataFrame(
         [["wp", "LSTM", 1, *row] for row in rows],
         columns=["corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high"],
     )
     measure = np.where(table["hypothesis"].isin(["depth", "line_position"]), "tau", "auc")
-    return table.assign(measure=measure, picked=table["score"])
+    return table.assign(measure=measure, picked=table["score"], beyond=True)
 
 
 def searched(*rows):
     """All cells, and those picked: the first of each hypothesis."""
     table = cells(*rows)
     best = table.groupby("hypothesis", sort=False).head(1)
-    return evidence(cells=table.drop(columns=["measure", "picked"]), best_cells=best)
+    return evidence(cells=table.drop(columns=["measure"]), best_cells=best)
 
 
 def test_strengths():
@@ -487,9 +491,14 @@ def test_most_cells_are_not_interpretable():
     assert (found.verdict, found.effect) == (HOLDS, 0.75)
     assert verdict(weak, strong, strong, strong).verdict == FAILS
     assert verdict(weak, open_, open_, strong).verdict == UNDECIDED
-    # one hypothesis out of several is enough for a cell
+    # one hypothesis out of several is enough for a cell: the one that was picked, beyond the null
     rows = [(1, "quote", *weak), (1, "depth", 0.9, 0.8, 0.95), (2, "quote", *weak)]
-    assert whole(claims.most_cells_do_not(searched(*rows))).effect == 0.5
+    e = searched(*rows)
+    assert whole(claims.most_cells_do_not(e)).effect == 0.5
+    e.cells["picked"] = [0.99, 0.5, 0.5]
+    assert whole(claims.most_cells_do_not(e)).effect == 1.0
+    e.cells["picked"], e.cells["beyond"] = [0.5, 0.9, 0.5], [True, False, True]
+    assert whole(claims.most_cells_do_not(e)).effect == 1.0
 
 
 # ---- all together ----

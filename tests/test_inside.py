@@ -39,8 +39,9 @@ def folder(tmp_path_factory):
         "bytes": len(TEXT), "symbols": data.symbols,
     }  # fmt: skip
     (folder / "code.json").write_text(json.dumps(about))
-    for type, layers, val_loss in (
-        ("lstm", 1, 1.0), ("lstm", 3, 1.2), ("lstm", 2, 1.1), ("gru", 3, 1.3), ("rnn", 3, 0.9)
+    for name, type, layers, val_loss in (
+        ("lstm2", "lstm", 2, 1.0), ("lstm3", "lstm", 3, 1.2), ("a", "lstm", 3, 1.3),
+        ("lstm1", "lstm", 1, 1.1), ("gru3", "gru", 3, 1.3), ("rnn3", "rnn", 3, 0.9),
     ):  # fmt: skip
         arch = Architecture(type, layers, 6, data.symbols)
         about = dataclasses.asdict(arch) | {
@@ -48,8 +49,8 @@ def folder(tmp_path_factory):
             "parameters": model.count(arch), "val_loss": val_loss,
             "alphabet": data.alphabet.tobytes().hex(),
         }  # fmt: skip
-        params = model.initialise(arch, 1.5, torch.Generator().manual_seed(layers))
-        model.save(folder / f"{type}{layers}.safetensors", params, about)
+        params = model.initialise(arch, 1.5, torch.Generator().manual_seed(len(name) * layers))
+        model.save(folder / f"{name}.safetensors", params, about)
     return folder
 
 
@@ -66,7 +67,8 @@ def look(folder, out, *options):
         *sorted(folder.glob("*.safetensors")), "--split", folder / "code.npz",
         "--text", folder / "code.txt", "--info", folder / "code.json", "--samples", 50,
         "--passages", json.dumps(PASSAGES), "--gates", out / "gates/code.csv",
-        "--cells", out / "code.csv", "--out", out / "code.json", *options,
+        "--cells", out / "code.csv", "--untrained", out / "untrained/code.csv",
+        "--out", out / "code.json", *options,
     ])  # fmt: skip
     return pd.read_csv(out / "gates/code.csv"), pd.read_csv(out / "code.csv"), json.loads(
         (out / "code.json").read_text()
@@ -84,7 +86,7 @@ def found(folder):
 def test_gates_are_those_of_the_best_deepest_model_of_each_type(found):
     gates, _, _ = found
     assert list(gates.columns) == (
-        ["corpus", "type", "layers", "layer", "gate", "unit", "left", "right"]
+        ["corpus", "type", "layers", "size", "layer", "gate", "unit", "left", "right"]
     )
     assert set(gates["type"] + gates["layers"].astype(str)) == {"lstm3", "gru3"}
     for type, names in (("lstm", "ifo"), ("gru", "rz")):
@@ -130,8 +132,8 @@ def test_the_best_lstm_is_searched(found):
     assert list(cells.columns[:8]) == (
         ["corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high"]
     )
-    assert set(cells["model"]) == {"lstm 1x8"}  # of lowest validation loss; the RNN is no LSTM
-    assert len(cells) == 6 * 12 and set(cells["layer"]) == {1}
+    assert set(cells["model"]) == {"lstm 2x8"}  # of lowest validation loss; the RNN is no LSTM
+    assert len(cells) == 2 * 6 * 12 and set(cells["layer"]) == {1, 2}
     assert report["val_loss"] == 1.0
     assert [h["hypothesis"] for h in report["hypotheses"]] == [h.name for h in HYPOTHESES]
     assert all(h["searched"] for h in report["hypotheses"])
@@ -143,21 +145,60 @@ def test_a_score_by_hand(folder, found):
     from sklearn.metrics import roc_auc_score
 
     _, cells, _ = found
-    arch, params, _ = model.load(folder / "lstm1.safetensors")
+    arch, params, _ = model.load(folder / "lstm2.safetensors")
     data = split.load(folder / "code.npz")
     x = torch.from_numpy(data.test.x)
-    c = activations.activations(arch, params, x, model.zero_state(arch, 8))["c"][0]
+    c = activations.activations(arch, params, x, model.zero_state(arch, 8))["c"]
     read = data.test.at[:, None] - 1 + np.arange(x.shape[1])
     assert (np.frombuffer(TEXT, np.uint8)[read] == data.alphabet[data.test.x]).all()
     for name, odd in (("comment_or_quote", True), ("line_position", True), ("quote", False)):
         (hypothesis,) = [h for h in HYPOTHESES if h.name == name]
         label = hypothesis.label["code"](TEXT).values[read]
         half = slice(1, None, 2) if odd else slice(0, None, 2)
-        for unit in range(6):
-            cell, of = torch.tanh(c[half, :, unit]).numpy().ravel(), label[half].ravel()
+        for layer, unit in np.ndindex(2, 6):
+            cell, of = torch.tanh(c[layer, half, :, unit]).numpy().ravel(), label[half].ravel()
             score = roc_auc_score(of, cell) if hypothesis.yes_no else kendalltau(of, cell)[0]
-            row = cells[(cells["hypothesis"] == name) & (cells["unit"] == unit + 1)].iloc[0]
+            here = (cells["layer"] == layer + 1) & (cells["unit"] == unit + 1)
+            row = cells[here & (cells["hypothesis"] == name)].iloc[0]
             assert row["score" if odd else "picked"] == pytest.approx(score, abs=5e-3)
+
+
+def test_an_untrained_network_is_searched_beside_it(folder, tables):
+    from scipy.stats import kendalltau
+
+    untrained = pd.read_csv(folder / "cells/untrained/code.csv")
+    arch, *_ = model.load(folder / "lstm2.safetensors")
+    data = split.load(folder / "code.npz")
+    fresh = model.initialise(arch, 0.08, torch.Generator().manual_seed(0))
+    x = torch.from_numpy(data.test.x)
+    c = activations.activations(arch, fresh, x, model.zero_state(arch, 8))["c"]
+    read = data.test.at[:, None] - 1 + np.arange(x.shape[1])
+    (hypothesis,) = [h for h in HYPOTHESES if h.name == "depth"]
+    label = hypothesis.label["code"](TEXT).values[read][1::2]
+    own = untrained[untrained["hypothesis"] == "depth"].set_index(["layer", "unit"])
+    for layer, unit in np.ndindex(2, 6):
+        expected = kendalltau(label.ravel(), c[layer, 1::2, :, unit].numpy().ravel())[0]
+        assert own.loc[(layer + 1, unit + 1), "score"] == pytest.approx(expected, abs=5e-3)
+    best = pd.read_csv(tables / "hypotheses.csv").set_index("hypothesis")
+    picked = own.loc[own["picked"].abs().idxmax()]
+    assert best.loc["depth", "untrained"] == pytest.approx(abs(picked["score"]), abs=1e-5)
+    shares = pd.read_csv(tables / "explained.csv")
+    assert list(shares["trained"]) == [True] * 3 + [False] * 3  # all, layer 1, layer 2 of each
+    assert "all, untrained" in (tables / "cells.html").read_text()
+
+
+def test_the_best_of_the_deepest_is_watched(folder):
+    best = inside.best_by_type(sorted(folder.glob("*.safetensors")))
+    assert {path.stem for path in best} == {"lstm3", "gru3"}  # the RNN has no gates
+
+
+def test_the_least_explained_cell_moves():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(4, 2, 50)) * np.array([0.01, 1, 2, 3])[:, None, None]
+    picked = np.array([[0.5, 0.0], [0.9, 0.1], [0.52, -0.3], [0.3, 0.1]])
+    empty = np.zeros((4, 2))
+    found = search.Found(["a", "b"], np.array([True, False]), picked, *[empty] * 4)
+    assert inside.unexplained(found, values) == 2  # of the livelier half the one with 0.3, not 0.4
 
 
 def test_the_same_once_more_is_the_same(folder, found):
@@ -178,7 +219,7 @@ def test_bad_input_is_named(folder, tmp_path):
 
 def test_passages_are_coloured_by_what_the_cell_held_when_it_had_read_them(folder, found):
     _, _, report = found
-    arch, params, _ = model.load(folder / "lstm1.safetensors")
+    arch, params, _ = model.load(folder / "lstm2.safetensors")
     data = split.load(folder / "code.npz")
     passages = report["passages"]
     assert [p["hypothesis"] for p in passages[:12]] == [h.name for h in HYPOTHESES]
@@ -197,7 +238,7 @@ def test_passages_are_coloured_by_what_the_cell_held_when_it_had_read_them(folde
         codes = np.frombuffer(bytes([before]) + TEXT[begin : at + len(raw)], np.uint8)
         x = torch.from_numpy(np.searchsorted(data.alphabet, codes))[None]
         c = activations.activations(arch, params, x, model.zero_state(arch, 1))["c"]
-        expected = torch.tanh(c[0, 0, -len(raw) :, passage["unit"] - 1])
+        expected = torch.tanh(c[passage["layer"] - 1, 0, -len(raw) :, passage["unit"] - 1])
         np.testing.assert_allclose(passage["values"], expected, atol=2e-3)
 
 
@@ -249,6 +290,7 @@ def tables(folder, found):
     out = folder / "tables"
     run(celltables, [
         "--found", folder / "cells/code.json", "--cells", folder / "cells/code.csv",
+        "--untrained", folder / "cells/untrained/code.csv",
         "--gates", folder / "cells/gates/code.csv", "--corpora", folder / "code.json",
         "--csv", out / "cells.csv", "--best-csv", out / "hypotheses.csv",
         "--explained-csv", out / "explained.csv", "--gates-csv", out / "gates.csv",
@@ -260,7 +302,7 @@ def tables(folder, found):
 def test_the_tables_of_a_run(tables, found):
     gates, cells, _ = found
     ranked = pd.read_csv(tables / "cells.csv")
-    assert ",".join(ranked.columns) == "corpus,model,layer,unit,hypothesis,score,low,high"
+    assert list(ranked.columns) == celltables.COLUMNS
     assert len(ranked) == len(cells)
     quote = ranked[ranked["hypothesis"] == "quote"]["score"]
     assert ((quote - 0.5).abs().diff().dropna() <= 1e-9).all()  # best first
@@ -272,7 +314,7 @@ def test_the_tables_of_a_run(tables, found):
     pd.testing.assert_frame_equal(pd.read_csv(tables / "gates.csv"), gates)
     page = (tables / "cells.html").read_text()
     assert (
-        "Some &lt;code&gt;: 1-layer LSTM 8" in page and "made up" in page and "<code>" not in page
+        "Some &lt;code&gt;: 2-layer LSTM 8" in page and "made up" in page and "<code>" not in page
     )
 
 
@@ -296,6 +338,15 @@ def test_the_share_of_cells_explained():
     assert shares.loc["1", "strength_0.8"] == 1.0 and shares.loc["2", "strength_0.8"] == 0.0
 
 
+def test_units_that_are_always_saturated_are_counted():
+    rows = [("c", "lstm", 3, 8, 1, "f", unit, left, 1 - left)
+            for unit, left in enumerate((0.0, 0.04, 0.06, 0.96), start=1)]  # fmt: skip
+    (means,) = celltables.gate_means(pd.DataFrame(rows, columns=inside.GATES)).to_dict("records")
+    assert (means["units"], means["always_left"], means["always_right"]) == (4, 1, 2)
+    assert (means["most_left"], means["most_right"]) == (0.96, 1.0)
+    assert means["left"] == pytest.approx(0.265)
+
+
 @pytest.mark.parametrize(
     "text, streams", [(b"abcdefgh" * 400, 8), (TEXT, 4), (TEXT, 1)], ids=["text", "few", "one"]
 )
@@ -317,6 +368,7 @@ def test_nothing_to_search_for_still_makes_the_tables(folder, tmp_path, text, st
     assert all(passage["hypothesis"] is None for passage in report["passages"])
     run(celltables, [
         "--found", tmp_path / "cells/code.json", "--cells", tmp_path / "cells/code.csv",
+        "--untrained", tmp_path / "cells/untrained/code.csv",
         "--gates", tmp_path / "cells/gates/code.csv", "--corpora", tmp_path / "code.json",
         "--csv", tmp_path / "a.csv", "--best-csv", tmp_path / "b.csv",
         "--explained-csv", tmp_path / "e.csv", "--gates-csv", tmp_path / "g.csv",
@@ -355,7 +407,7 @@ def test_figure_2(folder, tables, tmp_path):
     svg = (tmp_path / "f.svg").read_text()
     assert "made up" in svg and "Depth of an expression: cell 1." in svg and "Set(" in svg
     page = (tmp_path / "f.html").read_text()
-    assert page.count("<pre>") == 15 and "Nothing explains cell 1." in page
+    assert page.count("<pre>") == 15 and "Least explained: cell 1." in page
     assert "a passage of the paper’s, here training text" in page
 
 

@@ -1,5 +1,7 @@
 """The oracles of figure 6 on constructed texts, and that their shares add up."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +12,7 @@ from synthetic import run, write_score
 
 from charlens import figure6, oracles, split
 from charlens.errors import InputError
+from charlens.scores import Score
 
 TEXT = b'the cat, the dog\n"the catalogue" don\'t'
 
@@ -181,6 +184,17 @@ def arguments(folder, scores):
         *("--corpora", folder / "code.json", "--out", folder / "f.png", folder / "f.svg"),
         *("--csv", folder / "f.csv"),
     ]
+
+
+def test_the_lstms_of_figure_6():
+    def score(layers, size, seed, val_loss, type="lstm"):
+        meta = {"type": type, "layers": layers, "size": size, "seed": seed, "val_loss": val_loss}
+        return Score(Path(f"{type}{layers}{size}{seed}"), meta, None)
+
+    best = score(2, 128, 1, 1.0)
+    small = [score(2, 64, seed, val_loss) for seed, val_loss in ((1, 1.3), (2, 1.2), (3, 1.4))]
+    others = [score(1, 64, 1, 1.1), score(2, 256, 1, 1.1), score(2, 32, 1, 0.9, "gru")]
+    assert figure6.lstms([*small, best, *others]) == [small[1], best]
 
 
 def test_figure6(made):

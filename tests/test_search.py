@@ -12,7 +12,7 @@ from scipy.stats import kendalltau, rankdata, spearmanr
 from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_limits
 
-from charlens import activations, labels, model, search
+from charlens import activations, labels, model, search, stats
 from charlens.errors import InputError
 from charlens.labels import HYPOTHESES
 
@@ -246,7 +246,7 @@ def test_intervals_are_those_of_resampled_streams():
     values = (label * rng.uniform(0, 2, (12, 1)) + rng.normal(size=(12, 40))).astype(np.float16)
     defined = np.ones_like(label, bool)
     found = search.search(values[None], {"a": (label, defined, True)}, 150, 40, seed=5)
-    weights = search.resamples(6, 150, 5)
+    weights = stats.stream_draws(6, 150, 5)
     assert (weights.sum(axis=1) == 6).all()
     odd = np.arange(1, 12, 2)
     slow = []
@@ -258,6 +258,20 @@ def test_intervals_are_those_of_resampled_streams():
     )
     assert found.low[0, 0] == pytest.approx(np.percentile(slow, 2.5), abs=3e-3)
     assert found.high[0, 0] == pytest.approx(np.percentile(slow, 97.5), abs=3e-3)
+
+
+def test_what_streams_differ_in_is_no_finding_and_hides_none():
+    """Some streams have more "yes", and both cells are higher in these: turned labels know that,
+    too. One cell is a little lower at each "yes", against the difference between the streams."""
+    rng = np.random.default_rng(0)
+    share = np.tile([0.1, 0.1, 0.6, 0.6], 5)[:, None]
+    label = (rng.random((20, 400)) < share).astype(int)
+    blind = 2 * share + rng.normal(size=label.shape)
+    values = np.stack([blind, blind - 0.4 * label]).astype(np.float16)
+    truth = {"a": (label, np.ones_like(label, bool), True)}
+    found = search.search(values, truth, 20, 250, 0)
+    assert found.score[0, 0] > 0.6  # over all streams this one tells "yes" from "no" better
+    assert found.beyond[:, 0].tolist() == [False, True]
 
 
 def test_labels_that_hardly_vary_are_left_out():

@@ -4,24 +4,31 @@ import re
 
 import numpy as np
 
-# What a brace can hide in, what looks like the start of such a thing and is not, the conditionals
-# of the preprocessor, and braces. Possessive repeats (*+) keep the scan linear.
-TOKEN = re.compile(
-    rb"""
+# The pieces of C and C++ that a scan reads, compiled as VERBOSE, DOTALL and MULTILINE. A LITERAL is
+# what brackets and keywords can hide in, or what looks like the start of such a thing and is not.
+# TO_LINE_END goes on over spliced lines. Possessive repeats (*+) keep a scan linear.
+TO_LINE_END = rb"(?: [^\\\n] | \\ (?: \r\n | . ) )*+"
+LITERAL = rb"""
     (?P<comment>  /\* .*? \*/  |  // (?: [^\\\n] | \\ (?: \r\n | . ) )*+ )
-  | (?P<raw>      (?<!\w) (?: u8 | [uUL] )? R" (?P<mark> [^()\\\s"]{0,16} ) \( .*? \) (?P=mark) " )
-  | (?P<string>   " (?: [^"\\\n] | \\ (?: \r\n | . ) )*+ "? )   # unterminated: ends with its line
+  | (?P<raw>      (?<!\w) (?:u8|[uUL])? R" (?P<fence> [^()\\\s"]{0,16} ) \( .*? \) (?P=fence) " )
+  | (?P<string>   " (?: [^"\\\n] | \\ (?: \r\n | . ) )*+ (?P<ended> " )? )    # ends with its line
   | (?P<char>     ' (?: [^'\\\n] | \\ (?: \r\n | . ) )++ ' )    # unterminated: a mere apostrophe
   | (?P<number>   (?<!\w) [0-9] (?: '? [\w.] )*+ )              # 1'000'000 holds no literal
+"""
+# Conditionals of the preprocessor, its messages, which may hold anything, and braces.
+TOKEN = re.compile(
+    LITERAL
+    + rb"""
   | ^ [ \t]* \# [ \t]* (?:
-        (?P<message> (?: error | warning ) \b (?: [^\\\n] | \\ (?: \r\n | . ) )*+ )
+        (?P<message> (?: error | warning ) \b %s )
       | (?P<if>      if (?: n?def )? \b )
       | (?P<else>    (?: else | elif (?: n?def )? ) \b )
       | (?P<endif>   endif \b )
     )
   | (?P<open>  \{ )
   | (?P<close> \} )
-    """,
+    """
+    % TO_LINE_END,
     re.VERBOSE | re.DOTALL | re.MULTILINE,
 )
 

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 
 from charlens import search
-from charlens.files import write_atomically
+from charlens.files import write_atomically, write_csv
 from charlens.scores import by_stem, read_corpora, read_json, require, types_in_order
-from charlens.tables import STYLE, grid, small, source_line
+from charlens.tables import document, grid, small, source_line
 
-COLUMNS = ["corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high"]
+COLUMNS = [
+    "corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high", "picked", "beyond",
+]  # fmt: skip
 ALWAYS = 0.95  # of the test characters: a unit saturated on one side so often always is
 RUNNERS_UP = 2  # shown behind each best cell
 
@@ -22,6 +24,7 @@ def add_arguments(parser):
         "--found", nargs="+", required=True, help="what was found, corpus by corpus"
     )
     parser.add_argument("--cells", nargs="+", required=True, help="scores of cells (.csv)")
+    parser.add_argument("--untrained", nargs="+", required=True, help="those of untrained networks")
     parser.add_argument("--gates", nargs="+", required=True, help="saturation of gates (.csv)")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, in order")
     parser.add_argument("--csv", required=True, help="every cell and hypothesis, best first")
@@ -36,10 +39,18 @@ def run(args):
     found = read_found(args.found, corpora)
     files = by_stem(args.cells, corpora, "table of cells")
     scored = {corpus: with_strength(read(files[corpus]), found[corpus]) for corpus in corpora}
+    files = by_stem(args.untrained, corpora, "table of an untrained network's cells")
+    untrained = {corpus: with_strength(read(files[corpus]), found[corpus]) for corpus in corpora}
     files = by_stem(args.gates, corpora, "table of gates")
     gates = pd.concat([read(files[corpus]) for corpus in corpora], ignore_index=True)
-    best = pd.concat([best_cells(scored[c], found[c]) for c in corpora], ignore_index=True)
-    shares = pd.concat([explained(scored[c]) for c in corpora], ignore_index=True)
+    best = [best_cells(scored[c], untrained[c], found[c]) for c in corpora]
+    best = pd.concat(best, ignore_index=True)
+    shares = [
+        explained(cells[c], trained)
+        for c in corpora
+        for cells, trained in ((scored, True), (untrained, False))
+    ]
+    shares = pd.concat(shares, ignore_index=True)
     ranked = pd.concat([ranking(scored[c], found[c]) for c in corpora], ignore_index=True)
     for table, path in (
         (ranked[COLUMNS], args.csv),
@@ -47,8 +58,7 @@ def run(args):
         (shares, args.explained_csv),
         (gates, args.gates_csv),
     ):
-        csv = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-        write_atomically(path, csv.encode())
+        write_csv(table, path)
     write_atomically(args.html, page(corpora, found, ranked, best, shares, gates).encode())
 
 
@@ -96,30 +106,36 @@ def ranking(cells: pd.DataFrame, found: dict) -> pd.DataFrame:
     )
 
 
-def best_cells(cells: pd.DataFrame, found: dict) -> pd.DataFrame:
-    """One row per hypothesis: the cell that was picked on one half, with its score on the other."""
+def best_cells(cells: pd.DataFrame, untrained: pd.DataFrame, found: dict) -> pd.DataFrame:
+    """One row per hypothesis: the cell that was picked on one half, with its score on the other.
+
+    untrained: the strength of the cell so picked in the untrained network.
+    """
     rows = []
     for entry in found["hypotheses"]:
-        own = cells[cells["hypothesis"] == entry["hypothesis"]]
         row = {"corpus": found["corpus"], "model": found["model"], **entry}
         if entry["searched"]:
-            first = own.loc[own["picked_strength"].idxmax()]
+            first, control = (
+                own.loc[own["picked_strength"].idxmax()]
+                for every in (cells, untrained)
+                for own in [every[every["hypothesis"] == entry["hypothesis"]]]
+            )
             kept = ["layer", "unit", "score", "low", "high", "strength", "picked", "beyond"]
-            row |= first[kept].to_dict()
+            row |= first[kept].to_dict() | {"untrained": control["strength"]}
         rows.append(row)
     columns = ["corpus", "model", "hypothesis", "measure", "layer", "unit", "score", "low", "high"]
-    columns += ["strength", "picked", "beyond", "mean", "undefined"]
+    columns += ["strength", "picked", "beyond", "untrained", "mean", "undefined"]
     table = pd.DataFrame(rows)
     table["measure"] = np.where(table["yes_no"], "auc", "tau")
     return table.reindex(columns=columns).astype({"layer": "Int64", "unit": "Int64"})
 
 
-def explained(cells: pd.DataFrame) -> pd.DataFrame:
+def explained(cells: pd.DataFrame, trained: bool = True) -> pd.DataFrame:
     """For each layer and for all: the share of cells that any hypothesis explains.
 
     beyond_null: further from chance than turned labels get, corrected for cells times hypotheses.
     strength_...: so, and with at least that strength, for the hypothesis that the picking half
-    likes best; both are measured on the other half.
+    likes best; both are measured on the other half. trained: whether the network is.
     """
     rows = []
     units = cells.groupby(["corpus", "model", "layer", "unit"], sort=True)
@@ -128,20 +144,21 @@ def explained(cells: pd.DataFrame) -> pd.DataFrame:
     layers = [("all", own)] if len(own) else []
     layers += [(str(layer), rows_) for layer, rows_ in own.groupby("layer")]
     for layer, of_layer in layers:
-        row = of_layer.iloc[0][["corpus", "model"]].to_dict() | {"layer": layer}
+        row = of_layer.iloc[0][["corpus", "model"]].to_dict()
+        row |= {"trained": trained, "layer": layer}
         row |= {"cells": len(of_layer), "beyond_null": of_layer["any_beyond"].mean()}
         for least in search.SHARES:
             strong = of_layer["beyond"] & (of_layer["strength"] >= least)
             row[f"strength_{least:g}"] = strong.mean()
         rows.append(row)
-    columns = ["corpus", "model", "layer", "cells", "beyond_null"]
+    columns = ["corpus", "model", "trained", "layer", "cells", "beyond_null"]
     return pd.DataFrame(rows, columns=columns + [f"strength_{least:g}" for least in search.SHARES])
 
 
 def gate_means(gates: pd.DataFrame) -> pd.DataFrame:
     """For each layer of each gate: mean saturation of its units, and how many are always so."""
     rows = []
-    keys = ["corpus", "type", "layers", "gate", "layer"]
+    keys = ["corpus", "type", "layers", "size", "gate", "layer"]
     for key, units in gates.groupby(keys, sort=False):
         rows.append(
             dict(zip(keys, key, strict=True))
@@ -178,11 +195,13 @@ second test stream; scores and their 95% intervals come from the other streams
 SHARE_NOTE = """Beyond the null: further from chance, for any hypothesis, than the largest of all
 cells gets with labels turned within each stream ({shifts} times), corrected for all cells times all
 hypotheses at 5%. The other columns ask in addition for this strength, with the hypothesis that the
-picking half likes best."""
+picking half likes best. Untrained: the same for a network of this shape before its first update.
+It follows the text all the same, since it remembers the last letters; beyond the null means no more
+than that. What training is worth is told by the strengths."""
 
 GATE_NOTE = """Left: below 0.1, right: above 0.9; mean over a layer’s units of the share of the
-test characters. In brackets: units that are so at {always:.0%} of the characters or more. These are
-the best models of the greatest depth up to three."""
+test characters. In brackets: units that are so at {always:.0%} of the characters or more. Of each
+type this is the best model with three layers (or else the most): {models}."""
 
 
 def page(corpora, found, ranked, best, shares, gates) -> str:
@@ -195,12 +214,11 @@ def page(corpora, found, ranked, best, shares, gates) -> str:
         f"{gate_section(gates[gates['corpus'] == key])}</section>"
         for key, about in corpora.items()
     )
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Cells</title>\n<style>{STYLE}{OWN_STYLE}</style>\n</head>\n<body>\n"
+    return document(
+        "Cells",
+        OWN_STYLE,
         f"<h1>Inside the networks: cells and gates</h1>\n<p>{ABOUT.format(samples=samples)}</p>\n"
-        f"{sections}\n</body>\n</html>\n"
+        f"{sections}",
     )
 
 
@@ -227,7 +245,8 @@ def best_section(best: pd.DataFrame, ranked: pd.DataFrame, found: dict) -> str:
             f'<td class="left">{measure} {number(row.score)}'
             f'<span class="small">{interval}{"" if row.beyond else ", within the null"}</span></td>'
             f'<td class="left"><span class="bar" style="width:{5 * row.strength:.2f}em"></span>'
-            f' {row.strength:.2f}</td><td class="left">{more}</td></tr>'
+            f' {row.strength:.2f}<span class="small">untrained {row.untrained:.2f}</span></td>'
+            f'<td class="left">{more}</td></tr>'
         )
     return grid("Best cell of each hypothesis (layer.unit)", head, "\n".join(rows))
 
@@ -250,11 +269,13 @@ def share_section(shares: pd.DataFrame, found: dict) -> str:
         + "</tr>"
     )
     columns = ["beyond_null"] + [f"strength_{least:g}" for least in search.SHARES]
+    shown = shares[shares["trained"] | (shares["layer"] == "all")]
     rows = "\n".join(
-        f"<tr><th>{row['layer']}</th><td>{row['cells']}</td>"
+        f"<tr><th>{row['layer']}{'' if row['trained'] else ', untrained'}</th>"
+        f"<td>{row['cells']}</td>"
         + "".join(f"<td>{row[column]:.1%}</td>" for column in columns)
         + "</tr>"
-        for _, row in shares.iterrows()
+        for _, row in shown.iterrows()
     )
     note = SHARE_NOTE.format(shifts=found["shifts"])
     return grid("Share of cells that any hypothesis explains", head, rows) + (
@@ -289,8 +310,14 @@ def gate_section(gates: pd.DataFrame) -> str:
                     cells += f"<td{group}>{entry}</td>"
             rows.append(f"<tr><th>{type.upper()} {gate}</th>{cells}</tr>")
     return grid("Saturation of gates", head, "\n".join(rows)) + (
-        f'<p class="note">{GATE_NOTE.format(always=ALWAYS)}</p>\n'
+        f'<p class="note">{GATE_NOTE.format(always=ALWAYS, models=watched(gates))}</p>\n'
     )
+
+
+def watched(gates: pd.DataFrame) -> str:
+    """The models whose gates these are: 3-layer LSTM 512, 3-layer GRU 512."""
+    models = gates[["type", "layers", "size"]].drop_duplicates()
+    return ", ".join(model_name(model) for model in models.to_dict("records"))
 
 
 def number(value: float) -> str:

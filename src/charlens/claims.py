@@ -9,10 +9,11 @@ The effect is counted so that a positive one speaks for the paper, where nothing
 
 An interval covers two things. Test text: whole test streams are drawn with replacement, the same
 ones for every model. Seeds: a network trained from another seed has another loss, by a standard
-deviation that is measured on the networks with several seeds (on all of them together, or on a
-network's own seeds where these differ more), and each draw moves each trained network by so much,
-with the tails of Student's t that few seeds deserve. Where no network has two seeds, nothing can
-be said to separate from chance, and the verdict is undecided.
+deviation that is measured on the corpus's networks with several seeds (on all of them together, or
+on a network's own seeds where these differ more; where the corpus has none, on the other corpora's,
+which is said), and each draw moves each trained network by so much,
+with the tails of Student's t that few seeds deserve. Where no network has two
+seeds, nothing can be said to separate from chance, and the verdict is undecided.
 """
 
 import contextlib
@@ -30,7 +31,7 @@ from charlens.braces import brace_pairs, pairs_in_test
 from charlens.celltables import ALWAYS
 from charlens.errors import InputError
 from charlens.figure5 import read_trajectory
-from charlens.files import write_atomically
+from charlens.files import write_atomically, write_csv
 from charlens.publish import read_status, recurrent
 from charlens.scores import (
     Score,
@@ -184,11 +185,12 @@ class Evidence:
         """Sums [S] over each test stream of one value per test character."""
         return values.reshape(len(self.split["test_y"]), -1).sum(axis=1, dtype=np.float64)
 
-    def seed_sd(self, parts: "Parts") -> tuple[float, int] | None:
+    def seed_sd(self, parts: "Parts") -> tuple[float, int, str] | None:
         """How far a sum of weight x statistic of a network moves with its seed: standard deviation
         and degrees of freedom, from this corpus's networks with several seeds, or else from all
-        corpora's."""
-        for group in ([self], self.everything):
+        corpora's; and in words which others these are."""
+        others = [evidence.about["title"] for evidence in self.everything if evidence is not self]
+        for group, whose in (([self], ""), (self.everything, f" of {' and '.join(others)}")):
             values = []
             for evidence in group:
                 for cell in evidence.grid:
@@ -199,7 +201,7 @@ class Evidence:
                     if len(known) > 1:
                         values.append(known)
             if found := pooled_sd(group for group in values if np.isfinite(group).all()):
-                return found
+                return *found, whose
         return None
 
 
@@ -298,14 +300,14 @@ def measure(
         if pooled is None:
             seeds_known = False
             continue
-        spread, freedom = pooled
+        spread, freedom, whose = pooled
         own = pooled_sd([[total(evidence, score, parts) for score in models]])
         sd = max(spread, own[0] if own else 0.0)
         drawn = drawn + random.standard_t(freedom, len(drawn)) * sd / math.sqrt(len(models))
         unit = max(abs(weight) for weight, _ in parts)
-        basis = f"seed SD {spread / unit:.2g} ({freedom} degrees of freedom)"
+        basis = f"seed SD{whose} {spread / unit:.2g} ({freedom} degrees of freedom)"
     if not seeds_known:
-        basis = "no network was trained from two seeds: what a seed changes is not known"
+        basis = "what a seed changes is not known: no two seeds of a network were seen at this"
     elif any(models[0].meta["family"] == "nn" for models, _ in trained.values()):
         basis += ", of recurrent networks"
     low, high = (
@@ -708,17 +710,23 @@ def cells_follow_hypotheses(e: Evidence) -> list[Finding]:
 
 
 def most_cells_do_not(e: Evidence) -> list[Finding]:
-    """Effect: the share of cells that no hypothesis explains with a strength of 0.5 or more (an
-    area under the curve of 0.75); the bounds take every cell at the ends of its interval. It holds
-    if more than half are not explained."""
+    """Effect: the share of cells that no hypothesis explains, beyond the null and with a strength
+    of 0.5 or more (an area under the curve of 0.75). For each cell one half of the test streams
+    says which hypothesis that would be, and the other how strongly; the bounds take every cell at
+    the ends of its interval. It holds if more than half are not explained."""
     if e.cells is None or e.cells.empty:
         raise Missing("the scores of cells (tables/cells.csv)")
     measures = picked_cells(e)[["hypothesis", "measure"]]
-    cells = strengths(e.cells.dropna(subset=["score", "low", "high"]).merge(measures))
-    best = cells.groupby(["model", "layer", "unit"])[["weak", "strength", "strong"]].max()
-    unexplained = (best < EXPLAINED).mean()
+    cells = strengths(e.cells.dropna(subset=["score", "low", "high", "picked"]).merge(measures))
+    picked = search.strength(
+        cells["picked"].to_numpy(float), (cells["measure"] == "auc").to_numpy()
+    )
+    units = cells.assign(picked=picked).groupby(["model", "layer", "unit"])
+    own = cells.loc[units["picked"].idxmax()]
+    explained = own[["weak", "strength", "strong"]].ge(EXPLAINED).mul(own["beyond"], axis=0)
+    unexplained = 1 - explained.mean()
     effect = Effect(unexplained["strength"], unexplained["strong"], unexplained["weak"], "")
-    words = f"{len(best)} cells, {cells['hypothesis'].nunique()} hypotheses"
+    words = f"{len(own)} cells, {cells['hypothesis'].nunique()} hypotheses"
     return [effect.finding("", effect.verdict(MOST), words)]
 
 
@@ -805,8 +813,7 @@ def run(args):
         raise InputError("--resamples: an interval wants 1000 or more")
     corpora = read_corpora(args.corpora)
     table = judge(gather(args, corpora))
-    csv = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    write_atomically(args.csv, csv.encode())
+    write_csv(table, args.csv)
     page = claims_page.page(table, CLAIMS, corpora, args.resamples)
     write_atomically(args.html, page.encode())
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from charlens.tables import STYLE, source_line
+from charlens.tables import document, source_line
 
 VERDICTS = {  # class, sign, in words
     "holds": ("yes", "✓", "holds"),
@@ -60,14 +60,12 @@ def page(table: pd.DataFrame, claims: Iterable, corpora: dict[str, dict], resamp
         f"<p><b>{html.escape(about['title'])}</b></p>{source_line(about)}"
         for about in corpora.values()
     )
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Does the paper hold?</title>\n<style>{STYLE}{OWN_STYLE}</style>\n</head>\n<body>\n"
+    return document(
+        "Does the paper hold?",
+        OWN_STYLE,
         f"<h1>Does the paper hold?</h1>\n{summary(whole, titles)}\n"
         f"<p>{ABOUT.format(resamples=resamples)}</p>\n"
-        f"{overview(whole, claims, titles)}\n{sections}\n<h2>The texts</h2>\n{sources}\n"
-        "</body>\n</html>\n"
+        f"{overview(whole, claims, titles)}\n{sections}\n<h2>The texts</h2>\n{sources}",
     )
 
 

@@ -7,9 +7,9 @@ import pandas as pd
 
 from charlens import plots
 from charlens.errors import InputError
-from charlens.files import write_atomically
+from charlens.files import write_atomically, write_csv
 from charlens.scores import read_corpora, reason, types_in_order
-from charlens.tables import STYLE, grid, signed, source_line, starts
+from charlens.tables import document, grid, networks_head, signed, source_line
 
 COLUMNS = ["corpus", "model", "layers", "size", "n", "seeds", "ours", "paper", "difference"]
 SUMMARY = ["corpus", "models", "cells", "mean_abs", "median_abs", "rank_correlation", "far"]
@@ -40,8 +40,8 @@ def run(args):
     write_atomically(args.html, page(cells, summary, corpora).encode())
     with plots.style():
         plots.save(draw(cells, corpora), args.out)
-    plots.save_table(summary, args.summary_csv)
-    plots.save_table(cells, args.csv)
+    write_csv(summary, args.summary_csv)
+    write_csv(cells, args.csv)
 
 
 def read(path: str | None) -> pd.DataFrame:
@@ -130,12 +130,10 @@ def page(cells: pd.DataFrame, summary: pd.DataFrame, corpora: dict[str, dict]) -
         f'<span class="legend" style="background:{colour(value)}"></span>{words}'
         for value, words in ((-STRONGEST, "ours is lower"), (STRONGEST, "ours is higher"))
     )
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Beside the paper</title>\n<style>{STYLE}{OWN_STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>Tables 1 and 2 beside the paper’s</h1>\n<p>{ABOUT}{legend}.</p>\n{sections}\n"
-        "</body>\n</html>\n"
+    return document(
+        "Beside the paper",
+        OWN_STYLE,
+        f"<h1>Tables 1 and 2 beside the paper’s</h1>\n<p>{ABOUT}{legend}.</p>\n{sections}",
     )
 
 
@@ -160,11 +158,6 @@ def recurrent_table(cells: pd.DataFrame) -> str:
         return ""
     types = types_in_order(own["model"])
     columns = [(t, k) for t in types for k in sorted(set(own[own["model"] == t]["layers"]))]
-    spans = "".join(
-        f'<th class="group" colspan="{sum(c[0] == t for c in columns)}">{t.upper()}</th>'
-        for t in types
-    )
-    numbers = "".join(f"<th{starts(columns, i)}>{k}</th>" for i, (_, k) in enumerate(columns))
     rows = []
     for size in sorted(set(own["size"])):
         entries = [
@@ -172,8 +165,7 @@ def recurrent_table(cells: pd.DataFrame) -> str:
             for t, k in columns
         ]
         rows.append(f"<tr><th>{size}</th>{''.join(map(entry, entries))}</tr>")
-    head = f"<tr><th></th>{spans}</tr>\n<tr><th>Size / layers</th>{numbers}</tr>"
-    return grid("Table 1", head, "\n".join(rows))
+    return grid("Table 1", networks_head(columns), "\n".join(rows))
 
 
 def baseline_table(cells: pd.DataFrame) -> str:

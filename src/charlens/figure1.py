@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 from sklearn.manifold import TSNE
 
 from charlens import plots
+from charlens.files import write_csv
 from charlens.scores import CHUNK, Score, by_corpus, read_corpora, read_scores, with_arrays
 
 FEW = 4  # fewer models than this have too few neighbours for t-SNE
@@ -40,7 +41,7 @@ def run(args):
     with plots.style():
         plots.save(draw(groups, maps, corpora), args.out)
     if args.csv:
-        plots.save_table(table(groups, maps), args.csv)
+        write_csv(table(groups, maps), args.csv)
 
 
 def differences(scores: list[Score]) -> np.ndarray:

@@ -14,7 +14,7 @@ from charlens import plots
 from charlens.celltables import model_name, number, read_found
 from charlens.files import write_atomically
 from charlens.scores import read_corpora
-from charlens.tables import STYLE, source_line
+from charlens.tables import document, source_line
 
 # light enough at both ends for black letters
 COLOURS = LinearSegmentedColormap.from_list("cells", ["#EE6A50", "#FFFFFF", "#5A9BE6"])
@@ -90,7 +90,7 @@ def heading(passage: dict, found: dict, best: pd.DataFrame) -> tuple[str, str]:
     """What a passage shows and how sure that is; and where the passage is from."""
     cell = f"cell {passage['layer']}.{passage['unit']}"
     if passage["hypothesis"] is None:
-        what = f"Nothing explains {cell}"
+        what = f"Least explained: {cell}"
     else:
         titles = {entry["hypothesis"]: entry["title"] for entry in found["hypotheses"]}
         of = best["corpus"].eq(found["corpus"]) & best["hypothesis"].eq(passage["hypothesis"])
@@ -99,7 +99,7 @@ def heading(passage: dict, found: dict, best: pd.DataFrame) -> tuple[str, str]:
         title = titles[passage["hypothesis"]]
         score, remark = row["score"], ""
         if not row["beyond"]:
-            remark = " (chance)"
+            remark = " (within the null)"
         elif measure == "AUC" and score < 0.5:
             score, remark = 1 - score, " (low where so)"
         what = f"{title[0].upper()}{title[1:]}: {cell}, {measure} {number(score)}{remark}"
@@ -188,19 +188,19 @@ def page(found: dict, best: pd.DataFrame, about: dict) -> str:
     )
     ends = ", ".join(to_hex(COLOURS(share)) for share in (0.0, 0.5, 1.0))
     passages = "\n".join(passage_html(passage, found, best) for passage in found["passages"])
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Figure 2</title>\n<style>{STYLE}{PAGE_STYLE}{shades}</style>\n</head>\n<body>\n"
+    return document(
+        "Figure 2",
+        PAGE_STYLE + shades,
         "<h1>Figure 2: cells and what they follow</h1>\n"
-        "<p>For each hypothesis the best cell of the best LSTM, and one cell that nothing explains."
-        " Each character is coloured by tanh(c) after the cell has read it, from −1"
+        "<p>For each hypothesis the best cell of the best LSTM, and one cell of which the"
+        " hypotheses say least. Each character is coloured by tanh(c) after the cell has read it,"
+        " from −1"
         f' <span class="key" style="background:linear-gradient(to right, {ends})"></span> to +1.'
         " The first passages are those over which the hypothesis itself changes most, on text"
         " that was not used to pick the cell. Cells are named layer.unit; scores are those of"
         " the whole reporting half of the test text.</p>\n"
         f"<h2>{html.escape(about['title'])}: {model_name(found)}</h2>\n{source_line(about)}\n"
-        f"{passages}\n</body>\n</html>\n"
+        f"{passages}",
     )
 
 

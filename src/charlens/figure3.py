@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from charlens import plots
+from charlens.celltables import model_name
 from charlens.errors import InputError
 from charlens.scores import read_corpora, types_in_order
 
@@ -30,11 +31,12 @@ def run(args):
         plots.save(draw(gates, corpora), args.out)
 
 
-def panels(gates: pd.DataFrame) -> list[tuple[str, int, str]]:
-    """(type, layers, gate) of each panel: types as in the paper, gates as their cell names them."""
+def panels(gates: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """(type, model, gate) of each panel: types as in the paper, gates as their cell names them."""
     types = types_in_order(gates["type"])
-    found = gates[["type", "layers", "gate"]].drop_duplicates().itertuples(index=False)
-    return sorted((tuple(row) for row in found), key=lambda panel: types.index(panel[0]))
+    found = gates[["type", "layers", "size", "gate"]].drop_duplicates().to_dict("records")
+    named = [(row["type"], model_name(row), row["gate"]) for row in found]
+    return sorted(named, key=lambda panel: types.index(panel[0]))
 
 
 def draw(gates: pd.DataFrame, corpora: dict[str, dict]):
@@ -50,14 +52,16 @@ def draw(gates: pd.DataFrame, corpora: dict[str, dict]):
     for line, (corpus, own) in zip(grid, rows, strict=True):
         for panel in line[len(own) :]:
             panel.set_axis_off()
-        for at, (panel, (type, layers, gate)) in enumerate(zip(line, own, strict=False)):
+        for at, (panel, (type, model, gate)) in enumerate(zip(line, own, strict=False)):
             here = gates[
                 (gates["corpus"] == corpus) & (gates["type"] == type) & (gates["gate"] == gate)
             ]
             draw_gate(panel, here)
             name = f"{type.upper()} {GATES.get(gate, gate)}"
-            title = f"{corpora[corpus]['title']}, {layers} layers\n" if at == 0 else "\n"
-            panel.set_title(title + name)
+            title = f"{corpora[corpus]['title']}: " if at == 0 else ""
+            if at == 0 or own[at - 1][1] != model:
+                title += model
+            panel.set_title(f"{title}\n{name}")
             panel.set_xlabel("left-saturated")
             panel.tick_params(labelbottom=True)
         line[0].set_ylabel("right-saturated")

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from charlens import plots
+from charlens import oracles, plots
+from charlens.files import write_csv
 from charlens.scores import (
     Score,
     best_lstm,
@@ -17,7 +18,6 @@ from charlens.scores import (
     read_split,
 )
 
-ERROR_BELOW = 0.5  # a character is an error if it was given less probability than this
 SHOWN = 32  # characters drawn
 RARE = 1 / 5000  # a character with a smaller share of the test text is not drawn
 
@@ -44,7 +44,7 @@ def run(args):
     with plots.style():
         plots.save(draw(errors, characters, corpora), args.out)
     if args.csv:
-        plots.save_table(table(errors, characters), args.csv)
+        write_csv(table(errors, characters), args.csv)
 
 
 def error_overlap(lstm: Score, ngrams: dict[int, Score]) -> pd.DataFrame:
@@ -53,11 +53,10 @@ def error_overlap(lstm: Score, ngrams: dict[int, Score]) -> pd.DataFrame:
     Returns one row per n: which LSTM (layers, size), n, and the shares both, lstm, ngram (the last
     two: errors of that model alone).
     """
-    threshold = np.float32(np.log(ERROR_BELOW))  # rounded as scores are: exactly 0.5 is no error
-    lstm_errs = lstm.logp < threshold
+    lstm_errs = oracles.errors(lstm.logp)
     rows = []
     for n, ngram in ngrams.items():
-        ngram_errs = ngram.logp < threshold
+        ngram_errs = oracles.errors(ngram.logp)
         rows.append(
             {
                 "layers": lstm.meta["layers"],
@@ -118,7 +117,7 @@ def draw_overlap(panel, errors: pd.DataFrame, title: str):
             edgecolor="white", linewidth=0,
         )  # fmt: skip
         top = top + errors[column].to_numpy()
-    panel.set_title(f"{title}\ntest errors (p < {ERROR_BELOW:g})")
+    panel.set_title(f"{title}\ntest errors (p < 0.5)")
     panel.set_xticks(at, errors["n"])
     panel.set(xlabel="n of the n-gram", ylabel="share of test characters")
     panel.set_ylim(0, max(0.01, 1.32 * top.max()))  # room for the legend

@@ -10,6 +10,7 @@ from matplotlib.ticker import NullLocator
 from charlens import plots
 from charlens.braces import brace_pairs, pairs_in_test
 from charlens.errors import InputError
+from charlens.files import write_csv
 from charlens.scores import (
     Score,
     best_lstm,
@@ -64,7 +65,7 @@ def run(args):
     with plots.style():
         plots.save(draw(braces, trajectories, corpora), args.out)
     if args.csv:
-        plots.save_table(table(braces), args.csv)
+        write_csv(table(braces), args.csv)
 
 
 def read_trajectory(path: str | Path) -> pd.DataFrame:

@@ -5,6 +5,7 @@ import pandas as pd
 
 from charlens import oracles, plots
 from charlens.errors import InputError
+from charlens.files import write_csv
 from charlens.scores import (
     Score,
     by_corpus,
@@ -54,7 +55,7 @@ def run(args):
     with plots.style():
         plots.save(draw(rows, corpora), args.out)
     if args.csv:
-        plots.save_table(rows, args.csv)
+        write_csv(rows, args.csv)
 
 
 def with_published(rows: pd.DataFrame, path: str | None) -> pd.DataFrame:

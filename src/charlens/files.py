@@ -46,6 +46,12 @@ def write_atomically(path: str | Path, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
+def write_csv(table, path: str | Path) -> None:
+    """Write a DataFrame, to 6 significant digits. (Nothing slow is imported here: no pandas.)"""
+    csv = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    write_atomically(path, csv.encode())
+
+
 @contextlib.contextmanager
 def only_one(path: Path, label: str, doing: str) -> Iterator[bool]:
     """Hold the lock file `path`; wait for a process that has it, and say what that is `doing`.

@@ -3,6 +3,8 @@
     gates.csv    for each unit of each gate the share of test characters at which it is saturated:
                  left (below 0.1), right (above 0.9) (figure 3)
     cells.csv    the scores of every cell of the best LSTM against every hypothesis (see `search`)
+    untrained    the same for a network of its shape that has learned nothing: even that remembers
+                 the last letters, so that only what goes beyond it was learned
     the .json    which model that was, what each hypothesis was worth, and passages with tanh(c) of
                  the cells that were found (figure 2)
 
@@ -22,17 +24,17 @@ import pandas as pd
 import torch
 from threadpoolctl import threadpool_limits
 
-from charlens import search, select, split
+from charlens import model, plan, search, select, split
 from charlens.activations import in_windows, load_recurrent
 from charlens.cells import cell
 from charlens.errors import InputError
-from charlens.files import only_one, write_atomically
+from charlens.files import only_one, write_atomically, write_csv
 from charlens.labels import HYPOTHESES
 from charlens.train import describe
 
 LEFT, RIGHT = 0.1, 0.9  # saturation
 CANDIDATE = "g"  # a tanh on its way into the state, which is no gate
-GATES = ["corpus", "type", "layers", "layer", "gate", "unit", "left", "right"]
+GATES = ["corpus", "type", "layers", "size", "layer", "gate", "unit", "left", "right"]
 CELLS = [
     "corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high", "picked", "beyond",
 ]  # fmt: skip
@@ -51,13 +53,12 @@ def best_lstm(models: list[Path]) -> Path:
 
 def best_by_type(models: list[Path]) -> list[Path]:
     """For each type with gates its best model with 3 layers, or else of the greatest depth."""
+    known = {path: select.about(path) for path in models}
     found = []
-    for type in dict.fromkeys(select.about(path)["type"] for path in models):
+    for type in dict.fromkeys(about["type"] for about in known.values()):
         if gate_names(type):
-            own = [path for path in models if select.about(path)["type"] == type]
-            depths = {select.about(path)["layers"] for path in own}
-            depth = 3 if 3 in depths else max(depths)
-            found.append(select.best([p for p in own if select.about(p)["layers"] == depth]))
+            deep = plan.deepest(list(known.values()), type)
+            found.append(select.best([path for path, about in known.items() if about in deep]))
     return found
 
 
@@ -98,10 +99,10 @@ def watch(arch, params, x: torch.Tensor, values: np.ndarray | None):
     return counts
 
 
-def gate_rows(counts, arch, corpus: str, characters: int) -> pd.DataFrame:
+def gate_rows(counts, arch, size: int, corpus: str, characters: int) -> pd.DataFrame:
     """One row per unit of each gate, columns GATES; layers and units are counted from 1."""
     rows = [
-        (corpus, arch.type, arch.layers, layer + 1, gate, unit + 1, *(share / characters))
+        (corpus, arch.type, arch.layers, size, layer + 1, gate, unit + 1, *(share / characters))
         for gate, count in counts.items()
         for layer in range(arch.layers)
         for unit, share in enumerate(count[:, layer].T.numpy())
@@ -234,7 +235,7 @@ def unexplained(found: search.Found, values) -> int:
 
 def passages(arch, params, data, text: bytes, labels, found, values, wanted: list[dict]) -> list:
     """What figure 2 shows: for each hypothesis its best cell over a passage that the data choose,
-    then over the wanted passages; and the cell that nothing explains."""
+    then over the wanted passages; and the cell of which the hypotheses say least."""
     strengths = search.strength(found.picked, found.yes_no)
     cells = {name: int(strengths[:, y].argmax()) for y, name in enumerate(found.hypotheses)}
     nothing = unexplained(found, values)
@@ -328,7 +329,8 @@ def search_cells(args: argparse.Namespace, info: dict) -> None:
                 best = arch, params, about, values
             counts = watch(arch, params, x, values)
             if path in by_type:
-                gates.append(gate_rows(counts, arch, corpus, data.test.x.size))
+                size = about["size"] or arch.hidden
+                gates.append(gate_rows(counts, arch, size, corpus, data.test.x.size))
             print(f"{corpus} {describe(arch, about['size'])}: read {data.test.x.size:,} characters")
         arch, params, about, values = best
         name = describe(arch, about["size"])
@@ -337,6 +339,9 @@ def search_cells(args: argparse.Namespace, info: dict) -> None:
         found = search.search(values, labels, args.samples, args.shifts, args.seed)
         cells = cell_rows(found, arch, corpus, name)
         shown = passages(arch, params, data, text, labels, found, values, wanted)
+        fresh = model.initialise(arch, args.init, torch.Generator().manual_seed(args.seed))
+        watch(arch, fresh, x, values)
+        control = search.search(values, labels, args.samples, args.shifts, args.seed)
     report = {
         "corpus": corpus,
         "model": name,
@@ -359,8 +364,9 @@ def search_cells(args: argparse.Namespace, info: dict) -> None:
         ],
         "passages": shown,
     }
-    write_csv(args.gates, pd.concat(gates) if gates else pd.DataFrame(columns=GATES))
-    write_csv(args.cells, cells)
+    write_csv(pd.concat(gates) if gates else pd.DataFrame(columns=GATES), args.gates)
+    write_csv(cells, args.cells)
+    write_csv(cell_rows(control, arch, corpus, name), args.untrained)
     write_atomically(args.out, (json.dumps(report, indent=1) + "\n").encode())
     for y, hypothesis in enumerate(found.hypotheses):
         unit = search.strength(found.picked[:, y], found.yes_no[y]).argmax()
@@ -369,18 +375,13 @@ def search_cells(args: argparse.Namespace, info: dict) -> None:
               f" {'AUC' if found.yes_no[y] else 'tau'} {kept}")  # fmt: skip
 
 
-def write_csv(path: Path, table: pd.DataFrame) -> None:
-    content = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    write_atomically(path, content.encode())
-
-
 # ---- command lines ----
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "models", type=Path, nargs="+", help="recurrent models: the best LSTM's cells are searched,"
-        " the gates of the best of each type and greatest depth are watched",
+        " the gates of the best of each type with 3 layers (or the most) are watched",
     )  # fmt: skip
     parser.add_argument("--split", type=Path, required=True)
     parser.add_argument("--text", type=Path, required=True, help="the corpus (.txt)")
@@ -388,10 +389,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--samples", type=int, default=1000, help="bootstrap samples of streams")
     parser.add_argument("--shifts", type=int, default=250, help="turned labellings of the null")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap and the null")
+    parser.add_argument("--init", type=float, default=0.08, help="of the untrained network")
     parser.add_argument("--passages", default="[]", metavar="JSON", help="more passages to show")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--gates", type=Path, required=True, help="saturation of gates (.csv)")
     parser.add_argument("--cells", type=Path, required=True, help="scores of cells (.csv)")
+    parser.add_argument("--untrained", type=Path, required=True, help="those of an untrained one")
     parser.add_argument("--out", type=Path, required=True, help="what was found (.json)")
 
 

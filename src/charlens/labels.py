@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from charlens.braces import brace_pairs
+from charlens.braces import LITERAL, TO_LINE_END, brace_pairs
 
 KINDS = ("prose", "code")
 TAB = 8  # columns
@@ -182,19 +182,16 @@ def _paragraphs(text: bytes):
 # ---- code ----
 
 TOKEN = re.compile(
-    rb"""
-    (?P<comment>  /\* .*? \*/  |  // (?: [^\\\n] | \\ (?: \r\n | . ) )*+ )
-  | (?P<raw>      (?<!\w) (?:u8|[uUL])? R" (?P<fence> [^()\\\s"]{0,16} ) \( .*? \) (?P=fence) " )
-  | (?P<string>   " (?: [^"\\\n] | \\ (?: \r\n | . ) )*+ (?P<ended> " )? )
-  | (?P<char>     ' (?: [^'\\\n] | \\ (?: \r\n | . ) )++ ' )    # unterminated: a mere apostrophe
-  | (?P<number>   (?<!\w) [0-9] (?: '? [\w.] )*+ )              # 1'000'000 holds no literal
-  | (?P<directive> ^ [ \t]* \# [ \t]* (?P<which> \w* )
-        (?: (?<= error ) [^\n]* | (?<= warning ) [^\n]* )? )    # whose texts may hold anything
+    LITERAL
+    + rb"""
+  | (?P<directive> ^ [ \t]* \# [ \t]*
+        (?: (?: error | warning ) \b %s  |  (?P<which> \w* ) ) )    # messages may hold anything
   | (?P<splice>   \\ \r? \n )
   | (?P<newline>  \n )
   | (?P<word>     (?<!\w) (?: if | else | for | while | switch | do ) (?!\w) )
   | (?P<mark>     [()\[\]{};] )
-    """,
+    """
+    % TO_LINE_END,
     re.VERBOSE | re.DOTALL | re.MULTILINE,
 )
 CLOSES = {b")": b"(", b"]": b"[", b"}": b"{"}

@@ -14,11 +14,11 @@ import numpy as np
 import pandas as pd
 
 from charlens.errors import InputError
-from charlens.files import write_atomically
+from charlens.files import write_atomically, write_csv
 from charlens.plan import plain
 from charlens.scores import Score, read_corpora, read_scores, read_split, types_in_order
 from charlens.stats import interval, stream_draws
-from charlens.tables import STYLE, grid, signed, source_line
+from charlens.tables import document, grid, signed, source_line
 
 COLUMNS = ["corpus", "model", "paper_split", "plain_cut", "change", "low", "high"]
 ADVANTAGE = [f"advantage_{name}" for name in ("paper_split", "plain_cut", "change", "low", "high")]
@@ -51,8 +51,7 @@ def run(args):
             sides.append(Side({model(score): score for score in own}, draws))
         tables.append(compare(corpus, *sides))
     table = pd.concat(tables, ignore_index=True)
-    csv = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    write_atomically(args.csv, csv.encode())
+    write_csv(table, args.csv)
     write_atomically(args.html, page(table, corpora, args.resamples).encode())
 
 
@@ -134,12 +133,11 @@ def page(table: pd.DataFrame, corpora: dict[str, dict], resamples: int) -> str:
         f"{advantage_table(table[table['corpus'] == key])}</section>"
         for key, about in corpora.items()
     )
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>What the split is worth</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+    return document(
+        "What the split is worth",
+        "",
         "<h1>What the paper’s split is worth</h1>\n"
-        f"<p>{ABOUT.format(resamples=resamples)}</p>\n{sections}\n</body>\n</html>\n"
+        f"<p>{ABOUT.format(resamples=resamples)}</p>\n{sections}",
     )
 
 

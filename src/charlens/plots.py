@@ -80,12 +80,6 @@ def save(figure: Figure, paths: Iterable[str]) -> None:
             figure.savefig(temporary, dpi=200, metadata=metadata[Path(path).suffix])
 
 
-def save_table(table: pd.DataFrame, path: str | Path) -> None:
-    """Write the numbers behind a figure, to 6 significant digits."""
-    with atomic(path) as temporary:
-        table.to_csv(temporary, index=False, float_format="%.6g", lineterminator="\n")
-
-
 def log_counts(panel, counts: Iterable[int], label: str) -> None:
     """Make the vertical axis of a strip of counts logarithmic, with few and plain ticks."""
     top = max(counts)

@@ -22,13 +22,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from charlens.errors import InputError
+from charlens.stats import stream_draws
 
 BINS = 256
 COUNT_BINS = 64
 LEVELS = 32  # of a count: distinct values, or bins where there are more
 LEAST = 20  # characters of either kind, in either half, without which a hypothesis is not tried
 STREAMS = 3  # with both kinds, in either half, likewise
-ALPHA = 0.05  # of finding any cell in a network that knows nothing of the labels
+ALPHA = 0.05  # of finding any cell among some that do not follow the text
 SHARES = (0.5, 0.8)  # strengths for which the share of cells is told
 BLOCK = 128  # cells at a time
 
@@ -159,12 +160,6 @@ def scores(weights: np.ndarray, parts, yes_no: bool) -> np.ndarray:
         return concordance / np.sqrt(cell * label)
 
 
-def resamples(streams: int, samples: int, seed: int) -> np.ndarray:
-    """How often each stream is drawn in each bootstrap sample: float64 [samples, streams]."""
-    random = np.random.default_rng(seed)
-    return random.multinomial(streams, np.full(streams, 1 / streams), samples).astype(np.float64)
-
-
 # ---- the null ----
 
 
@@ -191,25 +186,27 @@ def correlations(ranks: np.ndarray, labels: np.ndarray, turned: np.ndarray) -> n
 
 
 def beyond_null(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
-    """Which correlations [U, Y] are further from 0 than those with turned labels [shifts, U, Y].
+    """Which correlations [U, Y] lie outside of those with turned labels [shifts, U, Y].
 
-    Labels turned within their streams have the runs and rhythms of the true ones and nothing to do
-    with the text. Each correlation is measured in standard deviations of its null. In a network
-    that knows nothing of any label, the chance that any cell is found at all is ALPHA: the largest
-    of all cells must stay below the threshold (Westfall and Young), for each of the Y hypotheses
-    at ALPHA / Y (Bonferroni).
+    Labels turned within their streams have the runs and rhythms of the true ones, and are as
+    common in each stream, but have nothing to do with the characters beside which they stand. Each
+    correlation is measured from the mean of its null (not 0 where streams differ in both the cell
+    and the label), in standard deviations of it. In cells that do not follow the text, the chance
+    that any is found at all is ALPHA: the largest of all cells must stay below the threshold
+    (Westfall and Young), for each of the Y hypotheses at ALPHA / Y (Bonferroni). A network that
+    reads the text is another matter, even an untrained one: see `inside`.
     """
     shifts, _, Y = null.shape
-    spread = null.std(axis=0, dtype=np.float64)
+    centre, spread = null.mean(axis=0, dtype=np.float64), null.std(axis=0, dtype=np.float64)
     spread[spread == 0] = np.inf
-    largest = np.sort(np.abs(null / spread).max(axis=1), axis=0)
+    largest = np.sort(np.abs((null - centre) / spread).max(axis=1), axis=0)
     rank = math.ceil((shifts + 1) * (1 - ALPHA / max(1, Y)))
     if rank > shifts:
         needed = math.ceil(Y / ALPHA) - 1
         raise InputError(
             f"cells.shifts: {shifts} are too few to correct for {Y} hypotheses: at least {needed}"
         )
-    return np.abs(observed / spread) > largest[rank - 1]
+    return np.abs((observed - centre) / spread) > largest[rank - 1]
 
 
 # ---- the search ----
@@ -229,7 +226,7 @@ def search(values, labels: dict, samples: int, shifts: int, seed: int) -> Found:
     if not names:
         return Found(names, yes_no, picked, score, low, high, np.zeros((U, 0), bool))
     pick, report = halves(S)
-    weights, all_once = resamples(len(report), samples, seed), np.ones((1, len(report)))
+    weights, all_once = stream_draws(len(report), samples, seed), np.ones((1, len(report)))
     turned = turns(len(report), n, shifts, seed)
     unturned = np.broadcast_to(np.arange(n), (1, len(report), n))
     label = np.stack([label_ranks(level[name][0][report], level[name][1]) for name in names])

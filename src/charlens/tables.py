@@ -160,12 +160,8 @@ def page(number: str, table: pd.DataFrame, section, corpora: dict[str, dict], sa
         for key, corpus in corpora.items()
     )
     about = ABOUT.format(samples=samples, seeds=seeds)
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{number}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{number}: {TITLE[number]}</h1>\n<p>{about}</p>\n{sections}\n</body>\n</html>\n"
-    )
+    heading = f"<h1>{number}: {TITLE[number]}</h1>"
+    return document(number, "", f"{heading}\n<p>{about}</p>\n{sections}")
 
 
 TITLE = {"Table 1": "recurrent networks", "Table 2": "fixed-context baselines"}
@@ -186,12 +182,7 @@ def source_line(corpus: dict) -> str:
 def table1_section(table: pd.DataFrame) -> str:
     types = types_in_order(table["type"])
     columns = [(t, k) for t in types for k in sorted(set(table[table["type"] == t]["layers"]))]
-    spans = "".join(
-        f'<th class="group" colspan="{sum(c[0] == t for c in columns)}">{t.upper()}</th>'
-        for t in types
-    )
-    numbers = "".join(f"<th{starts(columns, i)}>{k}</th>" for i, (_, k) in enumerate(columns))
-    head = f"<tr><th></th>{spans}</tr>\n<tr><th>Size / layers</th>{numbers}</tr>"
+    head = networks_head(columns)
     best = table["val_loss"].idxmin()
 
     def body(entry) -> str:
@@ -208,11 +199,22 @@ def table1_section(table: pd.DataFrame) -> str:
         grid("Test loss", head, body(lambda rows: loss_entry(rows, best in rows.index)))
         + '<p class="note">Bold: the model with the lowest validation loss.</p>\n'
         + grid(
-            "Hidden size and parameters; dropout and epoch chosen on validation",
+            "Hidden size, parameters; dropout (of those trained) and epoch, chosen on validation",
             head,
             body(model_entry),
         )
     )
+
+
+def networks_head(columns: list[tuple]) -> str:
+    """The head of a table whose columns are types and layers, in order."""
+    types = dict.fromkeys(type for type, _ in columns)
+    spans = "".join(
+        f'<th class="group" colspan="{sum(c[0] == t for c in columns)}">{t.upper()}</th>'
+        for t in types
+    )
+    numbers = "".join(f"<th{starts(columns, i)}>{k}</th>" for i, (_, k) in enumerate(columns))
+    return f"<tr><th></th>{spans}</tr>\n<tr><th>Size / layers</th>{numbers}</tr>"
 
 
 def starts(columns: list[tuple], i: int) -> str:
@@ -237,6 +239,16 @@ def table2_section(table: pd.DataFrame) -> str:
         "Model files (n-gram: as ARPA text, and packed; n-NN: with hidden size)",
         head,
         body(size_entry),
+    )
+
+
+def document(title: str, style: str, body: str) -> str:
+    """A page of its own: `body` with the style of all pages and what this one adds."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}</title>\n<style>{STYLE}{style}</style>\n</head>\n"
+        f"<body>\n{body}\n</body>\n</html>\n"
     )
 
 

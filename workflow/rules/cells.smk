@@ -10,7 +10,7 @@ rule cells:
     input:
         code=collect(
             "<src>/{file}.py",
-            file=["inside", "search", "labels", "braces", "activations"],
+            file=["inside", "search", "stats", "labels", "braces", "activations"],
         ),
         models=lambda w: [
             f"<results>/models/{w.corpus}/{CELL}/best/model.safetensors".format(**cell)
@@ -22,6 +22,7 @@ rule cells:
     output:
         found="<results>/cells/{corpus}.json",
         cells="<results>/cells/{corpus}.csv",
+        untrained="<results>/cells/untrained/{corpus}.csv",
         gates="<results>/cells/gates/{corpus}.csv",
     log:
         "<logs>/cells/{corpus}.log",
@@ -35,12 +36,14 @@ rule cells:
         options=plan.options(
             {key: INSIDE[key] for key in ("samples", "shifts", "seed")}
         ),
+        init=lambda w: plan.training(config, w.corpus)["init"],
         passages=lambda w: json.dumps(INSIDE["passages"].get(w.corpus, [])),
     shell:
         "charlens cells {input.models} --split {input.split} --text {input.text}"
-        " --info {input.info} {params.options} --passages {params.passages:q}"
-        " --threads {threads} --gates {output.gates} --cells {output.cells}"
-        " --out {output.found} 2>&1 | tee {log}"
+        " --info {input.info} {params.options} --init {params.init}"
+        " --passages {params.passages:q} --threads {threads} --gates {output.gates}"
+        " --cells {output.cells} --untrained {output.untrained} --out {output.found}"
+        " 2>&1 | tee {log}"
 
 
 rule cell_tables:
@@ -51,6 +54,7 @@ rule cell_tables:
         ),
         found=collect("<results>/cells/{corpus}.json", corpus=config["use"]),
         cells=collect("<results>/cells/{corpus}.csv", corpus=config["use"]),
+        untrained=collect("<results>/cells/untrained/{corpus}.csv", corpus=config["use"]),
         gates=collect("<results>/cells/gates/{corpus}.csv", corpus=config["use"]),
         corpora=rules.table1.input.corpora,
     output:
@@ -72,7 +76,8 @@ rule cell_tables:
         mem_mb=2000,
         runtime=30,
     shell:
-        "charlens cell-tables --found {input.found} --cells {input.cells} --gates {input.gates}"
+        "charlens cell-tables --found {input.found} --cells {input.cells}"
+        " --untrained {input.untrained} --gates {input.gates}"
         " --corpora {input.corpora} --csv {output.cells} --best-csv {output.best}"
         " --explained-csv {output.explained} --gates-csv {output.gates} --html {output.html}"
         " 2>&1 | tee {log}"
@@ -121,7 +126,7 @@ rule figure2:
 rule figure3:
     """Figure 3: how often each unit of each gate is left- and right-saturated."""
     input:
-        code=collect("<src>/{file}.py", file=["figure3", "plots"]),
+        code=collect("<src>/{file}.py", file=["figure3", "celltables", "plots"]),
         gates=rules.cell_tables.output.gates,
         corpora=rules.table1.input.corpora,
     output:

@@ -39,7 +39,7 @@ rule figure1:
 rule figure4:
     """Figure 4: errors shared with the n-grams; gains per character over the largest n-gram."""
     input:
-        code=collect("<src>/{file}.py", file=["figure4", "plots", "scores"]),
+        code=collect("<src>/{file}.py", file=["figure4", "oracles", "plots", "scores"]),
         scores=RECURRENT_SCORES + NGRAM_SCORES,
         splits=collect("<results>/corpora/{corpus}.npz", corpus=config["use"]),
         corpora=rules.table1.input.corpora,
