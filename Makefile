@@ -120,6 +120,9 @@ $(READY): requirements.lock pyproject.toml
 	    done || { echo 'make: Python 3.11, 3.12 or 3.13 is needed, with its venv module: install it' \
 	        '(on Debian also python3-venv), or name one, as in make PYTHON=/opt/bin/python3.12' >&2; \
 	        exit 1; }; \
+	    test -f "$$("$$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" \
+	    || { echo "make: KenLM needs the C headers of $$python: install them (on Debian python3-dev)" >&2; \
+	        exit 1; }; \
 	    "$$python" -m venv --clear .venv && rm -rf results/kenlm; \
 	fi
 	@rm -f $@

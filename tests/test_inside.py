@@ -2,13 +2,13 @@
 
 import dataclasses
 import json
+import math
 import random
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 from synthetic import run
 from test_activations import by_hand
 from test_search import some_code
@@ -275,11 +275,15 @@ def test_the_liveliest_passage_is_where_the_labels_change():
 # ---- the paper's passages ----
 
 
-def test_the_configured_passages_name_hypotheses():
-    config = yaml.safe_load((ROOT / "config.yaml").read_text())
-    names = {h.name for h in HYPOTHESES} | {"none"}
-    for passages in config["cells"]["passages"].values():
-        assert {p["hypothesis"] for p in passages} <= names
+def test_a_configuration_knows_the_hypotheses():
+    """So that a wrong one is refused before anything is trained."""
+    schema = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text())
+    own = schema["properties"]["cells"]["properties"]
+    passage = own["passages"]["additionalProperties"]["items"]["properties"]
+    assert passage["hypothesis"]["enum"] == [*(h.name for h in HYPOTHESES), "none"]
+    # turned labellings enough to correct for as many as a corpus has
+    most = max(sum(kind in h.label for h in HYPOTHESES) for kind in ("prose", "code"))
+    assert own["shifts"]["minimum"] == math.ceil(most / search.ALPHA) - 1
 
 
 # ---- tables ----

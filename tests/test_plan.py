@@ -77,8 +77,18 @@ def test_a_cell_that_is_no_python_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "__file__", str(tmp_path / "plan.py"))
     (tmp_path / "cells").mkdir()
     (tmp_path / "cells/own.py").write_text("GATES = 1\ndef step(:\n")
-    with pytest.raises(InputError, match=r"own.py, line 2: invalid syntax"):
-        plan.check_cell("own")
+    with pytest.raises(InputError, match=r"^grid.types: .*own.py, line 2: invalid syntax"):
+        plan.check_cell("grid.types", "own")
+    (tmp_path / "cells/own.py").write_text("GATES = 1\nwider = STATES\ndef step(): pass\n")
+    with pytest.raises(InputError, match=r"own.py has no STATES;"):
+        plan.check_cell("grid.types", "own")
+    (tmp_path / "cells/own.py").write_text(
+        "from charlens.cells.rnn import recurrent_shapes, step\nGATES, STATES = 1, ('h',)\n"
+    )
+    plan.check_cell("grid.types", "own")
+    (tmp_path / "cells/nn.py").write_text("")
+    with pytest.raises(InputError, match="cannot be called nn"):
+        plan.check_cell("grid.types", "nn")
 
 
 def test_a_text_cut_plainly_has_no_orders_of_a_plain_cut():

@@ -35,6 +35,16 @@ def names(type: str) -> tuple[str, ...]:
     return (*getattr(kind, "GATE_NAMES", ()), *reversed(kind.STATES))
 
 
+def memory(type: str) -> str:
+    """The state that a cell keeps for itself: c of the LSTM, h where there is no other."""
+    return cell(type).STATES[-1]
+
+
+def held(type: str, state: Tensor) -> Tensor:
+    """What a cell holds, as it is scored and shown, from -1 to 1: tanh(c), or h itself."""
+    return state if memory(type) == cell(type).STATES[0] else torch.tanh(state)
+
+
 @torch.no_grad()
 def activations(
     arch: Architecture,

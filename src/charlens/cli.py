@@ -1,7 +1,11 @@
-"""The command line: `charlens <verb>`. Each verb lives in the module of its stage."""
+"""The command line: `charlens <verb>`. Each verb lives in the module of its stage.
+
+Snakemake calls these commands; most are of use by hand as well.
+"""
 
 import argparse
 import importlib
+import os
 import sys
 
 from charlens.errors import InputError
@@ -59,7 +63,11 @@ LEAST = {"threads": 1, "seed": 0, "layers": 1, "size": 1, "hidden": 1, "context"
 
 def main(argv: list[str] | None = None) -> int:
     """Run one verb; bad input, or a file that cannot be had, is one line and status 1."""
-    parser = argparse.ArgumentParser(prog="charlens", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="charlens",
+        description="The steps of the reproduction, one command each. By hand most often: explore,"
+        " sample, read, record. charlens VERB --help says more.",
+    )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
     argv = sys.argv[1:] if argv is None else argv
     for verb, (module, add_arguments, run, help) in VERBS.items():
@@ -74,6 +82,11 @@ def main(argv: list[str] | None = None) -> int:
             if (value := getattr(args, name, None)) is not None and value < least:
                 raise InputError(f"--{name} {value}: at least {least}")
         args.run(args)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # as in `charlens sample ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except (InputError, OSError) as error:
         print(f"charlens: error: {error}", file=sys.stderr)
         return 1

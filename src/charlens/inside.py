@@ -25,7 +25,7 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from charlens import model, plan, search, select, split
-from charlens.activations import in_windows, load_recurrent
+from charlens.activations import held, in_windows, load_recurrent, memory
 from charlens.cells import cell
 from charlens.errors import InputError
 from charlens.files import only_one, write_atomically, write_csv
@@ -67,16 +67,6 @@ def gate_names(type: str) -> list[str]:
     return [name for name in getattr(cell(type), "GATE_NAMES", ()) if name != CANDIDATE]
 
 
-def memory_name(type: str) -> str:
-    """The state that a cell keeps for itself: c of the LSTM, h where there is no other."""
-    return cell(type).STATES[-1]
-
-
-def held(state: torch.Tensor, memory: str) -> torch.Tensor:
-    """What a cell holds, as it is scored and coloured: tanh(c), or h, from -1 to 1."""
-    return torch.tanh(state) if memory == "c" else state
-
-
 # ---- the pass over the test split ----
 
 
@@ -86,15 +76,15 @@ def watch(arch, params, x: torch.Tensor, values: np.ndarray | None):
     Returns, for each gate, how often each unit was left- and right-saturated: int64
     [2, layers, H]. values: float16 [layers * H, S, n], filled with what the cells hold (`held`).
     """
-    gates, memory = gate_names(arch.type), memory_name(arch.type)
+    gates, kept = gate_names(arch.type), memory(arch.type)
     counts = {gate: torch.zeros(2, arch.layers, arch.hidden, dtype=torch.int64) for gate in gates}
-    only = gates if values is None else [*gates, memory]
+    only = gates if values is None else [*gates, kept]
     for at, window in in_windows(arch, params, x, only):
         for gate in gates:
             counts[gate][0] += (window[gate] < LEFT).sum(dim=(1, 2))
             counts[gate][1] += (window[gate] > RIGHT).sum(dim=(1, 2))
         if values is not None:
-            state = held(window[memory], memory).permute(0, 3, 1, 2).flatten(0, 1)
+            state = held(arch.type, window[kept]).permute(0, 3, 1, 2).flatten(0, 1)
             values[:, :, at : at + state.shape[2]] = state.half().numpy()  # [layers * H, S, T]
     return counts
 
@@ -192,7 +182,7 @@ def place(data, at: int) -> tuple[str, int, int] | None:
     return None
 
 
-def to_line_end(text: bytes, begin: int, end: int, limit: int) -> int:
+def to_line_end(text: bytes, end: int, limit: int) -> int:
     """The end of the line in which a passage ends, if that is soon and not beyond the limit."""
     found = text.find(b"\n", end, min(limit, end + 80))
     return found if found >= 0 else min(end, limit)
@@ -204,7 +194,7 @@ def colours(arch, params, data, spots: list[tuple[str, int, int, int]]) -> list[
     begin and end are positions among what the stream predicts; each such character has been read
     one step later. The streams of a part run side by side, from their beginning.
     """
-    memory, found = memory_name(arch.type), {}
+    kept_state, found = memory(arch.type), {}
     for name in split.PARTS:
         wanted = {spot for spot in spots if spot[0] == name}
         if not wanted:
@@ -215,8 +205,8 @@ def colours(arch, params, data, spots: list[tuple[str, int, int, int]]) -> list[
         # read y itself: the last character of a stream is x of none
         x = np.concatenate([part.x[streams, :1], part.y[streams, :last]], axis=1)
         kept = {spot: [] for spot in wanted}
-        for at, window in in_windows(arch, params, torch.from_numpy(x), [memory]):
-            state = held(window[memory], memory)  # step t + 1 has read y[t]
+        for at, window in in_windows(arch, params, torch.from_numpy(x), [kept_state]):
+            state = held(arch.type, window[kept_state])  # step t + 1 has read y[t]
             for spot in wanted:
                 _, stream, begin, end = spot
                 steps = slice(max(0, begin + 1 - at), max(0, end + 1 - at))
@@ -264,7 +254,7 @@ def passages(arch, params, data, text: bytes, labels, found, values, wanted: lis
             continue
         part, stream, begin = where
         limit = int(getattr(data, part).at[stream]) + getattr(data, part).y.shape[1]
-        end = to_line_end(text, at, at + length, limit)
+        end = to_line_end(text, at + length, limit)
         spots.append((part, stream, begin, begin + end - at))
         rows.append(
             {

@@ -54,7 +54,7 @@ def word_at(starts: np.ndarray, ends: np.ndarray, positions: np.ndarray) -> np.n
     return np.where(inside, word, -1)
 
 
-def since_last(starts: np.ndarray, ends: np.ndarray, spelled: Iterable[bytes]) -> np.ndarray:
+def since_last(starts: np.ndarray, spelled: Iterable[bytes]) -> np.ndarray:
     """How many characters back each word occurred last, counted to the beginning of that
     occurrence: float [W], inf where it is new."""
     last: dict[bytes, int] = {}
@@ -73,7 +73,7 @@ def in_memory(text: bytes, positions: np.ndarray) -> np.ndarray:
     """
     starts, ends, spelled = words(text)
     word = word_at(starts, ends, positions)
-    back = np.append(since_last(starts, ends, spelled), np.inf)[word]
+    back = np.append(since_last(starts, spelled), np.inf)[word]
     first = np.append(starts, -1)[word] == positions
     return np.where(first, np.inf, back)
 

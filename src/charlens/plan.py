@@ -58,14 +58,28 @@ def check(config: dict, schema: Path) -> None:
         "cells.passages": list(config["cells"]["passages"]),
         "plain_cut.corpora": config["plain_cut"]["corpora"],
         "grid.seeds": [c for e in config["grid"]["seeds"] for c in e.get("corpora", [])],
-        "grid.dropout": [c for e in config["grid"]["dropout"] for c in e.get("corpora", [])],
     }
     for key, corpora in named.items():
         for corpus in corpora:
             if corpus not in config["corpora"]:
                 raise InputError(f"{key}: no corpus '{corpus}' among corpora")
-    for type in config["grid"]["types"]:
-        check_cell(type)
+    grid = config["grid"]
+    types = {
+        "grid.types": grid["types"],
+        "grid.omit": [entry["type"] for entry in grid["omit"] if "type" in entry],
+        "grid.dropout": [type for entry in grid["dropout"] for type in entry.get("types", [])],
+        "grid.seeds": [type for entry in grid["seeds"] for type in entry.get("types", [])],
+        "plain_cut.recurrent": [
+            entry["type"] for entry in config["plain_cut"]["recurrent"] if "type" in entry
+        ],
+        "cells.gates": config["cells"]["gates"],
+        "cells.record.models": [
+            entry["type"] for entry in config["cells"]["record"]["models"] if "type" in entry
+        ],
+    }
+    for key, named_there in types.items():
+        for type in named_there:
+            check_cell(key, type)
     for corpus in config["use"]:
         if not any(model["type"] == "lstm" for model in cells(config, corpus)):
             raise InputError("grid.types: needs lstm, which figures 4 and 5 are about")
@@ -76,18 +90,32 @@ def check(config: dict, schema: Path) -> None:
             raise InputError(f"plain_cut.orders: {order} is not among ngrams.orders")
 
 
-def check_cell(type: str) -> None:
-    """Is there a file for a type of recurrent cell, and is it Python?"""
+def check_cell(key: str, type: str) -> None:
+    """Is there a file for a type of recurrent cell, and is it one? Key: where it is named."""
     folder = Path(__file__).parent / "cells"
     path = folder / f"{type}.py"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in folder.glob("[a-z]*.py")))
-        raise InputError(f"grid.types: no cell '{type}' ({path}); there are {known}")
+        raise InputError(f"{key}: no cell '{type}' ({path}); there are {known}")
+    if type == "nn":
+        raise InputError(f"{key}: a cell cannot be called nn, which is what the n-NN are called")
     try:
-        ast.parse(path.read_bytes())
+        lines = ast.parse(path.read_bytes()).body
     except (SyntaxError, ValueError) as error:
         line = getattr(error, "lineno", None) or "?"
-        raise InputError(f"grid.types: {path}, line {line}: {error.args[0]}") from None
+        raise InputError(f"{key}: {path}, line {line}: {error.args[0]}") from None
+    has = set()
+    for line in lines:
+        if isinstance(line, ast.FunctionDef):
+            has.add(line.name)
+        elif isinstance(line, ast.ImportFrom):
+            has |= {name.asname or name.name for name in line.names}
+        else:
+            names = (node for node in ast.walk(line) if isinstance(node, ast.Name))
+            has |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
+    for name in ("GATES", "STATES", "recurrent_shapes", "step"):
+        if name not in has:
+            raise InputError(f"{key}: {path} has no {name}; cells/__init__.py says what it needs")
 
 
 def cells(config: dict, corpus: str) -> list[dict]:
@@ -158,7 +186,7 @@ def models(config: dict, score: str, candidates: list[str]) -> list[str]:
     `only_finished`: those that are trained, or else the model as it was published."""
     if not config["only_finished"]:
         return candidates
-    trained, adopted = _trained(config, score), _adopted(config, score)
+    trained, adopted = _trained(config, score), _adopted(score)
     return trained if _from_here(config, score) else adopted or trained
 
 
@@ -270,7 +298,7 @@ def _published(score: str) -> Path:
 def _at_hand(config: dict, score: str) -> bool:
     if "/ngram/" in score:
         return _here(config, score).exists() or _published(score).exists()
-    return bool(_from_here(config, score) or _adopted(config, score))
+    return bool(_from_here(config, score) or _adopted(score))
 
 
 def _from_here(config: dict, score: str) -> bool:
@@ -311,7 +339,7 @@ def _trained(config: dict, score: str) -> list[str]:
     return [file for file in files if _here(config, file).exists()]
 
 
-def _adopted(config: dict, score: str) -> list[str]:
+def _adopted(score: str) -> list[str]:
     """The model as it was published in half precision, if it was."""
     labels, corpus = labels_of(score), below_scores(score).partition("/")[0]
     for path in sorted(PUBLISHED.glob(f"models/{corpus}-{labels.get('type')}*.safetensors")):
@@ -450,6 +478,13 @@ def first_fit(config: dict, key: str, model: dict) -> list:
         f"grid.{key}: no entry fits {model['type']} {model['layers']}x{model['size']};"
         " add one with its values"
     )
+
+
+def own_files(config: dict, corpus: str) -> list[str]:
+    """The files of the user's own that a corpus is made of: it is made anew when they change."""
+    sources = config["corpora"][corpus]["sources"]
+    named = [source.get("path") or source.get("recipe", {}).get("archive") for source in sources]
+    return [path for path in named if path and Path(path).is_file()]
 
 
 def training(config: dict, corpus: str) -> dict:

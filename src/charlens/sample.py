@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import sys
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def run(args: argparse.Namespace) -> None:
         raise InputError("--temperature and --length must be numbers from 0 on")
     torch.set_num_threads(1)
     written = sys.stdout.buffer
-    start = args.start.encode()
+    start = os.fsencode(args.start)
     for character in sample(args.model, args.length, args.temperature, args.seed, start):
         written.write(character)
         written.flush()

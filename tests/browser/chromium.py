@@ -112,13 +112,15 @@ class Chromium:
 
     # ---- a person at the browser ----
 
-    def open(self, path: Path, fragment: str = "") -> None:
+    def open(
+        self, path: Path, fragment: str = "", until="document.documentElement?.dataset.ready"
+    ) -> None:
         """Load a page from disk and wait until it says that it shows its data."""
         self.call("Page.navigate", url="about:blank")
         self.wait("location.href == 'about:blank'")
         self.requests, self.messages = [], []
         self.call("Page.navigate", url=path.resolve().as_uri() + fragment)
-        self.wait("document.documentElement?.dataset.ready")
+        self.wait(until)
 
     def evaluate(self, expression: str):
         result = self.call(

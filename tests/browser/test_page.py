@@ -231,6 +231,11 @@ def test_search(page, made):
     page.press("Escape")
     assert find("ï") == f"{text.count('ï'.encode()):,}"
     page.press("Escape")
+    assert find("\\x50") == f"{text.count(b'P'):,}"  # a capital, however it is written
+    page.press("Escape")
+    page.evaluate("moveTo(2500)")
+    page.press("n")  # from where the cursor is
+    assert page.evaluate("view.at") == text.index(b"P", 2500)
     assert find("no such thing") == "none"
 
 
@@ -279,6 +284,27 @@ def test_two_cells_are_compared(page, made):
         assert colour_at(page, i, below=25) == scale(page, "c", c[0, 2, i])
     r = np.corrcoef(c[1, 6], c[0, 2])[0, 1]
     assert f"r = {'−' if r < 0 else '+'}{abs(r):.2f}" in page.evaluate("$('compared').textContent")
+
+
+def test_surprise_is_of_no_cell(page, made):
+    _, recording, _ = made
+    page.press("j", "c", "k")
+    height = page.evaluate("rowHeight()")
+    page.press("6")
+    page.settle()
+    assert page.evaluate("rowHeight()") < height and page.evaluate("$('compare').hidden")
+    page.press("c")  # nothing to compare
+    page.settle()
+    assert page.evaluate("id(view.other)") == "1.3"
+    worst = int(recording.loss[:900].argmax())
+    page.evaluate(f"moveTo({worst})")
+    bits = recording.loss[worst] / 1000 / np.log(2)
+    assert bits > 8 and f"surprise {bits:.1f} bits" in page.evaluate("$('spoken').textContent")
+    page.press("1")
+    page.settle()
+    assert page.evaluate("rowHeight()") == height
+    page.evaluate("bytes.guesses[view.at] = 32; speak(view.at)")
+    assert "expects space" in page.evaluate("$('spoken').textContent")
 
 
 def test_a_hypothesis_is_a_label_under_the_text(page, made):
@@ -358,6 +384,22 @@ def test_a_narrow_window(page):
     assert page.evaluate("getComputedStyle($('cells')).display") == "flex"
     page.click(150, page.evaluate("$('list').getBoundingClientRect().y") + 45)
     assert page.evaluate("id(view.cell)") == "1.3"
+
+
+def test_great_zoom(page):
+    page.resize(427, 267)  # a window of 1280 by 800 at 300%
+    page.settle()
+    assert page.evaluate("$('scroller').clientHeight") > 100
+    assert page.evaluate("document.documentElement.scrollHeight") > 267  # reached by scrolling
+    assert page.evaluate("document.documentElement.scrollWidth") <= 427
+
+
+def test_a_page_that_is_cut_short_says_so(browser, made, tmp_path):
+    whole = (made[0] / "page.html").read_bytes()
+    (tmp_path / "cut.html").write_bytes(whole[: whole.index(b"block-loss")])
+    said = "document.getElementById('name')?.textContent.includes('cannot be shown')"
+    browser.open(tmp_path / "cut.html", until=said)
+    assert "cut short" in browser.evaluate("$('about').textContent")
 
 
 def test_streams_are_parted(page, made):

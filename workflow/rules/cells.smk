@@ -54,7 +54,9 @@ rule cell_tables:
         ),
         found=collect("<results>/cells/{corpus}.json", corpus=config["use"]),
         cells=collect("<results>/cells/{corpus}.csv", corpus=config["use"]),
-        untrained=collect("<results>/cells/untrained/{corpus}.csv", corpus=config["use"]),
+        untrained=collect(
+            "<results>/cells/untrained/{corpus}.csv", corpus=config["use"]
+        ),
         gates=collect("<results>/cells/gates/{corpus}.csv", corpus=config["use"]),
         corpora=rules.table1.input.corpora,
     output:

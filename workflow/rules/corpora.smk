@@ -6,6 +6,7 @@ rule fetch:
     """Bring a corpus from the first of its sources that delivers, and check it."""
     input:
         code=["<src>/corpus.py"],
+        own=lambda w: plan.own_files(config, w.corpus),
     output:
         text="<results>/corpora/{corpus}.txt",
         info="<results>/corpora/{corpus}.json",

@@ -1,5 +1,6 @@
-# Needs: the scores of all models; for figure 5 also the texts, and an LSTM's first epochs.
-# Makes: figures/figure1, figure4 and figure5 as PNG and SVG, with the plotted numbers as CSV.
+# Needs: the scores of all models; for figures 5 and 6 also the texts.
+# Makes: figures/figure1, figure4, figure5 and figure6 as PNG and SVG, with the plotted numbers as
+#        CSV; figure5/<corpus>.csv, the first epochs of an LSTM beside the n-NN.
 
 YOUNG = config["figures"]["young_lstm"]
 CODE_CORPORA = [c for c in config["use"] if config["corpora"][c]["kind"] == "code"]

@@ -50,7 +50,7 @@ rule table1:
 
 
 rule table2:
-    """Table 2: test loss of the fixed-context baselines, beside the paper's."""
+    """Table 2: test loss of n-grams (ngrams: of these alone) and n-NN, beside the paper's."""
     input:
         code=rules.table1.input.code,
         scores=FIXED_SCORES,

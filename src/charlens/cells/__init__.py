@@ -3,7 +3,8 @@
 A cell is a module with
 
     GATES       number of H-wide column blocks in `w_x` and `b`
-    STATES      names of its state tensors, the first of which is the output h
+    STATES      names of its state tensors: first the output, last what the cell keeps for itself
+                (the same where there is one), of which tanh is shown as for the LSTM's c
     recurrent_shapes(hidden) -> {name: shape}
                 the parameters beside `w_x` and `b`
     step(a, state, p) -> state
@@ -12,7 +13,8 @@ A cell is a module with
 
 and, for a cell whose gates are to be looked at (without, only its states are),
 
-    GATE_NAMES  their names
+    GATE_NAMES  their names; gates lie between 0 and 1, but one called g is a candidate for the
+                state, between -1 and 1, and is not looked at for saturation
     gates_and_state(a, state, p) -> (gates, state)
                 the same step, with the gates [S, H] in the order of their names
 

@@ -13,12 +13,16 @@ disk, it needs no server and makes no request.
 import argparse
 import csv
 import math
+import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from charlens import backend, model, read, select, split, stats, train
+from charlens.activations import memory
+from charlens.cells import cell
 from charlens.errors import InputError
 from charlens.explorer import page
 from charlens.explorer.recording import UNSCORED, record, signed, spread
@@ -30,7 +34,8 @@ LIMIT = 40e6  # bytes of a page
 
 
 def of_split(path: Path, arch, params, about, args):
-    """Text, its offsets, recording, facts: the test split from its beginning, stream by stream."""
+    """Text, its offsets, recording, facts, and all the text around it where labels are wanted: the
+    test split from its beginning, stream by stream."""
     characters, gates = args.characters, args.gates
     data = split.load(args.split)
     check_alphabet(path, about, data)
@@ -47,11 +52,15 @@ def of_split(path: Path, arch, params, about, args):
         f" ({stats.bits(nats):.3f} bits) per character"
     )
     facts = {"name": about["corpus"], "breaks": breaks, "summary": summary}
-    return text, offsets, recording, facts
+    whole = args.corpus.read_bytes() if args.corpus else b""
+    letters = np.frombuffer(whole, np.uint8)
+    if args.kind and not (len(whole) > offsets.max() and np.array_equal(letters[offsets], text)):
+        raise InputError(f"{args.corpus} is not the text of {args.split}")
+    return text, offsets, recording, facts, whole
 
 
 def of_text(path: Path, arch, params, about, args):
-    """Text, its offsets, recording, facts: the beginning of a file, all of which is scored."""
+    """The same of the beginning of a file, all of which is scored."""
     alphabet = bytes.fromhex(about["alphabet"])
     reading = read.read(path, alphabet)
     logp = read.score(arch, params, reading, alphabet, args.backend)
@@ -68,8 +77,9 @@ def of_text(path: Path, arch, params, about, args):
     read_at = np.flatnonzero(known)
     gates = max(1, int((read_at < args.gates).sum()))
     recording = spread(record(arch, params, codes, len(read_at), gates), known)
-    facts = {"name": path.name, "breaks": [], "summary": "; ".join(lines)}
-    return text, np.arange(len(text)), recording, facts
+    name = os.fsencode(path.name).decode(errors="replace")
+    facts = {"name": name, "breaks": [], "summary": "; ".join(lines)}
+    return text, np.arange(len(text)), recording, facts, reading.text
 
 
 def labelled(text: bytes, kind: str, at: np.ndarray) -> dict[str, np.ndarray]:
@@ -98,7 +108,14 @@ def explorer(
     values = dict(recording.values)
     content = filled(text, recording, values, arch, about, facts, labels or {})
     if len(content) > LIMIT and values.pop("g", None) is not None:
+        print("the page is without candidates (g), so as to be smaller", file=sys.stderr)
         content = filled(text, recording, values, arch, about, facts, labels or {})
+    if len(content) > LIMIT:
+        print(
+            f"a page of {len(content) / 1e6:.0f} MB opens slowly: fewer --gates (or --characters)"
+            " make it smaller",
+            file=sys.stderr,
+        )
     return content
 
 
@@ -118,7 +135,12 @@ def filled(text, recording, values: dict, arch, about: dict, facts: dict, labels
         "labels": [{"name": h.name, "title": h.title} for h in HYPOTHESES if h.name in labels],
         "unscored": UNSCORED,
         "quantities": [
-            {"name": name, "signed": signed(arch.type, name), "length": kept.shape[-1]}
+            {
+                "name": name,
+                "signed": signed(arch.type, name),
+                "tanh": name == memory(arch.type) != cell(arch.type).STATES[0],
+                "length": kept.shape[-1],
+            }
             for name, kept in values.items()
         ],
     }
@@ -196,6 +218,8 @@ def run(args: argparse.Namespace) -> None:
         raise InputError("--characters and --gates must be at least 1")
     if args.csv and not args.text:
         raise InputError("--csv goes with --text; charlens score writes the scores of a split")
+    if args.corpus and not (args.split and args.kind):
+        raise InputError("--corpus goes with --split and --kind: it is the text around the split")
     if args.kind and not (args.text or args.corpus):
         raise InputError("--kind needs the whole text of the split: --corpus")
     torch.set_num_threads(args.threads)
@@ -204,21 +228,14 @@ def run(args: argparse.Namespace) -> None:
     if not arch.recurrent:
         raise InputError(f"{path}: an n-NN has no cells to look into; name a recurrent model")
     if args.text:
-        text, offsets, recording, facts = of_text(args.text, arch, params, about, args)
+        text, offsets, recording, facts, whole = of_text(args.text, arch, params, about, args)
     else:
-        text, offsets, recording, facts = of_split(path, arch, params, about, args)
+        text, offsets, recording, facts, whole = of_split(path, arch, params, about, args)
     if args.title:
         facts["name"] = args.title
     if args.cells:
         facts["hypotheses"] = hypotheses(args.cells, arch, about)
-    labels = {}
-    if args.kind:
-        whole = (args.text or args.corpus).read_bytes()
-        if len(whole) <= offsets.max() or not np.array_equal(
-            np.frombuffer(whole, np.uint8)[offsets], text
-        ):
-            raise InputError(f"{args.corpus} is not the text of {args.split}")
-        labels = labelled(whole, args.kind, offsets)
+    labels = labelled(whole, args.kind, offsets) if args.kind else {}
     content = explorer(text, recording, arch, about, facts, labels)
     write_atomically(args.out, content)
     print(f"{args.out}: {len(text):,} characters, {len(content) / 1e6:.1f} MB")

@@ -99,11 +99,12 @@ function lineOf(lines, i) {
   return low;
 }
 
+const BLANKS = {9: 'tab', 10: 'newline', 13: 'carriage return', 32: 'space'};
+
 /* A character in words, for the card and for the ear. */
 function spell(i) {
   const byte = bytes.text[i];
-  const words = {9: 'tab', 10: 'newline', 13: 'carriage return', 32: 'space'};
-  if (words[byte]) return words[byte];
+  if (BLANKS[byte]) return BLANKS[byte];
   if (glyphs.kind[i] === HEX) return byte < 128 ? 'control character' : 'no character';
   if (glyphs.kind[i] === REST) return 'rest of a character';
   return glyphs.text[i];

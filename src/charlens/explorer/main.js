@@ -33,8 +33,9 @@ function choose(cell) {
   remember();
 }
 
-/* Colour by this quantity. */
+/* Colour by this quantity. (Surprise is of no cell: there is nothing to compare then.) */
 function show(name) {
+  if (view.other && (name === 'loss') !== (view.show === 'loss')) keepPlace();
   view.show = name;
   for (const button of $('quantities').children) {
     const chosen = button.value === name;
@@ -141,6 +142,10 @@ function setPalette(number) {
 function moveTo(at, aloud = true) {
   view.at = Math.max(0, Math.min(bytes.text.length - 1, at));
   while (view.at > 0 && glyphs.kind[view.at] === REST) view.at--;
+  if (at !== screen_.hits[screen_.hit]) {   // the next find is looked for from here
+    screen_.hit = -1;
+    tellFound();
+  }
   bringIntoSight(lineOf(screen_.lines, view.at));
   repaint('text');
   showCardAtCursor();
@@ -207,7 +212,7 @@ function search(query) {
   const lower = (s) => s.replace(/[A-Z]/g, (c) => c.toLowerCase());
   let needle = sought(query);
   let hay = search.text ??= latin(bytes.text);
-  if (!/[A-Z]/.test(query)) hay = search.lower ??= lower(hay);
+  if (!/[A-Z]/.test(needle)) hay = search.lower ??= lower(hay);
   const hits = [];
   screen_.marks = needle ? new Uint8Array(bytes.text.length) : null;
   for (let at = needle ? hay.indexOf(needle) : -1; at >= 0; at = hay.indexOf(needle, at + 1)) {
@@ -326,9 +331,9 @@ const KEYS = {
   j: () => step(1), k: () => step(-1),
   '/': () => { openCells(false); $('find').focus(); $('find').select(); },
   n: () => toHit(1), N: () => toHit(-1),
-  c: () => compareWith(view.other ? view.other : view.cell),
+  c: () => { if (view.show !== 'loss') compareWith(view.other ? view.other : view.cell); },
   x: () => {
-    if (!view.other) return;
+    if (!compared()) return;
     const {cell, other} = view;
     view.other = cell;
     choose(other);
@@ -519,4 +524,8 @@ async function begin() {
   document.documentElement.dataset.complete = Math.round(performance.now());
 }
 
-begin();
+begin().catch((error) => {
+  $('name').textContent = 'This page cannot be shown';
+  $('about').textContent = 'Its data could not be unpacked: the file is cut short, or the browser'
+    + ` is older than 2023 (${error.message})`;
+});

@@ -24,8 +24,9 @@ class Recording:
 
 def shown(type: str) -> tuple[str, ...]:
     """What is kept of a cell: its state (c of an LSTM, else h), then its gates."""
-    state = cell(type).STATES[-1]
-    return (state, *(name for name in activations.names(type) if name not in cell(type).STATES))
+    states = cell(type).STATES
+    gates = (name for name in activations.names(type) if name not in states)
+    return (activations.memory(type), *gates)
 
 
 def signed(type: str, name: str) -> bool:
@@ -59,12 +60,12 @@ def record(arch, params, codes: np.ndarray, characters: int, gates: int) -> Reco
     loss = np.empty((S, n), np.uint16)
 
     x = torch.from_numpy(codes)
-    state = model.zero_state(arch, S)
+    state, output = model.zero_state(arch, S), cell(arch.type).STATES[0]
 
     def step(begin: int, end: int) -> tuple[dict, torch.Tensor]:
         """Activations over some columns, and log p of what comes after each, [S, T, K]."""
-        found = activations.activations(arch, params, x[:, begin:end], state, {*streams, "h"})
-        logits = found["h"][-1] @ params["out.w"] + params["out.b"]
+        found = activations.activations(arch, params, x[:, begin:end], state, {*streams, output})
+        logits = found[output][-1] @ params["out.w"] + params["out.b"]
         return found, torch.log_softmax(logits, -1)
 
     _, expected = step(0, 1)
@@ -73,8 +74,8 @@ def record(arch, params, codes: np.ndarray, characters: int, gates: int) -> Reco
         found, log_probs = step(1 + begin, 1 + end)
         for name, kept in values.items():
             part = found[name][:, : streams[name]]
-            if name == state_name and name != "h":
-                part = torch.tanh(part)
+            if name == state_name:
+                part = activations.held(arch.type, part)
             kept[..., begin:end] = quantised(
                 part.permute(0, 3, 1, 2).numpy(), signed(arch.type, name)
             )

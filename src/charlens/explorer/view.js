@@ -28,8 +28,11 @@ function rowHeight() {
   return LINE + below + (view.guesses || view.curve ? 10 : below ? 5 : 0);
 }
 
+/* The cell that is shown beside the chosen one, if any. */
+const compared = () => view.show === 'loss' ? null : view.other;
+
 /* Height of the strips right under the text: a label's, a compared cell's. */
-const underneath = () => STRIP * ((view.label ? 1 : 0) + (view.other ? 1 : 0));
+const underneath = () => STRIP * ((view.label ? 1 : 0) + (compared() ? 1 : 0));
 
 /* How much of the text the chosen quantity covers. */
 const covered = () => quantity(view.show).length;
@@ -105,7 +108,7 @@ function paintText() {
   const shown = {values: series(view.show, view.cell), length: covered(), scale: scale(view.show)};
   const strips = [];
   if (view.label) strips.push({values: label(view.label), length: Infinity, scale: scale('label')});
-  if (view.other) strips.push({...shown, values: series(view.show, view.other)});
+  if (compared()) strips.push({...shown, values: series(view.show, view.other)});
 
   context.setTransform(dpr, 0, 0, dpr, 0, 0);
   context.fillStyle = colours.paper;
@@ -127,7 +130,7 @@ function paintText() {
     strips.forEach((strip, k) => paintStripUnder(context, strip, boxes, top + LINE + k * STRIP));
     let under = top + LINE + underneath() + 2;
     if (view.curve) {
-      if (view.other) paintCurve(context, line, strips.at(-1).values, under, colours.faint, 1);
+      if (compared()) paintCurve(context, line, strips.at(-1).values, under, colours.faint, 1);
       paintCurve(context, line, shown.values, under, colours.ink, 1.4);
       under += CURVE;
     }
@@ -298,12 +301,12 @@ function paintLegend() {
   const q = quantity(view.show);
   $('low').textContent = q.signed ? '−1' : '0';
   $('high').textContent = view.show === 'loss' ? `${SURPRISE} bits` : q.signed ? '+1' : '1';
-  const what = view.show === 'c' ? 'tanh(c)' : NAMES[view.show] || view.show;
+  const what = named(view.show);
   const place = (cell) => `layer ${cell.layer + 1}, unit ${cell.unit + 1}`;
   $('chosen').textContent = view.show === 'loss' ? 'how surprising each character was'
     : `${what} of ${place(view.cell)}`;
   $('compared').textContent = '';
-  if (view.other && view.show !== 'loss') {
+  if (compared()) {
     const a = series(view.show, view.cell), b = series(view.show, view.other);
     const r = a && b ? `, r = ${signedNumber(correlation(a, b))}` : '';
     $('compared').textContent = `below: ${place(view.other)}${r}`;
@@ -319,6 +322,9 @@ function paintLegend() {
     $('compared').textContent += `${$('compared').textContent ? ' · ' : ''}gates: first ${length} characters`;
   }
 }
+
+/* A quantity in words: of a state that knows no bounds, tanh is shown. */
+const named = (name) => quantity(name).tanh ? `tanh(${name})` : NAMES[name] || name;
 
 const signedNumber = (v) => (v < 0 ? '−' : '+') + Math.abs(v).toFixed(2);
 
@@ -370,7 +376,7 @@ function showCard(i) {
       for (const {name, length} of facts.quantities) {
         const values = name === 'loss' ? null : series(name, cell);
         if (!values || i >= length || (cell === view.other && name !== view.show)) continue;
-        const words = `${name === 'c' ? 'tanh(c)' : NAMES[name] || name}, ${id(cell)}`;
+        const words = `${named(name)}, ${id(cell)}`;
         row(words, signedNumber(value(name, values[i])), scale(name).fill[values[i]]);
       }
     }
@@ -408,8 +414,11 @@ function placeCard(x, y) {
 /* The character under the cursor in words, for those who hear the page. */
 function speak(i) {
   const values = series(view.show, view.cell);
-  const held = values && i < covered() && bytes.loss[i] !== facts.unscored
-    ? `${NAMES[view.show] || view.show} ${signedNumber(value(view.show, values[i]))}` : 'no value';
+  const there = values && i < covered() && bytes.loss[i] !== facts.unscored;
+  const held = !there ? 'no value'
+    : view.show === 'loss' ? `surprise ${(bytes.loss[i] / 1000 / Math.LN2).toFixed(1)} bits`
+      : `${NAMES[view.show] || named(view.show)} ${signedNumber(value(view.show, values[i]))}`;
   const guess = bytes.guesses[i], chance = bytes.chances[i] / 65535;
-  $('spoken').textContent = `${spell(i)}; ${held}; expects ${byteGlyph(guess)}, ${percent(chance)}`;
+  const expected = BLANKS[guess] || byteGlyph(guess);
+  $('spoken').textContent = `${spell(i)}; ${held}; expects ${expected}, ${percent(chance)}`;
 }

@@ -1,0 +1,46 @@
+"""The command line: how it ends when the user, or the program that reads, has had enough."""
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from charlens import cli, model
+from charlens.model import Architecture
+
+
+def test_it_ends_quietly_when_interrupted(monkeypatch, capsys):
+    def run(args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("charlens.sample.run", run)
+    assert cli.main(["sample", "m.safetensors"]) == 130
+    assert capsys.readouterr().err == ""
+
+
+@pytest.fixture
+def saved(tmp_path):
+    arch = Architecture("rnn", 1, 3, 2)
+    params = model.initialise(arch, 1.0, torch.Generator().manual_seed(1))
+    about = dataclasses.asdict(arch) | {"corpus": "c", "alphabet": b"a\xff".hex()}
+    model.save(tmp_path / "m.safetensors", params, about)
+    return str(tmp_path / "m.safetensors")
+
+
+def test_it_ends_quietly_when_nobody_reads_on(saved):
+    command = [sys.executable, "-m", "charlens.cli", "sample", saved, "--length", "1000000"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout.read(5)
+        process.stdout.close()
+        assert process.wait(timeout=60) == 1
+        assert process.stderr.read() == b""
+
+
+def test_any_byte_may_be_the_start(saved, capfdbinary):
+    start = b"\xff".decode(errors="surrogateescape")  # as Python reads it from a command line
+    assert cli.main(["sample", saved, "--start", start, "--length", "0"]) == 0
+    assert capfdbinary.readouterr().out == b"\xff\n"
+    assert cli.main(["sample", saved, "--start", "b"]) == 1
+    assert b"the model's alphabet has no b'b'" in capfdbinary.readouterr().err
