@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from charlens import estimate
+from charlens import celltables, estimate
 
 ROOT = Path(__file__).parents[1]
 TINY = ["--configfile", str(ROOT / "tests/tiny.yaml")]
@@ -128,7 +128,7 @@ def test_table2(tiny):
 
 def test_cells_and_gates(tiny):
     cells = pd.read_csv(tiny / "tables/cells.csv")
-    assert ",".join(cells.columns) == "corpus,model,layer,unit,hypothesis,score,low,high"
+    assert list(cells.columns) == celltables.COLUMNS
     assert {"line_position", "comment_or_quote", "newline_next"} <= set(cells.hypothesis)
     assert (cells.low <= cells.high).all()
     gates = pd.read_csv(tiny / "tables/gates.csv")
