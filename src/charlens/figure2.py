@@ -124,7 +124,7 @@ def draw(found: dict, best: pd.DataFrame, about: dict):
         blocks.append((x, heights[column], rows, heading(passage, found, best)))
         heights[column] += TITLE + LINE * len(rows) + 0.14
     top = max(heights) + 0.1
-    total = top + 0.44
+    total = top + 0.52  # the key, and below it the source
     figure = plots.new_figure(total)
     figure.set_layout_engine("none")
     title = f"{about['title']}: {model_name(found)}"
