@@ -60,6 +60,19 @@ def test_our_own_configurations_pass(path):
         ({"plain_cut": {"corpora": ["wpp"]}}, ["plain_cut.corpora", "wpp"]),
         ({"grid": {"seeds": [{"corpora": ["wpp"], "values": [1]}]}}, ["grid.seeds", "wpp"]),
         ({"grid": {"types": ["lstm", "foo"]}}, ["grid.types", "foo", "gru, lstm, rnn"]),
+        ({"grid": {"omit": [{"type": "rrn", "size": 512}]}}, ["grid.omit", "rrn", "rnn"]),
+        ({"grid": {"seeds": [{"types": ["lstmm"], "values": [1]}]}}, ["grid.seeds", "lstmm"]),
+        ({"plain_cut": {"recurrent": [{"type": "lstmm"}]}}, ["plain_cut.recurrent", "lstmm"]),
+        ({"cells": {"gates": ["lstm", "gri"]}}, ["cells.gates", "gri"]),
+        ({"cells": {"shifts": 100}}, ["cells.shifts", "100", "239"]),
+        (
+            {
+                "cells": {
+                    "passages": {"wp": [{"hypothesis": "quotes", "begins": "a", "characters": 50}]}
+                }
+            },
+            ["cells.passages.wp.0.hypothesis", "quotes"],
+        ),
         ({"training": {"learning_rate": "1e-3"}}, ["training.learning_rate", "1.0e-3"]),
         ({"backend": "gpu"}, ["backend", "gpu"]),
         ({"run": "../elsewhere"}, ["run"]),
@@ -71,6 +84,21 @@ def test_what_is_wrong_is_named_in_one_line(change, words):
         plan.check(merged(PAPER, change), SCHEMA)
     assert all(word in str(error.value) for word in words), str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_text_of_the_users_own_is_an_input(tmp_path):
+    """So that a text that was edited is brought anew."""
+    sources = [
+        {"name": "none", "url": "http://a"},
+        {"name": "gone", "path": str(tmp_path / "gone.txt")},
+        {"name": "mine", "path": str(tmp_path / "mine.txt")},
+        {"name": "made", "recipe": {"archive": str(tmp_path / "a.tar.gz"), "glob": "*"}},
+        {"name": "far", "recipe": {"archive": "http://a/b.tar.gz", "glob": "*"}},
+    ]
+    for name in ("mine.txt", "a.tar.gz"):
+        (tmp_path / name).write_text("a")
+    found = plan.own_files({"corpora": {"own": {"sources": sources}}}, "own")
+    assert found == [str(tmp_path / "mine.txt"), str(tmp_path / "a.tar.gz")]
 
 
 def test_a_cell_that_is_no_python_is_named(tmp_path, monkeypatch):
