@@ -71,6 +71,9 @@ def test_the_verdicts_are_the_published_ones():
     verdicts = table[table["where"] == "wp"]["verdict"]
     said = f"of the paper's {len(verdicts)} conclusions there {(verdicts == 'holds').sum()} hold"
     assert said in " ".join(README.split())
+    verdicts = table[table["where"] == "lk"]["verdict"]
+    said = f"{(verdicts == 'holds').sum()} of {len(verdicts)} conclusions hold so far"
+    assert said in " ".join(README.split())
 
 
 def test_links_lead_somewhere():
