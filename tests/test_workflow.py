@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from charlens import celltables, estimate
+from charlens import celltables, estimate, inside
 
 ROOT = Path(__file__).parents[1]
 TINY = ["--configfile", str(ROOT / "tests/tiny.yaml")]
@@ -132,7 +132,7 @@ def test_cells_and_gates(tiny):
     assert {"line_position", "comment_or_quote", "newline_next"} <= set(cells.hypothesis)
     assert (cells.low <= cells.high).all()
     gates = pd.read_csv(tiny / "tables/gates.csv")
-    assert ",".join(gates.columns) == "corpus,type,layers,layer,gate,unit,left,right"
+    assert list(gates.columns) == inside.GATES
     assert set(gates.type + gates.gate) == {"lstmi", "lstmf", "lstmo", "grur", "gruz"}
     assert set(gates.layers) == {3} and (gates.left + gates.right <= 1).all()
 
