@@ -40,9 +40,14 @@ def memory(type: str) -> str:
     return cell(type).STATES[-1]
 
 
+def unbounded(type: str) -> bool:
+    """Is that state another than the output, so that tanh of it is scored and shown?"""
+    return memory(type) != cell(type).STATES[0]
+
+
 def held(type: str, state: Tensor) -> Tensor:
     """What a cell holds, as it is scored and shown, from -1 to 1: tanh(c), or h itself."""
-    return state if memory(type) == cell(type).STATES[0] else torch.tanh(state)
+    return torch.tanh(state) if unbounded(type) else state
 
 
 @torch.no_grad()

@@ -8,13 +8,16 @@ import numpy as np
 # what brackets and keywords can hide in, or what looks like the start of such a thing and is not.
 # TO_LINE_END goes on over spliced lines. Possessive repeats (*+) keep a scan linear.
 TO_LINE_END = rb"(?: [^\\\n] | \\ (?: \r\n | . ) )*+"
-LITERAL = rb"""
-    (?P<comment>  /\* .*? \*/  |  // (?: [^\\\n] | \\ (?: \r\n | . ) )*+ )
+LITERAL = (
+    rb"""
+    (?P<comment>  /\* .*? \*/  |  // %s )
   | (?P<raw>      (?<!\w) (?:u8|[uUL])? R" (?P<fence> [^()\\\s"]{0,16} ) \( .*? \) (?P=fence) " )
   | (?P<string>   " (?: [^"\\\n] | \\ (?: \r\n | . ) )*+ (?P<ended> " )? )    # ends with its line
   | (?P<char>     ' (?: [^'\\\n] | \\ (?: \r\n | . ) )++ ' )    # unterminated: a mere apostrophe
   | (?P<number>   (?<!\w) [0-9] (?: '? [\w.] )*+ )              # 1'000'000 holds no literal
 """
+    % TO_LINE_END
+)
 # Conditionals of the preprocessor, its messages, which may hold anything, and braces.
 TOKEN = re.compile(
     LITERAL

@@ -115,19 +115,21 @@ def best_cells(cells: pd.DataFrame, untrained: pd.DataFrame, found: dict) -> pd.
     for entry in found["hypotheses"]:
         row = {"corpus": found["corpus"], "model": found["model"], **entry}
         if entry["searched"]:
-            first, control = (
-                own.loc[own["picked_strength"].idxmax()]
-                for every in (cells, untrained)
-                for own in [every[every["hypothesis"] == entry["hypothesis"]]]
-            )
             kept = ["layer", "unit", "score", "low", "high", "strength", "picked", "beyond"]
-            row |= first[kept].to_dict() | {"untrained": control["strength"]}
+            row |= picked_cell(cells, entry["hypothesis"])[kept].to_dict()
+            row["untrained"] = picked_cell(untrained, entry["hypothesis"])["strength"]
         rows.append(row)
     columns = ["corpus", "model", "hypothesis", "measure", "layer", "unit", "score", "low", "high"]
     columns += ["strength", "picked", "beyond", "untrained", "mean", "undefined"]
     table = pd.DataFrame(rows)
     table["measure"] = np.where(table["yes_no"], "auc", "tau")
     return table.reindex(columns=columns).astype({"layer": "Int64", "unit": "Int64"})
+
+
+def picked_cell(cells: pd.DataFrame, hypothesis: str) -> pd.Series:
+    """The row of the cell that is strongest where cells are picked."""
+    own = cells[cells["hypothesis"] == hypothesis]
+    return own.loc[own["picked_strength"].idxmax()]
 
 
 def explained(cells: pd.DataFrame, trained: bool = True) -> pd.DataFrame:

@@ -664,14 +664,16 @@ def first_layer_is_diffuse(e: Evidence) -> list[Finding]:
 
 
 def strengths(cells: pd.DataFrame) -> pd.DataFrame:
-    """Columns weak, strength, strong: what score, low and high are worth, 0 (chance) to 1; column
-    measure says whether they are areas under the curve ("auc") or rank correlations ("tau")."""
+    """Columns weak, strength, strong: what score, low and high are worth, 0 (chance) to 1; and
+    picked_strength, the same of the score where cells are picked. Column measure says whether they
+    are areas under the curve ("auc") or rank correlations ("tau")."""
     bounds = cells[["low", "score", "high"]].to_numpy(dtype=float)
     yes_no = (cells["measure"] == "auc").to_numpy()
     signed = np.where(yes_no[:, None], 2 * bounds - 1, bounds)
     size = np.abs(signed)
     crosses = signed[:, 0] * signed[:, 2] < 0
     return cells.assign(
+        picked_strength=search.strength(cells["picked"].to_numpy(float), yes_no),
         weak=np.where(crosses, 0, np.minimum(size[:, 0], size[:, 2])),
         strength=size[:, 1],
         strong=np.maximum(size[:, 0], size[:, 2]),
@@ -694,11 +696,8 @@ def cells_follow_hypotheses(e: Evidence) -> list[Finding]:
     counts; it holds from 0.8 on. The whole: the hypothesis with the strongest cell where cells are
     picked."""
     cells = picked_cells(e)
-    picked = search.strength(
-        cells["picked"].to_numpy(float), (cells["measure"] == "auc").to_numpy()
-    )
     findings = []
-    rows = [("", cells.iloc[picked.argmax()])]
+    rows = [("", cells.loc[cells["picked_strength"].idxmax()])]
     rows += [(row["hypothesis"], row) for _, row in cells.iterrows()]
     for part, row in rows:
         effect = Effect(row["strength"], row["weak"], row["strong"], "")
@@ -718,11 +717,8 @@ def most_cells_do_not(e: Evidence) -> list[Finding]:
         raise Missing("the scores of cells (tables/cells.csv)")
     measures = picked_cells(e)[["hypothesis", "measure"]]
     cells = strengths(e.cells.dropna(subset=["score", "low", "high", "picked"]).merge(measures))
-    picked = search.strength(
-        cells["picked"].to_numpy(float), (cells["measure"] == "auc").to_numpy()
-    )
-    units = cells.assign(picked=picked).groupby(["model", "layer", "unit"])
-    own = cells.loc[units["picked"].idxmax()]
+    units = cells.groupby(["model", "layer", "unit"])
+    own = cells.loc[units["picked_strength"].idxmax()]
     explained = own[["weak", "strength", "strong"]].ge(EXPLAINED).mul(own["beyond"], axis=0)
     unexplained = 1 - explained.mean()
     effect = Effect(unexplained["strength"], unexplained["strong"], unexplained["weak"], "")

@@ -21,8 +21,7 @@ import numpy as np
 import torch
 
 from charlens import backend, model, read, select, split, stats, train
-from charlens.activations import memory
-from charlens.cells import cell
+from charlens.activations import memory, unbounded
 from charlens.errors import InputError
 from charlens.explorer import page
 from charlens.explorer.recording import UNSCORED, record, signed, spread
@@ -138,7 +137,7 @@ def filled(text, recording, values: dict, arch, about: dict, facts: dict, labels
             {
                 "name": name,
                 "signed": signed(arch.type, name),
-                "tanh": name == memory(arch.type) != cell(arch.type).STATES[0],
+                "tanh": name == memory(arch.type) and unbounded(arch.type),
                 "length": kept.shape[-1],
             }
             for name, kept in values.items()
