@@ -9,7 +9,7 @@ import pytest
 import torch
 from conftest import small_split
 
-from charlens import backend, cli, equal, fast
+from charlens import backend, cli, equal, fast, split
 from charlens.errors import InputError
 from charlens.model import Architecture
 from charlens.train import Recipe, Training
@@ -61,10 +61,33 @@ def test_pairs_are_trained_scored_and_kept(tmp_path, capsys, monkeypatch):
 
 
 @needs_backend
+def test_other_compiled_code_is_another_comparison_with_the_same_reference(tmp_path, monkeypatch):
+    write_split(tmp_path / "text.npz")
+    assert command(tmp_path, "--cells", "rnn-1", "--seeds", "1") == 0
+    source = tmp_path / "network.cpp"
+    source.write_text("// other\n")
+    monkeypatch.setattr(equal.fast.build, "SOURCES", [source])
+    data = split.load(tmp_path / "text.npz")
+    comparison = equal.Comparison(tmp_path / "equal", data, 8, 2)
+    assert (comparison.folder("rnn-1", 1, "reference") / "test.json").exists()
+    assert not comparison.folder("rnn-1", 1, "fast").exists()
+    assert comparison.pairs() == []
+
+
+@needs_backend
+def test_one_half_alone(tmp_path, capsys):
+    write_split(tmp_path / "text.npz")
+    assert command(tmp_path, "--cells", "rnn-1", "--seeds", "1", "--half", "reference") == 0
+    assert rows(tmp_path) == []
+    assert command(tmp_path, "--cells", "rnn-1", "--seeds", "1", "--half", "fast") == 0
+    assert len(rows(tmp_path)) == 1
+
+
+@needs_backend
 def test_both_begin_from_the_same_weights():
     data = small_split()
     arch = Architecture("gru", 2, 5, data.symbols)
-    one, other = (Training(arch, Recipe(), data, 3, 0.0, name) for name in equal.BACKENDS)
+    one, other = (Training(arch, Recipe(), data, 3, 0.0, name) for name in equal.HALVES)
     assert isinstance(one.backend, backend.Fast) and isinstance(other.backend, backend.Reference)
     assert all(torch.equal(one.params[name], other.params[name]) for name in one.params)
 
@@ -105,6 +128,6 @@ def test_equal_quality_at_full_scale():
         pytest.skip("make equal brings the corpus")
     out = root / "bench/equal.csv"
     assert cli.main(["equal", str(corpus), "--out", str(out)]) == 0
-    pairs = equal.pairs(root / "bench/equal" / fast.status()[0] / "wp", 64, 50)
+    pairs = equal.Comparison(out.with_suffix(""), split.load(corpus), 64, 50).pairs()
     assert len(pairs) == 18
     assert abs(equal.mean_and_interval([pair["difference"] for pair in pairs])[0]) <= 0.005

@@ -13,50 +13,80 @@ cells. The paper's recipe at full scale takes hours, nearly all of them the refe
 import argparse
 import csv
 import hashlib
+import itertools
 import json
 import math
 from pathlib import Path
 
 import torch
 
-from charlens import estimate, fast, model, score, split, train
+from charlens import fast, model, score, split, train
 from charlens.errors import InputError
 from charlens.files import atomic
 from charlens.model import Architecture
 from charlens.train import Recipe
 
 CELLS = ("lstm-1", "lstm-3", "rnn-1", "rnn-2", "gru-2", "gru-3")
-BACKENDS = ("fast", "reference")
-COLUMNS = ["type", "layers", "size", "seed", "epochs", *BACKENDS, "difference"]
+HALVES = ("fast", "reference")
+COLUMNS = ["type", "layers", "size", "seed", "epochs", *HALVES, "difference"]
 
 
-def folder_of(root: Path, cell: str, size: int, seed: int, epochs: int, backend: str) -> Path:
-    return root / f"cell~{cell}" / f"size~{size}" / f"seed~{seed}" / f"epochs~{epochs}" / backend
+class Comparison:
+    """What is compared, and where its networks lie: root/cell~*/size~*/seed~*/epochs~*/<half>.
 
+    A half's name ends in a digest of what it depends on: text, recipe and code. So the reference's
+    networks serve every version of the compiled code, and no number outlives what it was made with.
+    """
 
-def compute(folder: Path, arch: Architecture, recipe: Recipe, data, about, seed, backend) -> None:
-    """Train and score one network, unless that was done; the test loss goes into test.json."""
-    if (folder / "test.json").exists():
-        return
-    label = f"{train.describe(arch, about['size'])} seed {seed} {backend}"
-    train.train(arch, recipe, data, seed, 0.0, folder, about, label, backend)
-    loss = -score.score(folder / "model.safetensors", data).mean(dtype=float)
-    with atomic(folder / "test.json") as temporary:
-        temporary.write_text(json.dumps({"test_loss": loss}) + "\n")
+    def __init__(self, root: Path, data, size: int, epochs: int):
+        self.root, self.data, self.size = root, data, size
+        self.recipe = Recipe(epochs=epochs)
+        self.isa = fast.status()[0]
 
+    def architecture(self, cell: str) -> Architecture:
+        type, _, layers = cell.partition("-")
+        if type not in fast.KINDS or not layers.isdigit() or int(layers) < 1:
+            raise InputError(f"--cells {cell}: a type and its layers, as in {' '.join(CELLS)}")
+        hidden = model.hidden_size(type, int(layers), self.size, self.data.symbols)
+        return Architecture(type, int(layers), hidden, self.data.symbols)
 
-def pairs(root: Path, size: int, epochs: int) -> list[dict]:
-    """Every pair of which both halves are finished, as the rows of the CSV."""
-    found = []
-    for path in sorted(root.glob(f"cell~*/size~{size}/seed~*/epochs~{epochs}/fast/test.json")):
-        other = path.parent.parent / "reference" / "test.json"
-        if other.exists():
-            cell, _, seed = (part.partition("~")[2] for part in path.parts[-6:-3])
-            type, layers = cell.split("-")
-            ours, theirs = (json.loads(p.read_text())["test_loss"] for p in (path, other))
-            values = (type, int(layers), size, int(seed), epochs, ours, theirs, ours - theirs)
-            found.append(dict(zip(COLUMNS, values, strict=True)))
-    return found
+    def folder(self, cell: str, seed: int, half: str) -> Path:
+        arch = self.architecture(cell)
+        identity = train.fingerprint(arch, self.recipe, self.data, seed, 0.0)
+        if half == "fast":
+            half = f"fast-{self.isa}"
+            sources = b"".join(path.read_bytes() for path in fast.build.SOURCES)
+            identity = hashlib.sha256(identity.encode() + sources).hexdigest()
+        place = self.root / f"cell~{cell}" / f"size~{self.size}" / f"seed~{seed}"
+        return place / f"epochs~{self.recipe.epochs}" / f"{half}-{identity[:8]}"
+
+    def compute(self, cell: str, seed: int, half: str, about: dict) -> None:
+        """Train and score a network, unless that was done; the test loss goes into test.json."""
+        folder = self.folder(cell, seed, half)
+        if (folder / "test.json").exists():
+            return
+        arch = self.architecture(cell)
+        label = f"{train.describe(arch, self.size)} seed {seed} {half}"
+        train.train(arch, self.recipe, self.data, seed, 0.0, folder, about, label, half)
+        loss = -score.score(folder / "model.safetensors", self.data).mean(dtype=float)
+        with atomic(folder / "test.json") as temporary:
+            temporary.write_text(json.dumps({"test_loss": loss}) + "\n")
+
+    def pairs(self) -> list[dict]:
+        """Every pair of which both halves are finished, as the rows of the CSV."""
+        found = []
+        for place in sorted(
+            self.root.glob(f"cell~*/size~{self.size}/seed~*/epochs~{self.recipe.epochs}")
+        ):
+            cell, _, seed = (part.partition("~")[2] for part in place.parts[-4:-1])
+            halves = [self.folder(cell, int(seed), half) / "test.json" for half in HALVES]
+            if all(path.exists() for path in halves):
+                type, layers = cell.split("-")
+                ours, theirs = (json.loads(path.read_text())["test_loss"] for path in halves)
+                shape = (type, int(layers), self.size, int(seed), self.recipe.epochs)
+                values = (*shape, ours, theirs, ours - theirs)
+                found.append(dict(zip(COLUMNS, values, strict=True)))
+        return found
 
 
 def mean_and_interval(differences: list[float]) -> tuple[float, float, float]:
@@ -95,6 +125,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     parser.add_argument("--epochs", type=int, default=Recipe().epochs)
     parser.add_argument("--out", type=Path, default=Path("results/bench/equal.csv"))
+    parser.add_argument("--half", choices=HALVES, help="train only these (both)")
     parser.add_argument("--models", type=Path, help="folder of the models (beside --out)")
 
 
@@ -103,26 +134,18 @@ def run(args: argparse.Namespace) -> None:
     isa, why = fast.status()
     if isa is None:
         raise InputError(f"there is no fast backend to compare: {why}")
-    data = split.load(args.split)
-    # other code, another instruction set or text is another comparison
-    digest = hashlib.sha256(args.split.read_bytes() + estimate.code()).hexdigest()[:8]
-    root = (args.models or args.out.with_suffix("")) / isa / f"{args.split.stem}-{digest}"
-    recipe = Recipe(epochs=args.epochs)
+    root = args.models or args.out.with_suffix("")
+    comparison = Comparison(root, split.load(args.split), args.size, args.epochs)
     about = {"corpus": args.split.stem, "source": str(args.split), "size": args.size}
     for cell in args.cells:
-        type, _, layers = cell.partition("-")
-        if type not in fast.KINDS or not layers.isdigit() or int(layers) < 1:
-            raise InputError(f"--cells {cell}: a type and its layers, as in {' '.join(CELLS)}")
-        hidden = model.hidden_size(type, int(layers), args.size, data.symbols)
-        arch = Architecture(type, int(layers), hidden, data.symbols)
-        for seed in args.seeds:
-            for backend in BACKENDS:
-                folder = folder_of(root, cell, args.size, seed, args.epochs, backend)
-                compute(folder, arch, recipe, data, about, seed, backend)
-            rows = pairs(root, args.size, args.epochs)
-            with atomic(args.out) as temporary, open(temporary, "w", newline="") as file:
-                writer = csv.DictWriter(file, fieldnames=COLUMNS)
-                writer.writeheader()
-                writer.writerows(rows)
+        comparison.architecture(cell)
+    for cell, seed in itertools.product(args.cells, args.seeds):
+        for half in HALVES if args.half is None else [args.half]:
+            comparison.compute(cell, seed, half, about)
+        with atomic(args.out) as temporary, open(temporary, "w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=COLUMNS)
+            writer.writeheader()
+            writer.writerows(pairs := comparison.pairs())
     print(f"{args.split.stem}, {args.epochs} epochs, fast: {isa}")
-    print(describe(rows))
+    if pairs:
+        print(describe(pairs))
