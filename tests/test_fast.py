@@ -11,6 +11,7 @@ import torch
 
 from charlens import fast
 from charlens.errors import InputError
+from charlens.train import Recipe, rmsprop_
 
 
 @pytest.fixture(autouse=True)
@@ -144,6 +145,25 @@ def test_loss_gradients_and_state_agree_with_float64(kind, isa):
         floor = least * max(1, *(g.norm() for g in true_grads.values()))
         for name, true in true_grads.items():
             assert (grads[name] - true).norm() <= close * true.norm() + floor, f"{label} {name}"
+
+
+@needs_backend
+def test_update_is_the_gradient_clipped_and_one_step_of_rmsprop(isa):
+    recipe = Recipe(clip=0.02, smoothing=0.9)
+    for seed in range(20):
+        case = Case(seed)
+        _, grads, after = case.train()
+        random = torch.Generator().manual_seed(seed)
+        squares = {n: torch.rand(p.shape, generator=random) * 1e-3 for n, p in case.params.items()}
+        expected = {name: (p.clone(), squares[name].clone()) for name, p in case.params.items()}
+        for name, (p, square) in expected.items():
+            rmsprop_(p, grads[name], square, 0.01, recipe)
+        state, network = case.carried(), case.network()
+        network.update(case.params, squares, case.x, case.y, state, case.dropout, 0.01, recipe)
+        assert state is None or torch.equal(state, after)
+        for name, (p, square) in expected.items():
+            torch.testing.assert_close(squares[name], square, rtol=1e-6, atol=1e-12)
+            torch.testing.assert_close(case.params[name], p, rtol=1e-6, atol=1e-7)
 
 
 def test_tiles_give_what_avx512bf16_gives(emulated_tiles, monkeypatch):

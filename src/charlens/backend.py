@@ -10,7 +10,7 @@ by one can be finished by another.
     target_log_probs(params, x, y, state) -> [S, T]     log-probability of each y
     log_probs(params, x, state) -> [S, T, K]            log-probability of every symbol
 
-A backend may also make a whole update at once, clipping and RMSProp included (`charlens.cuda`):
+A backend may also make a whole update at once, clipping and RMSProp included, where that is faster:
 
     update(params, squares, x, y, state, dropout, rate, recipe) -> mean nats per character
 """
@@ -84,7 +84,7 @@ class Reference:
 
 
 class Fast:
-    """The compiled CPU code of `charlens.fast`, in float32 on one thread."""
+    """The compiled CPU code of `charlens.fast`, on one thread."""
 
     device = "cpu"
 
@@ -93,6 +93,7 @@ class Fast:
             arch.type, arch.layers, arch.hidden, arch.symbols, streams, unroll, arch.context
         )
         self.loss_and_grads = network.loss_and_grads
+        self.update = network.update
         self.target_log_probs = network.target_log_probs
         self.log_probs = network.log_probs
         self.name = f"fast ({fast.status()[0]})"

@@ -7,6 +7,7 @@ tiny, else float32.
 """
 
 import ctypes
+import math
 import weakref
 
 import numpy as np
@@ -67,7 +68,8 @@ class Network:
     symbols: K, 2 ... 256 (n-NN: ... 255). context: n, of an n-NN alone.
 
     Shapes of the methods' arguments (T <= unroll):
-        params, grads  dict name -> float32 tensor, see parameter_shapes
+        params, grads, squares
+                       dict name -> float32 tensor, see parameter_shapes
         x, y           uint8 [S, T], torch or numpy; x of an n-NN [S, T, n], oldest character first,
                        255 where there is none
         state          float32 [layers, states, S, H], states = 2 (h, c) for LSTM, else 1 (h);
@@ -104,7 +106,7 @@ class Network:
         isa, why = status()
         if isa is None:
             raise InputError(f"no fast backend: {why}; use the reference")
-        self.isa, self._workspaces = isa, {}
+        self.isa, self._workspaces, self._grads = isa, {}, {}
 
     def loss_and_grads(self, params, x, y, state, dropout, grads) -> float:
         """Mean of -log p per character; grads are overwritten.
@@ -113,6 +115,30 @@ class Network:
         stops at the incoming state (truncated backpropagation).
         """
         return self._run(params, x, y, state, dropout=dropout, grads=grads)
+
+    def update(self, params, squares, x, y, state, dropout, rate: float, recipe) -> float:
+        """One window and one step of RMSProp (recipe: charlens.train.Recipe) at a learning rate.
+
+        params and squares, the optimizer's mean squares, are moved in place. Returns the loss
+        before the step, as loss_and_grads does.
+        """
+        if not self._grads:
+            self._grads = {name: torch.zeros(shape) for name, shape in self.shapes.items()}
+        loss = self.loss_and_grads(params, x, y, state, dropout, self._grads)
+        sizes = (ctypes.c_size_t * len(self.shapes))(*map(math.prod, self.shapes.values()))
+        build.library(self.isa).charlens_rmsprop(
+            len(self.shapes),
+            self._addresses(params),
+            self._addresses(self._grads),
+            self._addresses(squares),
+            sizes,
+            rate,
+            recipe.smoothing,
+            1 - recipe.smoothing,
+            recipe.epsilon,
+            recipe.clip,
+        )
+        return loss
 
     def log_probs(self, params, x, state=None) -> torch.Tensor:
         """Natural log-probabilities [S, T, K] of what comes after each character of x."""

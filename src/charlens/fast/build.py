@@ -132,6 +132,8 @@ def library(isa: str) -> ctypes.CDLL:
     loaded.charlens_run.argtypes = (
         [pointer] * 5 + [integer] + [pointer] * 2 + [ctypes.c_float] + [pointer] * 2
     )
+    loaded.charlens_rmsprop.restype = None
+    loaded.charlens_rmsprop.argtypes = [integer] + [pointer] * 4 + [ctypes.c_float] * 5
     loaded.charlens_ready.restype = integer
     if not loaded.charlens_ready():
         raise NotBuilt(f"{isa} was refused by the system, or gave wrong sums when tried")

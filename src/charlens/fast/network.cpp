@@ -16,9 +16,27 @@ namespace {
 enum Kind { RNN, LSTM, GRU, NN };
 
 // Rows that go through the softmax together: their logits stay in the L2 cache.
-constexpr int CHUNK = 240;
-// Of these, rows that take the output weights in the same rounding: whole tiles, and whole blocks of registers.
-constexpr int TURN = 48;
+constexpr int CHUNK = 480;
+// Of these, rows that take the output weights in the same rounding: whole pairs of tiles, and whole blocks of registers.
+constexpr int TURN = 96;
+// Panels of gates that a product makes at a time: they are still in the L1 cache when it is their turn.
+constexpr int SIDE_BY_SIDE = 4;
+
+constexpr size_t FAR = 12 << 20;  // bytes
+
+// What forward keeps for backward of every unit and step: not its gates, but the factors by which
+// gradients are multiplied there, while all that makes them is in registers.
+namespace lstm {
+enum { I, F, O, G, CELL, OUTPUT, FACTORS };  // da = dc I, dc F, dh O, dc G; dc' = dc CELL; dc += dh OUTPUT
+}
+namespace gru {  // in two parts, as they come
+enum { R, RESET, EARLY };  // da = d(r h') R; dh' += d(r h') RESET
+enum { Z, G, PAST, LATE };  // da = dh Z, dh G; dh' += dh PAST
+enum { FACTORS = EARLY + LATE };
+}
+namespace rnn {
+enum { A, FACTORS };  // da = dh A
+}
 
 struct Layer {
     // Parameters, packed for the products once per call.
@@ -32,14 +50,13 @@ struct Layer {
     Matrix dw_x, dw_h, dw_g;
     float* db;
     // History of the window.
-    Matrix a;       // [gates x H, T R] gate values
-    Operand da;     // their gradients before the nonlinearity, in the same place if that is float32
     Operand h;      // [H, (T + 1) R] output: the first R rows are the incoming state
-    Matrix value;   // h in float32. GRU: [H, (T + 1) R], else the last step [H, R]
-    Matrix c;       // [H, (T + 1) R] LSTM cell
-    Matrix tanh_c;  // [H, T R] LSTM
     Operand r_h;    // [H, T R] GRU: r * h', the input of the candidate
     Operand y;      // [H, T R] output after dropout
+    Kept* kept;     // [T][panel of H][R][factor][16]; GRU: early ones of all R, then late ones
+    // Now.
+    Matrix value;   // [H, R] h in float32: GRU, and after the last step
+    Matrix c;       // [H, R] LSTM cell
 };
 
 struct Network {
@@ -48,12 +65,18 @@ struct Network {
     int R;                      // rows per step
     int gates, recurrent;       // gates in all, and gates whose recurrent weights are w_h
     int states;                 // per layer: h, or h and c
+    int factors;                // kept for the backward pass, per unit and step
+    bool far;                   // whether those of a window are more than caches hold
     int U, KP;                  // panels of H and of K
     std::vector<Layer> layer;
     float *out_w, *out_w_t, *out_b, *dout_b;
     Matrix dout_w;
     float *w_x, *b;               // n-NN: [panels][n K + 1][16], the last row zero: no character
     Matrix dw_x, db;
+    Matrix a;                     // [some gates of some units, R] what the products give
+    Matrix z;                     // [H, R] GRU
+    Operand da;                   // [gates x H, T R] gradients of gates before their nonlinearity
+    float* turned;                // room for transposed products
     Matrix logits;                // [K, CHUNK]
     Operand dlogits;
     Matrix dy, dx;                // [H, T R] gradient of a layer's outputs, and of the layer's below
@@ -89,8 +112,8 @@ struct Network {
     void lay_out() {
         bytes = 0;
         const int rows = T * R, G = gates;
-        Operand da{};
-        if (PER_WORD > 1 && kind != NN) da = operand(G, H, rows, R);
+        factors = kind == LSTM ? int(lstm::FACTORS) : kind == GRU ? int(gru::FACTORS) : int(rnn::FACTORS);
+        far = size_t(factors) * U * P * rows * sizeof(Kept) > FAR;
         for (int l = 0; l < layers && kind != NN; l++) {
             Layer& at = layer[l];
             if (l == 0) {
@@ -109,15 +132,11 @@ struct Network {
                 at.dw_g = matrix(U, U * P);
                 at.r_h = operand(1, H, rows, rows);
             }
-            at.a = matrix(G * U, rows);
-            at.da = PER_WORD > 1 ? da : Operand{at.a.data, at.a.stride, at.a.data, at.a.stride};
             at.h = operand(1, H, rows + R, rows + R);
-            at.value = matrix(U, kind == GRU ? rows + R : R);
-            if (kind == LSTM) {
-                at.c = matrix(U, rows + R);
-                at.tanh_c = matrix(U, rows);
-            }
             at.y = operand(1, H, rows, rows);
+            at.kept = take<Kept>(size_t(U) * rows * factors * P);
+            at.value = matrix(U, R);
+            if (kind == LSTM) at.c = matrix(U, R);
         }
         if (kind == NN) {
             w_x = take<float>(size_t(U) * (n * K + 1) * P);
@@ -128,6 +147,9 @@ struct Network {
             value = matrix(U, CHUNK);
             dhidden = matrix(U, CHUNK);
         } else {
+            a = matrix(SIDE_BY_SIDE, R);
+            z = matrix(U, R);
+            da = operand(G, H, rows, PER_WORD > 1 ? R : rows);  // of left operands in bfloat16 a step's
             dy = matrix(U, rows);
             dx = matrix(U, rows);
             dh = matrix(U, R);
@@ -140,6 +162,7 @@ struct Network {
         dout_w = matrix(KP, U * P);
         out_b = take<float>(size_t(KP) * P);
         dout_b = take<float>(size_t(KP) * P);
+        turned = take<float>(U * TURNED);
         logits = matrix(KP, CHUNK);
         dlogits = operand(1, K, CHUNK, CHUNK);
         codes = take<int>(size_t(rows) * (kind == NN ? n : 1));
@@ -254,19 +277,27 @@ void unpack_gradients(const Network& net, float* const* grad) {
 
 // ---- one layer, forward over the window ----
 
-// Without history the gates and the cell of every step take the place of the last step's.
+// Pointers below are taken out of structs before loops: as far as a compiler knows, what a loop stores
+// may be those structs.
+
+// A gate before its nonlinearity: the product, and the bias or the row that the character picks.
+struct Input {
+    const float *product, *add;
+    const int* codes;  // null: the bias
+    vec of(int s) const { return ::add(load(product + s * P), load(codes ? add + size_t(codes[s]) * P : add)); }
+};
+
 void forward_layer(Network& net, int l, const Call& call) {
     Layer& at = net.layer[l];
     const int R = net.R, H = net.H, K = net.K, U = net.U, k = words(H);
-    const bool history = call.grads;
+    const vec one = all(1.f);
     const size_t panel = size_t(height(H)) * P;
     for (int t = 0; t < call.T; t++) {
-        const int now = history ? t * R : 0, from = t * R, to = from + R, after = history ? to : 0;
-        const int value_now = history && net.kind == GRU ? from : 0, value_to = history && net.kind == GRU ? to : 0;
+        const int from = t * R, to = from + R;
         const int* codes = net.codes + from;
         const int turn = t % ROUNDINGS * U;
         const float* const w_h = at.w_h + turn * net.recurrent * panel;
-        // The products of `count` panels of gates, `apart` panels from one another, from the first on.
+        // net.a = the products of `count` panels of gates, `apart` panels from one another, from the first on.
         const auto products = [&](int first, int apart, int count, const Operand& h, const float* w) {
             Segment s[2];
             int n = 0;
@@ -276,84 +307,99 @@ void forward_layer(Network& net, int l, const Call& call) {
                 s[n++] = {below.left, below.left_stride, at.w_x + (turn * net.gates + first) * panel, apart * panel, k};
             }
             s[n++] = {h.left, h.left_stride, w, apart * panel, k};
-            product(R, s, n, {at.a.at(first, now), at.a.stride * apart}, count);
+            product(R, s, n, net.a, count);
         };
-        // What is added to the product of panel p of the gates: the bias, and the character's weights.
-        const auto input = [&](int p, int s) {
-            return l ? load(at.bias + size_t(p) * P) : load(at.lookup + (size_t(p) * K + codes[s]) * P);
+        // Panel i of net.a and what is added to it to make panel p of the gates.
+        const auto gate = [&](int i, int p) {
+            return Input{net.a.at(i, 0), l ? at.bias + size_t(p) * P : at.lookup + size_t(p) * K * P, l ? nullptr : codes};
         };
-        const auto keep = [&](int p, int s, vec x, vec y) {  // h of two streams
-            store(at.h, p, to + s, x, y);
-            store(at.value.at(p, value_to + s), x), store(at.value.at(p, value_to + s + 1), y);
-            if (call.kept)
-                store(at.y, p, from + s, mul(x, call.mask(net, l, t, s, p)), mul(y, call.mask(net, l, t, s + 1, p)));
+        const auto kept = [&](int p) { return at.kept + (size_t(t) * U + p) * R * net.factors * P; };
+        const bool keep = call.grads, far = net.far, of_use = net.kind == GRU || t == call.T - 1;
+        // h of all streams, two by two.
+        const auto outputs = [&](int p, auto&& unit) {
+            const Place h = place(at.h, p, to), after_dropout = place(at.y, p, from);
+            float* value = at.value.at(p, 0);
+            for (int s = 0; s < R; s += 2) {
+                const vec x = unit(s), y = unit(s + 1);
+                h.store(s, x, y);
+                if (of_use) store(value + s * P, x), store(value + (s + 1) * P, y);
+                if (call.kept) after_dropout.store(s, mul(x, call.mask(net, l, t, s, p)), mul(y, call.mask(net, l, t, s + 1, p)));
+            }
+        };
+        // Products of one gate, some panels at a time, and with(i, p) for each, panel i of net.a being panel p.
+        const auto by_panels = [&](const Operand& h, const float* w, int first, auto&& with) {
+            for (int begin = 0; begin < U; begin += SIDE_BY_SIDE) {
+                const int count = U - begin < SIDE_BY_SIDE ? U - begin : SIDE_BY_SIDE;
+                products(first + begin, 1, count, h, w + begin * panel);
+                for (int i = 0; i < count; i++) with(i, begin + i);
+            }
         };
         const Operand h = at.h.from(from);
-        if (net.kind == RNN) products(0, 1, U, h, w_h);
-        for (int p = 0; p < U; p++) {
-            if (net.kind == RNN) {
-                float* a = at.a.at(p, now);
-                const auto unit = [&](int s) {
-                    const vec x = tanh(add(load(a + s * P), input(p, s)));
-                    store(a + s * P, x);
+        if (net.kind == RNN) {
+            by_panels(h, w_h, 0, [&](int i, int p) {
+                const Input a = gate(i, p);
+                Kept* const k = kept(p);
+                outputs(p, [=](int s) {
+                    const vec x = tanh(a.of(s));
+                    if (keep) store(k + s * P, fnma(x, x, one), far);
+                    return x;
+                });
+            });
+        } else if (net.kind == LSTM) {
+            for (int p = 0; p < U; p++) {
+                products(p, U, 4, h, w_h + p * panel);
+                const Input ai = gate(0, p), af = gate(1, U + p), ao = gate(2, 2 * U + p), ag = gate(3, 3 * U + p);
+                Kept* const all_kept = kept(p);
+                float* const cell = at.c.at(p, 0);
+                outputs(p, [=](int s) {
+                    const vec i = sigmoid(ai.of(s)), f = sigmoid(af.of(s)), o = sigmoid(ao.of(s)), g = tanh(ag.of(s));
+                    const vec i_g = mul(i, g), f_c = mul(f, load(cell + s * P));
+                    const vec c = add(f_c, i_g), tanh_c = tanh(c), x = mul(o, tanh_c);
+                    store(cell + s * P, c);
+                    if (keep) {
+                        Kept* const k = all_kept + s * lstm::FACTORS * P;
+                        store(k + lstm::I * P, fnma(i_g, i, i_g), far), store(k + lstm::F * P, fnma(f_c, f, f_c), far);
+                        store(k + lstm::O * P, fnma(x, o, x), far), store(k + lstm::G * P, fnma(i_g, g, i), far);
+                        store(k + lstm::CELL * P, f, far), store(k + lstm::OUTPUT * P, fnma(x, tanh_c, o), far);
+                    }
+                    return x;
+                });
+            }
+        } else {
+            for (int p = 0; p < U; p++) {
+                products(p, U, 2, h, w_h + p * panel);
+                const Input ar = gate(0, p), az = gate(1, U + p);
+                Kept* const all_kept = kept(p);
+                const float* const value = at.value.at(p, 0);
+                float* const z = net.z.at(p, 0);
+                const Place r_h = place(at.r_h, p, from);
+                const auto unit = [=](int s) {
+                    const vec r = sigmoid(ar.of(s)), x = mul(r, load(value + s * P));
+                    store(z + s * P, sigmoid(az.of(s)));
+                    Kept* const k = all_kept + s * gru::EARLY * P;
+                    if (keep) store(k + gru::R * P, fnma(x, r, x), far), store(k + gru::RESET * P, r, far);
                     return x;
                 };
                 for (int s = 0; s < R; s += 2) {
                     const vec x = unit(s), y = unit(s + 1);
-                    keep(p, s, x, y);
-                }
-            } else if (net.kind == LSTM) {
-                products(p, U, 4, h, w_h + p * panel);
-                float *gi = at.a.at(p, now), *gf = at.a.at(U + p, now);
-                float *go = at.a.at(2 * U + p, now), *gg = at.a.at(3 * U + p, now);
-                const float* c_old = at.c.at(p, now);
-                float *c_new = at.c.at(p, after), *tanh_c = at.tanh_c.at(p, now);
-                const auto unit = [&](int s) {
-                    const size_t k = size_t(s) * P;
-                    const vec i = sigmoid(add(load(gi + k), input(p, s)));
-                    const vec f = sigmoid(add(load(gf + k), input(U + p, s)));
-                    const vec o = sigmoid(add(load(go + k), input(2 * U + p, s)));
-                    const vec g = tanh(add(load(gg + k), input(3 * U + p, s)));
-                    const vec c = fma(f, load(c_old + k), mul(i, g)), tc = tanh(c);
-                    store(gi + k, i), store(gf + k, f), store(go + k, o), store(gg + k, g);
-                    store(c_new + k, c), store(tanh_c + k, tc);
-                    return mul(o, tc);
-                };
-                for (int s = 0; s < R; s += 2) {
-                    const vec x = unit(s), y = unit(s + 1);
-                    keep(p, s, x, y);
-                }
-            } else {
-                products(p, U, 2, h, w_h + p * panel);
-                float *gr = at.a.at(p, now), *gz = at.a.at(U + p, now);
-                const float* h_old = at.value.at(p, value_now);
-                const auto unit = [&](int s) {
-                    const size_t k = size_t(s) * P;
-                    const vec r = sigmoid(add(load(gr + k), input(p, s)));
-                    store(gr + k, r), store(gz + k, sigmoid(add(load(gz + k), input(U + p, s))));
-                    return mul(r, load(h_old + k));
-                };
-                for (int s = 0; s < R; s += 2) {
-                    const vec x = unit(s), y = unit(s + 1);
-                    store(at.r_h, p, now + s, x, y);
+                    r_h.store(s, x, y);
                 }
             }
-        }
-        if (net.kind != GRU) continue;
-        products(2 * U, 1, U, at.r_h.from(now), at.w_g + turn * panel);  // the candidate needs r * h' of every unit
-        for (int p = 0; p < U; p++) {
-            float *gz = at.a.at(U + p, now), *gg = at.a.at(2 * U + p, now);
-            const float* h_old = at.value.at(p, value_now);
-            const auto unit = [&](int s) {
-                const size_t k = size_t(s) * P;
-                const vec g = tanh(add(load(gg + k), input(2 * U + p, s))), old = load(h_old + k);
-                store(gg + k, g);
-                return fma(load(gz + k), sub(g, old), old);
-            };
-            for (int s = 0; s < R; s += 2) {
-                const vec x = unit(s), y = unit(s + 1);
-                keep(p, s, x, y);
-            }
+            // The candidate needs r * h' of every unit.
+            by_panels(at.r_h.from(from), at.w_g + turn * panel, 2 * U, [&](int i, int p) {
+                const Input a = gate(i, 2 * U + p);
+                Kept* const all_kept = kept(p) + R * gru::EARLY * P;
+                const float *const gz = net.z.at(p, 0), *const value = at.value.at(p, 0);
+                outputs(p, [=](int s) {
+                    const vec g = tanh(a.of(s)), z = load(gz + s * P), before = load(value + s * P), change = mul(z, sub(g, before));
+                    Kept* const k = all_kept + s * gru::LATE * P;
+                    if (keep) {
+                        store(k + gru::Z * P, fnma(change, z, change), far), store(k + gru::G * P, fnma(mul(z, g), g, z), far);
+                        store(k + gru::PAST * P, sub(one, z), far);
+                    }
+                    return add(before, change);
+                });
+            });
         }
     }
 }
@@ -363,15 +409,16 @@ void forward_layer(Network& net, int l, const Call& call) {
 // A gate's gradient of two streams: kept for the products, and added to that of the bias or of the
 // rows of w_x that the characters pick.
 struct Gate {
-    const Operand da;
-    const int p;
+    const Place da;
     float* const dw;  // [K][16] or, above layer 0, one row
-    const int* codes;
+    const int* const codes;
+    const bool far;
     void keep(int s, vec x, vec y) const {
-        store(da, p, s, x, y);
-        float* row = dw + (codes ? size_t(codes[s]) * P : 0);
+        da.store(s, x, y, far);
+        if (!codes) return store(dw, add(load(dw), add(x, y)));
+        float* row = dw + size_t(codes[s]) * P;
         store(row, add(load(row), x));
-        row = dw + (codes ? size_t(codes[s + 1]) * P : 0);
+        row = dw + size_t(codes[s + 1]) * P;
         store(row, add(load(row), y));
     }
 };
@@ -381,52 +428,40 @@ struct Gate {
 void backward_step(Network& net, int l, int t, const Call& call) {
     Layer& at = net.layer[l];
     const int R = net.R, H = net.H, U = net.U, G = net.gates, now = t * R, k = words(H), LU = panels(k);
-    const vec one = all(1.f);
     const size_t panel = size_t(height(H)) * P;
-    // The step's da: of left operands in bfloat16 there is one step's room.
-    Operand da = at.da.from(now);
-    if (PER_WORD > 1) da.left = at.da.left;
+    Operand da = net.da.from(now);
+    if (PER_WORD > 1) da.left = net.da.left;
     const auto gate = [&](int g, int p) {
         const Operand its = {da.left + g * LU * da.left_stride, da.left_stride, da.along + g * U * da.along_stride, da.along_stride};
-        return Gate{its, p, l ? at.db + (size_t(g) * U + p) * P : at.dw_x.at(g * U + p, 0), l ? nullptr : net.codes + now};
+        return Gate{place(its, p, 0), l ? at.db + (size_t(g) * U + p) * P : at.dw_x.at(g * U + p, 0), l ? nullptr : net.codes + now, net.far};
     };
-    // Of the output, in all.
-    const auto d_output = [&](int p, int s) {
-        vec d = load(net.dy.at(p, now + s));
-        if (call.kept) d = mul(d, call.mask(net, l, t, s, p));
-        d = add(d, load(net.dh.at(p, s)));
-        return net.kind == GRU ? add(d, load(net.past.at(p, s))) : d;
-    };
+    const auto kept = [&](int p) { return at.kept + (size_t(t) * U + p) * R * net.factors * P; };
     for (int p = 0; p < U; p++) {
+        const float *const dy = net.dy.at(p, now), *const dh = net.dh.at(p, 0);
+        const Kept* const all_kept = kept(p);
+        const auto d_output = [&](int s) {  // of the output, in all
+            vec d = load(dy + s * P);
+            if (call.kept) d = mul(d, call.mask(net, l, t, s, p));
+            return add(d, load(dh + s * P));
+        };
         if (net.kind == RNN) {
             const Gate a = gate(0, p);
-            const float* h = at.a.at(p, now);
-            const auto unit = [&](int s) {
-                const vec hv = load(h + s * P);
-                return mul(d_output(p, s), fnma(hv, hv, one));
-            };
+            const auto unit = [&](int s) { return mul(d_output(s), load(all_kept + s * P)); };
             for (int s = 0; s < R; s += 2) {
                 const vec x = unit(s), y = unit(s + 1);
                 a.keep(s, x, y);
             }
         } else if (net.kind == LSTM) {
             const Gate ai = gate(0, p), af = gate(1, p), ao = gate(2, p), ag = gate(3, p);
-            const float *gi = at.a.at(p, now), *gf = at.a.at(U + p, now);
-            const float *go = at.a.at(2 * U + p, now), *gg = at.a.at(3 * U + p, now);
-            const float *c_old = at.c.at(p, now), *tanh_c = at.tanh_c.at(p, now);
-            float* dc = net.dc.at(p, 0);
+            float* const flow = net.dc.at(p, 0);
             struct Four {
                 vec i, f, o, g;
             };
             const auto unit = [&](int s) -> Four {
-                const size_t k = size_t(s) * P;
-                const vec i = load(gi + k), f = load(gf + k), o = load(go + k), g = load(gg + k);
-                const vec tc = load(tanh_c + k), d_o = mul(d_output(p, s), o);
-                const vec dcv = add(load(dc + k), mul(d_o, fnma(tc, tc, one)));
-                const vec dci = mul(dcv, i), dcf = mul(dcv, f);
-                store(dc + k, dcf);
-                return {mul(mul(dci, g), sub(one, i)), mul(mul(dcf, load(c_old + k)), sub(one, f)),
-                        mul(mul(d_o, tc), sub(one, o)), mul(dci, fnma(g, g, one))};
+                const Kept* const k = all_kept + s * lstm::FACTORS * P;
+                const vec d = d_output(s), dc = fma(d, load(k + lstm::OUTPUT * P), load(flow + s * P));
+                store(flow + s * P, mul(dc, load(k + lstm::CELL * P)));
+                return {mul(dc, load(k + lstm::I * P)), mul(dc, load(k + lstm::F * P)), mul(d, load(k + lstm::O * P)), mul(dc, load(k + lstm::G * P))};
             };
             for (int s = 0; s < R; s += 2) {
                 const Four x = unit(s), y = unit(s + 1);
@@ -434,15 +469,15 @@ void backward_step(Network& net, int l, int t, const Call& call) {
             }
         } else {
             const Gate az = gate(1, p), ag = gate(2, p);
-            const float *gz = at.a.at(U + p, now), *gg = at.a.at(2 * U + p, now);
-            const float* h_old = at.value.at(p, now);
+            float* const past = net.past.at(p, 0);
             struct Two {
                 vec z, g;
             };
             const auto unit = [&](int s) -> Two {
-                const vec z = load(gz + s * P), g = load(gg + s * P), d = d_output(p, s), dz = mul(d, z);
-                store(net.past.at(p, s), sub(d, dz));
-                return {mul(mul(dz, sub(one, z)), sub(g, load(h_old + s * P))), mul(dz, fnma(g, g, one))};
+                const Kept* const k = all_kept + (R * gru::EARLY + s * gru::LATE) * P;
+                const vec d = add(d_output(s), load(past + s * P));
+                store(past + s * P, mul(d, load(k + gru::PAST * P)));
+                return {mul(d, load(k + gru::Z * P)), mul(d, load(k + gru::G * P))};
             };
             for (int s = 0; s < R; s += 2) {
                 const Two x = unit(s), y = unit(s + 1);
@@ -458,12 +493,14 @@ void backward_step(Network& net, int l, int t, const Call& call) {
         product(R, &s, 1, net.dr_h, U);
         for (int p = 0; p < U; p++) {
             const Gate ar = gate(0, p);
-            const float *gr = at.a.at(p, now), *h_old = at.value.at(p, now);
+            const Kept* const all_kept = kept(p);
+            const float* const dr_h = net.dr_h.at(p, 0);
+            float* const past = net.past.at(p, 0);
             const auto unit = [&](int s) {
-                const vec r = load(gr + s * P), dr = mul(load(net.dr_h.at(p, s)), r);
-                float* past = net.past.at(p, s);
-                store(past, add(load(past), dr));
-                return mul(mul(dr, sub(one, r)), load(h_old + s * P));
+                const Kept* const k = all_kept + s * gru::EARLY * P;
+                const vec d = load(dr_h + s * P);
+                store(past + s * P, fma(d, load(k + gru::RESET * P), load(past + s * P)));
+                return mul(d, load(k + gru::R * P));
             };
             for (int s = 0; s < R; s += 2) {
                 const vec x = unit(s), y = unit(s + 1);
@@ -491,18 +528,18 @@ void backward_layer(Network& net, int l, const Call& call) {
     for (int t = call.T - 1; t >= 0; t--) backward_step(net, l, t, call);
 
     clear(at.dw_h, net.recurrent * U);
-    add_transposed_product(at.h, H, at.da, net.recurrent * U, rows, at.dw_h);
+    add_transposed_product(at.h, H, net.da, net.recurrent * U, rows, at.dw_h, net.turned);
     if (net.kind == GRU) {
-        const Operand candidate = {nullptr, 0, at.da.along + 2 * U * at.da.along_stride, at.da.along_stride};
+        const Operand candidate = {nullptr, 0, net.da.along + 2 * U * net.da.along_stride, net.da.along_stride};
         clear(at.dw_g, U);
-        add_transposed_product(at.r_h, H, candidate, U, rows, at.dw_g);
+        add_transposed_product(at.r_h, H, candidate, U, rows, at.dw_g, net.turned);
     }
     if (l == 0) {  // one-hot inputs: every row of da was added to one row of dw_x
         for (int p = 0; p < G * U; p++) add_rows(at.dw_x.at(p, 0), K, at.db + size_t(p) * P);
         return;
     }
     const Layer& low = net.layer[l - 1];
-    add_transposed_product(call.kept ? low.y : low.h.from(net.R), H, at.da, G * U, rows, at.dw_x);
+    add_transposed_product(call.kept ? low.y : low.h.from(net.R), H, net.da, G * U, rows, at.dw_x, net.turned);
     const Matrix swap = net.dy;
     net.dy = net.dx, net.dx = swap;
 }
@@ -524,7 +561,7 @@ double output(Network& net, const Call& call, const Operand& y, Matrix dy, int a
     for (int i = 0; i < P; i++) beyond[i] = (KP - 1) * P + i < K ? 0.f : -INFINITY;
     store(beyond, add(load(beyond), load(net.out_b + (KP - 1) * P)));
     const vec last_bias = load(beyond);
-    double total = 0;
+    double total = 0, wholes = 1;  // the product of as many sums of exponentials, each 1 ... 256, as a double holds
     // Its factor for the exponentials in place of the logits: together, the gradient.
     const auto row = [&](int r) {
         const int s = (at + r) % net.R, t = (at + r) / net.R;
@@ -551,8 +588,9 @@ double output(Network& net, const Call& call, const Operand& y, Matrix dy, int a
             if (call.grads) store(z + v * logits.stride, e);
         }
         const float whole = sum(sums);
-        const double normaliser = double(top) + std::log(double(whole));
-        total += normaliser - chosen;
+        total += double(top) - chosen;
+        wholes *= whole;
+        const double normaliser = call.grads ? 0 : double(top) + std::log(double(whole));
         if (call.targets) call.targets[place] = float(chosen - normaliser);
         if (call.log_probs)
             for (int v = 0; v < KP; v++)
@@ -563,10 +601,11 @@ double output(Network& net, const Call& call, const Operand& y, Matrix dy, int a
     };
     for (int r = 0; r < n; r += 2) {
         const vec x = row(r), y = row(r + 1);
+        if (r % TURN == 0) total += std::log(wholes), wholes = 1;
         if (!call.grads) continue;
         for (int v = 0; v < KP; v++) {
             const vec dx = mul(load(logits.at(v, r)), x), dy = mul(load(logits.at(v, r + 1)), y);
-            store(net.dlogits, v, r, dx, dy);
+            place(net.dlogits, v, 0).store(r, dx, dy);
             float* db = net.dout_b + v * P;
             store(db, add(load(db), add(dx, dy)));
         }
@@ -574,31 +613,30 @@ double output(Network& net, const Call& call, const Operand& y, Matrix dy, int a
     if (call.grads) {
         const Segment s = {net.dlogits.left, net.dlogits.left_stride, net.out_w_t, size_t(height(K)) * P, words(K)};
         product(n, &s, 1, dy, net.U);
-        add_transposed_product(y, H, net.dlogits, KP, n, net.dout_w);
+        add_transposed_product(y, H, net.dlogits, KP, n, net.dout_w, net.turned);
     }
-    return total;
+    return total + std::log(wholes);
 }
 
 // ---- whole networks ----
 
 double run_recurrent(Network& net, const Call& call) {
     const int S = net.S, R = net.R, H = net.H, U = net.U, rows = call.T * R;
-    const bool history = call.grads;
     const auto state = [&](int l, int i) { return call.state + size_t(l * net.states + i) * S * H; };
     for (int l = 0; l < net.layers; l++) {
         Layer& at = net.layer[l];
         pack(at.value, state(l, 0), S, H, H);
         for (int p = 0; p < U; p++) {
             if (R > S) store(at.value.at(p, S), all(0));
-            for (int s = 0; s < R; s += 2) store(at.h, p, s, load(at.value.at(p, s)), load(at.value.at(p, s + 1)));
+            for (int s = 0; s < R; s += 2) place(at.h, p, 0).store(s, load(at.value.at(p, s)), load(at.value.at(p, s + 1)));
         }
         if (net.kind == LSTM) {
             pack(at.c, state(l, 1), S, H, H);
             for (int p = 0; p < U && R > S; p++) store(at.c.at(p, S), all(0));
         }
         forward_layer(net, l, call);
-        unpack(state(l, 0), H, {at.value.at(0, history && net.kind == GRU ? rows : 0), at.value.stride}, S, H);
-        if (net.kind == LSTM) unpack(state(l, 1), H, {at.c.at(0, history ? rows : 0), at.c.stride}, S, H);
+        unpack(state(l, 0), H, at.value, S, H);
+        if (net.kind == LSTM) unpack(state(l, 1), H, at.c, S, H);
     }
     const Layer& top = net.layer.back();
     const Operand y = call.kept ? top.y : top.h.from(R);
@@ -619,6 +657,7 @@ double run_context(Network& net, const Call& call) {
         for (int p = 0; p < U; p++) {
             const float* w = net.w_x + size_t(p) * inputs * P;
             const vec b = load(net.b + p * P);
+            const Place hidden = place(net.hidden, p, 0);
             const auto unit = [&](int r) {
                 vec a = b;
                 for (int j = 0; j < n; j++) a = add(a, load(w + size_t(codes[r * n + j]) * P));
@@ -628,7 +667,7 @@ double run_context(Network& net, const Call& call) {
             };
             for (int r = 0; r < now; r += 2) {
                 const vec x = unit(r), y = unit(r + 1);
-                store(net.hidden, p, r, x, y);
+                hidden.store(r, x, y);
             }
         }
         total += output(net, call, net.hidden, net.dhidden, row, now);
@@ -736,6 +775,22 @@ double charlens_run(Network* net, const float* const* params, float* const* grad
     const double total = net->kind == NN ? run_context(*net, call) : run_recurrent(*net, call);
     if (grads) unpack_gradients(*net, grads);
     return y ? total / (double(T) * S) : 0;
+}
+
+// RMSProp on `count` parameters of `sizes` floats: gradients clipped to [-clip, clip], `fresh` is
+// 1 - smoothing, epsilon is added after the root.
+void charlens_rmsprop(int count, float* const* params, const float* const* grads, float* const* squares, const size_t* sizes,
+                      float rate, float smoothing, float fresh, float epsilon, float clip) {
+    const FloatingPointMode mode;
+    for (int i = 0; i < count; i++)
+        for (size_t at = 0; at < sizes[i]; at += P) {
+            const int n = sizes[i] - at < P ? int(sizes[i] - at) : P;
+            const vec grad = clamp(load_first(grads[i] + at, n), -clip, clip);
+            const vec square = fma(mul(all(fresh), grad), grad, mul(all(smoothing), load_first(squares[i] + at, n)));
+            const vec step = mul(grad, reciprocal(add(root(square), all(epsilon))));
+            store_first(squares[i] + at, n, square);
+            store_first(params[i] + at, n, fnma(all(rate), step, load_first(params[i] + at, n)));
+        }
 }
 
 }  // extern "C"

@@ -31,12 +31,29 @@ constexpr int ROUNDINGS = PER_WORD == 1 ? 1 : 4;
 static inline int panels(int columns) { return (columns + P - 1) / P; }
 static inline int words(int inner) { return (inner + PER_WORD - 1) / PER_WORD; }
 
-// float32 [rows, columns], in panels of columns.
-struct Matrix {
-    float* data;
-    size_t stride;  // floats from one panel to the next
-    float* at(int panel, int row) const { return data + panel * stride + size_t(row) * P; }
+// [rows, columns], in panels of columns.
+template <class X>
+struct Panels {
+    X* data;
+    size_t stride;  // elements from one panel to the next
+    X* at(int panel, int row) const { return data + panel * stride + size_t(row) * P; }
 };
+using Matrix = Panels<float>;
+
+// What is kept for the backward pass: in half precision where products are of bfloat16, which rounds
+// eight times as coarsely. `far`: it will not be in a cache when it is read, and need not pass through one.
+#if defined __AVX512BF16__
+using Kept = uint16_t;
+static inline void store(Kept* to, vec x, bool far) {
+    const __m256i half = _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
+    far ? _mm256_stream_si256((__m256i*)to, half) : _mm256_store_si256((__m256i*)to, half);
+}
+static inline vec load(const Kept* from) { return _mm512_cvtph_ps(_mm256_load_si256((const __m256i*)from)); }
+#else
+using Kept = float;
+static inline void store(Kept* to, vec x, bool) { store(to, x); }
+#endif
+using Factors = Panels<Kept>;
 
 // What products read of a matrix of activations: as left operand, its columns being the inner
 // dimension, and along its rows, as either operand of a transposed product. In float32 these are
@@ -61,13 +78,20 @@ static inline __m512i interleaved(__m512i xy) {
                                                    8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
     return _mm512_permutexvar_epi16(_mm512_load_si512(order), xy);
 }
-// Rows x and y (an even row and the next) of panel p into an operand.
-static inline void store(const Operand& to, int p, int row, vec x, vec y) {
-    const __m512i xy = both(x, y);
-    float* left = to.left + (p / 2) * to.left_stride + size_t(row) * P + p % 2 * 8;
-    _mm256_store_si256((__m256i*)left, _mm512_castsi512_si256(xy));
-    _mm256_store_si256((__m256i*)(left + P), _mm512_extracti64x4_epi64(xy, 1));
-    _mm512_store_si512(to.along + p * to.along_stride + size_t(row / 2) * P, interleaved(xy));
+// One panel of an operand, from an even row on.
+struct Place {
+    float *left, *along;
+    void store(int row, vec x, vec y, bool far = false) const {  // that row and the next
+        const __m512i xy = both(x, y);
+        float* at = left + size_t(row) * P;
+        _mm256_store_si256((__m256i*)at, _mm512_castsi512_si256(xy));
+        _mm256_store_si256((__m256i*)(at + P), _mm512_extracti64x4_epi64(xy, 1));
+        auto* const words = (__m512i*)(along + size_t(row / 2) * P);
+        far ? _mm512_stream_si512(words, interleaved(xy)) : _mm512_store_si512(words, interleaved(xy));
+    }
+};
+static inline Place place(const Operand& of, int p, int row) {
+    return {of.left + (p / 2) * of.left_stride + size_t(row) * P + p % 2 * 8, of.along + p * of.along_stride + size_t(row / 2) * P};
 }
 // Inner indices 2 k and 2 k + 1 of a right operand.
 static inline void store_word(float* to, vec x, vec y) { _mm512_store_si512(to, interleaved(both(x, y))); }
@@ -83,10 +107,11 @@ static inline vec dot(const float* a, vec b, vec acc) {
     return _mm512_dpbf16_ps(acc, (__m512bh)_mm512_set1_ps(*a), (__m512bh)b);
 }
 #else
-static inline void store(const Operand& to, int p, int row, vec x, vec y) {
-    float* at = to.left + p * to.left_stride + size_t(row) * P;
-    store(at, x), store(at + P, y);
-}
+struct Place {
+    float* at;
+    void store(int row, vec x, vec y, bool = false) const { ::store(at + size_t(row) * P, x), ::store(at + size_t(row + 1) * P, y); }
+};
+static inline Place place(const Operand& of, int p, int row) { return {of.left + p * of.left_stride + size_t(row) * P}; }
 static inline void store_word(float* to, vec x, vec y) { store(to, x), store(to + P, y); }
 static inline vec rounding(vec x, int) { return x; }
 static inline vec dot(const float* a, vec b, vec acc) { return fma(all(*a), b, acc); }
@@ -135,8 +160,11 @@ struct Segment {
 };
 
 #if defined __AMX_BF16__
+constexpr int AT_ONCE = 32;  // tiles along the rows that a transposed product takes at a time
+constexpr size_t TURNED = AT_ONCE * P * P;
 #include "tiles.h"
 #else
+constexpr size_t TURNED = 0;
 
 // ---- C = sum over segments of A B ----
 
@@ -230,7 +258,7 @@ static void kernel_transposed(const float* a, const float* b, size_t b_stride, i
 
 // c [panels of B][columns of A][16] += A^T B over the first `rows` rows; c has room for whole panels
 // of A's columns.
-static void add_transposed_product(const Operand& a, int columns, const Operand& b, int b_panels, int rows, Matrix c) {
+static void add_transposed_product(const Operand& a, int columns, const Operand& b, int b_panels, int rows, Matrix c, float*) {
     constexpr int block = 256;  // words: a panel of A and two of B are then 48 KiB at most
     for (int row = 0, all_words = words(rows); row < all_words; row += block) {
         const int k = all_words - row < block ? all_words - row : block;

@@ -40,47 +40,98 @@ struct TilesReleased {
     }
 };
 
-// Up to 2 x 2 tiles of C: rows row[0] and row[1], panels `panel` and the next.
+// As many tiles along the inner dimension are taken at a time: what 2 x 2 tiles of C read of A and B
+// then stays in the L1 cache for the next that need it.
+constexpr int DEPTH = 10;
+
+// Such a piece of a product: tiles of two panels of A, 2 x 2 tiles of C to begin from, and where they go.
+struct Piece {
+    const float *a[2][DEPTH], *b[2][DEPTH];
+    int depth;
+};
+struct Tiles {
+    float* at[4];  // row block 0: panel 0, 1; row block 1: panel 0, 1
+};
+
+// R x V tiles: to = from + A B, from null meaning zeros.
 template <int R, int V>
-static void tile_product(const Segment* s, int n, const int* row, int panel, Matrix c) {
+static void tile_product(const Piece& s, const Tiles* from, const Tiles& to) {
     settle_memory();
-    _tile_zero(0);
-    if constexpr (V > 1) _tile_zero(1);
-    if constexpr (R > 1) _tile_zero(2);
-    if constexpr (R > 1 && V > 1) _tile_zero(3);
-    for (; n--; s++) {
-        const float* a = s->a;
-        const float* b = s->b + panel * s->b_stride;
-        for (int k = 0; k < s->k; k += P, a += s->a_stride, b += P * P) {
-            _tile_loadd(4, a + row[0] * P, 64);
-            _tile_loadd(6, b, 64);
-            if constexpr (V > 1) _tile_loadd(7, b + s->b_stride, 64);
-            _tile_dpbf16ps(0, 4, 6);
-            if constexpr (V > 1) _tile_dpbf16ps(1, 4, 7);
-            if constexpr (R > 1) {
-                _tile_loadd(5, a + row[1] * P, 64);
-                _tile_dpbf16ps(2, 5, 6);
-                if constexpr (V > 1) _tile_dpbf16ps(3, 5, 7);
+    if (from) {
+        _tile_loadd(0, from->at[0], 64);
+        if constexpr (V > 1) _tile_loadd(1, from->at[1], 64);
+        if constexpr (R > 1) _tile_loadd(2, from->at[2], 64);
+        if constexpr (R > 1 && V > 1) _tile_loadd(3, from->at[3], 64);
+    } else {
+        _tile_zero(0);
+        if constexpr (V > 1) _tile_zero(1);
+        if constexpr (R > 1) _tile_zero(2);
+        if constexpr (R > 1 && V > 1) _tile_zero(3);
+    }
+    for (int k = 0; k < s.depth; k++) {
+        _tile_loadd(4, s.a[0][k], 64);
+        _tile_loadd(6, s.b[0][k], 64);
+        if constexpr (V > 1) _tile_loadd(7, s.b[1][k], 64);
+        _tile_dpbf16ps(0, 4, 6);
+        if constexpr (V > 1) _tile_dpbf16ps(1, 4, 7);
+        if constexpr (R > 1) {
+            _tile_loadd(5, s.a[1][k], 64);
+            _tile_dpbf16ps(2, 5, 6);
+            if constexpr (V > 1) _tile_dpbf16ps(3, 5, 7);
+        }
+    }
+    _tile_stored(0, to.at[0], 64);
+    if constexpr (V > 1) _tile_stored(1, to.at[1], 64);
+    if constexpr (R > 1) _tile_stored(2, to.at[2], 64);
+    if constexpr (R > 1 && V > 1) _tile_stored(3, to.at[3], 64);
+}
+
+static void tile_product(int row_blocks, int column_panels, const Piece& s, const Tiles* from, const Tiles& to) {
+    (row_blocks > 1 ? column_panels > 1 ? tile_product<2, 2> : tile_product<2, 1>
+                    : column_panels > 1 ? tile_product<1, 2> : tile_product<1, 1>)(s, from, to);
+}
+
+// C = sum over segments of A B, `count` panels of C.
+static void product(int rows, const Segment* segments, int n, Matrix c, int count) {
+    const int most = rows < 16 ? rows : 16, blocks = (rows + 15) / 16;
+    // The last block of rows overlaps the one before it; until its sums are whole they lie apart.
+    const bool overlaps = blocks > 1 && rows % 16;
+    alignas(64) float apart[2][P * P];
+    int tiles = 0;
+    for (int i = 0; i < n; i++) tiles += panels(segments[i].k);
+    const int pieces = (tiles + DEPTH - 1) / DEPTH, depth = (tiles + pieces - 1) / pieces;
+    want_tiles(most);
+    for (int panel = 0; panel < count; panel += 2) {
+        const int two_panels = panel + 1 < count ? 2 : 1;
+        const Segment* s = segments;
+        for (int done = 0, k = 0; done < tiles; done += depth) {
+            const float *a[DEPTH];
+            Piece piece;
+            piece.depth = tiles - done < depth ? tiles - done : depth;
+            for (int i = 0; i < piece.depth; i++, k++) {
+                if (k == panels(s->k)) s++, k = 0;
+                a[i] = s->a + k * s->a_stride;
+                piece.b[0][i] = s->b + panel * s->b_stride + size_t(k) * P * P;
+                piece.b[1][i] = piece.b[0][i] + s->b_stride;
+            }
+            const bool last = done + depth >= tiles;
+            for (int block = 0; block < blocks; block += 2) {
+                const int two_rows = block + 1 < blocks ? 2 : 1;
+                Tiles from, to;
+                for (int r = 0; r < two_rows; r++) {
+                    const bool end = block + r == blocks - 1;
+                    const int row = end ? rows - most : 16 * (block + r);
+                    for (int i = 0; i < piece.depth; i++) piece.a[r][i] = a[i] + size_t(row) * P;
+                    for (int v = 0; v < two_panels; v++) {
+                        float* const at = c.at(panel + v, row);
+                        from.at[2 * r + v] = end && overlaps ? apart[v] : at;
+                        to.at[2 * r + v] = end && overlaps && !last ? apart[v] : at;
+                    }
+                }
+                tile_product(two_rows, two_panels, piece, done ? &from : nullptr, to);
             }
         }
     }
-    _tile_stored(0, c.at(panel, row[0]), 64);
-    if constexpr (V > 1) _tile_stored(1, c.at(panel + 1, row[0]), 64);
-    if constexpr (R > 1) _tile_stored(2, c.at(panel, row[1]), 64);
-    if constexpr (R > 1 && V > 1) _tile_stored(3, c.at(panel + 1, row[1]), 64);
-}
-
-// C = sum over segments of A B, `count` panels of C. The last tile of rows overlaps the one before it.
-static void product(int rows, const Segment* s, int n, Matrix c, int count) {
-    const int most = rows < 16 ? rows : 16, blocks = (rows + 15) / 16;
-    want_tiles(most);
-    for (int panel = 0; panel < count; panel += 2)
-        for (int block = 0; block < blocks; block += 2) {
-            const int row[2] = {block < blocks - 1 ? 16 * block : rows - most, block < blocks - 2 ? 16 * block + 16 : rows - most};
-            const bool two_rows = block + 1 < blocks, two_panels = panel + 1 < count;
-            (two_rows ? two_panels ? tile_product<2, 2> : tile_product<2, 1>
-                      : two_panels ? tile_product<1, 2> : tile_product<1, 1>)(s, n, row, panel, c);
-        }
 }
 
 // Sixteen rows of 16 words into 16 columns; only `rows` of them count, the others are zeros.
@@ -105,56 +156,43 @@ static void transpose(float* to, const float* from, int rows) {
     }
 }
 
-// Up to 2 x 2 tiles of C += A^T B over `depth` tiles of words; a: their transposes, 16 a column panel.
-template <int M, int V>
-static void tile_transposed_product(const float (*a)[16][P * P], const float* const (*b)[16], int depth, Matrix c, int panel, int column) {
-    settle_memory();
-    _tile_loadd(0, c.at(panel, column), 64);
-    if constexpr (V > 1) _tile_loadd(1, c.at(panel + 1, column), 64);
-    if constexpr (M > 1) _tile_loadd(2, c.at(panel, column + 16), 64);
-    if constexpr (M > 1 && V > 1) _tile_loadd(3, c.at(panel + 1, column + 16), 64);
-    for (int k = 0; k < depth; k++) {
-        _tile_loadd(4, a[0][k], 64);
-        _tile_loadd(6, b[0][k], 64);
-        if constexpr (V > 1) _tile_loadd(7, b[1][k], 64);
-        _tile_dpbf16ps(0, 4, 6);
-        if constexpr (V > 1) _tile_dpbf16ps(1, 4, 7);
-        if constexpr (M > 1) {
-            _tile_loadd(5, a[1][k], 64);
-            _tile_dpbf16ps(2, 5, 6);
-            if constexpr (V > 1) _tile_dpbf16ps(3, 5, 7);
-        }
-    }
-    _tile_stored(0, c.at(panel, column), 64);
-    if constexpr (V > 1) _tile_stored(1, c.at(panel + 1, column), 64);
-    if constexpr (M > 1) _tile_stored(2, c.at(panel, column + 16), 64);
-    if constexpr (M > 1 && V > 1) _tile_stored(3, c.at(panel + 1, column + 16), 64);
-}
-
 // c [panels of B][columns of A][16] += A^T B over the first `rows` rows; c has room for whole panels
-// of A's columns.
-static void add_transposed_product(const Operand& a, int columns, const Operand& b, int b_panels, int rows, Matrix c) {
-    alignas(64) float transposed[2][16][P * P], padded[2][P * P];
+// of A's columns. turned: room for A's panels, TURNED floats each.
+static void add_transposed_product(const Operand& a, int columns, const Operand& b, int b_panels, int rows, Matrix c, float* turned) {
     want_tiles(16);
-    for (int row = 0, end = words(rows); row < end; row += 16 * P) {
-        const int left = end - row < 16 * P ? end - row : 16 * P, depth = (left + P - 1) / P, last = left - (depth - 1) * P;
-        for (int m = 0; m < panels(columns); m += 2) {
-            const bool two_columns = m + 1 < panels(columns);
-            for (int i = 0; i < 1 + two_columns; i++)
-                for (int k = 0; k < depth; k++)
-                    transpose(transposed[i][k], a.along + (m + i) * a.along_stride + size_t(row + k * P) * P, k < depth - 1 ? P : last);
-            for (int p = 0; p < b_panels; p += 2) {
-                const bool two_panels = p + 1 < b_panels;
-                const float* tile[2][16];
-                for (int i = 0; i < 1 + two_panels; i++) {
-                    for (int k = 0; k < depth; k++) tile[i][k] = b.along + (p + i) * b.along_stride + size_t(row + k * P) * P;
-                    if (last == P) continue;  // what lies past the last row may not even be finite
+    alignas(64) float padded[2][P * P];
+    const int a_panels = panels(columns), all_words = words(rows);
+    // A block of rows, small enough for A's to lie in the L2 cache, is turned; then, for two panels of B
+    // at a time, piece by piece.
+    for (int begin = 0; begin < all_words; begin += AT_ONCE * P) {
+        const int left = all_words - begin < AT_ONCE * P ? all_words - begin : AT_ONCE * P;
+        const int tiles = panels(left), last = left - (tiles - 1) * P;
+        for (int m = 0; m < a_panels; m++)
+            for (int k = 0; k < tiles; k++)
+                transpose(turned + m * TURNED + size_t(k) * P * P, a.along + m * a.along_stride + size_t(begin + k * P) * P, k < tiles - 1 ? P : last);
+        const int pieces = (tiles + DEPTH - 1) / DEPTH, depth = (tiles + pieces - 1) / pieces;
+        for (int p = 0; p < b_panels; p += 2) {
+            const int two_panels = p + 1 < b_panels ? 2 : 1;
+            for (int done = 0; done < tiles; done += depth) {
+                Piece piece;
+                piece.depth = tiles - done < depth ? tiles - done : depth;
+                for (int i = 0; i < two_panels; i++) {
+                    for (int k = 0; k < piece.depth; k++) piece.b[i][k] = b.along + (p + i) * b.along_stride + size_t(begin + (done + k) * P) * P;
+                    if (done + piece.depth < tiles || last == P) continue;
+                    const float*& end = piece.b[i][piece.depth - 1];  // past the last row lies what may not even be finite
                     memset(padded[i], 0, sizeof padded[i]);
-                    memcpy(padded[i], tile[i][depth - 1], size_t(last) * P * sizeof(float));
-                    tile[i][depth - 1] = padded[i];
+                    memcpy(padded[i], end, size_t(last) * P * sizeof(float));
+                    end = padded[i];
                 }
-                (two_columns ? two_panels ? tile_transposed_product<2, 2> : tile_transposed_product<2, 1>
-                             : two_panels ? tile_transposed_product<1, 2> : tile_transposed_product<1, 1>)(transposed, tile, depth, c, p, m * P);
+                for (int m = 0; m < a_panels; m += 2) {
+                    const int two_rows = m + 1 < a_panels ? 2 : 1;
+                    Tiles to;
+                    for (int r = 0; r < two_rows; r++) {
+                        for (int k = 0; k < piece.depth; k++) piece.a[r][k] = turned + (m + r) * TURNED + size_t(done + k) * P * P;
+                        for (int v = 0; v < two_panels; v++) to.at[2 * r + v] = c.at(p + v, (m + r) * P);
+                    }
+                    tile_product(two_rows, two_panels, piece, &to, to);
+                }
             }
         }
     }
@@ -175,6 +213,7 @@ static bool tiles_are_right() {
         memcpy(to, &bits, 4);
     };
     alignas(64) static float a[left_panels * depth * P], b[2 * depth * P], c[2 * 2 * depth * P];
+    alignas(64) static float turned[2 * TURNED];
     for (int r = 0; r < rows; r++)
         for (int w = 0; w < k; w++) word(a + (w / P * depth + r) * P + w % P, r * 50 + 2 * w, r * 50 + 2 * w + 1);
     for (int p = 0; p < 2; p++)
@@ -191,7 +230,7 @@ static bool tiles_are_right() {
         }
     memset(c, 0, sizeof c);  // b^T b: 32 columns, 40 rows
     const Operand along = {nullptr, 0, b, size_t(depth) * P};
-    add_transposed_product(along, 2 * P, along, 2, inner, {c, size_t(2 * P) * P});
+    add_transposed_product(along, 2 * P, along, 2, inner, {c, size_t(2 * P) * P}, turned);
     for (int m = 0; m < 2 * P; m++)
         for (int j = 0; j < 2 * P; j++) {
             float sum = 0;
