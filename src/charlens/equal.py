@@ -28,18 +28,21 @@ from charlens.train import Recipe
 
 CELLS = ("lstm-1", "lstm-3", "rnn-1", "rnn-2", "gru-2", "gru-3")
 HALVES = ("fast", "reference")
-COLUMNS = ["type", "layers", "size", "seed", "epochs", *HALVES, "difference"]
+SEEDS = (1, 2, 3)
+COLUMNS = ["type", "layers", "size", "seed", "epochs", *HALVES, "difference", "fast_id",
+           "reference_id"]  # fmt: skip
 
 
 class Comparison:
     """What is compared, and where its networks lie: root/cell~*/size~*/seed~*/epochs~*/<half>.
 
-    A half's name ends in a digest of what it depends on: text, recipe and code. So the reference's
-    networks serve every version of the compiled code, and no number outlives what it was made with.
+    A half's name ends in its identity, a digest of all that it depends on: text, recipe and code.
+    So the reference's networks serve every version of the compiled code, and no number outlives
+    what it was made with. known: identity -> test loss, of networks that need not be at hand.
     """
 
-    def __init__(self, root: Path, data, size: int, epochs: int):
-        self.root, self.data, self.size = root, data, size
+    def __init__(self, root: Path, data, size: int, epochs: int, known: dict[str, float]):
+        self.root, self.data, self.size, self.known = root, data, size, known
         self.recipe = Recipe(epochs=epochs)
         self.isa = fast.status()[0]
 
@@ -50,22 +53,30 @@ class Comparison:
         hidden = model.hidden_size(type, int(layers), self.size, self.data.symbols)
         return Architecture(type, int(layers), hidden, self.data.symbols)
 
+    def identity(self, cell: str, seed: int, half: str) -> str:
+        arch, epochs = self.architecture(cell), str(self.recipe.epochs)
+        made_of = train.fingerprint(arch, self.recipe, self.data, seed, 0.0) + epochs
+        if half == "reference":
+            return f"reference-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}"
+        sources = b"".join(path.read_bytes() for path in fast.build.SOURCES)
+        return f"{self.isa}-{hashlib.sha256(made_of.encode() + sources).hexdigest()[:12]}"
+
     def folder(self, cell: str, seed: int, half: str) -> Path:
-        arch = self.architecture(cell)
-        identity = train.fingerprint(arch, self.recipe, self.data, seed, 0.0)
-        if half == "fast":
-            half = f"fast-{self.isa}"
-            sources = b"".join(path.read_bytes() for path in fast.build.SOURCES)
-            identity = hashlib.sha256(identity.encode() + sources).hexdigest()
         place = self.root / f"cell~{cell}" / f"size~{self.size}" / f"seed~{seed}"
-        return place / f"epochs~{self.recipe.epochs}" / f"{half}-{identity[:8]}"
+        return place / f"epochs~{self.recipe.epochs}" / self.identity(cell, seed, half)
+
+    def loss(self, cell: str, seed: int, half: str) -> float | None:
+        """The test loss of a network, or None where it is not trained yet."""
+        path = self.folder(cell, seed, half) / "test.json"
+        if path.exists():
+            return json.loads(path.read_text())["test_loss"]
+        return self.known.get(self.identity(cell, seed, half))
 
     def compute(self, cell: str, seed: int, half: str, about: dict) -> None:
         """Train and score a network, unless that was done; the test loss goes into test.json."""
-        folder = self.folder(cell, seed, half)
-        if (folder / "test.json").exists():
+        if self.loss(cell, seed, half) is not None:
             return
-        arch = self.architecture(cell)
+        folder, arch = self.folder(cell, seed, half), self.architecture(cell)
         label = f"{train.describe(arch, self.size)} seed {seed} {half}"
         train.train(arch, self.recipe, self.data, seed, 0.0, folder, about, label, half)
         loss = -score.score(folder / "model.safetensors", self.data).mean(dtype=float)
@@ -73,20 +84,30 @@ class Comparison:
             temporary.write_text(json.dumps({"test_loss": loss}) + "\n")
 
     def pairs(self) -> list[dict]:
-        """Every pair of which both halves are finished, as the rows of the CSV."""
+        """Every pair of which both halves are finished, whichever process trained them, as the
+        rows of the CSV. Pairs that are known alone are those of CELLS, seeds 1 to 3."""
+        places = self.root.glob(f"cell~*/size~{self.size}/seed~*/epochs~{self.recipe.epochs}")
+        parts = ([part.partition("~")[2] for part in place.parts] for place in places)
+        here = {(cell, int(seed)) for *_, cell, _, seed, _ in parts}
         found = []
-        for place in sorted(
-            self.root.glob(f"cell~*/size~{self.size}/seed~*/epochs~{self.recipe.epochs}")
-        ):
-            cell, _, seed = (part.partition("~")[2] for part in place.parts[-4:-1])
-            halves = [self.folder(cell, int(seed), half) / "test.json" for half in HALVES]
-            if all(path.exists() for path in halves):
-                type, layers = cell.split("-")
-                ours, theirs = (json.loads(path.read_text())["test_loss"] for path in halves)
-                shape = (type, int(layers), self.size, int(seed), self.recipe.epochs)
-                values = (*shape, ours, theirs, ours - theirs)
+        for cell, seed in sorted(here.union(itertools.product(CELLS, SEEDS))):
+            ours, theirs = (self.loss(cell, seed, half) for half in HALVES)
+            if ours is not None and theirs is not None:
+                type, _, layers = cell.partition("-")
+                ids = [self.identity(cell, seed, half) for half in HALVES]
+                shape = (type, int(layers), self.size, seed, self.recipe.epochs)
+                values = (*shape, ours, theirs, ours - theirs, *ids)
                 found.append(dict(zip(COLUMNS, values, strict=True)))
         return found
+
+
+def read_known(path: Path) -> dict[str, float]:
+    """Identity -> test loss of the halves in a CSV of pairs; empty where there is none."""
+    if not path.exists():
+        return {}
+    with open(path, newline="") as file:
+        rows = list(csv.DictReader(file))
+    return {row[f"{half}_id"]: float(row[half]) for row in rows for half in HALVES}
 
 
 def mean_and_interval(differences: list[float]) -> tuple[float, float, float]:
@@ -122,10 +143,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("split", type=Path, help="the corpus, split (.npz)")
     parser.add_argument("--cells", nargs="+", default=CELLS, metavar="TYPE-LAYERS")
     parser.add_argument("--size", type=int, default=64, help="row of table 1")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--epochs", type=int, default=Recipe().epochs)
     parser.add_argument("--out", type=Path, default=Path("results/bench/equal.csv"))
     parser.add_argument("--half", choices=HALVES, help="train only these (both)")
+    parser.add_argument("--known", type=Path, default=Path("results/reference/bench/equal.csv"),
+                        help="pairs trained elsewhere, taken as they are")  # fmt: skip
     parser.add_argument("--models", type=Path, help="folder of the models (beside --out)")
 
 
@@ -135,7 +158,8 @@ def run(args: argparse.Namespace) -> None:
     if isa is None:
         raise InputError(f"there is no fast backend to compare: {why}")
     root = args.models or args.out.with_suffix("")
-    comparison = Comparison(root, split.load(args.split), args.size, args.epochs)
+    known = read_known(args.known)
+    comparison = Comparison(root, split.load(args.split), args.size, args.epochs, known)
     about = {"corpus": args.split.stem, "source": str(args.split), "size": args.size}
     for cell in args.cells:
         comparison.architecture(cell)

@@ -36,7 +36,7 @@ COPIED = {
     "published/*.safetensors": "models",
 }
 # what stays of an earlier publication where the run has no such file
-KEPT = ("figure5/*.csv", "corpora/*.json", "histories/**/history.csv")
+KEPT = ("figure5/*.csv", "corpora/*.json", "histories/**/history.csv", "bench/*.csv")
 
 
 def status(planned: list[str], finished: list[str]) -> pd.DataFrame:
@@ -94,6 +94,7 @@ def publish(run: Path, reference: Path, scores: list[Path], settings: dict) -> l
     for pattern, folder in COPIED.items():
         inside = run / Path(pattern).parts[0]
         files |= {folder / path.relative_to(inside): path for path in sorted(run.glob(pattern))}
+    files |= {Path("bench", path.name): path for path in sorted(run.parent.glob("bench/*.csv"))}
     for target, source in files.items():
         best = source.with_name(source.name.replace("-deepest", ""))
         if best != source and best.read_bytes() == source.read_bytes():
@@ -132,7 +133,8 @@ def readme(run: str, table: pd.DataFrame) -> str:
         f"What `make publish` copied of `results/{run}/`, laid out in the same way: tables,",
         "claims, figures and the numbers behind them, where each text came from (`corpora/`), what",
         "each model is (`scores/`, with a digest of the arrays), how its training went",
-        "(`histories/`), and the best LSTM and GRU of each corpus in half precision (`models/`).",
+        "(`histories/`), the best LSTM and GRU of each corpus in half precision (`models/`), and",
+        "what `make bench` and `make equal` measured (`bench/`).",
         "The models may come from several machines. Begin with `tables/claims.html`. A dropout,",
         "or the hidden size of an n-NN, was chosen among those candidates of the configuration",
         "that are trained so far: `histories/` shows which.",
