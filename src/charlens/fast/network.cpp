@@ -171,6 +171,15 @@ struct Network {
     float* take_gates(int count) { return weights(H, H, count); }
 };
 
+// What a panel of a layer's outputs at a step is multiplied by, of stream s. A row past the last stream has nothing.
+struct Dropout {
+    const uint8_t* kept;
+    size_t stride;  // from one stream to the next
+    int streams, units;
+    float scale;
+    vec of(int s) const { return s < streams ? choose_first(kept + s * stride, units, scale) : all(0); }
+};
+
 // One call's arguments. Parameters and gradients are row-major, in the order: per layer w_x, b, w_h
 // (GRU: w_g, b_g after these), then out.w, out.b; an n-NN has w_x, b, out.w, out.b.
 struct Call {
@@ -183,10 +192,8 @@ struct Call {
     float *log_probs, *targets;   // [S, T, K], [S, T], or null
     int T;
 
-    // Sixteen factors of dropout, of panel p of stream s at step t. A row past the last stream has none.
-    vec mask(const Network& net, int l, int t, int s, int p) const {
-        if (s >= net.S) return all(0);
-        return choose_first(kept + ((size_t(l) * T + t) * net.S + s) * net.H + p * P, net.H - p * P, scale);
+    Dropout dropout(const Network& net, int l, int t, int p) const {
+        return {kept + (size_t(l) * T + t) * net.S * net.H + p * P, size_t(net.H), net.S, net.H - p * P, scale};
     }
 };
 
@@ -319,11 +326,13 @@ void forward_layer(Network& net, int l, const Call& call) {
         const auto outputs = [&](int p, auto&& unit) {
             const Place h = place(at.h, p, to), after_dropout = place(at.y, p, from);
             float* value = at.value.at(p, 0);
+            const bool drop = call.kept;
+            const Dropout dropout = call.dropout(net, l, t, p);
             for (int s = 0; s < R; s += 2) {
                 const vec x = unit(s), y = unit(s + 1);
                 h.store(s, x, y);
                 if (of_use) store(value + s * P, x), store(value + (s + 1) * P, y);
-                if (call.kept) after_dropout.store(s, mul(x, call.mask(net, l, t, s, p)), mul(y, call.mask(net, l, t, s + 1, p)));
+                if (drop) after_dropout.store(s, mul(x, dropout.of(s)), mul(y, dropout.of(s + 1)));
             }
         };
         // Products of one gate, some panels at a time, and with(i, p) for each, panel i of net.a being panel p.
@@ -439,9 +448,11 @@ void backward_step(Network& net, int l, int t, const Call& call) {
     for (int p = 0; p < U; p++) {
         const float *const dy = net.dy.at(p, now), *const dh = net.dh.at(p, 0);
         const Kept* const all_kept = kept(p);
-        const auto d_output = [&](int s) {  // of the output, in all
+        const bool drop = call.kept;
+        const Dropout dropout = call.dropout(net, l, t, p);
+        const auto d_output = [=](int s) {  // of the output, in all
             vec d = load(dy + s * P);
-            if (call.kept) d = mul(d, call.mask(net, l, t, s, p));
+            if (drop) d = mul(d, dropout.of(s));
             return add(d, load(dh + s * P));
         };
         if (net.kind == RNN) {

@@ -42,7 +42,7 @@ struct TilesReleased {
 
 // As many tiles along the inner dimension are taken at a time: what 2 x 2 tiles of C read of A and B
 // then stays in the L1 cache for the next that need it.
-constexpr int DEPTH = 10;
+constexpr int DEPTH = 8;
 
 // Such a piece of a product: tiles of two panels of A, 2 x 2 tiles of C to begin from, and where they go.
 struct Piece {
