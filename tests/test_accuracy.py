@@ -4,8 +4,8 @@ import accuracy
 import pytest
 import torch
 
-# What rounding to bfloat16 makes of a single number: below it, which of two is nearer is chance, and
-# nothing counts as worse than autocast.
+# What rounding to bfloat16 makes of a single number: below it, which of two is nearer is chance,
+# and nothing counts as worse than autocast.
 FLOOR = 2**-9
 
 

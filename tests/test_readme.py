@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from charlens import bench
 from charlens.cli import VERBS
 
 ROOT = Path(__file__).parents[1]
@@ -85,3 +86,8 @@ def test_commands_exist():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"\bmake ([a-z][a-z-]+)", README)) - {"and"} <= targets
     assert set(re.findall(r"^charlens ([a-z-]+)", README, re.MULTILINE)) <= set(VERBS)
+
+
+def test_the_speeds_are_the_published_ones():
+    measured = bench.read(ROOT / "results/reference/bench/train.csv")
+    assert bench.markdown(measured) in README
