@@ -22,7 +22,8 @@ constexpr int TURN = 96;
 // Panels of gates that a product makes at a time: they are still in the L1 cache when it is their turn.
 constexpr int SIDE_BY_SIDE = 4;
 
-constexpr size_t FAR = 12 << 20;  // bytes
+// Of a window for which more bytes than this are kept, no cache has them any more when they are read.
+constexpr size_t FAR = 12 << 20;
 
 // What forward keeps for backward of every unit and step: not its gates, but the factors by which
 // gradients are multiplied there, while all that makes them is in registers.
@@ -66,7 +67,7 @@ struct Network {
     int gates, recurrent;       // gates in all, and gates whose recurrent weights are w_h
     int states;                 // per layer: h, or h and c
     int factors;                // kept for the backward pass, per unit and step
-    bool far;                   // whether those of a window are more than caches hold
+    bool far;                   // whether those of a window are more than FAR
     int U, KP;                  // panels of H and of K
     std::vector<Layer> layer;
     float *out_w, *out_w_t, *out_b, *dout_b;
@@ -572,7 +573,8 @@ double output(Network& net, const Call& call, const Operand& y, Matrix dy, int a
     for (int i = 0; i < P; i++) beyond[i] = (KP - 1) * P + i < K ? 0.f : -INFINITY;
     store(beyond, add(load(beyond), load(net.out_b + (KP - 1) * P)));
     const vec last_bias = load(beyond);
-    double total = 0, wholes = 1;  // the product of as many sums of exponentials, each 1 ... 256, as a double holds
+    double total = 0;
+    double wholes = 1;  // product of the exponentials' sums, each 1 ... 256, of no more rows than a double holds
     // Its factor for the exponentials in place of the logits: together, the gradient.
     const auto row = [&](int r) {
         const int s = (at + r) % net.R, t = (at + r) / net.R;
@@ -601,7 +603,7 @@ double output(Network& net, const Call& call, const Operand& y, Matrix dy, int a
         const float whole = sum(sums);
         total += double(top) - chosen;
         wholes *= whole;
-        const double normaliser = call.grads ? 0 : double(top) + std::log(double(whole));
+        const double normaliser = call.targets || call.log_probs ? double(top) + std::log(double(whole)) : 0;
         if (call.targets) call.targets[place] = float(chosen - normaliser);
         if (call.log_probs)
             for (int v = 0; v < KP; v++)

@@ -40,17 +40,17 @@ struct TilesReleased {
     }
 };
 
-// As many tiles along the inner dimension are taken at a time: what 2 x 2 tiles of C read of A and B
+// So many tiles along the inner dimension are taken at a time: what 2 x 2 tiles of C read of A and B
 // then stays in the L1 cache for the next that need it.
 constexpr int DEPTH = 8;
 
-// Such a piece of a product: tiles of two panels of A, 2 x 2 tiles of C to begin from, and where they go.
+// What 2 x 2 tiles of C are made of in such a piece: tiles of two blocks of rows of A, of two panels of B.
 struct Piece {
     const float *a[2][DEPTH], *b[2][DEPTH];
     int depth;
 };
-struct Tiles {
-    float* at[4];  // row block 0: panel 0, 1; row block 1: panel 0, 1
+struct Tiles {  // of C
+    float* at[4];  // block 0: panel 0, 1; block 1: panel 0, 1
 };
 
 // R x V tiles: to = from + A B, from null meaning zeros.
