@@ -274,6 +274,24 @@ def test_the_keyboard_alone_is_enough(page):
     assert {"sort", "list", "scroller", "find", "compare", "copy", "theme", "c"} <= reached
 
 
+def test_keys_of_one_letter_can_be_turned_off(page):
+    page.evaluate("document.activeElement.blur()")
+    page.click_on("#open-help")
+    page.click_on("#letters")
+    page.press("Escape")
+    page.evaluate("document.activeElement.blur()")
+    shown = "[id(view.cell), view.show, view.theme, $('help').open]"
+    before = page.evaluate(shown)
+    page.press("j", "2", "t", "?")
+    assert page.evaluate(shown) == before and before[-1] is False
+    page.press("ArrowRight")
+    assert page.evaluate("view.at") >= 0
+    assert "letters=off" in page.evaluate("link()")
+    page.evaluate("follow('#')")
+    page.press("j")
+    assert page.evaluate("id(view.cell)") != before[0]
+
+
 def test_two_cells_are_compared(page, made):
     _, recording, _ = made
     page.press("j")  # 1.3

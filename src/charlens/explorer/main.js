@@ -263,6 +263,7 @@ function link() {
   if (view.curve) words.set('curve', 1);
   if (view.theme) words.set('theme', view.theme);
   if (view.palette) words.set('colours', view.palette);
+  if (!view.letters) words.set('letters', 'off');
   return `#${words}`;
 }
 
@@ -294,11 +295,13 @@ function follow(hash) {
     guesses: whole('guesses', facts.guesses) ?? 0,
     curve: words.get('curve') === '1',
     palette: whole('colours', 1) ?? 0,
+    letters: words.get('letters') !== 'off',
   });
   const theme = words.get('theme');
   setTheme(['light', 'dark'].includes(theme) ? theme : '');
   $('guesses').value = String(view.guesses);
   $('curve').checked = view.curve;
+  $('letters').checked = view.letters;
   setLabel(words.get('label') || '');
   $('find').value = words.get('find') || '';
   onlyLayer(view.only);
@@ -384,6 +387,7 @@ function onKey(event) {
     event.preventDefault();
     return;
   }
+  if (key.length === 1 && !view.letters) return;
   if (target.tagName === 'SELECT' && !['Escape', '/', '?'].includes(key)) return;
   const inRadios = target.parentElement === $('quantities');
   const number = Number(key);
@@ -460,6 +464,7 @@ function listen() {
   $('guesses').addEventListener('change', () => setGuesses(Number($('guesses').value)));
   $('label').addEventListener('change', () => setLabel($('label').value));
   $('curve').addEventListener('change', () => setCurve($('curve').checked));
+  $('letters').addEventListener('change', () => { view.letters = $('letters').checked; remember(); });
   $('compare').addEventListener('click', KEYS.c);
   $('theme').addEventListener('click', KEYS.t);
   $('copy').addEventListener('click', copyLink);

@@ -13,7 +13,7 @@ const EDGE = 18;        // free space around the text
 /* Everything that a link reproduces. */
 const view = {
   cell: {layer: 0, unit: 0}, show: '', other: null, sort: 'number', only: null,
-  at: -1, top: 0, down: 0, find: '', guesses: 0, label: '', curve: false, theme: '', palette: 0,
+  at: -1, top: 0, down: 0, find: '', guesses: 0, label: '', curve: false, theme: '', palette: 0, letters: true,
 };
 
 const $ = (name) => document.getElementById(name);
