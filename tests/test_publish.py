@@ -97,6 +97,20 @@ def test_publish(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["reference", "run"]
 
 
+def test_measurements_are_published_and_not_replaced_by_less(tmp_path):
+    source, reference, bench = tmp_path / "run", tmp_path / "reference", tmp_path / "bench"
+    scores = run_folder(source)
+    bench.mkdir()
+    published = reference / "bench/equal.csv"
+    for content, then in (("a\n1\n", "a\n1\n"), ("a\n", "a\n1\n"), ("a\n2\n3\n", "a\n2\n3\n")):
+        (bench / "equal.csv").write_text(content)
+        publish.publish(source, reference, scores, SETTINGS)
+        assert published.read_text() == then
+    shutil.rmtree(bench)  # on another machine
+    publish.publish(source, reference, scores, SETTINGS)
+    assert published.read_text() == "a\n2\n3\n"
+
+
 def test_what_was_published_from_another_machine_stays(tmp_path):
     here, there, reference = (tmp_path / name for name in ("here", "there", "reference"))
     first = run_folder(there)

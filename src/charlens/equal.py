@@ -36,15 +36,17 @@ COLUMNS = ["type", "layers", "size", "seed", "epochs", *HALVES, "difference", "f
 class Comparison:
     """What is compared, and where its networks lie: root/cell~*/size~*/seed~*/epochs~*/<half>.
 
-    A half's name ends in its identity, a digest of all that it depends on: text, recipe and code.
-    So the reference's networks serve every version of the compiled code, and no number outlives
-    what it was made with. known: identity -> test loss, of networks that need not be at hand.
+    A half's name is its identity, a digest of text, recipe and code: of train.py, model.py and the
+    cell, and for the fast half of the compiled backend. So the reference's networks serve every
+    version of that. known: identity -> test loss, of networks that need not be at hand.
     """
 
     def __init__(self, root: Path, data, size: int, epochs: int, known: dict[str, float]):
         self.root, self.data, self.size, self.known = root, data, size, known
         self.recipe = Recipe(epochs=epochs)
         self.isa = fast.status()[0]
+        code = sorted([*Path(fast.__file__).parent.glob("*.py"), *fast.build.SOURCES])
+        self.compiled = b"".join(path.read_bytes() for path in code)
 
     def architecture(self, cell: str) -> Architecture:
         type, _, layers = cell.partition("-")
@@ -58,8 +60,7 @@ class Comparison:
         made_of = train.fingerprint(arch, self.recipe, self.data, seed, 0.0) + epochs
         if half == "reference":
             return f"reference-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}"
-        sources = b"".join(path.read_bytes() for path in fast.build.SOURCES)
-        return f"{self.isa}-{hashlib.sha256(made_of.encode() + sources).hexdigest()[:12]}"
+        return f"{self.isa}-{hashlib.sha256(made_of.encode() + self.compiled).hexdigest()[:12]}"
 
     def folder(self, cell: str, seed: int, half: str) -> Path:
         place = self.root / f"cell~{cell}" / f"size~{self.size}" / f"seed~{seed}"
@@ -166,10 +167,11 @@ def run(args: argparse.Namespace) -> None:
     for cell, seed in itertools.product(args.cells, args.seeds):
         for half in HALVES if args.half is None else [args.half]:
             comparison.compute(cell, seed, half, about)
-        with atomic(args.out) as temporary, open(temporary, "w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=COLUMNS)
-            writer.writeheader()
-            writer.writerows(pairs := comparison.pairs())
+        if pairs := comparison.pairs():
+            with atomic(args.out) as temporary, open(temporary, "w", newline="") as file:
+                writer = csv.DictWriter(file, fieldnames=COLUMNS)
+                writer.writeheader()
+                writer.writerows(pairs)
     print(f"{args.split.stem}, {args.epochs} epochs, fast: {isa}")
     if pairs:
         print(describe(pairs))

@@ -22,7 +22,7 @@ constexpr int TURN = 96;
 // Panels of gates that a product makes at a time: they are still in the L1 cache when it is their turn.
 constexpr int SIDE_BY_SIDE = 4;
 
-// Of a window for which more bytes than this are kept, no cache has them any more when they are read.
+// If more bytes than this are kept, no cache has them any more when they are read.
 constexpr size_t FAR = 12 << 20;
 
 // What forward keeps for backward of every unit and step: not its gates, but the factors by which
@@ -67,7 +67,7 @@ struct Network {
     int gates, recurrent;       // gates in all, and gates whose recurrent weights are w_h
     int states;                 // per layer: h, or h and c
     int factors;                // kept for the backward pass, per unit and step
-    bool far;                   // whether those of a window are more than FAR
+    bool far;                   // whether those of T steps are more than FAR
     int U, KP;                  // panels of H and of K
     std::vector<Layer> layer;
     float *out_w, *out_w_t, *out_b, *dout_b;

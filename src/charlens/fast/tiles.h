@@ -200,7 +200,9 @@ static void add_transposed_product(const Operand& a, int columns, const Operand&
 
 // Both products on small whole numbers, which are exact, against plain loops.
 static bool tiles_are_right() {
-    constexpr int rows = 22, inner = 40, k = inner / 2, depth = 32, left_panels = 2;
+    // Two overlapping blocks of rows, two pieces of the inner dimension.
+    constexpr int rows = 22, inner = 340, k = inner / 2, left_rows = 32, right_words = (k + P - 1) / P * P;
+    static_assert(k > DEPTH * P && k % P, "more than a piece, and the last tile not full");
     const auto number = [](int i) { return float(i * 7 % 11 % 7 - 3); };
     const auto half = [&](int i) {  // the same in bfloat16
         const float x = number(i);
@@ -212,24 +214,24 @@ static bool tiles_are_right() {
         const uint32_t bits = half(low) | half(high) << 16;
         memcpy(to, &bits, 4);
     };
-    alignas(64) static float a[left_panels * depth * P], b[2 * depth * P], c[2 * 2 * depth * P];
+    alignas(64) static float a[right_words * left_rows], b[2 * right_words * P], c[2 * 2 * P * P];
     alignas(64) static float turned[2 * TURNED];
     for (int r = 0; r < rows; r++)
-        for (int w = 0; w < k; w++) word(a + (w / P * depth + r) * P + w % P, r * 50 + 2 * w, r * 50 + 2 * w + 1);
+        for (int w = 0; w < k; w++) word(a + (w / P * left_rows + r) * P + w % P, r * 50 + 2 * w, r * 50 + 2 * w + 1);
     for (int p = 0; p < 2; p++)
         for (int w = 0; w < k; w++)
-            for (int j = 0; j < P; j++) word(b + (p * depth + w) * P + j, 2 * w + 90 * (p * P + j), 2 * w + 1 + 90 * (p * P + j));
-    const Segment s = {a, size_t(depth) * P, b, size_t(depth) * P, k};
-    product(rows, &s, 1, {c, size_t(depth) * P}, 2);
+            for (int j = 0; j < P; j++) word(b + (p * right_words + w) * P + j, 2 * w + 90 * (p * P + j), 2 * w + 1 + 90 * (p * P + j));
+    const Segment s = {a, size_t(left_rows) * P, b, size_t(right_words) * P, k};
+    product(rows, &s, 1, {c, size_t(left_rows) * P}, 2);
     bool right = true;
     for (int r = 0; r < rows; r++)
         for (int j = 0; j < 2 * P; j++) {
             float sum = 0;
             for (int i = 0; i < inner; i++) sum += number(r * 50 + i) * number(i + 90 * j);
-            right &= sum == c[(j / P * depth + r) * P + j % P];
+            right &= sum == c[(j / P * left_rows + r) * P + j % P];
         }
-    memset(c, 0, sizeof c);  // b^T b: 32 columns, 40 rows
-    const Operand along = {nullptr, 0, b, size_t(depth) * P};
+    memset(c, 0, sizeof c);  // b^T b: 32 columns
+    const Operand along = {nullptr, 0, b, size_t(right_words) * P};
     add_transposed_product(along, 2 * P, along, 2, inner, {c, size_t(2 * P) * P}, turned);
     for (int m = 0; m < 2 * P; m++)
         for (int j = 0; j < 2 * P; j++) {

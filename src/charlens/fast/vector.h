@@ -122,11 +122,12 @@ static inline float largest(vec x) {
 static inline vec clamp(vec x, float low, float high) { return smaller(all(high), larger(all(low), x)); }
 
 // tanh as x P(x^2) / Q(x^2), the ratio fitted on [-LIMIT, LIMIT] for the least relative error: 6e-9,
-// and 3e-7 with float32 rounding; where what comes out is rounded to bfloat16 (to 2e-3), 2e-5. Beyond
-// LIMIT the value stays at its last, 1 - 2e-7 or 1 - 2e-5; it never exceeds 1.
+// and 3e-7 with float32 rounding. Where products are of bfloat16, which rounds to 2e-3, fewer terms
+// do: 2e-5, and P made smaller by as much, so that here, too, no value exceeds 1. Beyond LIMIT it stays
+// at its last.
 #if defined __AVX512BF16__
 constexpr float LIMIT = 7;
-constexpr float TANH_P[] = {9.99980767e-01f, 1.12873045e-01f, 1.39357290e-03f};
+constexpr float TANH_P[] = {9.99965767e-01f, 1.12871352e-01f, 1.39355200e-03f};
 constexpr float TANH_Q[] = {1.f, 4.46088297e-01f, 1.68815921e-02f, 4.88530690e-05f};
 #else
 constexpr float LIMIT = 8;
