@@ -29,8 +29,8 @@ from charlens.train import Recipe
 CELLS = ("lstm-1", "lstm-3", "rnn-1", "rnn-2", "gru-2", "gru-3")
 HALVES = ("fast", "reference")
 SEEDS = (1, 2, 3)
-COLUMNS = ["type", "layers", "size", "seed", "epochs", *HALVES, "difference", "fast_id",
-           "reference_id"]  # fmt: skip
+# of the CSV; a row is a network
+COLUMNS = ["type", "layers", "size", "seed", "epochs", "backend", "test_loss", "identity"]
 
 
 class Comparison:
@@ -44,7 +44,7 @@ class Comparison:
     def __init__(self, root: Path, data, size: int, epochs: int, known: dict[str, float]):
         self.root, self.data, self.size, self.known = root, data, size, known
         self.recipe = Recipe(epochs=epochs)
-        self.isa = fast.status()[0]
+        self.backends = dict(zip(HALVES, (fast.status()[0], "reference"), strict=True))
         code = sorted([*Path(fast.__file__).parent.glob("*.py"), *fast.build.SOURCES])
         self.compiled = b"".join(path.read_bytes() for path in code)
 
@@ -57,10 +57,9 @@ class Comparison:
 
     def identity(self, cell: str, seed: int, half: str) -> str:
         arch, epochs = self.architecture(cell), str(self.recipe.epochs)
-        made_of = train.fingerprint(arch, self.recipe, self.data, seed, 0.0) + epochs
-        if half == "reference":
-            return f"reference-{hashlib.sha256(made_of.encode()).hexdigest()[:12]}"
-        return f"{self.isa}-{hashlib.sha256(made_of.encode() + self.compiled).hexdigest()[:12]}"
+        made_of = (train.fingerprint(arch, self.recipe, self.data, seed, 0.0) + epochs).encode()
+        digest = hashlib.sha256(made_of + (self.compiled if half == "fast" else b"")).hexdigest()
+        return f"{self.backends[half]}-{digest[:12]}"
 
     def folder(self, cell: str, seed: int, half: str) -> Path:
         place = self.root / f"cell~{cell}" / f"size~{self.size}" / f"seed~{seed}"
@@ -84,31 +83,41 @@ class Comparison:
         with atomic(folder / "test.json") as temporary:
             temporary.write_text(json.dumps({"test_loss": loss}) + "\n")
 
+    def finished(self) -> list[dict]:
+        """Every finished network, whichever process trained it, as the rows of the CSV."""
+        rows = []
+        for (cell, seed), half in itertools.product(self._begun(), HALVES):
+            if (loss := self.loss(cell, seed, half)) is not None:
+                type, _, layers = cell.partition("-")
+                shape = (type, int(layers), self.size, seed, self.recipe.epochs)
+                values = (*shape, self.backends[half], loss, self.identity(cell, seed, half))
+                rows.append(dict(zip(COLUMNS, values, strict=True)))
+        return rows
+
     def pairs(self) -> list[dict]:
-        """Every pair of which both halves are finished, whichever process trained them, as the
-        rows of the CSV. Pairs that are known alone are those of CELLS, seeds 1 to 3."""
+        """Every pair of which both halves are finished."""
+        found = []
+        for cell, seed in self._begun():
+            ours, theirs = (self.loss(cell, seed, half) for half in HALVES)
+            if ours is not None and theirs is not None:
+                found.append({"cell": cell, "seed": seed, "fast": ours, "reference": theirs,
+                              "difference": ours - theirs})  # fmt: skip
+        return found
+
+    def _begun(self) -> list[tuple[str, int]]:
+        """Cells and seeds of which there is anything at hand, and those of the full comparison."""
         places = self.root.glob(f"cell~*/size~{self.size}/seed~*/epochs~{self.recipe.epochs}")
         parts = ([part.partition("~")[2] for part in place.parts] for place in places)
         here = {(cell, int(seed)) for *_, cell, _, seed, _ in parts}
-        found = []
-        for cell, seed in sorted(here.union(itertools.product(CELLS, SEEDS))):
-            ours, theirs = (self.loss(cell, seed, half) for half in HALVES)
-            if ours is not None and theirs is not None:
-                type, _, layers = cell.partition("-")
-                ids = [self.identity(cell, seed, half) for half in HALVES]
-                shape = (type, int(layers), self.size, seed, self.recipe.epochs)
-                values = (*shape, ours, theirs, ours - theirs, *ids)
-                found.append(dict(zip(COLUMNS, values, strict=True)))
-        return found
+        return sorted(here.union(itertools.product(CELLS, SEEDS)))
 
 
 def read_known(path: Path) -> dict[str, float]:
-    """Identity -> test loss of the halves in a CSV of pairs; empty where there is none."""
+    """Identity -> test loss of the networks in a CSV; empty where there is no such file."""
     if not path.exists():
         return {}
     with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
-    return {row[f"{half}_id"]: float(row[half]) for row in rows for half in HALVES}
+        return {row["identity"]: float(row["test_loss"]) for row in csv.DictReader(file)}
 
 
 def mean_and_interval(differences: list[float]) -> tuple[float, float, float]:
@@ -124,17 +133,17 @@ def mean_and_interval(differences: list[float]) -> tuple[float, float, float]:
     return mean, mean - half, mean + half
 
 
-def describe(rows: list[dict]) -> str:
+def describe(pairs: list[dict], size: int) -> str:
     lines = [f"{'':10}{'seed':>5}{'fast':>9}{'reference':>11}{'difference':>12}"]
-    for row in rows:
-        name = f"{row['type']} {row['layers']}x{row['size']}"
+    for pair in pairs:
+        type, _, layers = pair["cell"].partition("-")
         lines.append(
-            f"{name:10}{row['seed']:5}{row['fast']:9.4f}{row['reference']:11.4f}"
-            f"{row['difference']:+12.4f}"
+            f"{f'{type} {layers}x{size}':10}{pair['seed']:5}{pair['fast']:9.4f}"
+            f"{pair['reference']:11.4f}{pair['difference']:+12.4f}"
         )
-    mean, low, high = mean_and_interval([row["difference"] for row in rows])
+    mean, low, high = mean_and_interval([pair["difference"] for pair in pairs])
     lines.append(
-        f"mean difference of {len(rows)} pairs, fast minus reference:"
+        f"mean difference of {len(pairs)} pairs, fast minus reference:"
         f" {mean:+.4f}, 95% interval [{low:+.4f}, {high:+.4f}]"
     )
     return "\n".join(lines)
@@ -149,7 +158,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=Path("results/bench/equal.csv"))
     parser.add_argument("--half", choices=HALVES, help="train only these (both)")
     parser.add_argument("--known", type=Path, default=Path("results/reference/bench/equal.csv"),
-                        help="pairs trained elsewhere, taken as they are")  # fmt: skip
+                        help="networks trained elsewhere, taken as they are")  # fmt: skip
     parser.add_argument("--models", type=Path, help="folder of the models (beside --out)")
 
 
@@ -167,11 +176,10 @@ def run(args: argparse.Namespace) -> None:
     for cell, seed in itertools.product(args.cells, args.seeds):
         for half in HALVES if args.half is None else [args.half]:
             comparison.compute(cell, seed, half, about)
-        if pairs := comparison.pairs():
-            with atomic(args.out) as temporary, open(temporary, "w", newline="") as file:
-                writer = csv.DictWriter(file, fieldnames=COLUMNS)
-                writer.writeheader()
-                writer.writerows(pairs)
+        with atomic(args.out) as temporary, open(temporary, "w", newline="") as file:
+            writer = csv.DictWriter(file, fieldnames=COLUMNS)
+            writer.writeheader()
+            writer.writerows(comparison.finished())
     print(f"{args.split.stem}, {args.epochs} epochs, fast: {isa}")
-    if pairs:
-        print(describe(pairs))
+    if pairs := comparison.pairs():
+        print(describe(pairs, args.size))
