@@ -273,7 +273,7 @@ def test_same_bits_again_whatever_ran_before_and_however_aligned(kind):
 def test_same_bits_where_what_is_kept_goes_past_the_caches(kind):
     case = Case(11, kind, streams=7)
     L, H, K, S, T, n = case.sizes
-    large = fast.Network(kind, L, H, K, S, 100_000)  # memory that is never touched costs nothing
+    large = fast.Network(kind, L, H, K, S, 50_000)  # memory that is never touched costs nothing
     assert equal(case.train(), case.train(large))
 
 
