@@ -319,6 +319,19 @@ def test_divergence_stays_visible():
 
 
 @needs_backend
+def test_the_gradient_through_a_saturated_cell_vanishes():
+    """What is left of it is small beside all else, but RMSProp would scale it up to be as large."""
+    case = Case(3, "lstm", layers=1, hidden=17, unroll=1, streams=6)
+    case.state[:, 1] = 30 * case.state[:, 1].sign()
+    case.dropout = None
+    for name, p in case.params.items():
+        p.zero_() if name.startswith("layers") else p.normal_()
+    i, f, o, g = case.train()[1]["layers.0.b"].view(4, -1)
+    assert o.norm() > 1e-2
+    assert max(gate.norm() for gate in (i, f, g)) <= 1e-5 * o.norm()
+
+
+@needs_backend
 def test_wrong_arguments_are_refused():
     case = Case(0, "lstm", symbols=9, hidden=5)
     network = case.network()
