@@ -17,12 +17,10 @@ def one_thread():
 
 
 def check(found):
-    """99% of the tensors are within 1e-2, and no more than one in a thousand is off by more than
-    twice what autocast makes of the same case, which by chance may be next to nothing."""
+    """99% of the tensors are within 1e-2, and none is off by more than twice what autocast makes
+    of the same case."""
     assert accuracy.within(found, 1e-2) >= 0.99
-    worse = accuracy.worse(found, 2, FLOOR)
-    assert len(worse) <= max(1, len(found) // 1000), worse
-    assert all(error.ours <= 1e-2 for error in worse)
+    assert not accuracy.worse(found, 2, FLOOR)
 
 
 def test_gradients_over_two_hundred_random_shapes_and_states():
