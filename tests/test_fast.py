@@ -306,6 +306,10 @@ def test_same_bits_with_two_threads_at_once():
 
 @needs_backend
 def test_divergence_stays_visible():
+    case = Case(5, "lstm")
+    case.params["layers.0.w_h"][0, 0] = float("nan")
+    case.state += 1
+    assert case.train()[0] != case.train()[0]
     for kind in fast.KINDS:
         for name in Case(5, kind).params:
             case = Case(5, kind)
