@@ -115,7 +115,8 @@ def errors(training: Training, dropout: float, trained: bool) -> list[Error]:
         grads = {name: torch.zeros_like(p) for name, p in training.params.items()}
         engine.loss_and_grads(training.params, x, y, training.state.clone(), kept, grads)
         found.append(grads)
-    arch, masks = training.arch, None if kept is None else kept.kept * kept.scale
+    arch = training.arch
+    masks = None if kept is None else kept.kept(arch.hidden) * kept.scale
     _, true, _, _ = float64.loss_and_grads(arch.type, training.params, x, y, training.state, masks)
     when = "trained" if trained else "at the beginning"
     label = (

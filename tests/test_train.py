@@ -1,6 +1,7 @@
 """The recipe, and trainings that are killed and go on."""
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -257,5 +258,25 @@ def test_a_damaged_model_is_named(tmp_path, data):
 
 def test_the_least_dropout_keeps_nearly_all(data):
     arch = Architecture("rnn", 1, 9, data.symbols)
-    kept = Training(arch, Recipe(), data, 1, 1e-6, "auto")._dropout()
-    assert kept.kept.float().mean() > 0.99
+    kept = Training(arch, Recipe(), data, 1, 1e-6, "auto")._dropout().kept(9)
+    assert kept.shape == (1, data.unroll, data.streams, 9) and kept.float().mean() > 0.99
+
+
+def test_what_dropout_keeps_follows_from_seed_and_window_alone(data):
+    arch = Architecture("lstm", 2, 40, data.symbols)
+
+    def kept(seed, window):
+        training = Training(arch, Recipe(), data, seed, 0.3, "reference")
+        training.window = window
+        return training._dropout().kept(40).float()
+
+    first = kept(1, 0)
+    assert torch.equal(first, kept(1, 0))
+    others = [kept(1, 1), kept(2, 0), first[:, :, :, :20], first[0]]
+    n = first.numel()
+    assert first.mean().item() == pytest.approx(0.7, abs=5 * math.sqrt(0.21 / n))
+    # independent of one another: windows, seeds, units, layers
+    for a, b in ((first, others[0]), (first, others[1]), (others[2], first[:, :, :, 20:]),
+                 (others[3], first[1])):  # fmt: skip
+        both = (a * b).mean().item()
+        assert both == pytest.approx(0.49, abs=5 * math.sqrt(0.25 / a.numel()))

@@ -7,7 +7,8 @@ by one can be finished by another.
         fills `grads` with the gradient of the sum over time steps and the mean over streams of
         -log p, truncated at the window's beginning; moves `state` to the window's end in place;
         dropout: None, or what is kept of every layer's output
-    target_log_probs(params, x, y, state) -> [S, T]     log-probability of each y
+    target_log_probs(params, x, y, state, exact=True) -> [S, T]
+        log-probability of each y, in float32 or, not exact, as precisely as in training
     log_probs(params, x, state) -> [S, T, K]            log-probability of every symbol
 
 A backend may also make a whole update at once, clipping and RMSProp included, where that is faster:
@@ -23,6 +24,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,10 +36,19 @@ BACKENDS = ("auto", "reference", "fast", "cuda")
 
 
 class Dropout(NamedTuple):
-    """What one window keeps of every layer's outputs, and the factor on what is kept."""
+    """What one window keeps of every layer's outputs, and the factor on what is kept.
 
-    kept: Tensor  # bool [layers, T, S, H], on the CPU
+    A bit says of a unit whether it is kept: unit u has bit u % 8 of byte u // 8. Rows are filled up
+    to a multiple of 16 units.
+    """
+
+    bits: Tensor  # uint8 [layers, T, S, 2 ceil(H / 16)], on the CPU
     scale: float  # 1 / (1 - p)
+
+    def kept(self, hidden: int) -> Tensor:
+        """The same as bool [layers, T, S, H]."""
+        bits = np.unpackbits(self.bits.numpy(), axis=-1, count=hidden, bitorder="little")
+        return torch.from_numpy(bits.view(bool))
 
 
 class Reference:
@@ -48,7 +59,9 @@ class Reference:
         self.name = "reference" if device == "cpu" else "cuda"
 
     def loss_and_grads(self, params, x, y, state, dropout, grads) -> float:
-        masks = None if dropout is None else dropout.kept.to(self.device) * dropout.scale
+        masks = None
+        if dropout is not None:
+            masks = dropout.kept(self.arch.hidden).to(self.device) * dropout.scale
         leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
         log_probs, after = self._log_probs(leaves, x, state, masks)
         loss = -self._of_targets(log_probs, y).sum() / len(x)
@@ -59,7 +72,7 @@ class Reference:
         return loss.item() / x.shape[1]
 
     @torch.no_grad()
-    def target_log_probs(self, params, x, y, state) -> Tensor:
+    def target_log_probs(self, params, x, y, state, exact: bool = True) -> Tensor:
         log_probs, after = self._log_probs(params, x, state)
         self._move(state, after)
         return self._of_targets(log_probs, y).cpu()

@@ -8,9 +8,10 @@ backward and update of windows of 100 x 100 characters, each candidate on one th
     autocast   the same under bfloat16 autocast
     ours       the update that `charlens train` makes, by the backend in use
 
-The candidates take turns, so that what else the machine does hits all alike; the fastest turn of
-processor time counts. All share an allocator that keeps freed memory: otherwise stock torch would
-spend much of its time on having pages mapped afresh.
+The candidates take turns of two updates, so that what else the machine does hits all alike; the
+fastest second update counts, in processor time. (In a training an update follows another of its
+kind, which left the caches filled.) All share an allocator that keeps freed memory: otherwise stock
+torch would spend much of its time on having pages mapped afresh.
 """
 
 import argparse
@@ -27,7 +28,7 @@ import torch.nn.functional as F
 
 from charlens import calibrate, estimate, fast, plan
 from charlens.errors import InputError
-from charlens.estimate import Shape, clock
+from charlens.estimate import Rates, Shape, clock
 from charlens.files import atomic
 from charlens.model import Architecture
 from charlens.train import say, time_left
@@ -90,28 +91,27 @@ def candidates(type: str, layers: int, hidden: int) -> dict:
     ours = calibrate.prepare(arch, 0.0, STREAMS, UNROLL, compiled())
     dropped = calibrate.prepare(arch, 0.2, STREAMS, UNROLL, compiled())
 
-    def score():
-        window = slice(0, UNROLL)
-        ours.backend.target_log_probs(
-            ours.params, ours.val_x[:, window], ours.val_y[:, window], ours.state
-        )
+    def score(exact):
+        x, y = ours.val_x[:, :UNROLL], ours.val_y[:, :UNROLL]
+        ours.backend.target_log_probs(ours.params, x, y, ours.state, exact)
 
     return {
         "stock": Stock(type, layers, hidden, autocast=False).update,
         "autocast": Stock(type, layers, hidden, autocast=True).update,
         "ours": lambda: calibrate.update(ours),
         "dropout": lambda: calibrate.update(dropped),
-        "score": score,
+        "validate": lambda: score(False),
+        "score": lambda: score(True),
     }
 
 
 def take_turns(steps: dict, seconds: float) -> dict[str, float]:
-    """Processor seconds of the fastest call of each step; all in turn, at least three rounds."""
+    """Processor seconds of the fastest call of each step that follows another of the same; all in
+    turn, at least three rounds."""
     best, begun, rounds = dict.fromkeys(steps, float("inf")), time.process_time(), 0
-    for step in steps.values():
-        step()
     while rounds < 3 or time.process_time() - begun < seconds:
         for name, step in steps.items():
+            step()
             before = time.process_time()
             step()
             best[name] = min(best[name], time.process_time() - before)
@@ -141,7 +141,7 @@ def shapes(quick: bool) -> list[Shape]:
 
 
 def measure(shape: Shape, seconds: float) -> dict[str, float]:
-    """Characters per second of every candidate, and of ours with dropout and in scoring."""
+    """Characters per second of every candidate, and of ours with dropout, validating, scoring."""
     hidden = estimate.hidden_size(shape.type, shape.layers, shape.size, SYMBOLS)
     taken = take_turns(candidates(shape.type, shape.layers, hidden), seconds)
     return {name: STREAMS * UNROLL / t for name, t in taken.items()}
@@ -281,21 +281,22 @@ def plain_cut(config: dict) -> list[tuple[str, SimpleNamespace]]:
     return jobs
 
 
-def rates_of(backend: str, measured: dict, fixed: dict) -> dict[Shape, tuple[float, float]]:
+def rates_of(backend: str, measured: dict, fixed: dict) -> dict[Shape, Rates]:
     """Rates as `estimate.seconds` wants them. Dropout is taken as free for stock torch, and its
     scoring as fast as a third of its update."""
     found = {}
     for shape, rates in measured.items():
         ours = backend == "ours"
-        score = rates["score"] if ours else 3 * rates[backend]
-        found[shape] = (rates[backend], score)
+        validate, score = (rates[n] if ours else 3 * rates[backend] for n in ("validate", "score"))
+        found[shape] = Rates(rates[backend], validate, score)
         dropped = rates["dropout"] if ours else rates[backend]
-        found[Shape(shape.type, shape.layers, shape.size, dropout=True)] = (dropped, score)
+        dropout = Shape(shape.type, shape.layers, shape.size, dropout=True)
+        found[dropout] = Rates(dropped, validate, score)
     return found | {shape: rates["ours" if backend == "ours" else "stock"]
                     for shape, rates in fixed.items()}  # fmt: skip
 
 
-def measure_nn(config: dict, seconds: float) -> dict[Shape, dict[str, tuple[float, float]]]:
+def measure_nn(config: dict, seconds: float) -> dict[Shape, dict[str, Rates]]:
     """The n-NN: ours, and plain torch for both stock settings; one context stands for all."""
     found = {}
     middle = sorted(config["nn"]["contexts"])[len(config["nn"]["contexts"]) // 2]

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from charlens import backend, estimate, model
-from charlens.estimate import Shape
+from charlens.estimate import Rates, Shape
 from charlens.files import atomic
 from charlens.model import Architecture
 from charlens.split import Part, Split
@@ -66,21 +66,21 @@ def rate(step, characters: int, seconds: float, clock) -> float:
     return characters / best
 
 
-def measure(shape: Shape, symbols, streams, unroll, name: str, seconds: float):
-    """Characters per second in training and in scoring."""
+def measure(shape: Shape, symbols, streams, unroll, name: str, seconds: float) -> Rates:
     arch = architecture(shape, symbols)
     training = prepare(arch, 0.1 if shape.dropout else 0.0, streams, unroll, name)
     clock = time.process_time if training.backend.device == "cpu" else time.perf_counter
     x, y = training.val_x[:, :unroll], training.val_y[:, :unroll]
     state = training._zero_state()
 
-    def score():
-        training.backend.target_log_probs(training.params, x, y, state)
+    def score(exact):
+        training.backend.target_log_probs(training.params, x, y, state, exact)
 
     window = streams * unroll
-    return (
+    return Rates(
         rate(lambda: update(training), window, seconds, clock),
-        rate(score, window, seconds / 4, clock),
+        rate(lambda: score(False), window, seconds / 8, clock),
+        rate(lambda: score(True), window, seconds / 8, clock),
     )
 
 
@@ -108,7 +108,7 @@ def run(args: argparse.Namespace) -> None:
         name = f"{shape.context}-nn" if shape.context else f"{shape.type} {shape.layers}x"
         say(
             f"calibrate {done}/{len(shapes)} {name}{' ' * bool(shape.context)}{shape.size}",
-            f"{rates[shape][0] / 1e3:.0f}k chars/s {time_left(begun, 0, done / len(shapes))}",
+            f"{rates[shape].train / 1e3:.0f}k chars/s {time_left(begun, 0, done / len(shapes))}",
         )
     with atomic(args.out) as temporary, open(temporary, "w", newline="") as file:
         estimate.write_rates(file, rates)

@@ -88,7 +88,7 @@ class Step:
         if state is not None:
             self.state.copy_(state)
         if dropout is not None:
-            self.kept.copy_(dropout.kept)
+            self.kept.copy_(dropout.kept(self.arch.hidden))
         self.rate.fill_(rate)
 
     def __call__(self) -> None:

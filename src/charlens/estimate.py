@@ -18,6 +18,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from charlens import plan
 
@@ -238,16 +239,24 @@ def _cpuinfo() -> dict[str, str]:
     return {key: said[key] for key in kept if key in said}
 
 
-def write_rates(file, rates: dict[Shape, tuple[float, float]]) -> None:
+class Rates(NamedTuple):
+    """Characters per second."""
+
+    train: float
+    validate: float  # as precisely as in training
+    score: float
+
+
+def write_rates(file, rates: dict[Shape, Rates]) -> None:
     writer = csv.writer(file)
-    writer.writerow(["type", "layers", "size", "context", "dropout", "train", "score"])
-    for shape, (train, score) in rates.items():
+    writer.writerow(["type", "layers", "size", "context", "dropout", *Rates._fields])
+    for shape, its in rates.items():
         row = [shape.type, shape.layers, shape.size, shape.context, int(shape.dropout)]
-        writer.writerow([*row, round(train), round(score)])
+        writer.writerow([*row, *map(round, its)])
 
 
-def read_rates(path: Path) -> dict[Shape, tuple[float, float]]:
-    """Characters per second in training and in scoring, by shape; {} where none were measured."""
+def read_rates(path: Path) -> dict[Shape, Rates]:
+    """The rates by shape; {} where none were measured."""
     if not path.exists():
         return {}
     with open(path, newline="") as file:
@@ -256,7 +265,7 @@ def read_rates(path: Path) -> dict[Shape, tuple[float, float]]:
                 row["type"],
                 *(int(row[name]) for name in ("layers", "size", "context")),
                 dropout=row["dropout"] == "1",
-            ): (float(row["train"]), float(row["score"]))
+            ): Rates(*(float(row[name]) for name in Rates._fields))
             for row in csv.DictReader(file)
         }
 
@@ -265,9 +274,8 @@ def seconds(config: dict, rates: dict, rule: str, w) -> float:
     """How long a job takes, the small ones roughly. Raises KeyError where its shape or its corpus
     is not known yet."""
     if rule in ("train", "train_nn"):
-        train, score = rates[Shape.of(w)]
-        parts = characters(config, w.corpus)
-        once = parts["train"] / train + parts["val"] / score
+        its, parts = rates[Shape.of(w)], characters(config, w.corpus)
+        once = parts["train"] / its.train + parts["val"] / its.validate
         return START_SECONDS + plan.training(config, w.corpus)["epochs"] * once
     if rule in ("score", "score_nn"):
         shape = Shape.of(w)
@@ -275,15 +283,14 @@ def seconds(config: dict, rates: dict, rule: str, w) -> float:
             shape = Shape("nn", 1, max(config["nn"]["hidden"]), shape.context)
         known = [rates[s] for s in (shape, Shape(shape.type, shape.layers, shape.size, 0, True))
                  if s in rates] or [rates[shape]]  # fmt: skip
-        return START_SECONDS + characters(config, w.corpus)["test"] / known[0][1]
+        return START_SECONDS + characters(config, w.corpus)["test"] / known[0].score
     if rule == "trajectory":
         young, shape = config["figures"]["young_lstm"], _young(config, w.corpus)
         dropped = Shape(shape.type, shape.layers, shape.size, dropout=True)
-        train, score = rates[dropped if dropped in rates else shape]
-        parts = characters(config, w.corpus)
+        its, parts = rates[dropped if dropped in rates else shape], characters(config, w.corpus)
         # every look is scored, and compared with every n-NN, which takes about as long again
-        looked = 2 * young["looks"] * parts["test"] / score
-        return START_SECONDS + young["epochs"] * (parts["train"] / train + looked)
+        looked = 2 * young["looks"] * parts["test"] / its.score
+        return START_SECONDS + young["epochs"] * (parts["train"] / its.train + looked)
     if rule in ("ngram", "score_ngram"):
         return START_SECONDS + NGRAM_SECONDS * sum(characters(config, w.corpus).values()) / 1e6
     return OTHER_SECONDS.get(rule, 1)

@@ -5,7 +5,7 @@ from window to window and zero at the start of every epoch, RMSProp, a learning 
 after epoch 10, and the checkpoint of the epoch with the lowest validation loss.
 
 A killed training goes on by itself: beside its outputs stands `checkpoint.pt`, written every
-minute and after each epoch, with the optimizer's, the random generator's and the data's state.
+minute and after each epoch, with the optimizer's state and the place in the data.
 What comes out is bit for bit what an uninterrupted training gives.
 """
 
@@ -20,6 +20,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from charlens import backend, cells, model, split
@@ -55,14 +56,15 @@ class Training:
     """
 
     def __init__(self, arch: Architecture, recipe: Recipe, data, seed: int, dropout: float, name):
-        self.arch, self.recipe, self.dropout, self.unroll = arch, recipe, dropout, data.unroll
+        self.arch, self.recipe, self.seed, self.dropout = arch, recipe, seed, dropout
+        self.unroll = data.unroll
         self.backend = backend.choose(arch, data.streams, data.unroll, name)
         self.x, self.y = tensors(data, "train", arch)
         self.val_x, self.val_y = tensors(data, "val", arch)
         self.windows = self.y.shape[1] // self.unroll
 
-        self.random = torch.Generator().manual_seed(seed)
-        self.params = self._here(model.initialise(arch, recipe.init, self.random))
+        random = torch.Generator().manual_seed(seed)
+        self.params = self._here(model.initialise(arch, recipe.init, random))
         self.squares = {name: torch.zeros_like(p) for name, p in self.params.items()}
         self.grads = {name: torch.zeros_like(p) for name, p in self.params.items()}
         self.state = self._zero_state()
@@ -121,13 +123,10 @@ class Training:
     def snapshot(self) -> dict:
         """Everything that the rest of the training depends on."""
         kept = ("params", "squares", "state", "epoch", "window", "loss_sum", "seconds", "history")
-        return {name: getattr(self, name) for name in (*kept, "best")} | {
-            "random": self.random.get_state()
-        }
+        return {name: getattr(self, name) for name in (*kept, "best")}
 
     def restore(self, snapshot: dict) -> None:
         """Go on from a `snapshot`, whichever backend it was taken on."""
-        self.random.set_state(snapshot.pop("random"))
         for name, value in snapshot.items():
             setattr(self, name, value)
         self.params, self.squares = self._here(self.params), self._here(self.squares)
@@ -142,17 +141,19 @@ class Training:
         return None if state is None else state.to(self.backend.device)
 
     def _dropout(self):
-        """What the next window keeps, drawn on the CPU for every backend.
+        """What the next window keeps; the same whenever and by whichever backend it is asked for.
 
-        Four units share one draw of 64 bits, so 1 - p is rounded to a multiple of 2^-16.
+        Sixteen bits are drawn per unit, so 1 - p is rounded to a multiple of 2^-16.
         """
         if self.dropout == 0 or not self.arch.recurrent:
             return None
-        shape = (self.arch.layers, self.unroll, len(self.y), self.arch.hidden)
-        draws = torch.empty(math.ceil(math.prod(shape) / 4), dtype=torch.int64)
-        draws.random_(-(2**63), None, generator=self.random)
+        units = 16 * math.ceil(self.arch.hidden / 16)
+        shape = (self.arch.layers, self.unroll, len(self.y), units)
+        random = np.random.SFC64([self.seed, self.epoch, self.window])
+        draws = random.random_raw(math.prod(shape) // 4).view(np.int16)
         level = min(round((1 - self.dropout) * 2**16) - 2**15, 2**15 - 1)
-        kept = (draws.view(torch.int16)[: math.prod(shape)] < level).view(shape)
+        bits = np.packbits(draws < np.int16(level), bitorder="little")
+        kept = torch.from_numpy(bits.reshape(*shape[:-1], units // 8))
         return backend.Dropout(kept, 1 / (1 - self.dropout))
 
 
@@ -173,18 +174,21 @@ def tensors(data, part: str, arch: Architecture):
     return torch.tensor(contexts).view(*y.shape, arch.context), y
 
 
-def target_log_probs(engine, params, x, y, state, unroll: int):
-    """Log-probability of every y [S, n], window by window with the running state: [S, n]."""
-    pieces = [
-        engine.target_log_probs(params, x[:, at : at + unroll], y[:, at : at + unroll], state)
-        for at in range(0, y.shape[1], unroll)
-    ]
+def target_log_probs(engine, params, x, y, state, unroll: int, exact: bool = True):
+    """Log-probability of every y [S, n], window by window with the running state: [S, n].
+
+    exact: in float32, else as precisely as the backend trains.
+    """
+    pieces = []
+    for at in range(0, y.shape[1], unroll):
+        window = slice(at, at + unroll)
+        pieces.append(engine.target_log_probs(params, x[:, window], y[:, window], state, exact))
     return torch.cat(pieces, dim=1)
 
 
 def mean_loss(engine, params, x, y, state, unroll: int) -> float:
-    """Mean cross-entropy in nats per character."""
-    return -target_log_probs(engine, params, x, y, state, unroll).double().mean().item()
+    """Mean cross-entropy in nats per character, as precisely as the backend trains."""
+    return -target_log_probs(engine, params, x, y, state, unroll, False).double().mean().item()
 
 
 # ---- the job: resume, run, save ----

@@ -1,9 +1,9 @@
 """The compiled CPU backend: RNN, LSTM, GRU stacks and the n-NN (see README.md here).
 
 Same equations, parameter names and gradients as the models in plain torch (charlens.model), several
-times as fast. One thread; the same inputs give the same bits. Scores are float32. Gradients come
-from products of bfloat16 with float32 sums where the processor has such and the network is not
-tiny, else float32.
+times as fast. One thread; the same inputs give the same bits. Scores are float32. Gradients, and
+validation losses, come from products of bfloat16 with float32 sums where the processor has such and
+the network is not tiny, else float32.
 """
 
 import ctypes
@@ -74,8 +74,9 @@ class Network:
                        255 where there is none
         state          float32 [layers, states, S, H], states = 2 (h, c) for LSTM, else 1 (h);
                        updated in place to the state after the last step. None for an n-NN
-        dropout        None, or (kept, scale): bool [layers, T, S, H], which outputs of the layers
-                       are kept, and the factor on these
+        dropout        None, or (bits, scale): uint8 [layers, T, S, 2 ceil(H / 16)], which outputs
+                       of the layers are kept (bit u % 8 of byte u // 8 for unit u), and the
+                       factor on these
 
     One call at a time per Network; several Networks may run in threads side by side. Raises
     ValueError on a wrong shape or type, InputError where the backend is not to be had.
@@ -114,7 +115,7 @@ class Network:
         The gradient is that of the sum over steps, mean over streams, of -log p, unclipped. It
         stops at the incoming state (truncated backpropagation).
         """
-        return self._run(params, x, y, state, dropout=dropout, grads=grads)
+        return self._run(params, x, y, state, dropout=dropout, grads=grads, exact=False)
 
     def update(self, params, squares, x, y, state, dropout, rate: float, recipe) -> float:
         """One window and one step of RMSProp (recipe: charlens.train.Recipe) at a learning rate.
@@ -146,14 +147,27 @@ class Network:
         self._run(params, x, None, state, log_probs=out)
         return out
 
-    def target_log_probs(self, params, x, y, state=None) -> torch.Tensor:
-        """Natural log-probabilities [S, T] of the characters y."""
+    def target_log_probs(self, params, x, y, state=None, exact: bool = True) -> torch.Tensor:
+        """Natural log-probabilities [S, T] of the characters y.
+
+        exact: in float32, else as precisely as in training, which may be several times as fast.
+        """
         out = torch.empty(self.streams, x.shape[1])
-        self._run(params, x, y, state, targets=out)
+        self._run(params, x, y, state, targets=out, exact=exact)
         return out
 
     def _run(
-        self, params, x, y, state, dropout=None, grads=None, log_probs=None, targets=None
+        self,
+        params,
+        x,
+        y,
+        state,
+        *,
+        exact: bool = True,
+        dropout=None,
+        grads=None,
+        log_probs=None,
+        targets=None,
     ) -> float:
         S, H, steps = self.streams, self.hidden, x.shape[1]
         if not 1 <= steps <= self.unroll:
@@ -167,11 +181,12 @@ class Network:
             state = address(state, (self.layers, self.states, S, H), "state")
         elif state is not None or dropout is not None:
             raise ValueError("an n-NN takes no state and no dropout")
-        kept, scale = dropout or (None, 1.0)
-        if kept is not None:
-            kept = address(kept, (self.layers, steps, S, H), "dropout", torch.bool)
-        in_float32 = grads is None or self.hidden <= FLOAT32_UNITS
-        library, workspace = self._workspace(build.float32(self.isa) if in_float32 else self.isa)
+        bits, scale = dropout or (None, 1.0)
+        if bits is not None:
+            shape = (self.layers, steps, S, 2 * math.ceil(H / 16))
+            bits = address(bits, shape, "dropout", torch.uint8)
+        exact = exact or H <= FLOAT32_UNITS
+        library, workspace = self._workspace(build.float32(self.isa) if exact else self.isa)
         return library.charlens_run(
             workspace,
             self._addresses(params),
@@ -180,7 +195,7 @@ class Network:
             None if y is None else y.ctypes.data,
             steps,
             state,
-            kept,
+            bits,
             scale,
             None if log_probs is None else log_probs.data_ptr(),
             None if targets is None else targets.data_ptr(),

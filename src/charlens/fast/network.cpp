@@ -22,8 +22,8 @@ constexpr int TURN = 96;
 // Panels of gates that a product makes at a time: they are still in the L1 cache when it is their turn.
 constexpr int SIDE_BY_SIDE = 4;
 
-// If more bytes than this are kept, no cache has them any more when they are read.
-constexpr size_t FAR = 12 << 20;
+// If a layer keeps more bytes of a window than this, no near cache has them any more when they are read.
+constexpr size_t FAR = 20'000'000;
 
 // What forward keeps for backward of every unit and step: not its gates, but the factors by which
 // gradients are multiplied there, while all that makes them is in registers.
@@ -67,7 +67,7 @@ struct Network {
     int gates, recurrent;       // gates in all, and gates whose recurrent weights are w_h
     int states;                 // per layer: h, or h and c
     int factors;                // kept for the backward pass, per unit and step
-    bool far;                   // whether those of T steps are more than FAR
+    bool far;                   // whether a layer keeps more than FAR of T steps
     int U, KP;                  // panels of H and of K
     std::vector<Layer> layer;
     float *out_w, *out_w_t, *out_b, *dout_b;
@@ -109,12 +109,14 @@ struct Network {
     }
     float* weights(int columns, int inner, int count) { return take<float>(size_t(panels(columns)) * height(inner) * P * count); }
 
+    // What layer l keeps at step t of the units of panel p: [R][factor][16].
+    Kept* kept(int l, int t, int p) const { return layer[l].kept + (size_t(t) * U + p) * R * factors * P; }
+
     // Lays everything out; run once without memory to learn the size, once to take it.
     void lay_out() {
         bytes = 0;
         const int rows = T * R, G = gates;
         factors = kind == LSTM ? int(lstm::FACTORS) : kind == GRU ? int(gru::FACTORS) : int(rnn::FACTORS);
-        far = size_t(factors) * U * P * rows * sizeof(Kept) > FAR;
         for (int l = 0; l < layers && kind != NN; l++) {
             Layer& at = layer[l];
             if (l == 0) {
@@ -174,11 +176,15 @@ struct Network {
 
 // What a panel of a layer's outputs at a step is multiplied by, of stream s. A row past the last stream has nothing.
 struct Dropout {
-    const uint8_t* kept;
-    size_t stride;  // from one stream to the next
-    int streams, units;
+    const uint8_t* kept;  // of stream 0: two bytes, a bit per unit
+    int stride, streams;  // bytes from one stream to the next
     float scale;
-    vec of(int s) const { return s < streams ? choose_first(kept + s * stride, units, scale) : all(0); }
+    vec of(int s) const {
+        if (s >= streams) return all(0);
+        uint16_t bits;
+        memcpy(&bits, kept + s * stride, sizeof bits);
+        return choose(bits, scale);
+    }
 };
 
 // One call's arguments. Parameters and gradients are row-major, in the order: per layer w_x, b, w_h
@@ -186,7 +192,7 @@ struct Dropout {
 struct Call {
     const float* const* params;
     float* const* grads;          // or null: forward only
-    const uint8_t* kept;          // dropout: [layers, T, S, H] of 0 or 1, or null
+    const uint8_t* kept;          // dropout: [layers, T, S, 2 U], a bit per unit, or null
     float scale;                  // on what is kept
     const uint8_t *x, *y;         // [S, T] ([S, T, n] for an n-NN); y or null
     float *state;                 // [layers, states, S, H]
@@ -194,7 +200,7 @@ struct Call {
     int T;
 
     Dropout dropout(const Network& net, int l, int t, int p) const {
-        return {kept + (size_t(l) * T + t) * net.S * net.H + p * P, size_t(net.H), net.S, net.H - p * P, scale};
+        return {kept + ((size_t(l) * T + t) * net.S * net.U + p) * 2, 2 * net.U, net.S, scale};
     }
 };
 
@@ -212,8 +218,8 @@ void clear(Matrix m, int panels) { clear(m.data, panels * m.stride); }
 
 void pack_gates(float* to, const float* w, int gates, int H) {
     const size_t size = size_t(panels(H)) * height(H) * P;
-    for (int turn = 0; turn < ROUNDINGS; turn++)
-        for (int g = 0; g < gates; g++, to += size) pack_right(to, w + size_t(g) * H, H, H, size_t(gates) * H, turn);
+    for (int g = 0; g < gates; g++)
+        pack_right(to + g * size, w + size_t(g) * H, H, H, size_t(gates) * H, gates * size);
 }
 void pack_gates_transposed(float* to, const float* w, int gates, int H) {
     const size_t size = size_t(panels(H)) * height(H) * P;
@@ -258,8 +264,7 @@ void pack_parameters(Network& net, const float* const* param, bool backward) {
         if (w_g) pack_gates(at.w_g, w_g, 1, H);
         if (w_g && backward) pack_gates_transposed(at.w_g_t, w_g, 1, H);
     }
-    for (int turn = 0; turn < ROUNDINGS; turn++)
-        pack_right(net.out_w + turn * size_t(net.KP) * height(H) * P, *param, H, K, K, turn);
+    pack_right(net.out_w, *param, H, K, K, size_t(net.KP) * height(H) * P);
     if (backward) pack_right_transposed(net.out_w_t, *param, H, K, K);
     pack({net.out_b, P}, *++param, 1, K, K);
 }
@@ -321,7 +326,7 @@ void forward_layer(Network& net, int l, const Call& call) {
         const auto gate = [&](int i, int p) {
             return Input{net.a.at(i, 0), l ? at.bias + size_t(p) * P : at.lookup + size_t(p) * K * P, l ? nullptr : codes};
         };
-        const auto kept = [&](int p) { return at.kept + (size_t(t) * U + p) * R * net.factors * P; };
+        const auto kept = [&](int p) { return net.kept(l, t, p); };
         const bool keep = call.grads, far = net.far, of_use = net.kind == GRU || t == call.T - 1;
         // h of all streams, two by two.
         const auto outputs = [&](int p, auto&& unit) {
@@ -331,9 +336,9 @@ void forward_layer(Network& net, int l, const Call& call) {
             const Dropout dropout = call.dropout(net, l, t, p);
             for (int s = 0; s < R; s += 2) {
                 const vec x = unit(s), y = unit(s + 1);
-                h.store(s, x, y);
+                h.store(s, x, y, far);
                 if (of_use) store(value + s * P, x), store(value + (s + 1) * P, y);
-                if (drop) after_dropout.store(s, mul(x, dropout.of(s)), mul(y, dropout.of(s + 1)));
+                if (drop) after_dropout.store(s, mul(x, dropout.of(s)), mul(y, dropout.of(s + 1)), far);
             }
         };
         // Products of one gate, some panels at a time, and with(i, p) for each, panel i of net.a being panel p.
@@ -445,7 +450,7 @@ void backward_step(Network& net, int l, int t, const Call& call) {
         const Operand its = {da.left + g * LU * da.left_stride, da.left_stride, da.along + g * U * da.along_stride, da.along_stride};
         return Gate{place(its, p, 0), l ? at.db + (size_t(g) * U + p) * P : at.dw_x.at(g * U + p, 0), l ? nullptr : net.codes + now, net.far};
     };
-    const auto kept = [&](int p) { return at.kept + (size_t(t) * U + p) * R * net.factors * P; };
+    const auto kept = [&](int p) { return net.kept(l, t, p); };
     for (int p = 0; p < U; p++) {
         const float *const dy = net.dy.at(p, now), *const dh = net.dh.at(p, 0);
         const Kept* const all_kept = kept(p);
@@ -780,6 +785,9 @@ double charlens_run(Network* net, const float* const* params, float* const* grad
                     net->kind == NN ? (code == 255 ? n * net->K : j * net->K + code) : code;
             }
         }
+    // Factors; h, r h' and what dropout leaves of h, each in two forms of half a word.
+    const size_t kept_bytes = net->factors * sizeof(Kept) + (1 + (net->kind == GRU) + (kept != nullptr)) * sizeof(float);
+    net->far = kept_bytes * net->U * P * net->T * R > FAR;
     pack_parameters(*net, params, grads);
     if (grads) {
         clear(net->dout_w, net->KP);

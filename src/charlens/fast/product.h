@@ -40,7 +40,8 @@ struct Matrix {
 
 // What is kept for the backward pass: in half precision where products are of bfloat16, which rounds
 // eight times as coarsely. (Half precision ends at 65,504. The only factor that is not below 1, an LSTM's
-// c' f (1 - f), gets there with a cell of 262,000, and a cell grows by 1 a step.) `far`: it will not be in a cache when it is read, and need not pass through one.
+// c' f (1 - f), gets there with a cell of 262,000, and a cell grows by 1 a step.) `far`: it will not be
+// in a cache when it is read, and need not pass through one.
 #if defined __AVX512BF16__
 using Kept = uint16_t;
 static inline void store(Kept* to, vec x, bool far) {
@@ -120,14 +121,16 @@ static inline vec dot(const float* a, vec b, vec acc) { return fma(all(*a), b, a
 // A right operand takes this many words of every panel: whole tiles.
 static inline int height(int inner) { return panels(words(inner)) * P; }
 
-// src [rows, columns] as right operand with its rows as inner dimension, in one of the roundings.
-static void pack_right(float* to, const float* src, int rows, int columns, size_t ld, int turn) {
+// src [rows, columns] as right operand with its rows as inner dimension, in every rounding, `next`
+// floats apart.
+static void pack_right(float* to, const float* src, int rows, int columns, size_t ld, size_t next) {
     for (int p = 0; p < panels(columns); p++, to += size_t(height(rows)) * P)
         for (int r = 0; r < rows; r += 2) {
             const float* from = src + r * ld + p * P;
-            const int n = columns - p * P;
-            store_word(to + size_t(r / PER_WORD) * P, rounding(load_first(from, n), turn),
-                       r + 1 < rows ? rounding(load_first(from + ld, n), turn) : all(0));
+            const vec x = load_first(from, columns - p * P);
+            const vec y = r + 1 < rows ? load_first(from + ld, columns - p * P) : all(0);
+            for (int turn = 0; turn < ROUNDINGS; turn++)
+                store_word(to + turn * next + size_t(r / PER_WORD) * P, rounding(x, turn), rounding(y, turn));
         }
 }
 // The transpose of src [rows, columns], its columns being the inner dimension, rounded to nearest.

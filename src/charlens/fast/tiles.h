@@ -43,6 +43,11 @@ struct TilesReleased {
 // So many tiles along the inner dimension are taken at a time: what 2 x 2 tiles of C read of A and B
 // then stays in the L1 cache for the next that need it.
 constexpr int DEPTH = 8;
+// Of so many tiles, in pieces as even as can be.
+static inline int depth_of_pieces(int tiles) {
+    const int pieces = (tiles + DEPTH - 1) / DEPTH;
+    return (tiles + pieces - 1) / pieces;
+}
 
 // What 2 x 2 tiles of C are made of in such a piece: tiles of two blocks of rows of A, of two panels of B.
 struct Piece {
@@ -99,7 +104,7 @@ static void product(int rows, const Segment* segments, int n, Matrix c, int coun
     alignas(64) float apart[2][P * P];
     int tiles = 0;
     for (int i = 0; i < n; i++) tiles += panels(segments[i].k);
-    const int pieces = (tiles + DEPTH - 1) / DEPTH, depth = (tiles + pieces - 1) / pieces;
+    const int depth = depth_of_pieces(tiles);
     want_tiles(most);
     for (int panel = 0; panel < count; panel += 2) {
         const int two_panels = panel + 1 < count ? 2 : 1;
@@ -170,7 +175,7 @@ static void add_transposed_product(const Operand& a, int columns, const Operand&
         for (int m = 0; m < a_panels; m++)
             for (int k = 0; k < tiles; k++)
                 transpose(turned + m * TURNED + size_t(k) * P * P, a.along + m * a.along_stride + size_t(begin + k * P) * P, k < tiles - 1 ? P : last);
-        const int pieces = (tiles + DEPTH - 1) / DEPTH, depth = (tiles + pieces - 1) / pieces;
+        const int depth = depth_of_pieces(tiles);
         for (int p = 0; p < b_panels; p += 2) {
             const int two_panels = p + 1 < b_panels ? 2 : 1;
             for (int done = 0; done < tiles; done += depth) {

@@ -37,11 +37,8 @@ static inline vec times_power_of_two(vec x, vec n) { return _mm512_scalef_ps(x, 
 static inline __mmask16 first(int n) { return n >= W ? 0xffff : n <= 0 ? 0 : (1u << n) - 1; }
 static inline vec load_first(const float* p, int n) { return _mm512_maskz_loadu_ps(first(n), p); }
 static inline void store_first(float* p, int n, vec x) { _mm512_mask_storeu_ps(p, first(n), x); }
-// x where p, the first n bytes of an array, is not 0; else 0.
-static inline vec choose_first(const uint8_t* p, int n, float x) {
-    const __m128i bytes = _mm_maskz_loadu_epi8(first(n), p);
-    return _mm512_maskz_mov_ps(_mm_test_epi8_mask(bytes, bytes), all(x));
-}
+// x where a bit is set, else 0.
+static inline vec choose(uint16_t bits, float x) { return _mm512_maskz_mov_ps(bits, all(x)); }
 // p[0], p[ld], ...: the first n elements of a column.
 static inline vec load_column(const float* p, int ld, int n) {
     const __m512i at = _mm512_mullo_epi32(_mm512_set1_epi32(ld),
@@ -92,10 +89,13 @@ static inline vec load_first(const float* p, int n) {
 static inline void store_first(float* p, int n, vec x) {
     _mm256_maskstore_ps(p, first(n), x.a), _mm256_maskstore_ps(p + 8, first(n - 8), x.b);
 }
-static inline vec choose_first(const uint8_t* p, int n, float x) {
-    alignas(64) float chosen[W] = {};
-    for (int i = 0; i < W && i < n; i++) chosen[i] = p[i] ? x : 0;
-    return load(chosen);
+static inline vec choose(uint16_t bits, float x) {
+    const auto half = [x](int bits) {
+        const __m256i one = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+        const __m256i set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(bits), one), one);
+        return _mm256_and_ps(_mm256_castsi256_ps(set), _mm256_set1_ps(x));
+    };
+    return {half(bits), half(bits >> 8)};
 }
 static inline vec load_column(const float* p, int ld, int n) {
     alignas(64) float x[W] = {};
