@@ -98,7 +98,7 @@ def test_memory_is_bounded_and_grows():
 def test_a_training_stays_within_the_memory_that_it_asks_for(backend, shape):
     code = (
         "import torch; torch.set_num_threads(1)\n"
-        "from charlens import calibrate; from charlens.estimate import Rates, Shape\n"
+        "from charlens import calibrate; from charlens.estimate import Shape\n"
         f"arch = calibrate.architecture(Shape{shape!r}, 87)\n"
         f"t = calibrate.prepare(arch, 0.2, 100, 100, {backend!r})\n"
         "t.update(); t.update(); t.end_epoch()\n"

@@ -121,6 +121,15 @@ class Case:
         return loss, grads, state
 
 
+def dropping(seed, kind, **fixed):
+    """The first case from a seed on that drops some units (an n-NN never does)."""
+    return next(
+        case
+        for case in (Case(s, kind, **fixed) for s in range(seed, seed + 20))
+        if kind == "nn" or case.dropout is not None
+    )
+
+
 def flat(result):
     loss, grads, state = result
     return [torch.tensor(loss), *grads.values(), *([] if state is None else [state])]
@@ -241,23 +250,26 @@ def test_networks_of_few_units_train_in_float32():
 
 
 @needs_backend
-def test_loss_is_mean_of_target_log_probs(isa):
+@pytest.mark.parametrize("kind", fast.KINDS)
+def test_loss_is_mean_of_target_log_probs(kind, isa):
     """Of those as precise as in training to the last places, of the exact ones nearly."""
-    case = Case(3, "lstm")
-    case.dropout = None
     in_float32 = fast.build.float32(isa) == isa
-    for exact, near in ((False, 1e-6), (True, 1e-6 if in_float32 else 1e-2)):
-        state = case.carried()
-        targets = case.network().target_log_probs(case.params, case.x, case.y, state, exact)
+    for seed in range(3, 9):
+        case = Case(seed, kind, layers=1 if kind == "nn" else seed % 3 + 1)
+        case.dropout = None
         loss, _, after = case.train()
-        assert loss == pytest.approx(-targets.double().mean().item(), rel=near)
-        assert torch.equal(state, after) == (in_float32 or not exact)
+        for exact, near in ((False, 1e-6), (True, 1e-6 if in_float32 else 2e-2)):
+            state = case.carried()
+            targets = case.network().target_log_probs(case.params, case.x, case.y, state, exact)
+            assert loss == pytest.approx(-targets.double().mean().item(), rel=near)
+            if state is not None and (in_float32 or not exact):
+                assert torch.equal(state, after)
 
 
 @needs_backend
 @pytest.mark.parametrize("kind", fast.KINDS)
 def test_same_bits_again_whatever_ran_before_and_however_aligned(kind):
-    case, other = Case(11, kind), Case(12, kind)
+    case, other = dropping(11, kind), Case(12, kind)
     first = case.train()
     network = case.network()
     spoiled = {name: torch.full_like(p, float("nan")) for name, p in case.params.items()}
@@ -281,7 +293,7 @@ def test_same_bits_again_whatever_ran_before_and_however_aligned(kind):
 @needs_backend
 @pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
 def test_same_bits_where_what_is_kept_goes_past_the_caches(kind):
-    case = Case(11, kind, streams=7)
+    case = dropping(11, kind, streams=7)
     L, H, K, S, T, n = case.sizes
     large = fast.Network(kind, L, H, K, S, 50_000)  # memory that is never touched costs nothing
     assert equal(case.train(), case.train(large))

@@ -262,12 +262,12 @@ def test_the_least_dropout_keeps_nearly_all(data):
     assert kept.shape == (1, data.unroll, data.streams, 9) and kept.float().mean() > 0.99
 
 
-def test_what_dropout_keeps_follows_from_seed_and_window_alone(data):
+def test_what_dropout_keeps_follows_from_seed_epoch_and_window_alone(data):
     arch = Architecture("lstm", 2, 40, data.symbols)
 
-    def kept(seed, window):
+    def kept(seed, window, epoch=1):
         training = Training(arch, Recipe(), data, seed, 0.3, "reference")
-        training.window = window
+        training.window, training.epoch = window, epoch
         return training._dropout().kept(40).float()
 
     first = kept(1, 0)
@@ -275,8 +275,9 @@ def test_what_dropout_keeps_follows_from_seed_and_window_alone(data):
     others = [kept(1, 1), kept(2, 0), first[:, :, :, :20], first[0]]
     n = first.numel()
     assert first.mean().item() == pytest.approx(0.7, abs=5 * math.sqrt(0.21 / n))
-    # independent of one another: windows, seeds, units, layers
-    for a, b in ((first, others[0]), (first, others[1]), (others[2], first[:, :, :, 20:]),
-                 (others[3], first[1])):  # fmt: skip
+    # independent of one another: epochs, windows, seeds, units, layers
+    pairs = [(first, kept(1, 0, 2)), (first, others[0]), (first, others[1])]
+    pairs += [(others[2], first[:, :, :, 20:]), (others[3], first[1])]
+    for a, b in pairs:
         both = (a * b).mean().item()
         assert both == pytest.approx(0.49, abs=5 * math.sqrt(0.25 / a.numel()))

@@ -284,7 +284,7 @@ def test_a_dry_run_says_how_long_it_will_take_once_that_was_measured(tiny):
     (rates,) = re.findall(r"output: (results/tiny/calibration/.*\.csv)", planned)
     (folder / rates).parent.mkdir()
     with open(folder / rates, "w", newline="") as file:
-        estimate.write_rates(file, {estimate.Shape("rnn", 1, 8): (1e4, 1e5)})
+        estimate.write_rates(file, {estimate.Shape("rnn", 1, 8): estimate.Rates(1e4, 1e5, 1e5)})
     said = snakemake(folder, *plan).stderr
     assert re.search(r"time: about \d+ s with 2 jobs side by side", said)
     # and nothing has become old by it

@@ -8,7 +8,7 @@ by one can be finished by another.
         -log p, truncated at the window's beginning; moves `state` to the window's end in place;
         dropout: None, or what is kept of every layer's output
     target_log_probs(params, x, y, state, exact=True) -> [S, T]
-        log-probability of each y, in float32 or, not exact, as precisely as in training
+        log-probability of each y, in float32 or, not exact, at least as precisely as in training
     log_probs(params, x, state) -> [S, T, K]            log-probability of every symbol
 
 A backend may also make a whole update at once, clipping and RMSProp included, where that is faster:
@@ -39,7 +39,7 @@ class Dropout(NamedTuple):
     """What one window keeps of every layer's outputs, and the factor on what is kept.
 
     A bit says of a unit whether it is kept: unit u has bit u % 8 of byte u // 8. Rows are filled up
-    to a multiple of 16 units.
+    to a multiple of 16 units, with bits that mean nothing.
     """
 
     bits: Tensor  # uint8 [layers, T, S, 2 ceil(H / 16)], on the CPU

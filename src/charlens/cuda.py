@@ -14,9 +14,10 @@ products rather than lookups, since the gradient of a lookup is a sort that some
 cannot capture (and a sum in no fixed order). The warm-up, on the stream of the capture, lets the
 libraries allocate what they need; it moves the parameters, which are put back.
 
-Products are TF32 (10 bits of mantissa, float32 sums) in training and float32 in scoring, which
-is the reference's. Where capturing fails, the same step runs kernel by kernel, with one line that
-says so. Written and tested without a card: on the CPU, where the step runs uncaptured.
+Products are TF32 (10 bits of mantissa, float32 sums) in training and float32 in validation and
+scoring, which are the reference's. Where capturing fails, the same step runs kernel by kernel, with
+one line that says so. Written and tested without a card: on the CPU, where the step runs
+uncaptured.
 """
 
 import contextlib

@@ -243,7 +243,7 @@ class Rates(NamedTuple):
     """Characters per second."""
 
     train: float
-    validate: float  # as precisely as in training
+    validate: float  # in bfloat16 where training is
     score: float
 
 
