@@ -272,12 +272,14 @@ def test_what_dropout_keeps_follows_from_seed_epoch_and_window_alone(data):
 
     first = kept(1, 0)
     assert torch.equal(first, kept(1, 0))
-    others = [kept(1, 1), kept(2, 0), first[:, :, :, :20], first[0]]
-    n = first.numel()
-    assert first.mean().item() == pytest.approx(0.7, abs=5 * math.sqrt(0.21 / n))
+    assert first.mean().item() == pytest.approx(0.7, abs=5 * math.sqrt(0.21 / first.numel()))
     # independent of one another: epochs, windows, seeds, units, layers
-    pairs = [(first, kept(1, 0, 2)), (first, others[0]), (first, others[1])]
-    pairs += [(others[2], first[:, :, :, 20:]), (others[3], first[1])]
-    for a, b in pairs:
+    for a, b in (
+        (first, kept(1, 0, epoch=2)),
+        (first, kept(1, 1)),
+        (first, kept(2, 0)),
+        (first[..., :20], first[..., 20:]),
+        (first[0], first[1]),
+    ):
         both = (a * b).mean().item()
         assert both == pytest.approx(0.49, abs=5 * math.sqrt(0.25 / a.numel()))

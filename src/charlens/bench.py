@@ -91,17 +91,13 @@ def candidates(type: str, layers: int, hidden: int) -> dict:
     ours = calibrate.prepare(arch, 0.0, STREAMS, UNROLL, compiled())
     dropped = calibrate.prepare(arch, 0.2, STREAMS, UNROLL, compiled())
 
-    def score(exact):
-        x, y = ours.val_x[:, :UNROLL], ours.val_y[:, :UNROLL]
-        ours.backend.target_log_probs(ours.params, x, y, ours.state, exact)
-
     return {
         "stock": Stock(type, layers, hidden, autocast=False).update,
         "autocast": Stock(type, layers, hidden, autocast=True).update,
         "ours": lambda: calibrate.update(ours),
         "dropout": lambda: calibrate.update(dropped),
-        "validate": lambda: score(False),
-        "score": lambda: score(True),
+        "validate": lambda: calibrate.score(ours, exact=False),
+        "score": lambda: calibrate.score(ours, exact=True),
     }
 
 

@@ -52,6 +52,12 @@ def update(training: Training) -> None:
     training.update()
 
 
+def score(training: Training, exact: bool) -> None:
+    """One window, as in scoring or, not exact, as in validation."""
+    x, y = (codes[:, : training.unroll] for codes in (training.val_x, training.val_y))
+    training.backend.target_log_probs(training.params, x, y, training.state, exact)
+
+
 def rate(step, characters: int, seconds: float, clock) -> float:
     """Characters per second of the fastest call of `step`, after one to warm up.
 
@@ -70,17 +76,11 @@ def measure(shape: Shape, symbols, streams, unroll, name: str, seconds: float) -
     arch = architecture(shape, symbols)
     training = prepare(arch, 0.1 if shape.dropout else 0.0, streams, unroll, name)
     clock = time.process_time if training.backend.device == "cpu" else time.perf_counter
-    x, y = training.val_x[:, :unroll], training.val_y[:, :unroll]
-    state = training._zero_state()
-
-    def score(exact):
-        training.backend.target_log_probs(training.params, x, y, state, exact)
-
     window = streams * unroll
     return Rates(
         rate(lambda: update(training), window, seconds, clock),
-        rate(lambda: score(False), window, seconds / 8, clock),
-        rate(lambda: score(True), window, seconds / 8, clock),
+        rate(lambda: score(training, exact=False), window, seconds / 8, clock),
+        rate(lambda: score(training, exact=True), window, seconds / 8, clock),
     )
 
 
