@@ -87,4 +87,5 @@ def mark(panel, left, right, layer: int, label: str | None = None):
     return panel.scatter(
         np.asarray(left), np.asarray(right), s=9, marker=shape, facecolors="none",
         edgecolors=colour, linewidths=0.6, alpha=0.8, label=label,
+        rasterized=True,  # thousands of points: as shapes they make an SVG of a megabyte
     )  # fmt: skip
