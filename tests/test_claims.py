@@ -79,6 +79,13 @@ def part(findings, name):
 # ---- the bootstrap ----
 
 
+@pytest.mark.parametrize("count", [1, 7, 384, 723])
+def test_no_unit_and_every_unit_have_intervals_that_end_at_0_and_1(count):
+    low, high = claims.share_interval(0.0, count)
+    assert low == 0 and high == pytest.approx(1.96**2 / (count + 1.96**2))  # Wilson, by hand
+    assert claims.share_interval(1.0, count) == (pytest.approx(1 - high), 1)
+
+
 def test_draws_take_as_many_streams_as_there_are():
     draws = stream_draws(7, 1000, 0)
     assert draws.shape == (1000, 7) and (draws.sum(axis=1) == 7).all()

@@ -615,7 +615,8 @@ def share_interval(share: float, count: int) -> tuple[float, float]:
     z = 1.96
     centre = (share + z * z / (2 * count)) / (1 + z * z / count)
     half = z / (1 + z * z / count) * math.sqrt(share * (1 - share) / count + (z / count / 2) ** 2)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # At the ends it is 0 and 1, which rounding misses.
+    return (centre - half if share else 0.0), (centre + half if share < 1 else 1.0)
 
 
 def forget_gates_stay_open(e: Evidence) -> list[Finding]:
