@@ -163,7 +163,7 @@ def draw_text(panel, rows, width: float):
 def draw_key(figure, foot: float):
     """What red and blue are, at the top of the foot (inches)."""
     total = figure.get_figheight()
-    panel = figure.add_axes((0.42, (foot - 0.1) / total, 0.16, 0.08 / total))
+    panel = figure.add_axes((0.8, (foot - 0.1) / total, 0.16, 0.08 / total))  # right of the source
     panel.imshow(np.linspace(-1, 1, 64)[None], cmap=COLOURS, aspect="auto", extent=(-1, 1, 0, 1))
     panel.set_xticks([-1, 0, 1], ["−1", "0", "+1"])
     panel.set_yticks([])
