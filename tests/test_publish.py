@@ -37,13 +37,14 @@ def test_status():
 
 SETTINGS = {"run": "run", "corpora": {}}
 LSTM = "wp/type~lstm/layers~2/size~64/seed~1"
+HISTORY = "epoch,val_loss\n1,2.5\n2,2.125\n3,2.25\n"
 
 
 def run_folder(folder, finished=2):
     """A run with tables, figures, scores, a text and a model."""
     files = {
         "tables/table1.csv": "a", "tables/claims.html": "b", "figures/figure1.png": "c",
-        "figures/figure1.svg": "d", f"models/{LSTM}/dropout~0.0/history.csv": "g",
+        "figures/figure1.svg": "d", f"models/{LSTM}/dropout~0.0/history.csv": HISTORY,
         f"models/{LSTM}/dropout~0.0/model.safetensors": "large",
         "published/wp-lstm.safetensors": "h", "published/wp-lstm-deepest.safetensors": "i",
         "published/wp-gru.safetensors": "j", "published/wp-gru-deepest.safetensors": "j",
@@ -77,6 +78,7 @@ def test_publish(tmp_path):
         "corpora/wp.json",
         "figures/figure1.png",
         "figures/figure1.svg",
+        "histories/candidates.csv",
         f"histories/{LSTM}/dropout~0.0/history.csv",
         "models/wp-gru.safetensors",
         "models/wp-lstm-deepest.safetensors",
@@ -95,6 +97,25 @@ def test_publish(tmp_path):
     publish.publish(source, reference, scores, SETTINGS)
     assert "figures/figure1.svg" not in files(reference)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["reference", "run"]
+
+
+def test_candidates_that_were_tried(tmp_path):
+    source, reference = tmp_path / "run", tmp_path / "reference"
+    scores = run_folder(source)
+    other = f"models/{LSTM}/dropout~0.1", f"models/{LSTM[:-1]}2/dropout~0.0"
+    for folder in other:  # not chosen, and a seed that is not scored
+        shutil.copytree(source / f"models/{LSTM}/dropout~0.0", source / folder)
+    publish.publish(source, reference, scores, SETTINGS)
+    table = pd.read_csv(reference / "histories/candidates.csv", keep_default_na=False)
+    assert list(table.columns) == publish.CANDIDATES
+    lstm = LSTM.removeprefix("wp/").replace("/", " ")
+    assert table.to_numpy().tolist() == [
+        ["wp", lstm, "dropout~0.0", 2, 2.125, "1"],
+        ["wp", lstm, "dropout~0.1", 2, 2.125, "0"],
+        ["wp", lstm[:-1] + "2", "dropout~0.0", 2, 2.125, ""],
+    ]
+    page = (reference / "README.md").read_text()
+    assert "| wp | size 64 | dropout 0.0 | 2 | 1 |\n| wp | size 64 | dropout 0.1 | 1 | 0 |" in page
 
 
 def test_measurements_are_published_and_not_replaced_by_less(tmp_path):

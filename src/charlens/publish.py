@@ -23,6 +23,7 @@ from charlens.plan import below_scores, earlier, restore
 from charlens.scores import read_score, read_split
 
 STATUS = ["corpus", "model", "finished"]
+CANDIDATES = ["corpus", "model", "candidate", "epoch", "val_loss", "chosen"]
 # of results/<run>/, and where it goes below results/reference/
 COPIED = {
     "tables/*.csv": "tables",
@@ -109,7 +110,9 @@ def publish(run: Path, reference: Path, scores: list[Path], settings: dict) -> l
         content = described(path, run / "corpora") if path.suffix == ".npy" else path.read_bytes()
         write_atomically(new / below.with_suffix(".json"), content)
     write_atomically(new / "settings.json", (json.dumps(settings, indent=1) + "\n").encode())
-    write_atomically(new / "README.md", readme(run.name, table).encode())
+    tried = candidates(new)
+    write_atomically(new / "histories/candidates.csv", tried.to_csv(index=False).encode())
+    write_atomically(new / "README.md", readme(run.name, table, tried).encode())
     old = earlier(reference)
     shutil.rmtree(old, ignore_errors=True)
     if reference.exists():
@@ -117,6 +120,25 @@ def publish(run: Path, reference: Path, scores: list[Path], settings: dict) -> l
     new.rename(reference)
     shutil.rmtree(old, ignore_errors=True)
     return [path for path in reference.rglob("*") if path.is_file()]
+
+
+def candidates(reference: Path) -> pd.DataFrame:
+    """One row per training in histories/: columns CANDIDATES, the epoch with the lowest validation
+    loss (nats) and that loss, and whether this candidate was chosen for its model (1) or not (0;
+    empty where none is published)."""
+    rows = []
+    for path in sorted(reference.glob("histories/**/history.csv")):
+        corpus, *labels, candidate = path.parent.relative_to(reference / "histories").parts
+        history = pd.read_csv(path)
+        best = history.loc[history["val_loss"].idxmin()]
+        about = reference.joinpath("scores", corpus, *labels).with_suffix(".json")
+        chosen = ""
+        if about.exists():
+            name, value = candidate.split("~")
+            chosen = int(str(json.loads(about.read_bytes())[name]) == value)
+        losses = f"{best['val_loss']:.6f}"
+        rows.append([corpus, " ".join(labels), candidate, int(best["epoch"]), losses, chosen])
+    return pd.DataFrame(rows, columns=CANDIDATES)
 
 
 def lines(path: Path) -> int:
@@ -132,7 +154,7 @@ def described(path: Path, corpora: Path) -> bytes:
     return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
 
-def readme(run: str, table: pd.DataFrame) -> str:
+def readme(run: str, table: pd.DataFrame, tried: pd.DataFrame) -> str:
     """The page that says what is here and what is missing."""
     lines = [
         "# Published results",
@@ -142,9 +164,7 @@ def readme(run: str, table: pd.DataFrame) -> str:
         "each model is (`scores/`, with a digest of the arrays), how its training went",
         "(`histories/`), the best LSTM and GRU of each corpus in half precision (`models/`), and",
         "what `make bench` and `make equal` measured (`bench/`).",
-        "The models may come from several machines. Begin with `tables/claims.html`. A dropout,",
-        "or the hidden size of an n-NN, was chosen among those candidates of the configuration",
-        "that are trained so far: `histories/` shows which.",
+        "The models may come from several machines. Begin with `tables/claims.html`.",
         "",
         "| corpus | recurrent networks | n-NN | n-gram |",
         "| --- | --- | --- | --- |",
@@ -161,6 +181,19 @@ def readme(run: str, table: pd.DataFrame) -> str:
         lines += ["", "Not finished:", ""]
         for corpus, own in missing.groupby("corpus", sort=False):
             lines.append(f"- {corpus}: {', '.join(short(model) for model in own['model'])}")
+    lines += [
+        "",
+        "A dropout, or the hidden size of an n-NN, was chosen on validation among those candidates",
+        "that are trained so far (`histories/candidates.csv` has each):",
+        "",
+        "| corpus | models | candidate | trained | chosen |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    sizes = tried["model"].str.extract(r"size~(\d+)")[0].fillna(0).astype(int)
+    for (corpus, size, candidate), own in tried.groupby(["corpus", sizes, "candidate"]):
+        models, chosen = f"size {size}" if size else "n-NN", (own["chosen"] == 1).sum()
+        name = candidate.replace("~", " ")
+        lines.append(f"| {corpus} | {models} | {name} | {len(own)} | {chosen} |")
     return "\n".join(lines) + "\n"
 
 
