@@ -111,7 +111,8 @@ def publish(run: Path, reference: Path, scores: list[Path], settings: dict) -> l
         write_atomically(new / below.with_suffix(".json"), content)
     write_atomically(new / "settings.json", (json.dumps(settings, indent=1) + "\n").encode())
     tried = candidates(new)
-    write_atomically(new / "histories/candidates.csv", tried.to_csv(index=False).encode())
+    content = tried.to_csv(index=False, lineterminator="\n", float_format="%.6f").encode()
+    write_atomically(new / "histories/candidates.csv", content)
     write_atomically(new / "README.md", readme(run.name, table, tried).encode())
     old = earlier(reference)
     shutil.rmtree(old, ignore_errors=True)
@@ -136,8 +137,8 @@ def candidates(reference: Path) -> pd.DataFrame:
         if about.exists():
             name, value = candidate.split("~")
             chosen = int(str(json.loads(about.read_bytes())[name]) == value)
-        losses = f"{best['val_loss']:.6f}"
-        rows.append([corpus, " ".join(labels), candidate, int(best["epoch"]), losses, chosen])
+        model, epoch = " ".join(labels), int(best["epoch"])
+        rows.append([corpus, model, candidate, epoch, best["val_loss"], chosen])
     return pd.DataFrame(rows, columns=CANDIDATES)
 
 
