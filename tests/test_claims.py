@@ -1,6 +1,7 @@
 """Verdicts on constructed arrays for which the right one is known."""
 
 import dataclasses
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ def model(name, loss, noise=0.02, **meta):
     """A model whose streams have losses around `loss`; the noise is the same for every model but
     for a hundredth of it, as it is where two models read the same text."""
     shared = np.random.default_rng(1).normal(size=S)
-    own = np.random.default_rng(abs(hash(name)) % 1000).normal(size=S)
+    own = np.random.default_rng(zlib.crc32(name.encode())).normal(size=S)
     streams = loss + noise * (shared - shared.mean()) + 0.01 * noise * (own - own.mean())
     logp = -np.repeat(streams, LENGTH).astype(np.float32)
     return Score(Path(name), {"corpus": "wp", **meta}, logp)
@@ -138,11 +139,18 @@ def test_what_streams_separate_and_seeds_do_not_is_undecided():
     assert whole(claims.beats_rnn("lstm")(quiet)).verdict == HOLDS  # the same but for the seeds
 
 
-def test_a_cell_that_varies_more_than_the_others_keeps_its_own_spread():
-    # Many quiet cells do not hide two that seeds do not separate.
+def test_a_type_that_varies_more_than_the_others_keeps_its_own_spread():
+    # Many quiet networks do not hide two that seeds do not separate.
     quiet = [seeds("gru", layers, 512, 1.2) for layers in range(1, 12)]
-    loud = seeds("rnn", 1, 64, 1.45, 0.05), seeds("lstm", 1, 64, 1.43, 0.05)
-    assert whole(claims.beats_rnn("lstm")(evidence(*quiet, *loud))).verdict == UNDECIDED
+    pair = network("rnn", 1, 256, 1.45), network("lstm", 1, 256, 1.43)
+    loud = seeds("lstm", 1, 64, 1.43, 0.05)
+    assert whole(claims.beats_rnn("lstm")(evidence(*quiet, *pair))).verdict == HOLDS
+    found = whole(claims.beats_rnn("lstm")(evidence(*quiet, *pair, loud)))
+    assert found.verdict == UNDECIDED  # the RNN's is that of all, 2 * 0.05^2 / 24 and a little
+    assert "seed SD 0.014 and 0.05 (24 and 2 degrees" in found.basis
+    # and one that varies less than the others is not trusted more than these
+    calm = measure(evidence(*quiet, loud), [(1, quiet[0][:1], LOSS)])
+    assert "seed SD 0.014 (24 degrees" in calm.basis
 
 
 def test_a_seed_moves_a_network_in_all_its_terms_at_once():
@@ -217,14 +225,13 @@ def test_mixed(losses, verdict):
     assert partial.verdict == (HOLDS if verdict == HOLDS else UNDECIDED)
 
 
-def test_mixed_needs_the_mean_on_the_side_of_the_one_that_wins():
-    cells = [seeds("rnn", 1, 64, 1.4), network("lstm", 1, 64, 1.4), network("gru", 1, 64, 1.36)]
-    for layers in (2, 3):  # so noisy that nothing separates them
-        for type, loss in (("lstm", 1.30), ("gru", 1.40)):
-            cells.append([network(type, layers, 64, loss + o, n) for n, o in ((1, -0.1), (2, 0.1))])
-    e = evidence(*cells)
-    found = whole(claims.lstm_and_gru_mixed(e))
-    assert found.effect > 0 and found.verdict == UNDECIDED
+def test_what_is_not_separated_may_still_be_won_by_the_other():
+    cells = [seeds("rnn", 1, 64, 1.4)]
+    for layers, gru in ((1, 1.30), (2, 1.30), (3, 1.4001)):
+        cells += [network("lstm", layers, 64, 1.4), network("gru", layers, 64, gru)]
+    found = whole(claims.lstm_and_gru_mixed(evidence(*cells)))
+    assert found.verdict == UNDECIDED and "not separated: 3x64" in found.basis
+    assert found.high < 0  # although the GRU is better on the whole
 
 
 def test_best_against_the_ngram():
@@ -260,6 +267,15 @@ def test_nn_falls_behind(last, verdict):
     assert whole(claims.nn_falls_behind(e)).verdict == verdict
     with pytest.raises(Missing, match="two n"):
         claims.nn_falls_behind(evidence(ngram(1, 2.4), nn(1, 2.4)))
+
+
+@pytest.mark.parametrize(("last", "verdict"), [(1.5, HOLDS), (1.3, FAILS), (1.4, UNDECIDED)])
+def test_nn_overfits(last, verdict):
+    e = evidence(seeds("lstm", 1, 64, 1.4), nn(1, 2.4), nn(4, 1.4), nn(5, 1.45), nn(6, last))
+    found = whole(claims.nn_overfits(e))
+    assert found.verdict == verdict and found.effect == pytest.approx(last - 1.4, abs=1e-3)
+    with pytest.raises(Missing, match="two n"):
+        claims.nn_overfits(evidence(nn(1, 2.4)))
 
 
 # ---- characters ----
@@ -334,7 +350,8 @@ def looks(*nearest):
         for look, near in enumerate(nearest, start=1)
         for n in (1, 2, 3, 4)
     ]
-    return pd.DataFrame(rows, columns=["look", "epoch", "n", "kl", "delta"])
+    table = pd.DataFrame(rows, columns=["look", "epoch", "n", "kl", "delta"])
+    return table.assign(layers=3, size=128)
 
 
 @pytest.mark.parametrize(
@@ -354,7 +371,7 @@ def looks(*nearest):
 def test_young_lstm(nearest, verdict):
     found = whole(claims.young_lstm_climbs(evidence(looks=looks(*nearest))))
     assert found.verdict == verdict
-    assert "nearest" in found.basis
+    assert found.basis.startswith("LSTM 3x128; nearest")
 
 
 def test_young_lstm_needs_the_three_nn():
@@ -381,9 +398,14 @@ def test_size_removes_ngram_errors(large, effect, verdict):
     found = whole(claims.size_removes_ngram_errors(evidence(oracles=table)))
     assert (found.verdict, round(found.effect, 6)) == (verdict, effect)
     assert "size 64 to 512" in found.basis
-    for less in (errors(s64=(100, 110)), errors(s64=(10, 11), s128=(11, 12))):
-        with pytest.raises(Missing, match="LSTM"):
-            claims.size_removes_ngram_errors(evidence(oracles=less))
+    more = whole(
+        claims.size_removes_ngram_errors(
+            evidence(oracles=table[::-1].assign(size=table["size"].to_numpy()))
+        )
+    )  # a larger one with more errors
+    assert more.verdict == FAILS
+    with pytest.raises(Missing, match="two sizes"):
+        claims.size_removes_ngram_errors(evidence(oracles=errors(s64=(100, 110))))
 
 
 # ---- gates and cells ----
@@ -517,6 +539,26 @@ def test_what_is_missing_is_said():
     assert len(table) == len(claims.CLAIMS) - 1  # braces are for code
     assert (table["verdict"] == UNDECIDED).all()
     assert table["basis"].str.startswith("missing: ").all() and table["effect"].isna().all()
+
+
+def test_the_papers_own_effects_stand_beside_ours():
+    cells = [network(type, n, 64, 1.4) for type in ("lstm", "gru", "rnn") for n in (1, 2, 3)]
+    e = evidence(*cells, ngram(1, 2.3), nn(1, 2.3), ngram(6, 1.2), nn(6, 1.3), ngram(20, 1.1))
+    table = claims.judge([e]).set_index(["claim", "where"])["paper"]
+    # by hand, from the paper's tables of War and Peace, row 64
+    means = {"lstm": (1.449, 1.442, 1.540), "rnn": (1.446, 1.401, 1.396)}
+    assert table["depth helps", "wp: LSTM"] == pytest.approx(1.449 - 1.442)
+    assert table["LSTM beats RNN", "wp"] == pytest.approx(
+        np.mean(means["rnn"]) - np.mean(means["lstm"])
+    )
+    assert table["best network beats the n-gram", "wp"] == pytest.approx(1.195 - 1.373)
+    assert table["n-NN falls behind", "wp"] == pytest.approx(1.321 - 1.203)
+    assert table["n-NN overfits", "wp"] == pytest.approx(1.321 - 2.399)
+    assert np.isnan(table["long reach", "wp"])  # of characters the paper has no numbers
+    e.about["corpus"] = "mine"
+    for score in e.scores:
+        score.meta["corpus"] = "mine"
+    assert claims.judge([e])["paper"].isna().all()
 
 
 def test_every_claim_says_how_it_is_tested():

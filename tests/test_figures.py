@@ -220,7 +220,7 @@ def test_brace_means(tmp_path):
 
 
 def write_looks(path, contexts=(1, 2)):
-    rows = [(look, look / 10, n, 1 / (look + n), 0.1 * look) for look in range(1, 4)
+    rows = [(3, 64, look, look / 10, n, 1 / (look + n), 0.1 * look) for look in range(1, 4)
             for n in contexts]  # fmt: skip
     pd.DataFrame(rows, columns=figure5.TRAJECTORY).to_csv(path, index=False)
     return path
@@ -293,12 +293,13 @@ def test_bad_input(tmp_path, out):
 
     inputs = ["--scores", *scores, *arguments, *out]
     trajectory = tmp_path / "code.csv"
+    head = ",".join(figure5.TRAJECTORY)
     for content, message in (
         ("", "code.csv: no readable trajectory"),
-        ("look,epoch\n1,2\n", "code.csv: needs the columns look,epoch,n,kl,delta"),
-        ("look,epoch,n,kl,delta\n", "code.csv: needs .* a row or more"),
-        ("look,epoch,n,kl,delta\n1,0.1,1,,2\n", "code.csv: holds a number that is not finite"),
-        ("look,epoch,n,kl,delta\n1,0.1,1,x,2\n", "code.csv: holds a value that is no number"),
+        ("look,epoch\n1,2\n", f"code.csv: needs the columns {head}"),
+        (f"{head}\n", "code.csv: needs .* a row or more"),
+        (f"{head}\n3,64,1,0.1,1,,2\n", "code.csv: holds a number that is not finite"),
+        (f"{head}\n3,64,1,0.1,1,x,2\n", "code.csv: holds a value that is no number"),
     ):
         trajectory.write_text(content)
         refused(figure5, [*inputs, "--trajectory", trajectory], message, tmp_path)

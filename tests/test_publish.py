@@ -61,6 +61,23 @@ def run_folder(folder, finished=2):
     return [array]
 
 
+def test_the_page_says_what_holds(tmp_path):
+    source, reference = tmp_path / "run", tmp_path / "reference"
+    scores = run_folder(source)
+    (source / "tables/claims.csv").write_text(
+        "claim,where,verdict,effect\n"
+        "depth helps,wp,holds,0.1\ndepth helps,wp: RNN,undecided,0\n"
+        "a,wp,does not hold,0.1\nfar braces,lk,undecided,\n"
+    )
+    (source / "corpora/lk.json").write_text('{"title": "Linux"}')
+    publish.publish(source, reference, scores, SETTINGS)
+    title = json.loads((source / "corpora/wp.json").read_text())["title"]
+    assert (
+        f"| the paper concludes | {title} | Linux |\n| --- | --- | --- |\n"
+        "| depth helps | holds | – |\n| a | does not hold | – |\n| far braces | – | undecided |\n"
+    ) in (reference / "README.md").read_text()
+
+
 def files(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 

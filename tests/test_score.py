@@ -118,7 +118,7 @@ def test_the_young_lstm_is_compared_over_the_whole_test_split(tmp_path, data):
         saved(paths[-1], data, Architecture("nn", 1, 5, data.symbols, n))
     rows = trajectory.trajectory([tmp_path / "lstm.safetensors"], paths, data, epochs=2, looks=5)
     assert [(r["look"], r["n"]) for r in rows] == [(k, n) for k in range(1, 11) for n in (1, 2)]
-    assert rows[-1]["epoch"] == 2.0
+    assert rows[-1]["epoch"] == 2.0 and (rows[0]["layers"], rows[0]["size"]) == (2, 8)
     # the same by hand for the last look: train two epochs, keep every probability
     training = Training(lstm, Recipe(**recipe), data, 1, 0.0, "reference")
     for _ in range(2):

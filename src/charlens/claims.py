@@ -7,13 +7,18 @@ The effect is counted so that a positive one speaks for the paper, where nothing
     does not hold   the whole interval lies on the other side
     undecided       the interval does not say, or something that the statement needs is missing
 
-An interval covers two things. Test text: whole test streams are drawn with replacement, the same
-ones for every model. Seeds: a network trained from another seed has another loss, by a standard
-deviation that is measured on the corpus's networks with several seeds (on all of them together, or
-on a network's own seeds where these differ more; where the corpus has none, on the other corpora's,
-which is said), and each draw moves each trained network by so much,
-with the tails of Student's t that few seeds deserve. Where no network has two
-seeds, nothing can be said to separate from chance, and the verdict is undecided.
+(Where a function's docstring states another rule, that one counts.)
+
+For losses and probabilities an interval covers two things. Test text: whole test streams are drawn
+with replacement, the same ones for every model. Seeds: a network trained from another seed has
+another loss, by a standard deviation that is measured on the corpus's networks with several seeds
+(on all of them, or on those of its own type where these differ more; where the corpus has none, on
+the other corpora's, which is said), and each draw moves each trained network by so much, with the
+tails of Student's t that few seeds deserve. Where no network has two seeds, nothing can be said to
+separate from chance, and the verdict is undecided. Statements about the inside of networks, their
+errors or their first epochs rest on one network of each kind.
+
+The same functions, run on the paper's own tables, give the effect that the paper has.
 """
 
 import contextlib
@@ -43,8 +48,9 @@ from charlens.scores import (
     with_arrays,
 )
 from charlens.stats import interval, pooled_sd, stream_draws
+from charlens.tables import MODELS, paper_table
 
-COLUMNS = ["claim", "where", "verdict", "effect", "low", "high", "basis"]
+COLUMNS = ["claim", "where", "verdict", "effect", "low", "high", "paper", "basis"]
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
 
 SMALL_N = 2  # n-gram and n-NN should agree up to this n ...
@@ -185,23 +191,24 @@ class Evidence:
         """Sums [S] over each test stream of one value per test character."""
         return values.reshape(len(self.split["test_y"]), -1).sum(axis=1, dtype=np.float64)
 
-    def seed_sd(self, parts: "Parts") -> tuple[float, int, str] | None:
+    def seed_sd(self, parts: "Parts", type: str | None) -> tuple[float, int, str] | None:
         """How far a sum of weight x statistic of a network moves with its seed: standard deviation
-        and degrees of freedom, from this corpus's networks with several seeds, or else from all
-        corpora's; and in words which others these are."""
+        and degrees of freedom, from the networks with several seeds of this corpus, or else of all;
+        from those of one type where these move further. And in words which networks these are."""
         others = [evidence.about["title"] for evidence in self.everything if evidence is not self]
         for group, whose in (([self], ""), (self.everything, f" of {' and '.join(others)}")):
-            values = []
+            values: dict[str, list] = {}
             for evidence in group:
                 for cell in evidence.grid:
                     known = []
                     for score in cell.seeds:
                         with contextlib.suppress(Missing):
                             known.append(total(evidence, score, parts))
-                    if len(known) > 1:
-                        values.append(known)
-            if found := pooled_sd(group for group in values if np.isfinite(group).all()):
-                return *found, whose
+                    if len(known) > 1 and np.isfinite(known).all():
+                        values.setdefault(cell.type, []).append(known)
+            if every := pooled_sd(known for cells in values.values() for known in cells):
+                own = pooled_sd(values.get(type, []))
+                return (*max(every, own or every), whose)
         return None
 
 
@@ -295,17 +302,18 @@ def measure(
             key = tuple(score.path for score in models)
             trained.setdefault(key, (models, []))[1].append((weight, statistic))
     seeds_known, basis = True, ""
+    used = {}  # standard deviation of a network by its seed: degrees of freedom
     for models, parts in trained.values():
-        pooled = evidence.seed_sd(parts)
+        pooled = evidence.seed_sd(parts, models[0].meta.get("type"))
         if pooled is None:
             seeds_known = False
             continue
-        spread, freedom, whose = pooled
-        own = pooled_sd([[total(evidence, score, parts) for score in models]])
-        sd = max(spread, own[0] if own else 0.0)
+        sd, freedom, whose = pooled
         drawn = drawn + random.standard_t(freedom, len(drawn)) * sd / math.sqrt(len(models))
-        unit = max(abs(weight) for weight, _ in parts)
-        basis = f"seed SD{whose} {spread / unit:.2g} ({freedom} degrees of freedom)"
+        used[sd / max(abs(weight) for weight, _ in parts)] = freedom
+        ends = sorted({f"{sd:.2g}": used[sd] for sd in (min(used), max(used))}.items())
+        sds, freedoms = (" and ".join(map(str, part)) for part in zip(*ends, strict=True))
+        basis = f"seed SD{whose} {sds} ({freedoms} degrees of freedom)"
     if not seeds_known:
         basis = "what a seed changes is not known: no two seeds of a network were seen at this"
     elif any(models[0].meta["family"] == "nn" for models, _ in trained.values()):
@@ -325,7 +333,8 @@ def losses(weight: float, cell: Cell) -> tuple[float, list[Score], Statistic]:
 
 def depth_helps(e: Evidence) -> list[Finding]:
     """Effect: loss of one layer minus loss of two or three (which, validation says), mean over
-    the sizes and types that have both; nats per character."""
+    the sizes and types that have both; nats per character. The choice between two speaks for
+    depth, by half a seed SD at the most."""
     pairs: dict[str, list] = {}
     for type in types_in_order(cell.type for cell in e.grid):
         cells = e.of_type(type)
@@ -383,8 +392,8 @@ def pairs_name(pair: tuple[Cell, Cell]) -> str:
 def lstm_and_gru_mixed(e: Evidence) -> list[Finding]:
     """Effect: loss of the GRU minus loss of the LSTM, mean over layers and sizes. It holds if each
     type wins somewhere beyond chance, at a level corrected for the number of comparisons; it does
-    not if only one ever does and its mean advantage is beyond chance. While a pair is missing, it
-    cannot fail."""
+    not if the same one wins everywhere. Where a pair is missing or not separated, the other may
+    still be ahead, and nothing is decided."""
     lstms, grus = e.of_type("lstm"), e.of_type("gru")
     keys = sorted(set(lstms) & set(grus))
     if not keys:
@@ -399,12 +408,8 @@ def lstm_and_gru_mixed(e: Evidence) -> list[Finding]:
     effect = measure(
         e, [losses(w, cells[k]) for k in keys for w, cells in ((share, grus), (-share, lstms))]
     )
-    verdict = UNDECIDED
-    if lstm and gru:
-        verdict = HOLDS
-    elif lstm or gru:
-        as_the_winner = effect.verdict() == (HOLDS if lstm else FAILS)
-        verdict = FAILS if as_the_winner and not e.lacks("lstm", "gru") else UNDECIDED
+    unknown = neither or e.lacks("lstm", "gru")
+    verdict = HOLDS if lstm and gru else UNDECIDED if unknown else FAILS
     counted = [
         f"{words} {', '.join(cells)}"
         for words, cells in (("LSTM ahead at", lstm), ("GRU at", gru), ("not separated:", neither))
@@ -462,6 +467,18 @@ def nn_falls_behind(e: Evidence) -> list[Finding]:
     effect = measure(e, terms)
     rest = [f"{e.nns[n].loss - e.ngrams[n].loss:+.3f} at n = {n}" for n in (first, last)]
     return [effect.finding("", effect.verdict(), ", ".join(rest))]
+
+
+def nn_overfits(e: Evidence) -> list[Finding]:
+    """A longer context makes the n-NN worse. Effect: its loss at the largest n minus its lowest at
+    a smaller n; nats per character."""
+    if len(e.nns) < 2:
+        raise Missing("n-NN models of two n")
+    *shorter, last = e.nns.values()
+    least = min(shorter, key=lambda score: score.meta["val_loss"])
+    effect = measure(e, [(1, [last], LOSS), (-1, [least], LOSS)])
+    words = ", ".join(f"{s.loss:.3f} at n = {s.meta['n']}" for s in (least, last))
+    return [effect.finding("", effect.verdict(), words)]
 
 
 def common_n(e: Evidence) -> list[int]:
@@ -573,25 +590,25 @@ def young_lstm_climbs(e: Evidence) -> list[Finding]:
     else:
         verdict = UNDECIDED
     words = [f"{n}-NN from epoch {first[n]:.2g}" for n in seen] or ["none of these is ever nearest"]
+    layers, size = e.looks[["layers", "size"]].iloc[0]
     if verdict == UNDECIDED:
         words.append("the looks begin too late or end too soon to see all three")
-    return [Finding("", verdict, effect, math.nan, math.nan, "nearest: " + ", ".join(words))]
+    basis = f"LSTM {layers}x{size}; nearest: {', '.join(words)}"
+    return [Finding("", verdict, effect, math.nan, math.nan, basis)]
 
 
 def size_removes_ngram_errors(e: Evidence) -> list[Finding]:
     """Between the smallest and the largest LSTM of figure 6, errors (less than half of the
     probability) become fewer. Effect: the share of this fall in those that an n-gram model up to
-    n = 9 would not make; it holds from one half on. One network of each size, so without an
-    interval."""
+    n = 9 would not make; it holds from one half on, and not where nothing falls. One network of
+    each size, so without an interval."""
     if e.oracles is None or e.oracles["size"].nunique() < 2:
         raise Missing("the errors of LSTMs of two sizes (figures/figure6.csv)")
     sizes = e.oracles["size"].min(), e.oracles["size"].max()
     small, large = (e.oracles[e.oracles["size"] == size] for size in sizes)
     fewer = small["errors"].sum() - large["errors"].sum()
-    if fewer <= 0:
-        raise Missing("a large LSTM with fewer errors than a small one")
     of_ngram = [own[own["category"] == "n-gram"]["errors"].sum() for own in (small, large)]
-    share = (of_ngram[0] - of_ngram[1]) / fewer
+    share = (of_ngram[0] - of_ngram[1]) / fewer if fewer > 0 else math.nan
     words = f"{of_ngram[0] - of_ngram[1]:,} of {fewer:,} errors, size {sizes[0]} to {sizes[1]}"
     verdict = HOLDS if share > MOST else FAILS
     return [Finding("", verdict, share, math.nan, math.nan, words)]
@@ -746,8 +763,8 @@ CLAIMS = (
           best_beats_ngram),
     Claim("n-NN agrees with n-gram", "For small n, the n-gram and the n-NN perform alike.",
           nn_agrees),
-    Claim("n-NN falls behind", "For larger n the n-NN overfits and falls behind the n-gram.",
-          nn_falls_behind),
+    Claim("n-NN falls behind", "For larger n the n-NN falls behind the n-gram.", nn_falls_behind),
+    Claim("n-NN overfits", "For larger n the n-NN overfits.", nn_overfits),
     Claim("long reach", "The LSTM gains on characters that need long reach: brackets, quotes, "
           "newline, space.", gains_on_long_reach),
     Claim("far braces", "The LSTM is better at “}” when its “{” is far away.", gains_on_far_braces),
@@ -769,20 +786,44 @@ CLAIMS = (
 
 def judge(evidence: Iterable[Evidence]) -> pd.DataFrame:
     """Every statement on every corpus it is about: a row per finding, columns COLUMNS."""
-    evidence = list(evidence)
     rows = []
-    for claim in CLAIMS:
-        for e in evidence:
-            try:
-                findings = claim.test(e)
-            except Missing as missing:
-                nothing = (math.nan,) * 3
-                findings = [Finding("", UNDECIDED, *nothing, f"missing: {missing}")]
-            for found in findings:
+    for e in evidence:
+        paper = in_paper(e)
+        for place, claim in enumerate(CLAIMS):
+            theirs = {found.part: found.effect for found in look(claim, paper)}
+            for found in look(claim, e):
                 where = e.about["corpus"] + (f": {found.part}" if found.part else "")
-                numbers = (found.effect, found.low, found.high)
-                rows.append([claim.name, where, found.verdict, *numbers, found.basis])
-    return pd.DataFrame(rows, columns=COLUMNS)
+                numbers = (found.effect, found.low, found.high, theirs.get(found.part, math.nan))
+                rows.append([place, claim.name, where, found.verdict, *numbers, found.basis])
+    rows.sort(key=lambda row: row[0])  # statement by statement, then corpus by corpus
+    return pd.DataFrame([row[1:] for row in rows], columns=COLUMNS)
+
+
+def look(claim: Claim, e: Evidence) -> list[Finding]:
+    try:
+        return claim.test(e)
+    except Missing as missing:
+        return [Finding("", UNDECIDED, *(math.nan,) * 3, f"missing: {missing}")]
+
+
+def in_paper(e: Evidence) -> Evidence:
+    """What the paper's tables 1 and 2 say of the models that are here: their losses and no more,
+    so that only the effects mean something. Its validation losses are not known, its test losses
+    stand in for them."""
+    families = {name: family for family, name in MODELS.items()}
+    names = ("corpus", "family", "type", "layers", "size", "n")
+    here = {tuple(score.meta.get(name) for name in names) for score in e.scores}
+    scores = []
+    for row in pd.concat([paper_table(1), paper_table(2)]).to_dict("records"):
+        loss, family = row["loss"], families.get(row["type"], "recurrent")
+        about = {name: int(row[name]) for name in ("layers", "size", "n") if row[name] == row[name]}
+        about |= {"corpus": row["corpus"], "family": family}
+        about |= {"type": row["type"]} if family == "recurrent" else {}
+        if tuple(about.get(name) for name in names) in here:
+            digest = {"loss": loss, "streams": [loss] * len(e.split["test_y"])}
+            meta = about | {"val_loss": loss, "digest": digest}
+            scores.append(Score(Path("paper", *map(str, about.values())), meta, None))
+    return Evidence(e.about, scores, e.split, e.draws)
 
 
 # ---- the command line ----

@@ -17,9 +17,11 @@ VERDICTS = {  # class, sign, in words
 OWN_STYLE = """
 h2 { margin: 1.9em 0 .2em; }
 table { margin: .6em 0 0; }
-col.number { width: 15em; } col.verdict { width: 8.5em; } col.drawing { width: 11.5em; }
+col.number { width: 13.5em; } col.verdict { width: 8.5em; } col.drawing { width: 11.5em; }
+col.paper { width: 6.5em; }
 th, td { text-align: left; white-space: normal; }
 th:first-child { width: 9em; }
+thead th { font-weight: normal; font-size: .87em; color: #444; }
 td.number { white-space: nowrap; font-variant-numeric: tabular-nums; }
 th, td { vertical-align: top; }
 tr.part th { padding-left: 1.6em; color: #444; }
@@ -37,9 +39,13 @@ svg { vertical-align: middle; }
 ABOUT = """Each statement is tested by one small function on the probabilities that the models give
 to the same test characters. <b>Holds</b>: the whole 95% interval of the effect is on the paper’s
 side. <b>Does not hold</b>: all of it is on the other side. <b>Undecided</b>: it is on both, or
-something is missing, and what is missing is said. Intervals come from {resamples:,} resamples of
-whole test streams, the same for all models, and of the seeds from which networks are trained:
-models that only another seed would set apart are not called different."""
+something is missing, and what is missing is said. Where a section states another rule, that one
+counts. Intervals of losses and probabilities come from {resamples:,} resamples of whole test
+streams, the same for all models, and of the seeds from which networks are trained: models that
+only another seed would set apart are not called different. What is said of the inside of networks,
+of their errors and of their first epochs rests on one network of each kind. <b>In the paper</b>:
+the same effect, from the paper’s own tables, over the same models. Each section’s drawings share
+one scale; the tick is 0."""
 
 
 def page(table: pd.DataFrame, claims: Iterable, corpora: dict[str, dict], resamples: int) -> str:
@@ -104,13 +110,16 @@ def section(claim, rows: pd.DataFrame, titles: dict[str, str]) -> str:
         body.append(
             f"<tr{kind}><th>{html.escape(name)}</th><td>{chip(row.verdict)}</td>"
             f'<td class="number">{effect(row)}</td><td>{drawing(row, reach)}</td>'
+            f'<td class="number">{number(row.paper)}</td>'
             f'<td class="basis">{html.escape(row.basis)}</td></tr>'
         )
     how = " ".join((claim.test.__doc__ or "").split())
     return (
         f'<section id="{anchor(claim.name)}">\n<h2>{html.escape(claim.says)}</h2>\n'
         f'<p class="note">{html.escape(how)}</p>\n<table>\n'
-        '<col><col class="verdict"><col class="number"><col class="drawing"><col>\n'
+        '<col><col class="verdict"><col class="number"><col class="drawing"><col class="paper">'
+        "<col>\n<thead><tr><th></th><th></th><th>effect (95% interval)</th><th></th>"
+        "<th>in the paper</th><th>from</th></tr></thead>\n"
         "<tbody>\n" + "\n".join(body) + "\n</tbody>\n</table>\n</section>"
     )
 
@@ -125,14 +134,14 @@ def chip(verdict: str) -> str:
 
 
 def effect(row) -> str:
-    if math.isnan(row.effect):
-        return "–"
     if math.isnan(row.low):
         return number(row.effect)
     return f"{number(row.effect)} <small>({number(row.low)} to {number(row.high)})</small>"
 
 
 def number(value: float) -> str:
+    if math.isnan(value):
+        return "–"
     return f"{value:+.3f}".replace("-", "−")
 
 

@@ -16,6 +16,7 @@ SUMMARY = ["corpus", "models", "cells", "mean_abs", "median_abs", "rank_correlat
 FAR = 0.03  # nats: a cell further off than this is named
 BASELINES = ["n-gram", "n-NN"]
 STRONGEST = 0.1  # nats: the difference that has the full colour
+NAMED = 0.08  # nats: a point further off is named in the figure
 
 
 def add_arguments(parser):
@@ -108,6 +109,7 @@ def name(row) -> str:
 
 OWN_STYLE = """
 td.compared { padding: .35em .3em; }
+td.compared .small { color: #222; }
 .legend { display: inline-block; width: 1.1em; height: .8em; margin: 0 .2em 0 .8em; }
 .summary { width: auto; }
 .summary th:first-child { width: 12em; }
@@ -269,6 +271,11 @@ def draw_panel(panel, cells: pd.DataFrame):
                 own["paper"], own["ours"], s=30, marker=marker, color=shade, linewidth=1.1,
                 label=model, zorder=2,
             )  # fmt: skip
+    for row in cells[cells["difference"].abs() > NAMED].itertuples():
+        panel.annotate(
+            name(row), (row.paper, row.ours), (5, 0), textcoords="offset points", va="center",
+            fontsize=7, color="#333333",
+        )  # fmt: skip
     panel.set(xlim=ends, ylim=ends)
     panel.yaxis.set_major_locator(panel.xaxis.get_major_locator())
     panel.set_box_aspect(1)

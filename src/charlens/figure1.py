@@ -122,9 +122,9 @@ def draw(groups: dict[str, list[Score]], maps: dict[str, np.ndarray], corpora: d
                 s=sizes[meta["size"]],
                 marker=marker(meta["layers"]),
                 color=colours[meta["type"]],
-                alpha=0.85,
+                alpha=0.7,
                 edgecolor="white",
-                linewidth=0.6,
+                linewidth=0.5,
             )
         method = "t-SNE" if len(scores) >= FEW else "principal components"
         panel.set_title(f"{corpora[corpus]['title']}: {method}")
@@ -138,9 +138,9 @@ def draw(groups: dict[str, list[Score]], maps: dict[str, np.ndarray], corpora: d
 
 
 def marker_areas(sizes: Iterable[int]) -> dict[int, float]:
-    """The marker area (square points) of each model size: even steps in width, largest 13 pt."""
+    """The marker area (square points) of each model size: even steps in width, largest 9 pt."""
     sizes = sorted(set(sizes), reverse=True)
-    return {size: max(3.0, 13.0 - 2.8 * step) ** 2 for step, size in enumerate(sizes)}
+    return {size: max(3.0, 9.0 - 1.9 * step) ** 2 for step, size in enumerate(sizes)}
 
 
 def add_legend(figure, layers: Iterable[int], sizes: dict[int, float], colours: dict[str, str]):

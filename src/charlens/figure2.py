@@ -99,7 +99,7 @@ def heading(passage: dict, found: dict, best: pd.DataFrame) -> tuple[str, str]:
         title = titles[passage["hypothesis"]]
         score, remark = row["score"], ""
         if not row["beyond"]:
-            remark = " (within the null)"
+            remark = " (no better than chance)"
         elif measure == "AUC" and score < 0.5:
             score, remark = 1 - score, " (low where so)"
         what = f"{title[0].upper()}{title[1:]}: {cell}, {measure} {number(score)}{remark}"
@@ -167,6 +167,7 @@ def draw_key(figure, foot: float):
     panel.imshow(np.linspace(-1, 1, 64)[None], cmap=COLOURS, aspect="auto", extent=(-1, 1, 0, 1))
     panel.set_xticks([-1, 0, 1], ["−1", "0", "+1"])
     panel.set_yticks([])
+    panel.set_title("tanh(c)", fontsize=6.5, loc="center", pad=2)
     panel.tick_params(length=0, labelsize=6.5, pad=2)
 
 

@@ -62,9 +62,9 @@ def draw(gates: pd.DataFrame, corpora: dict[str, dict]):
             if at == 0 or own[at - 1][1] != model:
                 title += model
             panel.set_title(f"{title}\n{name}")
-            panel.set_xlabel("left-saturated")
+            panel.set_xlabel("time below 0.1")
             panel.tick_params(labelbottom=True)
-        line[0].set_ylabel("right-saturated")
+        line[0].set_ylabel("time above 0.9")
     deepest = max(gates["layer"])
     handles = [mark(grid[0][0], [], [], layer, f"layer {layer}") for layer in range(1, deepest + 1)]
     figure.legend(handles=handles, loc="outside upper right", ncols=deepest, handletextpad=0.2)

@@ -121,6 +121,7 @@ def draw_overlap(panel, errors: pd.DataFrame, title: str):
     panel.set_xticks(at, errors["n"])
     panel.set(xlabel="n of the n-gram", ylabel="share of test characters")
     panel.set_ylim(0, max(0.01, 1.32 * top.max()))  # room for the legend
+    panel.set_yticks([tick for tick in panel.get_yticks() if 0 <= tick <= 1])
     panel.legend(loc="upper right", reverse=True, borderaxespad=0, labelspacing=0.3)
 
 

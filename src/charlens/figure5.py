@@ -23,9 +23,10 @@ from charlens.scores import (
     reason,
 )
 
-TRAJECTORY = ["look", "epoch", "n", "kl", "delta"]
+TRAJECTORY = ["layers", "size", "look", "epoch", "n", "kl", "delta"]
 BRACES = ["layers", "size", "n", "from", "below", "distance", "pairs"]
 BRACES += ["lstm", "lstm_se", "ngram", "ngram_se"]
+FEW = 5  # pairs of braces of which a mean is drawn
 EDGES = np.array([1, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 2**62])
 
 
@@ -69,7 +70,7 @@ def run(args):
 
 
 def read_trajectory(path: str | Path) -> pd.DataFrame:
-    """Read look,epoch,n,kl,delta: at each look, the LSTM against each finished n-NN."""
+    """Read the columns TRAJECTORY: at each look, the LSTM against each finished n-NN."""
     try:
         looks = pd.read_csv(path)
     except (OSError, ValueError) as error:
@@ -165,12 +166,13 @@ def draw_braces(means, pairs, braces: pd.DataFrame, title: str):
         pairs.set_axis_off()
         return
     lstm, ngram = plots.model_names(braces)
+    drawn = braces[braces["pairs"] >= FEW]
     for name, label, colour, marker, line in (
         ("lstm", lstm, plots.LSTM, "o", "-"),
         ("ngram", ngram, plots.NGRAM, "s", "--"),
     ):
         means.errorbar(
-            braces["distance"], braces[name], braces[f"{name}_se"].fillna(0), label=label,
+            drawn["distance"], drawn[name], drawn[f"{name}_se"], label=label,
             color=colour, marker=marker, linestyle=line, markersize=4, capsize=2, elinewidth=0.8,
         )  # fmt: skip
     means.set(xscale="log", ylim=(0, 1))
@@ -201,7 +203,8 @@ def draw_looks(panel, looks: pd.DataFrame, kind: str, title: str):
         )  # fmt: skip
     names = {"kl": "symmetric KL divergence", "delta": "Δ loss: n-NN minus LSTM"}
     panel.set_title(f"{title}\n{names[kind]}")
-    panel.set(xlabel="epoch of the LSTM", ylabel="nats per character")
+    layers, size = looks[["layers", "size"]].iloc[0]
+    panel.set(xlabel=f"epoch of the {layers}-layer LSTM {size}", ylabel="nats per character")
     panel.set_xlim(left=0)
     panel.grid(axis="y")
     if kind == "kl":

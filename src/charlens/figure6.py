@@ -158,7 +158,7 @@ def draw_steps(panel, best: pd.DataFrame, title: str):
 
 
 def short(level: str) -> str:
-    return level.removeprefix("after ").removeprefix("last ").replace(" times", "×")
+    return level.removeprefix("after ").replace(" times", "×")
 
 
 def draw_sizes(panel, own: pd.DataFrame):
@@ -178,9 +178,9 @@ def draw_sizes(panel, own: pd.DataFrame):
                     fontsize=6.5, color="black" if light else "white",
                 )  # fmt: skip
             bottom += height
-    panel.set_title("the same by size\n(% of each model’s errors)")
+    panel.set_title("the same by size\nnumbers: of the model’s errors")
     panel.set_xticks(range(len(sizes)), sizes, fontsize=7)
-    panel.set_xlabel("size of the LSTM")
+    panel.set(xlabel="size of the LSTM", ylabel="share of test characters")
     panel.tick_params(axis="x", length=0)
     panel.set_ylim(bottom=0)
     panel.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")

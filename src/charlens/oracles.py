@@ -7,8 +7,8 @@ one after the other, and each removes what the ones before it left. Their order 
     memory        the character's word occurred in the last 100, 500, 1000, 5000 characters;
                   not the word's first character, which no memory of the word gives away
     rare words    the character's word occurs at most 0, 1, ... 5 times in the training text
-    word model    the character comes after a space (or tab), a newline, a quote: it starts a word
-    punctuation   the character comes after any other punctuation mark
+    word model    the character comes after a space (or tab), a newline, a quote: most start a word
+    punctuation   the character comes after any other punctuation mark, "_" among them
     boost         half the probability is reached with 0.4, 0.45, 0.5 more
 
 The last level of the last oracle removes whatever is left, so the shares add up to all errors.

@@ -113,7 +113,7 @@ def publish(run: Path, reference: Path, scores: list[Path], settings: dict) -> l
     tried = candidates(new)
     content = tried.to_csv(index=False, lineterminator="\n", float_format="%.6f").encode()
     write_atomically(new / "histories/candidates.csv", content)
-    write_atomically(new / "README.md", readme(run.name, table, tried).encode())
+    write_atomically(new / "README.md", readme(run.name, table, tried, verdicts(new)).encode())
     old = earlier(reference)
     shutil.rmtree(old, ignore_errors=True)
     if reference.exists():
@@ -142,6 +142,21 @@ def candidates(reference: Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=CANDIDATES)
 
 
+def verdicts(reference: Path) -> list[str]:
+    """What holds, statement by statement, as a table in Markdown: a column per corpus."""
+    path = reference / "tables/claims.csv"
+    if not path.exists():
+        return []
+    claims = pd.read_csv(path)
+    claims = claims[~claims["where"].str.contains(":")]  # the statements without their parts
+    table = claims.pivot(index="claim", columns="where", values="verdict").fillna("–")
+    table = table.loc[claims["claim"].unique(), claims["where"].unique()]
+    titles = [json.loads((reference / f"corpora/{c}.json").read_bytes())["title"] for c in table]
+    rows = [["the paper concludes", *titles], ["---"] * (1 + len(titles))]
+    rows += [[claim, *found] for claim, found in zip(table.index, table.to_numpy(), strict=True)]
+    return [f"| {' | '.join(row)} |" for row in rows]
+
+
 def lines(path: Path) -> int:
     return path.read_bytes().count(b"\n")
 
@@ -155,8 +170,8 @@ def described(path: Path, corpora: Path) -> bytes:
     return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
 
-def readme(run: str, table: pd.DataFrame, tried: pd.DataFrame) -> str:
-    """The page that says what is here and what is missing."""
+def readme(run: str, table: pd.DataFrame, tried: pd.DataFrame, verdicts: list[str]) -> str:
+    """The page that says what holds, what is here and what is missing."""
     lines = [
         "# Published results",
         "",
@@ -165,7 +180,12 @@ def readme(run: str, table: pd.DataFrame, tried: pd.DataFrame) -> str:
         "each model is (`scores/`, with a digest of the arrays), how its training went",
         "(`histories/`), the best LSTM and GRU of each corpus in half precision (`models/`), and",
         "what `make bench` and `make equal` measured (`bench/`).",
-        "The models may come from several machines. Begin with `tables/claims.html`.",
+        "The models may come from several machines.",
+        "",
+        *verdicts,
+        "",
+        "`tables/claims.html` says by how much, how sure that is and how it was tested; the same",
+        "numbers are in `tables/claims.csv`.",
         "",
         "| corpus | recurrent networks | n-NN | n-gram |",
         "| --- | --- | --- | --- |",

@@ -22,7 +22,8 @@ from charlens.train import Recipe, Training, say, tensors
 
 
 def trajectory(lstms, n_nns, data, epochs: int, looks: int, backend_name="auto") -> list[dict]:
-    """Rows of look, epoch, n, kl, delta. `lstms`, `n_nns`: model files; the best LSTM is taken."""
+    """Rows of layers and size of the LSTM, look, epoch, n, kl, delta. `lstms`, `n_nns`: model
+    files; the best LSTM is taken."""
     arch, _, about = model.load(select.best(lstms))
     training = Training(
         arch, Recipe(**about["recipe"]), data, about["seed"], about["dropout"], backend_name
@@ -38,7 +39,8 @@ def trajectory(lstms, n_nns, data, epochs: int, looks: int, backend_name="auto")
                 seen.append((epoch + training.window / training.windows, copied))
         row = training.end_epoch()
         say(label, f"epoch {epoch + 1}/{epochs} val {row['val_loss']:.4f}")
-    return compare(arch, training.backend, seen, n_nns, data, label, backend_name)
+    rows = compare(arch, training.backend, seen, n_nns, data, label, backend_name)
+    return [{"layers": arch.layers, "size": about["size"]} | row for row in rows]
 
 
 @torch.no_grad()
