@@ -143,14 +143,16 @@ def test_a_type_that_varies_more_than_the_others_keeps_its_own_spread():
     # Many quiet networks do not hide two that seeds do not separate.
     quiet = [seeds("gru", layers, 512, 1.2) for layers in range(1, 12)]
     pair = network("rnn", 1, 256, 1.45), network("lstm", 1, 256, 1.43)
-    loud = seeds("lstm", 1, 64, 1.43, 0.05)
+    loud = [seeds("lstm", layers, 64, 1.43, 0.05) for layers in (1, 2)]
     assert whole(claims.beats_rnn("lstm")(evidence(*quiet, *pair))).verdict == HOLDS
-    found = whole(claims.beats_rnn("lstm")(evidence(*quiet, *pair, loud)))
-    assert found.verdict == UNDECIDED  # the RNN's is that of all, 2 * 0.05^2 / 24 and a little
-    assert "seed SD 0.014 and 0.05 (24 and 2 degrees" in found.basis
-    # and one that varies less than the others is not trusted more than these
-    calm = measure(evidence(*quiet, loud), [(1, quiet[0][:1], LOSS)])
-    assert "seed SD 0.014 (24 degrees" in calm.basis
+    found = whole(claims.beats_rnn("lstm")(evidence(*quiet, *pair, *loud)))
+    assert found.verdict == UNDECIDED  # the RNN's is that of all: 4 of 26 degrees are loud
+    assert "seed SD 0.02 and 0.05 (26 and 4 degrees" in found.basis
+    # one that varies less than the others is not trusted more, nor is a single network
+    calm = measure(evidence(*quiet, *loud), [(1, quiet[0][:1], LOSS)])
+    assert "seed SD 0.02 (26 degrees" in calm.basis
+    one = whole(claims.beats_rnn("lstm")(evidence(*quiet, *pair, loud[0])))
+    assert "seed SD 0.014 (24 degrees" in one.basis
 
 
 def test_a_seed_moves_a_network_in_all_its_terms_at_once():
@@ -547,9 +549,9 @@ def test_the_papers_own_effects_stand_beside_ours():
     table = claims.judge([e]).set_index(["claim", "where"])["paper"]
     # by hand, from the paper's tables of War and Peace, row 64
     means = {"lstm": (1.449, 1.442, 1.540), "rnn": (1.446, 1.401, 1.396)}
-    assert table["depth helps", "wp: LSTM"] == pytest.approx(1.449 - 1.442)
+    assert table["depth helps", "wp: LSTM"] == pytest.approx(1.449 - 1.442, abs=1e-6)
     assert table["LSTM beats RNN", "wp"] == pytest.approx(
-        np.mean(means["rnn"]) - np.mean(means["lstm"])
+        np.mean(means["rnn"]) - np.mean(means["lstm"]), abs=1e-6
     )
     assert table["best network beats the n-gram", "wp"] == pytest.approx(1.195 - 1.373)
     assert table["n-NN falls behind", "wp"] == pytest.approx(1.321 - 1.203)

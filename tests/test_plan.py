@@ -56,7 +56,7 @@ def test_our_own_configurations_pass(path):
             ["corpora.wp.sources", "path and url"],
         ),
         ({"corpora": {"wp": {"sources": [{"name": "x"}]}}}, ["corpora.wp.sources", "no url"]),
-        ({"figures": {"young_lstm": {"corpora": ["prose"]}}}, ["figures.young_lstm", "prose"]),
+        ({"figures": {"young_lstm": {"corpora": ["prosa"]}}}, ["figures.young_lstm", "prosa"]),
         ({"plain_cut": {"corpora": ["wpp"]}}, ["plain_cut.corpora", "wpp"]),
         ({"grid": {"seeds": [{"corpora": ["wpp"], "values": [1]}]}}, ["grid.seeds", "wpp"]),
         ({"grid": {"types": ["lstm", "foo"]}}, ["grid.types", "foo", "gru, lstm, rnn"]),
@@ -122,6 +122,13 @@ def test_a_cell_that_is_no_python_is_named(tmp_path, monkeypatch):
 def test_a_text_cut_plainly_has_no_orders_of_a_plain_cut():
     own = {"split": {"layout": "contiguous"}, "ngrams": {"orders": [2, 3]}}
     plan.check(merged(PAPER, own), SCHEMA)
+
+
+def test_one_corpus_alone_needs_no_other_setting():
+    alone = merged(PAPER, {"use": ["wp"]})
+    plan.check(alone, SCHEMA)
+    assert plan.young(alone) == ["wp"]
+    assert plan.young(PAPER) == ["wp", "lk"]
 
 
 def test_the_papers_grid_has_33_cells_a_corpus():

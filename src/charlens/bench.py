@@ -174,7 +174,7 @@ def cells(table: list[dict]) -> dict[tuple, dict[str, dict]]:
 
 
 def markdown(table: list[dict]) -> str:
-    """The README's table: thousands of characters per second, and how many times stock."""
+    """A table for pages: thousands of characters per second, and how many times stock."""
     lines = [
         "| layers x size | units | stock | autocast | ours | x stock | x best stock |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
@@ -250,10 +250,7 @@ def reproduction(config: dict) -> list[tuple[str, SimpleNamespace]]:
             w = SimpleNamespace(corpus=corpus)
             jobs += [("ngram", w), ("score_ngram", w)]
     jobs += plain_cut(config)
-    jobs += [
-        ("trajectory", SimpleNamespace(corpus=c))
-        for c in config["figures"]["young_lstm"]["corpora"]
-    ]
+    jobs += [("trajectory", SimpleNamespace(corpus=corpus)) for corpus in plan.young(config)]
     return jobs
 
 

@@ -12,9 +12,9 @@ The effect is counted so that a positive one speaks for the paper, where nothing
 For losses and probabilities an interval covers two things. Test text: whole test streams are drawn
 with replacement, the same ones for every model. Seeds: a network trained from another seed has
 another loss, by a standard deviation that is measured on the corpus's networks with several seeds
-(on all of them, or on those of its own type where these differ more; where the corpus has none, on
-the other corpora's, which is said), and each draw moves each trained network by so much, with the
-tails of Student's t that few seeds deserve. Where no network has two seeds, nothing can be said to
+(on all of them, or on those of its own type where there are two or more and these differ more;
+where the corpus has none, on the other corpora's, which is said), and each draw moves each trained
+network by so much, with the tails of Student's t that few seeds deserve. Where no network has two seeds, nothing can be said to
 separate from chance, and the verdict is undecided. Statements about the inside of networks, their
 errors or their first epochs rest on one network of each kind.
 
@@ -207,8 +207,8 @@ class Evidence:
                     if len(known) > 1 and np.isfinite(known).all():
                         values.setdefault(cell.type, []).append(known)
             if every := pooled_sd(known for cells in values.values() for known in cells):
-                own = pooled_sd(values.get(type, []))
-                return (*max(every, own or every), whose)
+                own = values.get(type, [])
+                return (*max(every, pooled_sd(own) if len(own) > 1 else every), whose)
         return None
 
 
@@ -790,7 +790,7 @@ def judge(evidence: Iterable[Evidence]) -> pd.DataFrame:
     for e in evidence:
         paper = in_paper(e)
         for place, claim in enumerate(CLAIMS):
-            theirs = {found.part: found.effect for found in look(claim, paper)}
+            theirs = {found.part: round(found.effect, 6) for found in look(claim, paper)}
             for found in look(claim, e):
                 where = e.about["corpus"] + (f": {found.part}" if found.part else "")
                 numbers = (found.effect, found.low, found.high, theirs.get(found.part, math.nan))

@@ -142,7 +142,7 @@ def effect(row) -> str:
 def number(value: float) -> str:
     if math.isnan(value):
         return "–"
-    return f"{value:+.3f}".replace("-", "−")
+    return f"{round(value, 3) + 0.0:+.3f}".replace("-", "−")
 
 
 def drawing(row, reach: float) -> str:

@@ -160,7 +160,7 @@ def _training_work(config, w):
 
 def _waiting_work(config, w):
     """What figure 5 does once the n-NN models and the deepest LSTMs are there."""
-    if w.corpus not in config["figures"]["young_lstm"]["corpora"]:
+    if w.corpus not in plan.young(config):
         return 0
     young = _young(config, w.corpus)
     if hasattr(w, "context") or (w.type, int(w.layers)) == (young.type, young.layers):

@@ -51,12 +51,10 @@ def check(config: dict, schema: Path) -> None:
                     f"corpora.{corpus}.sources: '{source['name']}' has "
                     + (both if ways else "no url, recipe, package or path")
                 )
-    for corpus in config["figures"]["young_lstm"]["corpora"]:
-        if corpus not in config["use"]:
-            raise InputError(f"figures.young_lstm.corpora: '{corpus}' is not among use")
     named = {
         "cells.passages": list(config["cells"]["passages"]),
         "plain_cut.corpora": config["plain_cut"]["corpora"],
+        "figures.young_lstm.corpora": config["figures"]["young_lstm"]["corpora"],
         "grid.seeds": [c for e in config["grid"]["seeds"] for c in e.get("corpora", [])],
     }
     for key, corpora in named.items():
@@ -190,6 +188,11 @@ def models(config: dict, score: str, candidates: list[str]) -> list[str]:
     return trained if _from_here(config, score) else adopted or trained
 
 
+def young(config: dict) -> list[str]:
+    """The corpora in use on which an LSTM's first epochs are looked at (figure 5)."""
+    return [c for c in config["figures"]["young_lstm"]["corpora"] if c in config["use"]]
+
+
 def looks(config: dict, corpus: str) -> str:
     """The first epochs of an LSTM beside the n-NN: those of this run, or else as published."""
     path = f"<results>/figure5/{corpus}.csv"
@@ -224,10 +227,9 @@ def narrow(config: dict) -> None:
         ngram = any(path.startswith(f"<results>/scores/{corpus}/ngram/") for path in done)
         if ngram and any(cell["type"] == "lstm" for cell in networks):
             trained[corpus] = networks
-    young = config["figures"]["young_lstm"]
-    young["corpora"] = [
+    config["figures"]["young_lstm"]["corpora"] = [
         corpus
-        for corpus in young["corpora"]
+        for corpus in young(config)
         if corpus in trained and _here(config, looks(config, corpus)).exists()
     ]
     config["use"] = list(trained)

@@ -114,7 +114,7 @@ rule figure5:
         texts=collect("<results>/corpora/{corpus}.txt", corpus=config["use"]),
         splits=rules.figure4.input.splits,
         corpora=rules.table1.input.corpora,
-        trajectory=[plan.looks(config, corpus) for corpus in YOUNG["corpora"]],
+        trajectory=[plan.looks(config, corpus) for corpus in plan.young(config)],
     output:
         png=report(
             "<results>/figures/figure5.png",

@@ -55,7 +55,7 @@ rule publish:
         rules.figure2.input,
         rules.figure3.output if config["use"] else [],
         rules.figure4.output if config["use"] else [],
-        rules.figure5.output if CODE_CORPORA or YOUNG["corpora"] else [],
+        rules.figure5.output if CODE_CORPORA or plan.young(config) else [],
         rules.verdict.input,
         rules.halves.input,
         scores=list(dict.fromkeys(ALL_SCORES + PLAIN_SCORES)),
