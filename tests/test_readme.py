@@ -93,7 +93,7 @@ def test_the_speeds_are_the_published_ones():
     assert bench.markdown(measured) in (ROOT / "src/charlens/fast/README.md").read_text()
     ours = [row for row in measured if row["backend"] == "ours"]
     stock, best = (
-        "{:.1f} to {:.1f}".format(min(ratios), max(ratios))
+        f"{min(ratios):.1f} to {max(ratios):.1f}"
         for ratios in ([float(row[name]) for row in ours] for name in ("ratio_fp32", "ratio_best"))
     )
     said = " ".join(README.split())

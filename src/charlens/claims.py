@@ -14,9 +14,9 @@ with replacement, the same ones for every model. Seeds: a network trained from a
 another loss, by a standard deviation that is measured on the corpus's networks with several seeds
 (on all of them, or on those of its own type where there are two or more and these differ more;
 where the corpus has none, on the other corpora's, which is said), and each draw moves each trained
-network by so much, with the tails of Student's t that few seeds deserve. Where no network has two seeds, nothing can be said to
-separate from chance, and the verdict is undecided. Statements about the inside of networks, their
-errors or their first epochs rest on one network of each kind.
+network by so much, with the tails of Student's t that few seeds deserve. Where no network has two
+seeds, nothing can be said to separate from chance, and the verdict is undecided. Statements about
+the inside of networks, their errors or their first epochs rest on one network of each kind.
 
 The same functions, run on the paper's own tables, give the effect that the paper has.
 """
