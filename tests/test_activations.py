@@ -85,12 +85,13 @@ def test_every_gate_and_state_is_that_of_the_equations(type, layers, hidden, S, 
 
 
 @pytest.mark.parametrize("type", ["lstm", "gru", "rnn"])
-def test_windows_are_the_whole_to_the_bit(type):
+def test_windows_are_the_whole_to_the_bit(type, monkeypatch):
     arch, params = drawn(type, 3, 37, 11, seed=1)
     x = torch.randint(11, (5, 61), generator=torch.Generator().manual_seed(2))
     whole = activations.activations(arch, params, x, model.zero_state(arch, 5))
     for window in (1, 7, 60, 100):
-        pieces = list(activations.in_windows(arch, params, x, window=window))
+        monkeypatch.setattr(activations, "WINDOW", window)
+        pieces = list(activations.in_windows(arch, params, x))
         for name, values in whole.items():
             assert torch.equal(torch.cat([piece[name] for _, piece in pieces], 2), values)
 
@@ -123,6 +124,16 @@ def test_a_cell_that_names_no_gates_shows_its_states(monkeypatch):
 # ---- the file ----
 
 
+def counting(function, lengths):
+    """The function, which notes how many characters each call reads."""
+
+    def counted(arch, params, x, *rest):
+        lengths.append(x.shape[1])
+        return function(arch, params, x, *rest)
+
+    return counted
+
+
 def recorded(tmp_path, data, *options, type="lstm"):
     arch = Architecture(type, 2, 6, data.symbols)
     params = saved(tmp_path / "m.safetensors", data, arch)
@@ -136,9 +147,12 @@ def recorded(tmp_path, data, *options, type="lstm"):
 def test_a_stretch_of_two_streams_in_a_file(tmp_path, data, monkeypatch):
     monkeypatch.setattr(activations, "WINDOW", 5)
     options = ("--streams", 3, 1, "--characters", 12)
+    begun = []
+    monkeypatch.setattr(activations, "activations", counting(activations.activations, begun))
     arch, params, arrays = recorded(tmp_path, data, *options)
     x = torch.from_numpy(data.test.x[[3, 1], :12])
     expected, _ = by_hand("lstm", params, x, model.zero_state(arch, 2))
+    assert begun == [5, 5, 2]
     for name, values in expected.items():
         assert arrays[name].dtype == np.float32
         np.testing.assert_allclose(arrays[name], values, rtol=1e-4, atol=1e-5)

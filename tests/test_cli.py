@@ -44,3 +44,23 @@ def test_any_byte_may_be_the_start(saved, capfdbinary):
     assert capfdbinary.readouterr().out == b"\xff\n"
     assert cli.main(["sample", saved, "--start", "b"]) == 1
     assert b"the model's alphabet has no b'b'" in capfdbinary.readouterr().err
+
+
+def test_a_job_that_is_stopped_leaves_nothing_half_written(tmp_path):
+    code = (
+        "import sys, time\n"
+        "from charlens import cli, files, half\n"
+        "def run(args):\n"
+        "    with files.atomic(args.out) as part:\n"
+        "        part.write_text('half')\n"
+        "        print('begun', flush=True)\n"
+        "        time.sleep(60)\n"
+        "half.run = run\n"
+        "sys.exit(cli.main(['half', 'a', '--out', sys.argv[1]]))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "out.bin")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as job:
+        assert job.stdout.readline() == "begun\n" and list(tmp_path.iterdir())
+        job.terminate()
+        assert job.wait(timeout=30) == 143
+    assert not list(tmp_path.iterdir())

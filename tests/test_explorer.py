@@ -143,11 +143,15 @@ def test_eight_bits_hold_the_ends_and_the_middle():
 def test_what_is_unknown_holds_what_was_before_it():
     values = {"h": np.arange(6, dtype=np.uint8).reshape(1, 2, 3), "z": np.array([[[7, 8]]])}
     row = np.arange(3, dtype=np.uint16)
-    found = spread(Recording(values, row[None], row[None], row), np.array([0, 1, 0, 1, 1, 0]) > 0)
+    found = spread(
+        Recording(values, row[None], row[None] + 7, row), np.array([0, 1, 0, 1, 1, 0]) > 0
+    )
     assert found.values["h"].tolist() == [[[0, 0, 0, 1, 2, 2], [3, 3, 3, 4, 5, 5]]]
     assert found.values["z"].tolist() == [[[7, 7, 7, 8]]]  # as far as its last character
     assert found.loss.tolist() == [UNSCORED, 0, UNSCORED, 1, 2, UNSCORED]
     assert found.guesses.tolist() == [[0, 0, 0, 1, 2, 2]]
+    assert found.chances.tolist() == [[0, 7, 7, 8, 9, 9]]  # nothing before the first
+    assert found.chances.dtype == np.uint16
 
 
 # ---- the page ----
@@ -262,14 +266,17 @@ def test_labels_of_a_text():
     labels = explorer.labelled(text, "prose", at)
     every = labellings(text, "prose")
     assert set(labels) <= set(every)
-    for name, values in labels.items():
+    for name, (values, top) in labels.items():
         truth, defined = every[name].values[at], every[name].defined[at]
+        assert top == max(1, np.percentile(truth[defined], 99))
         assert values.dtype == np.uint8 and np.array_equal(values == 255, ~defined)
         assert set(values) <= {0, 254, 255} or not truth.max() < 2
         rising = np.argsort(truth[defined], kind="stable")
         assert (np.diff(values[defined][rising].astype(int)) >= 0).all()
-    assert labels["quote"][text.index(b"Come") - 5] == 254 and labels["quote"][0] == 0
-    assert labels["line_position"].max() == 255 or labels["line_position"].max() == 254
+    quote, _ = labels["quote"]
+    assert quote[text.index(b"Come") - 5] == 254 and quote[0] == 0
+    position, top = labels["line_position"]
+    assert position.max() == 254 and top == 37  # of 38 characters
 
 
 def test_labels_go_with_the_text_that_is_shown(tmp_path, data, capsys):
@@ -289,7 +296,8 @@ def test_labels_go_with_the_text_that_is_shown(tmp_path, data, capsys):
     assert main(command) == 0
     facts, blocks = contents(out.read_bytes())
     offsets = (data.test.at[:, None] + np.arange(data.test.y.shape[1])).ravel()
-    assert [label["name"] for label in facts["labels"]] == ["line_position"]  # all else is flat
+    (label,) = facts["labels"]  # all else is flat
+    assert (label["name"], label["yes_no"]) == ("line_position", False) and label["top"] > 1
     truth = labellings(whole.tobytes(), "prose")["line_position"].values[offsets]
     shown = np.frombuffer(blocks["label.line_position"], np.uint8)
     assert np.corrcoef(truth, shown)[0, 1] > 0.999

@@ -116,7 +116,7 @@ def test_the_streamed_pass_is_the_whole_to_the_bit(folder, monkeypatch):
     x = torch.from_numpy(split.load(folder / "code.npz").test.x)
     found = []
     for window in (x.shape[1], 17):
-        monkeypatch.setattr(activations.in_windows, "__defaults__", (None, window))
+        monkeypatch.setattr(activations, "WINDOW", window)
         values = np.empty((18, *x.shape), np.float16)
         found.append((inside.watch(arch, params, x, values), values))
     (whole, values), (pieces, same) = found
@@ -308,7 +308,7 @@ def test_the_tables_of_a_run(tables, found):
     ranked = pd.read_csv(tables / "cells.csv")
     assert list(ranked.columns) == celltables.COLUMNS
     assert len(ranked) == len(cells)
-    quote = ranked[ranked["hypothesis"] == "quote"]["score"]
+    quote = ranked[ranked["hypothesis"] == "quote"]["picked"]
     assert ((quote - 0.5).abs().diff().dropna() <= 1e-9).all()  # best first
     best = pd.read_csv(tables / "hypotheses.csv").set_index("hypothesis")
     own = cells[cells["hypothesis"] == "depth"]

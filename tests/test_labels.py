@@ -211,6 +211,8 @@ def test_conditions(marked):
         "if (a) ‹b(1)›; c;",
         "if (a)\r\n\t‹b›;\r\nc;",
         "if (a) ‹{ b; { c; } d; ›} e;",
+        "if (a) ‹x = (T){0, 1}, y = 2›; z;",  # braces around a value
+        "if (a) ‹if (b) x = (T){0}; else c›; d;",
         "if (a) ‹b›; else c;",
         "if (a) ‹{ b; ›} else if (c) ‹{ d; ›} else { e; }",
         "if (a) ‹for (;;) if (b) c; else d›; e;",
@@ -260,6 +262,17 @@ def test_each_branch_begins_where_the_if_stood():
     found = counts(labels.depth, text)
     assert found[text.index("b")] == 1 and found[-1] == 0
     assert found[text.index("(x\n")] is None
+
+
+def test_a_bracket_that_two_branches_close_is_closed_once():
+    text = "int f() { if (a\n#if X\n && b)\n#else\n && c)\n#endif\n g(1); } int k(int q) { m(3); }"
+    found = counts(labels.depth, text)
+    at = text.index
+    assert None not in found and found[at("b)")] == 1
+    assert found[at("1)")] == found[at("int q")] == found[at("3)")] == 1
+    assert found[at("int k")] == found[-1] == 0
+    inside = counts(labels.depth, "foo(bar(a\n#if X\nb)\n#else\nc)\n#endif\n, d); e")
+    assert inside[-6:] == [1, 1, 0, 0, 0, 0]  # d is inside foo( )
 
 
 @pytest.mark.parametrize("marked", ["f‹(a (b)›) c[0]", "a[‹(1›)]", "f‹(›{ g‹(1›); ‹}›)", "⟦(a⟧"])

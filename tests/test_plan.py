@@ -86,7 +86,7 @@ def test_what_is_wrong_is_named_in_one_line(change, words):
     assert "\n" not in str(error.value)
 
 
-def test_a_text_of_the_users_own_is_an_input(tmp_path):
+def test_a_text_of_the_users_own_is_an_input(tmp_path, monkeypatch):
     """So that a text that was edited is brought anew."""
     sources = [
         {"name": "none", "url": "http://a"},
@@ -99,6 +99,9 @@ def test_a_text_of_the_users_own_is_an_input(tmp_path):
         (tmp_path / name).write_text("a")
     found = plan.own_files({"corpora": {"own": {"sources": sources}}}, "own")
     assert found == [str(tmp_path / "mine.txt"), str(tmp_path / "a.tar.gz")]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    at_home = {"corpora": {"own": {"sources": [{"name": "mine", "path": "~/mine.txt"}]}}}
+    assert plan.own_files(at_home, "own") == [str(tmp_path / "mine.txt")]
 
 
 def test_a_cell_that_is_no_python_is_named(tmp_path, monkeypatch):

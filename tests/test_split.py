@@ -90,8 +90,8 @@ def test_parts_tile_the_text(text, layout, streams, unroll, fractions):
     try:
         result = split(text, layout, streams, unroll, fractions)
     except InputError:
-        # Too short for a whole batch of the smaller of the first two parts.
-        assert batches * min(fractions[:2]) < 1 + 1e-9
+        # Too short for a whole batch of the smaller of the first two parts, or of one character.
+        assert batches * min(fractions[:2]) < 1 + 1e-9 or len(set(text)) < 2
         return
     codes = np.frombuffer(text, np.uint8)
     assert list(result.alphabet) == sorted(set(text))
@@ -139,6 +139,12 @@ def test_all_256_byte_values_are_refused():
     assert split(bytes(range(255)) * 10, "streams", 2, 5, PAPER).symbols == 255
     with pytest.raises(InputError, match="all 256 byte values"):
         split(bytes(range(256)) * 10, "streams", 2, 5, PAPER)
+
+
+def test_a_text_of_one_character_is_refused():
+    assert split(b"ab" * 500, "streams", 2, 5, PAPER).symbols == 2
+    with pytest.raises(InputError, match="corpus .*: one and the same character"):
+        split(b"a" * 1000, "streams", 2, 5, PAPER)
 
 
 def test_contexts():

@@ -1,5 +1,6 @@
 """The recipe, and trainings that are killed and go on."""
 
+import dataclasses
 import json
 import math
 import os
@@ -159,7 +160,7 @@ def test_a_longer_training_goes_on_from_a_shorter_one(tmp_path, data, capsys):
     assert same(longer, straight)
 
 
-@pytest.mark.parametrize("change", ["settings", "data", "broken"])
+@pytest.mark.parametrize("change", ["settings", "data", "windows", "broken"])
 def test_a_checkpoint_of_another_training_is_not_used(tmp_path, data, capsys, change):
     trained(tmp_path, data, epochs=1)
     other, rate = data, 2e-3
@@ -167,6 +168,8 @@ def test_a_checkpoint_of_another_training_is_not_used(tmp_path, data, capsys, ch
         rate = 1e-3
     elif change == "data":
         other = small_split(seed=5)
+    elif change == "windows":  # over the same codes in the same order
+        other = dataclasses.replace(data, unroll=data.unroll // 2)
     else:
         (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
     capsys.readouterr()
@@ -202,6 +205,16 @@ def test_divergence_is_one_clear_error(tmp_path, data):
     assert not (tmp_path / "model.safetensors").exists()
 
 
+def test_a_parameter_that_a_cell_does_not_use_is_named(monkeypatch, data, tmp_path):
+    module = cells.cell("rnn")
+    shapes = module.recurrent_shapes
+    monkeypatch.setattr(module, "recurrent_shapes", lambda hidden: shapes(hidden) | {"w_q": (1, 1)})
+    backend.same_equations.cache_clear()
+    with pytest.raises(InputError, match=r"^cells/rnn.py: its step does not use w_q"):
+        Training(Architecture("rnn", 2, 4, data.symbols), Recipe(), data, 1, 0.0, "auto").update()
+    backend.same_equations.cache_clear()
+
+
 @pytest.mark.parametrize("type", fast.KINDS)
 def test_an_edited_cell_is_not_trained_with_the_old_equations(type, monkeypatch, capsys):
     backend.same_equations.cache_clear()
@@ -214,14 +227,17 @@ def test_an_edited_cell_is_not_trained_with_the_old_equations(type, monkeypatch,
     module, backend_of = cells.cell(type), backend.same_equations
     step = module.step
 
-    def edited(a, state, p):
-        h, *rest = step(a, state, p)
-        return (1.001 * h, *rest)
-
-    monkeypatch.setattr(module, "step", edited)
-    backend_of.cache_clear()
-    assert backend.choose(arch, 2, 3).name == "reference"
-    assert f"cells/{type}.py has other equations" in capsys.readouterr().err
+    edits = {
+        "scaled": lambda a, state, p: [1.001 * step(a, state, p)[0], *step(a, state, p)[1:]],
+        "bounded": lambda a, state, p: step(a, [h.clamp(-3, 3) for h in state], p),
+        "gradient": lambda a, state, p: step(a, [h.detach() for h in state], p),
+    }
+    for edited in edits.values():
+        monkeypatch.setattr(module, "step", edited)
+        backend_of.cache_clear()
+        assert backend.choose(arch, 2, 3).name == "reference"
+        assert f"cells/{type}.py has other equations" in capsys.readouterr().err
+    monkeypatch.setattr(module, "step", step)
     monkeypatch.setattr(module, "recurrent_shapes", lambda hidden: {"w_h": (hidden, 1)})
     backend_of.cache_clear()
     assert backend.choose(arch, 2, 3).name == "reference"

@@ -93,11 +93,11 @@ def activations(
     return found
 
 
-def in_windows(arch, params, x: Tensor, only=None, window: int = WINDOW):
+def in_windows(arch, params, x: Tensor, only=None):
     """Yield (first character, activations) window by window from a zero state: x [S, n]."""
     state = model.zero_state(arch, len(x))
-    for at in range(0, x.shape[1], window):
-        yield at, activations(arch, params, x[:, at : at + window], state, only)
+    for at in range(0, x.shape[1], WINDOW):
+        yield at, activations(arch, params, x[:, at : at + WINDOW], state, only)
 
 
 def load_recurrent(path: Path, data) -> tuple[Architecture, Parameters, dict]:

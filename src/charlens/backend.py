@@ -65,9 +65,10 @@ class Reference:
         leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
         log_probs, after = self._log_probs(leaves, x, state, masks)
         loss = -self._of_targets(log_probs, y).sum() / len(x)
-        found = torch.autograd.grad(loss, [leaves[name] for name in grads])
-        for grad, value in zip(grads.values(), found, strict=True):
-            grad.copy_(value)
+        used = [leaves[name] for name in grads]
+        found = torch.autograd.grad(loss, used, allow_unused=True)
+        for (name, grad), value in zip(grads.items(), found, strict=True):
+            grad.copy_(of_used(name, value, self.arch))
         self._move(state, after)
         return loss.item() / x.shape[1]
 
@@ -140,21 +141,40 @@ def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
     return Reference(arch)
 
 
+def of_used(name: str, gradient: Tensor | None, arch: Architecture) -> Tensor:
+    """A parameter's gradient. Raises InputError where the cell does not use the parameter."""
+    if gradient is None:
+        raise InputError(
+            f"cells/{arch.type}.py: its step does not use {name.rpartition('.')[2]}: use it, or"
+            " leave it out of recurrent_shapes"
+        )
+    return gradient
+
+
 @functools.cache
 def same_equations(type: str) -> bool:
-    """Does the compiled code compute what the cell's file says? Tried on a network so small that
-    it is computed in float32. (An edited cell must not be trained with the old equations.)"""
+    """Does the compiled code compute what the cell's file says, forward and backward? Tried on a
+    network so small that it is computed in float32, and from a state that is large, where bounds
+    would show. (An edited cell must not be trained with the old equations.)"""
     arch = Architecture(type, 1 if type == "nn" else 2, 5, 7, 2 if type == "nn" else 0)
     random = torch.Generator().manual_seed(0)
     try:
         params = initialise(arch, 1.0, random)
         x = torch.randint(7, (3, 4, 2) if type == "nn" else (3, 4), generator=random).byte()
+        y = torch.randint(7, (3, 4), generator=random).byte()
+        begin = zero_state(arch, 3)
+        if begin is not None:
+            begin.normal_(0, 10, generator=random)
         found = []
         for one in (Fast(arch, 3, 4), Reference(arch)):
-            state = zero_state(arch, 3)
+            state = None if begin is None else begin.clone()
             found.append(one.log_probs(params, x, state))
             if state is not None:
                 found.append(state)
+                state = begin.clone()
+            grads = {name: torch.zeros_like(value) for name, value in params.items()}
+            one.loss_and_grads(params, x, y, state, None, grads)
+            found += grads.values()
     except (KeyError, ValueError, IndexError, RuntimeError, InputError):
         return False  # other parameters, or of other shapes
     half = len(found) // 2

@@ -2,7 +2,6 @@
 cells that are explained, and the saturation of gates."""
 
 import html
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -10,7 +9,7 @@ import pandas as pd
 from charlens import search
 from charlens.files import write_atomically, write_csv
 from charlens.scores import by_stem, read_corpora, read_json, require, types_in_order
-from charlens.tables import document, grid, small, source_line
+from charlens.tables import document, grid, read_table, small, source_line
 
 COLUMNS = [
     "corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high", "picked", "beyond",
@@ -38,11 +37,23 @@ def run(args):
     corpora = read_corpora(args.corpora)
     found = read_found(args.found, corpora)
     files = by_stem(args.cells, corpora, "table of cells")
-    scored = {corpus: with_strength(read(files[corpus]), found[corpus]) for corpus in corpora}
+    scored = {
+        corpus: with_strength(read_table(files[corpus], COLUMNS), found[corpus])
+        for corpus in corpora
+    }
     files = by_stem(args.untrained, corpora, "table of an untrained network's cells")
-    untrained = {corpus: with_strength(read(files[corpus]), found[corpus]) for corpus in corpora}
+    untrained = {
+        corpus: with_strength(read_table(files[corpus], COLUMNS), found[corpus])
+        for corpus in corpora
+    }
     files = by_stem(args.gates, corpora, "table of gates")
-    gates = pd.concat([read(files[corpus]) for corpus in corpora], ignore_index=True)
+    gates = pd.concat(
+        [
+            read_table(files[corpus], ["corpus", "type", "layers", "gate", "left", "right"])
+            for corpus in corpora
+        ],
+        ignore_index=True,
+    )
     best = [best_cells(scored[c], untrained[c], found[c]) for c in corpora]
     best = pd.concat(best, ignore_index=True)
     shares = [
@@ -65,10 +76,6 @@ def run(args):
 def model_name(found: dict) -> str:
     """The model that was searched: 2-layer LSTM 128."""
     return f"{found['layers']}-layer {found['type'].upper()} {found['size'] or found['hidden']}"
-
-
-def read(path: Path) -> pd.DataFrame:
-    return pd.read_csv(path)
 
 
 def read_found(paths, corpora) -> dict[str, dict]:
@@ -96,12 +103,16 @@ def with_strength(cells: pd.DataFrame, found: dict) -> pd.DataFrame:
 
 
 def ranking(cells: pd.DataFrame, found: dict) -> pd.DataFrame:
-    """Every cell and hypothesis, hypotheses in their order, the strongest cell of each first."""
+    """Every cell and hypothesis, hypotheses in their order, and of each the cell first that is the
+    strongest where cells are picked: by its score on the other half a cell would be chosen on the
+    very text that the score is of."""
     order = [entry["hypothesis"] for entry in found["hypotheses"]]
     place = cells["hypothesis"].map(order.index)
     return (
         cells.assign(place=place)
-        .sort_values(["place", "strength", "layer", "unit"], ascending=[True, False, True, True])
+        .sort_values(
+            ["place", "picked_strength", "layer", "unit"], ascending=[True, False, True, True]
+        )
         .drop(columns="place")
     )
 

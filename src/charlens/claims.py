@@ -48,7 +48,7 @@ from charlens.scores import (
     with_arrays,
 )
 from charlens.stats import interval, pooled_sd, stream_draws
-from charlens.tables import MODELS, paper_table
+from charlens.tables import MODELS, paper_table, read_table
 
 COLUMNS = ["claim", "where", "verdict", "effect", "low", "high", "paper", "basis"]
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
@@ -863,7 +863,7 @@ def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
     scores = with_arrays(
         read_scores(args.scores, "recurrent", "nn", "ngram"), read_scores(args.arrays, "recurrent")
     )
-    inside = {Path(path).name: read_rows(path) for path in args.inside}
+    inside = {Path(path).name: read_table(path, ["corpus"]) for path in args.inside}
 
     def of(table: str, corpus: str) -> pd.DataFrame | None:
         return inside[table][inside[table]["corpus"] == corpus] if table in inside else None
@@ -890,10 +890,3 @@ def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
             )
         )
     return everything
-
-
-def read_rows(path: str) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: no readable table ({error})") from None

@@ -6,6 +6,7 @@ Snakemake calls these commands; most are of use by hand as well.
 import argparse
 import importlib
 import os
+import signal
 import sys
 
 from charlens.errors import InputError
@@ -58,7 +59,8 @@ VERBS = {
 
 
 # the least that options may be, whatever the verb
-LEAST = {"threads": 1, "seed": 0, "layers": 1, "size": 1, "hidden": 1, "context": 0, "epochs": 1}
+LEAST = {"threads": 1, "seed": 0, "layers": 1, "size": 1, "hidden": 1, "context": 0, "epochs": 1,
+         "looks": 1}  # fmt: skip
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -77,6 +79,8 @@ def main(argv: list[str] | None = None) -> int:
             getattr(imported, add_arguments)(subparser)
             subparser.set_defaults(run=getattr(imported, run))
     args = parser.parse_args(argv)
+    # a job that is stopped (kill, scancel) removes what it has half written
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         for name, least in LEAST.items():
             if (value := getattr(args, name, None)) is not None and value < least:

@@ -8,8 +8,8 @@ import pandas as pd
 from charlens import plots
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
-from charlens.scores import read_corpora, reason, types_in_order
-from charlens.tables import document, grid, networks_head, signed, source_line
+from charlens.scores import read_corpora, types_in_order
+from charlens.tables import document, grid, networks_head, read_table, signed, source_line
 
 COLUMNS = ["corpus", "model", "layers", "size", "n", "seeds", "ours", "paper", "difference"]
 SUMMARY = ["corpus", "models", "cells", "mean_abs", "median_abs", "rank_correlation", "far"]
@@ -32,7 +32,8 @@ def add_arguments(parser):
 def run(args):
     plots.check_formats(args.out)
     corpora = read_corpora(args.corpora)
-    cells = compare(read(args.table1), read(args.table2))
+    losses = (read_table(path) if path else pd.DataFrame() for path in (args.table1, args.table2))
+    cells = compare(*losses)
     cells = cells[cells["corpus"].isin(list(corpora))]
     if cells.empty:
         raise InputError("compare: the paper has no numbers for any of these models")
@@ -43,15 +44,6 @@ def run(args):
         plots.save(draw(cells, corpora), args.out)
     write_csv(summary, args.summary_csv)
     write_csv(cells, args.csv)
-
-
-def read(path: str | None) -> pd.DataFrame:
-    if path is None:
-        return pd.DataFrame()
-    try:
-        return pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: no readable table ({reason(error)})") from None
 
 
 # ---- the numbers ----

@@ -381,7 +381,7 @@ def _attribute(module: str, attribute: str) -> bytes:
         value = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise Unavailable(str(error)) from error
-    if isinstance(value, dict):
+    if isinstance(value, dict) and all(isinstance(part, str) for part in value.values()):
         value = "\n\n".join(value[key] for key in sorted(value))
     if not isinstance(value, str):
         raise Unavailable(f"{module}.{attribute} is neither a str nor a dict of str")

@@ -25,7 +25,7 @@ import sys
 
 import torch
 
-from charlens.backend import Reference
+from charlens.backend import Reference, of_used
 from charlens.cells import cell
 from charlens.model import Architecture
 
@@ -100,7 +100,8 @@ class Step:
         logits, after = forward(self.arch, leaves, self.x, self.state, masks)
         log_probs = torch.log_softmax(logits, dim=-1)
         loss = -(log_probs * one_of_k(self.y, self.arch.symbols)).sum() / streams
-        grads = list(torch.autograd.grad(loss, list(leaves.values())))
+        grads = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+        grads = [of_used(*found, self.arch) for found in zip(leaves, grads, strict=True)]
         self._rmsprop(list(self.params.values()), grads, list(self.squares.values()))
         if after is not None:
             self.state.copy_(after.detach())

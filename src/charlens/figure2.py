@@ -14,7 +14,7 @@ from charlens import plots
 from charlens.celltables import model_name, number, read_found
 from charlens.files import write_atomically
 from charlens.scores import read_corpora
-from charlens.tables import document, source_line
+from charlens.tables import document, read_table, source_line
 
 # light enough at both ends for black letters
 COLOURS = LinearSegmentedColormap.from_list("cells", ["#EE6A50", "#FFFFFF", "#5A9BE6"])
@@ -40,7 +40,8 @@ def run(args):
     corpora = read_corpora([args.corpus])
     [(corpus, about)] = corpora.items()
     found = read_found([args.found], corpora)[corpus]
-    best = pd.read_csv(args.best)
+    columns = ["corpus", "hypothesis", "measure", "score", "beyond"]
+    best = read_table(args.best, columns)
     with plots.style():
         plots.save(draw(found, best, about), args.out)
     write_atomically(args.html, page(found, best, about).encode())

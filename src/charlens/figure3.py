@@ -7,6 +7,7 @@ from charlens import plots
 from charlens.celltables import model_name
 from charlens.errors import InputError
 from charlens.scores import read_corpora, types_in_order
+from charlens.tables import read_table
 
 GATES = {"i": "input", "f": "forget", "o": "output", "r": "reset", "z": "update"}
 # a colour and a shape for each layer, apart in lightness too
@@ -23,7 +24,8 @@ def add_arguments(parser):
 def run(args):
     plots.check_formats(args.out)
     corpora = read_corpora(args.corpora)
-    gates = pd.read_csv(args.gates)
+    columns = ["corpus", "type", "layers", "size", "layer", "gate", "left", "right"]
+    gates = read_table(args.gates, columns)
     missing = [corpus for corpus in corpora if corpus not in set(gates["corpus"])]
     if missing:
         raise InputError(f"{args.gates}: no gate of corpus {missing[0]}; rerun charlens cells")

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from charlens import select
@@ -19,8 +20,12 @@ from charlens.files import write_atomically
 def halve(model: Path, out: Path) -> None:
     """Write `model` with float16 tensors. Raises InputError where a weight is too large for it."""
     described = select.about(model)
+    try:
+        whole = load_file(model)
+    except SafetensorError as error:
+        raise InputError(f"{model}: damaged ({error}); train it again") from None
     halves = {}
-    for name, value in load_file(model).items():
+    for name, value in whole.items():
         if np.abs(value).max(initial=0) > np.finfo(np.float16).max:
             raise InputError(f"{model}: {name} is too large for half precision; publish it whole")
         halves[name] = value.astype(np.float16)

@@ -288,8 +288,15 @@ def search_cells(args: argparse.Namespace, info: dict) -> None:
     data = split.load(args.split)
     text = args.text.read_bytes()
     corpus, kind = info["corpus"], info["kind"]
+    positions = data.test.at[:, None] + np.arange(data.test.y.shape[1])
+    symbols = np.frombuffer(text, np.uint8)
+    if positions.max() >= len(text) or np.any(symbols[positions] != data.alphabet[data.test.y]):
+        raise InputError(f"{args.split} was not made from {args.text}: split it again")
     known = [hypothesis.name for hypothesis in HYPOTHESES]
-    wanted = json.loads(args.passages)
+    try:
+        wanted = json.loads(args.passages)
+    except ValueError as error:
+        raise InputError(f"--passages: no JSON ({error})") from None
     for passage in wanted:
         if passage["hypothesis"] not in (*known, "none"):
             raise InputError(

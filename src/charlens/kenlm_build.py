@@ -142,7 +142,9 @@ def compile_module(source, result, cxx, include, max_order, log_file):
     command += [f"-DKENLM_MAX_ORDER={max_order}", f"-I{source}", f"-I{include}"]
     command += [generated, source / "python" / "score_sentence.cc"]
     command += [source / "build" / "lib" / name for name in ("libkenlm.a", "libkenlm_util.a")]
-    step("compile KenLM's Python module", [*command, "-pthread", "-lrt", "-o", module], log_file)
+    # Apple's linker has no librt, and wants to be told that Python itself brings Python's symbols.
+    system = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-lrt"]
+    step("compile KenLM's Python module", [*command, "-pthread", *system, "-o", module], log_file)
 
 
 def check(result, max_order, work):

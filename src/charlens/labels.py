@@ -23,6 +23,7 @@ import numpy as np
 from charlens.braces import LITERAL, TO_LINE_END, brace_pairs
 
 KINDS = ("prose", "code")
+GOES_ON = re.compile(rb"\s*[,;.)]")  # after a "}" that ends a value, not the statement
 TAB = 8  # columns
 
 
@@ -347,14 +348,15 @@ def _nesting(text: bytes, counted: bytes, yes_no: bool) -> Labels:
         lost += piece.lost
         above = [0]  # brackets open since each of the open blocks began
         for index, (token, at) in enumerate(piece.tokens):
-            if index not in piece.match:
-                continue
+            other = piece.match.get(index)
+            if other is None or piece.match[other] != index:
+                continue  # not closed; or closed already, in another branch of an #if
             if token in counted:
                 change[at] += 1
                 above[-1] += 1
             elif token == b"{":
                 change[at] -= above[-1]
-                change[piece.tokens[piece.match[index]][1]] += above[-1]
+                change[piece.tokens[other][1]] += above[-1]
                 above.append(0)
             elif token == b"}":
                 if len(above) > 1:
@@ -363,9 +365,7 @@ def _nesting(text: bytes, counted: bytes, yes_no: bool) -> Labels:
                 change[at] -= 1
                 above[-1] -= 1
     values = np.cumsum(change[:-1], dtype=np.int32)
-    labels = spans(text, (), lost)
-    labels.defined[values < 0] = False  # alternative branches of an #if that both close a bracket
-    return Labels(values.clip(0, 1 if yes_no else None), labels.defined)
+    return Labels(values.clip(0, 1 if yes_no else None), spans(text, (), lost).defined)
 
 
 def if_condition(text: bytes) -> Labels:
@@ -393,13 +393,13 @@ def if_body(text: bytes) -> Labels:
         for index in range(len(piece.tokens) - 1, -1, -1):  # the inner ones first
             token, at = piece.tokens[index]
             if token == b"do":
-                ends[index] = _do_end(piece, index, ends)
+                ends[index] = _do_end(text, piece, index, ends)
             elif token == b"if":
                 opening = _parenthesis_after(piece, index)
                 last = None
                 if opening is not None:
-                    last = _statement_end(piece, piece.match[opening] + 1, ends)
-                ends[index] = _else_end(piece, last, ends)
+                    last = _statement_end(text, piece, piece.match[opening] + 1, ends)
+                ends[index] = _else_end(text, piece, last, ends)
                 if last is None:
                     undefined.append(_rest_of_line(text, at))
                 else:
@@ -411,7 +411,7 @@ def if_body(text: bytes) -> Labels:
 
 def brace_distance(text: bytes) -> Labels:
     """Bytes read since the innermost open "{", which is what the next "}" would close; undefined
-    outside of braces."""
+    outside of braces. Braces are those of figure 5: one in a macro counts like any other."""
     opened = np.full(len(text), -1, np.int32)
     pairs = brace_pairs(text)
     for begin, end in pairs[np.argsort(pairs[:, 0])]:  # the inner ones later
@@ -430,12 +430,13 @@ def _parenthesis_after(piece: Piece, index: int) -> int | None:
     return index + 1 if follows and index + 1 in piece.match else None
 
 
-def _statement_end(piece: Piece, index: int, ends: dict) -> int | None:
+def _statement_end(text: bytes, piece: Piece, index: int, ends: dict) -> int | None:
     """The index of the ";" or "}" with which the statement ends that begins at this token.
 
     ends: the same for each if and do that comes later. None where no end is found.
     """
     tokens, match = piece.tokens, piece.match
+    first = index
     while index < len(tokens):
         token = tokens[index][0]
         if token in (b"if", b"do"):
@@ -443,7 +444,11 @@ def _statement_end(piece: Piece, index: int, ends: dict) -> int | None:
         if token == b";":
             return index
         if token == b"{":  # also after a name with parentheses: a macro that loops
-            return match.get(index)
+            last = match.get(index)
+            if last is None or index == first or not GOES_ON.match(text, tokens[last][1] + 1):
+                return last
+            index = last + 1
+            continue
         if token in (b"for", b"while", b"switch"):
             opening = _parenthesis_after(piece, index)
             if opening is None:
@@ -460,19 +465,19 @@ def _statement_end(piece: Piece, index: int, ends: dict) -> int | None:
     return None
 
 
-def _else_end(piece: Piece, last: int | None, ends: dict) -> int | None:
+def _else_end(text: bytes, piece: Piece, last: int | None, ends: dict) -> int | None:
     """The end of an if whose own statement ends at token `last`, with its else."""
     if last is None or piece.tokens[last + 1 : last + 2] == []:
         return last
     if piece.tokens[last + 1][0] != b"else":
         return last
-    return _statement_end(piece, last + 2, ends)
+    return _statement_end(text, piece, last + 2, ends)
 
 
-def _do_end(piece: Piece, index: int, ends: dict) -> int | None:
+def _do_end(text: bytes, piece: Piece, index: int, ends: dict) -> int | None:
     """The end of a do: that of the statement which its while and parentheses make."""
-    last = _statement_end(piece, index + 1, ends)
-    return None if last is None else _statement_end(piece, last + 1, ends)
+    last = _statement_end(text, piece, index + 1, ends)
+    return None if last is None else _statement_end(text, piece, last + 1, ends)
 
 
 # ---- the hypotheses ----

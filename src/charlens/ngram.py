@@ -18,6 +18,7 @@ import numpy as np
 
 from charlens.errors import InputError
 from charlens.files import atomic, only_one, write_atomically
+from charlens.scores import read_json, require
 from charlens.split import load as load_split
 
 
@@ -45,8 +46,9 @@ def add_score_arguments(parser):
 
 
 def run_score(args):
-    info = json.loads(args.info.read_text())
-    corpus = json.loads(args.corpus_info.read_text())
+    info, corpus = read_json(args.info), read_json(args.corpus_info)
+    require(info, ("order", "bytes", "arpa_bytes"), args.info)
+    require(corpus, ("corpus", "source"), args.corpus_info)
     logp = score(args.split, args.model, args.kenlm)
     meta = {
         "family": "ngram",
@@ -169,10 +171,12 @@ def load(model, kenlm):
 
 def about(kenlm):
     """What `charlens kenlm` noted about its build. Raises InputError if there is none."""
-    try:
-        return json.loads((Path(kenlm) / "kenlm.json").read_text())
-    except FileNotFoundError as error:
-        raise InputError(f"{kenlm}: no KenLM: make it with `charlens kenlm --out`") from error
+    path = Path(kenlm) / "kenlm.json"
+    if not path.exists():
+        raise InputError(f"{kenlm}: no KenLM: make it with `charlens kenlm --out`")
+    found = read_json(path)
+    require(found, ("version", "max_order"), path)
+    return found
 
 
 def run_tool(command):

@@ -486,7 +486,8 @@ def own_files(config: dict, corpus: str) -> list[str]:
     """The files of the user's own that a corpus is made of: it is made anew when they change."""
     sources = config["corpora"][corpus]["sources"]
     named = [source.get("path") or source.get("recipe", {}).get("archive") for source in sources]
-    return [path for path in named if path and Path(path).is_file()]
+    paths = [Path(path).expanduser() for path in named if path]
+    return [str(path) for path in paths if path.is_file()]
 
 
 def training(config: dict, corpus: str) -> dict:

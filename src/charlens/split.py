@@ -104,6 +104,8 @@ def split(
         raise InputError(
             f"corpus {name}: all 256 byte values occur, at most {NONE} may: is it a text?"
         )
+    if len(alphabet) < 2:
+        raise InputError(f"corpus {name}: one and the same character throughout: is it a text?")
     code = (np.cumsum(occurs) - 1).astype(np.uint8)  # of each byte value that occurs
     cut = code[values[: batches * batch]]
 

@@ -3,12 +3,14 @@
 import html
 from collections.abc import Iterable
 from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from charlens.errors import InputError
 from charlens.files import write_atomically
-from charlens.scores import Score, by_corpus, read_corpora, read_scores, types_in_order
+from charlens.scores import Score, by_corpus, read_corpora, read_scores, reason, types_in_order
 from charlens.stats import bits, bootstrap_sd
 
 TABLE1 = [
@@ -96,6 +98,17 @@ def paper_table(number: int) -> pd.DataFrame:
     with path.open() as file:
         paper = pd.read_csv(file)
     return paper[paper["table"] == number]
+
+
+def read_table(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
+    """A .csv file that has these columns. Raises InputError where it is none."""
+    try:
+        table = pd.read_csv(path)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: no readable table ({reason(error)}); make it again") from None
+    if missing := [name for name in columns if name not in table]:
+        raise InputError(f"{path}: has no column {', '.join(missing)}; make it again")
+    return table
 
 
 def in_order(rows: pd.DataFrame, corpora: Iterable[str], keys: list[str]) -> pd.DataFrame:

@@ -279,6 +279,7 @@ def fingerprint(arch, recipe, data, seed, dropout) -> str:
     if arch.recurrent:
         code.append(Path(cells.cell(arch.type).__file__))
     settings = asdict(recipe) | asdict(arch) | {"seed": seed, "dropout": dropout}
+    settings |= {"streams": data.streams, "unroll": data.unroll}  # which the codes do not tell
     del settings["epochs"]  # a longer training goes on from a shorter one
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for content in (*(path.read_bytes() for path in code), data.train.y, data.val.y):

@@ -24,6 +24,7 @@ trained by plain torch.
 """
 
 import importlib
+import re
 from types import ModuleType
 
 from charlens.errors import InputError
@@ -32,6 +33,8 @@ from charlens.errors import InputError
 def cell(type: str) -> ModuleType:
     """The cell of that name. Raises InputError where no such file exists."""
     try:
+        if not re.fullmatch("[a-z][a-z0-9_]*", type):
+            raise ModuleNotFoundError(name=f"charlens.cells.{type}")
         return importlib.import_module(f"charlens.cells.{type}")
     except ModuleNotFoundError as error:
         if error.name != f"charlens.cells.{type}":

@@ -81,10 +81,10 @@ def of_text(path: Path, arch, params, about, args):
     return text, np.arange(len(text)), recording, facts, reading.text
 
 
-def labelled(text: bytes, kind: str, at: np.ndarray) -> dict[str, np.ndarray]:
-    """What is true at some offsets of a text, by hypothesis: uint8 [N].
+def labelled(text: bytes, kind: str, at: np.ndarray) -> dict[str, tuple[np.ndarray, float]]:
+    """What is true at some offsets of a text, by hypothesis: uint8 [N], and what 254 stands for.
 
-    0 ... 254 for no and yes, or for a count up to the value that one in a hundred exceeds; 255
+    0 ... 254 for no and yes (1), or for a count up to the value that one in a hundred exceeds; 255
     where the labelling cannot say.
     """
     found = {}
@@ -92,8 +92,9 @@ def labelled(text: bytes, kind: str, at: np.ndarray) -> dict[str, np.ndarray]:
         values, defined = labels.values[at].astype(float), labels.defined[at]
         if defined.any() and values[defined].min() < values[defined].max():
             top = max(1.0, np.percentile(values[defined], 99))
-            found[name] = np.where(defined, np.rint(254 * (values / top).clip(0, 1)), 255)
-    return {name: values.astype(np.uint8) for name, values in found.items()}
+            shown = np.where(defined, np.rint(254 * (values / top).clip(0, 1)), 255)
+            found[name] = shown.astype(np.uint8), top
+    return found
 
 
 def explorer(
@@ -131,7 +132,11 @@ def filled(text, recording, values: dict, arch, about: dict, facts: dict, labels
         "parameters": model.count(arch),
         "symbols": arch.symbols,
         "guesses": len(recording.guesses),
-        "labels": [{"name": h.name, "title": h.title} for h in HYPOTHESES if h.name in labels],
+        "labels": [
+            {"name": h.name, "title": h.title, "yes_no": h.yes_no, "top": labels[h.name][1]}
+            for h in HYPOTHESES
+            if h.name in labels
+        ],
         "unscored": UNSCORED,
         "quantities": [
             {
@@ -151,7 +156,7 @@ def filled(text, recording, values: dict, arch, about: dict, facts: dict, labels
     }
     for name, kept in values.items():
         blocks |= {f"{name}.{layer}": kept[layer] for layer in range(arch.layers)}
-    blocks |= {f"label.{name}": values for name, values in labels.items()}
+    blocks |= {f"label.{name}": values for name, (values, _) in labels.items()}
     return page.page(f"{facts['name']} – {facts['model']}", facts, blocks)
 
 

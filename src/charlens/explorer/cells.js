@@ -46,7 +46,7 @@ function orders() {
       false: 'Rank correlation: 0 is chance, −1 as telling as 1.'}[hypothesis.yes_no] || '';
     rows.push({
       key: `by ${hypothesis.name}`, name: hypothesis.title, group: 'hypothesis', hypothesis,
-      note: `The strongest first. ${measure} Measured on text on which no cell was picked.`,
+      note: `The strongest first, on one half of the text. ${measure} Measured on the other half.`,
     });
   }
   return rows;

@@ -102,7 +102,8 @@ def record(arch, params, codes: np.ndarray, characters: int, gates: int) -> Reco
 def spread(recording: Recording, known: np.ndarray) -> Recording:
     """Onto a text of which the network read only the characters that are known, bool [N].
 
-    Everywhere else it holds what it held before, and the character has no loss.
+    Everywhere else it holds and expects what it did before, and the character has no loss. Before
+    the first that is known nothing is expected: all chances are 0 there.
     """
     last = np.maximum(np.cumsum(known) - 1, 0)  # of the characters read, the one read last
 
@@ -114,6 +115,6 @@ def spread(recording: Recording, known: np.ndarray) -> Recording:
     return Recording(
         {name: widened(values) for name, values in recording.values.items()},
         widened(recording.guesses),
-        widened(recording.chances),
+        widened(recording.chances) * (np.cumsum(known) > 0).astype(np.uint16),
         loss,
     )

@@ -234,7 +234,13 @@ function paintCurve(context, line, values, top, colour, weight) {
   context.lineWidth = weight;
   context.lineJoin = 'round';
   context.beginPath();
-  for (let i = first; i < last; i++) context.lineTo(x(i), y(values[i]));
+  let lifted = true;   // the pen: over what was not read there is no line
+  for (let i = first; i < last; i++) {
+    const read = bytes.loss[i] !== facts.unscored;
+    if (read && lifted) context.moveTo(x(i), y(values[i]));
+    else if (read) context.lineTo(x(i), y(values[i]));
+    lifted = !read;
+  }
   context.stroke();
 }
 
@@ -253,7 +259,7 @@ function paintMap() {
     for (let k = 0; k < columns; k++) picture.data.set([...paper, 255], base + 4 * k);
     for (let i = lines.starts[line]; i < lines.ends(line) && i < length; i++) {
       const column = Math.floor(lines.column[i] / lines.columns * columns);
-      if (column >= columns || bytes.text[i] === NEWLINE) continue;
+      if (column >= columns || bytes.text[i] === NEWLINE || bytes.loss[i] === facts.unscored) continue;
       const from = 3 * values[i], to = base + 4 * column;
       for (let c = 0; c < 3; c++) picture.data[to + c] = numbers[from + c];
     }
@@ -382,14 +388,16 @@ function showCard(i) {
     }
   }
   if (view.label && label(view.label)) {
-    const truth = label(view.label)[i], most = label(view.label).some((v) => v > 0 && v < 254);
-    row(facts.labels.find(({name}) => name === view.label).title,
-      truth === 255 ? 'unknown' : most ? percent(truth / 254).replace('< 0.1 %', '0 %') : truth ? 'yes' : 'no',
+    const truth = label(view.label)[i];
+    const {title, yes_no, top} = facts.labels.find(({name}) => name === view.label);
+    const count = `${truth === 254 ? '≥ ' : ''}${Math.round(truth / 254 * top)}`;
+    row(title, truth === 255 ? 'unknown' : yes_no ? (truth ? 'yes' : 'no') : count,
       truth === 255 ? '' : scale('label').fill[truth]);
   }
   card.append(table);
 
   const n = bytes.text.length, next = bytes.next[i];
+  if (!bytes.chances[i]) return;   // nothing has been read yet
   const list = element('ol');
   for (let k = 0; k < facts.guesses; k++) {
     const guess = bytes.guesses[k * n + i], chance = bytes.chances[k * n + i] / 65535;
@@ -420,5 +428,6 @@ function speak(i) {
       : `${NAMES[view.show] || named(view.show)} ${signedNumber(value(view.show, values[i]))}`;
   const guess = bytes.guesses[i], chance = bytes.chances[i] / 65535;
   const expected = BLANKS[guess] || byteGlyph(guess);
-  $('spoken').textContent = `${spell(i)}; ${held}; expects ${expected}, ${percent(chance)}`;
+  const expects = chance ? `; expects ${expected}, ${percent(chance)}` : '';
+  $('spoken').textContent = `${spell(i)}; ${held}${expects}`;
 }
