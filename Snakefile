@@ -22,7 +22,9 @@ from charlens import estimate, plan
 from charlens.errors import InputError
 
 # Jobs run in the environment that runs Snakemake, activated or not.
-shell.prefix(f"set -euo pipefail; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+shell.prefix(
+    f"set -euo pipefail; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+)
 
 
 configfile: f"{workflow.basedir}/config.yaml"
