@@ -14,7 +14,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
-min_version("9.0")
+min_version("9.20")
 
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
 
@@ -48,7 +48,8 @@ pathvars:
     results=f"results/{config['run']}",
     logs="<results>/logs",
     benchmarks="<results>/benchmarks",
-    src=f"{workflow.basedir}/src/charlens",
+    # relative, so that a project folder that was moved or renamed makes nothing anew
+    src=os.path.relpath(Path(workflow.basedir, "src/charlens")),
 
 
 wildcard_constraints:

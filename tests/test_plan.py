@@ -44,6 +44,15 @@ def test_our_own_configurations_pass(path):
         ({"grid": {"dropout": [{"values": [1.0]}]}}, ["grid.dropout.0.values.0", "1.0"]),
         ({"ngrams": {"orders": [2, 22]}}, ["ngrams.orders.1", "22"]),
         ({"plain_cut": {"orders": [11]}}, ["plain_cut.orders", "11"]),
+        ({"training": {"epochs": 5.0}}, ["training.epochs", "5.0", "integer"]),
+        ({"grid": {"sizes": [64.0]}}, ["grid.sizes.0", "64.0"]),
+        ({"training": {"learning_rate": float("nan")}}, ["training.learning_rate", "nan"]),
+        ({"figures": {"tsne": {"seed": 2**32}}}, ["figures.tsne.seed", "4294967296"]),
+        ({"cells": {"record": {"streams": [0, 100]}}}, ["cells.record.streams", "100", "0 to 99"]),
+        (
+            {"corpora": {"wp": {"sources": [{"name": "x", "package": {"module": "torch"}}]}}},
+            ["corpora.wp.sources.0"],
+        ),
         ({"claims": {"resamples": 100}}, ["claims.resamples", "100"]),
         ({"run": "reference"}, ["run", "reference"]),
         ({"bootstrap": {"samples": 1}}, ["bootstrap.samples", "1"]),
@@ -125,6 +134,11 @@ def test_a_cell_that_is_no_python_is_named(tmp_path, monkeypatch):
 def test_a_text_cut_plainly_has_no_orders_of_a_plain_cut():
     own = {"split": {"layout": "contiguous"}, "ngrams": {"orders": [2, 3]}}
     plan.check(merged(PAPER, own), SCHEMA)
+
+
+def test_what_is_cut_plainly_matters_only_where_it_is_in_use():
+    mine = {"use": ["mine"], "corpora": {"mine": PAPER["corpora"]["wp"]}, "ngrams": {"orders": [2]}}
+    plan.check(merged(PAPER, mine), SCHEMA)
 
 
 def test_one_corpus_alone_needs_no_other_setting():

@@ -171,7 +171,16 @@ def test_the_report_links_to_the_explorer_beside_it(tiny):
 
 def test_claims(tiny):
     table = pd.read_csv(tiny / "tables/claims.csv")
-    assert list(table.columns) == ["claim", "where", "verdict", "effect", "low", "high", "basis"]
+    assert list(table.columns) == [
+        "claim",
+        "where",
+        "verdict",
+        "effect",
+        "low",
+        "high",
+        "paper",
+        "basis",
+    ]
     assert set(table["verdict"]) <= {"holds", "does not hold", "undecided"}
     # one cell has two seeds, gates and cells are looked into: all is there but a second size of
     # LSTMs, and a 3-NN

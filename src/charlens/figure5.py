@@ -35,7 +35,7 @@ def add_arguments(parser):
     parser.add_argument("--splits", nargs="+", default=[], help="corpora's .npz (kind code)")
     parser.add_argument("--texts", nargs="+", default=[], help="corpora's .txt (kind code)")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, one a row")
-    parser.add_argument("--trajectory", nargs="+", default=[], help="looks of LSTM against n-NN")
+    parser.add_argument("--trajectory", nargs="*", default=[], help="looks of LSTM against n-NN")
     parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
     parser.add_argument("--csv", help="also write the numbers of the left panels to this file")
 

@@ -7,6 +7,7 @@ import ast
 import contextlib
 import fcntl
 import json
+import math
 import os
 import re
 import shlex
@@ -25,10 +26,21 @@ NN = "nn/context~{context}/seed~{seed}"
 
 def check(config: dict, schema: Path) -> None:
     """Refuse what the schema or common sense forbids, with one line that names the key."""
-    from jsonschema import Draft202012Validator
+    from jsonschema import Draft202012Validator, validators
     from jsonschema.exceptions import best_match
 
-    validator = Draft202012Validator(json.loads(schema.read_text()))
+    # 5.0 is no whole number on a command line, nor .nan one that can be computed with
+    types = Draft202012Validator.TYPE_CHECKER.redefine_many(
+        {
+            "integer": lambda _, value: whole(value),
+            "number": lambda _, value: (
+                whole(value) or (isinstance(value, float) and math.isfinite(value))
+            ),
+        }
+    )
+    validator = validators.extend(Draft202012Validator, type_checker=types)(
+        json.loads(schema.read_text())
+    )
     if error := best_match(validator.iter_errors(config)):
         where = ".".join(map(str, error.absolute_path)) or "config"
         message = error.message
@@ -83,9 +95,21 @@ def check(config: dict, schema: Path) -> None:
             raise InputError("grid.types: needs lstm, which figures 4 and 5 are about")
         for model in cells(config, corpus):
             dropouts(config, model)
-    for order in config["plain_cut"]["orders"] if config["split"]["layout"] == "streams" else []:
-        if order not in config["ngrams"]["orders"]:
+        if (stream := max(config["cells"]["record"]["streams"], default=0)) >= split(
+            config, corpus
+        )["streams"]:
+            raise InputError(
+                f"cells.record.streams: {stream}, but of {corpus} there are streams 0 to"
+                f" {split(config, corpus)['streams'] - 1}"
+            )
+    cut = set(config["use"]) & set(config["plain_cut"]["corpora"])
+    for order in config["plain_cut"]["orders"] if cut else []:
+        if config["split"]["layout"] == "streams" and order not in config["ngrams"]["orders"]:
             raise InputError(f"plain_cut.orders: {order} is not among ngrams.orders")
+
+
+def whole(value) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def check_cell(key: str, type: str) -> None:
@@ -202,9 +226,17 @@ def looks(config: dict, corpus: str) -> str:
 
 
 def published_figure6(config: dict) -> list[str]:
-    """The published numbers of figure 6, in which those of smaller models may stand."""
+    """The published numbers of figure 6, in which those of models may stand that are not here."""
     path = PUBLISHED / "figures/figure6.csv"
-    return [str(path)] if config["only_finished"] and path.exists() else []
+    if not config["only_finished"] or not path.exists():
+        return []
+    models = [(c, cell) for c in config["use"] for cell in every_cell(config, c)]
+    lstms = [
+        f"<results>/scores/{corpus}/{CELL}.npy".format(**cell)
+        for corpus, cell in models
+        if cell["type"] == "lstm"
+    ]
+    return [] if all(_trained(config, score) for score in lstms) else [str(path)]
 
 
 def narrow(config: dict) -> None:

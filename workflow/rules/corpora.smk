@@ -1,6 +1,10 @@
 # Needs: the sources that config.yaml names for each corpus.
 # Makes: corpora/<corpus>.txt, its provenance (.json), and its split into streams (.npz).
 
+# In the environment, not a param of the rule: the text is the same wherever it lies.
+if config["mirror"]:
+    os.environ.update(CORPORA_MIRROR=config["mirror"])
+
 
 rule fetch:
     """Bring a corpus from the first of its sources that delivers, and check it."""
@@ -17,10 +21,9 @@ rule fetch:
         "../../envs/environment.yaml"
     params:
         spec=lambda w: json.dumps(config["corpora"][w.corpus]),
-        mirror=config["mirror"],
     shell:
         "charlens fetch --corpus {wildcards.corpus} --spec {params.spec:q}"
-        " --mirror={params.mirror:q} --cache results/downloads"
+        " --cache results/downloads"
         " --text {output.text} --info {output.info} 2>&1 | tee {log}"
 
 

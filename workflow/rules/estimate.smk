@@ -21,7 +21,10 @@ rule calibrate:
         shapes=json.dumps(estimate.shapes(config)),
         options=plan.options(
             {
-                "symbols": max(estimate.symbols(config, c) for c in config["use"]),
+                "symbols": max(
+                    (estimate.symbols(config, corpus) for corpus in config["use"]),
+                    default=estimate.SYMBOLS,
+                ),
                 "streams": config["split"]["streams"],
                 "unroll": config["split"]["unroll"],
                 "backend": config["backend"],

@@ -176,6 +176,6 @@ rule figures:
         rules.figure2.input,
         rules.figure3.output,
         rules.figure4.output,
-        rules.figure5.output,
+        rules.figure5.output if CODE_CORPORA or plan.young(config) else [],
         rules.figure6.output,
     localrule: True

@@ -12,7 +12,7 @@ rule report:
         rules.explorers.input,
         rules.verdict.input,
         captions=collect(
-            f"{workflow.basedir}/workflow/report/{{page}}.rst",
+            f"{os.path.relpath(workflow.current_basedir)}/../report/{{page}}.rst",
             page=[
                 "workflow",
                 "claims",
@@ -37,16 +37,22 @@ rule report:
     conda:
         "../../envs/environment.yaml"
     params:
-        # the same configuration once more: its files, then what --config said
+        # the same configuration once more: its files, and what --config said
         config=lambda w: "".join(
-            f" --configfile {shlex.quote(str(Path(file).resolve()))}"
-            for file in workflow.config_settings.configfiles
-        )
-        + "".join(
-            f" --config {shlex.quote(f'{key}={json.dumps(value)}')}"
-            for key, value in workflow.config_settings.config.items()
+            f" {option} {shlex.join(values)}"
+            for option, values in {
+                "--configfile": [
+                    str(Path(file).resolve())
+                    for file in workflow.config_settings.configfiles
+                ],
+                "--config": [
+                    f"{key}={json.dumps(value)}"
+                    for key, value in workflow.config_settings.config.items()
+                ],
+            }.items()
+            if values
         ),
         snakefile=workflow.main_snakefile,
     shell:
-        "python -m snakemake --snakefile {params.snakefile}{params.config}"
+        "python -m snakemake --snakefile {params.snakefile:q}{params.config}"
         " --nolock --report {output} -- table1 table2 cell_tables figures verdict > {log} 2>&1"
