@@ -790,7 +790,7 @@ def judge(evidence: Iterable[Evidence]) -> pd.DataFrame:
     for e in evidence:
         paper = in_paper(e)
         for place, claim in enumerate(CLAIMS):
-            theirs = {found.part: round(found.effect, 6) for found in look(claim, paper)}
+            theirs = {found.part: round(found.effect, 6) + 0.0 for found in look(claim, paper)}
             for found in look(claim, e):
                 where = e.about["corpus"] + (f": {found.part}" if found.part else "")
                 numbers = (found.effect, found.low, found.high, theirs.get(found.part, math.nan))
