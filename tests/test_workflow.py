@@ -94,6 +94,39 @@ def test_a_bad_configuration_stops_before_any_job(tmp_path):
     assert not (tmp_path / "results").exists()
 
 
+MINE = """
+run: mine
+use: [mine]
+corpora:
+  mine:
+    title: My text
+    kind: prose
+    fractions: [0.8, 0.1, 0.1]
+    sources: [{name: mine, path: README.md}]
+split: {layout: contiguous, streams: 20, unroll: 50}
+grid: {layers: [1, 2], sizes: [64], seeds: [{values: [1]}]}
+"""
+
+
+def test_a_text_of_ones_own(tmp_path):
+    (tmp_path / "mine.yaml").write_text(MINE)
+    mine = ["--configfile", tmp_path / "mine.yaml"]
+    planned = counts(snakemake(tmp_path, *mine, "-n", "-q", "rules").stdout)
+    # no first epochs, no braces: no figure 5, and yet a report
+    assert planned["report"] == 1 and "figure5" not in planned and "trajectory" not in planned
+    # which is of all that the command line said
+    options = [*mine, "--config", "run=other", "backend=fast"]
+    done = snakemake(tmp_path, *options, "-n", "-p", "report")
+    assert """ --config 'run="other"' 'backend="fast"' """ in done.stdout + done.stderr
+
+
+def test_where_nothing_is_trained_nothing_is_published(tmp_path):
+    done = snakemake(
+        tmp_path, *TINY, "--config", "only_finished=True", "--", "publish", check=False
+    )
+    assert done.returncode and "nothing to publish" in done.stdout + done.stderr
+
+
 def test_every_rule_has_a_line_of_help():
     done = subprocess.run(command("--list"), capture_output=True, text=True, cwd=ROOT)
     lines = [line for line in done.stdout.splitlines() if line and line[0].isalpha()]
