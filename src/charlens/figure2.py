@@ -100,7 +100,7 @@ def heading(passage: dict, found: dict, best: pd.DataFrame) -> tuple[str, str]:
         title = titles[passage["hypothesis"]]
         score, remark = row["score"], ""
         if not row["beyond"]:
-            remark = " (no better than chance)"
+            remark = " (chance level)"
         elif measure == "AUC" and score < 0.5:
             score, remark = 1 - score, " (low where so)"
         what = f"{title[0].upper()}{title[1:]}: {cell}, {measure} {number(score)}{remark}"
