@@ -36,16 +36,8 @@ def add_arguments(parser):
 def run(args):
     corpora = read_corpora(args.corpora)
     found = read_found(args.found, corpora)
-    files = by_stem(args.cells, corpora, "table of cells")
-    scored = {
-        corpus: with_strength(read_table(files[corpus], COLUMNS), found[corpus])
-        for corpus in corpora
-    }
-    files = by_stem(args.untrained, corpora, "table of an untrained network's cells")
-    untrained = {
-        corpus: with_strength(read_table(files[corpus], COLUMNS), found[corpus])
-        for corpus in corpora
-    }
+    scored = read_cells(args.cells, corpora, found, "table of cells")
+    untrained = read_cells(args.untrained, corpora, found, "table of an untrained network's cells")
     files = by_stem(args.gates, corpora, "table of gates")
     gates = pd.concat(
         [
@@ -86,6 +78,12 @@ def read_found(paths, corpora) -> dict[str, dict]:
         needed = ("model", "type", "layers", "size", "samples", "shifts", "hypotheses", "passages")
         require(content, needed, files[corpus])
     return found
+
+
+def read_cells(paths, corpora, found: dict[str, dict], what: str) -> dict[str, pd.DataFrame]:
+    """The scores of each corpus's cells, `with_strength`."""
+    files = by_stem(paths, corpora, what)
+    return {c: with_strength(read_table(files[c], COLUMNS), found[c]) for c in corpora}
 
 
 # ---- the numbers ----

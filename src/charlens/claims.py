@@ -311,6 +311,7 @@ def measure(
         sd, freedom, whose = pooled
         drawn = drawn + random.standard_t(freedom, len(drawn)) * sd / math.sqrt(len(models))
         used[sd / max(abs(weight) for weight, _ in parts)] = freedom
+    if used:
         ends = sorted({f"{sd:.2g}": used[sd] for sd in (min(used), max(used))}.items())
         sds, freedoms = (" and ".join(map(str, part)) for part in zip(*ends, strict=True))
         basis = f"seed SD{whose} {sds} ({freedoms} degrees of freedom)"

@@ -95,13 +95,13 @@ def check(config: dict, schema: Path) -> None:
             raise InputError("grid.types: needs lstm, which figures 4 and 5 are about")
         for model in cells(config, corpus):
             dropouts(config, model)
-        if (stream := max(config["cells"]["record"]["streams"], default=0)) >= split(
-            config, corpus
-        )["streams"]:
-            raise InputError(
-                f"cells.record.streams: {stream}, but of {corpus} there are streams 0 to"
-                f" {split(config, corpus)['streams'] - 1}"
-            )
+        streams = split(config, corpus)["streams"]
+        for stream in config["cells"]["record"]["streams"]:
+            if stream >= streams:
+                raise InputError(
+                    f"cells.record.streams: {stream}, but of {corpus} there are streams 0 to"
+                    f" {streams - 1}"
+                )
     cut = set(config["use"]) & set(config["plain_cut"]["corpora"])
     for order in config["plain_cut"]["orders"] if cut else []:
         if config["split"]["layout"] == "streams" and order not in config["ngrams"]["orders"]:

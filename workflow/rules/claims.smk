@@ -48,15 +48,17 @@ rule claims:
     """What the paper concludes, statement by statement: holds, does not hold, undecided."""
     input:
         code=collect(
-            "<src>/{file}.py",
+            "<src>/{file}",
             file=[
-                "claims",
-                "claims_page",
-                "stats",
-                "scores",
-                "braces",
-                "celltables",
-                "search",
+                "claims.py",
+                "claims_page.py",
+                "stats.py",
+                "scores.py",
+                "braces.py",
+                "celltables.py",
+                "search.py",
+                "tables.py",
+                "paper.csv",
             ],
         ),
         scores=ALL_SCORES,
