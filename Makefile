@@ -101,7 +101,7 @@ clean: ## remove the demo's results and all caches
 .PHONY: clean-all
 clean-all: clean ## remove everything that was made, the results of days and the environment, too
 	test ! -d results || find results -mindepth 1 -maxdepth 1 ! -name README.md ! -name reference -exec rm -rf {} +
-	rm -rf .venv .snakemake src/charlens/fast/build src/charlens.egg-info
+	rm -rf .venv .snakemake src/charlens/backends/cpu/build src/charlens.egg-info
 
 # The environment. Its stamp is written last and holds this folder's name: without it, set-up was
 # broken off; with another name, .venv was copied or moved here. Both begin afresh, as does a Python
@@ -131,9 +131,9 @@ $(READY): requirements.lock pyproject.toml
 	@echo '$(CURDIR)' > $@
 
 # KenLM, by the workflow's own rule, and the compiled CPU backend, which can be done without.
-$(TOOLS): $(READY) src/charlens/kenlm_build.py
+$(TOOLS): $(READY) src/charlens/ngrams/build.py
 	@$(SNAKEMAKE) kenlm --quiet host progress rules
-	@$(BIN)/python -m charlens.fast || true
+	@$(BIN)/python -m charlens.backends.cpu || true
 	@touch $@
 
 # Missing though their stamps are there.

@@ -18,8 +18,9 @@ min_version("9.20")
 
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
 
-from charlens import estimate, plan
 from charlens.errors import InputError
+from charlens.networks.version import version
+from charlens.runs import estimate, modules, plan
 
 # Jobs run in the environment that runs Snakemake, activated or not.
 shell.prefix(
@@ -42,14 +43,18 @@ except InputError as error:
 PLAIN_CUT = plan.add_plain_cut(config)
 
 
-# <results>/... in the rules; <src> is the package, whose files a rule lists as inputs so that
-# a change there, and only there, makes it run again.
+# <results>/... in the rules; <src> is the package (see `code`).
 pathvars:
     results=f"results/{config['run']}",
     logs="<results>/logs",
     benchmarks="<results>/benchmarks",
     # relative, so that a project folder that was moved or renamed makes nothing anew
     src=os.path.relpath(Path(workflow.basedir, "src/charlens")),
+
+
+def code(*names):
+    """The files of the package that a rule runs; see runs/modules.py."""
+    return [f"<src>/{file}" for file in modules.files(*names)]
 
 
 wildcard_constraints:

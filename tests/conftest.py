@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from charlens.split import Part, Split
+from charlens.data.split import Part, Split
 
 
 def small_split(streams=4, unroll=8, symbols=11, windows=(5, 2, 2), seed=0) -> Split:

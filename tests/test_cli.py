@@ -7,15 +7,16 @@ import sys
 import pytest
 import torch
 
-from charlens import cli, model
-from charlens.model import Architecture
+from charlens import cli
+from charlens.networks import model_file, network
+from charlens.networks.architecture import Architecture
 
 
 def test_it_ends_quietly_when_interrupted(monkeypatch, capsys):
     def run(args):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("charlens.sample.run", run)
+    monkeypatch.setattr("charlens.training.sample.run", run)
     assert cli.main(["sample", "m.safetensors"]) == 130
     assert capsys.readouterr().err == ""
 
@@ -23,9 +24,9 @@ def test_it_ends_quietly_when_interrupted(monkeypatch, capsys):
 @pytest.fixture
 def saved(tmp_path):
     arch = Architecture("rnn", 1, 3, 2)
-    params = model.initialise(arch, 1.0, torch.Generator().manual_seed(1))
+    params = network.initialise(arch, 1.0, torch.Generator().manual_seed(1))
     about = dataclasses.asdict(arch) | {"corpus": "c", "alphabet": b"a\xff".hex()}
-    model.save(tmp_path / "m.safetensors", params, about)
+    model_file.save(tmp_path / "m.safetensors", params, about)
     return str(tmp_path / "m.safetensors")
 
 
@@ -49,7 +50,8 @@ def test_any_byte_may_be_the_start(saved, capfdbinary):
 def test_a_job_that_is_stopped_leaves_nothing_half_written(tmp_path):
     code = (
         "import sys, time\n"
-        "from charlens import cli, files, half\n"
+        "from charlens import cli, files\n"
+        "from charlens.networks import half\n"
         "def run(args):\n"
         "    with files.atomic(args.out) as part:\n"
         "        part.write_text('half')\n"

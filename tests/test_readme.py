@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from charlens import bench
+from charlens.bench import speed
 from charlens.cli import VERBS
 
 ROOT = Path(__file__).parents[1]
@@ -89,8 +89,8 @@ def test_commands_exist():
 
 
 def test_the_speeds_are_the_published_ones():
-    measured = bench.read(ROOT / "results/reference/bench/train.csv")
-    assert bench.markdown(measured) in (ROOT / "src/charlens/fast/README.md").read_text()
+    measured = speed.read(ROOT / "results/reference/bench/train.csv")
+    assert speed.markdown(measured) in (ROOT / "src/charlens/fast/README.md").read_text()
     ours = [row for row in measured if row["backend"] == "ours"]
     stock, best = (
         f"{min(ratios):.1f} to {max(ratios):.1f}"

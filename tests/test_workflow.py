@@ -13,7 +13,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from charlens import celltables, estimate, inside
+from charlens.runs import estimate
+from charlens.units import analysis, unit_tables
 
 ROOT = Path(__file__).parents[1]
 TINY = ["--configfile", str(ROOT / "tests/tiny.yaml")]
@@ -161,11 +162,11 @@ def test_table2(tiny):
 
 def test_cells_and_gates(tiny):
     cells = pd.read_csv(tiny / "tables/cells.csv")
-    assert list(cells.columns) == celltables.COLUMNS
+    assert list(cells.columns) == unit_tables.COLUMNS
     assert {"line_position", "comment_or_quote", "newline_next"} <= set(cells.hypothesis)
     assert (cells.low <= cells.high).all()
     gates = pd.read_csv(tiny / "tables/gates.csv")
-    assert list(gates.columns) == inside.GATES
+    assert list(gates.columns) == analysis.GATES
     assert set(gates.type + gates.gate) == {"lstmi", "lstmf", "lstmo", "grur", "gruz"}
     assert set(gates.layers) == {3} and (gates.left + gates.right <= 1).all()
 

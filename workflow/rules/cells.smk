@@ -8,10 +8,7 @@ INSIDE = config["cells"]
 rule cells:
     """Inside the best models of a corpus: saturation of gates, and which cell follows what."""
     input:
-        code=collect(
-            "<src>/{file}.py",
-            file=["inside", "search", "stats", "labels", "braces", "activations"],
-        ),
+        code=code("units.analysis"),
         models=lambda w: [
             f"<results>/models/{w.corpus}/{CELL}/best/model.safetensors".format(**cell)
             for cell in plan.looked_into(config, w.corpus)
@@ -26,8 +23,6 @@ rule cells:
         gates="<results>/cells/gates/{corpus}.csv",
     log:
         "<logs>/cells/{corpus}.log",
-    conda:
-        "../../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=4000,
@@ -49,9 +44,7 @@ rule cells:
 rule cell_tables:
     """Tables of cells and gates: every cell ranked, the best, the share that is explained."""
     input:
-        code=collect(
-            "<src>/{file}.py", file=["celltables", "search", "tables", "scores"]
-        ),
+        code=code("units.unit_tables"),
         found=collect("<results>/cells/{corpus}.json", corpus=config["use"]),
         cells=collect("<results>/cells/{corpus}.csv", corpus=config["use"]),
         untrained=collect(
@@ -72,8 +65,6 @@ rule cell_tables:
         ),
     log:
         "<logs>/cell_tables.log",
-    conda:
-        "../../envs/environment.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
@@ -88,7 +79,7 @@ rule cell_tables:
 rule passages:
     """Figure 2 of a corpus: passages coloured by the cells that follow the hypotheses best."""
     input:
-        code=collect("<src>/{file}.py", file=["figure2", "celltables", "plots"]),
+        code=code("report.figure2"),
         found="<results>/cells/{corpus}.json",
         best=rules.cell_tables.output.best,
         corpus="<results>/corpora/{corpus}.json",
@@ -108,8 +99,6 @@ rule passages:
         svg="<results>/figures/figure2-{corpus}.svg",
     log:
         "<logs>/figure2/{corpus}.log",
-    conda:
-        "../../envs/environment.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
@@ -128,7 +117,7 @@ rule figure2:
 rule figure3:
     """Figure 3: how often each unit of each gate is left- and right-saturated."""
     input:
-        code=collect("<src>/{file}.py", file=["figure3", "celltables", "plots"]),
+        code=code("report.figure3"),
         gates=rules.cell_tables.output.gates,
         corpora=rules.table1.input.corpora,
     output:
@@ -141,8 +130,6 @@ rule figure3:
         svg="<results>/figures/figure3.svg",
     log:
         "<logs>/figure3.log",
-    conda:
-        "../../envs/environment.yaml"
     resources:
         mem_mb=2000,
         runtime=30,
@@ -154,15 +141,13 @@ rule figure3:
 rule record:
     """Every gate and state of a recurrent model over a stretch of test text."""
     input:
-        code=["<src>/activations.py"],
+        code=code("units.activations"),
         model=f"<results>/models/{{corpus}}/{CELL}/best/model.safetensors",
         split="<results>/corpora/{corpus}.npz",
     output:
         f"<results>/activations/{{corpus}}/{CELL}.npz",
     log:
         f"<logs>/record/{{corpus}}/{CELL}.log",
-    conda:
-        "../../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=1500,

@@ -35,8 +35,6 @@ rule status:
     log:
         "<logs>/status.log",
     localrule: True
-    conda:
-        "../../envs/environment.yaml"
     params:
         planned=[path.removeprefix("<results>/") for path in PLANNED],
     shell:
@@ -47,20 +45,7 @@ rule status:
 rule claims:
     """What the paper concludes, statement by statement: holds, does not hold, undecided."""
     input:
-        code=collect(
-            "<src>/{file}",
-            file=[
-                "claims.py",
-                "claims_page.py",
-                "stats.py",
-                "scores.py",
-                "braces.py",
-                "celltables.py",
-                "search.py",
-                "tables.py",
-                "paper.csv",
-            ],
-        ),
+        code=code("claims.claims"),
         scores=ALL_SCORES,
         arrays=ADOPTED_SCORES,
         corpora=rules.table2.input.corpora,
@@ -87,8 +72,6 @@ rule claims:
         ),
     log:
         "<logs>/claims.log",
-    conda:
-        "../../envs/environment.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
@@ -105,7 +88,7 @@ rule claims:
 rule comparison:
     """Tables 1 and 2 beside the paper's: every difference, coloured, and how well they agree."""
     input:
-        code=collect("<src>/{file}.py", file=["comparison", "plots", "tables"]),
+        code=code("report.comparison"),
         table1=rules.table1.output.csv if TABLE1_SCORES else [],
         table2=rules.table2.output.csv if FIXED_SCORES else [],
         corpora=collect("<results>/corpora/{corpus}.json", corpus=IN_PAPER),
@@ -127,8 +110,6 @@ rule comparison:
         svg="<results>/figures/comparison.svg",
     log:
         "<logs>/comparison.log",
-    conda:
-        "../../envs/environment.yaml"
     resources:
         mem_mb=1000,
         runtime=30,
@@ -141,7 +122,7 @@ rule comparison:
 rule plain_cut:
     """What the paper's split is worth: the same models with the text cut in three."""
     input:
-        code=collect("<src>/{file}.py", file=["layouts", "stats", "tables", "scores"]),
+        code=code("claims.contiguous_split"),
         scores=PLAIN_SCORES,
         splits=collect("<results>/corpora/{corpus}.npz", corpus=PLAIN_CUT)
         + [f"<results>/corpora/{plan.plain(corpus)}.npz" for corpus in PLAIN_CUT],
@@ -156,8 +137,6 @@ rule plain_cut:
         ),
     log:
         "<logs>/plain_cut.log",
-    conda:
-        "../../envs/environment.yaml"
     resources:
         mem_mb=2000,
         runtime=30,

@@ -9,7 +9,6 @@ if config["mirror"]:
 rule fetch:
     """Bring a corpus from the first of its sources that delivers, and check it."""
     input:
-        code=["<src>/corpus.py"],
         own=lambda w: plan.own_files(config, w.corpus),
     output:
         text="<results>/corpora/{corpus}.txt",
@@ -17,8 +16,6 @@ rule fetch:
     log:
         "<logs>/fetch/{corpus}.log",
     localrule: True
-    conda:
-        "../../envs/environment.yaml"
     params:
         spec=lambda w: json.dumps(config["corpora"][w.corpus]),
     shell:
@@ -30,7 +27,6 @@ rule fetch:
 rule split:
     """Cut a text into training, validation and test streams."""
     input:
-        code=["<src>/split.py"],
         text="<results>/corpora/{corpus}.txt",
         info="<results>/corpora/{corpus}.json",
     output:
@@ -38,8 +34,6 @@ rule split:
     log:
         "<logs>/split/{corpus}.log",
     localrule: True
-    conda:
-        "../../envs/environment.yaml"
     params:
         options=lambda w: plan.options(plan.split(config, w.corpus)),
         fractions=lambda w: config["corpora"][w.corpus]["fractions"],

@@ -14,8 +14,6 @@ rule calibrate:
     log:
         "<logs>/calibrate.log",
     localrule: True
-    conda:
-        "../../envs/environment.yaml"
     threads: 1
     params:
         shapes=json.dumps(estimate.shapes(config)),

@@ -5,24 +5,7 @@
 rule explorer:
     """A page to look into the best LSTM of a corpus, character by character, cell by cell."""
     input:
-        code=collect(
-            "<src>/{file}",
-            file=[
-                "activations.py",
-                "labels.py",
-                "explorer/__init__.py",
-                "explorer/recording.py",
-                "explorer/page.py",
-                "explorer/page.html",
-                "explorer/page.css",
-                "explorer/data.js",
-                "explorer/colour.js",
-                "explorer/layout.js",
-                "explorer/view.js",
-                "explorer/cells.js",
-                "explorer/main.js",
-            ],
-        ),
+        code=code("explorer"),
         models=lambda w: [
             f"<results>/models/{w.corpus}/{CELL}/best/model.safetensors".format(**cell)
             for cell in CELLS[w.corpus]
@@ -35,8 +18,6 @@ rule explorer:
         "<results>/explorer/{corpus}.html",
     log:
         "<logs>/explorer/{corpus}.log",
-    conda:
-        "../../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=2000,

@@ -9,7 +9,7 @@ CODE_CORPORA = [c for c in config["use"] if config["corpora"][c]["kind"] == "cod
 rule figure1:
     """Figure 1: t-SNE of the recurrent models from the probabilities of the test characters."""
     input:
-        code=collect("<src>/{file}.py", file=["figure1", "plots", "scores"]),
+        code=code("report.figure1"),
         scores=TABLE1_SCORES,
         arrays=ADOPTED_SCORES,
         corpora=rules.table1.input.corpora,
@@ -24,8 +24,6 @@ rule figure1:
         csv="<results>/figures/figure1.csv",
     log:
         "<logs>/figure1.log",
-    conda:
-        "../../envs/environment.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
@@ -40,7 +38,7 @@ rule figure1:
 rule figure4:
     """Figure 4: errors shared with the n-grams; gains per character over the largest n-gram."""
     input:
-        code=collect("<src>/{file}.py", file=["figure4", "oracles", "plots", "scores"]),
+        code=code("report.figure4"),
         scores=RECURRENT_SCORES + NGRAM_SCORES,
         splits=collect("<results>/corpora/{corpus}.npz", corpus=config["use"]),
         corpora=rules.table1.input.corpora,
@@ -55,8 +53,6 @@ rule figure4:
         csv="<results>/figures/figure4.csv",
     log:
         "<logs>/figure4.log",
-    conda:
-        "../../envs/environment.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
@@ -69,7 +65,6 @@ rule figure4:
 rule trajectory:
     """Figure 5: the first epochs of the best deepest LSTM beside the finished n-NN models."""
     input:
-        code=["<src>/trajectory.py"],
         split="<results>/corpora/{corpus}.npz",
         lstms=lambda w: [
             f"<results>/models/{w.corpus}/{CELL}/best/model.safetensors".format(**cell)
@@ -86,8 +81,6 @@ rule trajectory:
     log:
         "<logs>/trajectory/{corpus}.log",
     priority: lambda w: estimate.trajectory_priority(config, w.corpus)
-    conda:
-        "../../envs/environment.yaml"
     threads: 1
     resources:
         gpu=GPUS,
@@ -109,7 +102,7 @@ rule trajectory:
 rule figure5:
     """Figure 5: closing braces by distance; an LSTM against the n-NN models as it learns."""
     input:
-        code=collect("<src>/{file}.py", file=["figure5", "braces", "plots", "scores"]),
+        code=code("report.figure5"),
         scores=RECURRENT_SCORES + NGRAM_SCORES,
         texts=collect("<results>/corpora/{corpus}.txt", corpus=config["use"]),
         splits=rules.figure4.input.splits,
@@ -126,8 +119,6 @@ rule figure5:
         csv="<results>/figures/figure5.csv",
     log:
         "<logs>/figure5.log",
-    conda:
-        "../../envs/environment.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
@@ -140,7 +131,7 @@ rule figure5:
 rule figure6:
     """Figure 6: the errors of the best LSTM and of smaller ones, removed by oracles."""
     input:
-        code=collect("<src>/{file}.py", file=["figure6", "oracles", "plots", "scores"]),
+        code=code("report.figure6"),
         scores=RECURRENT_SCORES + NGRAM_SCORES,
         texts=collect("<results>/corpora/{corpus}.txt", corpus=config["use"]),
         splits=rules.figure4.input.splits,
@@ -157,8 +148,6 @@ rule figure6:
         csv="<results>/figures/figure6.csv",
     log:
         "<logs>/figure6.log",
-    conda:
-        "../../envs/environment.yaml"
     resources:
         mem_mb=4000,
         runtime=30,

@@ -6,14 +6,12 @@
 rule kenlm:
     """Build KenLM's own lmplz and its Python module for orders up to 21."""
     input:
-        code=["<src>/kenlm_build.py"],
+        code=code("ngrams.build"),
     output:
         directory("results/kenlm"),
     log:
         "results/kenlm.log",
     localrule: True
-    conda:
-        "../../envs/environment.yaml"
     threads: 8
     resources:
         mem_mb=3000,
@@ -25,7 +23,7 @@ rule kenlm:
 rule ngram:
     """Estimate one n-gram model of a corpus."""
     input:
-        code=["<src>/ngram.py"],
+        code=code("ngrams.ngram"),
         split="<results>/corpora/{corpus}.npz",
         kenlm="results/kenlm",
     output:
@@ -35,8 +33,6 @@ rule ngram:
         "<logs>/ngram/{corpus}/order~{order}.log",
     benchmark:
         "<benchmarks>/ngram/{corpus}/order~{order}.jsonl"
-    conda:
-        "../../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=1500,
@@ -51,7 +47,7 @@ rule ngram:
 rule score_ngram:
     """Log-probability of every test character under an n-gram model."""
     input:
-        code=["<src>/ngram.py"],
+        code=code("ngrams.ngram"),
         split="<results>/corpora/{corpus}.npz",
         corpus="<results>/corpora/{corpus}.json",
         kenlm="results/kenlm",
@@ -62,8 +58,6 @@ rule score_ngram:
         meta="<results>/scores/{corpus}/ngram/order~{order}.json",
     log:
         "<logs>/score/{corpus}/ngram/order~{order}.log",
-    conda:
-        "../../envs/environment.yaml"
     threads: 1
     resources:
         mem_mb=1500,

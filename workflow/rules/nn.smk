@@ -8,7 +8,6 @@ NN = plan.NN
 rule train_nn:
     """Train one n-NN (context, seed, hidden size); goes on after a kill."""
     input:
-        code=collect("<src>/{file}.py", file=["model", "train"]),
         split="<results>/corpora/{corpus}.npz",
         info="<results>/corpora/{corpus}.json",
     output:
@@ -19,8 +18,6 @@ rule train_nn:
     benchmark:
         f"<benchmarks>/train/{{corpus}}/{NN}/hidden~{{hidden}}.jsonl"
     priority: lambda w: estimate.priority(config, w)
-    conda:
-        "../../envs/environment.yaml"
     threads: 1
     resources:
         gpu=GPUS,
@@ -28,6 +25,7 @@ rule train_nn:
         runtime=6 * 60,
     params:
         options=lambda w: plan.options(plan.training(config, w.corpus)),
+        version=version("nn"),
         out=subpath(output.model, parent=True),
     shell:
         "charlens train {input.split} --info {input.info} --type nn"
@@ -54,7 +52,6 @@ use rule select as select_nn with:
 
 use rule score as score_nn with:
     input:
-        code=["<src>/score.py"],
         model=f"<results>/models/{{corpus}}/{NN}/best/model.safetensors",
         split="<results>/corpora/{corpus}.npz",
     output:
@@ -62,3 +59,6 @@ use rule score as score_nn with:
         meta=f"<results>/scores/{{corpus}}/{NN}.json",
     log:
         f"<logs>/score/{{corpus}}/{NN}.log",
+    params:
+        options=plan.options({"backend": config["backend"]}),
+        version=version("nn"),

@@ -16,7 +16,6 @@ HALVED = [
 rule half:
     """The best model of a type, or the best of the deepest, in half precision."""
     input:
-        code=["<src>/half.py"],
         models=lambda w: [
             f"<results>/models/{w.corpus}/{CELL}/best/model.safetensors".format(**cell)
             for cell in (
@@ -32,8 +31,6 @@ rule half:
     wildcard_constraints:
         which="|-deepest",
     localrule: True
-    conda:
-        "../../envs/environment.yaml"
     shell:
         "charlens half {input.models} --out {output} 2>&1 | tee {log}"
 
@@ -63,8 +60,6 @@ rule publish:
     log:
         "<logs>/publish.log",
     localrule: True
-    conda:
-        "../../envs/environment.yaml"
     params:
         run=config["run"],
         settings=json.dumps(SETTINGS),

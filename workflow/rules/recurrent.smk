@@ -11,11 +11,6 @@ GPUS = plan.gpus(config)
 rule train:
     """Train one recurrent model (type, layers, size, seed, dropout); goes on after a kill."""
     input:
-        code=collect(
-            "<src>/{file}.py",
-            file=["cells/{type}", "model", "train"],
-            allow_missing=True,
-        ),
         split="<results>/corpora/{corpus}.npz",
         info="<results>/corpora/{corpus}.json",
     output:
@@ -26,8 +21,6 @@ rule train:
     benchmark:
         f"<benchmarks>/train/{{corpus}}/{CELL}/dropout~{{dropout}}.jsonl"
     priority: lambda w: estimate.priority(config, w)  # the longest first
-    conda:
-        "../../envs/environment.yaml"
     threads: 1
     resources:
         gpu=GPUS,
@@ -35,6 +28,7 @@ rule train:
         runtime=24 * 60,
     params:
         options=lambda w: plan.options(plan.training(config, w.corpus)),
+        version=lambda w: version(w.type),  # what is computed, in place of the code
         out=subpath(output.model, parent=True),
     shell:
         "charlens train {input.split} --info {input.info} --type {wildcards.type}"
@@ -63,8 +57,6 @@ rule select:
     log:
         f"<logs>/select/{{corpus}}/{CELL}.log",
     localrule: True
-    conda:
-        "../../envs/environment.yaml"
     shell:
         "charlens select {input} --out {output} 2>&1 | tee {log}"
 
@@ -72,7 +64,6 @@ rule select:
 rule score:
     """Log-probability of every test character under a trained model."""
     input:
-        code=["<src>/score.py"],
         model=f"<results>/models/{{corpus}}/{CELL}/best/model.safetensors",
         split="<results>/corpora/{corpus}.npz",
     output:
@@ -80,8 +71,6 @@ rule score:
         meta=f"<results>/scores/{{corpus}}/{CELL}.json",
     log:
         f"<logs>/score/{{corpus}}/{CELL}.log",
-    conda:
-        "../../envs/environment.yaml"
     threads: 1
     resources:
         gpu=GPUS,
@@ -89,6 +78,7 @@ rule score:
         runtime=30,
     params:
         options=plan.options({"backend": config["backend"]}),
+        version=lambda w: version(w.type),
     shell:
         "charlens score {input.model} --split {input.split} {params.options}"
         " --threads {threads} --out {output.scores} --meta {output.meta} 2>&1 | tee {log}"

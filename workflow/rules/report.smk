@@ -34,8 +34,6 @@ rule report:
     log:
         "<logs>/report.log",
     localrule: True
-    conda:
-        "../../envs/environment.yaml"
     params:
         # the same configuration once more: its files, and what --config said
         config=lambda w: "".join(

@@ -22,9 +22,7 @@ NGRAM_SCORES = [
 rule table1:
     """Table 1: test loss of every recurrent model, beside the paper's."""
     input:
-        code=collect(
-            "<src>/{file}", file=["tables.py", "stats.py", "scores.py", "paper.csv"]
-        ),
+        code=code("report.tables"),
         scores=TABLE1_SCORES,
         corpora=collect("<results>/corpora/{corpus}.json", corpus=config["use"]),
     output:
@@ -37,8 +35,6 @@ rule table1:
         ),
     log:
         "<logs>/table1.log",
-    conda:
-        "../../envs/environment.yaml"
     resources:
         mem_mb=4000,
         runtime=30,
@@ -68,8 +64,6 @@ rule table2:
         ),
     log:
         "<logs>/table2.log",
-    conda:
-        "../../envs/environment.yaml"
     resources:
         mem_mb=4000,
         runtime=30,

@@ -20,14 +20,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from charlens import backend, model, read, select, split, stats, train
-from charlens.activations import memory, unbounded
+from charlens.backends import base
+from charlens.data import split
 from charlens.errors import InputError
 from charlens.explorer import page
 from charlens.explorer.recording import UNSCORED, record, signed, spread
 from charlens.files import write_atomically
-from charlens.labels import HYPOTHESES, KINDS, labellings
-from charlens.score import check_alphabet
+from charlens.networks import architecture, model_file
+from charlens.statistics import bootstrap
+from charlens.text.labels import HYPOTHESES, KINDS, labellings
+from charlens.training import score_text, train
+from charlens.training.score import check_alphabet
+from charlens.units.activations import memory, unbounded
 
 LIMIT = 40e6  # bytes of a page
 
@@ -48,7 +52,7 @@ def of_split(path: Path, arch, params, about, args):
     nats = recording.loss.mean(dtype=np.float64) / 1000
     summary = (
         f"{len(text):,} characters of test text, {nats:.3f} nats"
-        f" ({stats.bits(nats):.3f} bits) per character"
+        f" ({bootstrap.bits(nats):.3f} bits) per character"
     )
     facts = {"name": about["corpus"], "breaks": breaks, "summary": summary}
     whole = args.corpus.read_bytes() if args.corpus else b""
@@ -61,17 +65,17 @@ def of_split(path: Path, arch, params, about, args):
 def of_text(path: Path, arch, params, about, args):
     """The same of the beginning of a file, all of which is scored."""
     alphabet = bytes.fromhex(about["alphabet"])
-    reading = read.read(path, alphabet)
-    logp = read.score(arch, params, reading, alphabet, args.backend)
-    lines = read.summary(reading, logp, len(alphabet))
+    reading = score_text.read(path, alphabet)
+    logp = score_text.score(arch, params, reading, alphabet, args.backend)
+    lines = score_text.summary(reading, logp, len(alphabet))
     print(f"{path}: {'; '.join(lines)}")
     if args.csv:
-        read.write_csv(args.csv, reading, logp)
+        score_text.write_csv(args.csv, reading, logp)
     text = np.frombuffer(reading.text, np.uint8)[: args.characters]
     known = reading.known[: len(text)]
     if not known.any():
         raise InputError(f"{path}: its first {len(text):,} characters are unknown to the model")
-    codes = np.concatenate([[read.before(alphabet)], reading.codes[: known.sum()]])
+    codes = np.concatenate([[score_text.before(alphabet)], reading.codes[: known.sum()]])
     codes = codes.astype(np.uint8)[None]
     read_at = np.flatnonzero(known)
     gates = max(1, int((read_at < args.gates).sum()))
@@ -129,7 +133,7 @@ def filled(text, recording, values: dict, arch, about: dict, facts: dict, labels
         "source": about["source"],
         "layers": arch.layers,
         "hidden": arch.hidden,
-        "parameters": model.count(arch),
+        "parameters": architecture.count(arch),
         "symbols": arch.symbols,
         "guesses": len(recording.guesses),
         "labels": [
@@ -212,7 +216,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--characters", type=int, default=20_000, help="with cell states (20000)")
     parser.add_argument("--gates", type=int, default=4_000, help="of them with gates (4000)")
     parser.add_argument("--csv", type=Path, help="with --text: log-probability of each character")
-    parser.add_argument("--backend", choices=backend.BACKENDS, default="auto")
+    parser.add_argument("--backend", choices=base.BACKENDS, default="auto")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="the page (.html)")
 
@@ -227,8 +231,8 @@ def run(args: argparse.Namespace) -> None:
     if args.kind and not (args.text or args.corpus):
         raise InputError("--kind needs the whole text of the split: --corpus")
     torch.set_num_threads(args.threads)
-    path = select.best(args.models)
-    arch, params, about = model.load(path)
+    path = model_file.best(args.models)
+    arch, params, about = model_file.load(path)
     if not arch.recurrent:
         raise InputError(f"{path}: an n-NN has no cells to look into; name a recurrent model")
     if args.text:

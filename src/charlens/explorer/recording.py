@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from charlens import activations, model
-from charlens.cells import cell
+from charlens.networks import network
+from charlens.networks.cells import cell
+from charlens.units import activations
 
 GUESSES = 5  # likeliest next characters that are kept
 UNSCORED = 65535  # in `loss`: the model's alphabet does not have this character
@@ -60,7 +61,7 @@ def record(arch, params, codes: np.ndarray, characters: int, gates: int) -> Reco
     loss = np.empty((S, n), np.uint16)
 
     x = torch.from_numpy(codes)
-    state, output = model.zero_state(arch, S), cell(arch.type).STATES[0]
+    state, output = network.zero_state(arch, S), cell(arch.type).STATES[0]
 
     def step(begin: int, end: int) -> tuple[dict, torch.Tensor]:
         """Activations over some columns, and log p of what comes after each, [S, T, K]."""

@@ -1,0 +1,43 @@
+"""What every backend shares."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from charlens.errors import InputError
+from charlens.networks.architecture import Architecture
+from charlens.networks.network import Parameters
+
+BACKENDS = ("auto", "reference", "fast", "cuda")
+
+
+class Dropout(NamedTuple):
+    """What one window keeps of every layer's outputs, and the factor on what is kept.
+
+    A bit says of a unit whether it is kept: unit u has bit u % 8 of byte u // 8. Rows are filled up
+    to a multiple of 16 units, with bits that mean nothing.
+    """
+
+    bits: Tensor  # uint8 [layers, T, S, 2 ceil(H / 16)], on the CPU
+    scale: float  # 1 / (1 - p)
+
+    def kept(self, hidden: int) -> Tensor:
+        """The same as bool [layers, T, S, H]."""
+        bits = np.unpackbits(self.bits.numpy(), axis=-1, count=hidden, bitorder="little")
+        return torch.from_numpy(bits.view(bool))
+
+
+def of_used(name: str, gradient: Tensor | None, arch: Architecture) -> Tensor:
+    """A parameter's gradient. Raises InputError where the cell does not use the parameter."""
+    if gradient is None:
+        raise InputError(
+            f"cells/{arch.type}.py: its step does not use {name.rpartition('.')[2]}: use it, or"
+            " leave it out of recurrent_shapes"
+        )
+    return gradient
+
+
+def to_device(params: Parameters, device: str) -> Parameters:
+    return {name: value.to(device).contiguous() for name, value in params.items()}

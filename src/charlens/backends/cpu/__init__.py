@@ -1,0 +1,233 @@
+"""The compiled CPU backend: RNN, LSTM, GRU stacks and the n-NN (see README.md here).
+
+Same equations, parameter names and gradients as the models in plain torch (charlens.networks), several
+times as fast. One thread; the same inputs give the same bits. Scores are float32. Gradients, and
+validation losses, come from products of bfloat16 with float32 sums where the processor has such and
+the network is not tiny, else float32.
+"""
+
+import ctypes
+import math
+import weakref
+
+import numpy as np
+import torch
+
+from charlens.backends.cpu import build
+from charlens.errors import InputError
+
+KINDS = ("rnn", "lstm", "gru", "nn")
+GATES = {"rnn": 1, "lstm": 4, "gru": 3}
+# Networks of at most so many units train in float32 on every path (README.md, "Exactness").
+FLOAT32_UNITS = 32
+
+
+def status() -> tuple[str | None, str]:
+    """The instruction set in use, or None (then the reference takes over), and one line why.
+
+    $CHARLENS_ISA forces: auto (the default), amx, avx512bf16, avx512, avx2, reference. Compiles on
+    first use (seconds). Raises InputError if $CHARLENS_ISA is none of these.
+    """
+    return build.found(build.choice())
+
+
+def parameter_shapes(
+    kind: str, layers: int, hidden: int, symbols: int, context: int = 0
+) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of every parameter, in the library's order."""
+    shapes = {}
+    if kind == "nn":
+        shapes["w_x"] = (context * symbols, hidden)
+        shapes["b"] = (hidden,)
+    else:
+        width = GATES[kind] * hidden
+        for layer in range(layers):
+            shapes[f"layers.{layer}.w_x"] = (symbols if layer == 0 else hidden, width)
+            shapes[f"layers.{layer}.b"] = (width,)
+            shapes[f"layers.{layer}.w_h"] = (hidden, 2 * hidden if kind == "gru" else width)
+            if kind == "gru":
+                shapes[f"layers.{layer}.w_g"] = (hidden, hidden)
+                shapes[f"layers.{layer}.b_g"] = (hidden,)
+    shapes["out.w"] = (hidden, symbols)
+    shapes["out.b"] = (symbols,)
+    return shapes
+
+
+def address(tensor: torch.Tensor, shape: tuple[int, ...], name: str, dtype=torch.float32) -> int:
+    if tensor.dtype != dtype or tensor.device.type != "cpu" or not tensor.is_contiguous():
+        raise ValueError(f"{name}: need a contiguous {dtype} CPU tensor")
+    if tuple(tensor.shape) != shape:
+        raise ValueError(f"{name}: shape {tuple(tensor.shape)}, need {shape}")
+    return tensor.data_ptr()
+
+
+class Network:
+    """A model's workspace: S streams, at most `unroll` steps at a time; the weights stay outside.
+
+    kind: rnn, lstm, gru or nn. layers, hidden: of the stack (an n-NN has one hidden layer).
+    symbols: K, 2 ... 256 (n-NN: ... 255). context: n, of an n-NN alone.
+
+    Shapes of the methods' arguments (T <= unroll):
+        params, grads, squares
+                       dict name -> float32 tensor, see parameter_shapes
+        x, y           uint8 [S, T], torch or numpy; x of an n-NN [S, T, n], oldest character first,
+                       255 where there is none
+        state          float32 [layers, states, S, H], states = 2 (h, c) for LSTM, else 1 (h);
+                       updated in place to the state after the last step. None for an n-NN
+        dropout        None, or (bits, scale): uint8 [layers, T, S, 2 ceil(H / 16)], which outputs
+                       of the layers are kept (bit u % 8 of byte u // 8 for unit u), and the
+                       factor on these
+
+    One call at a time per Network; several Networks may run in threads side by side. Raises
+    ValueError on a wrong shape or type, InputError where the backend is not to be had.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        layers: int,
+        hidden: int,
+        symbols: int,
+        streams: int,
+        unroll: int,
+        context: int = 0,
+    ):
+        if kind not in KINDS:
+            raise ValueError(f"kind {kind!r}: need one of {', '.join(KINDS)}")
+        if min(layers, hidden, streams, unroll) < 1 or (kind == "nn") != (context > 0):
+            raise ValueError(
+                "layers, hidden, streams, unroll (and context, of an n-NN alone) must be >= 1"
+            )
+        if not 2 <= symbols <= (255 if kind == "nn" else 256):
+            raise ValueError(f"symbols {symbols}: need 2 ... {255 if kind == 'nn' else 256}")
+        self.kind, self.layers, self.hidden, self.symbols = kind, layers, hidden, symbols
+        self.streams, self.unroll, self.context = streams, unroll, context
+        self.shapes = parameter_shapes(kind, layers, hidden, symbols, context)
+        self.states = 2 if kind == "lstm" else 1
+        isa, why = status()
+        if isa is None:
+            raise InputError(f"no fast backend: {why}; use the reference")
+        self.isa, self._workspaces, self._grads = isa, {}, {}
+
+    def loss_and_grads(self, params, x, y, state, dropout, grads) -> float:
+        """Mean of -log p per character; grads are overwritten.
+
+        The gradient is that of the sum over steps, mean over streams, of -log p, unclipped. It
+        stops at the incoming state (truncated backpropagation).
+        """
+        return self._run(params, x, y, state, dropout=dropout, grads=grads, exact=False)
+
+    def update(self, params, squares, x, y, state, dropout, rate: float, recipe) -> float:
+        """One window and one step of RMSProp (recipe: charlens.training.recipe.Recipe) at a learning rate.
+
+        params and squares, the optimizer's mean squares, are moved in place. Returns the loss
+        before the step, as loss_and_grads does.
+        """
+        if not self._grads:
+            self._grads = {name: torch.zeros(shape) for name, shape in self.shapes.items()}
+        loss = self.loss_and_grads(params, x, y, state, dropout, self._grads)
+        sizes = (ctypes.c_size_t * len(self.shapes))(*map(math.prod, self.shapes.values()))
+        build.library(self.isa).charlens_rmsprop(
+            len(self.shapes),
+            self._addresses(params),
+            self._addresses(self._grads),
+            self._addresses(squares),
+            sizes,
+            rate,
+            recipe.smoothing,
+            1 - recipe.smoothing,
+            recipe.epsilon,
+            recipe.clip,
+        )
+        return loss
+
+    def log_probs(self, params, x, state=None) -> torch.Tensor:
+        """Natural log-probabilities [S, T, K] of what comes after each character of x."""
+        out = torch.empty(self.streams, x.shape[1], self.symbols)
+        self._run(params, x, None, state, log_probs=out)
+        return out
+
+    def target_log_probs(self, params, x, y, state=None, exact: bool = True) -> torch.Tensor:
+        """Natural log-probabilities [S, T] of the characters y.
+
+        exact: in float32, else as precisely as in training, which may be several times as fast.
+        """
+        out = torch.empty(self.streams, x.shape[1])
+        self._run(params, x, y, state, targets=out, exact=exact)
+        return out
+
+    def _run(
+        self,
+        params,
+        x,
+        y,
+        state,
+        *,
+        exact: bool = True,
+        dropout=None,
+        grads=None,
+        log_probs=None,
+        targets=None,
+    ) -> float:
+        S, H, steps = self.streams, self.hidden, x.shape[1]
+        if not 1 <= steps <= self.unroll:
+            raise ValueError(f"{steps} steps: need 1 ... {self.unroll}")
+        recurrent = self.kind != "nn"
+        x = self._codes(
+            x, (S, steps) if recurrent else (S, steps, self.context), "x", not recurrent
+        )
+        y = None if y is None else self._codes(y, (S, steps), "y")
+        if recurrent:
+            state = address(state, (self.layers, self.states, S, H), "state")
+        elif state is not None or dropout is not None:
+            raise ValueError("an n-NN takes no state and no dropout")
+        bits, scale = dropout or (None, 1.0)
+        if bits is not None:
+            shape = (self.layers, steps, S, 2 * math.ceil(H / 16))
+            bits = address(bits, shape, "dropout", torch.uint8)
+        exact = exact or H <= FLOAT32_UNITS
+        library, workspace = self._workspace(build.float32(self.isa) if exact else self.isa)
+        return library.charlens_run(
+            workspace,
+            self._addresses(params),
+            None if grads is None else self._addresses(grads),
+            x.ctypes.data,
+            None if y is None else y.ctypes.data,
+            steps,
+            state,
+            bits,
+            scale,
+            None if log_probs is None else log_probs.data_ptr(),
+            None if targets is None else targets.data_ptr(),
+        )
+
+    def _workspace(self, isa: str) -> tuple[ctypes.CDLL, int]:
+        """The library for an instruction set and its memory for this network, kept once made."""
+        if isa not in self._workspaces:
+            library = build.library(isa)
+            sizes = (self.layers, self.hidden, self.symbols, self.streams, self.unroll)
+            made = library.charlens_create(KINDS.index(self.kind), *sizes, self.context)
+            if not made:
+                raise MemoryError("no memory for the workspace of the fast backend")
+            weakref.finalize(self, library.charlens_destroy, made)
+            self._workspaces[isa] = library, made
+        return self._workspaces[isa]
+
+    def _addresses(self, tensors):
+        found = [address(tensors[name], shape, name) for name, shape in self.shapes.items()]
+        return (ctypes.c_void_p * len(found))(*found)
+
+    def _codes(
+        self, codes, shape: tuple[int, ...], name: str, may_lack: bool = False
+    ) -> np.ndarray:
+        codes = np.ascontiguousarray(codes)
+        if codes.dtype != np.uint8 or codes.shape != shape:
+            raise ValueError(f"{name}: {codes.dtype} {codes.shape}, need uint8 {shape}")
+        too_large = codes >= self.symbols
+        if may_lack:
+            too_large &= codes != 255
+        if too_large.any():
+            raise ValueError(
+                f"{name}: code {codes[too_large][0]}, but there are {self.symbols} symbols"
+            )
+        return codes

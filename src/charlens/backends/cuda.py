@@ -1,0 +1,195 @@
+"""Training on an NVIDIA card: a whole update, captured once as a CUDA graph and then replayed.
+
+An update of a small network is thousands of kernels of microseconds; launched one by one from
+Python they leave a card idle most of the time. A graph launches them all at once. What is captured
+is `Step.__call__`: forward, backward, clipping and RMSProp, in fixed memory. Around it:
+
+    copy in      x, y, what dropout keeps, the carried state and the learning rate
+    replay
+    copy out     the state; the loss, the one thing that the host waits for
+
+What capturing forbids, and how it is met: nothing in a step waits for the card (no `.item()`), its
+shapes and addresses never change, the learning rate is a tensor, and 1-of-K inputs are real
+products rather than lookups, since the gradient of a lookup is a sort that some versions of torch
+cannot capture (and a sum in no fixed order). The warm-up, on the stream of the capture, lets the
+libraries allocate what they need; it moves the parameters, which are put back.
+
+Products are TF32 (10 bits of mantissa, float32 sums) in training and float32 in validation and
+scoring, which are the reference's. Where capturing fails, the same step runs kernel by kernel, with
+one line that says so. Written and tested without a card: on the CPU, where the step runs
+uncaptured.
+"""
+
+import contextlib
+import sys
+
+import torch
+
+from charlens.backends.base import of_used
+from charlens.backends.reference import Reference
+from charlens.networks.architecture import Architecture
+from charlens.networks.cells import cell
+
+WARM_UP = 3  # steps before a capture
+
+
+def one_of_k(x, symbols: int):
+    """Codes [T, S] (an n-NN: [T, S, n]) as 0 and 1: float32 [T, S, K] ([T, S, n K]).
+
+    A code outside the alphabet, which stands for no character, is all zeros. (F.one_hot would
+    wait for the card to check its argument.)
+    """
+    return (x.unsqueeze(-1) == torch.arange(symbols, device=x.device)).float().flatten(2)
+
+
+def forward(arch: Architecture, params, x, state, masks=None):
+    """`model.forward` with its lookup as a product. x [T, S, ...]: logits [T, S, K], state."""
+    inputs, last = one_of_k(x, arch.symbols), []
+    if not arch.recurrent:
+        hidden = torch.tanh(inputs @ params["w_x"] + params["b"])
+        return hidden @ params["out.w"] + params["out.b"], None
+    kind = cell(arch.type)
+    for layer in range(arch.layers):
+        prefix = f"layers.{layer}."
+        p = {n.removeprefix(prefix): w for n, w in params.items() if n.startswith(prefix)}
+        memory, outputs = tuple(state[layer]), []
+        for a in (inputs @ p["w_x"] + p["b"]).unbind(0):
+            memory = kind.step(a, memory, p)
+            outputs.append(memory[0])
+        inputs = torch.stack(outputs)
+        if masks is not None:
+            inputs = inputs * masks[layer]
+        last.append(torch.stack(memory))
+    return inputs @ params["out.w"] + params["out.b"], torch.stack(last)
+
+
+class Step:
+    """One update in fixed memory: reads and writes its own tensors, and waits for nothing.
+
+    params, squares: the training's tensors, changed in place. scale: 1 / (1 - p) of dropout, or
+    None without. The inputs are x [T, S, ...] and y [T, S] (codes), kept, state and rate.
+    """
+
+    def __init__(self, arch: Architecture, params, squares, x, y, state, scale, recipe):
+        self.arch, self.params, self.squares, self.recipe = arch, params, squares, recipe
+        device = next(iter(params.values())).device
+        S, T = y.shape
+        self.x = torch.empty((T, S, *x.shape[2:]), dtype=torch.uint8, device=device)
+        self.y = torch.empty((T, S), dtype=torch.uint8, device=device)
+        self.state = None if state is None else state.clone()
+        self.scale = scale
+        shape = (arch.layers, T, S, arch.hidden)
+        self.kept = None if scale is None else torch.ones(shape, dtype=torch.bool, device=device)
+        self.rate = torch.zeros((), device=device)
+        self.loss = torch.zeros((), device=device)  # mean nats per character
+
+    def load(self, x, y, state, dropout, rate: float) -> None:
+        """Inputs of the next update: x, y [S, T, ...], as `loss_and_grads` has them."""
+        self.x.copy_(x.transpose(0, 1))
+        self.y.copy_(y.t())
+        if state is not None:
+            self.state.copy_(state)
+        if dropout is not None:
+            self.kept.copy_(dropout.kept(self.arch.hidden))
+        self.rate.fill_(rate)
+
+    def __call__(self) -> None:
+        steps, streams = self.y.shape
+        # new leaves each time: an old one would remember the stream that it was first used on
+        leaves = {name: p.detach().requires_grad_() for name, p in self.params.items()}
+        masks = None if self.kept is None else self.kept * self.scale
+        logits, after = forward(self.arch, leaves, self.x, self.state, masks)
+        log_probs = torch.log_softmax(logits, dim=-1)
+        loss = -(log_probs * one_of_k(self.y, self.arch.symbols)).sum() / streams
+        grads = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+        grads = [of_used(*found, self.arch) for found in zip(leaves, grads, strict=True)]
+        self._rmsprop(list(self.params.values()), grads, list(self.squares.values()))
+        if after is not None:
+            self.state.copy_(after.detach())
+        self.loss.copy_(loss.detach() / steps)
+
+    @torch.no_grad()
+    def _rmsprop(self, params, grads, squares) -> None:
+        """`train.rmsprop_` for all parameters at once."""
+        recipe = self.recipe
+        torch._foreach_clamp_min_(grads, -recipe.clip)
+        torch._foreach_clamp_max_(grads, recipe.clip)
+        torch._foreach_mul_(squares, recipe.smoothing)
+        torch._foreach_addcmul_(squares, grads, grads, value=1 - recipe.smoothing)
+        roots = torch._foreach_sqrt(squares)
+        torch._foreach_add_(roots, recipe.epsilon)
+        torch._foreach_div_(grads, roots)
+        torch._foreach_mul_(grads, self.rate)
+        torch._foreach_sub_(params, grads)
+
+
+def captured(step: Step, device: str):
+    """The step as a graph: a function that replays it. Leaves the step's tensors as they were."""
+    moved = [*step.params.values(), *step.squares.values()]
+    moved += [] if step.state is None else [step.state]
+    before = [tensor.clone() for tensor in moved]
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.device(device):
+        stream = torch.cuda.Stream()
+        stream.wait_stream(torch.cuda.current_stream())
+        try:
+            with torch.cuda.stream(stream):
+                for _ in range(WARM_UP):
+                    step()
+            torch.cuda.current_stream().wait_stream(stream)
+            with torch.cuda.graph(graph, stream=stream):
+                step()
+        finally:
+            torch.cuda.current_stream().wait_stream(stream)
+            for tensor, old in zip(moved, before, strict=True):
+                tensor.copy_(old)
+    return graph.replay
+
+
+class Cuda(Reference):
+    """Training by captured updates, everything else by plain torch on the card."""
+
+    def __init__(self, arch: Architecture, device: str, capture: bool = True):
+        super().__init__(arch, device)
+        self.capture = capture
+        self._bound = self._step = self._replay = None
+
+    def update(self, params, squares, x, y, state, dropout, rate: float, recipe) -> float:
+        """One whole update in place; returns the mean loss per character before it."""
+        scale = None if dropout is None else dropout.scale
+        tensors = (*params.values(), *squares.values())
+        bound = (*(tensor.data_ptr() for tensor in tensors), tuple(x.shape), scale, recipe)
+        with tf32():
+            if bound != self._bound:
+                # (a training that was restored has other tensors)
+                self._step = Step(self.arch, params, squares, x, y, state, scale, recipe)
+                self._step.load(x, y, state, dropout, rate)
+                self._replay = self._captured()
+                self._bound = bound
+            self._step.load(x, y, state, dropout, rate)
+            self._replay()
+        if state is not None:
+            state.copy_(self._step.state)
+        return self._step.loss.item()
+
+    def _captured(self):
+        if not self.capture:
+            return self._step
+        try:
+            return captured(self._step, self.device)
+        except RuntimeError as error:
+            why = str(error).strip().splitlines()[0]
+            print(f"charlens: no CUDA graph ({why}): kernel by kernel instead", file=sys.stderr)
+            self.capture = False
+            return self._step
+
+
+@contextlib.contextmanager
+def tf32():
+    """Products of float32 on the card's tensor cores meanwhile, rounded to TF32."""
+    matmul = torch.backends.cuda.matmul
+    before, matmul.fp32_precision = matmul.fp32_precision, "tf32"
+    try:
+        yield
+    finally:
+        matmul.fp32_precision = before

@@ -1,0 +1,54 @@
+"""The reference backend: plain torch with autograd, on any device."""
+
+import torch
+from torch import Tensor
+
+from charlens.backends.base import of_used
+from charlens.networks.architecture import Architecture
+from charlens.networks.network import forward
+
+
+class Reference:
+    """Plain torch with autograd, on any device."""
+
+    def __init__(self, arch: Architecture, device: str = "cpu"):
+        self.arch, self.device = arch, device
+        self.name = "reference" if device == "cpu" else "cuda"
+
+    def loss_and_grads(self, params, x, y, state, dropout, grads) -> float:
+        masks = None
+        if dropout is not None:
+            masks = dropout.kept(self.arch.hidden).to(self.device) * dropout.scale
+        leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
+        log_probs, after = self._log_probs(leaves, x, state, masks)
+        loss = -self._of_targets(log_probs, y).sum() / len(x)
+        used = [leaves[name] for name in grads]
+        found = torch.autograd.grad(loss, used, allow_unused=True)
+        for (name, grad), value in zip(grads.items(), found, strict=True):
+            grad.copy_(of_used(name, value, self.arch))
+        self._move(state, after)
+        return loss.item() / x.shape[1]
+
+    @torch.no_grad()
+    def target_log_probs(self, params, x, y, state, exact: bool = True) -> Tensor:
+        log_probs, after = self._log_probs(params, x, state)
+        self._move(state, after)
+        return self._of_targets(log_probs, y).cpu()
+
+    @torch.no_grad()
+    def log_probs(self, params, x, state) -> Tensor:
+        log_probs, after = self._log_probs(params, x, state)
+        self._move(state, after)
+        return log_probs.cpu()
+
+    def _log_probs(self, params, x, state, masks=None):
+        logits, after = forward(self.arch, params, x.to(self.device), state, masks)
+        return torch.log_softmax(logits, dim=-1), after
+
+    def _of_targets(self, log_probs, y):
+        return log_probs.gather(2, y.to(self.device).long().unsqueeze(2)).squeeze(2)
+
+    @staticmethod
+    def _move(state, after):
+        if state is not None:
+            state.copy_(after.detach())

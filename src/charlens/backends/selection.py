@@ -1,0 +1,105 @@
+"""Who does the arithmetic: the compiled CPU code where it runs, plain torch everywhere else.
+
+Every backend computes the same equations behind the same three calls, so that a training begun
+by one can be finished by another.
+
+    loss_and_grads(params, x, y, state, dropout, grads) -> mean nats per character
+        fills `grads` with the gradient of the sum over time steps and the mean over streams of
+        -log p, truncated at the window's beginning; moves `state` to the window's end in place;
+        dropout: None, or what is kept of every layer's output
+    target_log_probs(params, x, y, state, exact=True) -> [S, T]
+        log-probability of each y, in float32 or, not exact, at least as precisely as in training
+    log_probs(params, x, state) -> [S, T, K]            log-probability of every symbol
+
+A backend may also make a whole update at once, clipping and RMSProp included, where that is faster:
+
+    update(params, squares, x, y, state, dropout, rate, recipe) -> mean nats per character
+"""
+
+import functools
+import sys
+
+import torch
+
+from charlens.backends import cpu
+from charlens.backends.cards import free_gpu
+from charlens.backends.reference import Reference
+from charlens.errors import InputError
+from charlens.networks.architecture import Architecture
+from charlens.networks.network import initialise, zero_state
+
+
+class Fast:
+    """The compiled CPU code of `charlens.backends.cpu`, on one thread."""
+
+    device = "cpu"
+
+    def __init__(self, arch: Architecture, streams: int, unroll: int):
+        network = cpu.Network(
+            arch.type, arch.layers, arch.hidden, arch.symbols, streams, unroll, arch.context
+        )
+        self.loss_and_grads = network.loss_and_grads
+        self.update = network.update
+        self.target_log_probs = network.target_log_probs
+        self.log_probs = network.log_probs
+        self.name = f"fast ({cpu.status()[0]})"
+
+
+def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
+    """The backend for a model that works on windows of [streams, unroll] characters.
+
+    `auto` takes CUDA where torch sees a GPU, else the compiled code, else the reference, with
+    one line on stderr when the reference has to step in. Raises InputError where the backend
+    asked for by name cannot run here.
+    """
+    if name == "auto" and torch.cuda.is_available() or name == "cuda":
+        if not torch.cuda.is_available():
+            raise InputError("backend cuda: torch sees no GPU here; set backend: auto")
+        from charlens.backends.cuda import Cuda  # which builds on the reference
+
+        return Cuda(arch, free_gpu())
+    if name == "reference":
+        return Reference(arch)
+    available, why = cpu.status()
+    if available and arch.type in cpu.KINDS and same_equations(arch.type):
+        return Fast(arch, streams, unroll)
+    if available and arch.type in cpu.KINDS:
+        why = f"cells/{arch.type}.py has other equations than it"
+    elif available:
+        why = f"it knows {', '.join(cpu.KINDS)}, not '{arch.type}'"
+    if name == "fast":
+        raise InputError(f"backend fast: {why}; set backend: auto")
+    print(f"charlens: plain torch takes over from the compiled CPU code: {why}", file=sys.stderr)
+    return Reference(arch)
+
+
+@functools.cache
+def same_equations(type: str) -> bool:
+    """Does the compiled code compute what the cell's file says, forward and backward? Tried on a
+    network so small that it is computed in float32, and from a state that is large, where bounds
+    would show. (An edited cell must not be trained with the old equations.)"""
+    arch = Architecture(type, 1 if type == "nn" else 2, 5, 7, 2 if type == "nn" else 0)
+    random = torch.Generator().manual_seed(0)
+    try:
+        params = initialise(arch, 1.0, random)
+        x = torch.randint(7, (3, 4, 2) if type == "nn" else (3, 4), generator=random).byte()
+        y = torch.randint(7, (3, 4), generator=random).byte()
+        begin = zero_state(arch, 3)
+        if begin is not None:
+            begin.normal_(0, 10, generator=random)
+        found = []
+        for one in (Fast(arch, 3, 4), Reference(arch)):
+            state = None if begin is None else begin.clone()
+            found.append(one.log_probs(params, x, state))
+            if state is not None:
+                found.append(state)
+                state = begin.clone()
+            grads = {name: torch.zeros_like(value) for name, value in params.items()}
+            one.loss_and_grads(params, x, y, state, None, grads)
+            found += grads.values()
+    except (KeyError, ValueError, IndexError, RuntimeError, InputError):
+        return False  # other parameters, or of other shapes
+    half = len(found) // 2
+    return all(
+        torch.allclose(a, b, atol=1e-4) for a, b in zip(found[:half], found[half:], strict=True)
+    )

@@ -1,0 +1,63 @@
+"""What a network is made of: type, layers, hidden units, alphabet; the shapes of its parameters."""
+
+import math
+from dataclasses import dataclass
+
+from charlens.networks.cells import cell
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What a model is made of. `type` is a recurrent cell's name, or "nn" for the n-NN.
+
+    layers: recurrent layers (1 for the n-NN); context: the n of an n-NN (0 for a recurrent one).
+    """
+
+    type: str
+    layers: int
+    hidden: int
+    symbols: int
+    context: int = 0
+
+    @property
+    def recurrent(self) -> bool:
+        return self.context == 0
+
+
+def shapes(arch: Architecture) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every parameter, in the order in which they are drawn."""
+    K, H = arch.symbols, arch.hidden
+    if not arch.recurrent:
+        return {"w_x": (arch.context * K, H), "b": (H,), "out.w": (H, K), "out.b": (K,)}
+    kind = cell(arch.type)
+    named = {}
+    for layer in range(arch.layers):
+        named[f"layers.{layer}.w_x"] = (H if layer else K, kind.GATES * H)
+        named[f"layers.{layer}.b"] = (kind.GATES * H,)
+        for name, shape in kind.recurrent_shapes(H).items():
+            named[f"layers.{layer}.{name}"] = shape
+    return named | {"out.w": (H, K), "out.b": (K,)}
+
+
+def count(arch: Architecture) -> int:
+    """Number of parameters, biases included."""
+    return sum(math.prod(shape) for shape in shapes(arch).values())
+
+
+def hidden_size(type: str, layers: int, size: int, symbols: int) -> int:
+    """Hidden units per layer that bring a model closest to the parameter budget of its row.
+
+    The budget is the parameter count of a one-layer LSTM with `size` cells (section 4.1).
+    """
+    budget = count(Architecture("lstm", 1, size, symbols))
+
+    def excess(hidden):
+        return count(Architecture(type, layers, hidden, symbols)) - budget
+
+    low, high = 1, 2
+    while excess(high) < 0:
+        low, high = high, 2 * high
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if excess(middle) < 0 else (low, middle)
+    return min(low, high, key=lambda hidden: abs(excess(hidden)))

@@ -1,0 +1,45 @@
+"""Recurrent cells, one per file; the file's name is the type that `config.yaml` names.
+
+A cell is a module with
+
+    GATES       number of H-wide column blocks in `w_x` and `b`
+    STATES      names of its state tensors: first the output, last what the cell keeps for itself
+                (the same where there is one), of which tanh is shown as for the LSTM's c
+    recurrent_shapes(hidden) -> {name: shape}
+                the parameters beside `w_x` and `b`
+    step(a, state, p) -> state
+                one step: a [S, GATES*H] = x W_x + b is the input's part, state a tuple of [S, H]
+                tensors, p the layer's parameters by name
+
+and, for a cell whose gates are to be looked at (without, only its states are),
+
+    GATE_NAMES  their names; gates lie between 0 and 1, but one called g is a candidate for the
+                state, between -1 and 1, and is not looked at for saturation
+    gates_and_state(a, state, p) -> (gates, state)
+                the same step, with the gates [S, H] in the order of their names
+
+A new type is one new file here and one entry under `grid: types:`; nothing else changes. The
+compiled code knows the cells that are here by their equations: one that is edited is noticed, and
+trained by plain torch.
+"""
+
+import importlib
+import re
+from types import ModuleType
+
+from charlens.errors import InputError
+
+
+def cell(type: str) -> ModuleType:
+    """The cell of that name. Raises InputError where no such file exists."""
+    try:
+        if not re.fullmatch("[a-z][a-z0-9_]*", type):
+            raise ModuleNotFoundError(name=f"charlens.networks.cells.{type}")
+        return importlib.import_module(f"charlens.networks.cells.{type}")
+    except ModuleNotFoundError as error:
+        if error.name != f"charlens.networks.cells.{type}":
+            raise
+        raise InputError(
+            f"grid.types: no recurrent cell '{type}';"
+            f" a new one is a file src/charlens/cells/{type}.py"
+        ) from None

@@ -1,0 +1,31 @@
+"""Long short-term memory, without peepholes.
+
+(i, f, o, g) = (sigm, sigm, sigm, tanh) W [x_t; h_{t-1}]
+c_t = f * c_{t-1} + i * g
+h_t = o * tanh(c_t)
+"""
+
+import torch
+
+VERSION = 1  # of these equations, see networks/version.py
+GATES = 4  # i, f, o, g
+GATE_NAMES = ("i", "f", "o", "g")
+STATES = ("h", "c")
+
+
+def recurrent_shapes(hidden):
+    return {"w_h": (hidden, 4 * hidden)}
+
+
+def gates_and_state(a, state, p):
+    h, c = state
+    hidden = h.shape[1]
+    a = torch.addmm(a, h, p["w_h"])
+    i, f, o = torch.sigmoid(a[:, : 3 * hidden]).chunk(3, dim=1)
+    g = torch.tanh(a[:, 3 * hidden :])
+    c = f * c + i * g
+    return (i, f, o, g), (o * torch.tanh(c), c)
+
+
+def step(a, state, p):
+    return gates_and_state(a, state, p)[1]

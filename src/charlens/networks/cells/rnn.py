@@ -1,0 +1,16 @@
+"""Vanilla recurrent network: h_t = tanh(W [x_t; h_{t-1}])."""
+
+import torch
+
+VERSION = 1  # of these equations, see networks/version.py
+GATES = 1
+STATES = ("h",)
+
+
+def recurrent_shapes(hidden):
+    return {"w_h": (hidden, hidden)}
+
+
+def step(a, state, p):
+    (h,) = state
+    return (torch.tanh(torch.addmm(a, h, p["w_h"])),)

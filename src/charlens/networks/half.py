@@ -1,0 +1,43 @@
+"""Trained models in half precision, for people without the hardware to train them.
+
+The best network of a type is rewritten with float16 tensors; its metadata stay. Weights are small
+(training begins within 0.08 of zero), so that what is lost is the 11th bit and beyond.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save
+
+from charlens.errors import InputError
+from charlens.files import write_atomically
+from charlens.networks import model_file
+
+
+def halve(model: Path, out: Path) -> None:
+    """Write `model` with float16 tensors. Raises InputError where a weight is too large for it."""
+    described = model_file.about(model)
+    try:
+        whole = load_file(model)
+    except SafetensorError as error:
+        raise InputError(f"{model}: damaged ({error}); train it again") from None
+    halves = {}
+    for name, value in whole.items():
+        if np.abs(value).max(initial=0) > np.finfo(np.float16).max:
+            raise InputError(f"{model}: {name} is too large for half precision; publish it whole")
+        halves[name] = value.astype(np.float16)
+    write_atomically(out, save(halves, metadata={"charlens": json.dumps(described)}))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("models", type=Path, nargs="+", help="candidates; the best is taken")
+    parser.add_argument("--out", type=Path, required=True, help="the model (.safetensors)")
+
+
+def run(args: argparse.Namespace) -> None:
+    model = model_file.best(args.models)
+    halve(model, args.out)
+    print(f"{args.out}: {model}, {args.out.stat().st_size / 1e6:.2f} MB")

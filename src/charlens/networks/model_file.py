@@ -1,0 +1,74 @@
+"""Model files: a network's parameters and, as metadata, all that is known of it.
+
+A model file is in the safetensors format: tensors by name (`network`), and under "charlens" a JSON
+object with the architecture, the alphabet, the recipe and how the training went. The metadata are
+read without torch, so that small jobs start at once.
+"""
+
+import json
+import struct
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from charlens.errors import InputError
+from charlens.files import write_atomically
+
+if TYPE_CHECKING:
+    from charlens.networks.architecture import Architecture
+    from charlens.networks.network import Parameters
+
+
+def about(path: Path) -> dict:
+    """The metadata of a model file. Raises InputError where it is not one of ours."""
+    try:
+        with open(path, "rb") as file:  # safetensors: length of the header, header, tensors
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(min(length, 1 << 24)))
+        return json.loads(header["__metadata__"]["charlens"])
+    except IsADirectoryError:
+        raise InputError(f"{path}: a folder; name the model file in it") from None
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such model; train it first") from None
+    except (struct.error, ValueError, KeyError, TypeError):
+        raise InputError(f"{path}: not a charlens model") from None
+
+
+def best(paths: list[Path]) -> Path:
+    """The model file with the lowest validation loss; the first of equals."""
+    return min(paths, key=lambda path: about(path)["val_loss"])
+
+
+def save(path: Path, params: "Parameters", described: dict) -> None:
+    """Write a self-contained model file: float32 tensors and `described` as its metadata.
+
+    `described` holds the architecture's fields, the alphabet (hex) and how the model came to be.
+    """
+    from safetensors.torch import save as serialize
+
+    # safetensors wants contiguous tensors of their own
+    tensors = {name: value.detach().cpu().contiguous() for name, value in params.items()}
+    write_atomically(path, serialize(tensors, metadata={"charlens": json.dumps(described)}))
+
+
+def load(path: Path) -> "tuple[Architecture, Parameters, dict]":
+    """Read what `save` wrote; tensors of a half-precision copy become float32.
+
+    Raises InputError where the file is missing or is not one of ours.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    described = about(path)
+    try:
+        params = {name: value.float() for name, value in load_file(path).items()}
+    except SafetensorError as error:
+        raise InputError(f"{path}: damaged ({error}); train it again, or bring it back") from None
+    return architecture_of(described), params, described
+
+
+def architecture_of(described: dict) -> "Architecture":
+    """The architecture that a model file's metadata describes."""
+    from charlens.networks.architecture import Architecture
+
+    return Architecture(**{field: described[field] for field in asdict(Architecture("", 0, 0, 0))})

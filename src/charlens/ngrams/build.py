@@ -1,0 +1,171 @@
+"""Build KenLM from source: `lmplz`, `build_binary` and the `kenlm` Python module, all of one order.
+
+The module is built here and not installed by pip: pip takes it from its cache where it can, with
+KenLM's default of order 6, and builds neither tool. cmake, ninja, Cython and Boost come from the
+Python (or conda) environment, so that nobody needs to be an administrator; a C++ compiler and
+Python's C headers are the only things asked of the machine.
+"""
+
+import importlib.util
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+import tarfile
+from pathlib import Path
+
+from charlens.backends import compiler
+from charlens.errors import InputError
+from charlens.files import only_one
+from charlens.ngrams import ngram
+
+VERSION = "0.3.0"
+SHA256 = "c4628bb9fb63c8a6f9240035b8b037385cfc404cb72e933cf48878291edac1e8"
+LOG_LINES = 15  # of the log, shown when a step fails
+
+
+def add_arguments(parser):
+    parser.add_argument("--out", type=Path, required=True, help="folder to make")
+    parser.add_argument("--max-order", type=int, default=21, help="highest order of a model")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="compilers at once")
+
+
+def run(args):
+    build(args.out, args.max_order, args.threads)
+
+
+def build(out, max_order=21, threads=1):
+    """Make the folder `out`, complete or not at all; what it held before is replaced.
+
+    It holds bin/lmplz, bin/build_binary, python/kenlm.*.so and kenlm.json (version, max_order).
+    What the build prints goes to the file `<out>-build.log`.
+
+    Raises InputError if a compiler, Python's headers or a build tool is missing (before anything
+    is written), or if a step fails: then the end of the log goes to stderr.
+    """
+    cxx, _ = compiler.find()
+    include = find_python_headers()
+    cmake, ninja = find_tool("cmake"), find_tool("ninja")
+    if importlib.util.find_spec("Cython") is None:
+        raise InputError("Cython is missing: install the environment from the lock file")
+
+    out = Path(out).absolute()
+    with only_one(out.with_name(f".{out.name}.lock"), str(out), "building KenLM") as waited:
+        if not (waited and (out / "kenlm.json").exists()):
+            build_in(out, cxx, include, cmake, ninja, max_order, threads)
+
+
+def build_in(out, cxx, include, cmake, ninja, max_order, threads):
+    log = out.with_name(out.name + "-build.log")
+    work = out.with_name(out.name + ".tmp")
+    shutil.rmtree(work, ignore_errors=True)  # of a build that was killed
+    work.mkdir(parents=True)
+    try:
+        with open(log, "w") as log_file:
+            source = fetch(work, log_file)
+            result = work / "kenlm"
+            compile_tools(source, result, cxx, cmake, ninja, max_order, threads, log_file)
+            compile_module(source, result, cxx, include, max_order, log_file)
+        about = {"version": VERSION, "max_order": max_order}
+        (result / "kenlm.json").write_text(json.dumps(about) + "\n")
+        check(result, max_order, work)
+        shutil.rmtree(out, ignore_errors=True)
+        result.rename(out)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def find_python_headers():
+    """The folder of Python.h. Raises InputError if it is missing."""
+    folder = Path(sysconfig.get_path("include"))
+    if not (folder / "Python.h").is_file():
+        raise InputError(
+            f"no {folder}/Python.h: install Python's C headers (Debian: the package python3-dev)"
+        )
+    return folder
+
+
+def find_tool(name):
+    """The path of a program, first in this Python's environment. Raises InputError if missing."""
+    own = str(Path(sys.executable).parent)
+    found = shutil.which(name, path=os.pathsep.join([own, os.environ.get("PATH", "")]))
+    if found is None:
+        raise InputError(f"{name} is missing: install the environment from the lock file")
+    return found
+
+
+def fetch(work, log_file):
+    """Download the pinned source distribution into `work` and unpack it: the source's folder."""
+    pinned = work / "kenlm.txt"
+    pinned.write_text(f"kenlm=={VERSION} --hash=sha256:{SHA256}\n")
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", "kenlm"]
+    # pip asks the source for its metadata: with the setuptools of this environment, not a new one.
+    command += ["--no-build-isolation", "--require-hashes", "-r", pinned, "-d", work]
+    step(f"download kenlm {VERSION}", command, log_file)
+    with tarfile.open(work / f"kenlm-{VERSION}.tar.gz") as archive:
+        # pinned by its hash; Python before 3.11.4 knows no filter
+        safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        archive.extractall(work, **safely)
+    return work / f"kenlm-{VERSION}"
+
+
+def compile_tools(source, result, cxx, cmake, ninja, max_order, threads, log_file):
+    """Build lmplz and build_binary, and the static libraries that the module is linked from."""
+    boost = Path(sysconfig.get_path("platlib")) / "cmeel.prefix"
+    configure = [cmake, "-S", source, "-B", source / "build", "-G", "Ninja", "-Wno-dev"]
+    configure += [f"-DCMAKE_MAKE_PROGRAM={ninja}", f"-DKENLM_MAX_ORDER={max_order}"]
+    configure += ["-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_PREFIX_PATH={boost};{sys.prefix}"]
+    # Optional parts of KenLM that we do without: reading compressed text, mixing models.
+    for package in ("ZLIB", "BZip2", "LibLZMA", "Eigen3"):
+        configure.append(f"-DCMAKE_DISABLE_FIND_PACKAGE_{package}=ON")
+    step("configure KenLM", configure, log_file, CXX=shlex.join(cxx))
+    names = ["lmplz", "build_binary"]
+    command = [cmake, "--build", source / "build", "--parallel", str(threads), "--target", *names]
+    step("compile KenLM", command, log_file)
+    (result / "bin").mkdir(parents=True)
+    for name in names:
+        # They find Boost through the absolute path that cmake has put into them.
+        shutil.copy2(source / "build" / "bin" / name, result / "bin" / name)
+
+
+def compile_module(source, result, cxx, include, max_order, log_file):
+    """Build the Python module from the libraries that compile_tools has made."""
+    # The C++ file in the source distribution is of a Cython that knows Python only up to 3.12.
+    generated = source / "build" / "kenlm.cpp"
+    cython = [sys.executable, "-m", "cython", "-3", "--cplus", source / "python" / "kenlm.pyx"]
+    step("translate KenLM's Python module", [*cython, "-o", generated], log_file)
+    module = result / "python" / f"kenlm{sysconfig.get_config_var('EXT_SUFFIX')}"
+    module.parent.mkdir()
+    command = [*cxx, "-O3", "-DNDEBUG", "-std=c++11", "-fPIC", "-shared"]
+    command += [f"-DKENLM_MAX_ORDER={max_order}", f"-I{source}", f"-I{include}"]
+    command += [generated, source / "python" / "score_sentence.cc"]
+    command += [source / "build" / "lib" / name for name in ("libkenlm.a", "libkenlm_util.a")]
+    # Apple's linker has no librt, and wants to be told that Python itself brings Python's symbols.
+    system = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-lrt"]
+    step("compile KenLM's Python module", [*command, "-pthread", *system, "-o", module], log_file)
+
+
+def check(result, max_order, work):
+    """Estimate, pack and load a model of the highest order: do all parts run and agree?"""
+    text = work / "check.txt"
+    text.write_text("00 01\n")
+    packed = ngram.estimate(text, max_order, result, 8, work)[0]
+    order = ngram.load(packed, result).order
+    if order != max_order:
+        raise InputError(f"KenLM was built for order {order}, not {max_order}: see its build log")
+
+
+def step(what, command, log_file, **variables):
+    """Run one command of the build. Raises InputError if it fails."""
+    print("$", shlex.join(map(str, command)), file=log_file, flush=True)
+    env = {**os.environ, **variables}
+    done = subprocess.run(
+        command, stdin=subprocess.DEVNULL, stdout=log_file, stderr=subprocess.STDOUT, env=env
+    )
+    if done.returncode:
+        tail = Path(log_file.name).read_text(errors="replace").splitlines()[-LOG_LINES:]
+        print(*tail, sep="\n", file=sys.stderr)
+        raise InputError(f"cannot {what} (exit status {done.returncode}): see {log_file.name}")

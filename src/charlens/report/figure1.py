@@ -1,0 +1,176 @@
+"""Figure 1, right: a t-SNE map of the recurrent models of each corpus."""
+
+import math
+import sys
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
+
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+from sklearn.manifold import TSNE
+
+from charlens.files import write_csv
+from charlens.report import plots
+from charlens.store.corpora import read_corpora
+from charlens.store.scores import CHUNK, Score, by_corpus, read_scores, with_arrays
+
+FEW = 4  # fewer models than this have too few neighbours for t-SNE
+
+
+def add_arguments(parser):
+    parser.add_argument("--scores", nargs="+", required=True, help="score arrays of all models")
+    parser.add_argument("--arrays", nargs="*", default=[], help="of models given as digests")
+    parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, one a panel")
+    parser.add_argument("--perplexity", type=float, required=True, help="of the t-SNE")
+    parser.add_argument("--seed", type=int, default=0, help="of the t-SNE")
+    parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
+    parser.add_argument("--csv", help="also write the coordinates to this file")
+
+
+def run(args):
+    plots.check_formats(args.out)
+    corpora = read_corpora(args.corpora)
+    scores = with_arrays(
+        read_scores(args.scores, "recurrent"), read_scores(args.arrays, "recurrent")
+    )
+    groups = by_corpus(scores, corpora, "recurrent model")
+    maps = {
+        corpus: embed(differences(scores), args.perplexity, args.seed, corpus)
+        for corpus, scores in groups.items()
+    }
+    with plots.style():
+        plots.save(draw(groups, maps, corpora), args.out)
+    if args.csv:
+        write_csv(table(groups, maps), args.csv)
+
+
+def differences(scores: list[Score]) -> np.ndarray:
+    """Coordinates [M, M] of M models, at the same distances as their [M, N] probabilities.
+
+    t-SNE asks for distances alone, and those of M points fit in M dimensions: they come from the
+    M x M inner products, summed over the test characters piece by piece. Where of some model only
+    a digest is at hand, they come from the sketches of all. Float64.
+    """
+    inner = np.zeros((len(scores), len(scores)))
+    for piece in probabilities(scores):
+        piece = piece - piece.mean(axis=0)
+        inner += piece @ piece.T
+    variance, axes = np.linalg.eigh(inner)
+    variance, axes = variance[::-1], axes[:, ::-1]  # principal component first
+    # An axis has no sign of its own: fix one, so that the map does not flip between machines.
+    axes = axes * np.sign(axes[np.abs(axes).argmax(axis=0), range(len(scores))])
+    return axes * np.sqrt(variance.clip(min=0))
+
+
+def probabilities(scores: list[Score]) -> Iterator[np.ndarray]:
+    """The models' probabilities in pieces, [M, up to CHUNK]; or their sketches, [M, SKETCH]."""
+    if any(score.logp is None for score in scores):
+        yield np.stack([score.sketch() for score in scores]).astype(np.float64)
+        return
+    for start in range(0, scores[0].characters, CHUNK):
+        yield np.stack([score.probabilities(slice(start, start + CHUNK)) for score in scores])
+
+
+def embed(points: np.ndarray, perplexity: float, seed: int, corpus: str) -> np.ndarray:
+    """A map [M, 2] of the points [M, D]: t-SNE, or for M < FEW the first two principal components.
+
+    The perplexity, an effective number of neighbours, has to stay below the M - 1 that there are:
+    otherwise a third of M - 1 takes its place, and a line on stderr says so.
+    """
+    m = len(points)
+    if m < FEW:
+        print(
+            f"charlens: {corpus}: {m} model(s) are too few for t-SNE: principal components drawn",
+            file=sys.stderr,
+        )
+        return np.pad(points, ((0, 0), (0, 2)))[:, :2]
+    if perplexity >= m - 1:
+        lowered = max(1.0, (m - 1) / 3)
+        print(
+            f"charlens: {corpus}: perplexity {perplexity:g} lowered to {lowered:.3g}: "
+            f"there are {m} models",
+            file=sys.stderr,
+        )
+        perplexity = lowered
+    spread = points[:, 0].std() or 1.0
+    tsne = TSNE(
+        perplexity=perplexity,
+        method="exact",
+        init=points[:, :2] / spread * 1e-4,
+        learning_rate="auto",
+        random_state=seed,
+    )
+    return tsne.fit_transform(points).astype(np.float64)
+
+
+def draw(groups: dict[str, list[Score]], maps: dict[str, np.ndarray], corpora: dict[str, dict]):
+    models = pd.DataFrame([score.meta for scores in groups.values() for score in scores])
+    sizes, colours = marker_areas(models["size"]), plots.type_colours(models["type"])
+    columns = min(2, len(groups))
+    rows = math.ceil(len(groups) / columns)
+    figure = plots.new_figure(3.4 * rows + 1.1)
+    panels = figure.subplots(rows, columns, squeeze=False).ravel()
+    for panel in panels[len(groups) :]:
+        panel.set_axis_off()
+    for panel, (corpus, scores) in zip(panels, groups.items(), strict=False):
+        # The smallest models last, so that none is hidden below a larger one.
+        order = sorted(range(len(scores)), key=lambda i: -scores[i].meta["size"])
+        for i in order:
+            meta = scores[i].meta
+            panel.scatter(
+                *maps[corpus][i],
+                s=sizes[meta["size"]],
+                marker=marker(meta["layers"]),
+                color=colours[meta["type"]],
+                alpha=0.7,
+                edgecolor="white",
+                linewidth=0.5,
+            )
+        method = "t-SNE" if len(scores) >= FEW else "principal components"
+        panel.set_title(f"{corpora[corpus]['title']}: {method}")
+        panel.set(xticks=[], yticks=[])
+        panel.set_aspect("equal", adjustable="datalim")  # distances are all that a map shows
+        panel.margins(0.12)
+        panel.spines[["top", "right"]].set_visible(True)
+    add_legend(figure, models["layers"], sizes, colours)
+    plots.name_sources(figure, corpora.values())
+    return figure
+
+
+def marker_areas(sizes: Iterable[int]) -> dict[int, float]:
+    """The marker area (square points) of each model size: even steps in width, largest 9 pt."""
+    sizes = sorted(set(sizes), reverse=True)
+    return {size: max(3.0, 9.0 - 1.9 * step) ** 2 for step, size in enumerate(sizes)}
+
+
+def add_legend(figure, layers: Iterable[int], sizes: dict[int, float], colours: dict[str, str]):
+    """One row for the types, one for the layers, one for the sizes."""
+
+    def mark(label, shape="o", colour="#777777", width=8.0):
+        return Line2D([], [], ls="", marker=shape, color=colour, ms=width, mew=0, label=label)
+
+    rows = [
+        [mark(type_.upper(), colour=colour) for type_, colour in colours.items()],
+        [mark(f"{k} layer{'s'[: k > 1]}", marker(k)) for k in sorted(set(layers))],
+        [mark(f"size {size}", width=math.sqrt(sizes[size])) for size in sorted(sizes)],
+    ]
+    columns = zip_longest(*rows, fillvalue=mark("", ""))  # a legend fills its columns first
+    handles = [handle for column in columns for handle in column]
+    figure.legend(handles=handles, loc="outside upper center", ncols=max(map(len, rows)))
+
+
+def marker(layers: int) -> str | tuple[int, int]:
+    """Circle, square, triangle; deeper: a polygon with as many corners as there are layers."""
+    return {1: "o", 2: "s", 3: "^"}.get(layers, (layers, 0))
+
+
+def table(groups: dict[str, list[Score]], maps: dict[str, np.ndarray]) -> pd.DataFrame:
+    return pd.DataFrame(
+        [
+            {**{key: score.meta[key] for key in ("corpus", "type", "layers", "size", "seed")},
+             "x": x, "y": y}
+            for corpus, scores in groups.items()
+            for score, (x, y) in zip(scores, maps[corpus], strict=True)
+        ]
+    )  # fmt: skip

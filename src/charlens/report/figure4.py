@@ -1,0 +1,181 @@
+"""Figure 4: where the best 3-layer LSTM and the n-gram models err, and on which characters."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+
+from charlens.files import write_csv
+from charlens.report import plots
+from charlens.statistics import oracles
+from charlens.store.corpora import by_stem, read_corpora, read_split
+from charlens.store.models import best_lstm
+from charlens.store.scores import Score, by_corpus, ngrams_by_n, read_scores
+
+SHOWN = 32  # characters drawn
+RARE = 1 / 5000  # a character with a smaller share of the test text is not drawn
+
+
+def add_arguments(parser):
+    parser.add_argument("--scores", nargs="+", required=True, help="recurrent and n-gram scores")
+    parser.add_argument("--splits", nargs="+", required=True, help="corpora's .npz")
+    parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, one a row")
+    parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
+    parser.add_argument("--csv", help="also write the numbers of both kinds of panel to this file")
+
+
+def run(args):
+    plots.check_formats(args.out)
+    corpora = read_corpora(args.corpora)
+    scores = read_scores(args.scores, "recurrent", "ngram")
+    splits = by_stem(args.splits, corpora, "split")
+    errors, characters = {}, {}
+    for corpus, group in by_corpus(scores, corpora, "score").items():
+        split = read_split(splits[corpus], group)
+        lstm, ngrams = best_lstm(group), ngrams_by_n(group)
+        errors[corpus] = error_overlap(lstm, ngrams)
+        characters[corpus] = character_means(lstm, ngrams[max(ngrams)], split)
+    with plots.style():
+        plots.save(draw(errors, characters, corpora), args.out)
+    if args.csv:
+        write_csv(table(errors, characters), args.csv)
+
+
+def error_overlap(lstm: Score, ngrams: dict[int, Score]) -> pd.DataFrame:
+    """Shares of the test characters that both models get wrong, or one of them alone.
+
+    Returns one row per n: which LSTM (layers, size), n, and the shares both, lstm, ngram (the last
+    two: errors of that model alone).
+    """
+    lstm_errs = oracles.errors(lstm.logp)
+    rows = []
+    for n, ngram in ngrams.items():
+        ngram_errs = oracles.errors(ngram.logp)
+        rows.append(
+            {
+                "layers": lstm.meta["layers"],
+                "size": lstm.meta["size"],
+                "n": n,
+                "both": np.mean(lstm_errs & ngram_errs),
+                "lstm": np.mean(lstm_errs & ~ngram_errs),
+                "ngram": np.mean(~lstm_errs & ngram_errs),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def character_means(lstm: Score, ngram: Score, split: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Mean probability of the correct character, by character, largest LSTM advantage first.
+
+    Returns one row per byte of the test text: byte, character, which LSTM (layers, size) and n-gram
+    (n), count, lstm, ngram, difference.
+    """
+    count = np.bincount(split["test_y"].ravel(), minlength=len(split["alphabet"]))
+    means = {"lstm": lstm.symbol_means(split), "ngram": ngram.symbol_means(split)}
+    which = {"layers": lstm.meta["layers"], "size": lstm.meta["size"], "n": ngram.meta["n"]}
+    rows = pd.DataFrame({"byte": split["alphabet"], **which, "count": count, **means})
+    rows.insert(1, "character", [plots.character(byte) for byte in rows["byte"]])
+    rows["difference"] = rows["lstm"] - rows["ngram"]
+    rows = rows[rows["count"] > 0]
+    return rows.sort_values(["difference", "byte"], ascending=[False, True], ignore_index=True)
+
+
+def draw(
+    errors: dict[str, pd.DataFrame], characters: dict[str, pd.DataFrame], corpora: dict[str, dict]
+):
+    figure = plots.new_figure(2.9 * len(corpora) + 0.3)
+    grid = figure.add_gridspec(
+        2 * len(corpora), 2, width_ratios=[1, 2.7], height_ratios=[5, 1] * len(corpora)
+    )
+    for row, (corpus, provenance) in enumerate(corpora.items()):
+        overlap = figure.add_subplot(grid[2 * row : 2 * row + 2, 0])
+        draw_overlap(overlap, errors[corpus], provenance["title"])
+        means = figure.add_subplot(grid[2 * row, 1])
+        counts = figure.add_subplot(grid[2 * row + 1, 1], sharex=means)
+        draw_characters(means, counts, characters[corpus])
+    plots.name_sources(figure, corpora.values())
+    return figure
+
+
+def draw_overlap(panel, errors: pd.DataFrame, title: str):
+    # The LSTM's own errors at the foot: below the top of the grey lie all errors of the LSTM.
+    at = np.arange(len(errors))
+    top = np.zeros(len(errors))
+    for column, label, colour, hatch in (
+        ("lstm", "LSTM alone", plots.LSTM, ""),
+        ("both", "both", plots.NEUTRAL, ""),
+        ("ngram", "n-gram alone", plots.NGRAM, "////"),
+    ):
+        panel.bar(
+            at, errors[column], 0.86, bottom=top, label=label, color=colour, hatch=hatch,
+            edgecolor="white", linewidth=0,
+        )  # fmt: skip
+        top = top + errors[column].to_numpy()
+    panel.set_title(f"{title}\ntest errors (p < 0.5)")
+    panel.set_xticks(at, errors["n"])
+    panel.set(xlabel="n of the n-gram", ylabel="share of test characters")
+    panel.set_ylim(0, max(0.01, 1.32 * top.max()))  # room for the legend
+    panel.set_yticks([tick for tick in panel.get_yticks() if 0 <= tick <= 1])
+    panel.legend(loc="upper right", reverse=True, borderaxespad=0, labelspacing=0.3)
+
+
+def draw_characters(means, counts, characters: pd.DataFrame):
+    least = RARE * characters["count"].sum()
+    shown = characters[characters["count"] >= least]
+    cut = len(shown) > SHOWN
+    if cut:
+        shown = pd.concat([shown.head(SHOWN // 2), shown.tail(SHOWN // 2)])
+    at = np.arange(len(shown), dtype=float)
+    if cut:
+        at[SHOWN // 2 :] += 1
+        means.text(SHOWN // 2, 0.02, "…", ha="center", fontsize=10)
+    lstm, ngram = plots.model_names(shown)
+    means.bar(at - 0.21, shown["lstm"], 0.42, color=plots.LSTM, label=lstm)
+    means.bar(
+        at + 0.21, shown["ngram"], 0.42, color=plots.NGRAM, label=ngram,
+        hatch="/////", edgecolor="white", linewidth=0,
+    )  # fmt: skip
+    means.set_title("mean probability of the correct character\n")  # 2nd line: the legend
+    means.set(ylim=(0, 1), xlim=(-0.8, at[-1] + 0.8))
+    means.set_yticks([0, 0.5, 1])
+    means.grid(axis="y")
+    means.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.1, borderpad=0.3)
+    means.tick_params(axis="x", length=0)
+    means.set_xticks(at, stagger(shown["character"]), family="DejaVu Sans Mono")
+    counts.bar(at, shown["count"], 0.7, color="#8A8A8A")
+    plots.log_counts(counts, shown["count"], "count")
+    counts.tick_params(axis="x", length=0, labelbottom=False)
+    counts.set_xlabel(choice(cut, least))
+
+
+def choice(cut: bool, least: float) -> str:
+    """Which characters are drawn, in words."""
+    which = f"characters seen {np.ceil(least):.0f} times or more" if least > 1 else "all characters"
+    end = SHOWN // 2
+    return f"{which}: first and last {end} by difference" if cut else f"{which}, by difference"
+
+
+def stagger(labels: Iterable[str]) -> list[str]:
+    """Lower by a line each label that would run into its left neighbour."""
+    staggered, room = [], 3  # letters for which two neighbours have room
+    left = ""
+    for label in labels:
+        lowered = left != "" and len(left) + len(label) > room
+        staggered.append("\n" * lowered + label)
+        left = "" if lowered else label
+    return staggered
+
+
+def table(errors: dict[str, pd.DataFrame], characters: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Both kinds of panel as one table, told apart by its second column.
+
+    errors: both, lstm, ngram are shares of the test characters (the last two: that model alone).
+    characters: lstm, ngram are mean probabilities of this character where it is the correct one.
+    """
+    parts = []
+    for corpus in errors:
+        parts.append(errors[corpus].assign(corpus=corpus, panel="errors"))
+        parts.append(characters[corpus].assign(corpus=corpus, panel="characters"))
+    which = ["corpus", "panel", "layers", "size", "n", "byte", "character", "count"]
+    rows = pd.concat(parts).astype({"byte": "Int64", "count": "Int64"})
+    return rows[[*which, "both", "lstm", "ngram", "difference"]]

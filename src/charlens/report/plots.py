@@ -1,0 +1,112 @@
+"""What all figures share: style, colours, legible characters, and files that come out the same."""
+
+import math
+from collections.abc import Iterable
+from itertools import cycle
+from pathlib import Path
+
+import matplotlib
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
+
+from charlens.errors import InputError
+from charlens.files import atomic
+from charlens.store.models import types_in_order
+
+WIDTH = 7.2  # inches: a page's text width, so that font sizes are those in print
+
+# The paper's red LSTM and blue n-gram, apart in lightness too: for grey print and any eye.
+LSTM = "#C1272D"
+NGRAM = "#5BA4DC"
+NEUTRAL = "#DADADA"
+TYPES = {"lstm": LSTM, "rnn": "#E69F00", "gru": "#17375E"}
+OTHER_TYPES = ["#009E73", "#CC79A7", NGRAM]
+
+STYLE = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
+    "font.size": 8,
+    "axes.titlesize": 8.5,
+    "axes.titlelocation": "left",
+    "axes.labelsize": 8,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "xtick.labelsize": 7.5,
+    "ytick.labelsize": 7.5,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.6,
+    "legend.fontsize": 7.5,
+    "legend.frameon": False,
+    "hatch.linewidth": 0.6,
+    "lines.linewidth": 1.4,
+    "text.parse_math": False,  # "$" is a character like any other here
+    "svg.fonttype": "none",
+    "svg.hashsalt": "charlens",
+}
+
+
+def style():
+    """The context in which every figure is drawn."""
+    return matplotlib.rc_context(STYLE)
+
+
+def new_figure(height: float) -> Figure:
+    """An empty figure of a page's width and this height (inches)."""
+    return Figure(figsize=(WIDTH, height), layout="constrained")
+
+
+def name_sources(figure: Figure, corpora: Iterable[dict]) -> None:
+    """State below the figure which text each corpus is."""
+    texts = "\n".join(f"{corpus['title']}: {corpus['source']}" for corpus in corpora)
+    figure.supxlabel(texts, fontsize=7, color="#555555", x=0.01, ha="left", linespacing=1.4)
+
+
+def check_formats(paths: Iterable[str]) -> None:
+    """Raise InputError, before any work is done, unless all are .png or .svg files."""
+    for path in paths:
+        if Path(path).suffix not in (".png", ".svg"):
+            raise InputError(f"--out {path}: a figure is written as .png or .svg")
+
+
+def save(figure: Figure, paths: Iterable[str]) -> None:
+    """Write the figure to each path. The same figure gives the same bytes: no date, no version."""
+    metadata = {".png": {"Software": None}, ".svg": {"Date": None, "Creator": None}}
+    for path in paths:
+        with atomic(path) as temporary:
+            figure.savefig(temporary, dpi=200, metadata=metadata[Path(path).suffix])
+
+
+def log_counts(panel, counts: Iterable[int], label: str) -> None:
+    """Make the vertical axis of a strip of counts logarithmic, with few and plain ticks."""
+    top = max(counts)
+    panel.set_yscale("log")
+    panel.set_ylim(0.5, 3 * top)  # a count of 1 is seen
+    panel.set_yticks([10**k for k in range(0, 1 + math.floor(math.log10(top)), 2)])
+    panel.yaxis.set_major_formatter(lambda count, _: f"{count:,.0f}")
+    panel.yaxis.set_minor_locator(NullLocator())
+    panel.set_ylabel(label)
+
+
+def type_colours(types: Iterable[str]) -> dict[str, str]:
+    """The colour of each type that occurs, in the order of a legend."""
+    order = types_in_order(types)
+    others = cycle(OTHER_TYPES)
+    return {type_: TYPES.get(type_) or next(others) for type_ in order}
+
+
+def model_names(rows: pd.DataFrame) -> tuple[str, str]:
+    """Names of the LSTM (layers, size) and the n-gram (n) that a table's rows are about."""
+    layers, size, n = rows[["layers", "size", "n"]].iloc[0]
+    return f"{layers}-layer LSTM {size}", f"{n}-gram"
+
+
+def character(byte: int) -> str:
+    """A byte as figures show it; "<s>" is the space, as in the paper's Figure 4."""
+    names = {ord(" "): "<s>", ord("\n"): r"\n", ord("\t"): r"\t", ord("\r"): r"\r"}
+    if byte in names:
+        return names[byte]
+    return chr(byte) if 0x21 <= byte < 0x7F else rf"\x{byte:02x}"

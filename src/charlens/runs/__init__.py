@@ -1,0 +1,8 @@
+"""A run: its settings, what it consists of, what it costs, how it is published.
+
+plan.py         settings, their check, and the models of a run
+modules.py      which files of the package a rule runs
+publish.py      results/reference
+estimate.py     memory and time of jobs
+calibrate.py    the speed of this machine
+"""

@@ -1,0 +1,55 @@
+"""Which files of the package a rule runs, found from their imports.
+
+A rule lists them as inputs, so that a change in a module makes exactly those outputs again that it
+could change. What networks compute is declared instead (`networks.version`): of the packages in
+DECLARED no rule depends on a file.
+
+The Snakefile imports this, so it imports nothing slow.
+"""
+
+import ast
+import functools
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1]
+DECLARED = ("data", "networks", "backends", "training")
+PLUMBING = ("errors.py", "files.py", "progress.py")  # which change no output
+ASSETS = (".csv", ".html", ".css", ".js", ".jinja")  # beside modules, read by the modules there
+
+
+def files(*names: str) -> list[str]:
+    """The modules `names` ("report.figure4"), all that they import from this package, and the
+    assets in their folders, as paths below the package, sorted."""
+    found, waiting = set(), [resolve(name) for name in names]
+    while waiting:
+        path = waiting.pop()
+        if path is None or path in found:
+            continue
+        if path.relative_to(PACKAGE).parts[0] in DECLARED + PLUMBING:
+            continue
+        found.add(path)
+        waiting += imported(path)
+    for path in list(found):
+        found |= {other for other in path.parent.glob("*") if other.suffix in ASSETS}
+    return sorted(str(path.relative_to(PACKAGE)) for path in found)
+
+
+def resolve(name: str) -> Path | None:
+    """The file of a module or package of ours; None where there is none of that name."""
+    path = PACKAGE.joinpath(*name.split("."))
+    for candidate in (path.with_suffix(".py"), path / "__init__.py"):
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+@functools.cache
+def imported(path: Path) -> tuple[Path, ...]:
+    """The files of our modules that a file imports, anywhere in it."""
+    found = []
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "charlens":
+            below = node.module.partition(".")[2]
+            names = [".".join(filter(None, (below, alias.name))) for alias in node.names]
+            found += [resolve(name) for name in [*names, below] if name]
+    return tuple(path for path in dict.fromkeys(found) if path is not None)

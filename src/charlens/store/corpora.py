@@ -1,0 +1,48 @@
+"""What tables and figures read of the corpora: provenance and splits."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from charlens.errors import InputError
+from charlens.store.reading import read_json, reason, require
+from charlens.store.scores import Score
+
+
+def read_corpora(paths: Iterable[str | Path]) -> dict[str, dict]:
+    """Read corpora's provenance files; the result is keyed by corpus, in the order given."""
+    corpora = {}
+    for path in paths:
+        corpus = read_json(Path(path))
+        require(corpus, ("corpus", "title", "kind", "source", "bytes", "symbols"), path)
+        corpora[corpus["corpus"]] = corpus
+    return corpora
+
+
+def read_split(path: str | Path, scores: Iterable[Score]) -> dict[str, np.ndarray]:
+    """Read what figures need of a split: alphabet [K], test_y [S, n_test], test_at [S].
+
+    Raises InputError if the file is unusable or the scores are not of its test characters.
+    """
+    try:
+        with np.load(path) as arrays:
+            split = {name: arrays[name] for name in ("alphabet", "test_y", "test_at")}
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise InputError(f"{path}: no readable split ({reason(error)})") from None
+    for score in scores:
+        if score.characters != split["test_y"].size:
+            raise InputError(
+                f"{score.path}: {score.characters} scores, but {path} has {split['test_y'].size} "
+                "test characters; score the model on this split"
+            )
+    return split
+
+
+def by_stem(paths: Iterable[str | Path], needed: Iterable[str], what: str) -> dict[str, Path]:
+    """Key files that are named after their corpus; every needed corpus must have one."""
+    files = {Path(path).stem: Path(path) for path in paths}
+    for corpus in needed:
+        if corpus not in files:
+            raise InputError(f"corpus {corpus}: no {what} given (a file named {corpus}.*)")
+    return files

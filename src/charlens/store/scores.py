@@ -1,0 +1,218 @@
+"""Score arrays: what every table and figure reads, whatever the model.
+
+One .npy file per model holds the natural log-probability of every test character, in the order of
+the joined test streams; the .json file beside it says which model it was.
+
+Of a model that was trained and published on another machine only that .json file is at hand. It
+then holds a digest of the scores, from which tables, claims about losses, and figure 1 are made:
+
+    characters, loss, sd    of the test split; the loss in nats per character; its deviation
+    streams                 the loss of each test stream, [S]
+    symbols                 the mean probability of each symbol where it is the right one, [K]
+    sketch                  the probabilities of the test characters, folded: see `sketch`
+"""
+
+import base64
+import binascii
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from charlens.errors import InputError
+from charlens.store.reading import read_json, reason, require
+
+TRAINED = ("hidden", "parameters", "seed", "epoch", "val_loss", "bytes")
+METADATA = {
+    "recurrent": ("corpus", "source", "type", "layers", "size", "dropout", *TRAINED),
+    "nn": ("corpus", "source", "n", *TRAINED),
+    "ngram": ("corpus", "source", "n", "bytes", "arpa_bytes"),
+}
+DIGEST = ("characters", "loss", "sd", "streams", "symbols", "sketch")
+
+SKETCH = 1024  # numbers in a sketch
+CHUNK = 1 << 14  # test characters whose probabilities are in memory at once
+
+
+@dataclass(frozen=True)
+class Score:
+    """One model's test scores: metadata and logp, float32 [N], nats (memory-mapped).
+
+    logp is None where only a digest is at hand. Where both are, losses are the digest's.
+    """
+
+    path: Path
+    meta: dict
+    logp: np.ndarray | None
+
+    @property
+    def characters(self) -> int:
+        """N, the number of test characters."""
+        return self.meta["digest"]["characters"] if self.logp is None else self.logp.size
+
+    @property
+    def loss(self) -> float:
+        """Test cross-entropy in nats per character."""
+        if "digest" in self.meta:
+            return self.meta["digest"]["loss"]
+        return -float(self.logp.mean(dtype=np.float64))
+
+    def stream_losses(self, streams: int) -> np.ndarray:
+        """The loss of each of S test streams, float64 [S], nats per character."""
+        if "digest" not in self.meta:
+            return -self.logp.reshape(streams, -1).mean(axis=1, dtype=np.float64)
+        found = self.meta["digest"]["streams"]
+        if len(found) != streams:
+            raise InputError(
+                f"{self.path}: scored on {len(found)} test streams, not {streams};"
+                " publish it anew from this split"
+            )
+        return np.array(found, dtype=np.float64)
+
+    def probabilities(self, part: slice = slice(None)) -> np.ndarray:
+        """The probability of every test character of the part, float64."""
+        return np.exp(self.logp[part], dtype=np.float64)
+
+    def sketch(self) -> np.ndarray:
+        """The probabilities [N] folded into float16 [SKETCH]: every character is given a random
+        sign and added to the place that is its number modulo SKETCH. The distance between two
+        models keeps its size by that, to about 1 part in 40."""
+        if self.logp is None:
+            return np.frombuffer(base64.b64decode(self.meta["digest"]["sketch"]), "<f2")
+        random = np.random.default_rng(0)
+        folded = np.zeros(SKETCH)
+        for start in range(0, self.logp.size, CHUNK):
+            piece = self.probabilities(slice(start, start + CHUNK))
+            piece = piece * random.choice([-1.0, 1.0], piece.size)
+            folded += np.pad(piece, (0, -piece.size % SKETCH)).reshape(-1, SKETCH).sum(axis=0)
+        return folded.astype("<f2")
+
+    def symbol_means(self, split: dict[str, np.ndarray]) -> np.ndarray:
+        """Mean probability [K] of each symbol of the alphabet where it is the right one, 0 for
+        those that the test text lacks."""
+        if self.logp is None:
+            return np.array(self.meta["digest"]["symbols"])
+        codes, symbols = split["test_y"].ravel(), len(split["alphabet"])
+        sums = np.bincount(codes, weights=self.probabilities(), minlength=symbols)
+        return sums / np.bincount(codes, minlength=symbols).clip(min=1)
+
+    def digest(self, split: dict[str, np.ndarray]) -> dict:
+        """The digest of a score array on a split's test text, for its .json file."""
+        losses = -self.logp.astype(np.float64)
+        streams = self.stream_losses(len(split["test_y"]))
+        return {
+            "characters": self.characters,
+            "loss": round(self.loss, 6),
+            # to which the bootstrap's tends with more and more samples
+            "sd": round(float(losses.std() / math.sqrt(losses.size)), 6),
+            "streams": [round(loss, 5) for loss in streams.tolist()],
+            "symbols": [round(mean, 5) for mean in self.symbol_means(split).tolist()],
+            "sketch": base64.b64encode(self.sketch().tobytes()).decode(),
+        }
+
+
+def read_score(path: str | Path) -> Score:
+    """Read one score array and the metadata beside it; or, of a .json file, the digest in it.
+
+    Raises InputError if a file is unusable.
+    """
+    path = Path(path)
+    meta = read_json(path.with_suffix(".json"))
+    family = meta.get("family")
+    if family not in METADATA:
+        raise InputError(
+            f"{path.with_suffix('.json')}: family is {family!r}, not one of {', '.join(METADATA)}; "
+            "score the model again"
+        )
+    require(meta, METADATA[family], path.with_suffix(".json"))
+    if path.suffix == ".json":
+        return read_digest(path, meta)
+    try:
+        logp = np.load(path, mmap_mode="r")
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"{path}: no readable score array ({reason(error)})") from None
+    if logp.ndim != 1 or not logp.size or not np.issubdtype(logp.dtype, np.floating):
+        raise InputError(
+            f"{path}: scores are {logp.dtype} of shape {logp.shape}, not one float per test "
+            "character; score the model again"
+        )
+    bad = np.flatnonzero(~np.isfinite(logp))
+    if bad.size:
+        raise InputError(
+            f"{path}: score {logp[bad[0]]} at test position {bad[0]} is not a finite "
+            f"log-probability ({bad.size} such); train or score this model again"
+        )
+    return Score(path, meta, logp)
+
+
+def read_digest(path: Path, meta: dict) -> Score:
+    digest = meta.get("digest")
+    if not isinstance(digest, dict):
+        raise InputError(f"{path}: holds no digest of scores; publish this model again")
+    require(digest, DIGEST, path)
+    score = Score(path, meta, None)
+    try:
+        folded = score.sketch()
+    except (binascii.Error, TypeError, ValueError):
+        folded = np.empty(0)
+    if folded.size != SKETCH:
+        raise InputError(f"{path}: its sketch is damaged; publish this model again")
+    return score
+
+
+def read_scores(paths: Iterable[str | Path], *families: str) -> list[Score]:
+    """Read the scores of the models of these families, in the order given."""
+    scores = [read_score(path) for path in paths]
+    return [score for score in scores if score.meta["family"] in families]
+
+
+def with_arrays(scores: list[Score], arrays: list[Score]) -> list[Score]:
+    """Give digests the arrays of their models. (These were scored anew, in half precision, so
+    that they say how characters compare, but not, to the last digit, what the loss is.)"""
+    key = ("corpus", "type", "layers", "size", "seed", "dropout")
+
+    def named(score: Score) -> tuple:
+        return tuple(score.meta.get(name) for name in key)
+
+    known = {named(score): score.logp for score in arrays}
+    return [replace(score, logp=known.get(named(score), score.logp)) for score in scores]
+
+
+def by_corpus(
+    scores: Iterable[Score], corpora: dict[str, dict], what: str
+) -> dict[str, list[Score]]:
+    """Group scores by corpus, in the corpora's order, and check that they can be compared.
+
+    Raises InputError where a corpus has no score, a score no corpus, or texts or lengths differ.
+    """
+    groups: dict[str, list[Score]] = {corpus: [] for corpus in corpora}
+    for score in scores:
+        corpus = score.meta["corpus"]
+        if corpus not in groups:
+            raise InputError(f"{score.path}: its corpus {corpus!r} is not among those given")
+        group = groups[corpus]
+        group.append(score)
+        if score.characters != group[0].characters:
+            raise InputError(
+                f"{score.path}: {score.characters} scores, but {group[0].path} has "
+                f"{group[0].characters}: not the same test text; score both again"
+            )
+        if score.meta["source"] != group[0].meta["source"]:
+            raise InputError(
+                f"{score.path}: a score on '{score.meta['source']}', but {group[0].path} is on "
+                f"'{group[0].meta['source']}': losses on two texts are not compared"
+            )
+    for corpus, group in groups.items():
+        if not group:
+            raise InputError(f"corpus {corpus}: no {what} among the scores given")
+    return groups
+
+
+def ngrams_by_n(scores: Iterable[Score]) -> dict[int, Score]:
+    """The n-gram models by context length n, shortest first."""
+    ngrams = {score.meta["n"]: score for score in scores if score.meta["family"] == "ngram"}
+    if not ngrams:
+        raise InputError("this figure compares an LSTM with n-grams: no n-gram among the scores")
+    return dict(sorted(ngrams.items()))

@@ -1,0 +1,33 @@
+"""Inputs and targets of a split, and the loss of a model on them."""
+
+import torch
+
+from charlens.data import split
+from charlens.networks.architecture import Architecture
+
+
+def tensors(data, part: str, arch: Architecture):
+    """Inputs and targets of a part of the split: x [S, n] (n-NN: [S, n, context]), y [S, n]."""
+    piece = getattr(data, part)
+    y = torch.from_numpy(piece.y)
+    if arch.recurrent:
+        return torch.from_numpy(piece.x), y
+    contexts = split.contexts(data.joined(part), arch.context)
+    return torch.tensor(contexts).view(*y.shape, arch.context), y
+
+
+def target_log_probs(engine, params, x, y, state, unroll: int, exact: bool = True):
+    """Log-probability of every y [S, n], window by window with the running state: [S, n].
+
+    exact: in float32, else as precisely as the backend trains.
+    """
+    pieces = []
+    for at in range(0, y.shape[1], unroll):
+        window = slice(at, at + unroll)
+        pieces.append(engine.target_log_probs(params, x[:, window], y[:, window], state, exact))
+    return torch.cat(pieces, dim=1)
+
+
+def mean_loss(engine, params, x, y, state, unroll: int) -> float:
+    """Mean cross-entropy in nats per character, as precisely as the backend trains."""
+    return -target_log_probs(engine, params, x, y, state, unroll, False).double().mean().item()

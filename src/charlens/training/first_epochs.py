@@ -1,0 +1,114 @@
+"""How close a young LSTM is to each n-NN (figure 5, middle and right).
+
+The first epochs of the best deepest LSTM are trained once more, from the same seed and so through
+the same parameters, and looked at many times per epoch. At each look its predictions over the
+whole test split are compared with those of the finished n-NN models:
+
+    kl     mean over the test characters of KL(p||q) + KL(q||p), nats per character
+    delta  test loss of the n-NN minus test loss of the LSTM, nats per character
+
+Predictions are streamed window by window for all looks at once, so that memory stays small.
+"""
+
+import argparse
+import csv
+from pathlib import Path
+
+import torch
+
+from charlens.backends import base, selection
+from charlens.data import split
+from charlens.files import atomic
+from charlens.networks import model_file, network
+from charlens.progress import say
+from charlens.training.evaluate import tensors
+from charlens.training.recipe import Recipe
+from charlens.training.train import Training
+
+
+def trajectory(lstms, n_nns, data, epochs: int, looks: int, backend_name="auto") -> list[dict]:
+    """Rows of layers and size of the LSTM, look, epoch, n, kl, delta. `lstms`, `n_nns`: model
+    files; the best LSTM is taken."""
+    arch, _, about = model_file.load(model_file.best(lstms))
+    training = Training(
+        arch, Recipe(**about["recipe"]), data, about["seed"], about["dropout"], backend_name
+    )
+    label = f"{about['corpus']} figure 5"
+    seen = []  # (epoch as a fraction, parameters)
+    due = [round(look * training.windows / looks) for look in range(1, looks + 1)]
+    for epoch in range(epochs):
+        while training.window < training.windows:
+            training.update()
+            if training.window in due:
+                copied = {name: p.clone() for name, p in training.params.items()}
+                seen.append((epoch + training.window / training.windows, copied))
+        row = training.end_epoch()
+        say(label, f"epoch {epoch + 1}/{epochs} val {row['val_loss']:.4f}")
+    rows = compare(arch, training.backend, seen, n_nns, data, label, backend_name)
+    return [{"layers": arch.layers, "size": about["size"]} | row for row in rows]
+
+
+@torch.no_grad()
+def compare(arch, engine, seen, n_nns, data, label, backend_name) -> list[dict]:
+    """Stream the test split past every look and every n-NN."""
+    x, y = tensors(data, "test", arch)
+    states = [network.zero_state(arch, data.streams).to(engine.device) for _ in seen]
+    fixed = []
+    for path in n_nns:
+        n_arch, n_params, about = model_file.load(path)
+        n_engine = selection.choose(n_arch, data.streams, data.unroll, backend_name)
+        contexts, _ = tensors(data, "test", n_arch)
+        n_params = base.to_device(n_params, n_engine.device)
+        fixed.append((about["context"], n_engine, n_params, contexts))
+    kl = torch.zeros(len(seen), len(fixed), dtype=torch.float64)
+    delta = torch.zeros_like(kl)
+    windows = range(0, y.shape[1], data.unroll)
+    for done, at in enumerate(windows, start=1):
+        window = slice(at, at + data.unroll)
+        target = y[:, window].long().unsqueeze(2)
+        others = [
+            n_engine.log_probs(params, contexts[:, window], None)
+            for _, n_engine, params, contexts in fixed
+        ]
+        for look, (_, params) in enumerate(seen):
+            ours = engine.log_probs(params, x[:, window], states[look])
+            for n, other in enumerate(others):
+                # (p - q)(log p - log q), summed over the alphabet, is both divergences at once
+                kl[look, n] += ((ours.exp() - other.exp()) * (ours - other)).sum(dtype=kl.dtype)
+                gain = ours.gather(2, target) - other.gather(2, target)
+                delta[look, n] += gain.sum(dtype=kl.dtype)
+        if done % 10 == 0 or done == len(windows):
+            say(label, f"compared {done} of {len(windows)} windows")
+    kl, delta = kl / y.numel(), delta / y.numel()
+    return [
+        {
+            "look": look + 1,
+            "epoch": round(epoch, 4),
+            "n": n,
+            "kl": kl[look, column].item(),
+            "delta": delta[look, column].item(),
+        }
+        for look, (epoch, _) in enumerate(seen)
+        for column, (n, *_) in enumerate(fixed)
+    ]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("split", type=Path)
+    parser.add_argument("--lstms", type=Path, nargs="+", required=True, help="the best is taken")
+    parser.add_argument("--nns", type=Path, nargs="+", required=True, help="finished n-NN models")
+    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--looks", type=int, default=10, help="per epoch")
+    parser.add_argument("--backend", choices=base.BACKENDS, default="auto")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True, help="the comparison (.csv)")
+
+
+def run(args: argparse.Namespace) -> None:
+    torch.set_num_threads(args.threads)
+    data = split.load(args.split)
+    rows = trajectory(args.lstms, args.nns, data, args.epochs, args.looks, args.backend)
+    with atomic(args.out) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,78 @@
+"""Score a model.
+
+Whatever the model, scoring ends in the same array: the natural log-probability of every test
+character, stream after stream, with the exact running context. A recurrent model starts each
+test stream from a zero state, reads first the character before it, and carries its state to the
+stream's end; an n-NN runs over the joined streams as it does in training.
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from charlens.backends import base, selection
+from charlens.data import split
+from charlens.errors import InputError
+from charlens.files import atomic
+from charlens.networks import model_file, network
+from charlens.training.evaluate import target_log_probs, tensors
+
+
+def score(path: Path, data, backend_name: str = "auto") -> np.ndarray:
+    """Log-probability of every test character in nats, float32 [N], in the joined streams' order.
+
+    Raises InputError where the model was trained on another alphabet than the split's.
+    """
+    arch, params, about = model_file.load(path)
+    check_alphabet(path, about, data)
+    engine = selection.choose(arch, data.streams, data.unroll, backend_name)
+    params = base.to_device(params, engine.device)
+    state = network.zero_state(arch, data.streams)
+    if state is not None:
+        state = state.to(engine.device)
+    x, y = tensors(data, "test", arch)
+    return target_log_probs(engine, params, x, y, state, data.unroll).numpy().ravel()
+
+
+def check_alphabet(path: Path, about: dict, data) -> None:
+    if about["alphabet"] != data.alphabet.tobytes().hex():
+        raise InputError(
+            f"{path}: trained on {about['symbols']} other symbols than the corpus's"
+            f" {data.symbols}: train it on this corpus first"
+        )
+
+
+def metadata(path: Path) -> dict:
+    """What tables need to know of a model, kept beside its scores."""
+    about = model_file.about(path)
+    shared = ("corpus", "source", "hidden", "parameters", "seed", "epoch", "val_loss")
+    kept = {name: about[name] for name in shared} | {"bytes": path.stat().st_size}
+    if about["context"]:
+        return {"family": "nn", "n": about["context"]} | kept
+    own = {name: about[name] for name in ("type", "layers", "size", "dropout")}
+    return {"family": "recurrent"} | own | kept
+
+
+# ---- command lines ----
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--split", type=Path, required=True)
+    parser.add_argument("--backend", choices=base.BACKENDS, default="auto")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True, help="the scores (.npy)")
+    parser.add_argument("--meta", type=Path, required=True, help="what was scored (.json)")
+
+
+def run(args: argparse.Namespace) -> None:
+    torch.set_num_threads(args.threads)
+    scores = score(args.model, split.load(args.split), args.backend)
+    with atomic(args.meta) as temporary:
+        Path(temporary).write_text(json.dumps(metadata(args.model), indent=1) + "\n")
+    with atomic(args.out) as temporary, open(temporary, "wb") as file:
+        np.save(file, scores)
+    print(f"{args.model}: {-scores.mean(dtype=np.float64):.4f} nats per character")

@@ -1,0 +1,280 @@
+"""Train one model: a recurrent stack or an n-NN, by the paper's recipe (section 4.1).
+
+Uniform initialisation, windows of S streams x U steps in the order of the text, the state carried
+from window to window and zero at the start of every epoch, RMSProp, a learning rate that falls
+after epoch 10, and the checkpoint of the epoch with the lowest validation loss.
+
+A killed training goes on by itself: beside its outputs stands `checkpoint.pt`, written every
+minute and after each epoch, with the optimizer's state and the place in the data.
+What comes out is bit for bit what an uninterrupted training gives.
+"""
+
+import argparse
+import csv
+import json
+import math
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from charlens.backends import base, selection
+from charlens.data import split
+from charlens.errors import InputError
+from charlens.files import atomic, only_one
+from charlens.networks import model_file, network
+from charlens.networks.architecture import Architecture, count, hidden_size
+from charlens.progress import say, time_left
+from charlens.training.checkpoint import fingerprint, read_checkpoint, write_checkpoint
+from charlens.training.evaluate import mean_loss, tensors
+from charlens.training.recipe import Recipe
+from charlens.training.rmsprop import rmsprop_
+
+CHECKPOINT_SECONDS = 60
+
+
+class Training:
+    """A training under way: parameters, optimizer, carried state, place in the data, history.
+
+    data: the split. Each call of `update` reads one window, each call of `end_epoch` validates.
+    """
+
+    def __init__(self, arch: Architecture, recipe: Recipe, data, seed: int, dropout: float, name):
+        self.arch, self.recipe, self.seed, self.dropout = arch, recipe, seed, dropout
+        self.unroll = data.unroll
+        self.backend = selection.choose(arch, data.streams, data.unroll, name)
+        self.x, self.y = tensors(data, "train", arch)
+        self.val_x, self.val_y = tensors(data, "val", arch)
+        self.windows = self.y.shape[1] // self.unroll
+
+        random = torch.Generator().manual_seed(seed)
+        self.params = self._here(network.initialise(arch, recipe.init, random))
+        self.squares = {name: torch.zeros_like(p) for name, p in self.params.items()}
+        self.grads = {name: torch.zeros_like(p) for name, p in self.params.items()}
+        self.state = self._zero_state()
+        self.epoch, self.window = 1, 0  # both point at what comes next
+        self.loss_sum = 0.0  # of this epoch's windows so far
+        self.seconds = 0.0  # spent on this epoch so far
+        self.history = []  # one dict per finished epoch
+        self.best = None  # {"epoch", "val_loss", "params"} at the lowest validation loss
+
+    def update(self) -> None:
+        """One window forward and backward, one step of RMSProp."""
+        begun = time.perf_counter()
+        at = slice(self.window * self.unroll, (self.window + 1) * self.unroll)
+        x, y, recipe = self.x[:, at], self.y[:, at], self.recipe
+        rate, dropout = recipe.rate(self.epoch), self._dropout()
+        if hasattr(self.backend, "update"):
+            self.loss_sum += self.backend.update(
+                self.params, self.squares, x, y, self.state, dropout, rate, recipe
+            )
+        else:
+            self.loss_sum += self.backend.loss_and_grads(
+                self.params, x, y, self.state, dropout, self.grads
+            )
+            for name, p in self.params.items():
+                rmsprop_(p, self.grads[name], self.squares[name], rate, recipe)
+        self.window += 1
+        self.seconds += time.perf_counter() - begun
+
+    def end_epoch(self) -> dict:
+        """Validate, remember the best parameters, and turn to the next epoch."""
+        begun = time.perf_counter()
+        val_loss = mean_loss(
+            self.backend, self.params, self.val_x, self.val_y, self._zero_state(), self.unroll
+        )
+        row = {
+            "epoch": self.epoch,
+            "learning_rate": self.recipe.rate(self.epoch),
+            "train_loss": self.loss_sum / self.windows,
+            "val_loss": val_loss,
+            "seconds": round(self.seconds + time.perf_counter() - begun, 3),
+            "backend": self.backend.name,
+        }
+        if not (math.isfinite(row["train_loss"]) and math.isfinite(val_loss)):
+            raise InputError(
+                f"training diverged in epoch {self.epoch}: the loss is not finite;"
+                " lower training.learning_rate or training.clip"
+            )
+        if self.best is None or val_loss < self.best["val_loss"]:
+            params = {name: p.clone() for name, p in self.params.items()}
+            self.best = {"epoch": self.epoch, "val_loss": val_loss, "params": params}
+        self.history.append(row)
+        self.state = self._zero_state()
+        self.epoch, self.window, self.loss_sum, self.seconds = self.epoch + 1, 0, 0.0, 0.0
+        return row
+
+    def snapshot(self) -> dict:
+        """Everything that the rest of the training depends on."""
+        kept = ("params", "squares", "state", "epoch", "window", "loss_sum", "seconds", "history")
+        return {name: getattr(self, name) for name in (*kept, "best")}
+
+    def restore(self, snapshot: dict) -> None:
+        """Go on from a `snapshot`, whichever backend it was taken on."""
+        for name, value in snapshot.items():
+            setattr(self, name, value)
+        self.params, self.squares = self._here(self.params), self._here(self.squares)
+        if self.state is not None:
+            self.state = self.state.to(self.backend.device)
+
+    def _here(self, params):
+        return base.to_device(params, self.backend.device)
+
+    def _zero_state(self):
+        state = network.zero_state(self.arch, len(self.y))
+        return None if state is None else state.to(self.backend.device)
+
+    def _dropout(self):
+        """What the next window keeps; the same whenever and by whichever backend it is asked for.
+
+        Sixteen bits are drawn per unit, so 1 - p is rounded to a multiple of 2^-16.
+        """
+        if self.dropout == 0 or not self.arch.recurrent:
+            return None
+        units = 16 * math.ceil(self.arch.hidden / 16)
+        shape = (self.arch.layers, self.unroll, len(self.y), units)
+        random = np.random.SFC64([self.seed, self.epoch, self.window])
+        draws = random.random_raw(math.prod(shape) // 4).view(np.int16)
+        level = min(round((1 - self.dropout) * 2**16) - 2**15, 2**15 - 1)
+        bits = np.packbits(draws < np.int16(level), bitorder="little")
+        kept = torch.from_numpy(bits.reshape(*shape[:-1], units // 8))
+        return base.Dropout(kept, 1 / (1 - self.dropout))
+
+
+# ---- the job: resume, run, save ----
+
+
+def train(arch, recipe, data, seed, dropout, directory, about, label, backend_name="auto"):
+    """Train to the end and write `model.safetensors` and `history.csv` into `directory`.
+
+    about: what is known of the corpus, for the model's metadata. label: begins each progress line.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    with only_one(directory / ".lock", label, "training this model"):
+        for stale in directory.glob(".tmp*"):  # what a kill left half-written
+            stale.unlink()
+        training = Training(arch, recipe, data, seed, dropout, backend_name)
+        checkpoint = directory / "checkpoint.pt"
+        identity = fingerprint(arch, recipe, data, seed, dropout)
+        if (found := read_checkpoint(checkpoint, identity, label)) is not None:
+            if found["epoch"] <= recipe.epochs + 1:
+                training.restore(found)
+                say(label, f"going on in epoch {training.epoch} of {recipe.epochs}")
+            else:
+                say(label, f"the checkpoint is beyond epoch {recipe.epochs}: beginning anew")
+        go_on(
+            training, recipe.epochs, label, lambda: write_checkpoint(checkpoint, training, identity)
+        )
+        write_history(directory / "history.csv", training.history)
+        described = (
+            about
+            | asdict(arch)
+            | {
+                "parameters": count(arch),
+                "dropout": dropout,
+                "seed": seed,
+                "epoch": training.best["epoch"],
+                "val_loss": training.best["val_loss"],
+                "recipe": asdict(recipe),
+                "alphabet": data.alphabet.tobytes().hex(),
+            }
+        )
+        model_file.save(directory / "model.safetensors", training.best["params"], described)
+
+
+def go_on(training: Training, epochs: int, label: str, keep) -> None:
+    """Update until the end of the last epoch, saying how far it is; `keep` saves a checkpoint."""
+    begun, done_before = time.perf_counter(), fraction(training, epochs)
+    kept = begun
+    while training.epoch <= epochs:
+        while training.window < training.windows:
+            training.update()
+            if time.perf_counter() - kept > CHECKPOINT_SECONDS:
+                keep()
+                kept = time.perf_counter()
+                share = training.window / training.windows
+                loss = training.loss_sum / training.window
+                left = time_left(begun, done_before, fraction(training, epochs))
+                say(label, f"epoch {training.epoch}/{epochs} {share:4.0%} train {loss:.4f} {left}")
+        row = training.end_epoch()
+        keep()
+        kept = time.perf_counter()
+        rate = training.y.numel() / max(row["seconds"], 1e-9) / 1e3
+        say(
+            label,
+            f"epoch {row['epoch']}/{epochs} train {row['train_loss']:.4f} val {row['val_loss']:.4f}"
+            f" best {training.best['val_loss']:.4f}  {rate:.0f}k chars/s"
+            f" {time_left(begun, done_before, fraction(training, epochs))}",
+        )
+
+
+def fraction(training: Training, epochs: int) -> float:
+    """How much of the whole training is done, from 0 to 1."""
+    return (training.epoch - 1 + training.window / training.windows) / epochs
+
+
+def write_history(path: Path, history: list[dict]) -> None:
+    with atomic(path) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=list(history[0]))
+        writer.writeheader()
+        writer.writerows(history)
+
+
+# ---- command lines ----
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("split", type=Path, help="the corpus, split (.npz)")
+    parser.add_argument("--info", type=Path, required=True, help="the corpus's provenance (.json)")
+    parser.add_argument("--type", required=True, help="rnn, lstm, gru, ... or nn")
+    parser.add_argument("--layers", type=int, default=1)
+    parser.add_argument("--size", type=int, help="row of table 1: hidden units solved from budget")
+    parser.add_argument("--hidden", type=int, help="hidden units, instead of --size")
+    parser.add_argument("--context", type=int, default=0, help="the n of an n-NN")
+    parser.add_argument("--dropout", type=float, default=0.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--backend", choices=base.BACKENDS, default="auto")
+    parser.add_argument("--threads", type=int, default=1)
+    for name, default in asdict(Recipe()).items():
+        option = "--" + name.replace("_", "-")
+        parser.add_argument(option, type=type(default), default=default, metavar=f"{default:g}")
+    parser.add_argument("--out", type=Path, required=True, help="folder of the model")
+
+
+def run(args: argparse.Namespace) -> None:
+    torch.set_num_threads(args.threads)
+    data = split.load(args.split)
+    try:
+        info = json.loads(args.info.read_text())
+        about = {"corpus": info["corpus"], "source": info["source"], "size": args.size}
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{args.info}: no corpus's provenance; rerun charlens fetch") from None
+    if not 0 <= args.dropout < 1:
+        raise InputError(f"--dropout {args.dropout:g}: from 0 to below 1")
+    arch = architecture(args, data.symbols)
+    recipe = Recipe(**{name: getattr(args, name) for name in asdict(Recipe())})
+    label = f"{info['corpus']} {describe(arch, args.size)}"
+    if args.dropout:
+        label += f" dropout {args.dropout:g}"
+    train(arch, recipe, data, args.seed, args.dropout, args.out, about, label, args.backend)
+
+
+def architecture(args: argparse.Namespace, symbols: int) -> Architecture:
+    """The model that the options ask for. Raises InputError where they do not make sense."""
+    if args.type == "nn":
+        if args.context < 1 or not args.hidden:
+            raise InputError("--type nn needs --context (at least 1) and --hidden")
+        return Architecture("nn", 1, args.hidden, symbols, args.context)
+    if (args.size is None) == (args.hidden is None):
+        raise InputError(f"--type {args.type} needs one of --size and --hidden")
+    hidden = args.hidden or hidden_size(args.type, args.layers, args.size, symbols)
+    return Architecture(args.type, args.layers, hidden, symbols)
+
+
+def describe(arch: Architecture, size: int | None) -> str:
+    """A short name: lstm 2x128 (layers x row of table 1), 3-nn 256 (hidden units)."""
+    if not arch.recurrent:
+        return f"{arch.context}-nn {arch.hidden}"
+    return f"{arch.type} {arch.layers}x{size or arch.hidden}"

@@ -1,0 +1,195 @@
+"""What goes on inside a recurrent network: every gate and every state, character by character.
+
+    names(type)             what a cell has to show: lstm i, f, o, g, c, h; gru r, z, g, h; rnn h
+    activations(...)        the values of all of these over a window of text
+    charlens record         a stretch of the test split in one compressed file
+
+The arithmetic is the reference's, plain torch, step by step and in the same shapes however the
+text is cut into windows, so that a long pass in windows equals one in a single piece to the bit.
+"""
+
+import argparse
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from charlens.data import split
+from charlens.errors import InputError
+from charlens.files import atomic
+from charlens.networks import model_file, network
+from charlens.networks.architecture import Architecture
+from charlens.networks.cells import cell
+from charlens.networks.network import Parameters
+from charlens.training import score
+
+WINDOW = 100  # characters at a time
+
+
+def names(type: str) -> tuple[str, ...]:
+    """Every gate and state of a cell; its output h comes last."""
+    kind = cell(type)
+    return (*getattr(kind, "GATE_NAMES", ()), *reversed(kind.STATES))
+
+
+def memory(type: str) -> str:
+    """The state that a cell keeps for itself: c of the LSTM, h where there is no other."""
+    return cell(type).STATES[-1]
+
+
+def unbounded(type: str) -> bool:
+    """Is that state another than the output, so that tanh of it is scored and shown?"""
+    return memory(type) != cell(type).STATES[0]
+
+
+def held(type: str, state: Tensor) -> Tensor:
+    """What a cell holds, as it is scored and shown, from -1 to 1: tanh(c), or h itself."""
+    return torch.tanh(state) if unbounded(type) else state
+
+
+@torch.no_grad()
+def activations(
+    arch: Architecture,
+    params: Parameters,
+    x: Tensor,
+    state: Tensor,
+    only: Iterable[str] | None = None,
+) -> dict[str, Tensor]:
+    """The values of every gate and state over a window, from the running state.
+
+    x: integer codes [S, T]. state: [layers, states, S, H], moved to the window's end in place.
+    only: the names that are wanted. Returns float32 [layers, S, T, H] by name: entry t is what the
+    network holds once it has read x[:, t].
+    """
+    kind = cell(arch.type)
+    wanted = [name for name in names(arch.type) if only is None or name in only]
+    S, T = x.shape
+    found = {name: torch.empty(arch.layers, S, T, arch.hidden) for name in wanted}
+    layers = []
+    for layer in range(arch.layers):
+        prefix = f"layers.{layer}."
+        layers.append(
+            {n.removeprefix(prefix): w for n, w in params.items() if n.startswith(prefix)}
+        )
+    for t, codes in enumerate(x.long().unbind(1)):
+        inputs = None
+        for layer, p in enumerate(layers):
+            a = p["w_x"][codes] + p["b"] if inputs is None else inputs @ p["w_x"] + p["b"]
+            memory = tuple(state[layer])
+            if hasattr(kind, "gates_and_state"):
+                gates, memory = kind.gates_and_state(a, memory, p)
+                seen = dict(zip(kind.GATE_NAMES, gates, strict=True))
+            else:
+                memory, seen = kind.step(a, memory, p), {}
+            seen |= dict(zip(kind.STATES, memory, strict=True))
+            for name in wanted:
+                found[name][layer, :, t] = seen[name]
+            for place, value in zip(state[layer], memory, strict=True):
+                place.copy_(value)
+            inputs = memory[0]
+    return found
+
+
+def in_windows(arch, params, x: Tensor, only=None):
+    """Yield (first character, activations) window by window from a zero state: x [S, n]."""
+    state = network.zero_state(arch, len(x))
+    for at in range(0, x.shape[1], WINDOW):
+        yield at, activations(arch, params, x[:, at : at + WINDOW], state, only)
+
+
+def load_recurrent(path: Path, data) -> tuple[Architecture, Parameters, dict]:
+    """A recurrent model of the split's alphabet. Raises InputError where it is anything else."""
+    arch, params, about = model_file.load(path)
+    if not arch.recurrent:
+        raise InputError(f"{path}: an n-NN has no cells to look into; name a recurrent model")
+    score.check_alphabet(path, about, data)
+    return arch, params, about
+
+
+# ---- a stretch in a file ----
+
+
+def record(path: Path, data, streams: list[int], characters: int | None, only, out: Path) -> None:
+    """Write the activations over the first `characters` of some test streams (None: all of them).
+
+    The .npz holds float32 [layers, streams, n, H] for each gate and state by name; x and y, the
+    codes read and the codes to predict, [streams, n]; at, the offset in the text of each y[:, 0];
+    alphabet; and about, JSON with the model's metadata and which streams these are. Memory is that
+    of one window: the values wait on disk until they are compressed.
+    """
+    arch, params, about = load_recurrent(path, data)
+    for name in only or ():
+        if name not in names(arch.type):
+            raise InputError(
+                f"--only {name}: a cell of type {arch.type} has {', '.join(names(arch.type))}"
+            )
+    for stream in streams:
+        if not 0 <= stream < data.streams:
+            raise InputError(f"--streams {stream}: there are streams 0 to {data.streams - 1}")
+    x, y = data.test.x[streams], data.test.y[streams]
+    n = x.shape[1] if characters is None else min(characters, x.shape[1])
+    x, y = np.ascontiguousarray(x[:, :n]), np.ascontiguousarray(y[:, :n])
+    about = about | {"part": "test", "streams": streams, "characters": n}
+    small = {
+        "about": np.array(json.dumps(about)),
+        "alphabet": data.alphabet,
+        "at": data.test.at[streams],
+        "x": x,
+        "y": y,
+    }
+    wanted = [name for name in names(arch.type) if not only or name in only]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".tmp") as folder:
+        files = {name: Path(folder, f"{name}.npy") for name in (*wanted, *small)}
+        shape = (arch.layers, len(streams), n, arch.hidden)
+        for at, window in in_windows(arch, params, torch.from_numpy(x), wanted):
+            for name, values in window.items():
+                how = {"mode": "r+"} if at else {"mode": "w+", "dtype": "float32", "shape": shape}
+                # opened anew for each window: pages that were written need not stay in memory
+                kept = np.lib.format.open_memmap(files[name], **how)
+                kept[:, :, at : at + values.shape[2]] = values.numpy()
+        for name, values in small.items():
+            np.save(files[name], values, allow_pickle=False)
+        with (
+            atomic(out) as temporary,
+            zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        ):
+            for file in files.values():
+                member = zipfile.ZipInfo(file.name)  # dated 1980: the same values, the same bytes
+                member.compress_type = zipfile.ZIP_DEFLATED
+                with (
+                    open(file, "rb") as source,
+                    archive.open(member, "w", force_zip64=True) as target,
+                ):
+                    shutil.copyfileobj(source, target, 1 << 20)
+    megabytes = out.stat().st_size / 1e6
+    print(f"{path}: {', '.join(wanted)} of {len(streams)} x {n:,} characters, {megabytes:.1f} MB")
+
+
+# ---- command lines ----
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, help="a recurrent model.safetensors")
+    parser.add_argument("--split", type=Path, required=True)
+    parser.add_argument(
+        "--streams", type=int, nargs="+", default=[0], help="test streams (default: 0, the first)"
+    )
+    parser.add_argument("--characters", type=int, help="the first so many of each (default: all)")
+    parser.add_argument("--only", nargs="+", help="gates and states, as in i f o c (default: all)")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True, help="the activations (.npz)")
+
+
+def run(args: argparse.Namespace) -> None:
+    if args.characters is not None and args.characters < 1:
+        raise InputError("--characters must be at least 1")
+    torch.set_num_threads(args.threads)
+    data = split.load(args.split)
+    record(args.model, data, args.streams, args.characters, args.only, args.out)

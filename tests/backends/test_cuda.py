@@ -1,0 +1,226 @@
+"""The CUDA path as far as it goes without a card: the step uncaptured on the CPU, the copying in
+and out, what a capture leaves behind, and how it falls back."""
+
+import contextlib
+from dataclasses import replace
+
+import pytest
+import torch
+from conftest import small_split
+
+from charlens.backends import cards, cuda, reference, selection
+from charlens.errors import InputError
+from charlens.networks import model_file, network
+from charlens.networks.architecture import Architecture
+from charlens.training import train
+from charlens.training.recipe import Recipe
+from charlens.training.train import Training
+
+ARCHS = [("rnn", 1, 5), ("lstm", 1, 7), ("lstm", 3, 4), ("gru", 2, 6), ("nn", 1, 5, 3)]
+RECIPE = Recipe(clip=0.02)  # clips for certain
+
+
+def training(arch, dropout=0.0, engine=None):
+    data = small_split()
+    type, layers, hidden, *context = arch
+    arch = Architecture(type, layers, hidden, data.symbols, *context)
+    made = Training(arch, RECIPE, data, 1, dropout, "reference")
+    if engine is not None:
+        made.backend = engine(arch)
+    return made
+
+
+def uncaptured(arch):
+    return cuda.Cuda(arch, "cpu", capture=False)
+
+
+@pytest.mark.parametrize("dropout", [0.0, 0.3])
+@pytest.mark.parametrize("arch", ARCHS)
+def test_updates_are_those_of_the_reference(arch, dropout):
+    one, other = training(arch, dropout), training(arch, dropout, uncaptured)
+    for _ in range(5):
+        one.update()
+        other.update()
+    assert other.loss_sum == pytest.approx(one.loss_sum, rel=1e-5)
+    for name in one.params:
+        torch.testing.assert_close(other.params[name], one.params[name], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(other.squares[name], one.squares[name], rtol=1e-3, atol=1e-9)
+    if one.state is not None:
+        torch.testing.assert_close(other.state, one.state, rtol=1e-4, atol=1e-5)
+
+
+def test_forward_is_that_of_the_model():
+    for arch in ARCHS:
+        made = training(arch)
+        x = made.x[:, :8]
+        logits, after = network.forward(made.arch, made.params, x, made.state)
+        ours, ours_after = cuda.forward(made.arch, made.params, x.transpose(0, 1), made.state)
+        torch.testing.assert_close(ours.transpose(0, 1), logits, rtol=1e-5, atol=1e-6)
+        if after is not None:
+            torch.testing.assert_close(ours_after, after, rtol=1e-5, atol=1e-6)
+
+
+def test_no_character_is_all_zeros():
+    codes = torch.tensor([[[0, 255, 2]]], dtype=torch.uint8)
+    assert cuda.one_of_k(codes, 3).tolist() == [[[1, 0, 0, 0, 0, 0, 0, 0, 1]]]
+
+
+def test_a_step_makes_no_copy_to_the_host_and_keeps_its_addresses():
+    """What a graph replays reads and writes the same memory each time."""
+    made = training(("lstm", 2, 5), 0.3, uncaptured)
+    made.update()
+    step = made.backend._step
+    held = [*step.params.values(), *step.squares.values(), step.x, step.y, step.kept, step.state,
+            step.rate, step.loss]  # fmt: skip
+    before = [tensor.data_ptr() for tensor in held]
+    made.update()
+    assert made.backend._step is step
+    assert [tensor.data_ptr() for tensor in held] == before
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("item", "cpu", "tolist", "numpy", "__bool__"):
+            patch.setattr(torch.Tensor, name, lambda *_, name=name: pytest.fail(f"{name} waits"))
+        step()
+
+
+class FakeStream:
+    def wait_stream(self, other):
+        pass
+
+
+@pytest.fixture
+def fake_card(monkeypatch):
+    """torch.cuda's part in a capture, on the CPU: what is done under `graph` is done again by
+    `replay` (a real capture records it without doing it)."""
+    log = []
+
+    class Graph:
+        def replay(self):
+            log.append("replay")
+            self.step()
+
+    @contextlib.contextmanager
+    def graph(made, stream):
+        log.append("capture")
+        assert isinstance(stream, FakeStream)
+        yield
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "Stream", FakeStream)
+    monkeypatch.setattr(torch.cuda, "current_stream", FakeStream)
+    monkeypatch.setattr(torch.cuda, "device", lambda device: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "stream", lambda stream: contextlib.nullcontext())
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+    call = cuda.captured
+
+    def captured(step, device):
+        Graph.step = lambda self: step()
+        return call(step, device)
+
+    monkeypatch.setattr(cuda, "captured", captured)
+    return log
+
+
+@pytest.mark.parametrize("arch", [("lstm", 2, 5), ("nn", 1, 5, 3)])
+def test_the_warm_up_leaves_no_trace(fake_card, arch):
+    captured = training(arch, engine=lambda a: cuda.Cuda(a, "cpu"))
+    plain = training(arch, engine=uncaptured)
+    for _ in range(4):
+        captured.update()
+        plain.update()
+    assert fake_card == ["capture"] + ["replay"] * 4
+    for name in plain.params:
+        assert torch.equal(captured.params[name], plain.params[name])
+        assert torch.equal(captured.squares[name], plain.squares[name])
+    assert captured.loss_sum == plain.loss_sum
+
+
+def test_a_restored_training_is_captured_anew(fake_card):
+    made = training(("gru", 1, 5), engine=lambda a: cuda.Cuda(a, "cpu"))
+    made.update()
+    kept = {
+        n: [p.clone() for p in d.values()] for n, d in (("p", made.params), ("s", made.squares))
+    }
+    snapshot = made.snapshot()
+    snapshot["params"] = dict(zip(made.params, kept["p"], strict=True))
+    snapshot["squares"] = dict(zip(made.squares, kept["s"], strict=True))
+    made.restore(snapshot)
+    made.update()
+    assert fake_card.count("capture") == 2
+
+
+def test_where_capturing_fails_the_step_runs_all_the_same(fake_card, monkeypatch, capsys):
+    def refuse(graph, stream):
+        raise RuntimeError("operation not permitted when stream is capturing\nmore")
+
+    monkeypatch.setattr(torch.cuda, "graph", refuse)
+    made = training(("lstm", 1, 5), engine=lambda a: cuda.Cuda(a, "cpu"))
+    plain = training(("lstm", 1, 5), engine=uncaptured)
+    for _ in range(3):
+        made.update()
+        plain.update()
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "no CUDA graph (operation not permitted" in said
+    assert all(torch.equal(made.params[name], plain.params[name]) for name in plain.params)
+
+
+def test_the_learning_rate_is_read_at_every_update():
+    made = training(("rnn", 1, 5), engine=uncaptured)
+    made.update()
+    step = made.backend._step
+    made.recipe = replace(RECIPE, learning_rate=0.0)
+    before = {name: p.clone() for name, p in made.params.items()}
+    x, y = made.x[:, :8], made.y[:, :8]
+    made.backend.update(made.params, made.squares, x, y, made.state, None, 0.0, RECIPE)
+    assert made.backend._step is step
+    assert all(torch.equal(before[name], p) for name, p in made.params.items())
+
+
+def test_tf32_is_for_training_alone():
+    before = torch.backends.cuda.matmul.fp32_precision
+    with cuda.tf32():
+        assert torch.backends.cuda.matmul.fp32_precision == "tf32"
+    assert torch.backends.cuda.matmul.fp32_precision == before
+
+
+def test_a_checkpoint_of_one_is_finished_by_the_other(tmp_path, data, monkeypatch):
+    about = {"corpus": "text", "source": "random", "size": None}
+    arch = Architecture("gru", 2, 5, data.symbols)
+
+    def run(folder, epochs, engine):
+        monkeypatch.setattr(selection, "choose", lambda arch, *_: engine(arch))
+        train.train(arch, Recipe(epochs=epochs), data, 1, 0.2, folder, about, "test")
+        return model_file.load(folder / "model.safetensors")[1]
+
+    run(tmp_path / "a", 1, uncaptured)
+    mixed = run(tmp_path / "a", 3, reference.Reference)
+    straight = run(tmp_path / "b", 3, reference.Reference)
+    for name in straight:
+        torch.testing.assert_close(mixed[name], straight[name], rtol=1e-3, atol=1e-4)
+
+
+def test_cards_are_shared_by_as_many_jobs_as_are_wanted(monkeypatch, tmp_path):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(cards.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr(cards, "_held", [])
+    monkeypatch.setenv("CHARLENS_GPU_JOBS", "2")
+    taken = [cards.free_gpu.__wrapped__() for _ in range(5)]
+    # both cards before a second job on either; then there is no place left
+    assert taken == ["cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0"]
+    assert len(cards._held) == 4
+    monkeypatch.setenv("CHARLENS_GPU_JOBS", "many")
+    with pytest.raises(InputError, match="CHARLENS_GPU_JOBS=many"):
+        cards.gpu_jobs()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("arch", ARCHS)
+def test_on_a_card_the_graph_trains_as_the_reference_does(arch):
+    one = training(arch, 0.3)
+    other = training(arch, 0.3, lambda a: cuda.Cuda(a, "cuda:0"))
+    other.params, other.squares = other._here(other.params), other._here(other.squares)
+    other.state = None if other.state is None else other.state.to("cuda:0")
+    for _ in range(5):
+        one.update()
+        other.update()
+    assert other.backend.capture, "the capture failed"
+    assert other.loss_sum == pytest.approx(one.loss_sum, rel=1e-3)

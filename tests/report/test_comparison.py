@@ -1,0 +1,136 @@
+"""Our tables beside the paper's, and the same models under two splits."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from synthetic import random_logp, run, write_corpus, write_score
+
+from charlens.claims import contiguous_split
+from charlens.errors import InputError
+from charlens.report import comparison
+
+TABLE1 = ["corpus", "type", "layers", "size", "seed", "loss", "paper"]
+TABLE2 = ["corpus", "model", "n", "loss", "paper"]
+
+
+@pytest.fixture
+def tables():
+    first = [
+        ["wp", "lstm", 1, 64, 1, 1.46, 1.449],
+        ["wp", "lstm", 1, 64, 2, 1.48, 1.449],  # two seeds: 1.47, off by 0.021
+        ["wp", "lstm", 3, 64, 1, 1.50, 1.540],
+        ["wp", "gru", 1, 64, 1, 1.398, 1.398],
+        ["wp", "qrnn", 1, 64, 1, 1.3, np.nan],
+        ["mine", "lstm", 1, 64, 1, 1.3, np.nan],
+    ]
+    second = [["wp", "n-gram", 1, 2.399, 2.399], ["wp", "n-NN", 1, 2.45, 2.399]]
+    return pd.DataFrame(first, columns=TABLE1), pd.DataFrame(second, columns=TABLE2)
+
+
+def test_every_cell_that_the_paper_has(tables):
+    cells = comparison.compare(*tables)
+    assert list(cells.columns) == comparison.COLUMNS
+    assert cells[["model", "seeds"]].to_numpy().tolist() == (
+        [["lstm", 2], ["lstm", 1], ["gru", 1], ["n-gram", 1], ["n-NN", 1]]
+    )
+    assert cells["difference"].to_numpy() == pytest.approx([0.021, -0.04, 0, 0, 0.051])
+
+
+def test_summary(tables):
+    summary = comparison.summarise(comparison.compare(*tables), ["wp"]).set_index("models")
+    recurrent = summary.loc["recurrent"]
+    assert (recurrent["cells"], recurrent["far"]) == (3, 1)
+    assert recurrent["mean_abs"] == pytest.approx(0.061 / 3)
+    assert recurrent["median_abs"] == pytest.approx(0.021)
+    assert recurrent["rank_correlation"] == pytest.approx(1)  # 1.40, 1.47, 1.50 as theirs
+    assert summary.loc["all", "cells"] == 5 and summary.loc["all", "far"] == 2
+    assert np.isnan(summary.loc["n-gram", "rank_correlation"])  # of one cell there is none
+
+
+def test_colours_say_the_sign_and_the_size():
+    assert comparison.colour(0) == "#ffffff"
+    assert comparison.colour(0.1) == comparison.colour(5) != comparison.colour(-0.1)
+    assert comparison.colour(0.05) not in (comparison.colour(0), comparison.colour(0.1))
+
+
+def compare_arguments(folder, tables, *corpora):
+    for number, table in enumerate(tables, start=1):
+        table.to_csv(folder / f"table{number}.csv", index=False)
+    return [
+        *("--table1", folder / "table1.csv", "--table2", folder / "table2.csv"),
+        *("--corpora", *(folder / f"{name}.json" for name in corpora)),
+        *("--csv", folder / "c.csv", "--summary-csv", folder / "s.csv"),
+        *("--html", folder / "c.html", "--out", folder / "c.png", folder / "c.svg"),
+    ]
+
+
+def test_compare(tmp_path, tables):
+    write_corpus(tmp_path, "wp", source="<b>another</b>")
+    write_corpus(tmp_path, "mine")
+    run(comparison, compare_arguments(tmp_path, tables, "wp", "mine"))
+    assert len(pd.read_csv(tmp_path / "c.csv")) == 5
+    page = (tmp_path / "c.html").read_text()
+    assert "LSTM 3x64 (−0.040)" in page and "1-NN (+0.051)" in page
+    assert "&lt;b&gt;another" in page and "not the paper&#x27;s text" in page
+    assert "Mine" not in page  # of which the paper knows nothing
+    assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(InputError, match="no numbers for any"):
+        run(comparison, compare_arguments(tmp_path, tables, "mine"))
+    arguments = compare_arguments(tmp_path, tables, "wp")
+    (tmp_path / "table1.csv").unlink()
+    with pytest.raises(InputError, match="table1.csv: no readable table"):
+        run(comparison, arguments)
+
+
+# ---- the plain cut ----
+
+
+def split_scores(folder, size):
+    """Two corpora, x and its twin: the network is 0.2 better than the 9-gram under the paper's
+    split, and 0.05 under the plain cut."""
+    scores = []
+    for name, network, ngram in (("x", 1.0, 1.2), ("x.contiguous", 1.3, 1.35)):
+        noise = 0.01 * random_logp(size, 3)  # the same for the models of a side
+        for path, loss, meta in (
+            ("n1", ngram + 1, {"family": "ngram", "n": 1}),
+            ("n9", ngram, {"family": "ngram", "n": 9}),
+            ("l", network, {"layers": 1, "size": 64}),
+        ):
+            logp = noise - noise.mean() - loss
+            scores.append(write_score(folder / f"{name}-{path}.npy", logp, corpus=name, **meta))
+    return scores
+
+
+def layout_arguments(folder, scores):
+    return [
+        *("--scores", *scores, "--splits", folder / "x.npz", folder / "x.contiguous.npz"),
+        *("--corpora", folder / "x.json", "--resamples", 1000),
+        *("--csv", folder / "l.csv", "--html", folder / "l.html"),
+    ]
+
+
+def test_layouts(tmp_path):
+    size = write_corpus(tmp_path, "x")
+    write_corpus(tmp_path, "x.contiguous")
+    scores = split_scores(tmp_path, size)
+    run(contiguous_split, layout_arguments(tmp_path, scores))
+    table = pd.read_csv(tmp_path / "l.csv").set_index("model")
+    assert list(table.index) == ["1-gram", "9-gram", "LSTM 1x64"]
+    lstm = table.loc["LSTM 1x64"]
+    assert lstm[["paper_split", "plain_cut", "change"]].tolist() == pytest.approx(
+        [1.0, 1.3, 0.3], abs=1e-5
+    )
+    assert lstm["low"] < 0.3 < lstm["high"]
+    advantage = [f"advantage_{name}" for name in ("paper_split", "plain_cut", "change")]
+    assert lstm[advantage].tolist() == pytest.approx([0.2, 0.05, -0.15], abs=1e-5)
+    # within a side the network and the n-gram share their noise: the advantage is surer
+    assert lstm["advantage_high"] - lstm["advantage_low"] < (lstm["high"] - lstm["low"]) / 100
+    assert table.loc["9-gram", advantage].isna().all()
+    page = (tmp_path / "l.html").read_text()
+    assert "Advantage over the 9-gram" in page and "−0.150" in page
+    with pytest.raises(InputError, match="corpus x: no n-gram under both layouts"):
+        run(contiguous_split, layout_arguments(tmp_path, scores[2:]))
+    arguments = layout_arguments(tmp_path, scores)
+    arguments.remove(tmp_path / "x.contiguous.npz")
+    with pytest.raises(InputError, match="corpus x.contiguous: no split given"):
+        run(contiguous_split, arguments)

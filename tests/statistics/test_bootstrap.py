@@ -1,0 +1,51 @@
+"""The bootstrap against theory and constructed cases."""
+
+import math
+
+import numpy as np
+import pytest
+
+from charlens.statistics.bootstrap import bits, bootstrap_sd
+
+
+def test_mean_of_bernoulli_losses():
+    n, p = 2000, 0.3
+    losses = (np.random.default_rng(1).random((1, n)) < p).astype(float)
+    sd = bootstrap_sd(losses, 1000, seed=0)
+    # The sd of a sd from 1000 samples is 1 / sqrt(2000) of it; the bound is four of those.
+    assert sd == pytest.approx(losses.std() / math.sqrt(n), rel=0.09)
+
+
+def test_a_constant_loss_has_no_deviation():
+    assert bootstrap_sd(np.full((2, 50), 1.7), 20, seed=0) == pytest.approx([0, 0], abs=1e-12)
+
+
+def test_two_positions_by_hand():
+    # The mean of two draws from {0, 1} is 0, 1/2, 1 with probability 1/4, 1/2, 1/4: variance 1/8.
+    assert bootstrap_sd([[0.0, 1.0]], 4000, seed=0) == pytest.approx([math.sqrt(1 / 8)], rel=0.05)
+
+
+def test_models_are_paired():
+    losses = np.random.default_rng(2).random((1, 500))
+    both = np.concatenate([losses, losses + 3, 2 * losses])
+    sd = bootstrap_sd(both, 50, seed=0)
+    assert sd[1] == pytest.approx(sd[0])
+    assert sd[2] == pytest.approx(2 * sd[0])
+    # The same samples whatever models stand beside it.
+    assert bootstrap_sd(losses, 50, seed=0)[0] == pytest.approx(sd[0])
+
+
+def test_seed_decides():
+    losses = np.random.default_rng(3).random((3, 200))
+    assert np.array_equal(bootstrap_sd(losses, 30, 5), bootstrap_sd(losses, 30, 5))
+    assert not np.array_equal(bootstrap_sd(losses, 30, 5), bootstrap_sd(losses, 30, 6))
+
+
+def test_float32_losses_keep_their_digits():
+    losses = np.random.default_rng(4).random((1, 1000))
+    shifted = bootstrap_sd((losses + 1000).astype(np.float32), 40, 0)
+    assert shifted == pytest.approx(bootstrap_sd(losses, 40, 0), rel=1e-3)
+
+
+def test_bits():
+    assert bits(math.log(8)) == pytest.approx(3)

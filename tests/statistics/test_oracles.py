@@ -1,0 +1,246 @@
+"""The oracles of figure 6 on constructed texts, and that their shares add up."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import small_split
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from synthetic import run, write_score
+
+from charlens.data import split
+from charlens.errors import InputError
+from charlens.report import figure6
+from charlens.statistics import oracles
+from charlens.store.scores import Score
+
+TEXT = b'the cat, the dog\n"the catalogue" don\'t'
+
+
+def at(text, letter, skip=0):
+    """The position of the skip-th occurrence of a letter."""
+    return [i for i, c in enumerate(text) if c == letter][skip]
+
+
+def marked(mask):
+    return "".join("^" if hit else "." for hit in mask)
+
+
+def everywhere(text):
+    return np.arange(len(text))
+
+
+def test_words():
+    starts, ends, spelled = oracles.words("it's x_1—né 2nd-hand".encode())
+    assert spelled == [b"it", b"s", "x_1—né".encode(), b"2nd", b"hand"]  # bytes above ASCII join
+    assert [e - s for s, e in zip(starts, ends, strict=True)] == [len(word) for word in spelled]
+    starts, ends, spelled = oracles.words(b" .. \n")
+    assert len(starts) == len(ends) == len(spelled) == 0
+
+
+def test_word_at():
+    starts, ends, _ = oracles.words(b"ab  cd.")
+    found = oracles.word_at(starts, ends, np.arange(7))
+    assert found.tolist() == [0, 0, -1, -1, 1, 1, -1]
+    assert oracles.word_at(starts[:0], ends[:0], np.arange(2)).tolist() == [-1, -1]
+
+
+def test_memory():
+    text = b"cat dog cat cats cat"
+    back = oracles.in_memory(text, everywhere(text))
+    #                      c  a  t     d  o  g     c  a  t     c  a  t  s     c  a  t
+    expected = [np.inf] * 9 + [8, 8] + [np.inf] * 7 + [9, 9]
+    assert back.tolist() == expected  # not in a first character, not in another word
+    assert marked(back <= 8) == ".........^^........."
+
+
+def test_memory_reaches_back_over_the_beginning_of_the_test_stream():
+    text = b"word " + b"." * 90 + b" word"
+    last = np.array([len(text) - 1])
+    assert oracles.in_memory(text, last).tolist() == [96]
+
+
+def test_rare_words():
+    text = b"aa bb cc dd."
+    training = [b"aa aa aa bb", b"bb aaa cc", b"x"]
+    seen = oracles.times_in_training(text, everywhere(text), training)
+    inf = np.inf
+    assert seen.tolist() == [3, 3, inf, 2, 2, inf, 1, 1, inf, 0, 0, inf]
+
+
+def test_word_model_and_punctuation():
+    text = b"a b\tc\r\nd\"e'f`g.h,i-j(k1_2"
+    previous = oracles.before(text, everywhere(text))
+    after = {
+        name: [chr(c) for c, p in zip(text, previous, strict=True) if p in marks]
+        for name, marks in (oracles.AFTER | {"punctuation": oracles.PUNCTUATION}).items()
+    }
+    assert after["space"] == ["b", "c"]
+    assert after["newline"] == ["\n", "d"]
+    assert after["quote"] == ["e", "f", "g"]
+    assert after["punctuation"] == ["h", "i", "j", "k", "2"]
+    assert oracles.before(text, np.array([0])).tolist() == [ord("2")]  # the text is a ring
+
+
+def applied(text, logp, ngrams=None, training=()):
+    return oracles.oracles(text, everywhere(text), training, ngrams or {}, np.asarray(logp))
+
+
+def test_the_order_is_the_papers():
+    text = b"abc abc"
+    ngrams = {n: np.zeros(len(text)) for n in (20, 9, 1, 2)}
+    found = [(c, level) for c, level, _ in applied(text, np.full(len(text), -1.0), ngrams)]
+    assert list(dict.fromkeys(c for c, _ in found)) == (
+        ["n-gram", "memory", "rare words", "word model", "punctuation", "boost"]
+    )
+    assert [level for c, level in found if c == "n-gram"] == ["n = 1", "n = 2", "n = 9"]  # not 20
+    assert [level for c, level in found if c == "memory"] == (
+        ["last 100", "last 500", "last 1,000", "last 5,000"]
+    )
+    assert [level for c, level in found if c == "rare words"] == (
+        [f"seen {k} times" for k in range(6)]
+    )
+
+
+def test_each_error_goes_to_the_first_oracle_that_fixes_it():
+    # Every character of the test is an error but the last "c" of the text.
+    text = b"zz zz aa,b d " + b"common " * 7 + b"c"
+    logp = np.full(len(text), np.log(0.2))
+    logp[-1] = np.log(0.5)  # one half is no error
+    logp[at(text, ord(","))] = np.log(0.09)  # not even +0.4 is enough
+    ngram = np.full(len(text), np.log(0.1))
+    ngram[0] = np.log(0.5)
+    training = [b"common " * 9 + b"zz zz zz zz zz zz b b b b b b d d d d d d d"]
+    rows = oracles.breakdown(logp, applied(text, logp, {1: ngram}, training))
+    count = {}
+    for row in rows:
+        count[row["category"]] = count.get(row["category"], 0) + row["errors"]
+    # n-gram: "z" at 0. memory: the second "z" of the second "zz", and "ommon" six times.
+    # rare: "aa". word model: what comes after spaces. punctuation: "b" after ",".
+    assert count["n-gram"] == 1
+    assert count["memory"] == 1 + 6 * 5
+    assert count["rare words"] == 2
+    spaces = [i for i, c in enumerate(text) if c == ord(" ")]
+    assert count["word model"] == len(spaces) - 2  # not the "a" of "aa", not the last "c"
+    assert count["punctuation"] == 1
+    # boost: the "z" at 1, the spaces, ",", and "ommon" where it is new
+    assert count["boost"] == 1 + len(spaces) + 1 + 5
+    assert {row["level"]: row["errors"] for row in rows}["+0.45"] == 1
+    assert sum(row["errors"] for row in rows) == len(text) - 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    text=st.binary(min_size=1, max_size=80),
+    seed=st.integers(0, 1000),
+    orders=st.sets(st.integers(1, 9), max_size=3),
+)
+def test_shares_add_up_to_all_errors(text, seed, orders):
+    rng = np.random.default_rng(seed)
+    logp = np.log(rng.uniform(0.01, 1, len(text))).astype(np.float32)
+    ngrams = {n: np.log(rng.uniform(0.01, 1, len(text))) for n in orders}
+    rows = oracles.breakdown(logp, applied(text, logp, ngrams, [text[::2]]))
+    wrong = int((np.exp(logp.astype(float)) < 0.4999999).sum())
+    assert sum(row["errors"] for row in rows) == wrong
+    if wrong:
+        assert sum(row["share"] for row in rows) == pytest.approx(1)
+    assert sum(row["rate"] for row in rows) == pytest.approx(wrong / len(text))
+
+
+# ---- the figure ----
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A split, its text and scores: two LSTMs of one depth, one of another, and n-grams."""
+    data = small_split(streams=4, unroll=10, windows=(5, 2, 3))
+    text = np.concatenate([data.train.y, data.val.y, data.test.y], axis=1)
+    (tmp_path / "code.txt").write_bytes(data.alphabet[text].tobytes())
+    split.save(tmp_path / "code.npz", data)
+    size = data.joined("test").size
+    rng = np.random.default_rng(0)
+
+    def score(name, **meta):
+        return write_score(tmp_path / name, np.log(rng.uniform(0.1, 1, size)), **meta)
+
+    (tmp_path / "code.json").write_text(
+        '{"corpus": "code", "title": "Code", "kind": "code", "source": "made up", "bytes": 400,'
+        ' "symbols": 11}'
+    )
+    scores = [
+        score("a.npy", layers=2, size=64, val_loss=1.5),
+        score("b.npy", layers=2, size=128, val_loss=1.2),
+        score("c.npy", layers=3, size=128, val_loss=1.4),
+        score("d.npy", layers=2, size=256, val_loss=1.3),  # larger, and worse: not smaller
+        score("e.npy", layers=2, size=64, val_loss=1.1, type="gru"),
+        score("n.npy", family="ngram", n=3),
+    ]
+    return tmp_path, scores
+
+
+def arguments(folder, scores):
+    return [
+        *("--scores", *scores, "--texts", folder / "code.txt", "--splits", folder / "code.npz"),
+        *("--corpora", folder / "code.json", "--out", folder / "f.png", folder / "f.svg"),
+        *("--csv", folder / "f.csv"),
+    ]
+
+
+def test_the_lstms_of_figure_6():
+    def score(layers, size, seed, val_loss, type="lstm"):
+        meta = {"type": type, "layers": layers, "size": size, "seed": seed, "val_loss": val_loss}
+        return Score(Path(f"{type}{layers}{size}{seed}"), meta, None)
+
+    best = score(2, 128, 1, 1.0)
+    small = [score(2, 64, seed, val_loss) for seed, val_loss in ((1, 1.3), (2, 1.2), (3, 1.4))]
+    others = [score(1, 64, 1, 1.1), score(2, 256, 1, 1.1), score(2, 32, 1, 0.9, "gru")]
+    assert figure6.lstms([*small, best, *others]) == [small[1], best]
+
+
+def test_figure6(made):
+    folder, scores = made
+    run(figure6, arguments(folder, scores))
+    table = pd.read_csv(folder / "f.csv")
+    assert list(table.columns) == figure6.COLUMNS
+    assert table.groupby(["layers", "size"])["share"].sum().to_dict() == pytest.approx(
+        {(2, 64): 1, (2, 128): 1}
+    )
+    for size, name in ((64, "a.npy"), (128, "b.npy")):
+        rate = table[table["size"] == size]["rate"].sum()
+        assert rate == pytest.approx(np.mean(np.load(folder / name) < np.log(0.5)), abs=1e-5)
+    assert (folder / "f.png").read_bytes().startswith(b"\x89PNG")
+    assert "made up" in (folder / "f.svg").read_text()
+
+
+def test_smaller_models_that_are_published_only_are_in_figure6(made):
+    folder, scores = made
+    run(figure6, arguments(folder, scores))
+    whole = pd.read_csv(folder / "f.csv")
+    # rows of a model that is here, of one that is too large, of another depth: not taken
+    others = [whole.assign(size=128, errors=0), whole.assign(size=512), whole.assign(layers=3)]
+    pd.concat([whole, *others]).to_csv(folder / "published.csv", index=False)
+    published = ["--published", folder / "published.csv"]
+    run(figure6, [*arguments(folder, [scores[1], scores[5]]), *published])
+    assert pd.read_csv(folder / "f.csv").to_numpy().tolist() == whole.to_numpy().tolist()
+    run(figure6, [*arguments(folder, scores), "--published"])  # nothing is published
+    assert len(pd.read_csv(folder / "f.csv")) == len(whole)
+    (folder / "published.csv").write_text("a\n1\n")
+    with pytest.raises(InputError, match="published.csv: no readable figure 6"):
+        run(figure6, [*arguments(folder, scores), *published])
+
+
+def test_bad_input(made):
+    folder, scores = made
+    with pytest.raises(InputError, match="no LSTM among the scores"):
+        run(figure6, arguments(folder, scores[4:]))
+    text = (folder / "code.txt").read_bytes()
+    (folder / "code.txt").write_bytes(text[1:])
+    with pytest.raises(InputError, match="code: the split was not made from this text"):
+        run(figure6, arguments(folder, scores))
+    (folder / "code.txt").write_bytes(text)
+    for name in "abcdn":
+        np.save(folder / f"{name}.npy", np.full(7, -1, np.float32))
+    with pytest.raises(InputError, match="7 scores for 120 test characters"):
+        run(figure6, arguments(folder, scores[:4] + scores[5:]))

@@ -1,0 +1,150 @@
+"""Scores: one array per model, with the exact running context; and sampling from a model."""
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from conftest import small_split
+
+from charlens.errors import InputError
+from charlens.networks import architecture, model_file, network
+from charlens.networks.architecture import Architecture
+from charlens.training import first_epochs, sample, score
+from charlens.training.evaluate import tensors
+from charlens.training.recipe import Recipe
+from charlens.training.train import Training
+
+
+def saved(path, data, arch, val_loss=1.0, seed=1, **more):
+    params = network.initialise(arch, 0.5, torch.Generator().manual_seed(seed))
+    about = dataclasses.asdict(arch) | {
+        "corpus": "text", "source": "random", "size": 8, "parameters": architecture.count(arch),
+        "dropout": 0.0, "seed": seed, "epoch": 1, "val_loss": val_loss,
+        "alphabet": data.alphabet.tobytes().hex(), **more,
+    }  # fmt: skip
+    model_file.save(path, params, about)
+    return params
+
+
+@pytest.mark.parametrize("backend", ["reference", "auto"])
+@pytest.mark.parametrize("type", ["rnn", "lstm", "gru"])
+def test_a_stream_begins_at_zero_and_carries_its_state_to_its_end(tmp_path, data, type, backend):
+    arch = Architecture(type, 2, 6, data.symbols)
+    params = saved(tmp_path / "m.safetensors", data, arch)
+    scores = score.score(tmp_path / "m.safetensors", data, backend)
+    assert scores.dtype == np.float32 and scores.shape == (data.test.y.size,)
+    for s in range(data.streams):  # each stream alone, in one piece, from the character before it
+        x = torch.from_numpy(data.test.x[s : s + 1])
+        logits, _ = network.forward(arch, params, x, network.zero_state(arch, 1))
+        expected = torch.log_softmax(logits, -1)[0, range(x.shape[1]), data.test.y[s].tolist()]
+        got = scores.reshape(data.test.y.shape)[s]
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("backend", ["reference", "auto"])
+def test_an_nn_runs_over_the_joined_streams(tmp_path, data, backend):
+    arch = Architecture("nn", 1, 6, data.symbols, context=2)
+    params = saved(tmp_path / "m.safetensors", data, arch)
+    scores = score.score(tmp_path / "m.safetensors", data, backend)
+    joined = data.test.y.ravel().tolist()
+    for at in (
+        2,
+        15,
+        16,
+        17,
+        len(joined) - 1,
+    ):  # 16 begins a stream: its context is in the one before
+        rows = [params["w_x"][j * data.symbols + c] for j, c in enumerate(joined[at - 2 : at])]
+        hidden = torch.tanh(params["b"] + sum(rows))
+        logits = hidden @ params["out.w"] + params["out.b"]
+        expected = torch.log_softmax(logits, -1)[joined[at]]
+        assert scores[at] == pytest.approx(expected.item(), rel=1e-4, abs=1e-5)
+
+
+def test_another_alphabet_is_refused(tmp_path, data):
+    saved(tmp_path / "m.safetensors", data, Architecture("rnn", 1, 3, data.symbols))
+    other = small_split(symbols=9)
+    with pytest.raises(InputError, match="trained on"):
+        score.score(tmp_path / "m.safetensors", other)
+
+
+def test_the_lowest_validation_loss_is_best(tmp_path, data):
+    paths = []
+    for seed, val_loss in enumerate([1.3, 1.1, 1.1, 1.2]):
+        paths.append(tmp_path / f"{seed}.safetensors")
+        saved(paths[-1], data, Architecture("rnn", 1, 3, data.symbols), val_loss, seed)
+    assert model_file.best(paths) == paths[1]
+    about = score.metadata(paths[1])
+    assert about["val_loss"] == 1.1 and about["family"] == "recurrent"
+    assert about["bytes"] == paths[1].stat().st_size
+
+
+def test_samples_are_drawn_from_the_model(tmp_path, data):
+    arch = Architecture("gru", 1, 6, data.symbols)
+    path = tmp_path / "m.safetensors"
+    saved(path, data, arch)
+
+    def text(*args):
+        return b"".join(sample.sample(path, *args))
+
+    assert text(20, 1.0, 1, b"ab").startswith(b"ab") and len(text(20, 1.0, 1, b"ab")) == 22
+    assert text(50, 1.0, 1, b"") == text(50, 1.0, 1, b"") != text(50, 1.0, 2, b"")
+    assert text(50, 0.0, 1, b"a") == text(50, 0.0, 2, b"a")
+    assert set(text(200, 1.0, 1, b"")) <= set(data.alphabet.tolist())
+    with pytest.raises(InputError, match="alphabet has no b'Z'"):
+        text(5, 1.0, 1, b"Z")
+
+
+def test_sample_frequencies(tmp_path, data):
+    """With zero weights what is drawn follows the output bias, sharpened by the temperature."""
+    arch = Architecture("rnn", 1, 2, data.symbols)
+    params = {name: torch.zeros(shape) for name, shape in architecture.shapes(arch).items()}
+    params["out.b"][:3] = torch.tensor([3.0, 2.0, 1.0])
+    about = dataclasses.asdict(arch) | {"alphabet": data.alphabet.tobytes().hex()}
+    model_file.save(tmp_path / "m.safetensors", params, about)
+    drawn = b"".join(sample.sample(tmp_path / "m.safetensors", 4000, 0.5, 1, b""))
+    counts = np.bincount(np.frombuffer(drawn, np.uint8) - 97, minlength=data.symbols) / 4000
+    expected = torch.softmax(params["out.b"] / 0.5, 0).numpy()
+    np.testing.assert_allclose(counts, expected, atol=0.03)
+
+
+def test_the_young_lstm_is_compared_over_the_whole_test_split(tmp_path, data):
+    recipe = {"epochs": 2, "learning_rate": 2e-3}
+    lstm = Architecture("lstm", 2, 4, data.symbols)
+    saved(tmp_path / "lstm.safetensors", data, lstm, recipe=recipe)
+    paths = []
+    for n in (1, 2):
+        paths.append(tmp_path / f"{n}.safetensors")
+        saved(paths[-1], data, Architecture("nn", 1, 5, data.symbols, n))
+    rows = first_epochs.trajectory([tmp_path / "lstm.safetensors"], paths, data, epochs=2, looks=5)
+    assert [(r["look"], r["n"]) for r in rows] == [(k, n) for k in range(1, 11) for n in (1, 2)]
+    assert rows[-1]["epoch"] == 2.0 and (rows[0]["layers"], rows[0]["size"]) == (2, 8)
+    # the same by hand for the last look: train two epochs, keep every probability
+    training = Training(lstm, Recipe(**recipe), data, 1, 0.0, "reference")
+    for _ in range(2):
+        while training.window < training.windows:
+            training.update()
+        training.end_epoch()
+    x, y = tensors(data, "test", lstm)
+    p = training.backend.log_probs(training.params, x, network.zero_state(lstm, data.streams))
+    arch, params, _ = model_file.load(paths[1])
+    contexts, _ = tensors(data, "test", arch)
+    q = torch.log_softmax(network.forward(arch, params, contexts, None)[0], -1)
+    kl = (p.exp() * (p - q)).sum(-1).mean() + (q.exp() * (q - p)).sum(-1).mean()
+    target = y.long().unsqueeze(2)
+    delta = (p.gather(2, target) - q.gather(2, target)).mean()
+    assert rows[-1]["kl"] == pytest.approx(kl.item(), rel=1e-3)
+    assert rows[-1]["delta"] == pytest.approx(delta.item(), rel=1e-3, abs=1e-5)
+
+
+def test_bad_input_is_one_line(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "charlens.cli", "sample", str(tmp_path / "absent")],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.startswith("charlens: error: ") and done.stderr.count("\n") == 1

@@ -1,0 +1,125 @@
+"""A text of one's own: scored as it stands, what the model does not know skipped and told."""
+
+import csv
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from charlens.cli import main
+from charlens.errors import InputError
+from charlens.networks import model_file, network
+from charlens.networks.architecture import Architecture
+from charlens.training import score_text
+
+ALPHABET = b"\n abcde"
+
+
+def saved(path, arch, dtype=torch.float32, **more):
+    params = network.initialise(arch, 0.8, torch.Generator().manual_seed(1))
+    about = dataclasses.asdict(arch) | {
+        "corpus": "text", "source": "random", "size": 8, "val_loss": 1.0, "dropout": 0.0,
+        "alphabet": ALPHABET.hex(), **more,
+    }  # fmt: skip
+    model_file.save(path, {name: value.to(dtype) for name, value in params.items()}, about)
+    return {name: value.to(dtype).float() for name, value in params.items()}
+
+
+def scored(tmp_path, arch, params, text, backend="auto"):
+    (tmp_path / "my.txt").write_bytes(text)
+    reading = score_text.read(tmp_path / "my.txt", ALPHABET)
+    return reading, score_text.score(arch, params, reading, ALPHABET, backend)
+
+
+@pytest.mark.parametrize("backend", ["reference", "auto"])
+@pytest.mark.parametrize("type", ["rnn", "lstm", "gru"])
+def test_each_character_is_scored_after_all_before_it(tmp_path, type, backend):
+    arch = Architecture(type, 2, 6, len(ALPHABET))
+    params = saved(tmp_path / "m", arch)
+    text = b"abc de\nbad cab" * 20  # longer than a window
+    _, logp = scored(tmp_path, arch, params, text, backend)
+    codes = [ALPHABET.index(c) for c in b"\n" + text]
+    params = {name: value.double() for name, value in params.items()}
+    state = network.zero_state(arch, 1).double()
+    logits, _ = network.forward(arch, params, torch.tensor([codes[:-1]]), state)
+    expected = torch.log_softmax(logits, -1)[0, range(len(text)), codes[1:]]
+    np.testing.assert_allclose(logp, expected, atol=2e-5)
+
+
+def test_an_nn_sees_nothing_before_the_text(tmp_path):
+    arch = Architecture("nn", 1, 6, len(ALPHABET), 2)
+    params = saved(tmp_path / "m", arch)
+    _, logp = scored(tmp_path, arch, params, b"ab\ncd")
+    b, w, K = params["b"], params["w_x"], len(ALPHABET)
+    a = ALPHABET.index(b"a")
+    for at, hidden in ((0, b), (1, b + w[K + a])):
+        logits = torch.tanh(hidden) @ params["out.w"] + params["out.b"]
+        expected = torch.log_softmax(logits, -1)[ALPHABET.index(b"ab"[at : at + 1])]
+        assert logp[at] == pytest.approx(expected.item(), abs=1e-5)
+
+
+@given(st.binary(min_size=1, max_size=60))
+def test_the_state_carries_on_over_what_is_unknown(tmp_path_factory, text):
+    arch = Architecture("lstm", 1, 5, len(ALPHABET))
+    params = network.initialise(arch, 0.8, torch.Generator().manual_seed(2))
+    folder = tmp_path_factory.mktemp("text")
+    text = b"a" + text + "e “bad”".encode()
+    reading, logp = scored(folder, arch, params, text)
+    assert np.array_equal(np.isnan(logp), [c not in ALPHABET for c in text])
+    without = bytes(c for c in text if c in ALPHABET)
+    _, plain = scored(folder, arch, params, without)
+    assert np.array_equal(logp[reading.known], plain)
+
+
+def test_the_summary_says_what_was_skipped(tmp_path):
+    arch = Architecture("rnn", 1, 3, len(ALPHABET))
+    path = tmp_path / "m.safetensors"
+    params = saved(path, arch)
+    text = "ab “c” d“\t".encode() + b"\xff\xff\0"
+    reading, logp = scored(tmp_path, arch, params, text)
+    loss, skipped = score_text.summary(reading, logp, len(ALPHABET))
+    nats = -np.nanmean(logp)
+    assert f"{nats:.4f} nats, {nats / math.log(2):.4f} bits per character" in loss
+    assert f"perplexity {math.exp(nats):.3f}" in loss and "over 6 characters" in loss
+    assert "13 of 19 characters (68.42%) are unknown to the model's alphabet of 7" in skipped
+    for words in ("“ x 2", "” x 1", "\\t x 1", "\\xff x 2", "\\x00 x 1"):
+        assert words in skipped
+    assert len(score_text.summary(*scored(tmp_path, arch, params, b"abc"), 7)) == 1
+
+
+def test_one_row_for_each_character(tmp_path, capsys):
+    path, text, out = tmp_path / "m.safetensors", tmp_path / "a.txt", tmp_path / "a.csv"
+    saved(path, Architecture("rnn", 1, 3, len(ALPHABET)))
+    text.write_bytes(b'a,"\n\xe9b')
+    assert main(["read", str(path), "--text", str(text), "--csv", str(out)]) == 0
+    assert "nats" in capsys.readouterr().out
+    with open(out, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["byte"] for row in rows] == ["97", "44", "34", "10", "233", "98"]
+    assert [row["character"] for row in rows] == ["a", ",", '"', "\\n", "\\xe9", "b"]
+    assert [row["logp"] == "" for row in rows] == [False, True, True, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"", "is empty"), (b"XYZ\xff", "none of its characters"), (None, "cannot read")],
+)
+def test_a_text_that_cannot_be_scored(tmp_path, content, words):
+    if content is not None:
+        (tmp_path / "x").write_bytes(content)
+    with pytest.raises(InputError, match=words):
+        score_text.read(tmp_path / "x", ALPHABET)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_models_of_any_precision_are_read_as_float32(tmp_path, dtype):
+    arch = Architecture("gru", 1, 4, len(ALPHABET))
+    expected = saved(tmp_path / "m", arch, dtype)
+    found, params, _ = model_file.load(tmp_path / "m")
+    assert found == arch and all(value.dtype == torch.float32 for value in params.values())
+    assert all(torch.equal(params[name], expected[name]) for name in expected)
+    scored(tmp_path, arch, params, b"abc")  # the compiled code takes them

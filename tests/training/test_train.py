@@ -1,0 +1,306 @@
+"""The recipe, and trainings that are killed and go on."""
+
+import dataclasses
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+from conftest import small_split
+
+from charlens import cli, files
+from charlens.backends import cpu, selection
+from charlens.data import split
+from charlens.errors import InputError
+from charlens.networks import cells, model_file, network
+from charlens.networks.architecture import Architecture
+from charlens.training import evaluate, rmsprop, train
+from charlens.training.recipe import Recipe
+from charlens.training.train import Training
+
+ABOUT = {"corpus": "text", "source": "random", "size": None}
+
+
+def trained(directory, data, epochs=3, dropout=0.3, backend="auto", arch=None, **recipe):
+    arch = arch or Architecture("lstm", 2, 6, data.symbols)
+    recipe = Recipe(epochs=epochs, **recipe)
+    train.train(arch, recipe, data, 1, dropout, directory, ABOUT, "test", backend)
+    return model_file.load(directory / "model.safetensors")
+
+
+def same(a, b):
+    return all(torch.equal(a[name], b[name]) for name in a) and a.keys() == b.keys()
+
+
+def test_the_learning_rate_falls_from_epoch_11_on():
+    recipe = Recipe()
+    assert [recipe.rate(epoch) for epoch in (1, 10)] == [2e-3, 2e-3]
+    assert recipe.rate(11) == pytest.approx(2e-3 * 0.95)
+    assert recipe.rate(50) == pytest.approx(2e-3 * 0.95**40)
+
+
+def test_rmsprop_is_torchs_after_clipping():
+    ours = torch.randn(50, generator=torch.Generator().manual_seed(0))
+    theirs = ours.clone().requires_grad_()
+    square, recipe = torch.zeros(50), Recipe()
+    stock = torch.optim.RMSprop([theirs], lr=2e-3, alpha=0.95, eps=1e-8)
+    for step in range(20):
+        grad = 10 * torch.randn(50, generator=torch.Generator().manual_seed(step))
+        theirs.grad = grad.clamp(-5, 5)
+        stock.step()
+        rmsprop.rmsprop_(ours, grad, square, 2e-3, recipe)
+    torch.testing.assert_close(ours, theirs.detach(), rtol=1e-6, atol=1e-7)
+
+
+def test_gradients_are_summed_over_time_and_averaged_over_streams(data):
+    arch = Architecture("rnn", 1, 5, data.symbols)
+    training = Training(arch, Recipe(), data, seed=1, dropout=0, name="reference")
+    params = {name: p.clone().requires_grad_() for name, p in training.params.items()}
+    x, y = training.x[:, :8], training.y[:, :8]
+    logits, _ = network.forward(arch, params, x, training.state)
+    loss = torch.nn.functional.cross_entropy(logits.reshape(-1, 11), y.reshape(-1).long())
+    (8 * loss).backward()
+    mean = training.backend.loss_and_grads(
+        training.params, x, y, training.state, None, training.grads
+    )
+    assert mean == pytest.approx(loss.item())
+    for name, p in params.items():
+        torch.testing.assert_close(training.grads[name], p.grad)
+
+
+def test_training_learns_what_there_is_to_learn(tmp_path, data):
+    _, _, about = trained(tmp_path, data, epochs=30, dropout=0)
+    counts = np.bincount(data.train.y.ravel(), minlength=data.symbols) / data.train.y.size
+    entropy = -np.sum(counts[counts > 0] * np.log(counts[counts > 0]))
+    assert about["val_loss"] < entropy + 0.15 < np.log(data.symbols)
+
+
+def test_the_best_epoch_is_kept(tmp_path, data):
+    _, params, about = trained(tmp_path, data, epochs=6, dropout=0)
+    rows = np.genfromtxt(tmp_path / "history.csv", delimiter=",", names=True)
+    assert about["val_loss"] == rows["val_loss"].min()
+    assert about["epoch"] == rows["epoch"][rows["val_loss"].argmin()]
+    arch = model_file.architecture_of(about)
+    training = Training(arch, Recipe(), data, 1, 0, "auto")
+    loss = evaluate.mean_loss(
+        training.backend, params, training.val_x, training.val_y, training.state, data.unroll
+    )
+    assert loss == pytest.approx(about["val_loss"], abs=1e-6)
+
+
+@pytest.mark.parametrize("arch", [("lstm", 2, 6), ("gru", 1, 5), ("rnn", 3, 4), ("nn", 1, 7, 3)])
+def test_interrupted_equals_uninterrupted(tmp_path, data, arch, monkeypatch):
+    type, layers, hidden, *context = arch
+    arch = Architecture(type, layers, hidden, data.symbols, *context)
+    _, whole, _ = trained(tmp_path / "whole", data, arch=arch)
+
+    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0)  # a checkpoint after every window
+    updates, update = 0, Training.update
+
+    def break_off(self):
+        nonlocal updates
+        updates += 1
+        if updates % 4 == 0:
+            raise KeyboardInterrupt
+        update(self)
+
+    monkeypatch.setattr(Training, "update", break_off)
+    for _ in range(100):
+        try:
+            _, pieced, _ = trained(tmp_path / "pieced", data, arch=arch)
+            break
+        except KeyboardInterrupt:
+            continue
+    assert updates > 15
+    assert same(whole, pieced)
+
+
+def test_sigkill_at_any_moment(tmp_path):
+    """The real command in a process of its own, killed again and again."""
+    data = small_split(streams=10, unroll=20, windows=(40, 4, 4))
+    parts = {f"{p}_{f}": getattr(getattr(data, p), f) for p in ("train", "val", "test") for f in
+             ("x", "y", "at")}  # fmt: skip
+    np.savez(tmp_path / "split.npz", alphabet=data.alphabet, unroll=data.unroll, **parts)
+    (tmp_path / "info.json").write_text(json.dumps({"corpus": "text", "source": "random"}))
+    command = [
+        sys.executable, "-c",
+        "import sys; from charlens import cli; from charlens.training import train; train.CHECKPOINT_SECONDS = 0;"
+        "sys.exit(cli.main())",
+        "train", str(tmp_path / "split.npz"), "--info", str(tmp_path / "info.json"),
+        "--type", "lstm", "--hidden", "16", "--dropout", "0.2", "--epochs", "8", "--out",
+    ]  # fmt: skip
+    subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
+    finished = tmp_path / "pieced" / "model.safetensors"
+    kills = 0
+    for delay in np.linspace(0.0, 0.4, 8):
+        process = subprocess.Popen(
+            [*command, str(tmp_path / "pieced")], stderr=subprocess.PIPE, text=True
+        )
+        process.stderr.readline()  # it has begun
+        time.sleep(delay)
+        if process.poll() is None:
+            os.kill(process.pid, signal.SIGKILL)
+            kills += 1
+        process.communicate()
+    assert kills >= 1
+    done = subprocess.run([*command, str(tmp_path / "pieced")], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "going on in epoch" in done.stderr
+    whole = model_file.load(tmp_path / "whole" / "model.safetensors")[1]
+    assert same(whole, model_file.load(finished)[1])
+    assert not list((tmp_path / "pieced").glob(".tmp*"))
+
+
+def test_a_longer_training_goes_on_from_a_shorter_one(tmp_path, data, capsys):
+    trained(tmp_path / "a", data, epochs=2)
+    _, longer, _ = trained(tmp_path / "a", data, epochs=4)
+    assert "going on in epoch 3 of 4" in capsys.readouterr().err
+    _, straight, _ = trained(tmp_path / "b", data, epochs=4)
+    assert same(longer, straight)
+
+
+@pytest.mark.parametrize("change", ["settings", "data", "windows", "broken"])
+def test_a_checkpoint_of_another_training_is_not_used(tmp_path, data, capsys, change):
+    trained(tmp_path, data, epochs=1)
+    other, rate = data, 2e-3
+    if change == "settings":
+        rate = 1e-3
+    elif change == "data":
+        other = small_split(seed=5)
+    elif change == "windows":  # over the same codes in the same order
+        other = dataclasses.replace(data, unroll=data.unroll // 2)
+    else:
+        (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
+    capsys.readouterr()
+    trained(tmp_path, other, epochs=1, learning_rate=rate)
+    assert capsys.readouterr().err.count("beginning anew") == 1
+
+
+def test_one_backend_finishes_what_another_began(tmp_path, data):
+    trained(tmp_path / "a", data, epochs=1, backend="reference", dropout=0.2)
+    _, mixed, _ = trained(tmp_path / "a", data, epochs=3, dropout=0.2)
+    _, straight, _ = trained(tmp_path / "b", data, epochs=3, backend="reference", dropout=0.2)
+    for name in mixed:
+        torch.testing.assert_close(mixed[name], straight[name], rtol=1e-2, atol=2e-3)
+
+
+def test_a_second_process_waits_for_the_first(tmp_path, capsys):
+    with files.only_one(tmp_path / ".lock", "first", "training this model"):
+        code = (
+            "import sys; from pathlib import Path; from charlens import files\n"
+            "with files.only_one(Path(sys.argv[1]), 'second', 'training this model'): pass"
+        )
+        other = subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path / ".lock")], stderr=subprocess.PIPE, text=True
+        )
+        assert f"second: process {os.getpid()} is training" in other.stderr.readline()
+        assert other.poll() is None
+    assert other.wait(timeout=30) == 0
+
+
+def test_divergence_is_one_clear_error(tmp_path, data):
+    with pytest.raises(InputError, match="training diverged in epoch 1"):
+        trained(tmp_path, data, epochs=1, learning_rate=1e38)
+    assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_a_parameter_that_a_cell_does_not_use_is_named(monkeypatch, data, tmp_path):
+    module = cells.cell("rnn")
+    shapes = module.recurrent_shapes
+    monkeypatch.setattr(module, "recurrent_shapes", lambda hidden: shapes(hidden) | {"w_q": (1, 1)})
+    selection.same_equations.cache_clear()
+    with pytest.raises(InputError, match=r"^cells/rnn.py: its step does not use w_q"):
+        Training(Architecture("rnn", 2, 4, data.symbols), Recipe(), data, 1, 0.0, "auto").update()
+    selection.same_equations.cache_clear()
+
+
+@pytest.mark.parametrize("type", cpu.KINDS)
+def test_an_edited_cell_is_not_trained_with_the_old_equations(type, monkeypatch, capsys):
+    selection.same_equations.cache_clear()
+    if cpu.status()[0] is None:
+        pytest.skip("no compiled code here")
+    arch = Architecture(type, 1, 4, 5, 2 if type == "nn" else 0)
+    assert selection.choose(arch, 2, 3).name.startswith("fast")
+    if type == "nn":
+        return
+    module, backend_of = cells.cell(type), selection.same_equations
+    step = module.step
+
+    edits = {
+        "scaled": lambda a, state, p: [1.001 * step(a, state, p)[0], *step(a, state, p)[1:]],
+        "bounded": lambda a, state, p: step(a, [h.clamp(-3, 3) for h in state], p),
+        "gradient": lambda a, state, p: step(a, [h.detach() for h in state], p),
+    }
+    for edited in edits.values():
+        monkeypatch.setattr(module, "step", edited)
+        backend_of.cache_clear()
+        assert selection.choose(arch, 2, 3).name == "reference"
+        assert f"cells/{type}.py has other equations" in capsys.readouterr().err
+    monkeypatch.setattr(module, "step", step)
+    monkeypatch.setattr(module, "recurrent_shapes", lambda hidden: {"w_h": (hidden, 1)})
+    backend_of.cache_clear()
+    assert selection.choose(arch, 2, 3).name == "reference"
+    backend_of.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["--dropout", "1"], "--dropout 1: from 0 to below 1"),
+        (["--epochs", "0"], "--epochs 0: at least 1"),
+        (["--layers", "0"], "--layers 0: at least 1"),
+        (["--threads", "0"], "--threads 0: at least 1"),
+        ([], "no corpus's provenance"),
+    ],
+)
+def test_options_are_checked(tmp_path, data, capsys, options, words):
+    split.save(tmp_path / "a.npz", data)
+    (tmp_path / "a.json").write_text("{}" if not options else '{"corpus": "a", "source": "b"}')
+    argv = ["train", tmp_path / "a.npz", "--info", tmp_path / "a.json", "--type", "rnn"]
+    argv += ["--hidden", "3", *options, "--out", tmp_path / "m"]
+    assert cli.main(list(map(str, argv))) == 1
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_damaged_model_is_named(tmp_path, data):
+    trained(tmp_path, data, epochs=1)
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(InputError, match="model.safetensors: damaged"):
+        model_file.load(path)
+
+
+def test_the_least_dropout_keeps_nearly_all(data):
+    arch = Architecture("rnn", 1, 9, data.symbols)
+    kept = Training(arch, Recipe(), data, 1, 1e-6, "auto")._dropout().kept(9)
+    assert kept.shape == (1, data.unroll, data.streams, 9) and kept.float().mean() > 0.99
+
+
+def test_what_dropout_keeps_follows_from_seed_epoch_and_window_alone(data):
+    arch = Architecture("lstm", 2, 40, data.symbols)
+
+    def kept(seed, window, epoch=1):
+        training = Training(arch, Recipe(), data, seed, 0.3, "reference")
+        training.window, training.epoch = window, epoch
+        return training._dropout().kept(40).float()
+
+    first = kept(1, 0)
+    assert torch.equal(first, kept(1, 0))
+    assert first.mean().item() == pytest.approx(0.7, abs=5 * math.sqrt(0.21 / first.numel()))
+    # independent of one another: epochs, windows, seeds, units, layers
+    for a, b in (
+        (first, kept(1, 0, epoch=2)),
+        (first, kept(1, 1)),
+        (first, kept(2, 0)),
+        (first[..., :20], first[..., 20:]),
+        (first[0], first[1]),
+    ):
+        both = (a * b).mean().item()
+        assert both == pytest.approx(0.49, abs=5 * math.sqrt(0.25 / a.numel()))

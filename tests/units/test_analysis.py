@@ -1,0 +1,449 @@
+"""The pass over the test text, the passages it finds, and the tables and figures made from it."""
+
+import dataclasses
+import json
+import math
+import random
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from synthetic import run
+from test_activations import by_hand
+from test_selectivity import some_code
+from test_workflow import ROOT
+
+from charlens.data import split
+from charlens.errors import InputError
+from charlens.networks import architecture, model_file, network
+from charlens.networks.architecture import Architecture
+from charlens.report import figure2, figure3
+from charlens.text.labels import HYPOTHESES
+from charlens.units import activations, analysis, selectivity, unit_tables
+
+TEXT = some_code(random.Random(3))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A corpus, split, and models of three types and two depths, none of them trained."""
+    folder = tmp_path_factory.mktemp("inside")
+    data = split.split(TEXT, "streams", 8, 10, (0.5, 0.1, 0.4))
+    split.save(folder / "code.npz", data)
+    (folder / "code.txt").write_bytes(TEXT)
+    about = {
+        "corpus": "code", "title": "Some <code>", "kind": "code", "source": "made up",
+        "bytes": len(TEXT), "symbols": data.symbols,
+    }  # fmt: skip
+    (folder / "code.json").write_text(json.dumps(about))
+    for name, type, layers, val_loss in (
+        ("lstm2", "lstm", 2, 1.0), ("lstm3", "lstm", 3, 1.2), ("a", "lstm", 3, 1.3),
+        ("lstm1", "lstm", 1, 1.1), ("gru3", "gru", 3, 1.3), ("rnn3", "rnn", 3, 0.9),
+    ):  # fmt: skip
+        arch = Architecture(type, layers, 6, data.symbols)
+        about = dataclasses.asdict(arch) | {
+            "corpus": "code", "source": "made up", "size": 8, "seed": 1, "dropout": 0.0, "epoch": 1,
+            "parameters": architecture.count(arch), "val_loss": val_loss,
+            "alphabet": data.alphabet.tobytes().hex(),
+        }  # fmt: skip
+        params = network.initialise(arch, 1.5, torch.Generator().manual_seed(len(name) * layers))
+        model_file.save(folder / f"{name}.safetensors", params, about)
+    return folder
+
+
+PASSAGES = [
+    {"hypothesis": "depth", "begins": "int  F7( int", "characters": 60},
+    {"hypothesis": "none", "begins": "int f1(", "characters": 30},
+    {"hypothesis": "quote", "begins": "not in this text", "characters": 30},
+]
+
+
+def look(folder, out, *options):
+    out.mkdir(exist_ok=True)
+    run(analysis, [
+        *sorted(folder.glob("*.safetensors")), "--split", folder / "code.npz",
+        "--text", folder / "code.txt", "--info", folder / "code.json", "--samples", 50,
+        "--passages", json.dumps(PASSAGES), "--gates", out / "gates/code.csv",
+        "--cells", out / "code.csv", "--untrained", out / "untrained/code.csv",
+        "--out", out / "code.json", *options,
+    ])  # fmt: skip
+    return pd.read_csv(out / "gates/code.csv"), pd.read_csv(out / "code.csv"), json.loads(
+        (out / "code.json").read_text()
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def found(folder):
+    return look(folder, folder / "cells")
+
+
+# ---- gates ----
+
+
+def test_gates_are_those_of_the_best_deepest_model_of_each_type(found):
+    gates, _, _ = found
+    assert list(gates.columns) == (
+        ["corpus", "type", "layers", "size", "layer", "gate", "unit", "left", "right"]
+    )
+    assert set(gates["type"] + gates["layers"].astype(str)) == {"lstm3", "gru3"}
+    for type, names in (("lstm", "ifo"), ("gru", "rz")):
+        own = gates[gates["type"] == type]
+        assert "".join(dict.fromkeys(own["gate"])) == names
+        assert len(own) == len(names) * 3 * 6 and set(own["unit"]) == set(range(1, 7))
+
+
+@pytest.mark.parametrize("type", ["lstm", "gru"])
+def test_saturation_agrees_with_float64_step_by_step(folder, found, type):
+    gates, _, _ = found
+    arch, params, _ = model_file.load(folder / f"{type}3.safetensors")
+    data = split.load(folder / "code.npz")
+    x = torch.from_numpy(data.test.x)
+    expected, _ = by_hand(type, params, x, network.zero_state(arch, data.streams))
+    own = gates[gates["type"] == type].set_index(["gate", "layer", "unit"])
+    for (gate, layer, unit), row in own.iterrows():
+        values = expected[gate][layer - 1, :, :, unit - 1]
+        # up to a few characters at which float32 falls on the other side
+        assert row["left"] == pytest.approx((values < 0.1).double().mean().item(), abs=2e-3)
+        assert row["right"] == pytest.approx((values > 0.9).double().mean().item(), abs=2e-3)
+    assert own["left"].max() > 0.1 and own["right"].max() > 0.1  # not all of it is 0
+
+
+def test_the_streamed_pass_is_the_whole_to_the_bit(folder, monkeypatch):
+    arch, params, _ = model_file.load(folder / "lstm3.safetensors")
+    x = torch.from_numpy(split.load(folder / "code.npz").test.x)
+    found = []
+    for window in (x.shape[1], 17):
+        monkeypatch.setattr(activations, "WINDOW", window)
+        values = np.empty((18, *x.shape), np.float16)
+        found.append((analysis.watch(arch, params, x, values), values))
+    (whole, values), (pieces, same) = found
+    assert all(torch.equal(whole[gate], pieces[gate]) for gate in "ifo")
+    assert (values == same).all() and np.isfinite(values).all()
+
+
+# ---- cells ----
+
+
+def test_the_best_lstm_is_searched(found):
+    _, cells, report = found
+    assert list(cells.columns[:8]) == (
+        ["corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high"]
+    )
+    assert set(cells["model"]) == {"lstm 2x8"}  # of lowest validation loss; the RNN is no LSTM
+    assert len(cells) == 2 * 6 * 12 and set(cells["layer"]) == {1, 2}
+    assert report["val_loss"] == 1.0
+    assert [h["hypothesis"] for h in report["hypotheses"]] == [h.name for h in HYPOTHESES]
+    assert all(h["searched"] for h in report["hypotheses"])
+
+
+def test_a_score_by_hand(folder, found):
+    """From the network's activations and the text's labels, without bins."""
+    from scipy.stats import kendalltau
+    from sklearn.metrics import roc_auc_score
+
+    _, cells, _ = found
+    arch, params, _ = model_file.load(folder / "lstm2.safetensors")
+    data = split.load(folder / "code.npz")
+    x = torch.from_numpy(data.test.x)
+    c = activations.activations(arch, params, x, network.zero_state(arch, 8))["c"]
+    read = data.test.at[:, None] - 1 + np.arange(x.shape[1])
+    assert (np.frombuffer(TEXT, np.uint8)[read] == data.alphabet[data.test.x]).all()
+    for name, odd in (("comment_or_quote", True), ("line_position", True), ("quote", False)):
+        (hypothesis,) = [h for h in HYPOTHESES if h.name == name]
+        label = hypothesis.label["code"](TEXT).values[read]
+        half = slice(1, None, 2) if odd else slice(0, None, 2)
+        for layer, unit in np.ndindex(2, 6):
+            cell, of = torch.tanh(c[layer, half, :, unit]).numpy().ravel(), label[half].ravel()
+            score = roc_auc_score(of, cell) if hypothesis.yes_no else kendalltau(of, cell)[0]
+            here = (cells["layer"] == layer + 1) & (cells["unit"] == unit + 1)
+            row = cells[here & (cells["hypothesis"] == name)].iloc[0]
+            assert row["score" if odd else "picked"] == pytest.approx(score, abs=5e-3)
+
+
+def test_an_untrained_network_is_searched_beside_it(folder, tables):
+    from scipy.stats import kendalltau
+
+    untrained = pd.read_csv(folder / "cells/untrained/code.csv")
+    arch, *_ = model_file.load(folder / "lstm2.safetensors")
+    data = split.load(folder / "code.npz")
+    fresh = network.initialise(arch, 0.08, torch.Generator().manual_seed(0))
+    x = torch.from_numpy(data.test.x)
+    c = activations.activations(arch, fresh, x, network.zero_state(arch, 8))["c"]
+    read = data.test.at[:, None] - 1 + np.arange(x.shape[1])
+    (hypothesis,) = [h for h in HYPOTHESES if h.name == "depth"]
+    label = hypothesis.label["code"](TEXT).values[read][1::2]
+    own = untrained[untrained["hypothesis"] == "depth"].set_index(["layer", "unit"])
+    for layer, unit in np.ndindex(2, 6):
+        expected = kendalltau(label.ravel(), c[layer, 1::2, :, unit].numpy().ravel())[0]
+        assert own.loc[(layer + 1, unit + 1), "score"] == pytest.approx(expected, abs=5e-3)
+    best = pd.read_csv(tables / "hypotheses.csv").set_index("hypothesis")
+    picked = own.loc[own["picked"].abs().idxmax()]
+    assert best.loc["depth", "untrained"] == pytest.approx(abs(picked["score"]), abs=1e-5)
+    shares = pd.read_csv(tables / "explained.csv")
+    assert list(shares["trained"]) == [True] * 3 + [False] * 3  # all, layer 1, layer 2 of each
+    assert "all, untrained" in (tables / "cells.html").read_text()
+
+
+def test_the_best_of_the_deepest_is_watched(folder):
+    best = analysis.best_by_type(sorted(folder.glob("*.safetensors")))
+    assert {path.stem for path in best} == {"lstm3", "gru3"}  # the RNN has no gates
+
+
+def test_the_least_explained_cell_moves():
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(4, 2, 50)) * np.array([0.01, 1, 2, 3])[:, None, None]
+    picked = np.array([[0.5, 0.0], [0.9, 0.1], [0.52, -0.3], [0.3, 0.1]])
+    empty = np.zeros((4, 2))
+    found = selectivity.Found(["a", "b"], np.array([True, False]), picked, *[empty] * 4)
+    assert (
+        analysis.unexplained(found, values) == 2
+    )  # of the livelier half the one with 0.3, not 0.4
+
+
+def test_the_same_once_more_is_the_same(folder, found):
+    again = look(folder, folder / "again")
+    assert (folder / "cells/code.csv").read_bytes() == (folder / "again/code.csv").read_bytes()
+    assert again[2] == found[2]
+    assert not list((folder / "again").glob(".tmp*"))
+
+
+def test_bad_input_is_named(folder, tmp_path):
+    with pytest.raises(InputError, match="cells.passages.code: no hypothesis 'colour'"):
+        bad = [{"hypothesis": "colour", "begins": "a", "characters": 9}]
+        look(folder, tmp_path / "a", "--passages", json.dumps(bad))
+
+
+# ---- passages ----
+
+
+def test_passages_are_coloured_by_what_the_cell_held_when_it_had_read_them(folder, found):
+    _, _, report = found
+    arch, params, _ = model_file.load(folder / "lstm2.safetensors")
+    data = split.load(folder / "code.npz")
+    passages = report["passages"]
+    assert [p["hypothesis"] for p in passages[:12]] == [h.name for h in HYPOTHESES]
+    assert [(p["hypothesis"], p["source"]) for p in passages[12:]] == (
+        [(None, "data"), ("depth", "slides"), (None, "slides")]
+    )
+    assert {p["part"] for p in passages[:13]} == {"test"}
+    assert all(p["stream"] % 2 == 1 for p in passages[:13])  # not where the cell was picked
+    for passage in passages:
+        at, raw = passage["at"], passage["text"].encode("latin-1")
+        assert TEXT[at : at + len(raw)] == raw and len(raw) == len(passage["values"])
+        # the stream alone, from its beginning, up to the passage's last character
+        part = getattr(data, passage["part"])
+        begin = int(part.at[passage["stream"]])
+        before = data.alphabet[part.x[passage["stream"], 0]]
+        codes = np.frombuffer(bytes([before]) + TEXT[begin : at + len(raw)], np.uint8)
+        x = torch.from_numpy(np.searchsorted(data.alphabet, codes))[None]
+        c = activations.activations(arch, params, x, network.zero_state(arch, 1))["c"]
+        expected = torch.tanh(c[passage["layer"] - 1, 0, -len(raw) :, passage["unit"] - 1])
+        np.testing.assert_allclose(passage["values"], expected, atol=2e-3)
+
+
+def test_a_passage_is_found_by_how_it_begins():
+    text = b"one\r\n\ttwo  Three(four"
+    assert analysis.find(text, "TWO three( four") == 6
+    assert analysis.find(text, "two four") is None
+    assert analysis.find(text, "o.e") is None  # not a pattern
+
+
+def test_where_a_passage_lies(folder):
+    data = split.load(folder / "code.npz")
+    for name in split.PARTS:
+        part = getattr(data, name)
+        assert analysis.place(data, int(part.at[3]) + 2) == (name, 3, 2)
+        last = part.y.shape[1] - 1
+        assert analysis.place(data, int(part.at[7]) + last) == (name, 7, last)
+    assert analysis.place(data, len(TEXT)) is None
+
+
+def test_the_liveliest_passage_is_where_the_labels_change():
+    n, begins = 1500, 900
+    text = np.full(8 * n + 1, ord("a"), np.uint8)
+    text[::50] = ord("\n")
+    label, defined = np.zeros((8, n), int), np.ones((8, n), bool)
+    read = np.arange(8)[:, None] * n + np.arange(n)
+    label[2, 300:900] = np.arange(600) % 2  # in a stream where cells are picked: not shown
+    label[5, begins : begins + 400] = np.arange(400) // 20 % 2
+    stream, at = analysis.liveliest(text.tobytes(), read, label, defined, True)
+    assert stream == 5 and begins - 60 < at < begins + 60
+    assert text[read[stream, at] - 1] == ord("\n")
+
+
+# ---- the paper's passages ----
+
+
+def test_a_configuration_knows_the_hypotheses():
+    """So that a wrong one is refused before anything is trained."""
+    schema = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text())
+    own = schema["properties"]["cells"]["properties"]
+    passage = own["passages"]["additionalProperties"]["items"]["properties"]
+    assert passage["hypothesis"]["enum"] == [*(h.name for h in HYPOTHESES), "none"]
+    # turned labellings enough to correct for as many as a corpus has
+    most = max(sum(kind in h.label for h in HYPOTHESES) for kind in ("prose", "code"))
+    assert own["shifts"]["minimum"] == math.ceil(most / selectivity.ALPHA) - 1
+
+
+# ---- tables ----
+
+
+@pytest.fixture(scope="module")
+def tables(folder, found):
+    out = folder / "tables"
+    run(unit_tables, [
+        "--found", folder / "cells/code.json", "--cells", folder / "cells/code.csv",
+        "--untrained", folder / "cells/untrained/code.csv",
+        "--gates", folder / "cells/gates/code.csv", "--corpora", folder / "code.json",
+        "--csv", out / "cells.csv", "--best-csv", out / "hypotheses.csv",
+        "--explained-csv", out / "explained.csv", "--gates-csv", out / "gates.csv",
+        "--html", out / "cells.html",
+    ])  # fmt: skip
+    return out
+
+
+def test_the_tables_of_a_run(tables, found):
+    gates, cells, _ = found
+    ranked = pd.read_csv(tables / "cells.csv")
+    assert list(ranked.columns) == unit_tables.COLUMNS
+    assert len(ranked) == len(cells)
+    quote = ranked[ranked["hypothesis"] == "quote"]["picked"]
+    assert ((quote - 0.5).abs().diff().dropna() <= 1e-9).all()  # best first
+    best = pd.read_csv(tables / "hypotheses.csv").set_index("hypothesis")
+    own = cells[cells["hypothesis"] == "depth"]
+    first = own.loc[own["picked"].abs().idxmax()]
+    assert best.loc["depth", "unit"] == first["unit"] and best.loc["depth", "measure"] == "tau"
+    assert best.loc["depth", "score"] == pytest.approx(first["score"])
+    pd.testing.assert_frame_equal(pd.read_csv(tables / "gates.csv"), gates)
+    page = (tables / "cells.html").read_text()
+    assert (
+        "Some &lt;code&gt;: 2-layer LSTM 8" in page and "made up" in page and "<code>" not in page
+    )
+
+
+def test_the_share_of_cells_explained():
+    rows = [
+        # layer, unit, hypothesis, score, picked, beyond
+        (1, 1, "a", 0.97, 0.95, True), (1, 1, "b", 0.10, 0.1, True),
+        (1, 2, "a", 0.05, 0.90, True), (1, 2, "b", 0.99, 0.2, True),  # the sign does not matter
+        (2, 1, "a", 0.80, 0.80, True), (2, 1, "b", 0.00, 0.0, False),
+        (2, 2, "a", 0.95, 0.40, True), (2, 2, "b", 0.30, 0.3, False),  # b is picked
+    ]  # fmt: skip
+    cells = pd.DataFrame(
+        rows, columns=["layer", "unit", "hypothesis", "score", "picked", "beyond"]
+    ).assign(corpus="c", model="m")
+    found = {
+        "hypotheses": [{"hypothesis": "a", "yes_no": True}, {"hypothesis": "b", "yes_no": False}]
+    }
+    shares = unit_tables.explained(unit_tables.with_strength(cells, found)).set_index("layer")
+    assert list(shares.loc["all"][["cells", "beyond_null"]]) == [4, 1.0]
+    assert shares.loc["all", "strength_0.8"] == 0.5 and shares.loc["all", "strength_0.5"] == 0.75
+    assert shares.loc["1", "strength_0.8"] == 1.0 and shares.loc["2", "strength_0.8"] == 0.0
+
+
+def test_units_that_are_always_saturated_are_counted():
+    rows = [("c", "lstm", 3, 8, 1, "f", unit, left, 1 - left)
+            for unit, left in enumerate((0.0, 0.04, 0.06, 0.96), start=1)]  # fmt: skip
+    (means,) = unit_tables.gate_means(pd.DataFrame(rows, columns=analysis.GATES)).to_dict("records")
+    assert (means["units"], means["always_left"], means["always_right"]) == (4, 1, 2)
+    assert (means["most_left"], means["most_right"]) == (0.96, 1.0)
+    assert means["left"] == pytest.approx(0.265)
+
+
+@pytest.mark.parametrize(
+    "text, streams", [(b"abcdefgh" * 400, 8), (TEXT, 4), (TEXT, 1)], ids=["text", "few", "one"]
+)
+def test_nothing_to_search_for_still_makes_the_tables(folder, tmp_path, text, streams):
+    """A text of one long line, or too few streams to part in two."""
+    data = split.split(text, "streams", streams, 10, (0.5, 0.1, 0.4))
+    split.save(tmp_path / "code.npz", data)
+    (tmp_path / "code.txt").write_bytes(text)
+    (tmp_path / "code.json").write_text((folder / "code.json").read_text())
+    arch = Architecture("rnn", 1, 3, data.symbols)
+    about = dataclasses.asdict(arch) | {
+        "corpus": "code", "size": None, "seed": 1, "val_loss": 1.0,
+        "alphabet": data.alphabet.tobytes().hex(),
+    }  # fmt: skip
+    params = network.initialise(arch, 1.0, torch.Generator().manual_seed(1))
+    model_file.save(tmp_path / "rnn1.safetensors", params, about)
+    gates, cells, report = look(tmp_path, tmp_path / "cells")
+    assert gates.empty and cells.empty
+    assert all(passage["hypothesis"] is None for passage in report["passages"])
+    run(unit_tables, [
+        "--found", tmp_path / "cells/code.json", "--cells", tmp_path / "cells/code.csv",
+        "--untrained", tmp_path / "cells/untrained/code.csv",
+        "--gates", tmp_path / "cells/gates/code.csv", "--corpora", tmp_path / "code.json",
+        "--csv", tmp_path / "a.csv", "--best-csv", tmp_path / "b.csv",
+        "--explained-csv", tmp_path / "e.csv", "--gates-csv", tmp_path / "g.csv",
+        "--html", tmp_path / "p.html",
+    ])  # fmt: skip
+    assert "varies too little here" in (tmp_path / "p.html").read_text()
+    assert "1-layer RNN 3" in (tmp_path / "p.html").read_text()
+
+
+# ---- figures ----
+
+
+def test_characters_are_joined_and_strange_bytes_shown():
+    raw = "a“\r\n\té".encode() + b"\xff\xe2\x80\x00"
+    shown = figure2.characters(raw.decode("latin-1"), list(range(len(raw))))
+    expected = [("a", 0), ("“", 3), ("\n", 5), ("\t", 6), ("é", 8), ("\ufffd", 9)]
+    assert shown == [*expected, ("\ufffd", 10), ("\ufffd", 11), ("·", 12)]
+
+
+def test_lines_break_and_tabs_advance():
+    rows = figure2.lines([("a", 1.0), ("\t", 0.5), ("\n", 0.0), ("b", -1.0), ("c", 0.1)], 3)
+    assert rows == [
+        [("a", 1.0), (" ", 0.5), (" ", 0.5)],
+        [(" ", 0.5), (" ", 0.0)],
+        [("b", -1.0), ("c", 0.1)],
+    ]
+
+
+def test_figure_2(folder, tables, tmp_path):
+    run(figure2, [
+        "--found", folder / "cells/code.json", "--best", tables / "hypotheses.csv",
+        "--corpus", folder / "code.json", "--out", tmp_path / "f.png", tmp_path / "f.svg",
+        "--html", tmp_path / "f.html",
+    ])  # fmt: skip
+    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
+    svg = (tmp_path / "f.svg").read_text()
+    assert "made up" in svg and "Depth of an expression: cell 1." in svg and "Set(" in svg
+    page = (tmp_path / "f.html").read_text()
+    assert page.count("<pre>") == 15 and "Least explained: cell 1." in page
+    assert "a passage of the paper’s, here training text" in page
+
+
+def test_a_hostile_text_is_shown_and_not_run(folder, tables):
+    report = json.loads((folder / "cells/code.json").read_text())
+    hostile = "<script>alert(1)</script>&amp;"
+    report["passages"] = [report["passages"][0] | {"text": hostile, "values": [0.0] * len(hostile)}]
+    about = json.loads((folder / "code.json").read_text())
+    best = pd.read_csv(tables / "hypotheses.csv")
+    page = figure2.page(report, best, about)
+    assert "<script" not in page and "&lt;script&gt;alert(1)&lt;/script&gt;&amp;amp;" in page
+
+
+def test_figure_3(folder, tables, tmp_path):
+    out = [tmp_path / "f.png", tmp_path / "f.svg"]
+    corpora = ["--corpora", folder / "code.json", "--out", *out]
+    run(figure3, ["--gates", tables / "gates.csv", *corpora])
+    svg = out[1].read_text()
+    names = ("LSTM input", "LSTM forget", "LSTM output", "GRU reset", "GRU update", "layer 3")
+    assert all(name in svg for name in names)
+    gates = pd.read_csv(tables / "gates.csv").assign(corpus="other")
+    gates.to_csv(tmp_path / "g.csv", index=False)
+    with pytest.raises(InputError, match="no gate of corpus code"):
+        run(figure3, ["--gates", tmp_path / "g.csv", *corpora])
+
+
+def test_strength_has_no_sign():
+    scores = np.array([[0.1, -0.4], [np.nan, 0.2]])
+    found = selectivity.strength(scores, np.array([True, False]))
+    np.testing.assert_allclose(found, [[0.8, 0.4], [0.0, 0.2]])
