@@ -83,12 +83,18 @@ lint: $(READY) ## the style of all code
 	$(BIN)/ruff format --check
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+	$(BIN)/lint-imports
 
 .PHONY: format
 format: $(READY) ## put all code into that style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/snakefmt Snakefile workflow
+
+.PHONY: docs
+docs: $(READY) ## the documentation, numbers and links checked: docs/_build/index.html
+	$(BIN)/python docs/generate.py
+	$(BIN)/sphinx-build -q -W --keep-going -n -b html docs docs/_build
 
 .PHONY: setup
 setup: $(TOOLS) ## the environment, KenLM and the CPU backend; every target does it if need be

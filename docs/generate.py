@@ -1,0 +1,380 @@
+"""Write every number of README.md and docs/ from the published results.
+
+    python docs/generate.py            renew the blocks in place
+    python docs/generate.py --check    exit 1 where a block is not current
+
+A block stands between `<!-- generated: NAME -->` and `<!-- end of NAME -->`; the function of that
+name below writes it, from results/reference alone. Numbers outside blocks are the paper's or
+settings; tests/docs/test_docs.py refuses others.
+"""
+
+import argparse
+import re
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+ROOT = Path(__file__).parents[1]
+REFERENCE = ROOT / "results/reference"
+FAR = 0.03  # nats: an entry further off than this is named
+TITLES = {"wp": "War and Peace", "lk": "Linux"}
+CLAIMS = {  # the statement in words, and how its effect is read
+    "depth helps": ("two or three layers beat one", "nats"),
+    "LSTM beats RNN": ("the LSTM beats the RNN", "nats"),
+    "GRU beats RNN": ("the GRU beats the RNN", "nats"),
+    "LSTM against GRU is mixed": ("LSTM against GRU is mixed", "GRU lead"),
+    "best network beats the n-gram": ("the best network beats the 20-gram", "nats"),
+    "n-NN agrees with n-gram": ("n-NN and n-gram agree for small n", "apart"),
+    "n-NN falls behind": ("for larger n the n-NN falls behind", "nats"),
+    "n-NN overfits": ("for larger n the n-NN overfits", "rise"),
+    "long reach": ("gains are largest where long reach is needed", "probability"),
+    "far braces": ("gains on a “}” far from its “{”", "probability"),
+    "first a 1-NN, then more": ("early in training an LSTM resembles the 1-NN, then the 2-NN, "
+                                "then the 3-NN", ""),
+    "size removes n-gram errors": ("a larger LSTM mostly removes errors that an n-gram would not "
+                                   "make", "share"),
+    "interpretable cells exist": ("interpretable units exist", "strength"),
+    "most cells are not": ("most units follow nothing that we could name", "share"),
+    "forget gates remember": ("some forget gates are almost always open", "share"),
+    "output gates move": ("no output gate is constant", "share"),
+    "first layer is diffuse": ("gates of the first layer are rarely saturated", "difference"),
+}  # fmt: skip
+
+
+# ---- reading ----
+
+
+def table(name: str) -> pd.DataFrame:
+    """A published table, named by its path below results/reference."""
+    return pd.read_csv(REFERENCE / name)
+
+
+def agreement(corpus: str, models: str = "recurrent") -> pd.Series:
+    found = table("tables/agreement.csv").set_index(["corpus", "models"])
+    return found.loc[(corpus, models)]
+
+
+def verdicts(corpus: str) -> pd.Series:
+    claims = table("tables/claims.csv")
+    return claims[claims["where"] == corpus].set_index("claim")["verdict"]
+
+
+def counted(counts: pd.Series, verdict: str, verb: str) -> str:
+    """How many verdicts: 14 hold, 1 fails, none is undecided."""
+    number = int(counts.get(verdict, 0))
+    if number < 2:
+        verb = {"hold": "holds", "fail": "fails", "are undecided": "is undecided"}[verb]
+    return f"{number or 'none'} {verb}"
+
+
+def times(what: str) -> pd.Series:
+    return table("bench/times.csv").set_index("what").loc[what]
+
+
+def markdown(head: list[str], rows: list[list[str]], right: bool = False) -> str:
+    rule = ["---"] + ["---:" if right else "---"] * (len(head) - 1)
+    return "\n".join(f"| {' | '.join(row)} |" for row in [head, rule, *rows])
+
+
+def span(low: float, high: float, unit: str) -> str:
+    """A duration: 4 minutes, 1 to 3 minutes."""
+    return f"{low:g} {unit}" if low == high else f"{low:g} to {high:g} {unit}"
+
+
+def network(row) -> str:
+    if row.model in ("n-gram", "n-NN"):
+        return f"{int(row.n)}-{row.model.removeprefix('n-')}"
+    return f"{row.model.upper()} {int(row.layers)}x{int(row.size)}"
+
+
+# ---- README ----
+
+
+def commands() -> str:
+    demo, paper = times("make demo"), times("make paper")
+    grid = times("the grid without dropout")
+    minutes = span(demo.amx_low, demo.amx_high, "minutes")
+    return f"""```sh
+make demo     # the paper in miniature, {minutes}: results/demo/report.html
+make test     # the tests
+make paper    # the full reproduction, {paper.amx_low:g} hours: results/paper/report.html
+```
+
+Times are for two cores of a server processor with AMX, without a GPU (with AVX512-BF16: \
+{span(paper.zen5_low, paper.zen5_high, "hours")}); of the {paper.amx_low:g} hours, \
+{grid.amx_low:g} are the grid itself, the rest dropout candidates, seeds and baselines."""
+
+
+def verdict() -> str:
+    lines = []
+    for corpus in TITLES:
+        row, said = agreement(corpus), verdicts(corpus)
+        counts = said.value_counts()
+        text = "*War and Peace*" if corpus == "wp" else "Linux (a stand-in text)"
+        lines.append(
+            f"- {text}: over {int(row.cells)} grid entries the test loss is {row.mean_abs:.3f} nats"
+            f" from the paper's on average (median {row.median_abs:.3f}, rank correlation"
+            f" {row.rank_correlation:.3f}). Of {len(said)} conclusions"
+            f" {counted(counts, 'holds', 'hold')}, {counted(counts, 'does not hold', 'fail')},"
+            f" {counted(counts, 'undecided', 'are undecided')}."
+        )
+    off = table("tables/comparison.csv")
+    off = off[(off["corpus"] == "wp") & ~off["model"].isin(["n-gram", "n-NN"])]
+    off = off[off["difference"].abs() > FAR].sort_values("difference", key=abs, ascending=False)
+    named = " and ".join(f"{network(r)} ({r.ours:.3f} for {r.paper:.3f})" for r in off.itertuples())
+    lines.append(
+        f"- Far off on *War and Peace*: {named}. Both stand out from their neighbours in the"
+        " paper's own table; the cause is open."
+    )
+    ngram = agreement("wp", "n-gram")
+    lines.append(
+        f"- The n-gram baselines of *War and Peace* match to {ngram.mean_abs:.4f} nats on average."
+    )
+    return "\n".join(lines)
+
+
+def state() -> str:
+    status = table("tables/status.csv")
+    missing = status[status["finished"] == 0]
+    lines = []
+    for corpus, own in missing.groupby("corpus", sort=False):
+        names = []
+        for model in own["model"]:
+            label = dict(re.findall(r"(\w+)~(\S+)", model))
+            names.append(
+                f"{label['type'].upper()} {label['layers']}x{label['size']}"
+                if "type" in label
+                else model
+            )
+        lines.append(f"- Not trained yet, of {TITLES[corpus]}: {', '.join(names)}.")
+    lines += [
+        "- The CUDA backend is tested on the CPU as far as that goes. It has never run on a card.",
+        "- The paper's Linux file is no longer at its address. Losses are on a stand-in: the same"
+        " kernel sources, in another order.",
+    ]
+    return "\n".join(lines)
+
+
+# ---- docs/results.md ----
+
+
+def entry(cells: pd.DataFrame) -> str:
+    """Ours and, in brackets, the paper's."""
+    if cells.empty:
+        return "–"
+    (row,) = cells.itertuples()
+    return f"{row.ours:.3f} ({row.paper:.3f})"
+
+
+def table1() -> str:
+    cells = table("tables/comparison.csv")
+    columns = [(type, layers) for type in ("lstm", "rnn", "gru") for layers in (1, 2, 3)]
+    rows = []
+    for corpus, title in TITLES.items():
+        own = cells[cells["corpus"] == corpus]
+        for size in sorted(set(own["size"].dropna().astype(int))):
+            here = own[own["size"] == size]
+            name = f"{size}" if corpus == "wp" else f"{size}, {title}"
+            entries = (here[(here["model"] == t) & (here["layers"] == k)] for t, k in columns)
+            rows.append([name, *map(entry, entries)])
+    head = ["size", *(f"{type.upper()} {layers}" for type, layers in columns)]
+    return markdown(head, rows)
+
+
+def table2() -> str:
+    cells = table("tables/comparison.csv")
+    contexts = sorted(set(cells["n"].dropna().astype(int)))
+    rows = []
+    for corpus, title in TITLES.items():
+        for model in ("n-gram", "n-NN"):
+            own = cells[(cells["corpus"] == corpus) & (cells["model"] == model)]
+            rows.append([f"{title}, {model}", *(entry(own[own["n"] == n]) for n in contexts)])
+    return markdown(["n =", *map(str, contexts)], rows)
+
+
+def effect(row, unit: str) -> str:
+    """A verdict with its effect, its interval and, in brackets, the paper's effect."""
+    if not unit or pd.isna(row.effect):
+        return row.verdict
+    value = f"{row.effect:.0%}" if unit == "share" else f"{row.effect:.3f}"
+    if unit == "share" and pd.notna(row.low):
+        value += f" ({row.low:.1%} to {row.high:.1%})"
+    elif pd.notna(row.low):
+        value += f" ({row.low:+.3f} to {row.high:+.3f})"
+    paper = "" if pd.isna(row.paper) else f"; paper {row.paper:.3f}"
+    return f"{row.verdict}: {value}{paper}"
+
+
+def claims() -> str:
+    found = table("tables/claims.csv")
+    rows = []
+    for claim in dict.fromkeys(found["claim"]):
+        words, unit = CLAIMS.get(claim, (claim, "nats"))
+        own = found[found["claim"] == claim].set_index("where", drop=False)
+        cells = [effect(own.loc[c], unit) if c in own.index else "–" for c in TITLES]
+        rows.append([words, *cells])
+    return markdown(["the paper concludes", *TITLES.values()], rows)
+
+
+def far() -> str:
+    cells = table("tables/comparison.csv")
+    lines = [f"Off by more than {FAR:g} nats, ours minus the paper's:", ""]
+    for corpus, title in TITLES.items():
+        own = cells[(cells["corpus"] == corpus) & (cells["difference"].abs() > FAR)]
+        own = own.sort_values("difference", key=abs, ascending=False)
+        names = ", ".join(f"{network(row)} {row.difference:+.3f}" for row in own.itertuples())
+        lines.append(f"- {title}: {names}.")
+    return "\n".join(lines)
+
+
+def candidates() -> str:
+    tried = table("histories/candidates.csv")
+    tried = tried[tried["corpus"].isin(TITLES)]
+    sizes = tried["model"].str.extract(r"size~(\d+)")[0].fillna(0).astype(int)
+    rows = []
+    for (corpus, size, candidate), own in tried.groupby(["corpus", sizes, "candidate"]):
+        models = f"size {size}" if size else "n-NN"
+        chosen = int((own["chosen"] == 1).sum())
+        name = candidate.replace("~", " ").replace("hidden", "hidden units")
+        rows.append([TITLES[corpus], models, name, str(len(own)), str(chosen)])
+    return markdown(["corpus", "models", "candidate", "trained", "chosen"], rows)
+
+
+def uncertainty() -> str:
+    first = table("tables/table1.csv")
+    seeds = first.groupby(["corpus", "type", "layers", "size"])["loss"]
+    spread = seeds.std(ddof=1).dropna()
+    pooled = (spread**2).mean() ** 0.5
+    several = int((seeds.size() > 1).sum())
+    bootstrap = first["sd"].mean()
+    return (
+        f"Another seed moves a loss by {pooled:.3f} nats (pooled standard deviation within the"
+        f" {several} grid entries that have several seeds). The bootstrap deviation of the paper's"
+        f" caption, which resamples single characters, is {bootstrap:.3f} on average and covers"
+        " neither seeds nor the choice of test text."
+    )
+
+
+def split_layouts() -> str:
+    found = table("tables/plain_cut.csv")
+    rows = []
+    for row in found.itertuples():
+        if row.model in ("20-gram",) or not str(row.model).endswith("-gram"):
+            rows.append([TITLES[row.corpus], row.model, f"{row.paper_split:.3f}",
+                         f"{row.plain_cut:.3f}", f"{row.change:+.3f} ({row.low:+.3f} to "
+                         f"{row.high:+.3f})"])  # fmt: skip
+    head = ["corpus", "model", "streams layout", "contiguous layout", "change"]
+    return markdown(head, rows)
+
+
+# ---- docs/inside.md ----
+
+
+def units() -> str:
+    best = table("tables/hypotheses.csv").dropna(subset=["unit"])
+    rows = []
+    for row in best.itertuples():
+        if row.strength >= 0.8:
+            score = max(row.score, 1 - row.score) if row.measure == "auc" else abs(row.score)
+            measure = "AUC" if row.measure == "auc" else "τ"
+            rows.append([TITLES[row.corpus], row.model.upper(), row.hypothesis.replace("_", " "),
+                         f"{int(row.layer)}", f"{int(row.unit)}", f"{measure} {score:.3f}",
+                         f"{row.untrained:.2f}"])  # fmt: skip
+    head = ["corpus", "network", "hypothesis", "layer", "unit", "score", "strength untrained"]
+    return markdown(head, rows)
+
+
+# ---- docs/reproduce.md, docs/speed.md ----
+
+
+def costs() -> str:
+    rows = []
+    for row in table("bench/times.csv").itertuples():
+        if "stock torch" in row.what:
+            continue
+        disk = f"{row.disk_gb:g} GB" if row.disk_gb >= 0.1 else f"{1000 * row.disk_gb:g} MB"
+        rows.append([
+            f"`{row.what}`" if row.what.startswith(("make", "snakemake")) else row.what,
+            span(row.amx_low, row.amx_high, row.unit), span(row.zen5_low, row.zen5_high, row.unit),
+            f"{row.memory_gb:g} GB", disk,
+        ])  # fmt: skip
+    return markdown(["", "AMX", "AVX512-BF16 (Zen 5)", "memory", "disk at the peak"], rows)
+
+
+def speeds() -> str:
+    measured = table("bench/train.csv")
+    ours = measured[measured["backend"] == "ours"]
+    rows = []
+    for type in ("lstm", "gru", "rnn"):
+        own = ours[ours["type"] == type]
+        ratios = (own[column] for column in ("ratio_fp32", "ratio_best"))
+        rows.append([type.upper(), *(f"{r.min():.1f} to {r.max():.1f}" for r in ratios)])
+    paper, stock = times("make paper"), times("make paper, stock torch")
+    grid, grid_stock = (times(f"the grid without dropout{s}") for s in ("", ", stock torch"))
+    text = markdown(["type", "× stock float32", "× the better of float32 and bfloat16"], rows)
+    return (
+        f"{text}\n\nOn two such cores the grid takes {grid.amx_low:g} hours and the whole"
+        f" reproduction {paper.amx_low:g}; stock torch would take {grid_stock.amx_low:g} and"
+        f" {stock.amx_low:g}."
+    )
+
+
+def equal() -> str:
+    pairs = table("bench/equal.csv")
+    pairs["half"] = (pairs["backend"] == "reference").map({True: "reference", False: "compiled"})
+    keys = ["type", "layers", "size", "seed"]
+    wide = pairs.pivot_table(index=keys, columns="half", values="test_loss").dropna()
+    difference = wide["compiled"] - wide["reference"]
+    half = 1.96 * difference.std(ddof=1) / len(difference) ** 0.5
+    low, high = difference.mean() - half, difference.mean() + half
+    return (
+        f"Over {len(difference)} pairs of networks the compiled code's test loss minus plain"
+        f" torch's is {difference.mean():+.4f} nats on average (95%: {low:+.3f} to {high:+.3f})."
+    )
+
+
+BLOCKS = (commands, verdict, state, table1, table2, claims, far, candidates, uncertainty,
+          split_layouts, units, costs, speeds, equal)  # fmt: skip
+
+
+# ---- writing ----
+
+
+def renewed(text: str, name: str = "") -> str:
+    """The text with its blocks written anew. Raises SystemExit on a block that nobody writes."""
+    writers = {block.__name__.replace("_", "-"): block for block in BLOCKS}
+
+    def write(found: re.Match) -> str:
+        block = found.group(1)
+        if block not in writers:
+            sys.exit(f"{name}: no function writes the block '{block}'; see docs/generate.py")
+        return f"<!-- generated: {block} -->\n\n{writers[block]()}\n\n<!-- end of {block} -->"
+
+    return re.sub(
+        r"<!-- generated: ([\w-]+) -->.*?<!-- end of \1 -->", write, text, flags=re.DOTALL
+    )
+
+
+def pages() -> list[Path]:
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if stale")
+    check = parser.parse_args().check
+    stale = []
+    for page in pages():
+        text = page.read_text(encoding="utf-8")
+        new = renewed(text, page.name)
+        if new != text:
+            stale.append(page.name)
+            if not check:
+                page.write_text(new, encoding="utf-8")
+    if check and stale:
+        sys.exit(f"{', '.join(stale)}: numbers are not current; run `make docs`")
+
+
+if __name__ == "__main__":
+    main()
