@@ -323,7 +323,7 @@ def test_the_tables_of_a_run(tables, found):
     pd.testing.assert_frame_equal(pd.read_csv(tables / "gates.csv"), gates)
     page = (tables / "cells.html").read_text()
     assert (
-        "Some &lt;code&gt;: 2-layer LSTM 8" in page and "made up" in page and "<code>" not in page
+        "Some &lt;code&gt;: LSTM 2x8" in page and "made up" in page and "<code>" not in page
     )
 
 

@@ -103,7 +103,8 @@ class ModelKey:
 
 LABELS = re.compile(
     r"([^/]+)/(?:"
-    r"type~(\w+)[/ ]layers~(\d+)[/ ]size~(\d+)[/ ]seed~(\d+)(?:[/ ]dropout~(\d+(?:\.\d+)?(?:e-?\d+)?))?"
+    r"type~(\w+)[/ ]layers~(\d+)[/ ]size~(\d+)[/ ]seed~(\d+)"
+    r"(?:[/ ]dropout~(\d+(?:\.\d+)?(?:e-?\d+)?))?"
     r"|nn[/ ]context~(\d+)[/ ]seed~(\d+)(?:[/ ]hidden~(\d+))?"
     r"|ngram[/ ]order~(\d+))(?=[/.]|$)"
 )
