@@ -322,9 +322,7 @@ def test_the_tables_of_a_run(tables, found):
     assert best.loc["depth", "score"] == pytest.approx(first["score"])
     pd.testing.assert_frame_equal(pd.read_csv(tables / "gates.csv"), gates)
     page = (tables / "cells.html").read_text()
-    assert (
-        "Some &lt;code&gt;: LSTM 2x8" in page and "made up" in page and "<code>" not in page
-    )
+    assert "Some &lt;code&gt;: LSTM 2x8" in page and "made up" in page and "<code>" not in page
 
 
 def test_the_share_of_cells_explained():
