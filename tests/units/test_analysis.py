@@ -382,7 +382,7 @@ def test_nothing_to_search_for_still_makes_the_tables(folder, tmp_path, text, st
         "--html", tmp_path / "p.html",
     ])  # fmt: skip
     assert "varies too little here" in (tmp_path / "p.html").read_text()
-    assert "1-layer RNN 3" in (tmp_path / "p.html").read_text()
+    assert "RNN 1x3" in (tmp_path / "p.html").read_text()
 
 
 # ---- figures ----
