@@ -322,9 +322,7 @@ def test_the_tables_of_a_run(tables, found):
     assert best.loc["depth", "score"] == pytest.approx(first["score"])
     pd.testing.assert_frame_equal(pd.read_csv(tables / "gates.csv"), gates)
     page = (tables / "cells.html").read_text()
-    assert (
-        "Some &lt;code&gt;: 2-layer LSTM 8" in page and "made up" in page and "<code>" not in page
-    )
+    assert "Some &lt;code&gt;: LSTM 2x8" in page and "made up" in page and "<code>" not in page
 
 
 def test_the_share_of_cells_explained():
@@ -384,7 +382,7 @@ def test_nothing_to_search_for_still_makes_the_tables(folder, tmp_path, text, st
         "--html", tmp_path / "p.html",
     ])  # fmt: skip
     assert "varies too little here" in (tmp_path / "p.html").read_text()
-    assert "1-layer RNN 3" in (tmp_path / "p.html").read_text()
+    assert "RNN 1x3" in (tmp_path / "p.html").read_text()
 
 
 # ---- figures ----

@@ -12,7 +12,7 @@ from matplotlib.ticker import NullLocator
 
 from charlens.errors import InputError
 from charlens.files import atomic
-from charlens.store.models import types_in_order
+from charlens.store.models import network_name, types_in_order
 
 WIDTH = 7.2  # inches: a page's text width, so that font sizes are those in print
 
@@ -101,7 +101,7 @@ def type_colours(types: Iterable[str]) -> dict[str, str]:
 def model_names(rows: pd.DataFrame) -> tuple[str, str]:
     """Names of the LSTM (layers, size) and the n-gram (n) that a table's rows are about."""
     layers, size, n = rows[["layers", "size", "n"]].iloc[0]
-    return f"{layers}-layer LSTM {size}", f"{n}-gram"
+    return network_name("lstm", layers, size), f"{n}-gram"
 
 
 def character(byte: int) -> str:
