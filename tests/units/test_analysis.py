@@ -323,7 +323,7 @@ def test_the_tables_of_a_run(tables, found):
     pd.testing.assert_frame_equal(pd.read_csv(tables / "gates.csv"), gates)
     page = (tables / "cells.html").read_text()
     assert (
-        "Some &lt;code&gt;: 2-layer LSTM 8" in page and "made up" in page and "<code>" not in page
+        "Some &lt;code&gt;: LSTM 2x8" in page and "made up" in page and "<code>" not in page
     )
 
 
@@ -384,7 +384,7 @@ def test_nothing_to_search_for_still_makes_the_tables(folder, tmp_path, text, st
         "--html", tmp_path / "p.html",
     ])  # fmt: skip
     assert "varies too little here" in (tmp_path / "p.html").read_text()
-    assert "1-layer RNN 3" in (tmp_path / "p.html").read_text()
+    assert "RNN 1x3" in (tmp_path / "p.html").read_text()
 
 
 # ---- figures ----
@@ -414,9 +414,9 @@ def test_figure_2(folder, tables, tmp_path):
     ])  # fmt: skip
     assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
     svg = (tmp_path / "f.svg").read_text()
-    assert "made up" in svg and "Depth of an expression: cell 1." in svg and "Set(" in svg
+    assert "made up" in svg and "Depth of an expression: unit 1." in svg and "Set(" in svg
     page = (tmp_path / "f.html").read_text()
-    assert page.count("<pre>") == 15 and "Least explained: cell 1." in page
+    assert page.count("<pre>") == 15 and "Least explained: unit 1." in page
     assert "a passage of the paper’s, here training text" in page
 
 

@@ -1,4 +1,4 @@
-"""What all figures share: style, colours, legible characters, and files that come out the same."""
+"""What all figures share: style, colours, legible characters, and reproducible files."""
 
 import math
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from matplotlib.ticker import NullLocator
 
 from charlens.errors import InputError
 from charlens.files import atomic
-from charlens.store.models import types_in_order
+from charlens.store.models import ModelKey, types_in_order
 
 WIDTH = 7.2  # inches: a page's text width, so that font sizes are those in print
 
@@ -73,7 +73,10 @@ def check_formats(paths: Iterable[str]) -> None:
 
 
 def save(figure: Figure, paths: Iterable[str]) -> None:
-    """Write the figure to each path. The same figure gives the same bytes: no date, no version."""
+    """Write the figure to each path. The same figure gives the same bytes: no date, no version.
+
+    Raises InputError where a path cannot be written.
+    """
     metadata = {".png": {"Software": None}, ".svg": {"Date": None, "Creator": None}}
     for path in paths:
         with atomic(path) as temporary:
@@ -99,9 +102,11 @@ def type_colours(types: Iterable[str]) -> dict[str, str]:
 
 
 def model_names(rows: pd.DataFrame) -> tuple[str, str]:
-    """Names of the LSTM (layers, size) and the n-gram (n) that a table's rows are about."""
+    """Names of the LSTM (columns layers, size) and the n-gram (n) that a table's rows are about:
+    LSTM 3x512, 20-gram."""
     layers, size, n = rows[["layers", "size", "n"]].iloc[0]
-    return f"{layers}-layer LSTM {size}", f"{n}-gram"
+    lstm = ModelKey("", "recurrent", "lstm", layers, size)  # a name says nothing of the corpus
+    return lstm.name, ModelKey("", "ngram", n=n).name
 
 
 def character(byte: int) -> str:
