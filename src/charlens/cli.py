@@ -79,7 +79,7 @@ VERBS = {
     ),
     "compare": ("report.comparison", "add_arguments", "run", "tables 1 and 2 beside the paper's"),
     "claims": (
-        "claims.claims",
+        "claims.judge",
         "add_arguments",
         "run",
         "what the paper concludes, put to the test",

@@ -11,7 +11,6 @@ from charlens.errors import InputError
 from charlens.report import figure1, figure4, figure5, plots
 from charlens.store import tables
 from charlens.store.corpora import read_split
-from charlens.store.models import best_lstm
 from charlens.store.scores import read_score
 
 
@@ -151,21 +150,6 @@ def test_wide_labels_do_not_touch():
     assert labels == ["a", "\n<s>", r"\n", "\n" + r"\xc3", r"\xa9", "\nb", r"\t"]
 
 
-def test_best_is_lowest_validation_loss_among_three_layers(tmp_path):
-    def model(name, layers, val_loss, type="lstm"):
-        # The lower the validation loss, the higher the test loss: it must not matter.
-        logp = np.full(3, -5 + val_loss)
-        return score(tmp_path / name, logp, layers=layers, val_loss=val_loss, type=type)
-
-    two = [model("a.npy", 2, 1.0), model("b.npy", 1, 0.5)]
-    three = [model("c.npy", 3, 1.4), model("d.npy", 3, 1.3), model("e.npy", 4, 1.0)]
-    gru = [model("f.npy", 3, 0.1, "gru")]
-    assert best_lstm(two + three + gru).path.name == "d.npy"
-    assert best_lstm(two + gru).path.name == "a.npy"
-    with pytest.raises(InputError, match="no LSTM"):
-        best_lstm(gru)
-
-
 def two_models(tmp_path, size, corpus="code", **lstm):
     return [
         write_score(tmp_path / f"{corpus}-l.npy", random_logp(size, 1), corpus=corpus, **lstm),
@@ -222,7 +206,7 @@ def test_brace_means(tmp_path):
     assert np.isnan(means["lstm_se"].iloc[1])
 
 
-def write_looks(path, contexts=(1, 2)):
+def write_first_epochs(path, contexts=(1, 2)):
     rows = [(3, 64, look, look / 10, n, 1 / (look + n), 0.1 * look) for look in range(1, 4)
             for n in contexts]  # fmt: skip
     pd.DataFrame(rows, columns=tables.TRAJECTORY).to_csv(path, index=False)
@@ -237,10 +221,10 @@ def figure5_arguments(tmp_path, *corpora):
 def test_figure5(tmp_path, out):
     size = write_corpus(tmp_path)
     write_corpus(tmp_path, "prose", "prose", b"no braces here " * 40)
-    looks = [write_looks(tmp_path / f"{corpus}.csv") for corpus in ("prose", "code")]
+    trajectories = [write_first_epochs(tmp_path / f"{corpus}.csv") for corpus in ("prose", "code")]
     scores = two_models(tmp_path, size)
     arguments = figure5_arguments(tmp_path, "prose", "code")
-    run(figure5, ["--scores", *scores, *arguments, "--trajectory", *looks, *out])
+    run(figure5, ["--scores", *scores, *arguments, "--trajectory", *trajectories, *out])
     table = drawn(tmp_path)
     assert set(table["corpus"]) == {"code"}
     # Lines of TEXT: "f1(x) { if (x) { ... } /* { */ z[1]; }": per line two pairs.
@@ -254,9 +238,9 @@ def test_figure5_of_code_alone_and_of_prose_alone(tmp_path, out):
     run(figure5, ["--scores", *scores, *figure5_arguments(tmp_path, "code"), *out])
     assert len(drawn(tmp_path))
     write_corpus(tmp_path, "prose", "prose")
-    looks = write_looks(tmp_path / "prose.csv", range(1, 12))
+    trajectory = write_first_epochs(tmp_path / "prose.csv", range(1, 12))
     arguments = ["--scores", *scores, "--corpora", tmp_path / "prose.json"]
-    run(figure5, [*arguments, "--trajectory", looks, *out])
+    run(figure5, [*arguments, "--trajectory", trajectory, *out])
     assert len(drawn(tmp_path)) == 0
     with pytest.raises(InputError, match="neither a corpus of kind code nor a trajectory"):
         run(figure5, [*arguments, *out])

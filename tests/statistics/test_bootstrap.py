@@ -5,7 +5,8 @@ import math
 import numpy as np
 import pytest
 
-from charlens.statistics.bootstrap import bits, bootstrap_sd
+from charlens.statistics.bootstrap import bootstrap_sd, interval, stream_draws
+from charlens.statistics.information import bits
 
 
 def test_mean_of_bernoulli_losses():
@@ -49,3 +50,15 @@ def test_float32_losses_keep_their_digits():
 
 def test_bits():
     assert bits(math.log(8)) == pytest.approx(3)
+
+
+def test_draws_take_as_many_streams_as_there_are():
+    draws = stream_draws(7, 1000, 0)
+    assert draws.shape == (1000, 7) and (draws.sum(axis=1) == 7).all()
+    assert draws.mean(axis=0) == pytest.approx(np.ones(7), abs=0.15)
+    assert not np.array_equal(draws, stream_draws(7, 1000, 1))
+
+
+def test_interval_is_the_percentiles():
+    assert interval(np.arange(1001.0)) == pytest.approx((25, 975))
+    assert interval(np.arange(1001.0), 0.5) == pytest.approx((250, 750))

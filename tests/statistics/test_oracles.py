@@ -190,7 +190,8 @@ def arguments(folder, scores):
 
 def test_the_lstms_of_figure_6():
     def score(layers, size, seed, val_loss, type="lstm"):
-        meta = {"type": type, "layers": layers, "size": size, "seed": seed, "val_loss": val_loss}
+        meta = {"corpus": "wp", "family": "recurrent", "type": type, "layers": layers}
+        meta |= {"size": size, "seed": seed, "val_loss": val_loss}
         return Score(Path(f"{type}{layers}{size}{seed}"), meta, None)
 
     best = score(2, 128, 1, 1.0)
@@ -227,7 +228,7 @@ def test_smaller_models_that_are_published_only_are_in_figure6(made):
     run(figure6, [*arguments(folder, scores), "--published"])  # nothing is published
     assert len(pd.read_csv(folder / "f.csv")) == len(whole)
     (folder / "published.csv").write_text("a\n1\n")
-    with pytest.raises(InputError, match="published.csv: no readable figure 6"):
+    with pytest.raises(InputError, match="published.csv: has no column corpus"):
         run(figure6, [*arguments(folder, scores), *published])
 
 

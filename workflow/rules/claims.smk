@@ -45,7 +45,7 @@ rule status:
 rule claims:
     """What the paper concludes, statement by statement: holds, does not hold, undecided."""
     input:
-        code=code("claims.claims"),
+        code=code("claims.judge"),
         scores=ALL_SCORES,
         arrays=ADOPTED_SCORES,
         corpora=rules.table2.input.corpora,

@@ -27,7 +27,7 @@ from charlens.explorer import page
 from charlens.explorer.recording import UNSCORED, record, signed, spread
 from charlens.files import write_atomically
 from charlens.networks import architecture, model_file
-from charlens.statistics import bootstrap
+from charlens.statistics.information import bits
 from charlens.text.labels import HYPOTHESES, KINDS, labellings
 from charlens.training import score_text, train
 from charlens.training.score import check_alphabet
@@ -52,7 +52,7 @@ def of_split(path: Path, arch, params, about, args):
     nats = recording.loss.mean(dtype=np.float64) / 1000
     summary = (
         f"{len(text):,} characters of test text, {nats:.3f} nats"
-        f" ({bootstrap.bits(nats):.3f} bits) per character"
+        f" ({bits(nats):.3f} bits) per character"
     )
     facts = {"name": about["corpus"], "breaks": breaks, "summary": summary}
     whole = args.corpus.read_bytes() if args.corpus else b""

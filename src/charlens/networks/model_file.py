@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from charlens.errors import InputError
 from charlens.files import write_atomically
+from charlens.store import models
 
 if TYPE_CHECKING:
     from charlens.networks.architecture import Architecture
@@ -35,8 +36,8 @@ def about(path: Path) -> dict:
 
 
 def best(paths: list[Path]) -> Path:
-    """The model file with the lowest validation loss; the first of equals."""
-    return min(paths, key=lambda path: about(path)["val_loss"])
+    """The model file with the lowest validation loss (see `models.best`)."""
+    return models.best(paths, about)
 
 
 def save(path: Path, params: "Parameters", described: dict) -> None:

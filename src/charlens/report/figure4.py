@@ -1,4 +1,4 @@
-"""Figure 4: where the best 3-layer LSTM and the n-gram models err, and on which characters."""
+"""Figure 4: where the best three-layer LSTM and the n-gram models err, and on which characters."""
 
 from collections.abc import Iterable
 
@@ -9,8 +9,8 @@ from charlens.files import write_csv
 from charlens.report import plots
 from charlens.statistics import oracles
 from charlens.store.corpora import by_stem, read_corpora, read_split
-from charlens.store.models import best_lstm
-from charlens.store.scores import Score, by_corpus, ngrams_by_n, read_scores
+from charlens.store.models import network_name
+from charlens.store.scores import Score, best_lstm, by_corpus, ngrams_by_n, read_scores
 
 SHOWN = 32  # characters drawn
 RARE = 1 / 5000  # a character with a smaller share of the test text is not drawn
@@ -53,8 +53,8 @@ def error_overlap(lstm: Score, ngrams: dict[int, Score]) -> pd.DataFrame:
         ngram_errs = oracles.errors(ngram.logp)
         rows.append(
             {
-                "layers": lstm.meta["layers"],
-                "size": lstm.meta["size"],
+                "layers": lstm.key.layers,
+                "size": lstm.key.size,
                 "n": n,
                 "both": np.mean(lstm_errs & ngram_errs),
                 "lstm": np.mean(lstm_errs & ~ngram_errs),
@@ -72,7 +72,7 @@ def character_means(lstm: Score, ngram: Score, split: dict[str, np.ndarray]) -> 
     """
     count = np.bincount(split["test_y"].ravel(), minlength=len(split["alphabet"]))
     means = {"lstm": lstm.symbol_means(split), "ngram": ngram.symbol_means(split)}
-    which = {"layers": lstm.meta["layers"], "size": lstm.meta["size"], "n": ngram.meta["n"]}
+    which = {"layers": lstm.key.layers, "size": lstm.key.size, "n": ngram.key.n}
     rows = pd.DataFrame({"byte": split["alphabet"], **which, "count": count, **means})
     rows.insert(1, "character", [plots.character(byte) for byte in rows["byte"]])
     rows["difference"] = rows["lstm"] - rows["ngram"]
@@ -98,11 +98,12 @@ def draw(
 
 
 def draw_overlap(panel, errors: pd.DataFrame, title: str):
-    # The LSTM's own errors at the foot: below the top of the grey lie all errors of the LSTM.
+    # The errors of the LSTM alone stand at the foot, so that with the grey they are all its errors.
+    name = network_name("lstm", *errors[["layers", "size"]].iloc[0])
     at = np.arange(len(errors))
     top = np.zeros(len(errors))
     for column, label, colour, hatch in (
-        ("lstm", "LSTM alone", plots.LSTM, ""),
+        ("lstm", f"{name} alone", plots.LSTM, ""),
         ("both", "both", plots.NEUTRAL, ""),
         ("ngram", "n-gram alone", plots.NGRAM, "////"),
     ):

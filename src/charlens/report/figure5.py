@@ -1,4 +1,4 @@
-"""Figure 5: closing braces by distance, and an LSTM in its first epochs against n-NN models."""
+"""Figure 5: closing braces by distance, and the first epochs of an LSTM against n-NN models."""
 
 from pathlib import Path
 
@@ -10,10 +10,9 @@ from matplotlib.ticker import NullLocator
 from charlens.errors import InputError
 from charlens.files import write_csv
 from charlens.report import plots
-from charlens.store.corpora import by_stem, read_corpora, read_split
-from charlens.store.models import best_lstm
-from charlens.store.reading import reason
-from charlens.store.scores import Score, by_corpus, ngrams_by_n, read_scores
+from charlens.store.corpora import by_stem, read_corpora, read_split, read_text
+from charlens.store.models import network_name
+from charlens.store.scores import Score, best_lstm, by_corpus, ngrams_by_n, read_scores
 from charlens.store.tables import read_trajectory
 from charlens.text.braces import brace_pairs, pairs_in_test
 
@@ -28,7 +27,7 @@ def add_arguments(parser):
     parser.add_argument("--splits", nargs="+", default=[], help="corpora's .npz (kind code)")
     parser.add_argument("--texts", nargs="+", default=[], help="corpora's .txt (kind code)")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, one a row")
-    parser.add_argument("--trajectory", nargs="*", default=[], help="looks of LSTM against n-NN")
+    parser.add_argument("--trajectory", nargs="*", default=[], help="an LSTM's first epochs (.csv)")
     parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
     parser.add_argument("--csv", help="also write the numbers of the left panels to this file")
 
@@ -65,13 +64,10 @@ def run(args):
 def braces_in_test(text: Path, split: Path, scores: list[Score]) -> tuple[np.ndarray, np.ndarray]:
     """The "}" of the test text with their "{" in the same stream: position and distance, [Q].
 
-    The whole text is parsed, so that a stream that begins inside a block is judged rightly.
+    The whole text is parsed, so that a stream that begins inside a block is judged correctly.
+    Raises InputError if a file is unusable or the split is of another text.
     """
-    arrays = read_split(split, scores)
-    try:
-        content = text.read_bytes()
-    except OSError as error:
-        raise InputError(f"{text}: no readable text ({reason(error)})") from None
+    arrays, content = read_split(split, scores), read_text(text)
     codes = arrays["test_y"]
     index, distance = pairs_in_test(brace_pairs(content), arrays["test_at"], codes.shape[1])
     if np.any(arrays["alphabet"][codes.ravel()[index]] != ord("}")):
@@ -92,9 +88,9 @@ def brace_means(lstm: Score, ngram: Score, index: np.ndarray, distance: np.ndarr
     for b in np.unique(bucket):
         here = bucket == b
         row = {
-            "layers": lstm.meta["layers"],
-            "size": lstm.meta["size"],
-            "n": ngram.meta["n"],
+            "layers": lstm.key.layers,
+            "size": lstm.key.size,
+            "n": ngram.key.n,
             "from": EDGES[b],
             "below": EDGES[b + 1],
             "distance": np.exp(np.log(distance[here]).mean()),
@@ -117,7 +113,7 @@ def draw(
     trajectories: dict[str, pd.DataFrame],
     corpora: dict[str, dict],
 ):
-    # Each column fills from the top; one that no corpus has anything to show in stays away.
+    # Each column fills from the top; one that no corpus has anything to show in is left out.
     columns = ["braces"] * bool(braces) + ["kl", "delta"] * bool(trajectories)
     rows = max(len(braces), len(trajectories))
     figure = plots.new_figure(2.7 * rows + 0.3)
@@ -132,7 +128,7 @@ def draw(
                 draw_braces(means, pairs, braces[corpus], title)
             else:
                 panel = figure.add_subplot(grid[2 * row : 2 * row + 2, column])
-                draw_looks(panel, trajectories[corpus], kind, title)
+                draw_first_epochs(panel, trajectories[corpus], kind, title)
     plots.name_sources(figure, corpora.values())
     return figure
 
@@ -170,19 +166,19 @@ def draw_braces(means, pairs, braces: pd.DataFrame, title: str):
     plots.log_counts(pairs, braces["pairs"], "pairs")
 
 
-def draw_looks(panel, looks: pd.DataFrame, kind: str, title: str):
-    contexts = sorted(looks["n"].unique())
+def draw_first_epochs(panel, snapshots: pd.DataFrame, kind: str, title: str):
+    contexts = sorted(snapshots["n"].unique())
     shades = colormaps["viridis"](np.linspace(0.0, 0.88, len(contexts)))
     for n, shade, marker in zip(contexts, shades, "osD^vP*X" * len(contexts), strict=False):
-        line = looks[looks["n"] == n].sort_values("epoch")
+        line = snapshots[snapshots["n"] == n].sort_values("epoch")
         panel.plot(
             line["epoch"], line[kind], color=shade, marker=marker, markersize=3.5, markevery=3,
             linewidth=1.1, label=f"{n}-NN",
         )  # fmt: skip
     names = {"kl": "symmetric KL divergence", "delta": "Δ loss: n-NN minus LSTM"}
     panel.set_title(f"{title}\n{names[kind]}")
-    layers, size = looks[["layers", "size"]].iloc[0]
-    panel.set(xlabel=f"epoch of the {layers}-layer LSTM {size}", ylabel="nats per character")
+    lstm = network_name("lstm", *snapshots[["layers", "size"]].iloc[0])
+    panel.set(xlabel=f"epoch of {lstm}", ylabel="nats per character")
     panel.set_xlim(left=0)
     panel.grid(axis="y")
     if kind == "kl":

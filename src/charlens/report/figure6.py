@@ -3,14 +3,16 @@
 import numpy as np
 import pandas as pd
 
-from charlens.data.split import load
+from charlens.data.split import Split, load
 from charlens.errors import InputError
 from charlens.files import write_csv
 from charlens.report import plots
 from charlens.statistics import oracles
-from charlens.store.corpora import by_stem, read_corpora
-from charlens.store.reading import reason
+from charlens.store import models
+from charlens.store.corpora import by_stem, read_corpora, read_text
+from charlens.store.models import network_name
 from charlens.store.scores import Score, by_corpus, ngrams_by_n, read_scores
+from charlens.store.tables import read_table
 
 COLUMNS = ["corpus", "layers", "size", "category", "level", "errors", "share", "rate"]
 COLOURS = {
@@ -38,14 +40,11 @@ def run(args):
     corpora = read_corpora(args.corpora)
     splits = by_stem(args.splits, corpora, "split")
     texts = by_stem(args.texts, corpora, "text")
-    tables = []
     scores = read_scores(args.scores, "recurrent", "ngram")
-    for corpus, group in by_corpus(scores, corpora, "score").items():
-        try:
-            text = texts[corpus].read_bytes()
-        except OSError as error:
-            raise InputError(f"{texts[corpus]}: no readable text ({reason(error)})") from None
-        tables.append(table(text, load(splits[corpus]), lstms(group), ngrams_by_n(group)))
+    tables = [
+        table(read_text(texts[corpus]), load(splits[corpus]), lstms(group), ngrams_by_n(group))
+        for corpus, group in by_corpus(scores, corpora, "score").items()
+    ]
     rows = with_published(pd.concat(tables), args.published)
     with plots.style():
         plots.save(draw(rows, corpora), args.out)
@@ -57,10 +56,7 @@ def with_published(rows: pd.DataFrame, path: str | None) -> pd.DataFrame:
     """Add the published rows of smaller LSTMs of the same depth whose scores are not at hand."""
     if path is None:
         return rows
-    try:
-        published = pd.read_csv(path)[COLUMNS]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: no readable figure 6 ({reason(error)})") from None
+    published = read_table(path, COLUMNS, "figure 6")[COLUMNS]
     kept = []
     for corpus, own in rows.groupby("corpus", sort=False):
         fits = (published["corpus"] == corpus) & (published["layers"] == own["layers"].iloc[0])
@@ -75,38 +71,44 @@ def with_published(rows: pd.DataFrame, path: str | None) -> pd.DataFrame:
 def lstms(scores: list[Score]) -> list[Score]:
     """The best LSTM and those of the same depth that are smaller, smallest first.
 
-    Best is lowest validation loss; of several seeds of a size the best one stands for it.
+    Of several seeds of a size the best one stands for it (see `models.best`). Raises InputError
+    where there is no LSTM.
     """
-    found = [score for score in scores if score.meta.get("type") == "lstm"]
+    found = [score for score in scores if score.key.type == "lstm"]
     if not found:
         raise InputError("figure 6 is about the errors of LSTMs: no LSTM among the scores")
-    best = min(found, key=lambda score: score.meta["val_loss"])
-    chosen = {}
-    for score in sorted(found, key=lambda score: score.meta["val_loss"], reverse=True):
-        same_depth = score.meta["layers"] == best.meta["layers"]
-        if same_depth and score.meta["size"] <= best.meta["size"]:
-            chosen[score.meta["size"]] = score
-    return [chosen[size] for size in sorted(chosen)]
+
+    def best(scores: list[Score]) -> Score:
+        return models.best(scores, lambda score: score.meta)
+
+    layers, size = best(found).key.layers, best(found).key.size
+    smaller = [score for score in found if score.key.layers == layers and score.key.size <= size]
+    sizes = sorted({score.key.size for score in smaller})
+    return [best([score for score in smaller if score.key.size == size]) for size in sizes]
 
 
-def table(text: bytes, split, models: list[Score], ngrams: dict[int, Score]) -> pd.DataFrame:
-    """One row per model and oracle, columns COLUMNS; shares of a model's errors add up to 1."""
+def table(text: bytes, split: Split, networks: list[Score], ngrams: dict[int, Score]):
+    """One row per network and oracle, columns COLUMNS; shares of a network's errors add up to 1.
+
+    Raises InputError where the split or the scores are not of this text.
+    """
     positions = (split.test.at[:, None] + np.arange(split.test.y.shape[1])).ravel()
     expected = split.alphabet[split.joined("test")]
     if positions[-1] >= len(text) or np.any(np.frombuffer(text, np.uint8)[positions] != expected):
-        corpus = models[0].meta["corpus"]
+        corpus = networks[0].key.corpus
         raise InputError(f"corpus {corpus}: the split was not made from this text; split it again")
     training = [stream.tobytes() for stream in split.alphabet[split.train.y]]
     by_n = {n: score.logp for n, score in ngrams.items()}
     rows = []
-    for score in models:
+    for score in networks:
         if score.logp.size != positions.size:
             raise InputError(
                 f"{score.path}: {score.logp.size} scores for {positions.size} test characters;"
                 " score the model on this split"
             )
         applied = oracles.oracles(text, positions, training, by_n, score.logp)
-        which = {name: score.meta[name] for name in ("corpus", "layers", "size")}
+        key = score.key
+        which = {"corpus": key.corpus, "layers": key.layers, "size": key.size}
         rows += [which | row for row in oracles.breakdown(score.logp, applied)]
     return pd.DataFrame(rows)[COLUMNS]
 
@@ -142,9 +144,8 @@ def draw_steps(panel, best: pd.DataFrame, title: str):
             at[own].mean(), top + 0.012 * left, f"{category}\n{share:.0%}", ha="center",
             va="bottom", fontsize=7, color=shade if category != "boost" else "#555555",
         )  # fmt: skip
-    layers, size = best[["layers", "size"]].iloc[0]
-    errors = f"{left:.1%} of the test characters (p < 0.5)"
-    panel.set_title(f"{title}\nerrors of the {layers}-layer LSTM {size}: {errors}")
+    lstm = network_name("lstm", *best[["layers", "size"]].iloc[0])
+    panel.set_title(f"{title}\nerrors of {lstm}: {left:.1%} of the test characters (p < 0.5)")
     panel.set_xticks(at, [short(level) for level in best["level"]], rotation=90, fontsize=6.5)
     panel.tick_params(axis="x", length=0)
     panel.set_ylabel("errors left, share of test characters")
@@ -174,8 +175,9 @@ def draw_sizes(panel, own: pd.DataFrame):
                 )  # fmt: skip
             bottom += height
     panel.set_title("the same by size\nnumbers: of the model’s errors")
+    layers = own["layers"].iloc[0]
     panel.set_xticks(range(len(sizes)), sizes, fontsize=7)
-    panel.set(xlabel="size of the LSTM", ylabel="share of test characters")
+    panel.set(xlabel=f"size of the {layers}-layer LSTM", ylabel="share of test characters")
     panel.tick_params(axis="x", length=0)
     panel.set_ylim(bottom=0)
     panel.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")

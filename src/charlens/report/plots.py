@@ -12,7 +12,7 @@ from matplotlib.ticker import NullLocator
 
 from charlens.errors import InputError
 from charlens.files import atomic
-from charlens.store.models import ModelKey, types_in_order
+from charlens.store.models import network_name, types_in_order
 
 WIDTH = 7.2  # inches: a page's text width, so that font sizes are those in print
 
@@ -105,8 +105,7 @@ def model_names(rows: pd.DataFrame) -> tuple[str, str]:
     """Names of the LSTM (columns layers, size) and the n-gram (n) that a table's rows are about:
     LSTM 3x512, 20-gram."""
     layers, size, n = rows[["layers", "size", "n"]].iloc[0]
-    lstm = ModelKey("", "recurrent", "lstm", layers, size)  # a name says nothing of the corpus
-    return lstm.name, ModelKey("", "ngram", n=n).name
+    return network_name("lstm", layers, size), f"{n}-gram"
 
 
 def character(byte: int) -> str:

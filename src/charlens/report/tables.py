@@ -15,7 +15,8 @@ from charlens.report.html import (
     render,
     signed,
 )
-from charlens.statistics.bootstrap import bits, bootstrap_sd
+from charlens.statistics.bootstrap import bootstrap_sd
+from charlens.statistics.information import bits
 from charlens.store.corpora import read_corpora
 from charlens.store.models import ModelKey, types_in_order
 from charlens.store.scores import Score, by_corpus, read_scores

@@ -1,6 +1,4 @@
-"""Uncertainty of a test loss, and its units."""
-
-import math
+"""Uncertainty by resampling the test text."""
 
 import numpy as np
 
@@ -14,27 +12,22 @@ def bootstrap_sd(losses: np.ndarray, samples: int, seed: int) -> np.ndarray:
     """
     losses = np.asarray(losses, dtype=np.float64)
     n = losses.shape[1]
-    # A constant shift leaves the deviation alone and saves the digits that it would cost.
+    # The mean does not change the deviation; without it, no digits are lost.
     losses = losses - losses.mean(axis=1, keepdims=True)
     rng = np.random.default_rng(seed)
     means = np.empty((samples, len(losses)))
     for sample in range(samples):
-        # How often each position was drawn says all: no resampled copy of the losses is made.
+        # Counting how often each position was drawn saves a resampled copy of the losses.
         counts = np.bincount(rng.integers(n, size=n), minlength=n)
         means[sample] = losses @ counts.astype(np.float64) / n
     return means.std(axis=0, ddof=1)
 
 
-def bits(nats):
-    """Nats as bits."""
-    return nats / math.log(2)
-
-
 def stream_draws(streams: int, samples: int, seed: int) -> np.ndarray:
     """How often each of S test streams is drawn in each bootstrap sample: float64 [samples, S].
 
-    Characters are not independent, so whole streams are drawn. Who uses the same draws for several
-    models compares them paired, and works with sums per stream: draws @ sums.
+    Characters are not independent, so whole streams are drawn. Models are compared paired by using
+    the same draws for all of them; with sums [S] per stream, draws @ sums is that of each sample.
     """
     random = np.random.default_rng(seed)
     shares = np.full(streams, 1 / streams)
@@ -42,20 +35,7 @@ def stream_draws(streams: int, samples: int, seed: int) -> np.ndarray:
 
 
 def interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """The percentile interval of bootstrap draws."""
+    """The percentile interval of bootstrap draws [samples]: its lower and upper end."""
     outside = 100 * (1 - level) / 2
     low, high = np.percentile(draws, [outside, 100 - outside])
     return float(low), float(high)
-
-
-def pooled_sd(groups) -> tuple[float, int] | None:
-    """Standard deviation within groups of numbers, and its degrees of freedom.
-
-    Groups of one number say nothing; None where there is no other.
-    """
-    squares, freedom = 0.0, 0
-    for group in groups:
-        values = np.asarray(group, dtype=np.float64)
-        squares += ((values - values.mean()) ** 2).sum()
-        freedom += len(values) - 1
-    return (math.sqrt(squares / freedom), freedom) if freedom else None

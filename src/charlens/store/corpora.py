@@ -1,4 +1,4 @@
-"""What tables and figures read of the corpora: provenance and splits."""
+"""What tables, figures and claims read of the corpora: provenance, texts and splits."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +11,10 @@ from charlens.store.scores import Score
 
 
 def read_corpora(paths: Iterable[str | Path]) -> dict[str, dict]:
-    """Read corpora's provenance files; the result is keyed by corpus, in the order given."""
+    """Read corpora's provenance files; the result is keyed by corpus, in the order given.
+
+    Raises InputError if a file is missing or unusable.
+    """
     corpora = {}
     for path in paths:
         corpus = read_json(Path(path))
@@ -20,9 +23,19 @@ def read_corpora(paths: Iterable[str | Path]) -> dict[str, dict]:
     return corpora
 
 
-def read_split(path: str | Path, scores: Iterable[Score]) -> dict[str, np.ndarray]:
-    """Read what figures need of a split: alphabet [K], test_y [S, n_test], test_at [S].
+def read_text(path: str | Path) -> bytes:
+    """A corpus's text. Raises InputError if it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: no readable text ({reason(error)})") from None
 
+
+def read_split(path: str | Path, scores: Iterable[Score]) -> dict[str, np.ndarray]:
+    """Read what figures need of a split, {name: array}.
+
+    alphabet: uint8 [K], bytes. test_y: uint8 [S, n], the test characters as indices into the
+    alphabet. test_at: int64 [S], the offset of each stream's first test character in the text.
     Raises InputError if the file is unusable or the scores are not of its test characters.
     """
     try:
@@ -40,7 +53,10 @@ def read_split(path: str | Path, scores: Iterable[Score]) -> dict[str, np.ndarra
 
 
 def by_stem(paths: Iterable[str | Path], needed: Iterable[str], what: str) -> dict[str, Path]:
-    """Key files that are named after their corpus; every needed corpus must have one."""
+    """Key files that are named after their corpus. what: says in a message what they are.
+
+    Raises InputError where a needed corpus has none.
+    """
     files = {Path(path).stem: Path(path) for path in paths}
     for corpus in needed:
         if corpus not in files:

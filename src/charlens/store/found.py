@@ -1,16 +1,20 @@
 """What was found inside the networks, as `charlens cells` writes it."""
 
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
 from charlens.store.corpora import by_stem
+from charlens.store.models import network_name
 from charlens.store.reading import read_json, require
 
 
-def model_name(found: dict) -> str:
-    """The model that was searched: 2-layer LSTM 128."""
-    return f"{found['layers']}-layer {found['type'].upper()} {found['size'] or found['hidden']}"
+def model_name(found: Mapping) -> str:
+    """The network that was searched: LSTM 2x128."""
+    return network_name(found["type"], found["layers"], found["size"] or found["hidden"])
 
 
-def read_found(paths, corpora) -> dict[str, dict]:
-    """What `charlens cells` wrote for each corpus."""
+def read_found(paths: Iterable[str | Path], corpora: Iterable[str]) -> dict[str, dict]:
+    """What `charlens cells` wrote for each corpus. Raises InputError where a file is missing."""
     files = by_stem(paths, corpora, "search")
     found = {corpus: read_json(path) for corpus, path in files.items()}
     for corpus, content in found.items():

@@ -1,12 +1,13 @@
 """Which model is meant: one name for it, its path and its label; and which model is the best.
 
     kind        path below models/<corpus>/, scores/<corpus>/           label
-    recurrent   type~lstm/layers~2/size~64/seed~1[/dropout~0.1]         LSTM 2x64 [seed 2]
+    recurrent   type~lstm/layers~2/size~64/seed~2[/dropout~0.1]         LSTM 2x64 seed 2
     nn          nn/context~3/seed~1[/hidden~256]                        3-NN
     ngram       ngram/order~21                                          20-gram
 
-A candidate is one of several values tried for a model, among which validation chooses: the dropout
-of a recurrent network, the hidden units of an n-NN. Nothing slow is imported here.
+Tables name a model by the same path with spaces for slashes. A candidate is one of several values
+tried for a model, among which validation chooses: the dropout of a recurrent network, the hidden
+units of an n-NN. Nothing slow is imported here.
 """
 
 import re
@@ -17,7 +18,6 @@ from typing import TypeVar
 
 from charlens.errors import InputError
 
-KINDS = ("recurrent", "nn", "ngram")
 PAPER_TYPES = ("lstm", "rnn", "gru")
 PAPER_DEPTH = 3  # layers of the networks in the paper's figures 3, 4 and 5
 Model = TypeVar("Model")
@@ -32,7 +32,7 @@ class ModelKey:
     """
 
     corpus: str
-    kind: str
+    kind: str  # recurrent, nn or ngram
     type: str | None = None
     layers: int | None = None
     size: int | None = None
@@ -42,7 +42,7 @@ class ModelKey:
 
     @property
     def path(self) -> str:
-        """<corpus>/<labels>, the folder or file below models/ and scores/."""
+        """<corpus>/<labels>: the folder below models/, and scores/<path>.npy."""
         if self.kind == "ngram":
             return f"{self.corpus}/ngram/order~{self.n + 1}"
         if self.kind == "nn":
@@ -60,7 +60,7 @@ class ModelKey:
             return f"{self.n}-gram"
         if self.kind == "nn":
             return f"{self.n}-NN"
-        return f"{self.type.upper()} {self.layers}x{self.size}"
+        return network_name(self.type, self.layers, self.size)
 
     @property
     def label(self) -> str:
@@ -74,30 +74,50 @@ class ModelKey:
 
     @classmethod
     def parse(cls, path: str | PurePath) -> "ModelKey":
-        """The key in a path that holds <corpus>/<labels>. Raises InputError where there is none."""
-        text = str(path)
-        found = re.search(
-            r"([^/]+)/(?:type~(\w+)/layers~(\d+)/size~(\d+)/seed~(\d+)(?:/dropout~([0-9.e-]+))?"
-            r"|nn/context~(\d+)/seed~(\d+)(?:/hidden~(\d+))?"
-            r"|ngram/order~(\d+))(?=/|\.|$)",
-            text,
-        )
+        """The key in a path, or in the words of a table, that hold <corpus>/<labels>.
+
+        Raises InputError where there is none.
+        """
+        found = LABELS.search(str(path))
         if found is None:
-            raise InputError(f"{text}: not the path of a model (see store/models.py)")
+            raise InputError(
+                f"{path}: expected a path like wp/type~lstm/layers~2/size~64/seed~1,"
+                " wp/nn/context~3/seed~1 or wp/ngram/order~21"
+            )
         corpus, type, layers, size, seed, dropout, context, nn_seed, hidden, order = found.groups()
-        if type is not None:
-            chosen = None if dropout is None else float(dropout)
-            return cls(corpus, "recurrent", type, int(layers), int(size), int(seed), None, chosen)
-        if context is not None:
-            chosen = None if hidden is None else int(hidden)
-            return cls(corpus, "nn", seed=int(nn_seed), n=int(context), candidate=chosen)
-        return cls(corpus, "ngram", n=int(order) - 1)
+        if order:
+            return cls(corpus, "ngram", n=int(order) - 1)
+        if context:
+            candidate = int(hidden) if hidden else None
+            return cls(corpus, "nn", seed=int(nn_seed), n=int(context), candidate=candidate)
+        candidate = number(dropout) if dropout else None
+        which = {"layers": int(layers), "size": int(size), "seed": int(seed)}
+        return cls(corpus, "recurrent", type, **which, candidate=candidate)
 
     @classmethod
     def of(cls, meta: Mapping) -> "ModelKey":
         """The key of a model from the metadata beside its scores; its candidate is left out."""
         names = ("type", "layers", "size", "seed", "n")
         return cls(meta["corpus"], meta["family"], **{name: meta.get(name) for name in names})
+
+
+LABELS = re.compile(
+    r"([^/]+)/(?:"
+    r"type~(\w+)[/ ]layers~(\d+)[/ ]size~(\d+)[/ ]seed~(\d+)"
+    r"(?:[/ ]dropout~(\d+(?:\.\d+)?(?:e-?\d+)?))?"
+    r"|nn[/ ]context~(\d+)[/ ]seed~(\d+)(?:[/ ]hidden~(\d+))?"
+    r"|ngram[/ ]order~(\d+))(?=[/.]|$)"
+)
+
+
+def number(word: str) -> int | float:
+    """The number as it is spelled, so that a path comes out as it was: 0, 0.0, 0.1."""
+    return int(word) if word.isdigit() else float(word)
+
+
+def network_name(type: str, layers: int, size: int) -> str:
+    """A recurrent network for people: LSTM 2x64."""
+    return f"{type.upper()} {layers}x{size}"
 
 
 def types_in_order(types: Iterable[str]) -> list[str]:
@@ -112,11 +132,15 @@ def types_in_order(types: Iterable[str]) -> list[str]:
 
 def deepest(models: list[dict], type: str) -> list[dict]:
     """The models of a type with PAPER_DEPTH layers or, where there are none, of its greatest
-    depth; [] where there is no model of the type."""
+    depth; [] where there is no model of the type. models: dicts that hold type and layers."""
     own = [model for model in models if model["type"] == type]
-    depths = {model["layers"] for model in own}
-    depth = PAPER_DEPTH if PAPER_DEPTH in depths else max(depths, default=0)
-    return [model for model in own if model["layers"] == depth]
+    return [model for model in own if model["layers"] == figure_depth(own)]
+
+
+def figure_depth(networks: Iterable[Mapping]) -> int:
+    """How many layers the networks in figures 3, 4 and 5 have: PAPER_DEPTH, or else the most."""
+    depths = {network["layers"] for network in networks}
+    return PAPER_DEPTH if PAPER_DEPTH in depths else max(depths)
 
 
 def best(
@@ -125,25 +149,20 @@ def best(
     type: str | None = None,
     paper_depth: bool = False,
 ) -> Model:
-    """The recurrent network with the lowest validation loss; the first of equals.
+    """The network with the lowest validation loss; the first of equals.
+
+    This is the one rule for "the best network": of figures, of claims, of candidates.
 
     about: gives the metadata of a model (type, layers, val_loss). type: of this type alone.
-    paper_depth: among the `deepest` of that type alone, as in the paper's figures 3, 4 and 5.
-    Raises InputError where there is none.
+    paper_depth: with PAPER_DEPTH layers alone or, where there are none, with the greatest number,
+    as in the paper's figures 3, 4 and 5. Raises InputError where there is no such network.
     """
     known = [(model, about(model)) for model in models]
-    known = [(model, meta) for model, meta in known if type in (None, meta.get("type"))]
-    if paper_depth and known:
-        deep = deepest([dict(meta) for _, meta in known], type)
-        known = [(model, meta) for model, meta in known if dict(meta) in deep]
+    if type is not None:
+        known = [(model, meta) for model, meta in known if meta.get("type") == type]
     if not known:
-        raise InputError(f"no trained {type.upper() if type else 'recurrent network'} among them")
+        raise InputError(f"no trained {type.upper() if type else 'network'} among the models given")
+    if paper_depth:
+        depth = figure_depth(meta for _, meta in known)
+        known = [(model, meta) for model, meta in known if meta["layers"] == depth]
     return min(known, key=lambda pair: pair[1]["val_loss"])[0]
-
-
-def best_lstm(scores: Iterable):
-    """The LSTM of figures 4 and 5: the best of the paper's depth (see `best`)."""
-    found = [score for score in scores if score.meta.get("type") == "lstm"]
-    if not found:
-        raise InputError("this figure compares an LSTM with n-grams: no LSTM among the scores")
-    return best(found, lambda score: score.meta, "lstm", paper_depth=True)

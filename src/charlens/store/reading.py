@@ -8,6 +8,7 @@ from charlens.errors import InputError
 
 
 def read_json(path: Path) -> dict:
+    """A file's JSON object. Raises InputError where it is missing or holds none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -20,6 +21,7 @@ def read_json(path: Path) -> dict:
 
 
 def require(content: dict, keys: Iterable[str], path: str | Path) -> None:
+    """Raise InputError, naming the path, unless the object holds all keys."""
     missing = [key for key in keys if key not in content]
     if missing:
         raise InputError(f"{path}: lacks {', '.join(missing)}; make it again")

@@ -3,12 +3,12 @@
 One .npy file per model holds the natural log-probability of every test character, in the order of
 the joined test streams; the .json file beside it says which model it was.
 
-Of a model that was trained and published on another machine only that .json file is at hand. It
-then holds a digest of the scores, from which tables, claims about losses, and figure 1 are made:
+Of a model that was trained and published on another machine only the .json file is at hand. It
+then holds a digest of the scores, which is enough for tables, claims about losses, and figure 1:
 
     characters, loss, sd    of the test split; the loss in nats per character; its deviation
     streams                 the loss of each test stream, [S]
-    symbols                 the mean probability of each symbol where it is the right one, [K]
+    symbols                 the mean probability of each symbol where it is the correct one, [K]
     sketch                  the probabilities of the test characters, folded: see `sketch`
 """
 
@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from charlens.errors import InputError
+from charlens.store.models import ModelKey, best
 from charlens.store.reading import read_json, reason, require
 
 TRAINED = ("hidden", "parameters", "seed", "epoch", "val_loss", "bytes")
@@ -48,6 +49,11 @@ class Score:
     logp: np.ndarray | None
 
     @property
+    def key(self) -> ModelKey:
+        """Which model this is."""
+        return ModelKey.of(self.meta)
+
+    @property
     def characters(self) -> int:
         """N, the number of test characters."""
         return self.meta["digest"]["characters"] if self.logp is None else self.logp.size
@@ -60,7 +66,10 @@ class Score:
         return -float(self.logp.mean(dtype=np.float64))
 
     def stream_losses(self, streams: int) -> np.ndarray:
-        """The loss of each of S test streams, float64 [S], nats per character."""
+        """The loss of each of S test streams, float64 [S], nats per character.
+
+        Raises InputError where a digest is of another number of streams.
+        """
         if "digest" not in self.meta:
             return -self.logp.reshape(streams, -1).mean(axis=1, dtype=np.float64)
         found = self.meta["digest"]["streams"]
@@ -72,7 +81,7 @@ class Score:
         return np.array(found, dtype=np.float64)
 
     def probabilities(self, part: slice = slice(None)) -> np.ndarray:
-        """The probability of every test character of the part, float64."""
+        """The probability of every test character of the part, float64 [up to N]."""
         return np.exp(self.logp[part], dtype=np.float64)
 
     def sketch(self) -> np.ndarray:
@@ -90,8 +99,8 @@ class Score:
         return folded.astype("<f2")
 
     def symbol_means(self, split: dict[str, np.ndarray]) -> np.ndarray:
-        """Mean probability [K] of each symbol of the alphabet where it is the right one, 0 for
-        those that the test text lacks."""
+        """The mean probability of each symbol where it is the correct one, float64 [K]; 0 for
+        those that the test text lacks. split: see `corpora.read_split`."""
         if self.logp is None:
             return np.array(self.meta["digest"]["symbols"])
         codes, symbols = split["test_y"].ravel(), len(split["alphabet"])
@@ -99,13 +108,13 @@ class Score:
         return sums / np.bincount(codes, minlength=symbols).clip(min=1)
 
     def digest(self, split: dict[str, np.ndarray]) -> dict:
-        """The digest of a score array on a split's test text, for its .json file."""
+        """The digest of the score array on a split's test text, for its .json file: DIGEST."""
         losses = -self.logp.astype(np.float64)
         streams = self.stream_losses(len(split["test_y"]))
         return {
             "characters": self.characters,
             "loss": round(self.loss, 6),
-            # to which the bootstrap's tends with more and more samples
+            # the limit of the bootstrap's deviation as its samples grow
             "sd": round(float(losses.std() / math.sqrt(losses.size)), 6),
             "streams": [round(loss, 5) for loss in streams.tolist()],
             "symbols": [round(mean, 5) for mean in self.symbol_means(split).tolist()],
@@ -114,9 +123,9 @@ class Score:
 
 
 def read_score(path: str | Path) -> Score:
-    """Read one score array and the metadata beside it; or, of a .json file, the digest in it.
+    """Read one score array and the metadata beside it or, given a .json file, its digest.
 
-    Raises InputError if a file is unusable.
+    Raises InputError if a file is missing or unusable.
     """
     path = Path(path)
     meta = read_json(path.with_suffix(".json"))
@@ -148,6 +157,7 @@ def read_score(path: str | Path) -> Score:
 
 
 def read_digest(path: Path, meta: dict) -> Score:
+    """The score that a metadata file's digest stands for. Raises InputError if it is damaged."""
     digest = meta.get("digest")
     if not isinstance(digest, dict):
         raise InputError(f"{path}: holds no digest of scores; publish this model again")
@@ -169,15 +179,14 @@ def read_scores(paths: Iterable[str | Path], *families: str) -> list[Score]:
 
 
 def with_arrays(scores: list[Score], arrays: list[Score]) -> list[Score]:
-    """Give digests the arrays of their models. (These were scored anew, in half precision, so
-    that they say how characters compare, but not, to the last digit, what the loss is.)"""
-    key = ("corpus", "type", "layers", "size", "seed", "dropout")
+    """Give digests the arrays of their models, which were scored anew in half precision: they say
+    how characters compare, while the digest says what the loss is, to the last digit."""
 
-    def named(score: Score) -> tuple:
-        return tuple(score.meta.get(name) for name in key)
+    def which(score: Score) -> tuple:
+        return score.key, score.meta.get("dropout")
 
-    known = {named(score): score.logp for score in arrays}
-    return [replace(score, logp=known.get(named(score), score.logp)) for score in scores]
+    known = {which(score): score.logp for score in arrays}
+    return [replace(score, logp=known.get(which(score), score.logp)) for score in scores]
 
 
 def by_corpus(
@@ -210,8 +219,20 @@ def by_corpus(
     return groups
 
 
+def best_lstm(scores: Iterable[Score]) -> Score:
+    """The LSTM of figures 4 and 5, and of what is claimed about them: the one with the lowest
+    validation loss among those with three layers (or else the most). See `models.best`.
+
+    Raises InputError where there is no LSTM.
+    """
+    lstms = [score for score in scores if score.meta.get("type") == "lstm"]
+    if not lstms:
+        raise InputError("this figure compares an LSTM with n-grams: no LSTM among the scores")
+    return best(lstms, lambda score: score.meta, "lstm", paper_depth=True)
+
+
 def ngrams_by_n(scores: Iterable[Score]) -> dict[int, Score]:
-    """The n-gram models by context length n, shortest first."""
+    """The n-gram models by context length n, shortest first. Raises InputError if there is none."""
     ngrams = {score.meta["n"]: score for score in scores if score.meta["family"] == "ngram"}
     if not ngrams:
         raise InputError("this figure compares an LSTM with n-grams: no n-gram among the scores")

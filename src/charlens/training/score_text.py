@@ -21,7 +21,7 @@ from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import atomic
 from charlens.networks import model_file, network
-from charlens.statistics import bootstrap
+from charlens.statistics.information import bits
 
 WINDOW = 100  # characters at a time
 
@@ -85,7 +85,7 @@ def summary(reading: Reading, logp: np.ndarray, symbols: int) -> list[str]:
     """In words: the loss of the characters that could be scored, and those that could not."""
     nats = -float(np.nanmean(logp, dtype=np.float64))
     lines = [
-        f"{nats:.4f} nats, {bootstrap.bits(nats):.4f} bits per character, perplexity"
+        f"{nats:.4f} nats, {bits(nats):.4f} bits per character, perplexity"
         f" {math.exp(nats):.3f}, over {int(reading.known.sum()):,} characters"
     ]
     missing = len(reading.text) - int(reading.known.sum())

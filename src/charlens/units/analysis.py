@@ -29,6 +29,7 @@ from charlens.errors import InputError
 from charlens.files import only_one, write_atomically, write_csv
 from charlens.networks import model_file, network
 from charlens.networks.cells import cell
+from charlens.store import models
 from charlens.text.labels import HYPOTHESES
 from charlens.training.train import describe
 from charlens.units import selectivity
@@ -47,21 +48,20 @@ WARM = 200  # bytes that a network has read before a passage that is chosen by t
 # ---- which models ----
 
 
-def best_lstm(models: list[Path]) -> Path:
-    """The LSTM of lowest validation loss; where there is no LSTM, the model."""
-    lstms = [path for path in models if model_file.about(path)["type"] == "lstm"]
-    return model_file.best(lstms or models)
+def best_lstm(paths: list[Path]) -> Path:
+    """The best LSTM (see `models.best`) or, where there is no LSTM, the best network."""
+    found = {model_file.about(path)["type"] for path in paths}
+    return models.best(paths, model_file.about, "lstm" if "lstm" in found else None)
 
 
-def best_by_type(models: list[Path]) -> list[Path]:
-    """For each type with gates its best model with 3 layers, or else of the greatest depth."""
-    known = {path: model_file.about(path) for path in models}
-    found = []
-    for type in dict.fromkeys(about["type"] for about in known.values()):
-        if gate_names(type):
-            deep = models.deepest(list(known.values()), type)
-            found.append(model_file.best([path for path, about in known.items() if about in deep]))
-    return found
+def best_by_type(paths: list[Path]) -> list[Path]:
+    """For each type with gates its best network with 3 layers, or else of the greatest depth."""
+    types = dict.fromkeys(model_file.about(path)["type"] for path in paths)
+    return [
+        models.best(paths, model_file.about, type, paper_depth=True)
+        for type in types
+        if gate_names(type)
+    ]
 
 
 def gate_names(type: str) -> list[str]:

@@ -1,0 +1,28 @@
+"""The claim about the errors that a larger LSTM no longer makes (section 4.4, figure 6)."""
+
+import math
+
+from charlens.claims.evidence import Evidence, Missing
+from charlens.claims.measure import FAILS, HOLDS, Finding
+from charlens.store.models import network_name
+
+MOST = 0.5  # more than this share
+
+
+def size_removes_ngram_errors(e: Evidence) -> list[Finding]:
+    """Between the smallest and the largest LSTM of figure 6, errors (less than half of the
+    probability) become fewer. Effect: the share of this fall in those that an n-gram model up to
+    n = 9 would not make; it holds from one half on, and not where nothing falls. One network of
+    each size, so without an interval."""
+    if e.oracles is None or e.oracles["size"].nunique() < 2:
+        raise Missing("the errors of LSTMs of two sizes (figures/figure6.csv)")
+    sizes = e.oracles["size"].min(), e.oracles["size"].max()
+    small, large = (e.oracles[e.oracles["size"] == size] for size in sizes)
+    fewer = small["errors"].sum() - large["errors"].sum()
+    of_ngram = [own[own["category"] == "n-gram"]["errors"].sum() for own in (small, large)]
+    share = (of_ngram[0] - of_ngram[1]) / fewer if fewer > 0 else math.nan
+    names = (network_name("lstm", own["layers"].iloc[0], own["size"].iloc[0])
+             for own in (small, large))  # fmt: skip
+    words = f"{' to '.join(names)}: {of_ngram[0] - of_ngram[1]:,} of {fewer:,} errors removed"
+    verdict = HOLDS if share > MOST else FAILS
+    return [Finding("", verdict, share, math.nan, math.nan, words)]

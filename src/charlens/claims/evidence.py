@@ -1,0 +1,198 @@
+"""What the claims are tested on: the models of a corpus, what was found inside them, statistics."""
+
+import contextlib
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from charlens.errors import InputError
+from charlens.statistics.intervals import pooled_sd
+from charlens.store import models, scores
+from charlens.store.models import ModelKey
+from charlens.store.scores import Score
+from charlens.text.braces import brace_pairs, pairs_in_test
+
+
+class Missing(Exception):
+    """A claim lacks what it is about: the message says what."""
+
+
+@dataclass(frozen=True)
+class GridEntry:
+    """One entry of the grid: the same network trained from one seed or several."""
+
+    key: ModelKey  # without a seed
+    seeds: list[Score]
+
+    @property
+    def val_loss(self) -> float:
+        """Validation loss, mean over the seeds; nats per character."""
+        return float(np.mean([score.meta["val_loss"] for score in self.seeds]))
+
+
+@dataclass
+class Evidence:
+    """All that is known of one corpus. Tables that do not exist are None."""
+
+    about: dict  # the corpus's provenance
+    scores: list[Score]
+    split: dict[str, np.ndarray]  # alphabet, test_y, test_at: see corpora.read_split
+    draws: np.ndarray  # [samples, S]: see bootstrap.stream_draws
+    text: bytes | None = None
+    first_epochs: pd.DataFrame | None = None  # see tables.read_trajectory
+    gates: pd.DataFrame | None = None  # gates.csv: saturation of every unit of every gate
+    units: pd.DataFrame | None = None  # cells.csv: the score of every unit and hypothesis
+    hypotheses: pd.DataFrame | None = None  # hypotheses.csv: the unit picked for each hypothesis
+    oracles: pd.DataFrame | None = None  # figure6.csv: errors by size and category
+    planned: list[ModelKey] = field(default_factory=list)  # networks that the configuration wants
+    everything: list["Evidence"] = field(default_factory=list)  # of all corpora, this one too
+    known: dict = field(default_factory=dict)  # sums that were computed already
+
+    @cached_property
+    def grid(self) -> list[GridEntry]:
+        """The recurrent networks, seeds of an entry together."""
+        groups: dict[ModelKey, list[Score]] = {}
+        for score in self.networks:
+            groups.setdefault(replace(score.key, seed=None), []).append(score)
+        return [GridEntry(key, seeds) for key, seeds in groups.items()]
+
+    @cached_property
+    def networks(self) -> list[Score]:
+        return [score for score in self.scores if score.key.kind == "recurrent"]
+
+    @cached_property
+    def ngrams(self) -> dict[int, Score]:
+        return self._by_n("ngram")
+
+    @cached_property
+    def nns(self) -> dict[int, Score]:
+        return self._by_n("nn")
+
+    def _by_n(self, kind: str) -> dict[int, Score]:
+        found = {score.key.n: score for score in self.scores if score.key.kind == kind}
+        return dict(sorted(found.items()))
+
+    @property
+    def finished(self) -> str:
+        """How much of the grid there is, in words; nothing where it is complete."""
+        trained, planned = len(self.networks), len(self.planned)
+        return f"{trained} of {planned} networks trained" if trained < planned else ""
+
+    def lacks(self, *types: str) -> bool:
+        """Is an entry of the grid (of these types, or any) not trained from any seed?"""
+        wanted = {replace(key, seed=None) for key in self.planned}
+        missing = wanted - {entry.key for entry in self.grid}
+        return any(not types or key.type in types for key in missing)
+
+    def largest_ngram(self) -> Score:
+        """The n-gram model with the longest context. Raises Missing where there is none."""
+        if not self.ngrams:
+            raise Missing("an n-gram model")
+        return self.ngrams[max(self.ngrams)]
+
+    def best(self) -> Score:
+        """The best network of all (see `models.best`). Raises Missing where there is none."""
+        if not self.networks:
+            raise Missing("a trained recurrent network")
+        return models.best(self.networks, lambda score: score.meta)
+
+    def best_lstm(self) -> Score:
+        """The LSTM of figures 4 and 5: see `scores.best_lstm`. Raises Missing where there is none.
+
+        Claims about what these figures show are about this network.
+        """
+        with contextlib.suppress(InputError):
+            return scores.best_lstm(self.networks)
+        raise Missing("a trained LSTM")
+
+    def of_type(self, type: str) -> dict[tuple[int, int], GridEntry]:
+        """The grid entries of a type by (size, layers)."""
+        own = [entry for entry in self.grid if entry.key.type == type]
+        return {(entry.key.size, entry.key.layers): entry for entry in own}
+
+    @cached_property
+    def characters(self) -> np.ndarray:
+        """The test characters as bytes, uint8 [N], in the order of the scores."""
+        return self.split["alphabet"][self.split["test_y"].ravel()]
+
+    @cached_property
+    def braces(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where "}" stands in the test text, and how far behind its "{": int [Q] each."""
+        if self.text is None or self.about["kind"] != "code":
+            raise Missing("a text of kind code")
+        length = self.split["test_y"].shape[1]
+        return pairs_in_test(brace_pairs(self.text), self.split["test_at"], length)
+
+    def per_stream(self, values: np.ndarray) -> np.ndarray:
+        """Sums [S] over each test stream of one value per test character [N]."""
+        return values.reshape(len(self.split["test_y"]), -1).sum(axis=1, dtype=np.float64)
+
+    def seed_sd(self, parts: "Parts", type: str | None) -> tuple[float, int, str] | None:
+        """How far a sum of weight x statistic of a network moves with its seed.
+
+        Returns the standard deviation, its degrees of freedom, and in words from which other
+        corpora it comes, if it does; None where no network has two seeds. It is that of all
+        networks with several seeds, of this corpus or else of all, or that of those of one type
+        where these move further.
+        """
+        others = [evidence.about["title"] for evidence in self.everything if evidence is not self]
+        for group, whose in (([self], ""), (self.everything, f" of {' and '.join(others)}")):
+            values: dict[str, list] = {}
+            for evidence in group:
+                for entry in evidence.grid:
+                    known = []
+                    for score in entry.seeds:
+                        with contextlib.suppress(Missing):
+                            known.append(total(evidence, score, parts))
+                    if len(known) > 1 and np.isfinite(known).all():
+                        values.setdefault(entry.key.type, []).append(known)
+            if every := pooled_sd(known for entries in values.values() for known in entries):
+                own = values.get(type, [])
+                return (*max(every, pooled_sd(own) if len(own) > 1 else every), whose)
+        return None
+
+
+@dataclass(frozen=True, eq=False)
+class Statistic:
+    """A mean over some test characters of a model.
+
+    sum(evidence, score): for each test stream the sum [S] and the number [S] of these characters.
+    mean(evidence, score): the mean alone, for a digest, which says no more.
+    """
+
+    sum: Callable[[Evidence, Score], tuple[np.ndarray, np.ndarray]]
+    mean: Callable[[Evidence, Score], float] | None = None
+
+    def sums(self, evidence: Evidence, score: Score) -> tuple[np.ndarray, np.ndarray]:
+        """The sum [S] and the number [S], computed once."""
+        key = (self, score.path)
+        if key not in evidence.known:
+            evidence.known[key] = self.sum(evidence, score)
+        return evidence.known[key]
+
+    def value(self, evidence: Evidence, score: Score) -> float:
+        """The mean over all streams; nan where there is no such character."""
+        if score.logp is None and self.mean is not None:
+            return self.mean(evidence, score)
+        sums, counts = self.sums(evidence, score)
+        return float(sums.sum() / counts.sum()) if counts.sum() else math.nan
+
+
+Parts = list[tuple[float, Statistic]]  # of one network: what it adds to an effect
+
+
+def total(evidence: Evidence, score: Score, parts: Parts) -> float:
+    """The sum of weight x statistic of a network."""
+    return sum(weight * statistic.value(evidence, score) for weight, statistic in parts)
+
+
+def _loss(evidence: Evidence, score: Score) -> tuple[np.ndarray, np.ndarray]:
+    S, length = evidence.split["test_y"].shape
+    return length * score.stream_losses(S), np.full(S, float(length))
+
+
+LOSS = Statistic(_loss)

@@ -1,0 +1,195 @@
+"""The claims, and the verb that tests them all.
+
+Each claim is a small function that looks at one corpus and returns findings: a verdict, an effect
+and its 95% interval (see `measure`). The same functions, run on the paper's own tables, give the
+effect that the paper has.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pandas as pd
+
+from charlens.claims import error_causes, first_epochs, gates, losses, page, reach, units
+from charlens.claims.evidence import Evidence, Missing
+from charlens.claims.measure import UNDECIDED, Finding
+from charlens.errors import InputError
+from charlens.files import write_atomically, write_csv
+from charlens.statistics.bootstrap import stream_draws
+from charlens.store.corpora import by_stem, read_corpora, read_split, read_text
+from charlens.store.models import ModelKey
+from charlens.store.scores import Score, read_scores, with_arrays
+from charlens.store.tables import (
+    MODELS,
+    paper_table,
+    planned_networks,
+    read_status,
+    read_table,
+    read_trajectory,
+)
+
+COLUMNS = ["claim", "where", "verdict", "effect", "low", "high", "paper", "basis"]
+FOUND = ["model", "hypothesis", "layer", "unit", "score", "low", "high", "picked"]
+INSIDE = {  # what is read of the tables of what was found inside the networks
+    "gates.csv": ["type", "layers", "size", "layer", "gate", "left", "right"],
+    "cells.csv": [*FOUND, "beyond"],
+    "hypotheses.csv": [*FOUND, "measure"],
+    "figure6.csv": ["layers", "size", "category", "errors"],
+}
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim: a short name, what the paper says, and the function that tests it."""
+
+    name: str
+    says: str
+    test: Callable[[Evidence], list[Finding]]
+
+
+CLAIMS = (
+    Claim("depth helps", "Depth of at least two layers helps.", losses.depth_helps),
+    Claim("LSTM beats RNN", "The LSTM is better than the RNN.", losses.beats_rnn("lstm")),
+    Claim("GRU beats RNN", "The GRU is better than the RNN.", losses.beats_rnn("gru")),
+    Claim("LSTM against GRU is mixed", "Between LSTM and GRU the results are mixed.",
+          losses.lstm_and_gru_mixed),
+    Claim("best network beats the n-gram", "The best recurrent network beats the 20-gram.",
+          losses.best_beats_ngram),
+    Claim("n-NN agrees with n-gram", "For small n, the n-gram and the n-NN perform alike.",
+          losses.nn_agrees),
+    Claim("n-NN falls behind", "For larger n the n-NN falls behind the n-gram.",
+          losses.nn_falls_behind),
+    Claim("n-NN overfits", "For larger n the n-NN overfits.", losses.nn_overfits),
+    Claim("long reach", "The LSTM gains on characters that need long reach: brackets, quotes, "
+          "newline, space.", reach.gains_on_long_reach),
+    Claim("far braces", "The LSTM is better at “}” when its “{” is far away.",
+          reach.gains_on_far_braces),
+    Claim("first a 1-NN, then more", "Early in training the LSTM resembles the 1-NN first, then "
+          "the 2-NN, then the 3-NN.", first_epochs.nearest_nn_climbs),
+    Claim("size removes n-gram errors", "Most errors that a larger LSTM no longer makes are "
+          "errors that an n-gram model does not make either.",
+          error_causes.size_removes_ngram_errors),
+    Claim("interpretable cells exist", "Some units keep track of something that one can name.",
+          units.units_follow_hypotheses),
+    Claim("most cells are not", "Most units are not interpretable.", units.most_units_do_not),
+    Claim("forget gates remember", "Some forget gates stay right-saturated: units that remember "
+          "for very long.", gates.forget_gates_stay_open),
+    Claim("output gates move", "No output gate is always open or always closed.",
+          gates.output_gates_move),
+    Claim("first layer is diffuse", "The gates of the first layer are far more diffuse than those "
+          "of higher layers.", gates.first_layer_is_diffuse),
+)  # fmt: skip
+
+
+def judge(evidence: Iterable[Evidence]) -> pd.DataFrame:
+    """Every claim on every corpus it is about: a row per finding, columns COLUMNS."""
+    rows = []
+    for e in evidence:
+        paper = in_paper(e)
+        for place, claim in enumerate(CLAIMS):
+            theirs = {found.part: round(found.effect, 6) + 0.0 for found in findings(claim, paper)}
+            for found in findings(claim, e):
+                where = e.about["corpus"] + (f": {found.part}" if found.part else "")
+                numbers = (found.effect, found.low, found.high, theirs.get(found.part, math.nan))
+                rows.append([place, claim.name, where, found.verdict, *numbers, found.basis])
+    rows.sort(key=lambda row: row[0])  # claim by claim, then corpus by corpus
+    return pd.DataFrame([row[1:] for row in rows], columns=COLUMNS)
+
+
+def findings(claim: Claim, e: Evidence) -> list[Finding]:
+    """A claim's findings; one that is undecided where what it needs is missing."""
+    try:
+        return claim.test(e)
+    except Missing as missing:
+        return [Finding("", UNDECIDED, *(math.nan,) * 3, f"missing: {missing}")]
+
+
+def in_paper(e: Evidence) -> Evidence:
+    """What the paper's tables 1 and 2 say of the models that are here: their losses and no more,
+    so that only the effects mean something. Its validation losses are not known, its test losses
+    stand in for them."""
+    kinds = {name: kind for kind, name in MODELS.items()}
+    here = {replace(score.key, seed=None) for score in e.scores}
+    scores = []
+    for row in pd.concat([paper_table(1), paper_table(2)]).to_dict("records"):
+        loss, kind = row["loss"], kinds.get(row["type"], "recurrent")
+        about = {name: int(row[name]) for name in ("layers", "size", "n") if row[name] == row[name]}
+        about |= {"corpus": row["corpus"], "family": kind}
+        about |= {"type": row["type"]} if kind == "recurrent" else {}
+        key = ModelKey.of(about)
+        if key in here:
+            digest = {"loss": loss, "streams": [loss] * len(e.split["test_y"])}
+            meta = about | {"val_loss": loss, "digest": digest}
+            scores.append(Score(Path("paper", key.path), meta, None))
+    return Evidence(e.about, scores, e.split, e.draws)
+
+
+# ---- the command line ----
+
+
+def add_arguments(parser):
+    parser.add_argument("--scores", nargs="*", default=[], help="scores of all models")
+    parser.add_argument("--arrays", nargs="*", default=[], help="of models given as digests")
+    parser.add_argument("--splits", nargs="+", required=True, help="corpora's .npz")
+    parser.add_argument("--texts", nargs="*", default=[], help="corpora's .txt (kind code)")
+    parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, in order")
+    parser.add_argument("--trajectory", nargs="*", default=[], help="an LSTM's first epochs (.csv)")
+    parser.add_argument("--inside", nargs="*", default=[], help=", ".join(INSIDE))
+    parser.add_argument("--status", help="which models are finished (.csv)")
+    parser.add_argument("--resamples", type=int, default=10_000, help="of the test streams")
+    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    parser.add_argument("--csv", required=True, help="the verdicts")
+    parser.add_argument("--html", required=True, help="the verdicts as a page")
+
+
+def run(args):
+    if args.resamples < 1000:
+        raise InputError(f"--resamples {args.resamples}: an interval needs 1000 or more")
+    corpora = read_corpora(args.corpora)
+    table = judge(gather(args, corpora))
+    write_csv(table, args.csv)
+    html = page.page(table, CLAIMS, corpora, args.resamples)
+    write_atomically(args.html, html.encode())
+
+
+def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
+    """Read what there is of each corpus. Raises InputError where a file is unusable."""
+    splits, texts = by_stem(args.splits, corpora, "split"), by_stem(args.texts, [], "text")
+    trajectories = by_stem(args.trajectory, [], "trajectory")
+    scores = with_arrays(
+        read_scores(args.scores, "recurrent", "nn", "ngram"), read_scores(args.arrays, "recurrent")
+    )
+    inside = {
+        path.name: read_table(path, ["corpus", *INSIDE.get(path.name, [])])
+        for path in map(Path, args.inside)
+    }
+    planned = planned_networks(read_status(args.status)) if args.status else []
+
+    def of(table: str, corpus: str) -> pd.DataFrame | None:
+        return inside[table][inside[table]["corpus"] == corpus] if table in inside else None
+
+    everything: list[Evidence] = []
+    for corpus, about in corpora.items():
+        own = [score for score in scores if score.key.corpus == corpus]
+        split = read_split(splits[corpus], own)
+        everything.append(
+            Evidence(
+                about,
+                own,
+                split,
+                stream_draws(len(split["test_y"]), args.resamples, args.seed),
+                text=read_text(texts[corpus]) if corpus in texts else None,
+                first_epochs=(
+                    read_trajectory(trajectories[corpus]) if corpus in trajectories else None
+                ),
+                gates=of("gates.csv", corpus),
+                units=of("cells.csv", corpus),
+                hypotheses=of("hypotheses.csv", corpus),
+                oracles=of("figure6.csv", corpus),
+                planned=[key for key in planned if key.corpus == corpus],
+                everything=everything,
+            )
+        )
+    return everything

@@ -1,0 +1,26 @@
+"""Spread and intervals that need no resampling."""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+from scipy.stats import binomtest
+
+
+def pooled_sd(groups: Iterable[Iterable[float]]) -> tuple[float, int] | None:
+    """Standard deviation within groups of numbers, and its degrees of freedom.
+
+    A group of one number says nothing about it; None where there is no larger group.
+    """
+    squares, freedom = 0.0, 0
+    for group in groups:
+        values = np.asarray(group, dtype=np.float64)
+        squares += ((values - values.mean()) ** 2).sum()
+        freedom += len(values) - 1
+    return (math.sqrt(squares / freedom), freedom) if freedom else None
+
+
+def share_interval(count: int, total: int, level: float = 0.95) -> tuple[float, float]:
+    """Wilson's interval of the share count / total. Raises ValueError unless 0 < total."""
+    found = binomtest(count, total).proportion_ci(level, method="wilson")
+    return float(found.low), float(found.high)

@@ -1,0 +1,54 @@
+"""Claims about characters that need long reach: verdicts on constructed arrays."""
+
+import numpy as np
+import pytest
+from constructed import LENGTH, S, evidence, lstms_and_ngram, part, whole
+
+from charlens.claims import reach
+from charlens.claims.measure import FAILS, HOLDS, UNDECIDED
+
+
+def test_gains_on_characters_of_long_reach():
+    rng = np.random.default_rng(0)
+    alphabet = np.frombuffer(b'\n "(ae', np.uint8)
+    y = rng.integers(len(alphabet), size=(S, LENGTH)).astype(np.uint8)
+    lstm, ngram = rng.uniform(0.3, 0.5, (2, S, LENGTH))
+    lstm[y == 0] += 0.2  # newlines: a gain
+    lstm[y == 2] -= 0.2  # quotes: a loss
+    e = evidence(*lstms_and_ngram(lstm, ngram), characters=y, split={"alphabet": alphabet})
+    findings = reach.gains_on_long_reach(e)
+    assert part(findings, "newline").verdict == HOLDS
+    assert part(findings, "newline").effect == pytest.approx(0.2 + 0.2 / 5, abs=0.02)
+    assert part(findings, "quotes").verdict == FAILS
+    assert part(findings, "space").verdict == UNDECIDED == part(findings, "brackets").verdict
+    assert whole(findings).effect == pytest.approx(0, abs=0.02)
+
+
+def test_a_gain_everywhere_is_no_gain_on_these():
+    rng = np.random.default_rng(0)
+    alphabet = np.frombuffer(b" ae", np.uint8)
+    y = rng.integers(3, size=(S, LENGTH)).astype(np.uint8)
+    ngram = rng.uniform(0.3, 0.5, (S, LENGTH))
+    e = evidence(*lstms_and_ngram(ngram + 0.1, ngram), characters=y, split={"alphabet": alphabet})
+    assert whole(reach.gains_on_long_reach(e)).effect == pytest.approx(0, abs=1e-6)
+    assert [f.part for f in reach.gains_on_long_reach(e)] == ["", "space"]
+
+
+def test_far_braces():
+    line = b"f() { " + b"x = 1; " * 4 + b"}{ }"  # one pair far apart, one near
+    text = line.ljust(LENGTH, b" ") * S
+    codes = np.frombuffer(text, np.uint8)
+    alphabet = np.unique(codes)
+    split = {"alphabet": alphabet, "test_at": np.arange(S) * LENGTH}
+    y = np.searchsorted(alphabet, codes).reshape(S, LENGTH)
+    far, near = len(line) - 4, len(line) - 1
+    lstm, ngram = np.full((2, S, LENGTH), 0.5)
+    lstm[:, far], ngram[:, far] = 0.8 + 0.01 * np.random.default_rng(0).normal(size=S), 0.6
+    lstm[:, near], ngram[:, near] = 0.1, 0.9  # near ones do not count
+    e = evidence(
+        *lstms_and_ngram(lstm, ngram), characters=y, split=split, text=text, kind="code"
+    )  # fmt: skip
+    found = whole(reach.gains_on_far_braces(e))
+    assert found.verdict == HOLDS and found.effect == pytest.approx(0.2, abs=0.01)
+    assert f"{S} braces" in found.basis
+    assert reach.gains_on_far_braces(evidence(*lstms_and_ngram(lstm, ngram))) == []  # prose

@@ -1,0 +1,129 @@
+"""Claims about units and gates: verdicts on constructed tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from constructed import evidence, part, whole
+
+from charlens.claims import gates, units
+from charlens.claims.evidence import Missing
+from charlens.claims.measure import FAILS, HOLDS, UNDECIDED
+
+
+def saturation(right_f, left_o, right_o, between=((0.9, 0.9), (0.4, 0.4))):
+    rows = []
+    for layer, shares in enumerate(between, start=1):
+        for unit, share in enumerate(shares, start=1):
+            rows.append(["wp", "lstm", 2, 64, layer, "i", unit, 1 - share, 0.0])
+            first = layer == unit == 1
+            rows.append(["wp", "lstm", 2, 64, layer, "f", unit, 0, right_f if first else 1 - share])
+            o = (left_o, right_o) if first else (1 - share, 0)
+            rows.append(["wp", "lstm", 2, 64, layer, "o", unit, *o])
+    rows.append(["wp", "gru", 2, 64, 1, "r", 1, 1.0, 0.0])  # not about this one
+    return pd.DataFrame(
+        rows, columns=["corpus", "type", "layers", "size", "layer", "gate", "unit", "left", "right"]
+    )
+
+
+def test_gates():
+    e = evidence(gates=saturation(right_f=0.97, left_o=0.5, right_o=0.2))
+    forget = whole(gates.forget_gates_stay_open(e))
+    assert forget.verdict == HOLDS and forget.effect == 0.25 and "1 of 4" in forget.basis
+    assert 0 < forget.low < 0.25 < forget.high < 1
+    assert whole(gates.output_gates_move(e)).verdict == HOLDS
+    closed = evidence(gates=saturation(right_f=0.5, left_o=0.99, right_o=0.0))
+    assert whole(gates.forget_gates_stay_open(closed)).verdict == FAILS
+    assert whole(gates.output_gates_move(closed)).verdict == FAILS
+    opened = evidence(gates=saturation(right_f=0.5, left_o=0.0, right_o=0.99))
+    assert whole(gates.output_gates_move(opened)).verdict == FAILS
+
+
+@pytest.mark.parametrize(
+    ("between", "verdict"),
+    [
+        ([np.linspace(0.7, 0.9, 40), np.linspace(0.2, 0.4, 40)], HOLDS),
+        ([np.linspace(0.2, 0.4, 40), np.linspace(0.7, 0.9, 40)], FAILS),
+        ([np.linspace(0.2, 0.4, 40)] * 2, UNDECIDED),
+    ],
+)
+def test_diffuse_first_layer(between, verdict):
+    table = saturation(0.5, 0.3, 0.2, between)
+    assert whole(gates.first_layer_is_diffuse(evidence(gates=table))).verdict == verdict
+    one_layer = evidence(gates=table[table["layer"] == 1])
+    with pytest.raises(Missing, match="two layers"):
+        gates.first_layer_is_diffuse(one_layer)
+
+
+def scored(*rows):
+    """Rows of unit, hypothesis, score, low, high; the score where it was picked is the same, and
+    beyond the null."""
+    table = pd.DataFrame(
+        [["wp", "LSTM", 1, *row] for row in rows],
+        columns=["corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high"],
+    )
+    measure = np.where(table["hypothesis"].isin(["depth", "line_position"]), "tau", "auc")
+    return table.assign(measure=measure, picked=table["score"], beyond=True)
+
+
+def searched(*rows):
+    """All cells, and those picked: the first of each hypothesis."""
+    table = scored(*rows)
+    best = table.groupby("hypothesis", sort=False).head(1)
+    return evidence(units=table.drop(columns=["measure"]), hypotheses=best)
+
+
+def test_strengths():
+    table = units.strengths(
+        scored(
+            (1, "quote", 0.05, 0.02, 0.10),
+            (1, "depth", -0.6, -0.7, -0.5),
+            (1, "quote", 0.52, 0.45, 0.60),
+        )  # fmt: skip
+    )
+    assert table[["weak", "strength", "strong"]].to_numpy() == pytest.approx(
+        np.array([[0.8, 0.9, 0.96], [0.5, 0.6, 0.7], [0, 0.04, 0.2]])
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "verdict"),
+    [
+        ((1, "quote", 0.99, 0.97, 1.0), HOLDS),
+        ((1, "quote", 0.01, 0.0, 0.03), HOLDS),  # off instead of on
+        ((1, "quote", 0.92, 0.85, 0.95), UNDECIDED),
+        ((1, "quote", 0.7, 0.65, 0.75), FAILS),
+        ((1, "line_position", 0.85, 0.82, 0.9), HOLDS),
+        ((1, "line_position", 0.6, 0.5, 0.7), FAILS),  # 0.6 is a rank correlation, not an area
+    ],
+)
+def test_interpretable_cells_exist(row, verdict):
+    findings = units.units_follow_hypotheses(searched(row))
+    assert whole(findings).verdict == verdict == part(findings, row[1].replace("_", " ")).verdict
+
+
+def test_the_strongest_hypothesis_is_chosen_where_cells_are_picked():
+    best = scored((1, "quote", 0.91, 0.905, 0.93), (2, "depth", 0.85, 0.82, 0.9))
+    best["picked"] = [0.98, 0.9]  # 0.96 and 0.9 in strength
+    found = whole(units.units_follow_hypotheses(evidence(hypotheses=best)))
+    assert found.effect == pytest.approx(0.82) and "unit 1: quote" in found.basis
+
+
+def test_most_cells_are_not_interpretable():
+    weak, strong, open_ = (0.5, 0.4, 0.6), (0.95, 0.9, 0.99), (0.75, 0.6, 0.9)
+
+    def verdict(*scores):
+        rows = [(unit, "quote", *score) for unit, score in enumerate(scores)]
+        return whole(units.most_units_do_not(searched(*rows)))
+
+    found = verdict(weak, weak, weak, strong)
+    assert (found.verdict, found.effect) == (HOLDS, 0.75)
+    assert verdict(weak, strong, strong, strong).verdict == FAILS
+    assert verdict(weak, open_, open_, strong).verdict == UNDECIDED
+    # one hypothesis out of several is enough for a cell: the one that was picked, beyond the null
+    rows = [(1, "quote", *weak), (1, "depth", 0.9, 0.8, 0.95), (2, "quote", *weak)]
+    e = searched(*rows)
+    assert whole(units.most_units_do_not(e)).effect == 0.5
+    e.units["picked"] = [0.99, 0.5, 0.5]
+    assert whole(units.most_units_do_not(e)).effect == 1.0
+    e.units["picked"], e.units["beyond"] = [0.5, 0.9, 0.5], [True, False, True]
+    assert whole(units.most_units_do_not(e)).effect == 1.0

@@ -1,0 +1,190 @@
+"""All claims together, and the verb `claims`."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from constructed import (
+    LENGTH,
+    S,
+    evidence,
+    lstms_and_ngram,
+    network,
+    ngram,
+    nn,
+    published,
+    seeds,
+    whole,
+)  # fmt: skip
+from synthetic import TEXT, random_logp, run, write_corpus, write_score
+
+from charlens.claims import judge, reach
+from charlens.claims.evidence import Missing
+from charlens.claims.measure import FAILS, HOLDS, UNDECIDED
+from charlens.errors import InputError
+from charlens.report import figure4, figure5, figure6
+from charlens.store.scores import read_scores, with_arrays
+from charlens.store.tables import TRAJECTORY
+
+
+def test_what_is_missing_is_said():
+    table = judge.judge([evidence()])
+    assert list(table.columns) == judge.COLUMNS
+    assert len(table) == len(judge.CLAIMS) - 1  # braces are for code
+    assert (table["verdict"] == UNDECIDED).all()
+    assert table["basis"].str.startswith("missing: ").all() and table["effect"].isna().all()
+
+
+def test_the_papers_own_effects_stand_beside_ours():
+    cells = [network(type, n, 64, 1.4) for type in ("lstm", "gru", "rnn") for n in (1, 2, 3)]
+    e = evidence(*cells, ngram(1, 2.3), nn(1, 2.3), ngram(6, 1.2), nn(6, 1.3), ngram(20, 1.1))
+    table = judge.judge([e]).set_index(["claim", "where"])["paper"]
+    # by hand, from the paper's tables of War and Peace, row 64
+    means = {"lstm": (1.449, 1.442, 1.540), "rnn": (1.446, 1.401, 1.396)}
+    assert table["depth helps", "wp: LSTM"] == pytest.approx(1.449 - 1.442, abs=1e-6)
+    assert table["LSTM beats RNN", "wp"] == pytest.approx(
+        np.mean(means["rnn"]) - np.mean(means["lstm"]), abs=1e-6
+    )
+    assert table["best network beats the n-gram", "wp"] == pytest.approx(1.195 - 1.373)
+    assert table["n-NN falls behind", "wp"] == pytest.approx(1.321 - 1.203)
+    assert table["n-NN overfits", "wp"] == pytest.approx(1.321 - 2.399)
+    assert np.isnan(table["long reach", "wp"])  # of characters the paper has no numbers
+    e.about["corpus"] = "mine"
+    for score in e.scores:
+        score.meta["corpus"] = "mine"
+    assert judge.judge([e])["paper"].isna().all()
+
+
+def test_every_claim_says_how_it_is_tested():
+    names = [claim.name for claim in judge.CLAIMS]
+    assert len(set(names)) == len(names)
+    for claim in judge.CLAIMS:
+        assert len(claim.test.__doc__) > 40 and "{" not in claim.test.__doc__
+    assert all(dataclasses.asdict(claim)["says"].endswith(".") for claim in judge.CLAIMS)
+
+
+def arguments(tmp_path, *scores):
+    return [
+        *("--scores", *scores, "--splits", tmp_path / "code.npz"),
+        *("--texts", tmp_path / "code.txt", "--corpora", tmp_path / "code.json"),
+        *("--csv", tmp_path / "c.csv", "--html", tmp_path / "c.html", "--resamples", 1000),
+    ]
+
+
+def test_the_command(tmp_path):
+    size = write_corpus(tmp_path, text=TEXT)
+    scores = [
+        write_score(tmp_path / f"{n}.npy", random_logp(size, n), seed=n, layers=1) for n in (1, 2)
+    ]
+    scores.append(write_score(tmp_path / "g.npy", random_logp(size, 9), family="ngram", n=2))
+    run(judge, arguments(tmp_path, *scores))
+    table = pd.read_csv(tmp_path / "c.csv")
+    assert set(table["verdict"]) <= {HOLDS, FAILS, UNDECIDED}
+    assert {c.split(":")[0] for c in table["where"]} == {"code"}
+    far = table[table["claim"] == "far braces"].iloc[0]
+    assert np.isfinite(far[["effect", "low", "high"]].astype(float)).all()
+    page = (tmp_path / "c.html").read_text()
+    assert "Does the paper hold?" in page and page.count("<section") == len(judge.CLAIMS)
+    assert "http" not in page and "made up" in page
+    first = (tmp_path / "c.csv").read_bytes()
+    run(judge, arguments(tmp_path, *scores))
+    assert (tmp_path / "c.csv").read_bytes() == first
+
+
+def test_digests_give_the_same_verdicts_on_losses():
+    scores = [*seeds("lstm", 1, 64, 1.4), *seeds("lstm", 2, 64, 1.38), ngram(20, 1.5)]
+    here, elsewhere = (judge.judge([evidence(*some)]) for some in (scores, map(published, scores)))
+    assert list(here["verdict"]) == list(elsewhere["verdict"])
+    decided = here["effect"].notna()
+    assert {"depth helps", "best network beats the n-gram"} == set(here[decided]["claim"])
+    numbers = ["effect", "low", "high"]
+    assert elsewhere[decided][numbers].to_numpy() == pytest.approx(
+        here[decided][numbers].to_numpy(), abs=1e-4
+    )
+    assert (here["basis"] == elsewhere["basis"]).all()
+
+
+def test_characters_need_arrays():
+    rng = np.random.default_rng(0)
+    alphabet = np.frombuffer(b" ae", np.uint8)
+    y = rng.integers(3, size=(S, LENGTH)).astype(np.uint8)
+    probability = rng.uniform(0.3, 0.5, (S, LENGTH))
+    scores = lstms_and_ngram(probability + 0.2 * (y == 0), probability)
+    split = {"alphabet": alphabet, "test_y": y}
+    digests = [published(scores[0], split), *scores[1:]]
+    more = {"characters": y, "split": {"alphabet": alphabet}}
+    with pytest.raises(Missing, match="character by character"):
+        reach.gains_on_long_reach(evidence(*digests, **more))
+    # in half precision it is here: that says how characters compare, the digest what the loss is
+    halved = dataclasses.replace(scores[0], logp=scores[0].logp + 0.001)
+    both = with_arrays(digests, [halved])
+    assert both[0].loss == digests[0].loss and both[1:] == scores[1:]
+    other = dataclasses.replace(halved, meta=halved.meta | {"dropout": 0.3})  # another model
+    assert with_arrays(digests, [other])[0].logp is None
+    assert whole(reach.gains_on_long_reach(evidence(*both, **more))).verdict == HOLDS
+    # what a seed changes is known from digests, too
+    seeds = [scores[0], published(scores[1], split), scores[2]]
+    basis = [whole(reach.gains_on_long_reach(evidence(*s, **more))).basis for s in (scores, seeds)]
+    assert basis[0] == basis[1] and "seed SD" in basis[0]
+
+
+def test_bad_input(tmp_path):
+    size = write_corpus(tmp_path)
+    score = write_score(tmp_path / "a.npy", random_logp(size - 1, 1))
+    with pytest.raises(InputError, match="score the model on this split"):
+        run(judge, arguments(tmp_path, score))
+    with pytest.raises(InputError, match="1000 or more"):
+        run(judge, [*arguments(tmp_path)[:-1], 10])
+    with pytest.raises(InputError, match="gates.csv: no readable table"):
+        run(judge, [*arguments(tmp_path), "--inside", tmp_path / "gates.csv"])
+
+
+def test_claims_and_figures_are_about_the_same_networks(tmp_path):
+    # the best LSTM of all, of three layers, and of each size are three different ones
+    size = write_corpus(tmp_path, text=TEXT)
+    grid = {(1, 64): 1.3, (2, 32): 1.1, (2, 128): 0.9, (3, 64): 1.2, (3, 128): 1.0}
+    scores = [
+        write_score(tmp_path / f"{layers}{s}{seed}.npy", random_logp(size, layers + s + seed, loss),
+                    layers=layers, size=s, seed=seed, val_loss=loss + 0.01 * seed)
+        for (layers, s), loss in grid.items() for seed in (1, 2)
+    ]  # fmt: skip
+    scores.append(write_score(tmp_path / "n.npy", random_logp(size, 9), family="ngram", n=2))
+    files = ["--scores", *scores, "--splits", tmp_path / "code.npz"]
+    files += ["--corpora", tmp_path / "code.json"]
+    first_epochs = [[3, 128, k, k, n, abs(k - n), 0] for k in (1, 2, 3) for n in (1, 2, 3)]
+    pd.DataFrame(first_epochs, columns=TRAJECTORY).to_csv(tmp_path / "code.csv", index=False)
+    more = ["--texts", tmp_path / "code.txt", "--trajectory", tmp_path / "code.csv"]
+    out = ["--out", tmp_path / "f.svg", "--csv", tmp_path / "f.csv"]
+    for figure, inputs in ((figure4, files), (figure5, files + more)):
+        run(figure, inputs + out)
+        shown = pd.read_csv(tmp_path / "f.csv")[["layers", "size"]].drop_duplicates()
+        assert shown.to_numpy().tolist() == [[3, 128]]
+        svg = (tmp_path / "f.svg").read_text()
+        assert "LSTM 3x128" in svg and "2x128" not in svg
+    assert [s.key.label for s in figure6.lstms(read_scores(scores, "recurrent"))] == [
+        "LSTM 2x32", "LSTM 2x128",
+    ]  # fmt: skip
+    errors = pd.DataFrame(
+        [["code", 2, 32, "n-gram", 9], ["code", 2, 128, "n-gram", 5]],
+        columns=["corpus", "layers", "size", "category", "errors"],
+    )
+    errors.to_csv(tmp_path / "figure6.csv", index=False)
+
+    more += ["--inside", tmp_path / "figure6.csv", "--resamples", 1000]
+    run(judge, [*files, *more, "--csv", tmp_path / "c.csv", "--html", tmp_path / "c.html"])
+    basis = pd.read_csv(tmp_path / "c.csv").set_index("where").groupby("claim")["basis"]
+    of = {claim: list(words) for claim, words in basis}
+    for claim in ("long reach", "far braces", "first a 1-NN, then more"):
+        assert all(words.startswith("LSTM 3x128") for words in of[claim]), claim
+    assert of["size removes n-gram errors"][0].startswith("LSTM 2x32 to LSTM 2x128")
+    assert of["best network beats the n-gram"][0].startswith("LSTM 2x128")
+
+
+def test_every_basis_names_its_models():
+    entries = [network(type, n, 64, 1.4) for type in ("lstm", "gru", "rnn") for n in (1, 2, 3)]
+    e = evidence(*entries, ngram(1, 2.3), nn(1, 2.3), ngram(6, 1.2), nn(6, 1.3), ngram(20, 1.1))
+    table = judge.judge([e])
+    found = table[~table["basis"].str.startswith("missing")]
+    assert len(found) > 10
+    assert found["basis"].str.contains(r"LSTM \dx64|GRU \dx64|\dx64|\d-NN").all()

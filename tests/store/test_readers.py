@@ -1,0 +1,57 @@
+"""Readers of tables and scores, and what they refuse."""
+
+import pytest
+from synthetic import random_logp, write_corpus, write_score
+
+from charlens.errors import InputError
+from charlens.store.corpora import read_text
+from charlens.store.models import ModelKey
+from charlens.store.scores import best_lstm, read_score, read_scores
+from charlens.store.tables import planned_networks, read_status, read_table
+
+
+def test_a_score_knows_its_model(tmp_path):
+    size = write_corpus(tmp_path)
+    lstm = write_score(tmp_path / "a.npy", random_logp(size, 1), layers=2, seed=3)
+    ngram = write_score(tmp_path / "b.npy", random_logp(size, 2), family="ngram", n=9)
+    keys = [score.key for score in read_scores([lstm, ngram], "recurrent", "ngram")]
+    assert keys == [ModelKey("code", "recurrent", "lstm", 2, 64, 3), ModelKey("code", "ngram", n=9)]
+    assert [key.label for key in keys] == ["LSTM 2x64 seed 3", "9-gram"]
+
+
+def test_the_lstm_of_figures_4_and_5(tmp_path):
+    def score(layers, val_loss, type="lstm"):
+        path = tmp_path / f"{type}{layers}{val_loss}.npy"
+        return read_score(
+            write_score(path, [-5 + val_loss], layers=layers, val_loss=val_loss, type=type)
+        )
+
+    # The lower the validation loss, the higher the test loss: it must not matter.
+    scores = [score(2, 1.0), score(3, 1.4), score(3, 1.3), score(3, 0.1, "gru")]
+    assert best_lstm(scores) is scores[2]
+    with pytest.raises(InputError, match="no LSTM among the scores"):
+        best_lstm(scores[3:])
+
+
+def test_planned_networks(tmp_path):
+    rows = ["wp,type~lstm layers~2 size~64 seed~2,1", "wp,nn context~3 seed~1,0",
+            "lk,ngram order~21,1", "lk,type~gru layers~1 size~64 seed~1,0"]  # fmt: skip
+    (tmp_path / "status.csv").write_text("corpus,model,finished\n" + "\n".join(rows))
+    assert planned_networks(read_status(tmp_path / "status.csv")) == [
+        ModelKey("wp", "recurrent", "lstm", 2, 64, 2),
+        ModelKey("lk", "recurrent", "gru", 1, 64, 1),
+    ]
+
+
+def test_unusable_tables_and_texts_are_refused(tmp_path):
+    path = tmp_path / "a.csv"
+    with pytest.raises(InputError, match="a.csv: no readable table .*make it again"):
+        read_table(path)
+    path.write_text("a,b\n1,2\n")
+    assert list(read_table(path, ["b"])["b"]) == [2]
+    with pytest.raises(InputError, match="a.csv: has no column c, d; make it again"):
+        read_table(path, ["a", "c", "d"])
+    with pytest.raises(InputError, match="a.csv: needs the columns corpus,model,finished"):
+        read_status(path)
+    with pytest.raises(InputError, match="x.txt: no readable text .No such file"):
+        read_text(tmp_path / "x.txt")
