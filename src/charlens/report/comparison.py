@@ -17,7 +17,6 @@ KINDS = {word: kind for kind, word in MODELS.items()}  # n-gram: ngram, n-NN: nn
 FAR = 0.03  # nats: an entry further off than this is named on the page
 STRONGEST = 0.1  # nats: the difference that has the full colour
 NAMED = 0.08  # nats: a point further off is named in the figure
-MARKERS = {1: "o", 2: "s", 3: "^"}  # by layers
 
 
 def add_arguments(parser):
@@ -229,8 +228,9 @@ def draw_points(panel, entries: pd.DataFrame):
     for type, shade in plots.type_colours(entries["model"][~baseline(entries)]).items():
         for layers, own in entries[entries["model"] == type].groupby("layers"):
             panel.scatter(
-                own["paper"], own["ours"], s=26, marker=MARKERS.get(layers, "D"), color=shade,
-                edgecolor="white", linewidth=0.4, label=f"{type.upper()} {layers}", zorder=3,
+                own["paper"], own["ours"], s=26, marker=plots.layers_marker(layers), color=shade,
+                edgecolor="white", linewidth=0.4, zorder=3,
+                label=f"{type.upper()}, {plots.layers_label(layers)}",
             )  # fmt: skip
     for model, marker, shade in zip(KINDS, "x+", (plots.NGRAM, "#444444"), strict=True):
         own = entries[entries["model"] == model]

@@ -129,7 +129,7 @@ def draw_map(panel, scores: list[Score], points: np.ndarray, sizes: dict, colour
     for i in sorted(range(len(scores)), key=lambda i: -scores[i].meta["size"]):
         meta = scores[i].meta
         panel.scatter(
-            *points[i], s=sizes[meta["size"]], marker=marker(meta["layers"]),
+            *points[i], s=sizes[meta["size"]], marker=plots.layers_marker(meta["layers"]),
             color=colours[meta["type"]], alpha=0.7, edgecolor="white", linewidth=0.5,
         )  # fmt: skip
     panel.set(xticks=[], yticks=[])
@@ -152,17 +152,12 @@ def add_legend(figure, layers: Iterable[int], sizes: dict[int, float], colours: 
 
     rows = [
         [mark(type_.upper(), colour=colour) for type_, colour in colours.items()],
-        [mark(f"{k} layer{'s'[: k > 1]}", marker(k)) for k in sorted(set(layers))],
+        [mark(plots.layers_label(k), plots.layers_marker(k)) for k in sorted(set(layers))],
         [mark(f"size {size}", width=math.sqrt(sizes[size])) for size in sorted(sizes)],
     ]
     columns = zip_longest(*rows, fillvalue=mark("", ""))  # a legend fills its columns first
     handles = [handle for column in columns for handle in column]
     figure.legend(handles=handles, loc="outside upper center", ncols=max(map(len, rows)))
-
-
-def marker(layers: int) -> str | tuple[int, int]:
-    """Circle, square, triangle; deeper: a polygon with as many corners as there are layers."""
-    return {1: "o", 2: "s", 3: "^"}.get(layers, (layers, 0))
 
 
 def table(groups: dict[str, list[Score]], maps: dict[str, np.ndarray]) -> pd.DataFrame:

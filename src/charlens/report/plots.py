@@ -101,6 +101,15 @@ def type_colours(types: Iterable[str]) -> dict[str, str]:
     return {type_: TYPES.get(type_) or next(others) for type_ in order}
 
 
+def layers_marker(layers: int) -> str | tuple[int, int]:
+    """Circle, square, triangle; deeper: a polygon with as many corners as there are layers."""
+    return {1: "o", 2: "s", 3: "^"}.get(layers, (layers, 0))
+
+
+def layers_label(layers: int) -> str:
+    return f"{layers} layer" if layers == 1 else f"{layers} layers"
+
+
 def model_names(rows: pd.DataFrame) -> tuple[str, str]:
     """Names of the LSTM (columns layers, size) and the n-gram (n) that a table's rows are about:
     LSTM 3x512, 20-gram."""
