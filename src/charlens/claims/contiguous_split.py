@@ -87,7 +87,7 @@ def side(name: str, scores: list[Score], splits: dict[str, str], resamples: int,
 
 def model(score: Score) -> ModelKey:
     """Which model a score is of, whatever the split."""
-    return dataclasses.replace(ModelKey.of(score.meta), corpus="")
+    return dataclasses.replace(score.key, corpus="")
 
 
 def compare(corpus: str, paper: Side, contiguous: Side) -> pd.DataFrame:

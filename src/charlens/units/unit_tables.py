@@ -156,23 +156,23 @@ SHARE_COLUMNS = ["beyond_null"] + [f"strength_{least:g}" for least in selectivit
 
 
 def gate_means(gates: pd.DataFrame) -> pd.DataFrame:
-    """For each layer of each gate: mean saturation of its units, and how many are always so."""
-    rows = []
+    """For each layer of each gate: the mean share of time that its units are saturated, the number
+    of units that always are, and the largest share."""
     keys = ["corpus", "type", "layers", "size", "gate", "layer"]
-    for key, units in gates.groupby(keys, sort=False):
-        rows.append(
-            dict(zip(keys, key, strict=True))
-            | {
-                "units": len(units),
-                "left": units["left"].mean(),
-                "right": units["right"].mean(),
-                "always_left": int((units["left"] >= ALWAYS).sum()),
-                "always_right": int((units["right"] >= ALWAYS).sum()),
-                "most_left": units["left"].max(),
-                "most_right": units["right"].max(),
-            }
-        )
-    return pd.DataFrame(rows)
+    always = gates.assign(
+        always_left=gates["left"] >= ALWAYS,
+        always_right=gates["right"] >= ALWAYS,
+    )
+    means = always.groupby(keys, sort=False).agg(
+        units=("left", "size"),
+        left=("left", "mean"),
+        right=("right", "mean"),
+        always_left=("always_left", "sum"),
+        always_right=("always_right", "sum"),
+        most_left=("left", "max"),
+        most_right=("right", "max"),
+    )
+    return means.reset_index()
 
 
 # ---- the page ----
