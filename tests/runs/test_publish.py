@@ -37,7 +37,7 @@ def test_status():
     assert table["corpus"].tolist() == ["wp", "wp", "wp", "lk"]
     names = [publish.short(name) for name in table["model"]]
     assert names == ["LSTM 2x64", "GRU 1x64 seed 2", "3-NN", "20-gram"]
-    assert stored.recurrent(table)["finished"].tolist() == [0, 1]
+    assert [key.label for key in stored.planned_networks(table)] == names[:2]
 
 
 SETTINGS = {"run": "run", "corpora": {}}

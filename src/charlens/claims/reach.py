@@ -25,7 +25,7 @@ def mean_probability(chosen: Callable[[Evidence], np.ndarray]) -> Statistic:
 
     def sums(e: Evidence, score: Score) -> tuple[np.ndarray, np.ndarray]:
         if score.logp is None:
-            raise Missing("the scores of every model that this compares, character by character")
+            raise Missing(f"the scores of {score.key.label}, character by character")
         mask = chosen(e)
         return e.per_stream(np.where(mask, score.probabilities(), 0.0)), e.per_stream(mask)
 

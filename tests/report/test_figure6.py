@@ -1,0 +1,109 @@
+"""Figure 6: which LSTMs it shows, and that it adds up."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import small_split
+from synthetic import run, write_score
+
+from charlens.data import split
+from charlens.errors import InputError
+from charlens.report import figure6
+from charlens.store.scores import Score
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A split, its text and scores: two LSTMs of one depth, one of another, and n-grams."""
+    data = small_split(streams=4, unroll=10, windows=(5, 2, 3))
+    text = np.concatenate([data.train.y, data.val.y, data.test.y], axis=1)
+    (tmp_path / "code.txt").write_bytes(data.alphabet[text].tobytes())
+    split.save(tmp_path / "code.npz", data)
+    size = data.joined("test").size
+    rng = np.random.default_rng(0)
+
+    def score(name, **meta):
+        return write_score(tmp_path / name, np.log(rng.uniform(0.1, 1, size)), **meta)
+
+    (tmp_path / "code.json").write_text(
+        '{"corpus": "code", "title": "Code", "kind": "code", "source": "made up", "bytes": 400,'
+        ' "symbols": 11}'
+    )
+    scores = [
+        score("a.npy", layers=2, size=64, val_loss=1.5),
+        score("b.npy", layers=2, size=128, val_loss=1.2),
+        score("c.npy", layers=3, size=128, val_loss=1.4),
+        score("d.npy", layers=2, size=256, val_loss=1.3),  # larger, and worse: not smaller
+        score("e.npy", layers=2, size=64, val_loss=1.1, type="gru"),
+        score("n.npy", family="ngram", n=3),
+    ]
+    return tmp_path, scores
+
+
+def arguments(folder, scores):
+    return [
+        *("--scores", *scores, "--texts", folder / "code.txt", "--splits", folder / "code.npz"),
+        *("--corpora", folder / "code.json", "--out", folder / "f.png", folder / "f.svg"),
+        *("--csv", folder / "f.csv"),
+    ]
+
+
+def test_the_lstms_of_figure_6():
+    def score(layers, size, seed, val_loss, type="lstm"):
+        meta = {"corpus": "wp", "family": "recurrent", "type": type, "layers": layers}
+        meta |= {"size": size, "seed": seed, "val_loss": val_loss}
+        return Score(Path(f"{type}{layers}{size}{seed}"), meta, None)
+
+    best = score(2, 128, 1, 1.0)
+    small = [score(2, 64, seed, val_loss) for seed, val_loss in ((1, 1.3), (2, 1.2), (3, 1.4))]
+    others = [score(1, 64, 1, 1.1), score(2, 256, 1, 1.1), score(2, 32, 1, 0.9, "gru")]
+    assert figure6.lstms([*small, best, *others]) == [small[1], best]
+
+
+def test_figure6(made):
+    folder, scores = made
+    run(figure6, arguments(folder, scores))
+    table = pd.read_csv(folder / "f.csv")
+    assert list(table.columns) == figure6.COLUMNS
+    assert table.groupby(["layers", "size"])["share"].sum().to_dict() == pytest.approx(
+        {(2, 64): 1, (2, 128): 1}
+    )
+    for size, name in ((64, "a.npy"), (128, "b.npy")):
+        rate = table[table["size"] == size]["rate"].sum()
+        assert rate == pytest.approx(np.mean(np.load(folder / name) < np.log(0.5)), abs=1e-5)
+    assert (folder / "f.png").read_bytes().startswith(b"\x89PNG")
+    assert "made up" in (folder / "f.svg").read_text()
+
+
+def test_smaller_models_that_are_published_only_are_in_figure6(made):
+    folder, scores = made
+    run(figure6, arguments(folder, scores))
+    whole = pd.read_csv(folder / "f.csv")
+    # rows of a model that is here, of one that is too large, of another depth: not taken
+    others = [whole.assign(size=128, errors=0), whole.assign(size=512), whole.assign(layers=3)]
+    pd.concat([whole, *others]).to_csv(folder / "published.csv", index=False)
+    published = ["--published", folder / "published.csv"]
+    run(figure6, [*arguments(folder, [scores[1], scores[5]]), *published])
+    assert pd.read_csv(folder / "f.csv").to_numpy().tolist() == whole.to_numpy().tolist()
+    run(figure6, [*arguments(folder, scores), "--published"])  # nothing is published
+    assert len(pd.read_csv(folder / "f.csv")) == len(whole)
+    (folder / "published.csv").write_text("a\n1\n")
+    with pytest.raises(InputError, match="published.csv: has no column corpus"):
+        run(figure6, [*arguments(folder, scores), *published])
+
+
+def test_bad_input(made):
+    folder, scores = made
+    with pytest.raises(InputError, match="no LSTM among the scores"):
+        run(figure6, arguments(folder, scores[4:]))
+    text = (folder / "code.txt").read_bytes()
+    (folder / "code.txt").write_bytes(text[1:])
+    with pytest.raises(InputError, match="code: the split was not made from this text"):
+        run(figure6, arguments(folder, scores))
+    (folder / "code.txt").write_bytes(text)
+    for name in "abcdn":
+        np.save(folder / f"{name}.npy", np.full(7, -1, np.float32))
+    with pytest.raises(InputError, match="7 scores for 120 test characters"):
+        run(figure6, arguments(folder, scores[:4] + scores[5:]))
