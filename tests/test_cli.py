@@ -66,3 +66,15 @@ def test_a_job_that_is_stopped_leaves_nothing_half_written(tmp_path):
         job.terminate()
         assert job.wait(timeout=30) == 143
     assert not list(tmp_path.iterdir())
+
+
+def test_a_renamed_verb_keeps_its_old_name_and_says_so(monkeypatch, capsys):
+    ran = []
+    monkeypatch.setattr("charlens.claims.contiguous_split.run", ran.append)
+    arguments = ["--scores", "a", "--splits", "b", "--corpora", "c", "--csv", "d", "--html", "e"]
+    for verb in ("layouts", "contiguous-split"):
+        assert cli.main([verb, *arguments]) == 0
+        said = capsys.readouterr().err
+        assert ("layouts is now called contiguous-split" in said) == (verb == "layouts")
+        assert said.count("\n") == (verb == "layouts")
+    assert [args.verb for args in ran] == ["contiguous-split"] * 2

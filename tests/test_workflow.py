@@ -190,7 +190,7 @@ def test_the_report_holds_every_table_and_figure(tiny):
     for category in (
         "Does the paper hold?",
         *(f"Table {k}" for k in range(1, 4)),
-        "Cells and gates",
+        "Units and gates",
         *(f"Figure {k}" for k in range(1, 7)),
     ):
         assert category in page

@@ -84,7 +84,7 @@ VERBS = {
         "run",
         "what the paper concludes, put to the test",
     ),
-    "layouts": (
+    "contiguous-split": (
         "claims.contiguous_split",
         "add_arguments",
         "run",
@@ -102,6 +102,8 @@ VERBS = {
     ),
 }
 
+# verbs that got a better name: the old one works in this version
+RENAMED = {"layouts": "contiguous-split"}
 
 # the least that options may be, whatever the verb
 LEAST = {"threads": 1, "seed": 0, "layers": 1, "size": 1, "hidden": 1, "context": 0, "epochs": 1,
@@ -117,6 +119,9 @@ def main(argv: list[str] | None = None) -> int:
     )
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
     argv = sys.argv[1:] if argv is None else argv
+    if argv and argv[0] in RENAMED:
+        old, argv = argv[0], [RENAMED[argv[0]], *argv[1:]]
+        print(f"charlens: {old} is now called {argv[0]}: please use that name", file=sys.stderr)
     for verb, (module, add_arguments, run, help) in VERBS.items():
         subparser = verbs.add_parser(verb, help=help, description=help)
         if argv[:1] == [verb]:  # import only what this verb needs

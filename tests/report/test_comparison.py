@@ -27,13 +27,13 @@ def tables():
     return pd.DataFrame(first, columns=TABLE1), pd.DataFrame(second, columns=TABLE2)
 
 
-def test_every_cell_that_the_paper_has(tables):
-    cells = comparison.compare(*tables)
-    assert list(cells.columns) == comparison.COLUMNS
-    assert cells[["model", "seeds"]].to_numpy().tolist() == (
+def test_every_entry_that_the_paper_has(tables):
+    entries = comparison.compare(*tables)
+    assert list(entries.columns) == comparison.COLUMNS
+    assert entries[["model", "seeds"]].to_numpy().tolist() == (
         [["lstm", 2], ["lstm", 1], ["gru", 1], ["n-gram", 1], ["n-NN", 1]]
     )
-    assert cells["difference"].to_numpy() == pytest.approx([0.021, -0.04, 0, 0, 0.051])
+    assert entries["difference"].to_numpy() == pytest.approx([0.021, -0.04, 0, 0, 0.051])
 
 
 def test_summary(tables):
@@ -44,7 +44,7 @@ def test_summary(tables):
     assert recurrent["median_abs"] == pytest.approx(0.021)
     assert recurrent["rank_correlation"] == pytest.approx(1)  # 1.40, 1.47, 1.50 as theirs
     assert summary.loc["all", "cells"] == 5 and summary.loc["all", "far"] == 2
-    assert np.isnan(summary.loc["n-gram", "rank_correlation"])  # of one cell there is none
+    assert np.isnan(summary.loc["n-gram", "rank_correlation"])  # of one entry there is none
 
 
 def test_colours_say_the_sign_and_the_size():
@@ -71,7 +71,7 @@ def test_compare(tmp_path, tables):
     assert len(pd.read_csv(tmp_path / "c.csv")) == 5
     page = (tmp_path / "c.html").read_text()
     assert "LSTM 3x64 (−0.040)" in page and "1-NN (+0.051)" in page
-    assert "&lt;b&gt;another" in page and "not the paper&#x27;s text" in page
+    assert "&lt;b&gt;another" in page and "not the paper’s text" in page
     assert "Mine" not in page  # of which the paper knows nothing
     assert (tmp_path / "c.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(InputError, match="no numbers for any"):
@@ -82,12 +82,12 @@ def test_compare(tmp_path, tables):
         run(comparison, arguments)
 
 
-# ---- the plain cut ----
+# ---- the contiguous split ----
 
 
 def split_scores(folder, size):
     """Two corpora, x and its twin: the network is 0.2 better than the 9-gram under the paper's
-    split, and 0.05 under the plain cut."""
+    split, and 0.05 under the contiguous one."""
     scores = []
     for name, network, ngram in (("x", 1.0, 1.2), ("x.contiguous", 1.3, 1.35)):
         noise = 0.01 * random_logp(size, 3)  # the same for the models of a side
@@ -101,7 +101,7 @@ def split_scores(folder, size):
     return scores
 
 
-def layout_arguments(folder, scores):
+def split_arguments(folder, scores):
     return [
         *("--scores", *scores, "--splits", folder / "x.npz", folder / "x.contiguous.npz"),
         *("--corpora", folder / "x.json", "--resamples", 1000),
@@ -109,11 +109,11 @@ def layout_arguments(folder, scores):
     ]
 
 
-def test_layouts(tmp_path):
+def test_contiguous_split(tmp_path):
     size = write_corpus(tmp_path, "x")
     write_corpus(tmp_path, "x.contiguous")
     scores = split_scores(tmp_path, size)
-    run(contiguous_split, layout_arguments(tmp_path, scores))
+    run(contiguous_split, split_arguments(tmp_path, scores))
     table = pd.read_csv(tmp_path / "l.csv").set_index("model")
     assert list(table.index) == ["1-gram", "9-gram", "LSTM 1x64"]
     lstm = table.loc["LSTM 1x64"]
@@ -128,9 +128,9 @@ def test_layouts(tmp_path):
     assert table.loc["9-gram", advantage].isna().all()
     page = (tmp_path / "l.html").read_text()
     assert "Advantage over the 9-gram" in page and "−0.150" in page
-    with pytest.raises(InputError, match="corpus x: no n-gram under both layouts"):
-        run(contiguous_split, layout_arguments(tmp_path, scores[2:]))
-    arguments = layout_arguments(tmp_path, scores)
+    with pytest.raises(InputError, match="corpus x: no n-gram under both splits"):
+        run(contiguous_split, split_arguments(tmp_path, scores[2:]))
+    arguments = split_arguments(tmp_path, scores)
     arguments.remove(tmp_path / "x.contiguous.npz")
     with pytest.raises(InputError, match="corpus x.contiguous: no split given"):
         run(contiguous_split, arguments)

@@ -13,6 +13,7 @@ from synthetic import run
 from test_activations import by_hand
 from test_selectivity import some_code
 from test_workflow import ROOT
+from valid_html import check
 
 from charlens.data import split
 from charlens.errors import InputError
@@ -322,6 +323,7 @@ def test_the_tables_of_a_run(tables, found):
     assert best.loc["depth", "score"] == pytest.approx(first["score"])
     pd.testing.assert_frame_equal(pd.read_csv(tables / "gates.csv"), gates)
     page = (tables / "cells.html").read_text()
+    check(page)
     assert "Some &lt;code&gt;: LSTM 2x8" in page and "made up" in page and "<code>" not in page
 
 
@@ -381,8 +383,9 @@ def test_nothing_to_search_for_still_makes_the_tables(folder, tmp_path, text, st
         "--explained-csv", tmp_path / "e.csv", "--gates-csv", tmp_path / "g.csv",
         "--html", tmp_path / "p.html",
     ])  # fmt: skip
-    assert "varies too little here" in (tmp_path / "p.html").read_text()
-    assert "RNN 1x3" in (tmp_path / "p.html").read_text()
+    page = (tmp_path / "p.html").read_text()
+    check(page)
+    assert "varies too little here" in page and "RNN 1x3" in page
 
 
 # ---- figures ----
@@ -412,9 +415,10 @@ def test_figure_2(folder, tables, tmp_path):
     ])  # fmt: skip
     assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
     svg = (tmp_path / "f.svg").read_text()
-    assert "made up" in svg and "Depth of an expression: cell 1." in svg and "Set(" in svg
+    assert "made up" in svg and "Depth of an expression: unit 1." in svg and "Set(" in svg
     page = (tmp_path / "f.html").read_text()
-    assert page.count("<pre>") == 15 and "Least explained: cell 1." in page
+    check(page)
+    assert page.count("<pre>") == 15 and "Least explained: unit 1." in page
     assert "a passage of the paper’s, here training text" in page
 
 
@@ -433,11 +437,12 @@ def test_figure_3(folder, tables, tmp_path):
     corpora = ["--corpora", folder / "code.json", "--out", *out]
     run(figure3, ["--gates", tables / "gates.csv", *corpora])
     svg = out[1].read_text()
-    names = ("LSTM input", "LSTM forget", "LSTM output", "GRU reset", "GRU update", "layer 3")
+    names = ("LSTM 3x8", "input gate", "forget gate", "output gate", "GRU 3x8", "reset gate",
+             "update gate", "layer 3")  # fmt: skip
     assert all(name in svg for name in names)
     gates = pd.read_csv(tables / "gates.csv").assign(corpus="other")
     gates.to_csv(tmp_path / "g.csv", index=False)
-    with pytest.raises(InputError, match="no gate of corpus code"):
+    with pytest.raises(InputError, match="no gates of corpus code"):
         run(figure3, ["--gates", tmp_path / "g.csv", *corpora])
 
 

@@ -60,8 +60,8 @@ rule cell_tables:
         html=report(
             "<results>/tables/cells.html",
             caption="../report/cells.rst",
-            category="Cells and gates",
-            labels={"table": "cells, hypotheses, gates"},
+            category="Units and gates",
+            labels={"table": "units, hypotheses, gates"},
         ),
     log:
         "<logs>/cell_tables.log",
@@ -88,7 +88,7 @@ rule passages:
             "<results>/figures/figure2-{corpus}.png",
             caption="../report/figure2.rst",
             category="Figure 2",
-            labels={"figure": "cells and what they follow", "corpus": "{corpus}"},
+            labels={"figure": "units and what they follow", "corpus": "{corpus}"},
         ),
         html=report(
             "<results>/figures/figure2-{corpus}.html",

@@ -99,7 +99,7 @@ rule comparison:
             "<results>/tables/comparison.html",
             caption="../report/comparison.rst",
             category="B. Beside the paper",
-            labels={"what": "tables 1 and 2, cell by cell"},
+            labels={"what": "tables 1 and 2, entry by entry"},
         ),
         png=report(
             "<results>/figures/comparison.png",
@@ -143,7 +143,7 @@ rule plain_cut:
     params:
         options=plan.options(config["claims"]),
     shell:
-        "charlens layouts --scores {input.scores} --splits {input.splits}"
+        "charlens contiguous-split --scores {input.scores} --splits {input.splits}"
         " --corpora {input.corpora} {params.options} --csv {output.csv} --html {output.html}"
         " 2>&1 | tee {log}"
 

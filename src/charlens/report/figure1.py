@@ -1,4 +1,4 @@
-"""Figure 1, right: a t-SNE map of the recurrent models of each corpus."""
+"""Figure 1, right: a t-SNE map of the recurrent networks of each corpus."""
 
 import math
 import sys
@@ -46,11 +46,11 @@ def run(args):
 
 
 def differences(scores: list[Score]) -> np.ndarray:
-    """Coordinates [M, M] of M models, at the same distances as their [M, N] probabilities.
+    """Coordinates [M, M] of M networks, at the same distances as their [M, N] probabilities.
 
-    t-SNE asks for distances alone, and those of M points fit in M dimensions: they come from the
-    M x M inner products, summed over the test characters piece by piece. Where of some model only
-    a digest is at hand, they come from the sketches of all. Float64.
+    t-SNE needs distances alone, and those of M points fit in M dimensions: they come from the
+    M x M inner products, summed over the N test characters piece by piece. Where only a digest of
+    some network is available, they come from the sketches of all. Float64.
     """
     inner = np.zeros((len(scores), len(scores)))
     for piece in probabilities(scores):
@@ -64,7 +64,7 @@ def differences(scores: list[Score]) -> np.ndarray:
 
 
 def probabilities(scores: list[Score]) -> Iterator[np.ndarray]:
-    """The models' probabilities in pieces, [M, up to CHUNK]; or their sketches, [M, SKETCH]."""
+    """The networks' probabilities in pieces, [M, up to CHUNK]; or their sketches, [M, SKETCH]."""
     if any(score.logp is None for score in scores):
         yield np.stack([score.sketch() for score in scores]).astype(np.float64)
         return
@@ -75,8 +75,8 @@ def probabilities(scores: list[Score]) -> Iterator[np.ndarray]:
 def embed(points: np.ndarray, perplexity: float, seed: int, corpus: str) -> np.ndarray:
     """A map [M, 2] of the points [M, D]: t-SNE, or for M < FEW the first two principal components.
 
-    The perplexity, an effective number of neighbours, has to stay below the M - 1 that there are:
-    otherwise a third of M - 1 takes its place, and a line on stderr says so.
+    The perplexity, an effective number of neighbours, must be below the M - 1 that there are:
+    otherwise it is lowered to a third of M - 1, and a line on stderr says so.
     """
     m = len(points)
     if m < FEW:
@@ -105,6 +105,7 @@ def embed(points: np.ndarray, perplexity: float, seed: int, corpus: str) -> np.n
 
 
 def draw(groups: dict[str, list[Score]], maps: dict[str, np.ndarray], corpora: dict[str, dict]):
+    """A panel per corpus, two in a row, and one legend for all."""
     models = pd.DataFrame([score.meta for scores in groups.values() for score in scores])
     sizes, colours = marker_areas(models["size"]), plots.type_colours(models["type"])
     columns = min(2, len(groups))
@@ -114,32 +115,31 @@ def draw(groups: dict[str, list[Score]], maps: dict[str, np.ndarray], corpora: d
     for panel in panels[len(groups) :]:
         panel.set_axis_off()
     for panel, (corpus, scores) in zip(panels, groups.items(), strict=False):
-        # The smallest models last, so that none is hidden below a larger one.
-        order = sorted(range(len(scores)), key=lambda i: -scores[i].meta["size"])
-        for i in order:
-            meta = scores[i].meta
-            panel.scatter(
-                *maps[corpus][i],
-                s=sizes[meta["size"]],
-                marker=marker(meta["layers"]),
-                color=colours[meta["type"]],
-                alpha=0.7,
-                edgecolor="white",
-                linewidth=0.5,
-            )
+        draw_map(panel, scores, maps[corpus], sizes, colours)
         method = "t-SNE" if len(scores) >= FEW else "principal components"
         panel.set_title(f"{corpora[corpus]['title']}: {method}")
-        panel.set(xticks=[], yticks=[])
-        panel.set_aspect("equal", adjustable="datalim")  # distances are all that a map shows
-        panel.margins(0.12)
-        panel.spines[["top", "right"]].set_visible(True)
     add_legend(figure, models["layers"], sizes, colours)
     plots.name_sources(figure, corpora.values())
     return figure
 
 
+def draw_map(panel, scores: list[Score], points: np.ndarray, sizes: dict, colours: dict):
+    """points: [M, 2], one for each score."""
+    # The smallest networks last, so that none is hidden below a larger one.
+    for i in sorted(range(len(scores)), key=lambda i: -scores[i].meta["size"]):
+        meta = scores[i].meta
+        panel.scatter(
+            *points[i], s=sizes[meta["size"]], marker=plots.layers_marker(meta["layers"]),
+            color=colours[meta["type"]], alpha=0.7, edgecolor="white", linewidth=0.5,
+        )  # fmt: skip
+    panel.set(xticks=[], yticks=[])
+    panel.set_aspect("equal", adjustable="datalim")  # distances are all that a map shows
+    panel.margins(0.12)
+    panel.spines[["top", "right"]].set_visible(True)
+
+
 def marker_areas(sizes: Iterable[int]) -> dict[int, float]:
-    """The marker area (square points) of each model size: even steps in width, largest 9 pt."""
+    """The marker area (square points) of each size: even steps in width, the largest 9 pt wide."""
     sizes = sorted(set(sizes), reverse=True)
     return {size: max(3.0, 9.0 - 1.9 * step) ** 2 for step, size in enumerate(sizes)}
 
@@ -152,7 +152,7 @@ def add_legend(figure, layers: Iterable[int], sizes: dict[int, float], colours: 
 
     rows = [
         [mark(type_.upper(), colour=colour) for type_, colour in colours.items()],
-        [mark(f"{k} layer{'s'[: k > 1]}", marker(k)) for k in sorted(set(layers))],
+        [mark(plots.layers_label(k), plots.layers_marker(k)) for k in sorted(set(layers))],
         [mark(f"size {size}", width=math.sqrt(sizes[size])) for size in sorted(sizes)],
     ]
     columns = zip_longest(*rows, fillvalue=mark("", ""))  # a legend fills its columns first
@@ -160,12 +160,8 @@ def add_legend(figure, layers: Iterable[int], sizes: dict[int, float], colours: 
     figure.legend(handles=handles, loc="outside upper center", ncols=max(map(len, rows)))
 
 
-def marker(layers: int) -> str | tuple[int, int]:
-    """Circle, square, triangle; deeper: a polygon with as many corners as there are layers."""
-    return {1: "o", 2: "s", 3: "^"}.get(layers, (layers, 0))
-
-
 def table(groups: dict[str, list[Score]], maps: dict[str, np.ndarray]) -> pd.DataFrame:
+    """One row per network: where it lies on its corpus's map."""
     return pd.DataFrame(
         [
             {**{key: score.meta[key] for key in ("corpus", "type", "layers", "size", "seed")},

@@ -1,10 +1,8 @@
-"""Figure 2: passages of a text, each coloured by the cell that follows a hypothesis best.
+"""Figure 2: passages of a text, each coloured by the unit that follows a hypothesis best.
 
-Red is -1, blue is +1, and a character has the colour of what the cell holds after reading it: of
+Red is -1, blue is +1, and a character has the colour of what the unit holds after reading it: for
 an LSTM tanh(c).
 """
-
-import html
 
 import numpy as np
 import pandas as pd
@@ -12,13 +10,13 @@ from matplotlib.colors import LinearSegmentedColormap, to_hex
 
 from charlens.files import write_atomically
 from charlens.report import plots
-from charlens.report.html import document, source_line
+from charlens.report.html import render
 from charlens.store.corpora import read_corpora
 from charlens.store.found import model_name, number, read_found
 from charlens.store.tables import read_table
 
 # light enough at both ends for black letters
-COLOURS = LinearSegmentedColormap.from_list("cells", ["#EE6A50", "#FFFFFF", "#5A9BE6"])
+COLOURS = LinearSegmentedColormap.from_list("units", ["#EE6A50", "#FFFFFF", "#5A9BE6"])
 LEVELS = 40  # colours on the page
 TAB = 4  # columns shown; code with tabs of 8 would not fit
 WIDE = 76  # characters in a line of the picture, where longer ones break
@@ -30,10 +28,10 @@ PARTS = {"train": "training text", "val": "validation text", "test": "test text"
 
 def add_arguments(parser):
     parser.add_argument("--found", required=True, help="what was found in the corpus (.json)")
-    parser.add_argument("--best", required=True, help="the best cell of each hypothesis (.csv)")
+    parser.add_argument("--best", required=True, help="the best unit of each hypothesis (.csv)")
     parser.add_argument("--corpus", required=True, help="the corpus's .json")
     parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
-    parser.add_argument("--html", required=True, help="the same as a page, text to be selected")
+    parser.add_argument("--html", required=True, help="the same as a page with selectable text")
 
 
 def run(args):
@@ -74,7 +72,8 @@ def characters(text: str, values: list[float]) -> list[tuple[str, float]]:
 
 
 def lines(shown: list[tuple[str, float]], wide: int) -> list[list[tuple[str, float]]]:
-    """Cells of one column each, line by line; the line break is a blank cell, tabs are several."""
+    """(letter, value) of each column, line by line, at most `wide` columns; a line break is a blank
+    column, a tab several."""
     rows, row = [], []
     for letter, value in shown:
         if letter == "\t":
@@ -90,9 +89,9 @@ def lines(shown: list[tuple[str, float]], wide: int) -> list[list[tuple[str, flo
 
 def heading(passage: dict, found: dict, best: pd.DataFrame) -> tuple[str, str]:
     """What a passage shows and how sure that is; and where the passage is from."""
-    cell = f"cell {passage['layer']}.{passage['unit']}"
+    unit = f"unit {passage['layer']}.{passage['unit']}"
     if passage["hypothesis"] is None:
-        what = f"Least explained: {cell}"
+        what = f"Least explained: {unit}"
     else:
         titles = {entry["hypothesis"]: entry["title"] for entry in found["hypotheses"]}
         of = best["corpus"].eq(found["corpus"]) & best["hypothesis"].eq(passage["hypothesis"])
@@ -103,8 +102,8 @@ def heading(passage: dict, found: dict, best: pd.DataFrame) -> tuple[str, str]:
         if not row["beyond"]:
             remark = " (chance level)"
         elif measure == "AUC" and score < 0.5:
-            score, remark = 1 - score, " (low where so)"
-        what = f"{title[0].upper()}{title[1:]}: {cell}, {measure} {number(score)}{remark}"
+            score, remark = 1 - score, " (low when true)"
+        what = f"{title[0].upper()}{title[1:]}: {unit}, {measure} {number(score)}{remark}"
     where = f"{PARTS[passage['part']]}, byte {passage['at']:,}"
     if passage["source"] == "slides":
         where = f"a passage of the paper’s, here {where}"
@@ -144,10 +143,10 @@ def draw(found: dict, best: pd.DataFrame, about: dict):
 
 
 def draw_text(panel, rows, width: float):
-    """One row of coloured cells for each line, and its words on top."""
+    """rows: as `lines` gives them; one row of coloured squares each, and its words on top."""
     shades = np.ones((len(rows), WIDE, 3))
-    # a monospaced letter is 0.602 of its size wide; words are placed one by one, so that another
-    # font in a viewer of the SVG does no harm
+    # A monospaced letter is 0.602 of its size wide. Words are placed one by one, so that another
+    # font in a viewer of the SVG does no harm.
     size = width / WIDE * 72 / 0.602
     for y, row in enumerate(rows):
         shades[y, : len(row)] = COLOURS([(value + 1) / 2 for _, value in row])[:, :3]
@@ -175,54 +174,33 @@ def draw_key(figure, foot: float):
 
 # ---- the page ----
 
-PAGE_STYLE = """
-h3 { font-size: 1em; margin: 1.6em 0 .1em; font-weight: bold; }
-pre { font: 13px/1.5 "DejaVu Sans Mono", Menlo, Consolas, monospace; white-space: pre-wrap;
-      overflow-wrap: anywhere; tab-size: 4; margin: .3em 0; color: black; }
-.n::before { content: "↵"; color: #0006; }
-.key { display: inline-block; width: 9em; height: .7em; }
-"""
-
 
 def page(found: dict, best: pd.DataFrame, about: dict) -> str:
-    shades = "".join(
-        f".c{level} {{ background: {to_hex(COLOURS(level / LEVELS))}; }}\n"
-        for level in range(LEVELS + 1)
-    )
-    ends = ", ".join(to_hex(COLOURS(share)) for share in (0.0, 0.5, 1.0))
-    passages = "\n".join(passage_html(passage, found, best) for passage in found["passages"])
-    return document(
-        "Figure 2",
-        PAGE_STYLE + shades,
-        "<h1>Figure 2: cells and what they follow</h1>\n"
-        "<p>For each hypothesis the best cell of the best LSTM, and one cell of which the"
-        " hypotheses say least. Each character is coloured by tanh(c) after the cell has read it,"
-        " from −1"
-        f' <span class="key" style="background:linear-gradient(to right, {ends})"></span> to +1.'
-        " The first passages are those over which the hypothesis itself changes most, on text"
-        " that was not used to pick the cell. Cells are named layer.unit; scores are those of"
-        " the whole reporting half of the test text.</p>\n"
-        f"<h2>{html.escape(about['title'])}: {model_name(found)}</h2>\n{source_line(about)}\n"
-        f"{passages}",
+    """The same passages as text that can be selected, each run of one colour a span."""
+    passages = []
+    for passage in found["passages"]:
+        what, where = heading(passage, found, best)
+        passages.append({"what": what, "where": where, "runs": coloured_runs(passage)})
+    return render(
+        "figure2",
+        passages=passages,
+        about=about,
+        network=model_name(found),
+        shades=[to_hex(COLOURS(level / LEVELS)) for level in range(LEVELS + 1)],
+        ends=[to_hex(COLOURS(share)) for share in (0.0, 0.5, 1.0)],
     )
 
 
-def passage_html(passage: dict, found: dict, best: pd.DataFrame) -> str:
-    what, where = heading(passage, found, best)
-    runs: list[list] = []  # [class, letters]
+def coloured_runs(passage: dict) -> list[tuple[str, str]]:
+    """(classes, letters) of each run of letters in one colour. A line break is a run of its own:
+    its class n draws a mark that is not selected with the text."""
+    runs: list[tuple[str, str]] = []
     for letter, value in characters(passage["text"], passage["values"]):
         shade = f"c{round((min(1, max(-1, value)) + 1) / 2 * LEVELS)}"
-        shade += " n" * (letter == "\n")  # a mark that is not selected with the text
-        if runs and runs[-1][0] == shade:
-            runs[-1][1] += letter
+        if letter == "\n":
+            runs.append((f"{shade} n", letter))
+        elif runs and runs[-1][0] == shade:
+            runs[-1] = (shade, runs[-1][1] + letter)
         else:
-            runs.append([shade, letter])
-    body = "".join(
-        f'<span class="{shade}">{letter}</span>'
-        for shade, letters in runs
-        for letter in (letters if " n" in shade else [html.escape(letters)])
-    )
-    return (
-        f"<h3>{html.escape(what)}</h3>\n"
-        f'<p class="source">{html.escape(where)}</p>\n<pre>{body}</pre>'
-    )
+            runs.append((shade, letter))
+    return runs

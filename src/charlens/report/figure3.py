@@ -1,4 +1,4 @@
-"""Figure 3: how often each unit of each gate is left- and right-saturated."""
+"""Figure 3: how often each unit of each gate is left- and right-saturated (< 0.1, > 0.9)."""
 
 import numpy as np
 import pandas as pd
@@ -29,21 +29,22 @@ def run(args):
     gates = read_table(args.gates, columns)
     missing = [corpus for corpus in corpora if corpus not in set(gates["corpus"])]
     if missing:
-        raise InputError(f"{args.gates}: no gate of corpus {missing[0]}; rerun charlens cells")
+        raise InputError(f"{args.gates}: no gates of corpus {missing[0]}; rerun charlens cells")
     with plots.style():
         plots.save(draw(gates, corpora), args.out)
 
 
 def panels(gates: pd.DataFrame) -> list[tuple[str, str, str]]:
-    """(type, model, gate) of each panel: types as in the paper, gates as their cell names them."""
+    """(type, network, gate) of each panel: types as in the paper, gates as the type names them."""
     types = types_in_order(gates["type"])
-    found = gates[["type", "layers", "size", "gate"]].drop_duplicates().to_dict("records")
+    found = gates[["corpus", "type", "layers", "size", "gate"]].drop_duplicates().to_dict("records")
     named = [(row["type"], model_name(row), row["gate"]) for row in found]
     return sorted(named, key=lambda panel: types.index(panel[0]))
 
 
 def draw(gates: pd.DataFrame, corpora: dict[str, dict]):
-    rows = []  # (corpus, its panels), no more than fit side by side
+    """A row of panels per corpus, or more where they do not fit side by side: a panel per gate."""
+    rows = []  # (corpus, its panels)
     for corpus in corpora:
         own = panels(gates[gates["corpus"] == corpus])
         rows += [(corpus, own[at : at + ACROSS]) for at in range(0, len(own), ACROSS)]
@@ -53,26 +54,27 @@ def draw(gates: pd.DataFrame, corpora: dict[str, dict]):
     figure.get_layout_engine().set(hspace=0.06)
     grid = figure.subplots(len(rows), across, squeeze=False, sharex=True, sharey=True)
     for line, (corpus, own) in zip(grid, rows, strict=True):
-        for panel in line[len(own) :]:
-            panel.set_axis_off()
-        for at, (panel, (type, model, gate)) in enumerate(zip(line, own, strict=False)):
-            here = gates[
-                (gates["corpus"] == corpus) & (gates["type"] == type) & (gates["gate"] == gate)
-            ]
-            draw_gate(panel, here)
-            name = f"{type.upper()} {GATES.get(gate, gate)}"
-            title = f"{corpora[corpus]['title']}: " if at == 0 else ""
-            if at == 0 or own[at - 1][1] != model:
-                title += model
-            panel.set_title(f"{title}\n{name}")
-            panel.set_xlabel("time below 0.1")
-            panel.tick_params(labelbottom=True)
-        line[0].set_ylabel("time above 0.9")
+        draw_row(line, own, gates[gates["corpus"] == corpus], corpora[corpus]["title"])
     deepest = max(gates["layer"])
     handles = [mark(grid[0][0], [], [], layer, f"layer {layer}") for layer in range(1, deepest + 1)]
     figure.legend(handles=handles, loc="outside upper right", ncols=deepest, handletextpad=0.2)
     plots.name_sources(figure, corpora.values())
     return figure
+
+
+def draw_row(line, own: list[tuple[str, str, str]], gates: pd.DataFrame, title: str):
+    """The panels of a corpus: a network is named above the first of its gates."""
+    for panel in line[len(own) :]:
+        panel.set_axis_off()
+    for at, (panel, (type, network, gate)) in enumerate(zip(line, own, strict=False)):
+        draw_gate(panel, gates[(gates["type"] == type) & (gates["gate"] == gate)])
+        heading = f"{title}: " if at == 0 else ""
+        if at == 0 or own[at - 1][1] != network:
+            heading += network
+        panel.set_title(f"{heading}\n{GATES.get(gate, gate)} gate")
+        panel.set_xlabel("time below 0.1")
+        panel.tick_params(labelbottom=True)
+    line[0].set_ylabel("time above 0.9")
 
 
 def draw_gate(panel, units: pd.DataFrame):

@@ -1,84 +1,127 @@
-"""The HTML of all pages: one style, tables, and the words that stand beside every corpus."""
+"""What all pages share: templates filled in, grids of numbers, and words beside a corpus.
 
-import html
-
-STYLE = """
-body { font: 15px/1.45 Georgia, "Times New Roman", serif; color: #1a1a1a; background: white;
-       max-width: 62em; margin: 2em auto; padding: 0 1.5em; }
-h1 { font-size: 1.5em; font-weight: normal; margin: 0 0 .3em; }
-h2 { font-size: 1.2em; font-weight: normal; margin: 2em 0 0; }
-p { max-width: 44em; margin: .3em 0; }
-p.source, p.note { color: #555; font-size: .87em; }
-table { border-collapse: collapse; width: 100%; margin: 1.1em 0 .5em; table-layout: fixed;
-        border-top: 1.5px solid; border-bottom: 1.5px solid;
-        font-variant-numeric: lining-nums tabular-nums; }
-caption { text-align: left; padding-bottom: .35em; font-style: italic; }
-th { font-weight: normal; padding: .25em .45em; white-space: nowrap; }
-th:first-child { width: 5.6em; text-align: left; }
-thead tr:last-child th { border-bottom: 1px solid; }
-td { padding: .4em .45em; text-align: center; vertical-align: top; white-space: nowrap; }
-tbody tr + tr > * { border-top: 1px solid #ddd; }
-.group { border-left: 1px solid #bbb; }
-.small { display: block; font-size: .74em; line-height: 1.4; color: #555; }
-.best { font-weight: bold; }
-@page { size: A4; margin: 11mm; }
-@media print { body { margin: 0; padding: 0; font-size: 11.5px; max-width: none; }
-               h2 { margin-top: 1.2em; }
-               td, th { padding: .25em .2em; }
-               .small { font-size: .8em; line-height: 1.3; }
-               section, table { break-inside: avoid; } }
+Markup and prose are in templates/*.jinja; Python computes what stands in them.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import jinja2
+import pandas as pd
+
+from charlens.report import templates
+from charlens.store.models import types_in_order
+from charlens.store.tables import MODELS
 
 PAPER_BYTES = {"wp": 3_258_246, "lk": 6_206_996}
 
 
-def source_line(corpus: dict) -> str:
-    text = f"Text: {corpus['source']} ({corpus['bytes']:,} bytes, {corpus['symbols']} symbols)."
-    # A loss on another text is never shown as if it were one on the paper's.
+def render(template: str, **values) -> str:
+    """The self-contained HTML page that templates/<template>.jinja makes of these values.
+
+    Values are escaped. Raises jinja2.UndefinedError where the template needs one more.
+    """
+    return ENVIRONMENT.get_template(f"{template}.jinja").render(values)
+
+
+def source_note(corpus: dict) -> str:
+    """Which text a corpus is; a loss on another text than the paper's is never shown as if it
+    were comparable."""
+    note = f"Text: {corpus['source']} ({corpus['bytes']:,} bytes, {corpus['symbols']} symbols)."
     paper = PAPER_BYTES.get(corpus["corpus"], corpus["bytes"])
     if corpus["bytes"] != paper:
-        text += (
-            f" It is not the paper's text ({paper:,} bytes), to which the paper's numbers belong."
+        note += (
+            f" This is not the paper’s text ({paper:,} bytes), to which the paper’s numbers belong."
         )
-    return f'<p class="source">{html.escape(text)}</p>'
+    return note
 
 
-def networks_head(columns: list[tuple]) -> str:
-    """The head of a table whose columns are types and layers, in order."""
-    types = dict.fromkeys(type for type, _ in columns)
-    spans = "".join(
-        f'<th class="group" colspan="{sum(c[0] == t for c in columns)}">{t.upper()}</th>'
-        for t in types
-    )
-    numbers = "".join(f"<th{starts(columns, i)}>{k}</th>" for i, (_, k) in enumerate(columns))
-    return f"<tr><th></th>{spans}</tr>\n<tr><th>Size / layers</th>{numbers}</tr>"
+ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(templates.__file__).parent),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    keep_trailing_newline=True,
+)
+ENVIRONMENT.filters["source_note"] = source_note
 
 
-def starts(columns: list[tuple], i: int) -> str:
-    """Marks the first column of each type."""
-    return ' class="group"' if i == 0 or columns[i - 1][0] != columns[i][0] else ""
+# ---- grids ----
 
 
-def document(title: str, style: str, body: str) -> str:
-    """A page of its own: `body` with the style of all pages and what this one adds."""
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{STYLE}{style}</style>\n</head>\n"
-        f"<body>\n{body}\n</body>\n</html>\n"
-    )
+@dataclass(frozen=True)
+class Entry:
+    """An entry of a grid: its text, lines in small print below it, emphasis, background."""
+
+    text: str = "–"
+    lines: list[str] = field(default_factory=list)
+    best: bool = False
+    colour: str | None = None  # as CSS writes it
 
 
-def grid(caption: str, head: str, body: str) -> str:
-    return (
-        f"<table>\n<caption>{caption}</caption>\n"
-        f"<thead>\n{head}\n</thead>\n<tbody>\n{body}\n</tbody>\n</table>\n"
-    )
+@dataclass(frozen=True)
+class Grid:
+    """A table of entries: each row is its heading and one entry per column."""
+
+    caption: str
+    corner: str  # heading of the first column
+    columns: list[str]
+    rows: list[tuple[str, list[Entry]]]
+    groups: list[tuple[str, int]] = field(default_factory=list)  # heading, columns below it
+
+    @property
+    def starts(self) -> set[int]:
+        """The columns with which a group starts."""
+        return {sum(span for _, span in self.groups[:i]) for i in range(len(self.groups))}
 
 
-def small(lines: list[str]) -> str:
-    return "".join(f'<span class="small">{line}</span>' for line in lines)
+def grid_of_networks(
+    caption: str, table: pd.DataFrame, entry: Callable[[pd.DataFrame], Entry]
+) -> Grid:
+    """Sizes down, types and layers across, as in the paper's table 1.
+
+    entry: makes an entry of its rows of the table (columns type, layers, size), one per seed.
+    """
+    groups = dict(iter(table.groupby(["size", "type", "layers"])))
+    layers = {
+        type: sorted(set(table[table["type"] == type]["layers"]))
+        for type in types_in_order(table["type"])
+    }
+    columns = [(type, k) for type, depths in layers.items() for k in depths]
+    rows = [
+        (
+            str(size),
+            [
+                entry(groups[size, type, k]) if (size, type, k) in groups else Entry()
+                for type, k in columns
+            ],
+        )
+        for size in sorted(set(table["size"]))
+    ]
+    spans = [(type.upper(), len(depths)) for type, depths in layers.items()]
+    return Grid(caption, "Size / layers", [str(k) for _, k in columns], rows, spans)
+
+
+def grid_of_contexts(
+    caption: str, table: pd.DataFrame, entry: Callable[[pd.DataFrame], Entry]
+) -> Grid:
+    """Models down, n across, as in the paper's table 2.
+
+    entry: makes an entry of its rows of the table (columns model, n), one per seed.
+    """
+    groups = dict(iter(table.groupby(["model", "n"])))
+    contexts = sorted(set(table["n"]))
+    rows = [
+        (model, [entry(groups[model, n]) if (model, n) in groups else Entry() for n in contexts])
+        for model in MODELS.values()
+        if model in set(table["model"])
+    ]
+    return Grid(caption, "n", [str(n) for n in contexts], rows)
+
+
+# ---- numbers in words ----
 
 
 def signed(difference: float) -> str:
@@ -87,5 +130,9 @@ def signed(difference: float) -> str:
     return "±0" if float(text) == 0 else text.replace("-", "−")
 
 
-def megabytes(size: int) -> str:
-    return f"{size / 1e6:.3g} MB" if size < 999.5e6 else f"{size / 1e9:.3g} GB"
+def file_size(size: int) -> str:
+    """Bytes, with three digits: 33.3 kB, 1.77 MB, 2.11 GB."""
+    for unit, name in ((1e3, "kB"), (1e6, "MB")):
+        if size < 999.5 * unit:
+            return f"{size / unit:.3g} {name}"
+    return f"{size / 1e9:.3g} GB"

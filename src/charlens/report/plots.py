@@ -1,4 +1,4 @@
-"""What all figures share: style, colours, legible characters, and files that come out the same."""
+"""What all figures share: style, colours, legible characters, and reproducible files."""
 
 import math
 from collections.abc import Iterable
@@ -73,7 +73,10 @@ def check_formats(paths: Iterable[str]) -> None:
 
 
 def save(figure: Figure, paths: Iterable[str]) -> None:
-    """Write the figure to each path. The same figure gives the same bytes: no date, no version."""
+    """Write the figure to each path. The same figure gives the same bytes: no date, no version.
+
+    Raises InputError where a path cannot be written.
+    """
     metadata = {".png": {"Software": None}, ".svg": {"Date": None, "Creator": None}}
     for path in paths:
         with atomic(path) as temporary:
@@ -98,8 +101,18 @@ def type_colours(types: Iterable[str]) -> dict[str, str]:
     return {type_: TYPES.get(type_) or next(others) for type_ in order}
 
 
+def layers_marker(layers: int) -> str | tuple[int, int]:
+    """Circle, square, triangle; deeper: a polygon with as many corners as there are layers."""
+    return {1: "o", 2: "s", 3: "^"}.get(layers, (layers, 0))
+
+
+def layers_label(layers: int) -> str:
+    return f"{layers} layer" if layers == 1 else f"{layers} layers"
+
+
 def model_names(rows: pd.DataFrame) -> tuple[str, str]:
-    """Names of the LSTM (layers, size) and the n-gram (n) that a table's rows are about."""
+    """Names of the LSTM (columns layers, size) and the n-gram (n) that a table's rows are about:
+    LSTM 3x512, 20-gram."""
     layers, size, n = rows[["layers", "size", "n"]].iloc[0]
     return network_name("lstm", layers, size), f"{n}-gram"
 

@@ -1,26 +1,24 @@
 """Tables 1 and 2: test cross-entropy of every model, beside the paper's."""
 
-import html
 from collections.abc import Iterable
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
 from charlens.files import write_atomically
 from charlens.report.html import (
-    document,
-    grid,
-    megabytes,
-    networks_head,
+    Entry,
+    file_size,
+    grid_of_contexts,
+    grid_of_networks,
+    render,
     signed,
-    small,
-    source_line,
-    starts,
 )
 from charlens.statistics.bootstrap import bootstrap_sd
 from charlens.statistics.information import bits
 from charlens.store.corpora import read_corpora
-from charlens.store.models import types_in_order
+from charlens.store.models import ModelKey, types_in_order
 from charlens.store.scores import Score, by_corpus, read_scores
 from charlens.store.tables import MODELS, paper_table
 
@@ -44,20 +42,20 @@ def run_table1(args):
     corpora = read_corpora(args.corpora)
     scores = by_corpus(read_scores(args.scores, "recurrent"), corpora, "recurrent model")
     table = table1(scores, args.samples, args.seed)
-    write(table, page("Table 1", table, table1_section, corpora, args.samples), args)
+    write(table, table1_page(table, corpora, args.samples), args)
 
 
 def run_table2(args):
     corpora = read_corpora(args.corpora)
     scores = by_corpus(read_scores(args.scores, "ngram", "nn"), corpora, "n-gram or n-NN")
     table = table2(scores, args.samples, args.seed)
-    write(table, page("Table 2", table, table2_section, corpora, args.samples), args)
+    write(table, table2_page(table, corpora, args.samples), args)
 
 
-def write(table: pd.DataFrame, content: str, args):
+def write(table: pd.DataFrame, page: str, args):
     csv = table.to_csv(index=False, lineterminator="\n")
     write_atomically(args.csv, csv.encode())
-    write_atomically(args.html, content.encode())
+    write_atomically(args.html, page.encode())
 
 
 # ---- the numbers ----
@@ -117,85 +115,47 @@ def in_order(rows: pd.DataFrame, corpora: Iterable[str], keys: list[str]) -> pd.
 # ---- the pages ----
 
 
-ABOUT = """Test cross-entropy in nats per character, low is good; ± its standard deviation from
-{samples} bootstrap samples of the test characters. Below each: the paper's number where the paper
-has one, with the difference from it; the same loss in bits per character.{seeds}"""
+def table1_page(table: pd.DataFrame, corpora: dict[str, dict], samples: int) -> str:
+    """Table 1 as a page: losses, then what validation chose, corpus by corpus."""
+    sections, best = [], {}
+    for corpus, about in corpora.items():
+        own = table[table["corpus"] == corpus]
+        first = own["val_loss"].idxmin()
+        best[corpus] = ModelKey.of(own.loc[first].to_dict() | {"family": "recurrent"}).label
+        losses = grid_of_networks("Test loss", own, partial(loss_entry, best=first))
+        sections.append((about, losses, grid_of_networks(CHOSEN, own, model_entry)))
+    seeds = most_seeds(table, ["corpus", "type", "layers", "size"])
+    return render("table1", sections=sections, best=best, samples=samples, seeds=seeds)
 
 
-def page(number: str, table: pd.DataFrame, section, corpora: dict[str, dict], samples: int) -> str:
-    """A self-contained HTML page with one section per corpus."""
-    per_cell = table.groupby(CELL[number], dropna=False).size().max()
-    seeds = ""
-    if per_cell > 1:
-        seeds = (
-            f" Every entry is the mean over its seeds (up to {per_cell}); ± is then the mean of"
-            " their deviations, and the line “seeds” gives their range."
-        )
-    sections = "\n".join(
-        f"<section>\n<h2>{html.escape(corpus['title'])}</h2>\n{source_line(corpus)}\n"
-        f"{section(table[table['corpus'] == key])}\n</section>"
-        for key, corpus in corpora.items()
-    )
-    about = ABOUT.format(samples=samples, seeds=seeds)
-    heading = f"<h1>{number}: {TITLE[number]}</h1>"
-    return document(number, "", f"{heading}\n<p>{about}</p>\n{sections}")
+def table2_page(table: pd.DataFrame, corpora: dict[str, dict], samples: int) -> str:
+    """Table 2 as a page: losses, then the sizes of the model files, corpus by corpus."""
+    sections = []
+    for corpus, about in corpora.items():
+        own = table[table["corpus"] == corpus]
+        losses = grid_of_contexts("Test loss", own, loss_entry)
+        sections.append((about, losses, grid_of_contexts(FILES, own, size_entry)))
+    seeds = most_seeds(table, ["corpus", "model", "n"])
+    return render("table2", sections=sections, samples=samples, seeds=seeds)
 
 
-TITLE = {"Table 1": "recurrent networks", "Table 2": "fixed-context baselines"}
-CELL = {"Table 1": ["corpus", "type", "layers", "size"], "Table 2": ["corpus", "model", "n"]}
+CHOSEN = (
+    "Hidden units and parameters; dropout (among the values trained) and epoch, chosen on"
+    " validation"
+)
+FILES = "Model files (n-gram: as ARPA text, and packed; n-NN: with its number of hidden units)"
 
 
-def table1_section(table: pd.DataFrame) -> str:
-    types = types_in_order(table["type"])
-    columns = [(t, k) for t in types for k in sorted(set(table[table["type"] == t]["layers"]))]
-    head = networks_head(columns)
-    best = table["val_loss"].idxmin()
-
-    def body(entry) -> str:
-        rows = []
-        for size in sorted(set(table["size"])):
-            cells = []
-            for i, (t, k) in enumerate(columns):
-                here = table["type"].eq(t) & table["layers"].eq(k) & table["size"].eq(size)
-                cells.append(f"<td{starts(columns, i)}>{entry(table[here])}</td>")
-            rows.append(f"<tr><th>{size}</th>{''.join(cells)}</tr>")
-        return "\n".join(rows)
-
-    return (
-        grid("Test loss", head, body(lambda rows: loss_entry(rows, best in rows.index)))
-        + '<p class="note">Bold: the model with the lowest validation loss.</p>\n'
-        + grid(
-            "Hidden size, parameters; dropout (of those trained) and epoch, chosen on validation",
-            head,
-            body(model_entry),
-        )
-    )
+def most_seeds(table: pd.DataFrame, keys: list[str]) -> int:
+    """The largest number of seeds of an entry."""
+    return int(table.groupby(keys).size().max())
 
 
-def table2_section(table: pd.DataFrame) -> str:
-    contexts = sorted(set(table["n"]))
-    models = [model for model in MODELS.values() if model in set(table["model"])]
-    head = "<tr><th>n</th>" + "".join(f"<th>{n}</th>" for n in contexts) + "</tr>"
+def loss_entry(rows: pd.DataFrame, best: int | None = None) -> Entry:
+    """Loss and deviation, the paper's number and the difference, bits: one row per seed.
 
-    def body(entry) -> str:
-        rows = []
-        for model in models:
-            here = table[table["model"] == model]
-            cells = "".join(f"<td>{entry(here[here['n'] == n])}</td>" for n in contexts)
-            rows.append(f"<tr><th>{model}</th>{cells}</tr>")
-        return "\n".join(rows)
-
-    return grid("Test loss", head, body(loss_entry)) + grid(
-        "Model files (n-gram: as ARPA text, and packed; n-NN: with hidden size)",
-        head,
-        body(size_entry),
-    )
-
-
-def loss_entry(rows: pd.DataFrame, best: bool = False) -> str:
-    """Loss and deviation, the paper's number and the difference, bits: one cell's seeds."""
-    if rows.empty:
-        return "–"
+    best: the index of the row to emphasise, wherever it is.
+    """
     loss, paper = rows["loss"].mean(), rows["paper"].iloc[0]
     lines = [f"± {rows['sd'].mean():.4f}"]
     if len(rows) > 1:
@@ -203,25 +163,21 @@ def loss_entry(rows: pd.DataFrame, best: bool = False) -> str:
     if pd.notna(paper):
         lines += [f"paper {paper:.3f}", f"diff. {signed(loss - paper)}"]
     lines.append(f"{bits(loss):.3f} bits")
-    emphasis = ' class="best"' if best else ""
-    return f"<span{emphasis}>{loss:.3f}</span>{small(lines)}"
+    return Entry(f"{loss:.3f}", lines, best in rows.index)
 
 
-def model_entry(rows: pd.DataFrame) -> str:
-    """Hidden size, parameters, and what validation chose."""
-    if rows.empty:
-        return "–"
+def model_entry(rows: pd.DataFrame) -> Entry:
+    """Hidden units, parameters, and what validation chose: one row per seed."""
     first = rows.iloc[0]
     dropouts = ", ".join(f"{dropout:g}" for dropout in sorted(set(rows["dropout"])))
     epochs = ", ".join(str(epoch) for epoch in rows["epoch"])
-    lines = [f"{first['parameters'] / 1000:,.0f}K param.", f"dropout {dropouts}", f"epoch {epochs}"]
-    return f"{first['hidden']}{small(lines)}"
+    parameters = f"{first['parameters'] / 1000:,.0f}K param."
+    return Entry(str(first["hidden"]), [parameters, f"dropout {dropouts}", f"epoch {epochs}"])
 
 
-def size_entry(rows: pd.DataFrame) -> str:
-    if rows.empty:
-        return "–"
+def size_entry(rows: pd.DataFrame) -> Entry:
+    """The sizes of a model's files."""
     first = rows.iloc[0]
     if first["model"] == "n-gram":
-        return f"{megabytes(first['arpa_bytes'])}{small([megabytes(first['bytes']) + ' packed'])}"
-    return f"{megabytes(first['bytes'])}{small(['hidden ' + str(first['hidden'])])}"
+        return Entry(file_size(first["arpa_bytes"]), [f"{file_size(first['bytes'])} packed"])
+    return Entry(file_size(first["bytes"]), [f"{first['hidden']} units"])

@@ -1,13 +1,17 @@
-"""What was found inside the networks: every cell ranked, the best of each hypothesis, the share of
-cells that are explained, and the saturation of gates."""
+"""What was found inside the networks: every unit ranked, the best of each hypothesis, the share of
+units that are explained, and the saturation of gates.
 
-import html
+(Files and columns call a unit a cell, as the paper does; "picked" means on the selection streams.)
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from charlens.files import write_atomically, write_csv
-from charlens.report.html import document, grid, small, source_line
+from charlens.report.figure3 import GATES
+from charlens.report.html import Entry, Grid, render
 from charlens.store.corpora import by_stem, read_corpora
 from charlens.store.found import model_name, number, read_found
 from charlens.store.models import types_in_order
@@ -17,21 +21,23 @@ from charlens.units import selectivity
 COLUMNS = [
     "corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high", "picked", "beyond",
 ]  # fmt: skip
+GATE_COLUMNS = ["corpus", "type", "layers", "size", "layer", "gate", "left", "right"]
 ALWAYS = 0.95  # of the test characters: a unit saturated on one side so often always is
-RUNNERS_UP = 2  # shown behind each best cell
+RUNNERS_UP = 2  # shown behind each best unit
+BAR = 5  # em: the bar of strength 1
 
 
 def add_arguments(parser):
     parser.add_argument(
         "--found", nargs="+", required=True, help="what was found, corpus by corpus"
     )
-    parser.add_argument("--cells", nargs="+", required=True, help="scores of cells (.csv)")
+    parser.add_argument("--cells", nargs="+", required=True, help="scores of units (.csv)")
     parser.add_argument("--untrained", nargs="+", required=True, help="those of untrained networks")
     parser.add_argument("--gates", nargs="+", required=True, help="saturation of gates (.csv)")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, in order")
-    parser.add_argument("--csv", required=True, help="every cell and hypothesis, best first")
-    parser.add_argument("--best-csv", required=True, help="the best cell of each hypothesis")
-    parser.add_argument("--explained-csv", required=True, help="the share of cells explained")
+    parser.add_argument("--csv", required=True, help="every unit and hypothesis, best first")
+    parser.add_argument("--best-csv", required=True, help="the best unit of each hypothesis")
+    parser.add_argument("--explained-csv", required=True, help="the share of units explained")
     parser.add_argument("--gates-csv", required=True, help="saturation, one row per unit")
     parser.add_argument("--html", required=True, help="all of it as a page")
 
@@ -39,82 +45,73 @@ def add_arguments(parser):
 def run(args):
     corpora = read_corpora(args.corpora)
     found = read_found(args.found, corpora)
-    scored = read_cells(args.cells, corpora, found, "table of cells")
-    untrained = read_cells(args.untrained, corpora, found, "table of an untrained network's cells")
+    units = read_units(args.cells, found, "table of cells")
+    untrained = read_units(args.untrained, found, "table of an untrained network's cells")
     files = by_stem(args.gates, corpora, "table of gates")
-    gates = pd.concat(
-        [
-            read_table(files[corpus], ["corpus", "type", "layers", "gate", "left", "right"])
-            for corpus in corpora
-        ],
-        ignore_index=True,
-    )
-    best = [best_cells(scored[c], untrained[c], found[c]) for c in corpora]
-    best = pd.concat(best, ignore_index=True)
-    shares = [
-        explained(cells[c], trained)
+    gates = joined(read_table(files[corpus], GATE_COLUMNS) for corpus in corpora)
+    ranked = joined(ranking(units[c], found[c]) for c in corpora)
+    best = joined(best_units(units[c], untrained[c], found[c]) for c in corpora)
+    shares = joined(
+        explained(table[c], trained)
         for c in corpora
-        for cells, trained in ((scored, True), (untrained, False))
-    ]
-    shares = pd.concat(shares, ignore_index=True)
-    ranked = pd.concat([ranking(scored[c], found[c]) for c in corpora], ignore_index=True)
-    for table, path in (
-        (ranked[COLUMNS], args.csv),
-        (best, args.best_csv),
-        (shares, args.explained_csv),
-        (gates, args.gates_csv),
-    ):
-        write_csv(table, path)
+        for table, trained in ((units, True), (untrained, False))
+    )
+    write_csv(ranked[COLUMNS], args.csv)
+    write_csv(best, args.best_csv)
+    write_csv(shares, args.explained_csv)
+    write_csv(gates, args.gates_csv)
     write_atomically(args.html, page(corpora, found, ranked, best, shares, gates).encode())
 
 
-def read_cells(paths, corpora, found: dict[str, dict], what: str) -> dict[str, pd.DataFrame]:
-    """The scores of each corpus's cells, `with_strength`."""
-    files = by_stem(paths, corpora, what)
-    return {c: with_strength(read_table(files[c], COLUMNS), found[c]) for c in corpora}
+def joined(tables) -> pd.DataFrame:
+    return pd.concat(list(tables), ignore_index=True)
+
+
+def read_units(paths, found: dict[str, dict], what: str) -> dict[str, pd.DataFrame]:
+    """The scores of the units of each corpus in `found`, `with_strength`. Raises InputError where a
+    file is missing or lacks one of COLUMNS."""
+    files = by_stem(paths, found, what)
+    return {c: with_strength(read_table(files[c], COLUMNS), found[c]) for c in found}
 
 
 # ---- the numbers ----
 
 
-def with_strength(cells: pd.DataFrame, found: dict) -> pd.DataFrame:
-    """Cells with their strength on the streams where they were picked, and where they are reported:
-    columns picked_strength, strength, 0 (chance) to 1."""
+def with_strength(units: pd.DataFrame, found: dict) -> pd.DataFrame:
+    """Units with the strength of their scores, 0 (chance) to 1: picked_strength in the selection
+    streams, strength in the evaluation streams."""
     kinds = {entry["hypothesis"]: entry["yes_no"] for entry in found["hypotheses"]}
-    yes_no = cells["hypothesis"].map(kinds).to_numpy(bool)
-    return cells.assign(
-        picked_strength=selectivity.strength(cells["picked"].to_numpy(float), yes_no),
-        strength=selectivity.strength(cells["score"].to_numpy(float), yes_no),
+    yes_no = units["hypothesis"].map(kinds).to_numpy(bool)
+    return units.assign(
+        picked_strength=selectivity.strength(units["picked"].to_numpy(float), yes_no),
+        strength=selectivity.strength(units["score"].to_numpy(float), yes_no),
     )
 
 
-def ranking(cells: pd.DataFrame, found: dict) -> pd.DataFrame:
-    """Every cell and hypothesis, hypotheses in their order, and of each the cell first that is the
-    strongest where cells are picked: by its score on the other half a cell would be chosen on the
-    very text that the score is of."""
+def ranking(units: pd.DataFrame, found: dict) -> pd.DataFrame:
+    """Every unit and hypothesis: hypotheses in their order, and for each of them the units by
+    their strength in the selection streams. (By the score in the evaluation streams, a unit would
+    be chosen on the very text that its score is of.)"""
     order = [entry["hypothesis"] for entry in found["hypotheses"]]
-    place = cells["hypothesis"].map(order.index)
-    return (
-        cells.assign(place=place)
-        .sort_values(
-            ["place", "picked_strength", "layer", "unit"], ascending=[True, False, True, True]
-        )
-        .drop(columns="place")
-    )
+    place = units["hypothesis"].map(order.index)
+    by = ["place", "picked_strength", "layer", "unit"]
+    ranked = units.assign(place=place).sort_values(by, ascending=[True, False, True, True])
+    return ranked.drop(columns="place")
 
 
-def best_cells(cells: pd.DataFrame, untrained: pd.DataFrame, found: dict) -> pd.DataFrame:
-    """One row per hypothesis: the cell that was picked on one half, with its score on the other.
+def best_units(units: pd.DataFrame, untrained: pd.DataFrame, found: dict) -> pd.DataFrame:
+    """One row per hypothesis: the unit selected for it, with its score in the evaluation streams.
 
-    untrained: the strength of the cell so picked in the untrained network.
+    untrained: the strength of the unit that is selected in the same way in the untrained network.
+    Empty where the hypothesis varies too little in the text.
     """
     rows = []
     for entry in found["hypotheses"]:
         row = {"corpus": found["corpus"], "model": found["model"], **entry}
         if entry["searched"]:
-            kept = ["layer", "unit", "score", "low", "high", "strength", "picked", "beyond"]
-            row |= picked_cell(cells, entry["hypothesis"])[kept].to_dict()
-            row["untrained"] = picked_cell(untrained, entry["hypothesis"])["strength"]
+            known = ["layer", "unit", "score", "low", "high", "strength", "picked", "beyond"]
+            row |= selected_unit(units, entry["hypothesis"])[known].to_dict()
+            row["untrained"] = selected_unit(untrained, entry["hypothesis"])["strength"]
         rows.append(row)
     columns = ["corpus", "model", "hypothesis", "measure", "layer", "unit", "score", "low", "high"]
     columns += ["strength", "picked", "beyond", "untrained", "mean", "undefined"]
@@ -123,199 +120,176 @@ def best_cells(cells: pd.DataFrame, untrained: pd.DataFrame, found: dict) -> pd.
     return table.reindex(columns=columns).astype({"layer": "Int64", "unit": "Int64"})
 
 
-def picked_cell(cells: pd.DataFrame, hypothesis: str) -> pd.Series:
-    """The row of the cell that is strongest where cells are picked."""
-    own = cells[cells["hypothesis"] == hypothesis]
+def selected_unit(units: pd.DataFrame, hypothesis: str) -> pd.Series:
+    """The row of the unit that is strongest in the selection streams."""
+    own = units[units["hypothesis"] == hypothesis]
     return own.loc[own["picked_strength"].idxmax()]
 
 
-def explained(cells: pd.DataFrame, trained: bool = True) -> pd.DataFrame:
-    """For each layer and for all: the share of cells that any hypothesis explains.
+def explained(units: pd.DataFrame, trained: bool = True) -> pd.DataFrame:
+    """For all layers and for each: the share of units that some hypothesis explains.
 
-    beyond_null: further from chance than turned labels get, corrected for cells times hypotheses.
-    strength_...: so, and with at least that strength, for the hypothesis that the picking half
-    likes best; both are measured on the other half. trained: whether the network is.
+    cells: how many units. beyond_null: the share further from chance than circularly shifted labels
+    bring the best of all units, corrected for units times hypotheses. strength_...: beyond that for
+    the hypothesis that the selection streams prefer, and with at least that strength in the
+    evaluation streams. trained: whether the network is.
     """
-    rows = []
-    units = cells.groupby(["corpus", "model", "layer", "unit"], sort=True)
-    own = cells.loc[units["picked_strength"].idxmax()]
-    own = own.assign(any_beyond=units["beyond"].any().to_numpy())
+    groups = units.groupby(["corpus", "model", "layer", "unit"], sort=True)
+    own = units.loc[groups["picked_strength"].idxmax()]
+    own = own.assign(any_beyond=groups["beyond"].any().to_numpy())
     layers = [("all", own)] if len(own) else []
-    layers += [(str(layer), rows_) for layer, rows_ in own.groupby("layer")]
+    layers += [(str(layer), of_layer) for layer, of_layer in own.groupby("layer")]
+    rows = []
     for layer, of_layer in layers:
         row = of_layer.iloc[0][["corpus", "model"]].to_dict()
-        row |= {"trained": trained, "layer": layer}
-        row |= {"cells": len(of_layer), "beyond_null": of_layer["any_beyond"].mean()}
+        row |= {"trained": trained, "layer": layer, "cells": len(of_layer)}
+        row["beyond_null"] = of_layer["any_beyond"].mean()
         for least in selectivity.SHARES:
             strong = of_layer["beyond"] & (of_layer["strength"] >= least)
             row[f"strength_{least:g}"] = strong.mean()
         rows.append(row)
-    columns = ["corpus", "model", "trained", "layer", "cells", "beyond_null"]
-    return pd.DataFrame(
-        rows, columns=columns + [f"strength_{least:g}" for least in selectivity.SHARES]
-    )
+    columns = ["corpus", "model", "trained", "layer", "cells", *SHARE_COLUMNS]
+    return pd.DataFrame(rows, columns=columns)
+
+
+SHARE_COLUMNS = ["beyond_null"] + [f"strength_{least:g}" for least in selectivity.SHARES]
 
 
 def gate_means(gates: pd.DataFrame) -> pd.DataFrame:
-    """For each layer of each gate: mean saturation of its units, and how many are always so."""
-    rows = []
+    """For each layer of each gate: the mean share of time that its units are saturated, the number
+    of units that always are, and the largest share."""
     keys = ["corpus", "type", "layers", "size", "gate", "layer"]
-    for key, units in gates.groupby(keys, sort=False):
-        rows.append(
-            dict(zip(keys, key, strict=True))
-            | {
-                "units": len(units),
-                "left": units["left"].mean(),
-                "right": units["right"].mean(),
-                "always_left": int((units["left"] >= ALWAYS).sum()),
-                "always_right": int((units["right"] >= ALWAYS).sum()),
-                "most_left": units["left"].max(),
-                "most_right": units["right"].max(),
-            }
-        )
-    return pd.DataFrame(rows)
+    always = gates.assign(
+        always_left=gates["left"] >= ALWAYS,
+        always_right=gates["right"] >= ALWAYS,
+    )
+    means = always.groupby(keys, sort=False).agg(
+        units=("left", "size"),
+        left=("left", "mean"),
+        right=("right", "mean"),
+        always_left=("always_left", "sum"),
+        always_right=("always_right", "sum"),
+        most_left=("left", "max"),
+        most_right=("right", "max"),
+    )
+    return means.reset_index()
 
 
 # ---- the page ----
 
-OWN_STYLE = """
-th:first-child { width: 13em; }
-td.left, th.left { text-align: left; }
-tbody th { text-align: left; }
-.faint { color: #777; }
-.bar { display: inline-block; height: .62em; background: #17375E; vertical-align: baseline; }
-"""
 
-ABOUT = """Every cell of the best LSTM of each corpus (lowest validation loss) is held against
-every hypothesis, a labelling of the text by a small function. The score of a yes/no is the area
-under the ROC curve (0.5 is chance, 0 as telling as 1: the cell is off instead of on), that of a
-count Kendall’s rank correlation τ. Strength is |2 AUC − 1| or |τ|. Cells are picked on every
-second test stream; scores and their 95% intervals come from the other streams
-({samples} bootstrap samples of whole streams)."""
+class HypothesisRow(NamedTuple):
+    """A row of the table of hypotheses, in words; `unit` is empty where none was selected."""
 
-SHARE_NOTE = """Beyond the null: further from chance, for any hypothesis, than the largest of all
-cells gets with labels turned within each stream ({shifts} times), corrected for all cells times all
-hypotheses at 5%. The other columns ask in addition for this strength, with the hypothesis that the
-picking half likes best. Untrained: the same for a network of this shape before its first update.
-It follows the text all the same, since it remembers the last letters; beyond the null means no more
-than that. What training is worth is told by the strengths."""
-
-GATE_NOTE = """Left: below 0.1, right: above 0.9; mean over a layer’s units of the share of the
-test characters. In brackets: units that are so at {always:.0%} of the characters or more. Of each
-type this is the best model with three layers (or else the most): {models}."""
+    title: str
+    frequency: str
+    undefined: list[str]  # small print
+    unit: str = ""
+    score: str = ""
+    interval: str = ""
+    bar: str = ""  # width, em
+    strength: str = ""
+    untrained: str = ""
+    next: list[str] = []
 
 
 def page(corpora, found, ranked, best, shares, gates) -> str:
-    samples = max(content["samples"] for content in found.values())
-    sections = "\n".join(
-        f"<section>\n<h2>{html.escape(about['title'])}: {model_name(found[key])}</h2>\n"
-        f"{source_line(about)}\n"
-        f"{best_section(best[best['corpus'] == key], ranked[ranked['corpus'] == key], found[key])}"
-        f"{share_section(shares[shares['corpus'] == key], found[key])}"
-        f"{gate_section(gates[gates['corpus'] == key])}</section>"
+    """Hypotheses with their best units, shares explained, and gates, corpus by corpus."""
+    sections = [
+        section(about, found[key], *(t[t["corpus"] == key] for t in (ranked, best, shares, gates)))
         for key, about in corpora.items()
-    )
-    return document(
-        "Cells",
-        OWN_STYLE,
-        f"<h1>Inside the networks: cells and gates</h1>\n<p>{ABOUT.format(samples=samples)}</p>\n"
-        f"{sections}",
-    )
+    ]
+    samples = max(content["samples"] for content in found.values())
+    return render("units", sections=sections, samples=samples, always=f"{ALWAYS:.0%}")
 
 
-def best_section(best: pd.DataFrame, ranked: pd.DataFrame, found: dict) -> str:
+def section(about: dict, found: dict, ranked, best, shares, gates) -> dict:
     titles = {entry["hypothesis"]: entry["title"] for entry in found["hypotheses"]}
-    head = (
-        '<tr><th>Hypothesis</th><th>in the text</th><th>best cell</th><th class="left">score</th>'
-        '<th class="left">strength</th><th class="left">next cells</th></tr>'
+    return {
+        "about": about,
+        "network": model_name(found),
+        "hypotheses": [hypothesis_row(row, ranked, titles) for row in best.itertuples()],
+        "shares": share_grid(shares),
+        "shifts": found["shifts"],
+        "gates": None if gates.empty else gate_grid(gate_means(gates)),
+        "watched": watched(gates),
+    }
+
+
+def hypothesis_row(row, ranked: pd.DataFrame, titles: dict[str, str]) -> HypothesisRow:
+    """row: of `best_units`; ranked: of `ranking`."""
+    title, how_often = titles[row.hypothesis], frequency(row)
+    if pd.isna(row.unit):
+        return HypothesisRow(title, *how_often)
+    others = ranked[ranked["hypothesis"] == row.hypothesis]
+    others = others[(others["layer"] != row.layer) | (others["unit"] != row.unit)]
+    others = others.sort_values("picked_strength", ascending=False).head(RUNNERS_UP)
+    chance = "" if row.beyond else ", chance level"
+    return HypothesisRow(
+        title,
+        *how_often,
+        unit=f"{row.layer}.{row.unit}",
+        score=f"{'AUC' if row.measure == 'auc' else 'τ'} {number(row.score)}",
+        interval=f"{number(row.low)} to {number(row.high)}{chance}",
+        bar=f"{BAR * row.strength:.2f}",
+        strength=f"{row.strength:.2f}",
+        untrained=f"untrained {row.untrained:.2f}",
+        next=[f"{o.layer}.{o.unit}: {number(o.score)}" for o in others.itertuples()],
     )
-    rows = []
-    for row in best.itertuples():
-        name = f"<th>{html.escape(titles[row.hypothesis])}</th><td>{frequency(row)}</td>"
-        if pd.isna(row.unit):
-            rows.append(f'<tr>{name}<td colspan="4" class="faint">varies too little here</td></tr>')
-            continue
-        others = ranked[ranked["hypothesis"] == row.hypothesis]
-        others = others[(others["layer"] != row.layer) | (others["unit"] != row.unit)]
-        others = others.sort_values("picked_strength", ascending=False).head(RUNNERS_UP)
-        more = small([f"{o.layer}.{o.unit}: {number(o.score)}" for o in others.itertuples()])
-        measure = "AUC" if row.measure == "auc" else "τ"
-        interval = f"{number(row.low)} to {number(row.high)}"
-        rows.append(
-            f"<tr>{name}<td>{row.layer}.{row.unit}</td>"
-            f'<td class="left">{measure} {number(row.score)}'
-            f'<span class="small">{interval}{"" if row.beyond else ", within the null"}</span></td>'
-            f'<td class="left"><span class="bar" style="width:{5 * row.strength:.2f}em"></span>'
-            f' {row.strength:.2f}<span class="small">untrained {row.untrained:.2f}</span></td>'
-            f'<td class="left">{more}</td></tr>'
-        )
-    return grid("Best cell of each hypothesis (layer.unit)", head, "\n".join(rows))
 
 
-def frequency(row) -> str:
-    """How much of the text a labelling concerns."""
+def frequency(row) -> tuple[str, list[str]]:
+    """How much of the text a labelling concerns, and where it is undefined in small print."""
     if pd.isna(row.mean):
-        return "nowhere defined"
+        return "nowhere defined", []
     text = f"{row.mean:.1%} yes" if row.measure == "auc" else f"mean {row.mean:.3g}"
-    if row.undefined:
-        share = "&lt; 0.1%" if row.undefined < 0.001 else f"{row.undefined:.1%}"
-        text += f'<span class="small">undefined {share}</span>'
-    return text
+    if not row.undefined:
+        return text, []
+    share = "< 0.1%" if row.undefined < 0.001 else f"{row.undefined:.1%}"
+    return text, [f"undefined {share}"]
 
 
-def share_section(shares: pd.DataFrame, found: dict) -> str:
-    head = (
-        "<tr><th>Layer</th><th>cells</th><th>beyond the null</th>"
-        + "".join(f"<th>strength ≥ {least:g}</th>" for least in selectivity.SHARES)
-        + "</tr>"
-    )
-    columns = ["beyond_null"] + [f"strength_{least:g}" for least in selectivity.SHARES]
+def share_grid(shares: pd.DataFrame) -> Grid:
+    """Shares by layer; of the untrained network those of all layers."""
     shown = shares[shares["trained"] | (shares["layer"] == "all")]
-    rows = "\n".join(
-        f"<tr><th>{row['layer']}{'' if row['trained'] else ', untrained'}</th>"
-        f"<td>{row['cells']}</td>"
-        + "".join(f"<td>{row[column]:.1%}</td>" for column in columns)
-        + "</tr>"
+    rows = [
+        (
+            f"{row['layer']}{'' if row['trained'] else ', untrained'}",
+            [Entry(str(row["cells"])), *(Entry(f"{row[name]:.1%}") for name in SHARE_COLUMNS)],
+        )
         for _, row in shown.iterrows()
-    )
-    note = SHARE_NOTE.format(shifts=found["shifts"])
-    return grid("Share of cells that any hypothesis explains", head, rows) + (
-        f'<p class="note">{note}</p>\n'
-    )
+    ]
+    strengths = [f"strength ≥ {least:g}" for least in selectivity.SHARES]
+    columns = ["units", "beyond chance", *strengths]
+    return Grid("Share of units that some hypothesis explains", "Layer", columns, rows)
 
 
-def gate_section(gates: pd.DataFrame) -> str:
-    if gates.empty:
-        return ""
-    means = gate_means(gates)
+def gate_grid(means: pd.DataFrame) -> Grid:
+    """Types and gates down, layers and sides across. means: of `gate_means`."""
     layers = sorted(set(means["layer"]))
-    head = (
-        "<tr><th></th>"
-        + "".join(f'<th class="group" colspan="2">layer {layer}</th>' for layer in layers)
-        + "</tr>\n<tr><th>Gate</th>"
-        + '<th class="group">left</th><th>right</th>' * len(layers)
-        + "</tr>"
-    )
+    at = {(row.type, row.gate, row.layer): row for row in means.itertuples()}
     rows = []
     for type in types_in_order(means["type"]):
-        of_type = means[means["type"] == type]
-        for gate in dict.fromkeys(of_type["gate"]):
-            cells = ""
+        for gate in dict.fromkeys(means["gate"][means["type"] == type]):
+            entries = []
             for layer in layers:
-                here = of_type[(of_type["gate"] == gate) & (of_type["layer"] == layer)]
-                for side, group in (("left", ' class="group"'), ("right", "")):
-                    entry = "–"
-                    if len(here):
-                        row = here.iloc[0]
-                        entry = f"{row[side]:.1%} ({row[f'always_{side}']})"
-                    cells += f"<td{group}>{entry}</td>"
-            rows.append(f"<tr><th>{type.upper()} {gate}</th>{cells}</tr>")
-    return grid("Saturation of gates", head, "\n".join(rows)) + (
-        f'<p class="note">{GATE_NOTE.format(always=ALWAYS, models=watched(gates))}</p>\n'
-    )
+                entries += saturation(at.get((type, gate, layer)))
+            rows.append((f"{type.upper()} {GATES.get(gate, gate)}", entries))
+    groups = [(f"layer {layer}", 2) for layer in layers]
+    return Grid("Saturation of gates", "Gate", ["left", "right"] * len(layers), rows, groups)
 
 
-def watched(gates: pd.DataFrame) -> str:
-    """The models whose gates these are: 3-layer LSTM 512, 3-layer GRU 512."""
-    models = gates[["type", "layers", "size"]].drop_duplicates()
-    return ", ".join(model_name(model) for model in models.to_dict("records"))
+def saturation(row) -> list[Entry]:
+    """Left and right saturation of a gate in a layer, which a shallower network lacks."""
+    if row is None:
+        return [Entry(), Entry()]
+    return [
+        Entry(f"{row.left:.1%} ({row.always_left})"),
+        Entry(f"{row.right:.1%} ({row.always_right})"),
+    ]
+
+
+def watched(gates: pd.DataFrame) -> list[str]:
+    """The networks whose gates these are: LSTM 3x512, GRU 3x512."""
+    networks = gates[["corpus", "type", "layers", "size"]].drop_duplicates()
+    return [model_name(network) for network in networks.to_dict("records")]
