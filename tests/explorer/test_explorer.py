@@ -19,7 +19,7 @@ from charlens.explorer import page
 from charlens.explorer.recording import UNSCORED, Recording, quantised, record, spread
 from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture
-from charlens.text.labels import labellings
+from charlens.text.hypotheses import labellings
 from charlens.training import score
 
 HOSTILE = "</script><script>alert(1)</script> & <!-- {{facts}} ]]> \u2028"

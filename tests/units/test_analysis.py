@@ -19,7 +19,7 @@ from charlens.errors import InputError
 from charlens.networks import architecture, model_file, network
 from charlens.networks.architecture import Architecture
 from charlens.report import figure2, figure3
-from charlens.text.labels import HYPOTHESES
+from charlens.text.hypotheses import HYPOTHESES
 from charlens.units import activations, analysis, selectivity, unit_tables
 
 TEXT = some_code(random.Random(3))

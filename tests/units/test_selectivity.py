@@ -15,8 +15,7 @@ from threadpoolctl import threadpool_limits
 from charlens.errors import InputError
 from charlens.networks import architecture, network
 from charlens.statistics import bootstrap
-from charlens.text import labels
-from charlens.text.labels import HYPOTHESES
+from charlens.text.hypotheses import HYPOTHESES, labellings
 from charlens.units import activations, selectivity
 
 
@@ -205,7 +204,7 @@ def recorded(request):
     yes_no = {h.name: h.yes_no for h in HYPOTHESES}
     found = {
         name: (of.values[read], of.defined[read], yes_no[name])
-        for name, of in labels.labellings(text, request.param).items()
+        for name, of in labellings(text, request.param).items()
     }
     return request.param, values, found
 

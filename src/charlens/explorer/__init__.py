@@ -28,7 +28,7 @@ from charlens.explorer.recording import UNSCORED, record, signed, spread
 from charlens.files import write_atomically
 from charlens.networks import architecture, model_file
 from charlens.statistics import bootstrap
-from charlens.text.labels import HYPOTHESES, KINDS, labellings
+from charlens.text.hypotheses import HYPOTHESES, KINDS, labellings
 from charlens.training import score_text, train
 from charlens.training.score import check_alphabet
 from charlens.units.activations import memory, unbounded

@@ -29,7 +29,7 @@ from charlens.errors import InputError
 from charlens.files import only_one, write_atomically, write_csv
 from charlens.networks import model_file, network
 from charlens.networks.cells import cell
-from charlens.text.labels import HYPOTHESES
+from charlens.text.hypotheses import HYPOTHESES
 from charlens.training.train import describe
 from charlens.units import selectivity
 from charlens.units.activations import held, in_windows, load_recurrent, memory
