@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from charlens import explorer
 from charlens.cli import main
 from charlens.data import split
+from charlens.explorer import explore
 from charlens.explorer.recording import UNSCORED, Recording, record
 from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture
@@ -472,28 +472,29 @@ def test_a_hostile_text_is_shown_and_never_run(browser, hostile):
     }
 
 
-def test_a_line_of_100_000_characters_stays_smooth(browser, hostile):
+def test_a_line_of_100_000_characters_is_broken(browser, hostile):
     browser.resize(1280, 800)
     open_whole(browser, hostile)
     lines = browser.evaluate("screen_.lines.starts.length")
     assert lines > 1000
     assert browser.evaluate("Math.max(...screen_.lines.column) <= screen_.lines.columns + 1")
-    spent = browser.evaluate("""(() => { const spent = [];
-        for (let k = 0; k < 40; k++) {
-            $('scroller').scrollTop = k * 600;
-            const begun = performance.now();
-            paintText(); paintList(); paintMapFrame();
-            spent.push(performance.now() - begun);
-        }
-        return spent.sort((a, b) => a - b); })()""")
-    assert spent[5] < 33  # milliseconds; the quick ones tell the work, the others a busy machine
+    seen = browser.evaluate("lastLine() - firstLine()")
+    painted = browser.evaluate("""(() => {
+        let calls = 0;
+        const {prototype} = CanvasRenderingContext2D;
+        const fillText = prototype.fillText;
+        prototype.fillText = () => { calls += 1; };
+        paintText();
+        prototype.fillText = fillText;
+        return calls; })()""")
+    assert 0 < painted < (seen + 3) * 200  # what is in sight, not the whole text
     browser.press("End", control=True)
     assert browser.evaluate("view.at") == len(HOSTILE) - 1
     assert browser.evaluate("lastLine()") == lines - 1
 
 
-def test_the_largest_page_is_there_within_two_seconds(browser, tmp_path):
-    """20,000 characters of three layers of 300 cells, hardly to be compressed: 37 MB."""
+def test_the_largest_page_shows_itself_before_all_is_unpacked(browser, tmp_path):
+    """20,000 characters of three layers of 300 units that can hardly be compressed: 37 MB."""
     random = np.random.default_rng(0)
     values = {
         name: random.integers(256, size=(3, 300, 20_000 if name == "c" else 4_000), dtype=np.uint8)
@@ -506,14 +507,13 @@ def test_the_largest_page_is_there_within_two_seconds(browser, tmp_path):
     facts = {"name": "x", "breaks": [], "summary": ""}
     arch = Architecture("lstm", 3, 300, 90)
     path = tmp_path / "large.html"
-    path.write_bytes(explorer.explorer(text, recording, arch, about, facts))
+    path.write_bytes(explore.explorer(text, recording, arch, about, facts))
     assert path.stat().st_size < 40e6
     browser.resize(1280, 800)
-    for _ in range(6):  # on a busy machine not every time
-        browser.open(path)
-        ready = int(browser.evaluate("document.documentElement.dataset.ready"))
-        if ready < 2000:
-            break
-    assert ready < 2000
+    browser.open(path)
     browser.wait("document.documentElement.dataset.complete")
+    ready, complete = browser.evaluate(
+        "['ready', 'complete'].map(name => Number(document.documentElement.dataset[name]))"
+    )
+    assert 0 < ready < complete
     assert browser.evaluate("series('c', {layer: 2, unit: 299})[19999]") == values["c"][2, 299, -1]

@@ -210,7 +210,7 @@ function sought(query) {
 function search(query) {
   view.find = query;
   const lower = (s) => s.replace(/[A-Z]/g, (c) => c.toLowerCase());
-  let needle = sought(query);
+  const needle = sought(query);
   let hay = search.text ??= latin(bytes.text);
   if (!/[A-Z]/.test(needle)) hay = search.lower ??= lower(hay);
   const hits = [];
