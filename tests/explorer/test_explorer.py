@@ -238,7 +238,7 @@ def test_the_policy_lets_nothing_be_fetched_and_this_script_alone_run():
 
 
 def test_three_layers_of_the_largest_budget_stay_below_40_mb():
-    """Even if no value could be compressed: the cells' states and every gate."""
+    """Even if no value could be compressed: the units' states and every gate."""
     arch = Architecture("lstm", 3, 300, 101)
     random = np.random.default_rng(0)
     values = {
@@ -341,7 +341,7 @@ def test_where_nothing_was_searched_there_is_nothing_to_sort_by(tmp_path):
     [
         (None, "cannot read"),
         (TABLE.replace("rnn", "gru"), "about gru 2x8, lstm 2x8, not about rnn 2x8"),
-        (TABLE.replace("2,3,quote", "2,4,quote"), "no unit 4 in a layer 2"),
+        (TABLE.replace("2,3,quote", "2,4,quote"), "no unit 4 in layer 2"),
         (TABLE.replace("0.02", "high"), "is not a table of units"),
         ("a,b\n1,2\n", "is not a table of units"),
     ],
@@ -363,7 +363,7 @@ def test_bad_input_is_one_line(tmp_path, data, capsys):
     saved(tmp_path / "nn", Architecture("nn", 1, 3, data.symbols, 2), data.alphabet)
     (tmp_path / "late.txt").write_bytes(b"XXXXXXaaa")
     for words, model_name, *arguments in (
-        ("an n-NN has no cells", "nn", "--split", "s.npz"),
+        ("an n-NN has no units", "nn", "--split", "s.npz"),
         ("trained on", "rnn", "--split", "other.npz"),
         ("at least 1", "rnn", "--split", "s.npz", "--gates", "0"),
         ("--csv goes with --text", "rnn", "--split", "s.npz", "--csv", "x"),

@@ -15,7 +15,7 @@ from importlib import resources
 
 import numpy as np
 
-SCRIPTS = ("data.js", "colour.js", "layout.js", "view.js", "cells.js", "main.js")
+SCRIPTS = ("data.js", "colour.js", "layout.js", "view.js", "units.js", "main.js")
 
 
 def page(title: str, facts: dict, blocks: dict[str, np.ndarray]) -> bytes:
