@@ -61,7 +61,7 @@ publish: $(TOOLS) ## tables and figures of what is trained so far: results/refer
 	$(SNAKEMAKE) --config only_finished=True --allowed-rules $(QUICK) publish $(ARGS) -- publish
 
 .PHONY: test
-test: $(TOOLS) ## the tests
+test: $(TOOLS) ## the tests, those of the explorer in a browser among them if there is one
 	$(BIN)/python -m pytest -m 'not full' $(ARGS)
 
 .PHONY: test-full
@@ -84,6 +84,14 @@ lint: $(READY) ## the style of all code
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 	$(BIN)/lint-imports
+	@if command -v npm >/dev/null; then \
+	    $(MAKE) --silent node_modules/.package-lock.json && npm run --silent lint; \
+	else echo 'make: npm is not installed: the JavaScript of the explorer is not linted'; fi
+
+# What lints the JavaScript.
+node_modules/.package-lock.json: package.json package-lock.json
+	npm ci --silent
+	touch $@
 
 .PHONY: format
 format: $(READY) ## put all code into that style
@@ -107,7 +115,7 @@ clean: ## remove the demo's results and all caches
 .PHONY: clean-all
 clean-all: clean ## remove everything that was made, the results of days and the environment, too
 	test ! -d results || find results -mindepth 1 -maxdepth 1 ! -name README.md ! -name reference -exec rm -rf {} +
-	rm -rf .venv .snakemake src/charlens/backends/cpu/build src/charlens.egg-info
+	rm -rf .venv .snakemake node_modules src/charlens/backends/cpu/build src/charlens.egg-info
 
 # The environment. Its stamp is written last and holds this folder's name: without it, set-up was
 # broken off; with another name, .venv was copied or moved here. Both begin afresh, as does a Python

@@ -1,5 +1,5 @@
-"""Errors that a user can cause and mend."""
+"""User-fixable errors."""
 
 
 class InputError(Exception):
-    """Bad input: the message is one line that says what is wrong, where, and how to mend it."""
+    """Bad input: the message is one line that says what is wrong, where, and how to fix it."""

@@ -2,11 +2,12 @@
 
 import contextlib
 import errno
-import fcntl
 import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from filelock import FileLock, Timeout
 
 from charlens.errors import InputError
 
@@ -54,33 +55,45 @@ def write_csv(table, path: str | Path) -> None:
 
 @contextlib.contextmanager
 def only_one(path: Path, label: str, doing: str) -> Iterator[bool]:
-    """Hold the lock file `path`; wait for a process that has it, and say what that is `doing`.
+    """Hold the lock file `path` (see `try_lock`); if another process holds it, say so and wait.
 
-    Yields whether it had to wait. The kernel drops the lock with the process, so that no stale one
-    is ever in the way; a file system without locks is done without.
+    Yields whether it had to wait. label, doing: for the message, what is locked and what the
+    process that holds the lock is doing.
     """
-    waited = False
+    lock = try_lock(path)
+    waited = lock is None
+    if waited:
+        print(f"{label}: {holder(path)} is {doing} already: waiting", file=sys.stderr, flush=True)
+        lock = try_lock(path, wait=True)
+    try:
+        yield waited
+    finally:
+        path.unlink(missing_ok=True)  # first: a process that waits for a removed file starts over
+        lock.release()
+
+
+def try_lock(path: Path, wait: bool = False) -> FileLock | None:
+    """Hold the lock file `path`; None if another process does (with `wait`: wait for it).
+
+    The lock ends with `release()`, with the last reference to it, or with the process: a killed one
+    leaves no stale lock. A file system without locks is used without.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    while True:
-        file = open(path, "a+")  # noqa: SIM115 (closed below)
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            other = f"process {file.read().strip()} is {doing} already"
-            print(f"{label}: {other}: waiting", file=sys.stderr, flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
-            waited = True
-        except OSError:
-            break
-        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
-            break
-        file.close()  # the one that had it is done, and has removed it
-    with file:
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        try:
-            yield waited
-        finally:
-            path.unlink(missing_ok=True)
+    lock = FileLock(path, fallback_to_soft=False)  # a soft lock would outlive a killed process
+    try:
+        lock.acquire(blocking=wait)
+    except Timeout:
+        return None
+    except OSError as error:
+        if error.errno not in (errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP):
+            raise
+    path.write_text(str(os.getpid()))
+    return lock
+
+
+def holder(path: Path) -> str:
+    """The process that holds the lock file `path`, in words."""
+    try:
+        return f"process {path.read_text().strip()}"
+    except OSError:  # it has just let go
+        return "another process"

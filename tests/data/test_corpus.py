@@ -18,7 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from charlens.data import corpus
+from charlens.data import archive as archives
+from charlens.data import corpus, download
 from charlens.errors import InputError
 
 TEXT = b"All happy families are alike.\r\n" * 40
@@ -49,7 +50,7 @@ OTHERS = {
 @pytest.fixture(autouse=True)
 def quick_and_alone(monkeypatch, tmp_path):
     """No pauses between tries, no mirror or proxy of the user's, a folder of its own."""
-    monkeypatch.setattr(corpus, "BACKOFF", 0.001)
+    monkeypatch.setattr(download, "BACKOFF", 0.001)
     monkeypatch.delenv("CORPORA_MIRROR", raising=False)
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     monkeypatch.chdir(tmp_path)
@@ -158,7 +159,7 @@ def test_damaged_cache_is_downloaded_again(server):
     "answer, tries, reason",
     [
         (ok(PAGE), 1, "an HTML page"),
-        (ok(TEXT[:-5]), 1, f"came {len(TEXT) - 5:,} bytes"),
+        (ok(TEXT[:-5]), 1, f"got {len(TEXT) - 5:,} bytes"),
         (ok(b""), 1, "empty"),
         ((200, TEXT[:500], len(TEXT)), 3, f"truncated at 500 of {len(TEXT):,} bytes"),
         ((404, b"gone", 4), 1, "HTTP 404"),
@@ -198,7 +199,7 @@ def test_html_is_no_text_unless_stated(server):
 
 
 def test_progress_of_a_slow_download(server, capsys, monkeypatch):
-    monkeypatch.setattr(corpus, "PROGRESS", 0.0)
+    monkeypatch.setattr(download, "PROGRESS", 0.0)
     server.pages["/w.txt"] = [ok(b"a" * 1_500_000)]
     fetch({"name": "own", "url": server.url + "/w.txt"})
     assert capsys.readouterr().err.splitlines()[-1].endswith("-w.txt: 1.5 MB of 1.5 MB")
@@ -245,7 +246,7 @@ def test_recipe_is_the_shuffle_of_the_sorted_paths(tmp_path):
 @pytest.mark.parametrize("mode", ["w", "w:gz", "w:xz"])
 def test_archives_with_and_without_top_folder(top, mode):
     recipe = {"archive": tar("a.tar", TREE | OTHERS, top, mode), "glob": "kernel/**/*.[ch]"}
-    assert corpus.unpack(Path("a.tar"), recipe) == b"".join(TREE[path] for path in sorted(TREE))
+    assert archives.unpack(Path("a.tar"), recipe) == b"".join(TREE[path] for path in sorted(TREE))
 
 
 def test_zip():
@@ -254,7 +255,7 @@ def test_zip():
         for name, data in (TREE | OTHERS).items():
             archive.writestr("linux/" + name, data)
     recipe = {"archive": "a.zip", "glob": "kernel/**/*.[ch]"}
-    assert corpus.unpack(Path("a.zip"), recipe) == b"".join(TREE[path] for path in sorted(TREE))
+    assert archives.unpack(Path("a.zip"), recipe) == b"".join(TREE[path] for path in sorted(TREE))
 
 
 @pytest.mark.parametrize(
@@ -270,7 +271,7 @@ def test_zip():
     ],
 )
 def test_glob(path, pattern, expected):
-    assert corpus._matches(tuple(path.split("/")), tuple(pattern.split("/"))) is expected
+    assert archives._matches(tuple(path.split("/")), tuple(pattern.split("/"))) is expected
 
 
 def test_recipe_from_url_is_downloaded_once(server):
@@ -297,7 +298,7 @@ def test_archive_that_is_none(server, content):
 def test_recipe_that_makes_another_text_or_none():
     archive = tar("linux.tar.gz", TREE)
     source = {"name": "tarball", "recipe": {"archive": archive, "glob": "kernel/*.c"}}
-    assert "expected 99 bytes; came 9 bytes, 7 symbols" in refused(source | {"bytes": 99})
+    assert "expected 99 bytes; got 9 bytes, 7 symbols" in refused(source | {"bytes": 99})
     source["recipe"] = {"archive": archive, "glob": "nothing/*.c"}
     assert "nothing/*.c matches no file in linux.tar.gz" in refused(source)
     source["recipe"] = {"archive": "gone.tar.gz", "glob": "*"}
@@ -371,7 +372,7 @@ def test_bad_path_stops(tmp_path):
     assert "my.txt: the text is empty" in refused({"name": "mine", "path": "my.txt"}, fallback)
     Path("my.txt").write_bytes(TEXT)
     source = {"name": "mine", "path": "my.txt", "bytes": 9}
-    assert "my.txt: expected 9 bytes; came 1,240 bytes" in refused(source, fallback)
+    assert "my.txt: expected 9 bytes; got 1,240 bytes" in refused(source, fallback)
     assert "cannot read" in refused({"name": "mine", "path": str(tmp_path)}, fallback)
 
 
@@ -397,20 +398,20 @@ def test_mirror_names_the_source_that_fits(mirror):
 
 
 @pytest.mark.parametrize(
-    "content, came",
+    "content, got",
     [
-        (TEXT[:-1], f"came {len(TEXT) - 1:,} bytes, {CHECKS['symbols']} symbols, sha256 "),
-        (TEXT.lower(), f"came {len(TEXT):,} bytes"),
+        (TEXT[:-1], f"got {len(TEXT) - 1:,} bytes, {CHECKS['symbols']} symbols, sha256 "),
+        (TEXT.lower(), f"got {len(TEXT):,} bytes"),
         (PAGE, "an HTML page"),
-        (b"", "came an empty file"),
+        (b"", "got an empty file"),
     ],
 )
-def test_bad_mirror_file_stops(mirror, content, came):
+def test_bad_mirror_file_stops(mirror, content, got):
     (mirror / "w.txt").write_bytes(content)
     fallback = {"name": "docs", "package": {"module": "this", "attribute": "s"}}
     message = refused(*KNOWN, fallback, mirror="mirror", file="w.txt")
     assert "expected published (1,000 bytes, 9 symbols); stand-in (1,240 bytes, " in message
-    assert came in message
+    assert got in message
 
 
 def test_mirror_file_of_a_corpus_without_checks(mirror):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charlens.data.split import (
@@ -78,6 +78,7 @@ texts = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(
     text=texts,
     layout=st.sampled_from(LAYOUTS),
@@ -143,7 +144,7 @@ def test_all_256_byte_values_are_refused():
 
 def test_a_text_of_one_character_is_refused():
     assert split(b"ab" * 500, "streams", 2, 5, PAPER).symbols == 2
-    with pytest.raises(InputError, match="corpus .*: one and the same character"):
+    with pytest.raises(InputError, match="corpus .*: the same character"):
         split(b"a" * 1000, "streams", 2, 5, PAPER)
 
 
@@ -176,7 +177,7 @@ def test_save_and_load(tmp_path):
 def test_load_refuses_what_is_no_split(tmp_path, content):
     if content is not None:
         (tmp_path / "a.npz").write_bytes(content)
-    with pytest.raises(InputError, match="no such split|is no split") as error:
+    with pytest.raises(InputError, match="no such split|is not a split") as error:
         load(tmp_path / "a.npz")
     assert "\n" not in str(error.value)
 

@@ -11,15 +11,14 @@ import pytest
 import torch
 from conftest import small_split
 
-from charlens import explorer
 from charlens.cli import main
 from charlens.data import split
 from charlens.errors import InputError
-from charlens.explorer import page
+from charlens.explorer import explore, page
 from charlens.explorer.recording import UNSCORED, Recording, quantised, record, spread
 from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture
-from charlens.text.labels import labellings
+from charlens.text.hypotheses import labellings
 from charlens.training import score
 
 HOSTILE = "</script><script>alert(1)</script> & <!-- {{facts}} ]]> \u2028"
@@ -239,7 +238,7 @@ def test_the_policy_lets_nothing_be_fetched_and_this_script_alone_run():
 
 
 def test_three_layers_of_the_largest_budget_stay_below_40_mb():
-    """Even if no value could be compressed: the cells' states and every gate."""
+    """Even if no value could be compressed: the units' states and every gate."""
     arch = Architecture("lstm", 3, 300, 101)
     random = np.random.default_rng(0)
     values = {
@@ -251,12 +250,12 @@ def test_three_layers_of_the_largest_budget_stay_below_40_mb():
     text = random.integers(256, size=20_000, dtype=np.uint8)
     about = {"corpus": "x", "source": "y", "alphabet": bytes(range(101)).hex()}
     facts = {"name": "x", "breaks": [], "summary": ""}
-    content = explorer.explorer(text, recording, arch, about, facts)
+    content = explore.explorer(text, recording, arch, about, facts)
     assert 35e6 < len(content) <= 40e6
     for name in ("c.0", "c.2", "i.0", "f.1", "o.2"):
         assert f'id="block-{name}"'.encode() in content
     less = Recording({"c": values["c"], "g": values["g"]}, *dataclasses.astuple(recording)[1:])
-    assert b'id="block-g.0"' in explorer.explorer(text, less, arch, about, facts)
+    assert b'id="block-g.0"' in explore.explorer(text, less, arch, about, facts)
 
 
 # ---- labels ----
@@ -266,7 +265,7 @@ def test_labels_of_a_text():
     """Yes and no at the ends; counts up to what one in a hundred exceeds; unknown told apart."""
     text = b'He said: "Come, (now) Ann!" and left.\n' * 40 + b'"open\n'
     at = np.arange(5, len(text))
-    labels = explorer.labelled(text, "prose", at)
+    labels = explore.labelled(text, "prose", at)
     every = labellings(text, "prose")
     assert set(labels) <= set(every)
     for name, (values, top) in labels.items():
@@ -324,7 +323,7 @@ ABOUT = {"corpus": "text", "size": 8}
 
 def test_hypotheses_come_in_the_order_of_their_table(tmp_path):
     (tmp_path / "cells.csv").write_text(TABLE)
-    quote, mine = explorer.hypotheses(tmp_path / "cells.csv", RNN, ABOUT)
+    quote, mine = explore.hypotheses(tmp_path / "cells.csv", RNN, ABOUT)
     assert quote == {
         "name": "quote", "title": "inside quotes", "yes_no": True,
         "order": [5, 0], "score": [0.02, 0.9], "low": [0.01, 0.8], "high": [0.03, 0.95],
@@ -334,7 +333,7 @@ def test_hypotheses_come_in_the_order_of_their_table(tmp_path):
 
 def test_where_nothing_was_searched_there_is_nothing_to_sort_by(tmp_path):
     (tmp_path / "cells.csv").write_text(TABLE.splitlines()[0])
-    assert explorer.hypotheses(tmp_path / "cells.csv", RNN, ABOUT) == []
+    assert explore.hypotheses(tmp_path / "cells.csv", RNN, ABOUT) == []
 
 
 @pytest.mark.parametrize(
@@ -342,16 +341,16 @@ def test_where_nothing_was_searched_there_is_nothing_to_sort_by(tmp_path):
     [
         (None, "cannot read"),
         (TABLE.replace("rnn", "gru"), "about gru 2x8, lstm 2x8, not about rnn 2x8"),
-        (TABLE.replace("2,3,quote", "2,4,quote"), "no unit 4 in a layer 2"),
-        (TABLE.replace("0.02", "high"), "is no table of cells"),
-        ("a,b\n1,2\n", "is no table of cells"),
+        (TABLE.replace("2,3,quote", "2,4,quote"), "no unit 4 in layer 2"),
+        (TABLE.replace("0.02", "high"), "is not a table of units"),
+        ("a,b\n1,2\n", "is not a table of units"),
     ],
 )
 def test_another_table_is_refused(tmp_path, table, words):
     if table is not None:
         (tmp_path / "cells.csv").write_text(table)
     with pytest.raises(InputError, match=words):
-        explorer.hypotheses(tmp_path / "cells.csv", RNN, ABOUT)
+        explore.hypotheses(tmp_path / "cells.csv", RNN, ABOUT)
 
 
 # ---- bad input ----
@@ -364,7 +363,7 @@ def test_bad_input_is_one_line(tmp_path, data, capsys):
     saved(tmp_path / "nn", Architecture("nn", 1, 3, data.symbols, 2), data.alphabet)
     (tmp_path / "late.txt").write_bytes(b"XXXXXXaaa")
     for words, model_name, *arguments in (
-        ("an n-NN has no cells", "nn", "--split", "s.npz"),
+        ("an n-NN has no units", "nn", "--split", "s.npz"),
         ("trained on", "rnn", "--split", "other.npz"),
         ("at least 1", "rnn", "--split", "s.npz", "--gates", "0"),
         ("--csv goes with --text", "rnn", "--split", "s.npz", "--csv", "x"),

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from charlens import explorer
 from charlens.cli import main
 from charlens.data import split
+from charlens.explorer import explore
 from charlens.explorer.recording import UNSCORED, Recording, record
 from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture
@@ -121,11 +121,11 @@ def point(browser, i):
     )
 
 
-def test_it_opens_coloured_by_the_best_cell_of_the_first_hypothesis(page, made):
+def test_it_opens_coloured_by_the_best_unit_of_the_first_hypothesis(page, made):
     _, recording, text = made
     assert page.evaluate("document.querySelector('h1').textContent") == "A text & <b>its</b> cells"
     assert page.evaluate("[...bytes.text.slice(0, 40)]") == list(text[:40])
-    assert page.evaluate("id(view.cell)") == "2.7"
+    assert page.evaluate("id(view.unit)") == "2.7"
     assert "layer 2, unit 7" in page.evaluate("$('chosen').textContent")
     for i in (0, 5, 33):
         assert colour_at(page, i) == scale(page, "c", recording.values["c"][1, 6, i])
@@ -135,21 +135,21 @@ def test_every_stored_value_arrives(page, made):
     _, recording, _ = made
     for name, layer, unit in (("c", 0, 0), ("c", 1, 29), ("i", 1, 3), ("o", 0, 29)):
         page.evaluate(f"need('{name}', {layer})")
-        got = page.evaluate(f"[...series('{name}', {{layer: {layer}, unit: {unit}}})]")
+        got = page.evaluate(f"[...series('{name}', {{layer: {layer}, index: {unit}}})]")
         assert got == recording.values[name][layer, unit].tolist()
     assert page.evaluate("[...bytes.loss]") == recording.loss.tolist()
 
 
-def test_a_cell_is_chosen_from_the_list(page, made):
+def test_a_unit_is_chosen_from_the_list(page, made):
     _, recording, _ = made
-    assert page.evaluate("list.cells.slice(0, 2).map(id)") == ["2.7", "1.3"]
+    assert page.evaluate("list.units.slice(0, 2).map(id)") == ["2.7", "1.3"]
     page.click(100, page.evaluate("$('list').getBoundingClientRect().y") + 45)
-    assert page.evaluate("id(view.cell)") == "1.3"
+    assert page.evaluate("id(view.unit)") == "1.3"
     assert colour_at(page, 20) == scale(page, "c", recording.values["c"][0, 2, 20])
     assert (
-        page.evaluate("document.querySelector('.cell[aria-selected=true] b').textContent") == "1.3"
+        page.evaluate("document.querySelector('.unit[aria-selected=true] b').textContent") == "1.3"
     )
-    title = page.evaluate("document.querySelector('.cell[aria-selected=true]').title")
+    title = page.evaluate("document.querySelector('.unit[aria-selected=true]').title")
     assert title == "layer 1, unit 3: inside quotes 0.100, 95% interval 0.000 to 0.200"
 
 
@@ -159,9 +159,9 @@ def test_the_list_is_sorted(page, made):
     def sort(key):
         page.evaluate(f"$('sort').value = '{key}'; $('sort').dispatchEvent(new Event('change'))")
         page.settle()
-        return page.evaluate("list.cells.map(id)")
+        return page.evaluate("list.units.map(id)")
 
-    assert sort("by depth")[0] == "1.4" == page.evaluate("id(view.cell)")
+    assert sort("by depth")[0] == "1.4" == page.evaluate("id(view.unit)")
     c = recording.values["c"].reshape(60, -1).astype(float)
     spread = sort("spread")
     assert spread[0] == "{}.{}".format(*(np.array(divmod(c.std(axis=1).argmax(), 30)) + 1))
@@ -170,8 +170,8 @@ def test_the_list_is_sorted(page, made):
     r = np.abs(np.corrcoef(c)[30 * (layer - 1) + unit - 1])
     assert like[:5] == [f"{k // 30 + 1}.{k % 30 + 1}" for k in np.argsort(-r)[:5]]
     page.click_on("#layers button:nth-child(3)")
-    assert page.evaluate("list.cells.length") == 30
-    assert page.evaluate("list.cells.every(cell => cell.layer === 1)")
+    assert page.evaluate("list.units.length") == 30
+    assert page.evaluate("list.units.every(unit => unit.layer === 1)")
 
 
 def test_gates_and_surprise(page, made):
@@ -244,13 +244,13 @@ def test_search(page, made):
 def test_the_keyboard_alone_is_enough(page):
     page.evaluate("document.activeElement.blur()")
     page.press("j")
-    assert page.evaluate("id(view.cell)") == "1.3"
+    assert page.evaluate("id(view.unit)") == "1.3"
     page.press("c")
     assert page.evaluate("id(view.other)") == "1.3"
     page.press("k")
-    assert page.evaluate("id(view.cell)") == "2.7"
+    assert page.evaluate("id(view.unit)") == "2.7"
     page.press("x")
-    assert page.evaluate("[id(view.cell), id(view.other)]") == ["1.3", "2.7"]
+    assert page.evaluate("[id(view.unit), id(view.other)]") == ["1.3", "2.7"]
     page.press("c")
     assert page.evaluate("view.other") is None
     page.press("ArrowRight", "ArrowRight", "ArrowDown", "End", "ArrowLeft", "Home")
@@ -282,7 +282,7 @@ def test_keys_of_one_letter_can_be_turned_off(page):
     page.click_on("#letters")
     page.press("Escape")
     page.evaluate("document.activeElement.blur()")
-    shown = "[id(view.cell), view.show, view.theme, $('help').open]"
+    shown = "[id(view.unit), view.show, view.theme, $('help').open]"
     before = page.evaluate(shown)
     page.press("j", "2", "t", "?")
     assert page.evaluate(shown) == before and before[-1] is False
@@ -291,10 +291,10 @@ def test_keys_of_one_letter_can_be_turned_off(page):
     assert "letters=off" in page.evaluate("link()")
     page.evaluate("follow('#')")
     page.press("j")
-    assert page.evaluate("id(view.cell)") != before[0]
+    assert page.evaluate("id(view.unit)") != before[0]
 
 
-def test_two_cells_are_compared(page, made):
+def test_two_units_are_compared(page, made):
     _, recording, _ = made
     page.press("j")  # 1.3
     page.press("c", "k")  # 2.7, with 1.3 below
@@ -306,7 +306,7 @@ def test_two_cells_are_compared(page, made):
     assert f"r = {'−' if r < 0 else '+'}{abs(r):.2f}" in page.evaluate("$('compared').textContent")
 
 
-def test_surprise_is_of_no_cell(page, made):
+def test_surprise_is_of_no_unit(page, made):
     _, recording, _ = made
     page.press("j", "c", "k")
     height = page.evaluate("rowHeight()")
@@ -399,11 +399,11 @@ def test_a_narrow_window(page):
     page.resize(390, 800)
     page.settle()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
-    assert page.evaluate("getComputedStyle($('cells')).display") == "none"
-    page.click_on("#open-cells")
-    assert page.evaluate("getComputedStyle($('cells')).display") == "flex"
+    assert page.evaluate("getComputedStyle($('units')).display") == "none"
+    page.click_on("#open-units")
+    assert page.evaluate("getComputedStyle($('units')).display") == "flex"
     page.click(150, page.evaluate("$('list').getBoundingClientRect().y") + 45)
-    assert page.evaluate("id(view.cell)") == "1.3"
+    assert page.evaluate("id(view.unit)") == "1.3"
 
 
 def test_great_zoom(page):
@@ -472,28 +472,29 @@ def test_a_hostile_text_is_shown_and_never_run(browser, hostile):
     }
 
 
-def test_a_line_of_100_000_characters_stays_smooth(browser, hostile):
+def test_a_line_of_100_000_characters_is_broken(browser, hostile):
     browser.resize(1280, 800)
     open_whole(browser, hostile)
     lines = browser.evaluate("screen_.lines.starts.length")
     assert lines > 1000
     assert browser.evaluate("Math.max(...screen_.lines.column) <= screen_.lines.columns + 1")
-    spent = browser.evaluate("""(() => { const spent = [];
-        for (let k = 0; k < 40; k++) {
-            $('scroller').scrollTop = k * 600;
-            const begun = performance.now();
-            paintText(); paintList(); paintMapFrame();
-            spent.push(performance.now() - begun);
-        }
-        return spent.sort((a, b) => a - b); })()""")
-    assert spent[5] < 33  # milliseconds; the quick ones tell the work, the others a busy machine
+    seen = browser.evaluate("lastLine() - firstLine()")
+    painted = browser.evaluate("""(() => {
+        let calls = 0;
+        const {prototype} = CanvasRenderingContext2D;
+        const fillText = prototype.fillText;
+        prototype.fillText = () => { calls += 1; };
+        paintText();
+        prototype.fillText = fillText;
+        return calls; })()""")
+    assert 0 < painted < (seen + 3) * 200  # what is in sight, not the whole text
     browser.press("End", control=True)
     assert browser.evaluate("view.at") == len(HOSTILE) - 1
     assert browser.evaluate("lastLine()") == lines - 1
 
 
-def test_the_largest_page_is_there_within_two_seconds(browser, tmp_path):
-    """20,000 characters of three layers of 300 cells, hardly to be compressed: 37 MB."""
+def test_the_largest_page_shows_itself_before_all_is_unpacked(browser, tmp_path):
+    """20,000 characters of three layers of 300 units that can hardly be compressed: 37 MB."""
     random = np.random.default_rng(0)
     values = {
         name: random.integers(256, size=(3, 300, 20_000 if name == "c" else 4_000), dtype=np.uint8)
@@ -506,14 +507,13 @@ def test_the_largest_page_is_there_within_two_seconds(browser, tmp_path):
     facts = {"name": "x", "breaks": [], "summary": ""}
     arch = Architecture("lstm", 3, 300, 90)
     path = tmp_path / "large.html"
-    path.write_bytes(explorer.explorer(text, recording, arch, about, facts))
+    path.write_bytes(explore.explorer(text, recording, arch, about, facts))
     assert path.stat().st_size < 40e6
     browser.resize(1280, 800)
-    for _ in range(6):  # on a busy machine not every time
-        browser.open(path)
-        ready = int(browser.evaluate("document.documentElement.dataset.ready"))
-        if ready < 2000:
-            break
-    assert ready < 2000
+    browser.open(path)
     browser.wait("document.documentElement.dataset.complete")
-    assert browser.evaluate("series('c', {layer: 2, unit: 299})[19999]") == values["c"][2, 299, -1]
+    ready, complete = browser.evaluate(
+        "['ready', 'complete'].map(name => Number(document.documentElement.dataset[name]))"
+    )
+    assert 0 < ready < complete
+    assert browser.evaluate("series('c', {layer: 2, index: 299})[19999]") == values["c"][2, 299, -1]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from charlens.text.braces import brace_pairs, pairs_in_test
@@ -118,6 +118,7 @@ def test_words_that_only_begin_like_a_conditional():
     assert blocks(text)[-1] == text
 
 
+@settings(deadline=None)
 @given(st.text("{} ab\n;", max_size=60))
 def test_plain_code_is_a_plain_stack(text):
     stack, pairs = [], []
@@ -129,6 +130,7 @@ def test_plain_code_is_a_plain_stack(text):
     assert brace_pairs(text.encode()).tolist() == pairs
 
 
+@settings(deadline=None)
 @given(st.text("{}\"'\\/*\n\r#ifelsndRu8() ", max_size=80))
 def test_pairs_are_braces_in_order_whatever_the_text(text):
     text = text.encode()
@@ -140,6 +142,7 @@ def test_pairs_are_braces_in_order_whatever_the_text(text):
 TOKENS = [b"{", b"}", b'"}"', b"'{'", b"/* { */", b"// }\n", b"x", b"\n#error {'\n", b"7'7", b" "]
 
 
+@settings(deadline=None)
 @given(st.lists(st.sampled_from(TOKENS), max_size=30))
 def test_hidden_braces_change_nothing(tokens):
     # "7'7" next to another token must stay a number of its own.

@@ -20,7 +20,7 @@ from charlens.errors import InputError
 from charlens.networks import architecture, model_file, network
 from charlens.networks.architecture import Architecture
 from charlens.report import figure2, figure3
-from charlens.text.labels import HYPOTHESES
+from charlens.text.hypotheses import HYPOTHESES
 from charlens.units import activations, analysis, selectivity, unit_tables
 
 TEXT = some_code(random.Random(3))
@@ -203,8 +203,8 @@ def test_the_least_explained_cell_moves():
     empty = np.zeros((4, 2))
     found = selectivity.Found(["a", "b"], np.array([True, False]), picked, *[empty] * 4)
     assert (
-        analysis.unexplained(found, values) == 2
-    )  # of the livelier half the one with 0.3, not 0.4
+        analysis.least_explained(found, values) == 2
+    )  # of the more variable half the one with 0.3, not 0.4
 
 
 def test_the_same_once_more_is_the_same(folder, found):
@@ -233,7 +233,7 @@ def test_passages_are_coloured_by_what_the_cell_held_when_it_had_read_them(folde
         [(None, "data"), ("depth", "slides"), (None, "slides")]
     )
     assert {p["part"] for p in passages[:13]} == {"test"}
-    assert all(p["stream"] % 2 == 1 for p in passages[:13])  # not where the cell was picked
+    assert all(p["stream"] % 2 == 1 for p in passages[:13])  # evaluation streams
     for passage in passages:
         at, raw = passage["at"], passage["text"].encode("latin-1")
         assert TEXT[at : at + len(raw)] == raw and len(raw) == len(passage["values"])
@@ -271,9 +271,9 @@ def test_the_liveliest_passage_is_where_the_labels_change():
     text[::50] = ord("\n")
     label, defined = np.zeros((8, n), int), np.ones((8, n), bool)
     read = np.arange(8)[:, None] * n + np.arange(n)
-    label[2, 300:900] = np.arange(600) % 2  # in a stream where cells are picked: not shown
+    label[2, 300:900] = np.arange(600) % 2  # in a selection stream: not shown
     label[5, begins : begins + 400] = np.arange(400) // 20 % 2
-    stream, at = analysis.liveliest(text.tobytes(), read, label, defined, True)
+    stream, at = analysis.most_variable(text.tobytes(), read, label, defined, True)
     assert stream == 5 and begins - 60 < at < begins + 60
     assert text[read[stream, at] - 1] == ord("\n")
 
@@ -287,7 +287,7 @@ def test_a_configuration_knows_the_hypotheses():
     own = schema["properties"]["cells"]["properties"]
     passage = own["passages"]["additionalProperties"]["items"]["properties"]
     assert passage["hypothesis"]["enum"] == [*(h.name for h in HYPOTHESES), "none"]
-    # turned labellings enough to correct for as many as a corpus has
+    # shifts enough to correct for as many as a corpus has
     most = max(sum(kind in h.label for h in HYPOTHESES) for kind in ("prose", "code"))
     assert own["shifts"]["minimum"] == math.ceil(most / selectivity.ALPHA) - 1
 

@@ -1,4 +1,4 @@
-"""The search for cells: scores against slow and independent ones, planted cells, and the null."""
+"""The search for units: scores against slow and independent ones, planted units, and the null."""
 
 import random
 
@@ -15,8 +15,7 @@ from threadpoolctl import threadpool_limits
 from charlens.errors import InputError
 from charlens.networks import architecture, network
 from charlens.statistics import bootstrap
-from charlens.text import labels
-from charlens.text.labels import HYPOTHESES
+from charlens.text.hypotheses import HYPOTHESES, labellings
 from charlens.units import activations, selectivity
 
 
@@ -73,13 +72,13 @@ def test_no_score_without_both_kinds():
 def test_bins_keep_the_order_and_ranks_are_midranks(values):
     values = np.array(values, np.float16)
     values = values[: len(values) // 4 * 4].reshape(4, -1)
-    half = np.array([1, 3])
-    bins, ranks = selectivity.bins_and_ranks(selectivity.ordered(values), half)
+    streams = np.array([1, 3])
+    bins, ranks = selectivity.bins_and_ranks(selectivity.ordered(values), streams)
     order = np.argsort(values.ravel(), kind="stable")
     assert (np.diff(bins.ravel()[order].astype(int)) >= 0).all()
     same = np.diff(values.ravel()[order]) == 0  # -0 is 0
     assert (np.diff(bins.ravel()[order].astype(int))[same] == 0).all()
-    expected = rankdata(values[half]) - (values[half].size + 1) / 2
+    expected = rankdata(values[streams]) - (values[streams].size + 1) / 2
     if expected.any():
         expected /= np.linalg.norm(expected)
     np.testing.assert_allclose(ranks.ravel(), expected, atol=1e-6)
@@ -106,27 +105,27 @@ def test_levels_of_a_count():
     assert (np.diff(level.ravel()[np.argsort(many.ravel())]) >= 0).all()
 
 
-def test_correlations_are_spearmans_and_turned_labels_are_turned():
+def test_correlations_are_spearmans_and_labels_are_shifted():
     rng = np.random.default_rng(0)
     values = rng.normal(size=(3, 4, 50)).astype(np.float16)
     level = rng.integers(4, size=(4, 50))
-    half = np.array([1, 3])
+    streams = np.array([1, 3])
     ranks = np.stack(
-        [selectivity.bins_and_ranks(selectivity.ordered(v), half)[1].ravel() for v in values]
+        [selectivity.bins_and_ranks(selectivity.ordered(v), streams)[1].ravel() for v in values]
     )
-    label = selectivity.label_ranks(level[half], 4)[None]
-    turned = selectivity.turns(2, 50, 5, seed=1)
-    found = selectivity.correlations(ranks, label, turned)
+    label = selectivity.label_ranks(level[streams], 4)[None]
+    shifted = selectivity.circular_shifts(2, 50, 5, seed=1)
+    found = selectivity.correlations(ranks, label, shifted)
     assert found.shape == (5, 3, 1)
     for k in range(5):
-        moved = np.stack([np.roll(level[half][s], -turned[k, s, 0]) for s in range(2)])
+        moved = np.stack([np.roll(level[streams][s], -shifted[k, s, 0]) for s in range(2)])
         for u in range(3):
-            expected = spearmanr(values[u][half].ravel(), moved.ravel()).statistic
+            expected = spearmanr(values[u][streams].ravel(), moved.ravel()).statistic
             assert found[k, u, 0] == pytest.approx(expected, abs=1e-5)
-    assert (turned[:, :, 0] != 0).all()  # never the true place
+    assert (shifted[:, :, 0] != 0).all()  # never the true place
 
 
-# ---- cells planted among real activations ----
+# ---- units planted among real activations ----
 
 WORDS = [b.decode() for b in b"the old Prince said that Anna never came from war to Pierre".split()]
 
@@ -205,12 +204,12 @@ def recorded(request):
     yes_no = {h.name: h.yes_no for h in HYPOTHESES}
     found = {
         name: (of.values[read], of.defined[read], yes_no[name])
-        for name, of in labels.labellings(text, request.param).items()
+        for name, of in labellings(text, request.param).items()
     }
     return request.param, values, found
 
 
-def test_every_planted_cell_is_found(recorded):
+def test_every_planted_unit_is_found(recorded):
     """For each hypothesis one unit is replaced by its labelling and noise: it comes first."""
     kind, values, truth = recorded
     rng = np.random.default_rng(2)
@@ -234,7 +233,7 @@ def test_every_planted_cell_is_found(recorded):
         assert (score < (0.5 if found.yes_no[unit] else 0)) == (flips[name] < 0), name
 
 
-def test_cells_that_know_nothing_are_not_found(recorded):
+def test_units_that_know_nothing_are_not_found(recorded):
     """Slow and fast noise, with memories as long as any label's: nothing is beyond the null."""
     _, values, truth = recorded
     _, S, n = values.shape
@@ -269,8 +268,8 @@ def test_intervals_are_those_of_resampled_streams():
 
 
 def test_what_streams_differ_in_is_no_finding_and_hides_none():
-    """Some streams have more "yes", and both cells are higher in these: turned labels know that,
-    too. One cell is a little lower at each "yes", against the difference between the streams."""
+    """Some streams have more "yes", and both units are higher in these; shifted labels know that,
+    too. One unit is a little lower at each "yes", against the difference between the streams."""
     rng = np.random.default_rng(0)
     share = np.tile([0.1, 0.1, 0.6, 0.6], 5)[:, None]
     label = (rng.random((20, 400)) < share).astype(int)
@@ -287,7 +286,7 @@ def test_labels_that_hardly_vary_are_left_out():
     values = rng.normal(size=(2, 10, 100)).astype(np.float16)
     ones, some = np.ones((10, 100), bool), rng.integers(2, size=(10, 100))
     rare = np.zeros((10, 100), int)
-    rare[:2, :50] = 1  # in one stream of each half
+    rare[:2, :50] = 1  # in one selection stream and one evaluation stream
     truth = {
         "constant": (np.zeros((10, 100), int), ones, False),
         "rare": (rare, ones, True),
@@ -299,12 +298,12 @@ def test_labels_that_hardly_vary_are_left_out():
     assert nothing.hypotheses == [] and nothing.score.shape == (2, 0)
 
 
-def test_too_few_turned_labels_cannot_be_corrected():
+def test_too_few_shifts_cannot_be_corrected():
     with pytest.raises(InputError, match="cells.shifts: 20 are too few to correct for 3"):
         selectivity.beyond_null(np.zeros((2, 3)), np.random.default_rng(0).normal(size=(20, 2, 3)))
 
 
-def test_a_dead_cell_explains_nothing():
+def test_a_dead_unit_explains_nothing():
     label = np.random.default_rng(0).integers(2, size=(8, 60))
     dead = np.zeros((1, 8, 60), np.float16)
     found = selectivity.search(dead, {"a": (label, np.ones_like(label, bool), True)}, 20, 40, 0)

@@ -1,11 +1,11 @@
-# Needs: the recurrent models, the texts and split corpora, the ranking of cells.
+# Needs: the recurrent models, the texts and split corpora, the ranking of units.
 # Makes: explorer/<corpus>.html, a page on which to look into the best LSTM of each corpus.
 
 
 rule explorer:
-    """A page to look into the best LSTM of a corpus, character by character, cell by cell."""
+    """A page to look into the best LSTM of a corpus, character by character, unit by unit."""
     input:
-        code=code("explorer"),
+        code=code("explorer.explore"),
         models=lambda w: [
             f"<results>/models/{w.corpus}/{CELL}/best/model.safetensors".format(**cell)
             for cell in CELLS[w.corpus]

@@ -23,7 +23,7 @@ rule kenlm:
 rule ngram:
     """Estimate one n-gram model of a corpus."""
     input:
-        code=code("ngrams.ngram"),
+        code=code("ngrams.estimate"),
         split="<results>/corpora/{corpus}.npz",
         kenlm="results/kenlm",
     output:
@@ -47,7 +47,7 @@ rule ngram:
 rule score_ngram:
     """Log-probability of every test character under an n-gram model."""
     input:
-        code=code("ngrams.ngram"),
+        code=code("ngrams.score"),
         split="<results>/corpora/{corpus}.npz",
         corpus="<results>/corpora/{corpus}.json",
         kenlm="results/kenlm",

@@ -1,5 +1,9 @@
 """Corpora.
 
-corpus.py       bring a text from a source that delivers, and check it
+corpus.py       fetch a text: its sources in order, the mirror, provenance
+download.py     from a URL: retry, back-off, cache
+archive.py      from the files of a source archive, by a recipe
+package.py      from an installed Python package
+checks.py       is it the right text?
 split.py        cut it into training, validation and test streams (section 4.1)
 """

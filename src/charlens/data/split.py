@@ -81,15 +81,15 @@ def split(
     text. Raises InputError, with `name` for the corpus, where the text is too short or has all 256
     byte values, or the fractions are not positive with sum 1.
     """
-    # Through str, because 0.7 is meant, not the float next to it: floor(0.7 * 10) must be 7.
+    # Through str, because 0.7 is meant and not the nearest float: floor(0.7 * 10) must be 7.
     shares = [Fraction(str(fraction)) for fraction in fractions]
     if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
         raise InputError(
-            f"split.fractions {', '.join(map(str, fractions))}: give three positive numbers, sum 1"
+            f"split.fractions {', '.join(map(str, fractions))}: expected three parts of 1"
         )
     batch = streams * unroll
     batches = len(text) // batch
-    # From 1 / share batches on, a part has a whole one; the last part has all that is left.
+    # A part has a whole batch if there are at least 1 / share; the last part has the rest.
     needed = batch * max(math.ceil(1 / share) for share in shares[:2])
     if len(text) < needed:
         raise InputError(
@@ -102,10 +102,10 @@ def split(
     alphabet = np.flatnonzero(occurs).astype(np.uint8)
     if len(alphabet) > NONE:
         raise InputError(
-            f"corpus {name}: all 256 byte values occur, at most {NONE} may: is it a text?"
+            f"corpus {name}: all 256 byte values occur, at most {NONE} are allowed: is it a text?"
         )
     if len(alphabet) < 2:
-        raise InputError(f"corpus {name}: one and the same character throughout: is it a text?")
+        raise InputError(f"corpus {name}: the same character throughout: is it a text?")
     code = (np.cumsum(occurs) - 1).astype(np.uint8)  # of each byte value that occurs
     cut = code[values[: batches * batch]]
 
@@ -137,7 +137,7 @@ def contexts(joined: np.ndarray, n: int) -> np.ndarray:
 
 
 def unseen(split: Split) -> dict[int, dict[str, int]]:
-    """The bytes that training never saw: how often each occurs in val and in test."""
+    """The bytes that do not occur in train: how often each occurs in val and in test."""
     counts = {part: np.bincount(split.joined(part), minlength=split.symbols) for part in PARTS}
     return {
         int(byte): {"val": int(counts["val"][code]), "test": int(counts["test"][code])}
@@ -158,7 +158,7 @@ def save(path: str | Path, split: Split) -> None:
 
 
 def load(path: str | Path) -> Split:
-    """Read what `save` wrote. Raises InputError if `path` is missing or something else."""
+    """Read what `save` wrote. Raises InputError if `path` is missing or is not a split."""
     try:
         with np.load(path) as arrays:
             parts = {
@@ -167,10 +167,10 @@ def load(path: str | Path) -> Split:
             }
             return Split(alphabet=arrays["alphabet"], unroll=int(arrays["unroll"]), **parts)
     except FileNotFoundError:
-        raise InputError(f"{path}: no such split: make it with charlens split") from None
+        raise InputError(f"{path}: no such split: create it with charlens split") from None
     except Exception as error:  # a damaged archive raises almost anything
         reason = type(error).__name__ if "pickle" in str(error) else " ".join(str(error).split())
-        raise InputError(f"{path} is no split: {reason}: rerun charlens split") from error
+        raise InputError(f"{path} is not a split: {reason}: rerun charlens split") from error
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -197,7 +197,7 @@ def run(args: argparse.Namespace) -> None:
     except OSError as error:
         raise InputError(f"cannot read {error.filename}: {error.strerror}") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{args.info} is no record of charlens fetch: rerun it") from error
+        raise InputError(f"{args.info} is not a record of charlens fetch: rerun it") from error
     if args.streams < 1 or args.unroll < 1:
         raise InputError("split.streams and split.unroll must be at least 1")
     result = split(text, args.layout, args.streams, args.unroll, args.fractions, name)

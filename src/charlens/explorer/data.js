@@ -60,12 +60,12 @@ function quantity(name) {
   return facts.quantities.find((q) => q.name === name);
 }
 
-/* The values of one cell over the text, bytes; null while their block is still packed. */
-function series(name, cell) {
+/* The values of one unit over the text, bytes; null while their block is still packed. */
+function series(name, unit) {
   if (name === 'loss') return bytes.surprise;
-  const block = blocks.get(`${name}.${cell.layer}`);
+  const block = blocks.get(`${name}.${unit.layer}`);
   const {length} = quantity(name);
-  return block ? block.subarray(cell.unit * length, (cell.unit + 1) * length) : null;
+  return block ? block.subarray(unit.index * length, (unit.index + 1) * length) : null;
 }
 
 /* One value as a number: -1 ... 1 or 0 ... 1; surprise in bits. */
@@ -86,23 +86,23 @@ function need(name, part) {
   return unpacking.get(id);
 }
 
-function cells() {
+function units() {
   const all = [];
   for (let layer = 0; layer < facts.layers; layer++) {
-    for (let unit = 0; unit < facts.hidden; unit++) all.push({layer, unit});
+    for (let index = 0; index < facts.hidden; index++) all.push({layer, index});
   }
   return all;
 }
 
-const same = (a, b) => a !== null && b !== null && a.layer === b.layer && a.unit === b.unit;
-const id = (cell) => `${cell.layer + 1}.${cell.unit + 1}`;
+const same = (a, b) => a !== null && b !== null && a.layer === b.layer && a.index === b.index;
+const id = (unit) => `${unit.layer + 1}.${unit.index + 1}`;
 
-/* '2.47' (layer, unit) as a cell; null where the network has no such cell. */
-function cellOf(text) {
+/* '2.47' (layer, unit) as a unit; null where the network has no such unit. */
+function unitOf(text) {
   const match = /^(\d+)\.(\d+)$/.exec(text || '');
   if (!match) return null;
-  const cell = {layer: match[1] - 1, unit: match[2] - 1};
-  const there = cell.layer >= 0 && cell.layer < facts.layers
-    && cell.unit >= 0 && cell.unit < facts.hidden;
-  return there ? cell : null;
+  const unit = {layer: match[1] - 1, index: match[2] - 1};
+  const there = unit.layer >= 0 && unit.layer < facts.layers
+    && unit.index >= 0 && unit.index < facts.hidden;
+  return there ? unit : null;
 }

@@ -22,9 +22,9 @@ function repaint(...parts) {
 
 // ---- choices ----
 
-/* Colour by this cell. */
-function choose(cell) {
-  view.cell = cell;
+/* Colour by this unit. */
+function choose(unit) {
+  view.unit = unit;
   if (view.show === 'loss') show(state());
   if (!view.sort.startsWith('like ')) fillOrders();
   unpackShown();
@@ -33,7 +33,7 @@ function choose(cell) {
   remember();
 }
 
-/* Colour by this quantity. (Surprise is of no cell: there is nothing to compare then.) */
+/* Colour by this quantity. (Surprise is of no unit: there is nothing to compare then.) */
 function show(name) {
   if (view.other && (name === 'loss') !== (view.show === 'loss')) keepPlace();
   view.show = name;
@@ -50,8 +50,8 @@ function show(name) {
 
 /* What is shown comes first; then, for the list, the same of the other layers. */
 function unpackShown() {
-  const {show: name, cell, other} = view;
-  const first = [need(name, cell.layer), ...other ? [need(name, other.layer)] : []];
+  const {show: name, unit, other} = view;
+  const first = [need(name, unit.layer), ...other ? [need(name, other.layer)] : []];
   const after = () => repaint('text', 'map', 'legend');
   return Promise.all(first).then(after).then(async () => {
     for (let layer = 0; layer < facts.layers; layer++) await need(name, layer);
@@ -59,8 +59,8 @@ function unpackShown() {
   });
 }
 
-function compareWith(cell) {
-  view.other = same(cell, view.other) ? null : cell;
+function compareWith(unit) {
+  view.other = same(unit, view.other) ? null : unit;
   unpackShown();
   keepPlace();
   repaint('legend', 'map');
@@ -74,7 +74,7 @@ function keepPlace() {
 
 function sortBy(key) {
   view.sort = key;
-  sortCells();
+  sortUnits();
   fillOrders();
   revealChosen();
   repaint('list');
@@ -86,15 +86,15 @@ function onlyLayer(layer) {
   for (const button of $('layers').children) {
     button.setAttribute('aria-pressed', button.value === (layer === null ? '' : String(layer)));
   }
-  sortCells();
+  sortUnits();
   revealChosen();
   repaint('list');
   remember();
 }
 
 function step(by) {
-  const place = list.cells.findIndex((cell) => same(cell, view.cell));
-  const next = list.cells[Math.max(0, Math.min(list.cells.length - 1, place + by))];
+  const place = list.units.findIndex((unit) => same(unit, view.unit));
+  const next = list.units[Math.max(0, Math.min(list.units.length - 1, place + by))];
   if (next) choose(next);
   revealChosen();
 }
@@ -210,7 +210,7 @@ function sought(query) {
 function search(query) {
   view.find = query;
   const lower = (s) => s.replace(/[A-Z]/g, (c) => c.toLowerCase());
-  let needle = sought(query);
+  const needle = sought(query);
   let hay = search.text ??= latin(bytes.text);
   if (!/[A-Z]/.test(needle)) hay = search.lower ??= lower(hay);
   const hits = [];
@@ -249,7 +249,7 @@ function toHit(by) {
 
 function link() {
   const words = new URLSearchParams();
-  words.set('cell', id(view.cell));
+  words.set('cell', id(view.unit));
   words.set('show', view.show);
   if (view.other) words.set('with', id(view.other));
   if (view.sort !== 'number') words.set('sort', view.sort);
@@ -285,8 +285,8 @@ function follow(hash) {
   };
   const last = bytes.text.length - 1;
   Object.assign(view, {
-    cell: cellOf(words.get('cell')) || {layer: 0, unit: 0},
-    other: cellOf(words.get('with')),
+    unit: unitOf(words.get('cell')) || {layer: 0, index: 0},
+    other: unitOf(words.get('with')),
     sort: words.get('sort') || (facts.hypotheses?.length ? `by ${facts.hypotheses[0].name}` : 'number'),
     only: whole('layer', facts.layers) ? whole('layer', facts.layers) - 1 : null,
     top: whole('top', last) ?? 0,
@@ -306,7 +306,7 @@ function follow(hash) {
   $('find').value = words.get('find') || '';
   onlyLayer(view.only);
   fillOrders();
-  if (!words.has('cell') && list.cells.length) view.cell = list.cells[0];
+  if (!words.has('cell') && list.units.length) view.unit = list.units[0];
   search($('find').value);
   show(quantity(words.get('show')) ? words.get('show') : state());
   keepPlace();
@@ -332,13 +332,13 @@ function toast(words) {
 
 const KEYS = {
   j: () => step(1), k: () => step(-1),
-  '/': () => { openCells(false); $('find').focus(); $('find').select(); },
+  '/': () => { openUnits(false); $('find').focus(); $('find').select(); },
   n: () => toHit(1), N: () => toHit(-1),
-  c: () => { if (view.show !== 'loss') compareWith(view.other ? view.other : view.cell); },
+  c: () => { if (view.show !== 'loss') compareWith(view.other ? view.other : view.unit); },
   x: () => {
     if (!compared()) return;
-    const {cell, other} = view;
-    view.other = cell;
+    const {unit, other} = view;
+    view.other = unit;
     choose(other);
   },
   g: () => setGuesses(view.guesses ? 0 : facts.guesses),
@@ -352,7 +352,7 @@ const KEYS = {
   t: () => setTheme(dark() ? 'light' : 'dark'),
   l: () => copyLink(),
   '?': () => $('help').showModal(),
-  Escape: () => { hideCard(); openCells(false); view.at = -1; repaint('text'); remember(); },
+  Escape: () => { hideCard(); openUnits(false); view.at = -1; repaint('text'); remember(); },
 };
 
 const TEXT_KEYS = {
@@ -406,9 +406,9 @@ function onKey(event) {
   act();
 }
 
-function openCells(open) {
-  $('cells').classList.toggle('open', open);
-  $('open-cells').setAttribute('aria-expanded', open);
+function openUnits(open) {
+  $('units').classList.toggle('open', open);
+  $('open-units').setAttribute('aria-expanded', open);
   if (open) { paintList(); revealChosen(); }
 }
 
@@ -469,13 +469,13 @@ function listen() {
   $('theme').addEventListener('click', KEYS.t);
   $('copy').addEventListener('click', copyLink);
   $('open-help').addEventListener('click', KEYS['?']);
-  $('open-cells').addEventListener('click', () => openCells(!$('cells').classList.contains('open')));
+  $('open-units').addEventListener('click', () => openUnits(!$('units').classList.contains('open')));
   addEventListener('hashchange', () => { if (location.hash !== remember.last) follow(location.hash); });
   new ResizeObserver(() => keepPlace()).observe(scroller);
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => setTheme(view.theme));
 }
 
-// ---- the beginning ----
+// ---- start ----
 
 function furnish() {
   $('name').textContent = facts.name;
@@ -517,13 +517,13 @@ async function begin() {
   fit();
   follow(location.hash);
   listen();
-  await need(view.show, view.cell.layer);
+  await need(view.show, view.unit.layer);
   repaint('fit', 'scroll', 'legend');
   requestAnimationFrame(() => requestAnimationFrame(() => {
     document.documentElement.dataset.ready = Math.round(performance.now());
   }));
   for (let layer = 0; layer < facts.layers; layer++) await need(state(), layer);
-  sortCells();
+  sortUnits();
   revealChosen();
   repaint('text', 'map', 'legend');
   document.documentElement.dataset.complete = Math.round(performance.now());

@@ -1,8 +1,8 @@
 """The page itself: one HTML file that holds its style, its script and all of its data.
 
-Data is never markup. What is small is JSON with every `<` escaped; what is large is base64 of
-deflated bytes, each block in an element of its own, which the page unpacks when it needs it. The
-Content-Security-Policy lets nothing run but the script that is here, and nothing be fetched.
+Data is never markup. Small data is JSON with every `<` escaped; large data is deflated and in
+base64, one element per block, which the page unpacks when it needs it. The Content-Security-Policy
+allows only the script that is here, and no request.
 """
 
 import base64
@@ -15,7 +15,7 @@ from importlib import resources
 
 import numpy as np
 
-SCRIPTS = ("data.js", "colour.js", "layout.js", "view.js", "cells.js", "main.js")
+SCRIPTS = ("data.js", "colour.js", "layout.js", "view.js", "units.js", "main.js")
 
 
 def page(title: str, facts: dict, blocks: dict[str, np.ndarray]) -> bytes:
@@ -31,7 +31,7 @@ def page(title: str, facts: dict, blocks: dict[str, np.ndarray]) -> bytes:
         "facts": as_json(facts),
         "blocks": "\n".join(block(name, array) for name, array in blocks.items()),
     }
-    # in one pass: what is put in is not looked into again
+    # in one pass: inserted text is not searched for placeholders
     template = (files / "page.html").read_text()
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template).encode()
 
@@ -54,10 +54,12 @@ def as_json(facts: dict) -> str:
 
 
 def block(name: str, array: np.ndarray) -> str:
+    """An array as an element of the page, see `pack`."""
     packed = base64.b64encode(pack(array)).decode()
     return f'<script type="text/plain" id="block-{html.escape(name)}">{packed}</script>'
 
 
 def pack(array: np.ndarray) -> bytes:
+    """The array's values, little-endian, deflated."""
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
     return zlib.compress(np.ascontiguousarray(little).tobytes(), 6)

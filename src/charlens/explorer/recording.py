@@ -9,7 +9,7 @@ from charlens.networks import network
 from charlens.networks.cells import cell
 from charlens.units import activations
 
-GUESSES = 5  # likeliest next characters that are kept
+GUESSES = 5  # likeliest next characters that are recorded
 UNSCORED = 65535  # in `loss`: the model's alphabet does not have this character
 
 
@@ -24,7 +24,7 @@ class Recording:
 
 
 def shown(type: str) -> tuple[str, ...]:
-    """What is kept of a cell: its state (c of an LSTM, else h), then its gates."""
+    """What is recorded of a cell type: its state (c of an LSTM, else h), then its gates."""
     states = cell(type).STATES
     gates = (name for name in activations.names(type) if name not in states)
     return (activations.memory(type), *gates)
@@ -36,7 +36,7 @@ def signed(type: str, name: str) -> bool:
 
 
 def quantised(values: np.ndarray, signed: bool) -> np.ndarray:
-    """uint8: -1 ... 1 as 1 ... 255, 0 being 128; or 0 ... 1 as 0 ... 255. The rest is cut off."""
+    """uint8: -1 ... 1 as 1 ... 255, 0 being 128; or 0 ... 1 as 0 ... 255. Others are clipped."""
     if signed:
         return np.rint(128 + 127 * values.clip(-1, 1)).astype(np.uint8)
     return np.rint(255 * values.clip(0, 1)).astype(np.uint8)
@@ -45,12 +45,12 @@ def quantised(values: np.ndarray, signed: bool) -> np.ndarray:
 def record(arch, params, codes: np.ndarray, characters: int, gates: int) -> Recording:
     """Run the network over streams of codes, uint8 [S, 1 + n], each from a zero state.
 
-    Column 0 is what stands before each stream. The streams are joined and cut to so many
-    characters; the gates are kept of the first `gates` of them.
+    Column 0 is the character before each stream. The streams are joined and cut to `characters`;
+    gates are recorded for the first `gates` of those.
     """
     S, n = codes.shape[0], codes.shape[1] - 1
     state_name, *gate_names = shown(arch.type)
-    few = min(S, -(-gates // n))  # streams that hold the gates' stretch
+    few = min(S, -(-gates // n))  # streams over which gates are recorded
     streams = {state_name: S} | dict.fromkeys(gate_names, few)
     values = {
         name: np.empty((arch.layers, arch.hidden, kept, n), np.uint8)
@@ -101,10 +101,10 @@ def record(arch, params, codes: np.ndarray, characters: int, gates: int) -> Reco
 
 
 def spread(recording: Recording, known: np.ndarray) -> Recording:
-    """Onto a text of which the network read only the characters that are known, bool [N].
+    """Spread a recording over a text of which the network read only the known characters, bool [N].
 
-    Everywhere else it holds and expects what it did before, and the character has no loss. Before
-    the first that is known nothing is expected: all chances are 0 there.
+    At the others it holds and expects what it did before, and there is no loss. Before the first
+    known character nothing is expected: all chances are 0.
     """
     last = np.maximum(np.cumsum(known) - 1, 0)  # of the characters read, the one read last
 

@@ -6,13 +6,13 @@ const SIZE = 15;        // of the text, in CSS pixels
 const FULL = `${SIZE}px ${FONT}`, SMALL = `${SIZE * 0.72}px ${FONT}`;
 const LINE = 23;        // height of a line of text alone
 const GUESS = 15;       // of a row of guesses
-const STRIP = 9;        // of the strip of the compared cell
+const STRIP = 9;        // of the strip of the compared unit
 const CURVE = 34;       // of the curve
 const EDGE = 18;        // free space around the text
 
 /* Everything that a link reproduces. */
 const view = {
-  cell: {layer: 0, unit: 0}, show: '', other: null, sort: 'number', only: null,
+  unit: {layer: 0, index: 0}, show: '', other: null, sort: 'number', only: null,
   at: -1, top: 0, down: 0, find: '', guesses: 0, label: '', curve: false, theme: '', palette: 0, letters: true,
 };
 
@@ -28,10 +28,10 @@ function rowHeight() {
   return LINE + below + (view.guesses || view.curve ? 10 : below ? 5 : 0);
 }
 
-/* The cell that is shown beside the chosen one, if any. */
+/* The unit that is shown beside the chosen one, if any. */
 const compared = () => view.show === 'loss' ? null : view.other;
 
-/* Height of the strips right under the text: a label's, a compared cell's. */
+/* Height of the strips right under the text: a label's, a compared unit's. */
 const underneath = () => STRIP * ((view.label ? 1 : 0) + (compared() ? 1 : 0));
 
 /* How much of the text the chosen quantity covers. */
@@ -105,7 +105,7 @@ function paintText() {
   const dpr = devicePixelRatio, {clientWidth, clientHeight, scrollTop} = $('scroller');
   const snap = (v) => Math.round(v * dpr) / dpr;   // to whole pixels of the screen
   const colours = theme(), height = rowHeight();
-  const shown = {values: series(view.show, view.cell), length: covered(), scale: scale(view.show)};
+  const shown = {values: series(view.show, view.unit), length: covered(), scale: scale(view.show)};
   const strips = [];
   if (view.label) strips.push({values: label(view.label), length: Infinity, scale: scale('label')});
   if (compared()) strips.push({...shown, values: series(view.show, view.other)});
@@ -248,7 +248,7 @@ function paintCurve(context, line, values, top, colour, weight) {
 
 function paintMap() {
   const {lines} = screen_, rows = lines.starts.length;
-  const colours = theme(), values = series(view.show, view.cell);
+  const colours = theme(), values = series(view.show, view.unit);
   const drawn = Math.min(rows, 4000), columns = Math.min(lines.columns, 160);
   const picture = new ImageData(columns, drawn);
   const paper = rgb(colours.paper), numbers = scale(view.show).numbers;
@@ -308,12 +308,12 @@ function paintLegend() {
   $('low').textContent = q.signed ? '−1' : '0';
   $('high').textContent = view.show === 'loss' ? `${SURPRISE} bits` : q.signed ? '+1' : '1';
   const what = named(view.show);
-  const place = (cell) => `layer ${cell.layer + 1}, unit ${cell.unit + 1}`;
+  const place = (unit) => `layer ${unit.layer + 1}, unit ${unit.index + 1}`;
   $('chosen').textContent = view.show === 'loss' ? 'how surprising each character was'
-    : `${what} of ${place(view.cell)}`;
+    : `${what} of ${place(view.unit)}`;
   $('compared').textContent = '';
   if (compared()) {
-    const a = series(view.show, view.cell), b = series(view.show, view.other);
+    const a = series(view.show, view.unit), b = series(view.show, view.other);
     const r = a && b ? `, r = ${signedNumber(correlation(a, b))}` : '';
     $('compared').textContent = `below: ${place(view.other)}${r}`;
   }
@@ -377,12 +377,12 @@ function showCard(i) {
     const nats = bytes.loss[i] / 1000;
     row('probability', percent(Math.exp(-nats)));
     row('surprise', `${(nats / Math.LN2).toFixed(2)} bits`, scale('loss').fill[bytes.surprise[i]]);
-    for (const cell of [view.cell, view.other]) {
-      if (!cell) continue;
+    for (const unit of [view.unit, view.other]) {
+      if (!unit) continue;
       for (const {name, length} of facts.quantities) {
-        const values = name === 'loss' ? null : series(name, cell);
-        if (!values || i >= length || (cell === view.other && name !== view.show)) continue;
-        const words = `${named(name)}, ${id(cell)}`;
+        const values = name === 'loss' ? null : series(name, unit);
+        if (!values || i >= length || (unit === view.other && name !== view.show)) continue;
+        const words = `${named(name)}, ${id(unit)}`;
         row(words, signedNumber(value(name, values[i])), scale(name).fill[values[i]]);
       }
     }
@@ -421,7 +421,7 @@ function placeCard(x, y) {
 
 /* The character under the cursor in words, for those who hear the page. */
 function speak(i) {
-  const values = series(view.show, view.cell);
+  const values = series(view.show, view.unit);
   const there = values && i < covered() && bytes.loss[i] !== facts.unscored;
   const held = !there ? 'no value'
     : view.show === 'loss' ? `surprise ${(bytes.loss[i] / 1000 / Math.LN2).toFixed(1)} bits`

@@ -1,9 +1,8 @@
 """Build KenLM from source: `lmplz`, `build_binary` and the `kenlm` Python module, all of one order.
 
-The module is built here and not installed by pip: pip takes it from its cache where it can, with
-KenLM's default of order 6, and builds neither tool. cmake, ninja, Cython and Boost come from the
-Python (or conda) environment, so that nobody needs to be an administrator; a C++ compiler and
-Python's C headers are the only things asked of the machine.
+The module is not installed by pip: pip prefers a cached one with KenLM's default of order 6, and
+builds neither tool. cmake, ninja, Cython and Boost come from the Python (or conda) environment, so
+that no administrator is needed; the machine provides only a C++ compiler and Python's C headers.
 """
 
 import importlib.util
@@ -20,7 +19,7 @@ from pathlib import Path
 from charlens.backends import compiler
 from charlens.errors import InputError
 from charlens.files import only_one
-from charlens.ngrams import ngram
+from charlens.ngrams import estimate, kenlm
 
 VERSION = "0.3.0"
 SHA256 = "c4628bb9fb63c8a6f9240035b8b037385cfc404cb72e933cf48878291edac1e8"
@@ -28,7 +27,7 @@ LOG_LINES = 15  # of the log, shown when a step fails
 
 
 def add_arguments(parser):
-    parser.add_argument("--out", type=Path, required=True, help="folder to make")
+    parser.add_argument("--out", type=Path, required=True, help="folder to build into")
     parser.add_argument("--max-order", type=int, default=21, help="highest order of a model")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="compilers at once")
 
@@ -38,10 +37,10 @@ def run(args):
 
 
 def build(out, max_order=21, threads=1):
-    """Make the folder `out`, complete or not at all; what it held before is replaced.
+    """Build KenLM into the folder `out`, complete or not at all; what it held is replaced.
 
     It holds bin/lmplz, bin/build_binary, python/kenlm.*.so and kenlm.json (version, max_order).
-    What the build prints goes to the file `<out>-build.log`.
+    The output of the build goes to the file `<out>-build.log`.
 
     Raises InputError if a compiler, Python's headers or a build tool is missing (before anything
     is written), or if a step fails: then the end of the log goes to stderr.
@@ -149,11 +148,11 @@ def compile_module(source, result, cxx, include, max_order, log_file):
 
 
 def check(result, max_order, work):
-    """Estimate, pack and load a model of the highest order: do all parts run and agree?"""
+    """Whether all parts run and agree: estimate, pack and load a model of the highest order."""
     text = work / "check.txt"
     text.write_text("00 01\n")
-    packed = ngram.estimate(text, max_order, result, 8, work)[0]
-    order = ngram.load(packed, result).order
+    packed = estimate.estimate(text, max_order, result, 8, work)[0]
+    order = kenlm.load(packed, result).order
     if order != max_order:
         raise InputError(f"KenLM was built for order {order}, not {max_order}: see its build log")
 

@@ -1,5 +1,9 @@
-"""What a text says about itself: comments, quotes, braces, and the hypotheses about units.
+"""What can be told from a text alone: comments, quotes, braces, and the hypotheses about units.
 
-braces.py       matching braces and brackets of C
-labels.py       one label per character for every hypothesis (section 4.2)
+lexer.py        the tokens of C: comments, literals, preprocessor lines
+braces.py       the brace matcher
+hypotheses.py   the list of hypotheses (section 4.2)
+labels.py       labels of any text, one per character
+prose.py        labels of prose
+code.py         labels of C and C++
 """

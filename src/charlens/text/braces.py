@@ -1,48 +1,19 @@
-"""Which "{" belongs to which "}" in C or C++ text (Figure 5, left)."""
-
-import re
+"""The brace matcher: which "{" belongs to which "}" in C or C++ text (figure 5, left)."""
 
 import numpy as np
 
-# The pieces of C and C++ that a scan reads, compiled as VERBOSE, DOTALL and MULTILINE. A LITERAL is
-# what brackets and keywords can hide in, or what looks like the start of such a thing and is not.
-# TO_LINE_END goes on over spliced lines. Possessive repeats (*+) keep a scan linear.
-TO_LINE_END = rb"(?: [^\\\n] | \\ (?: \r\n | . ) )*+"
-LITERAL = (
-    rb"""
-    (?P<comment>  /\* .*? \*/  |  // %s )
-  | (?P<raw>      (?<!\w) (?:u8|[uUL])? R" (?P<fence> [^()\\\s"]{0,16} ) \( .*? \) (?P=fence) " )
-  | (?P<string>   " (?: [^"\\\n] | \\ (?: \r\n | . ) )*+ (?P<ended> " )? )    # ends with its line
-  | (?P<char>     ' (?: [^'\\\n] | \\ (?: \r\n | . ) )++ ' )    # unterminated: a mere apostrophe
-  | (?P<number>   (?<!\w) [0-9] (?: '? [\w.] )*+ )              # 1'000'000 holds no literal
-"""
-    % TO_LINE_END
-)
-# Conditionals of the preprocessor, its messages, which may hold anything, and braces.
-TOKEN = re.compile(
-    LITERAL
-    + rb"""
-  | ^ [ \t]* \# [ \t]* (?:
-        (?P<message> (?: error | warning ) \b %s )
-      | (?P<if>      if (?: n?def )? \b )
-      | (?P<else>    (?: else | elif (?: n?def )? ) \b )
-      | (?P<endif>   endif \b )
-    )
-  | (?P<open>  \{ )
-  | (?P<close> \} )
-    """
-    % TO_LINE_END,
-    re.VERBOSE | re.DOTALL | re.MULTILINE,
-)
+from charlens.text.lexer import lexer
+
+TOKEN = lexer(rb"(?P<open> \{ ) | (?P<close> \} )")
 
 
 def brace_pairs(text: bytes) -> np.ndarray:
     """Match the braces of C or C++ text.
 
     Returns int64 [P, 2]: the byte offsets of each "{" and its "}", in the order of the latter.
-    Braces in string and character literals, comments and #error texts are not blocks;
-    other preprocessor lines count like code. Each branch of an #if starts at the depth at which the
-    #if began, and what follows the #endif goes on from the first branch. So of two "{" in
+    Braces in string and character literals, comments and #error messages are not blocks; other
+    preprocessor lines count like code. Each branch of an #if starts at the depth at which the #if
+    began, and what follows the #endif continues from the first branch. So of two "{" in
     alternative branches the first is closed, and two "}" in alternative branches close the same
     "{". A "}" that closes nothing and a "{" that is never closed are left out.
     """

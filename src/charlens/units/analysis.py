@@ -1,15 +1,16 @@
-"""Look inside the networks of one corpus, in one pass over the whole test split for each.
+"""`charlens cells`: what the units of a corpus's networks do over its test split (section 4.2).
 
     gates.csv    for each unit of each gate the share of test characters at which it is saturated:
                  left (below 0.1), right (above 0.9) (figure 3)
-    cells.csv    the scores of every cell of the best LSTM against every hypothesis (see `search`)
-    untrained    the same for a network of its shape that has learned nothing: even that remembers
-                 the last letters, so that only what goes beyond it was learned
-    the .json    which model that was, what each hypothesis was worth, and passages with tanh(c) of
-                 the cells that were found (figure 2)
+    cells.csv    the scores of every unit of the best LSTM against every hypothesis, see
+                 `selectivity`
+    untrained    the same for an untrained network of the same shape: even that remembers the last
+                 letters, so only what goes beyond it was learned
+    the .json    which network that was, which hypotheses were tested, and passages with tanh(c) of
+                 the units that were found (figure 2)
 
 A network reads every test stream from a zero state, as in scoring. "Best" is lowest validation
-loss. Memory is bounded: cell values wait on disk, as float16, until the search reads them.
+loss. Memory is bounded: the units' values are kept on disk, as float16, until they are scored.
 """
 
 import argparse
@@ -30,19 +31,19 @@ from charlens.files import only_one, write_atomically, write_csv
 from charlens.networks import model_file, network
 from charlens.networks.cells import cell
 from charlens.store import models
-from charlens.text.labels import HYPOTHESES
+from charlens.text.hypotheses import HYPOTHESES
 from charlens.training.train import describe
 from charlens.units import selectivity
 from charlens.units.activations import held, in_windows, load_recurrent, memory
 
-LEFT, RIGHT = 0.1, 0.9  # saturation
-CANDIDATE = "g"  # a tanh on its way into the state, which is no gate
+LEFT, RIGHT = 0.1, 0.9  # a gate is left-saturated below, right-saturated above
+CANDIDATE = "g"  # the tanh that is added to the state; not a gate
 GATES = ["corpus", "type", "layers", "size", "layer", "gate", "unit", "left", "right"]
 CELLS = [
     "corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high", "picked", "beyond",
 ]  # fmt: skip
 PASSAGE = 420  # bytes, up to the end of a line
-WARM = 200  # bytes that a network has read before a passage that is chosen by the data
+WARM = 200  # bytes that a network has read before a passage that the data choose
 
 
 # ---- which models ----
@@ -65,7 +66,7 @@ def best_by_type(paths: list[Path]) -> list[Path]:
 
 
 def gate_names(type: str) -> list[str]:
-    """The gates of a cell whose saturation is looked at: i, f, o of the LSTM, r, z of the GRU."""
+    """The gates of a cell type whose saturation is measured: i, f, o of LSTM, r, z of GRU."""
     return [name for name in getattr(cell(type), "GATE_NAMES", ()) if name != CANDIDATE]
 
 
@@ -73,20 +74,21 @@ def gate_names(type: str) -> list[str]:
 
 
 def watch(arch, params, x: torch.Tensor, values: np.ndarray | None):
-    """Read the test streams x [S, n] from their beginning.
+    """Read the test streams x, uint8 [S, n], from their beginning.
 
-    Returns, for each gate, how often each unit was left- and right-saturated: int64
-    [2, layers, H]. values: float16 [layers * H, S, n], filled with what the cells hold (`held`).
+    Returns {gate: int64 [2, layers, H]}: at how many characters each unit was left- and
+    right-saturated. values: float16 [layers * H, S, n], filled with the units' state (`held`);
+    None if it is not wanted.
     """
-    gates, kept = gate_names(arch.type), memory(arch.type)
+    gates, state_name = gate_names(arch.type), memory(arch.type)
     counts = {gate: torch.zeros(2, arch.layers, arch.hidden, dtype=torch.int64) for gate in gates}
-    only = gates if values is None else [*gates, kept]
-    for at, window in in_windows(arch, params, x, only):
+    recorded = gates if values is None else [*gates, state_name]
+    for at, window in in_windows(arch, params, x, recorded):
         for gate in gates:
             counts[gate][0] += (window[gate] < LEFT).sum(dim=(1, 2))
             counts[gate][1] += (window[gate] > RIGHT).sum(dim=(1, 2))
         if values is not None:
-            state = held(arch.type, window[kept]).permute(0, 3, 1, 2).flatten(0, 1)
+            state = held(arch.type, window[state_name]).permute(0, 3, 1, 2).flatten(0, 1)
             values[:, :, at : at + state.shape[2]] = state.half().numpy()  # [layers * H, S, T]
     return counts
 
@@ -103,21 +105,22 @@ def gate_rows(counts, arch, size: int, corpus: str, characters: int) -> pd.DataF
 
 
 def read_labels(text: bytes, kind: str, read: np.ndarray):
-    """Each labelling at the characters that were read: {hypothesis: (values, defined, yes_no)}.
+    """The labels at the characters that were read: {hypothesis: (values, defined, yes_no)}.
 
-    read: offsets in the text [S, n]; -1, before the text, is never defined.
+    read: offsets in the text, int [S, n]; -1, before the text, is undefined. values: int32 [S, n];
+    defined: bool [S, n].
     """
     found = {}
     for hypothesis in HYPOTHESES:
         if kind in hypothesis.label:
-            labels = hypothesis.label[kind](text)  # for the whole text, for what lies before it
+            labels = hypothesis.label[kind](text)  # of the whole text: they depend on what precedes
             defined = labels.defined[read] & (read >= 0)
             found[hypothesis.name] = labels.values[read], defined, hypothesis.yes_no
     return found
 
 
-def cell_rows(found: selectivity.Found, arch, corpus: str, name: str) -> pd.DataFrame:
-    """One row per cell and hypothesis, columns CELLS; layers and units are counted from 1."""
+def unit_rows(found: selectivity.Found, arch, corpus: str, name: str) -> pd.DataFrame:
+    """One row per unit and hypothesis, columns CELLS; layers and units are counted from 1."""
     U, Y = found.score.shape
     unit, hypothesis = np.divmod(np.arange(U * Y), max(1, Y))
     return pd.DataFrame(
@@ -139,12 +142,12 @@ def cell_rows(found: selectivity.Found, arch, corpus: str, name: str) -> pd.Data
 # ---- passages ----
 
 
-def liveliest(text: bytes, read: np.ndarray, values, defined, yes_no: bool) -> tuple[int, int]:
-    """Stream and position of the passage over which a labelling changes most.
+def most_variable(text: bytes, read: np.ndarray, values, defined, yes_no: bool) -> tuple[int, int]:
+    """Stream and position of the passage over which the labels vary most.
 
-    Of the passages of PASSAGE characters that begin with a line of a stream on which no cell was
-    picked: the one with as many "yes" as "no", or the widest spread of ranks, and little that is
-    undefined. The cells have no say in it.
+    Of the passages of PASSAGE characters that begin with a line of an evaluation stream: the one
+    with as many "yes" as "no", or the largest variance of ranks, and few undefined labels. The
+    units play no part. values, defined: [S, n], see `read_labels`; read: [S, n].
     """
     level, top = selectivity.levels(values, defined, yes_no)
     rank = selectivity.label_ranks(level, top).astype(np.float64)
@@ -161,14 +164,15 @@ def liveliest(text: bytes, read: np.ndarray, values, defined, yes_no: bool) -> t
     letters, first = np.frombuffer(text, np.uint8), read[:, : n - length + 1]
     begins = (letters[first - 1] == ord("\n")) & (letters[first] > ord(" "))
     begins[:, :WARM] &= n < 2 * WARM + length
-    begins[selectivity.halves(S)[0]] = False
+    selection, evaluation = selectivity.selection_and_evaluation(S)
+    begins[selection] = False
     if not begins.any():
-        begins[selectivity.halves(S)[1]] = True
+        begins[evaluation] = True
     return np.unravel_index(np.where(begins, spread, -1).argmax(), begins.shape)
 
 
 def find(text: bytes, begins: str) -> int | None:
-    """The offset of a passage by how it begins; blank space and capitals do not matter."""
+    """The offset of the passage that begins with these words, whatever its blanks and capitals."""
     words = (re.escape(word.encode()) for word in begins.split())
     found = re.search(rb"\s*".join(words), text, re.IGNORECASE)
     return found and found.start()
@@ -190,13 +194,13 @@ def to_line_end(text: bytes, end: int, limit: int) -> int:
     return found if found >= 0 else min(end, limit)
 
 
-def colours(arch, params, data, spots: list[tuple[str, int, int, int]]) -> list[np.ndarray]:
-    """The cells' state over passages (part, stream, begin, end), each [layers * H, end - begin].
+def states(arch, params, data, spots: list[tuple[str, int, int, int]]) -> list[np.ndarray]:
+    """The units' state over passages (part, stream, begin, end), each [layers * H, end - begin].
 
-    begin and end are positions among what the stream predicts; each such character has been read
-    one step later. The streams of a part run side by side, from their beginning.
+    begin and end are positions among the characters that the stream predicts; each has been read
+    one step later. The streams of a part run in parallel, from their beginning.
     """
-    kept_state, found = memory(arch.type), {}
+    state_name, found = memory(arch.type), {}
     for name in split.PARTS:
         wanted = {spot for spot in spots if spot[0] == name}
         if not wanted:
@@ -204,51 +208,35 @@ def colours(arch, params, data, spots: list[tuple[str, int, int, int]]) -> list[
         part = getattr(data, name)
         streams = sorted({stream for _, stream, _, _ in wanted})
         last = max(end for *_, end in wanted)
-        # read y itself: the last character of a stream is x of none
+        # read y itself: the last character of a stream is not in x
         x = np.concatenate([part.x[streams, :1], part.y[streams, :last]], axis=1)
-        kept = {spot: [] for spot in wanted}
-        for at, window in in_windows(arch, params, torch.from_numpy(x), [kept_state]):
-            state = held(arch.type, window[kept_state])  # step t + 1 has read y[t]
+        pieces = {spot: [] for spot in wanted}
+        for at, window in in_windows(arch, params, torch.from_numpy(x), [state_name]):
+            state = held(arch.type, window[state_name])  # step t + 1 has read y[t]
             for spot in wanted:
                 _, stream, begin, end = spot
                 steps = slice(max(0, begin + 1 - at), max(0, end + 1 - at))
-                kept[spot].append(state[:, streams.index(stream), steps])
-        for spot, pieces in kept.items():
-            found[spot] = torch.cat(pieces, 1).transpose(1, 2).flatten(0, 1).numpy()
+                pieces[spot].append(state[:, streams.index(stream), steps])
+        for spot, parts in pieces.items():
+            found[spot] = torch.cat(parts, 1).transpose(1, 2).flatten(0, 1).numpy()
     return [found[spot] for spot in spots]
 
 
-def unexplained(found: selectivity.Found, values) -> int:
-    """The cell that the hypotheses say least of, among the half of all that move most."""
-    moves = np.array([one.astype(np.float32).std() for one in values])
+def least_explained(found: selectivity.Found, values) -> int:
+    """The unit that follows the hypotheses least, among the half of all that vary most."""
+    spread = np.array([one.astype(np.float32).std() for one in values])
     best = selectivity.strength(found.picked, found.yes_no).max(axis=1, initial=0)
-    return int(np.where(moves >= np.median(moves), best, np.inf).argmin())
+    return int(np.where(spread >= np.median(spread), best, np.inf).argmin())
 
 
 def passages(arch, params, data, text: bytes, labels, found, values, wanted: list[dict]) -> list:
-    """What figure 2 shows: for each hypothesis its best cell over a passage that the data choose,
-    then over the wanted passages; and the cell of which the hypotheses say least."""
-    strengths = selectivity.strength(found.picked, found.yes_no)
-    cells = {name: int(strengths[:, y].argmax()) for y, name in enumerate(found.hypotheses)}
-    nothing = unexplained(found, values)
-    read = data.test.at[:, None] - 1 + np.arange(data.test.x.shape[1])
-    chosen = []  # (hypothesis, unit, offset in the text, length, where from)
-    for name, unit in cells.items():
-        stream, begin = liveliest(text, read, *labels[name])
-        chosen.append((name, unit, int(read[stream, begin]), PASSAGE, "data"))
-    if chosen:
-        _, _, at, length, _ = chosen[0]
-        chosen.append((None, nothing, at, length, "data"))
-    for passage in wanted:
-        name = passage["hypothesis"]
-        unit = nothing if name == "none" else cells.get(name)
-        at = find(text, passage["begins"])
-        if at is None:
-            print(f"no passage begins with {passage['begins']!r} in this text")
-        elif unit is not None:
-            kept = None if name == "none" else name
-            chosen.append((kept, unit, at, passage["characters"], "slides"))
-    spots, rows = [], []
+    """What figure 2 shows, one dict per passage.
+
+    For each hypothesis its strongest unit over a passage that the data choose, then over the wanted
+    passages; and the unit that follows the hypotheses least.
+    """
+    chosen = chosen_passages(data, text, labels, found, values, wanted)
+    located, rows = [], []
     for name, unit, at, length, source in chosen:
         where = place(data, at)
         if where is None:
@@ -257,7 +245,7 @@ def passages(arch, params, data, text: bytes, labels, found, values, wanted: lis
         part, stream, begin = where
         limit = int(getattr(data, part).at[stream]) + getattr(data, part).y.shape[1]
         end = to_line_end(text, at + length, limit)
-        spots.append((part, stream, begin, begin + end - at))
+        located.append((part, stream, begin, begin + end - at))
         rows.append(
             {
                 "hypothesis": name,
@@ -268,60 +256,74 @@ def passages(arch, params, data, text: bytes, labels, found, values, wanted: lis
                 "stream": stream,
                 "at": at,
                 "text": text[at:end].decode("latin-1"),  # a character for each byte
-                "cell": unit,
             }
         )
-    for row, state in zip(rows, colours(arch, params, data, spots), strict=True):
-        row["values"] = [round(float(value), 3) for value in state[row.pop("cell")]]
+    for row, state in zip(rows, states(arch, params, data, located), strict=True):
+        own = state[(row["layer"] - 1) * arch.hidden + row["unit"] - 1]
+        row["values"] = [round(float(value), 3) for value in own]
     return rows
+
+
+def chosen_passages(data, text: bytes, labels, found, values, wanted: list[dict]) -> list[tuple]:
+    """Hypothesis (None: the least explained unit), unit, offset in the text, length and source of
+    each passage of figure 2."""
+    strengths = selectivity.strength(found.picked, found.yes_no)
+    strongest = {name: int(strengths[:, y].argmax()) for y, name in enumerate(found.hypotheses)}
+    least = least_explained(found, values)
+    read = data.test.at[:, None] - 1 + np.arange(data.test.x.shape[1])
+    chosen = []
+    for name, unit in strongest.items():
+        stream, begin = most_variable(text, read, *labels[name])
+        chosen.append((name, unit, int(read[stream, begin]), PASSAGE, "data"))
+    if chosen:
+        _, _, at, length, _ = chosen[0]
+        chosen.append((None, least, at, length, "data"))
+    for passage in wanted:
+        name = passage["hypothesis"]
+        unit = least if name == "none" else strongest.get(name)
+        at = find(text, passage["begins"])
+        if at is None:
+            print(f"no passage begins with {passage['begins']!r} in this text")
+        elif unit is not None:
+            hypothesis = None if name == "none" else name
+            chosen.append((hypothesis, unit, at, passage["characters"], "slides"))
+    return chosen
 
 
 # ---- the job ----
 
 
-def look_inside(args: argparse.Namespace) -> None:
+def analyse(args: argparse.Namespace) -> None:
     info = json.loads(args.info.read_text())
     lock = args.cells.with_name(f".{info['corpus']}.lock")
-    with only_one(lock, info["corpus"], "looking inside its networks"):
-        search_cells(args, info)
+    with only_one(lock, info["corpus"], "analysing its networks"):
+        analyse_corpus(args, info["corpus"], info["kind"])
 
 
-def search_cells(args: argparse.Namespace, info: dict) -> None:
+def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
     data = split.load(args.split)
     text = args.text.read_bytes()
-    corpus, kind = info["corpus"], info["kind"]
-    positions = data.test.at[:, None] + np.arange(data.test.y.shape[1])
-    symbols = np.frombuffer(text, np.uint8)
-    if positions.max() >= len(text) or np.any(symbols[positions] != data.alphabet[data.test.y]):
-        raise InputError(f"{args.split} was not made from {args.text}: split it again")
-    known = [hypothesis.name for hypothesis in HYPOTHESES]
-    try:
-        wanted = json.loads(args.passages)
-    except ValueError as error:
-        raise InputError(f"--passages: no JSON ({error})") from None
-    for passage in wanted:
-        if passage["hypothesis"] not in (*known, "none"):
-            raise InputError(
-                f"cells.passages.{corpus}: no hypothesis '{passage['hypothesis']}';"
-                f" there are none, {', '.join(known)}"
-            )
+    check_text(args, data, text)
+    wanted = wanted_passages(args.passages, corpus)
     if data.streams < 2 * selectivity.STREAMS:
         print(
-            f"{corpus}: {data.streams} streams are too few to pick cells on one half and report on"
-            f" the other: nothing is searched (at least {2 * selectivity.STREAMS})"
+            f"{corpus}: {data.streams} streams are too few to select units on some and evaluate"
+            f" them on others: nothing is tested (at least {2 * selectivity.STREAMS})"
         )
     chosen = best_lstm(args.models)
     by_type = best_by_type(args.models)
     x = torch.from_numpy(data.test.x)
+    read = data.test.at[:, None] - 1 + np.arange(x.shape[1])
+    labels = read_labels(text, kind, read)
     gates = []
-    for stale in args.cells.parent.glob(f".tmp-{corpus}-*"):  # what a kill left
+    for stale in args.cells.parent.glob(f".tmp-{corpus}-*"):  # left by a killed process
         shutil.rmtree(stale)
     with tempfile.TemporaryDirectory(dir=args.cells.parent, prefix=f".tmp-{corpus}-") as folder:
         for path in dict.fromkeys([*by_type, chosen]):
             arch, params, about = load_recurrent(path, data)
             values = None
             if path == chosen:
-                shape = (arch.layers * arch.hidden, *data.test.x.shape)
+                shape = (arch.layers * arch.hidden, *x.shape)
                 values = np.lib.format.open_memmap(
                     Path(folder, "values.npy"), "w+", np.float16, shape
                 )
@@ -329,17 +331,14 @@ def search_cells(args: argparse.Namespace, info: dict) -> None:
             counts = watch(arch, params, x, values)
             if path in by_type:
                 size = about["size"] or arch.hidden
-                gates.append(gate_rows(counts, arch, size, corpus, data.test.x.size))
-            print(f"{corpus} {describe(arch, about['size'])}: read {data.test.x.size:,} characters")
+                gates.append(gate_rows(counts, arch, size, corpus, x.numel()))
+            print(f"{corpus} {describe(arch, about['size'])}: read {x.numel():,} characters")
         arch, params, about, values = best
         name = describe(arch, about["size"])
-        read = data.test.at[:, None] - 1 + np.arange(data.test.x.shape[1])
-        labels = read_labels(text, kind, read)
         found = selectivity.search(values, labels, args.samples, args.shifts, args.seed)
-        cells = cell_rows(found, arch, corpus, name)
         shown = passages(arch, params, data, text, labels, found, values, wanted)
-        fresh = network.initialise(arch, args.init, torch.Generator().manual_seed(args.seed))
-        watch(arch, fresh, x, values)
+        untrained = network.initialise(arch, args.init, torch.Generator().manual_seed(args.seed))
+        watch(arch, untrained, x, values)
         control = selectivity.search(values, labels, args.samples, args.shifts, args.seed)
     report = {
         "corpus": corpus,
@@ -347,31 +346,66 @@ def search_cells(args: argparse.Namespace, info: dict) -> None:
         **{key: about[key] for key in ("type", "layers", "size", "hidden", "seed", "val_loss")},
         "samples": args.samples,
         "shifts": args.shifts,
-        "streams": len(selectivity.halves(data.streams)[1]),
-        "hypotheses": [
-            {
-                "hypothesis": h.name,
-                "title": h.title,
-                "yes_no": h.yes_no,
-                "searched": h.name in found.hypotheses,
-                "mean": round(float(values[defined].mean()), 6) if defined.any() else None,
-                "undefined": round(float(1 - defined.mean()), 6),
-            }
-            for h in HYPOTHESES
-            if h.name in labels
-            for values, defined, _ in [labels[h.name]]
-        ],
+        "streams": len(selectivity.selection_and_evaluation(data.streams)[1]),
+        "hypotheses": tested(labels, found),
         "passages": shown,
     }
     write_csv(pd.concat(gates) if gates else pd.DataFrame(columns=GATES), args.gates)
-    write_csv(cells, args.cells)
-    write_csv(cell_rows(control, arch, corpus, name), args.untrained)
+    write_csv(unit_rows(found, arch, corpus, name), args.cells)
+    write_csv(unit_rows(control, arch, corpus, name), args.untrained)
     write_atomically(args.out, (json.dumps(report, indent=1) + "\n").encode())
+    print_strongest(found, arch, f"{corpus} {name}")
+
+
+def check_text(args: argparse.Namespace, data, text: bytes) -> None:
+    """Raises InputError if the text is not that of the split."""
+    positions = data.test.at[:, None] + np.arange(data.test.y.shape[1])
+    symbols = np.frombuffer(text, np.uint8)
+    if positions.max() >= len(text) or np.any(symbols[positions] != data.alphabet[data.test.y]):
+        raise InputError(f"{args.split} was not made from {args.text}: rerun charlens split")
+
+
+def wanted_passages(as_json: str, corpus: str) -> list[dict]:
+    """The passages of --passages. Raises InputError if it is not JSON or names no hypothesis."""
+    try:
+        wanted = json.loads(as_json)
+    except ValueError as error:
+        raise InputError(f"--passages is not JSON: {error}") from None
+    known = [hypothesis.name for hypothesis in HYPOTHESES]
+    for passage in wanted:
+        if passage["hypothesis"] not in (*known, "none"):
+            raise InputError(
+                f"cells.passages.{corpus}: no hypothesis '{passage['hypothesis']}';"
+                f" expected one of none, {', '.join(known)}"
+            )
+    return wanted
+
+
+def tested(labels: dict, found: selectivity.Found) -> list[dict]:
+    """What the report says of each hypothesis that applies to the text."""
+    return [
+        {
+            "hypothesis": h.name,
+            "title": h.title,
+            "yes_no": h.yes_no,
+            "searched": h.name in found.hypotheses,
+            "mean": round(float(values[defined].mean()), 6) if defined.any() else None,
+            "undefined": round(float(1 - defined.mean()), 6),
+        }
+        for h in HYPOTHESES
+        if h.name in labels
+        for values, defined, _ in [labels[h.name]]
+    ]
+
+
+def print_strongest(found: selectivity.Found, arch, label: str) -> None:
+    """One line per hypothesis: its strongest unit and how that scores on the evaluation streams."""
     for y, hypothesis in enumerate(found.hypotheses):
         unit = selectivity.strength(found.picked[:, y], found.yes_no[y]).argmax()
-        kept = f"{found.score[unit, y]:.3f} ({found.low[unit, y]:.3f} to {found.high[unit, y]:.3f})"
-        print(f"{corpus} {name} {hypothesis}: {unit // arch.hidden + 1}.{unit % arch.hidden + 1}"
-              f" {'AUC' if found.yes_no[y] else 'tau'} {kept}")  # fmt: skip
+        place = f"{unit // arch.hidden + 1}.{unit % arch.hidden + 1}"
+        score, low, high = (part[unit, y] for part in (found.score, found.low, found.high))
+        measure = "AUC" if found.yes_no[y] else "tau"
+        print(f"{label} {hypothesis}: {place} {measure} {score:.3f} ({low:.3f} to {high:.3f})")
 
 
 # ---- command lines ----
@@ -379,25 +413,29 @@ def search_cells(args: argparse.Namespace, info: dict) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "models", type=Path, nargs="+", help="recurrent models: the best LSTM's cells are searched,"
-        " the gates of the best of each type with 3 layers (or the most) are watched",
+        "models", type=Path, nargs="+", help="recurrent networks: the units of the best LSTM are"
+        " scored, and gates of the best of each type with 3 layers (or the most)",
     )  # fmt: skip
     parser.add_argument("--split", type=Path, required=True)
     parser.add_argument("--text", type=Path, required=True, help="the corpus (.txt)")
     parser.add_argument("--info", type=Path, required=True, help="its provenance (.json)")
     parser.add_argument("--samples", type=int, default=1000, help="bootstrap samples of streams")
-    parser.add_argument("--shifts", type=int, default=250, help="turned labellings of the null")
+    parser.add_argument(
+        "--shifts", type=int, default=250, help="circular shifts of the labels, for the null"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap and the null")
     parser.add_argument("--init", type=float, default=0.08, help="of the untrained network")
     parser.add_argument("--passages", default="[]", metavar="JSON", help="more passages to show")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--gates", type=Path, required=True, help="saturation of gates (.csv)")
-    parser.add_argument("--cells", type=Path, required=True, help="scores of cells (.csv)")
-    parser.add_argument("--untrained", type=Path, required=True, help="those of an untrained one")
+    parser.add_argument("--cells", type=Path, required=True, help="scores of units (.csv)")
+    parser.add_argument(
+        "--untrained", type=Path, required=True, help="those of an untrained network (.csv)"
+    )
     parser.add_argument("--out", type=Path, required=True, help="what was found (.json)")
 
 
 def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     with threadpool_limits(args.threads):  # numpy's products
-        look_inside(args)
+        analyse(args)

@@ -1,19 +1,20 @@
-"""Which cell keeps track of what: every cell of a network against every labelling of the text.
+"""Which unit follows which hypothesis: every unit of a network against every labelling of the text.
 
-The score of a cell and a hypothesis, on the characters where the labelling is defined:
+The paper finds such units by eye (section 4.2, figure 2). Here a unit and a hypothesis have a
+score, over the characters where the labels are defined:
 
-    yes/no    area under the ROC curve: how likely the cell is higher at a character with "yes"
-              than at one with "no"; 0 is as telling as 1 (off instead of on), 0.5 is chance
+    yes/no    area under the ROC curve: how likely the unit is higher at a character with "yes" than
+              at one with "no"; 0 says as much as 1 (off instead of on), 0.5 is chance
     a count   Kendall's rank correlation tau-b, -1 to 1
 
-Their common measure is the strength |2 AUC - 1| or |tau|. Both count pairs of characters that the
-cell and the label put in the same order, less those they put in opposite orders, so that all a
-bootstrap over streams needs is these counts for every pair of streams: a small matrix C, and for
-a resample that draws stream s w_s times the score is w'Cw / sqrt(w'Xw w'Yw), exactly.
+Their common measure is the strength |2 AUC - 1| or |tau|. Both count the pairs of characters that
+the unit and the label put in the same order, minus those that they put in opposite orders. So a
+bootstrap over streams needs only these counts for every pair of streams, a small matrix C: for a
+resample that draws stream s w_s times the score is exactly w'Cw / sqrt(w'Xw w'Yw).
 
-Cells are picked on the even test streams; what is reported comes from the odd ones. Values are
-taken as float16 and cut into bins of equal counts (ties otherwise): BINS for yes/no, fewer for
-counts, whose levels are cut likewise.
+Units are selected on the selection streams (the even test streams) and evaluated on the evaluation
+streams (the odd ones). Values are taken as float16 and binned by equal counts: BINS for yes/no,
+fewer for counts, whose levels are binned likewise. Values of one bin count as ties.
 """
 
 import math
@@ -27,33 +28,34 @@ from charlens.statistics.bootstrap import stream_draws
 BINS = 256
 COUNT_BINS = 64
 LEVELS = 32  # of a count: distinct values, or bins where there are more
-LEAST = 20  # characters of either kind, in either half, without which a hypothesis is not tried
-STREAMS = 3  # with both kinds, in either half, likewise
-ALPHA = 0.05  # of finding any cell among some that do not follow the text
-SHARES = (0.5, 0.8)  # strengths for which the share of cells is told
-BLOCK = 128  # cells at a time
+# A hypothesis is tested only if the selection streams and the evaluation streams each have
+LEAST = 20  # characters of either kind, and
+STREAMS = 3  # streams with both kinds.
+ALPHA = 0.05  # probability of finding any unit among units that do not follow the text
+SHARES = (0.5, 0.8)  # strengths for which the share of units is reported
+BLOCK = 128  # units at a time
 
 
 @dataclass(frozen=True)
 class Found:
-    """Scores of U cells against Y hypotheses; low and high bound the 95% interval of `score`."""
+    """Scores of U units against Y hypotheses; low and high bound the 95% interval of `score`."""
 
     hypotheses: list[str]
     yes_no: np.ndarray  # bool [Y]
-    picked: np.ndarray  # [U, Y] on the even streams
-    score: np.ndarray  # [U, Y] on the odd ones
-    low: np.ndarray
-    high: np.ndarray
-    beyond: np.ndarray  # bool [U, Y]: further from chance than the null, corrected for all U x Y
+    picked: np.ndarray  # [U, Y] on the selection streams
+    score: np.ndarray  # [U, Y] on the evaluation streams
+    low: np.ndarray  # [U, Y]
+    high: np.ndarray  # [U, Y]
+    beyond: np.ndarray  # bool [U, Y]: beyond the null, corrected for all U x Y tests
 
 
 def strength(scores: np.ndarray, yes_no: np.ndarray) -> np.ndarray:
-    """|2 AUC - 1| where yes_no, |tau| elsewhere; 0 where there is no score."""
+    """|2 AUC - 1| where yes_no, |tau| elsewhere; 0 where there is no score (nan)."""
     return np.nan_to_num(np.abs(np.where(yes_no, 2 * scores - 1, scores)))
 
 
-def halves(streams: int) -> tuple[np.ndarray, np.ndarray]:
-    """The streams on which cells are picked, and those on which they are reported."""
+def selection_and_evaluation(streams: int) -> tuple[np.ndarray, np.ndarray]:
+    """The selection streams and the evaluation streams, among so many test streams."""
     return np.arange(0, streams, 2), np.arange(1, streams, 2)
 
 
@@ -61,12 +63,12 @@ def halves(streams: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def levels(values: np.ndarray, defined: np.ndarray, yes_no: bool) -> tuple[np.ndarray, int]:
-    """Labels [S, n] as levels 0 ... L-1 in the same order, L where undefined; and L."""
+    """Labels [S, n] as int64 levels, 0 ... L - 1 in the same order, L if undefined; and L."""
     if yes_no:
         return np.where(defined, values != 0, 2).astype(np.int64), 2
     distinct, counts = np.unique(values[defined], return_counts=True)
     if len(distinct) > LEVELS:
-        # cut where the counts pass each share of the whole; the middle of a value's place decides
+        # bins of equal counts; a value belongs to the bin in which its middle rank lies
         middle = (np.cumsum(counts) - counts / 2) / counts.sum()
         of_each = np.unique((middle * LEVELS).astype(np.int64), return_inverse=True)[1]
     else:
@@ -77,11 +79,14 @@ def levels(values: np.ndarray, defined: np.ndarray, yes_no: bool) -> tuple[np.nd
 
 
 def testable(level: np.ndarray, top: int) -> bool:
-    """Do the labels vary enough in either half to be scored?"""
+    """Whether the labels vary enough, on the selection and on the evaluation streams, to be scored.
+
+    level, top: from `levels`.
+    """
     if top < 2:
         return False
-    for half in halves(len(level)):
-        counts = _by_stream(level[half], top)
+    for streams in selection_and_evaluation(len(level)):
+        counts = _by_stream(level[streams], top)
         commonest = counts.sum(axis=0).argmax()
         rest = np.delete(counts, commonest, axis=1)
         both = (counts[:, commonest] > 0) & (rest.sum(axis=1) > 0)
@@ -97,27 +102,27 @@ def _by_stream(level, top):
     return counts.reshape(len(level), top + 1)[:, :top]
 
 
-def ordered(halves16: np.ndarray) -> np.ndarray:
-    """float16 as uint16 in the same order."""
-    raw = np.ascontiguousarray(halves16, np.float16).view(np.uint16)
-    raw = np.where(raw == 0x8000, 0, raw)  # -0 is 0
+def ordered(values: np.ndarray) -> np.ndarray:
+    """float16 values as uint16 in the same order; -0 equals 0."""
+    raw = np.ascontiguousarray(values, np.float16).view(np.uint16)
+    raw = np.where(raw == 0x8000, 0, raw)
     return np.where(raw & 0x8000, ~raw, raw | 0x8000)
 
 
-def bins_and_ranks(keys: np.ndarray, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """One cell's values as bins of equal counts, and the centred, normalised midranks of one half.
+def bins_and_ranks(keys: np.ndarray, streams: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One unit's values as bins of equal counts, and its centred, normalised midranks on `streams`.
 
-    keys: `ordered` values [S, n]. Returns uint8 [S, n] and float32 [len(half), n] of norm 1 (all 0
-    where the cell never moves).
+    keys: `ordered` values [S, n]; streams [E]. Returns uint8 [S, n] and float32 [E, n] of norm 1
+    (all 0 if the unit never changes).
     """
     counts = np.bincount(keys.ravel(), minlength=1 << 16)
     middle = np.cumsum(counts) - counts / 2
-    bins = (middle * (BINS / keys.size)).astype(np.uint8)  # below BINS, the last middle < size
-    counts = np.bincount(keys[half].ravel(), minlength=1 << 16)
-    middle = np.cumsum(counts) - counts / 2 - keys[half].size / 2
+    bins = (middle * (BINS / keys.size)).astype(np.uint8)  # < BINS: the last middle < size
+    counts = np.bincount(keys[streams].ravel(), minlength=1 << 16)
+    middle = np.cumsum(counts) - counts / 2 - keys[streams].size / 2
     norm = np.sqrt((counts * middle**2).sum())
     ranks = (middle / norm if norm else np.zeros_like(middle)).astype(np.float32)
-    return bins[keys], ranks[keys[half]]
+    return bins[keys], ranks[keys[streams]]
 
 
 # ---- scores and intervals ----
@@ -134,15 +139,16 @@ def tables(code: np.ndarray, bins: int, level: np.ndarray, top: int) -> np.ndarr
 def pairs(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What a score needs of each pair of streams, from their tables [S, bins, L].
 
-    Three float64 [S, S], over all pairs of a character in one and a character in the other stream:
-    C, in the same order less in opposite orders; X and Y, those that differ in the cell, the label.
+    Three float64 [S, S], over all pairs of a character in one stream and a character in the other:
+    C, those in the same order minus those in opposite orders; X, those that differ in the unit; Y,
+    those that differ in the label.
     """
     S, bins, L = counts.shape
     signed = _sign(L) @ (_sign(bins) @ counts).transpose(0, 2, 1)  # [S, L, bins]
     concordance = counts.reshape(S, -1) @ signed.transpose(0, 2, 1).reshape(S, -1).T
-    cell, label = counts.sum(axis=2, dtype=np.float64), counts.sum(axis=1, dtype=np.float64)
-    everything = np.outer(cell.sum(axis=1), cell.sum(axis=1))
-    return concordance.astype(np.float64), everything - cell @ cell.T, everything - label @ label.T
+    unit, label = counts.sum(axis=2, dtype=np.float64), counts.sum(axis=1, dtype=np.float64)
+    everything = np.outer(unit.sum(axis=1), unit.sum(axis=1))
+    return concordance.astype(np.float64), everything - unit @ unit.T, everything - label @ label.T
 
 
 def _sign(size: int) -> np.ndarray:
@@ -152,49 +158,57 @@ def _sign(size: int) -> np.ndarray:
 
 
 def scores(weights: np.ndarray, parts, yes_no: bool) -> np.ndarray:
-    """The score for each row of stream weights [R, S]; nan where it is not defined."""
-    concordance, cell, label = ((weights @ part * weights).sum(axis=1) for part in parts)
+    """The score [R] for each row of stream weights [R, S]; nan where it is undefined.
+
+    parts: C, X and Y of `pairs`.
+    """
+    concordance, unit, label = ((weights @ part * weights).sum(axis=1) for part in parts)
     with np.errstate(invalid="ignore", divide="ignore"):
         if yes_no:
             return (1 + concordance / label) / 2
-        return concordance / np.sqrt(cell * label)
+        return concordance / np.sqrt(unit * label)
 
 
 # ---- the null ----
 
 
-def turns(streams: int, length: int, shifts: int, seed: int) -> np.ndarray:
-    """Positions [shifts, S, n] that turn each stream by an offset of its own (see `null`)."""
+def circular_shifts(streams: int, length: int, shifts: int, seed: int) -> np.ndarray:
+    """Positions [shifts, S, n] that shift each stream by a random offset (see `beyond_null`)."""
     random = np.random.default_rng(seed)
     offsets = random.integers(1, max(2, length), (shifts, streams, 1))
     return (np.arange(length) + offsets) % length
 
 
 def label_ranks(level: np.ndarray, top: int) -> np.ndarray:
-    """Levels as centred midranks of norm 1, float32, 0 where undefined: made to be correlated."""
+    """Levels as centred midranks of norm 1, float32, 0 where undefined: for `correlations`."""
     counts = np.bincount(level.ravel(), minlength=top + 1)[:top]
     middle = np.cumsum(counts) - counts / 2 - counts.sum() / 2
     norm = np.sqrt((counts * middle**2).sum())
     return np.append(middle / (norm or 1), 0).astype(np.float32)[level]
 
 
-def correlations(ranks: np.ndarray, labels: np.ndarray, turned: np.ndarray) -> np.ndarray:
-    """Rank correlations of cells [U, S * n] with turned labels [Y, S, n]: [shifts, U, Y]."""
+def correlations(ranks: np.ndarray, labels: np.ndarray, shifted: np.ndarray) -> np.ndarray:
+    """Rank correlations of units [U, S * n] with labels [Y, S, n], shifted: [shifts, U, Y].
+
+    shifted: positions from `circular_shifts`.
+    """
     streams = np.arange(labels.shape[1])[:, None]
-    found = [ranks @ labels[:, streams, at].reshape(len(labels), -1).T for at in turned]
+    found = [ranks @ labels[:, streams, at].reshape(len(labels), -1).T for at in shifted]
     return np.stack(found)
 
 
 def beyond_null(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
-    """Which correlations [U, Y] lie outside of those with turned labels [shifts, U, Y].
+    """Which correlations [U, Y] are beyond those with circularly shifted labels [shifts, U, Y].
 
-    Labels turned within their streams have the runs and rhythms of the true ones, and are as
-    common in each stream, but have nothing to do with the characters beside which they stand. Each
-    correlation is measured from the mean of its null (not 0 where streams differ in both the cell
-    and the label), in standard deviations of it. In cells that do not follow the text, the chance
-    that any is found at all is ALPHA: the largest of all cells must stay below the threshold
-    (Westfall and Young), for each of the Y hypotheses at ALPHA / Y (Bonferroni). A network that
-    reads the text is another matter, even an untrained one: see `inside`.
+    Labels shifted within their streams keep the runs and rhythms of the true ones and their
+    frequency in each stream, but are unrelated to the characters at which they stand. Each
+    correlation is measured from the mean of its null (not 0 if streams differ in both the unit and
+    the label), in standard deviations of its null. If no unit follows the text, the probability of
+    finding any is ALPHA: the maximum over all units must stay below the threshold (Westfall and
+    Young), at ALPHA / Y for each of the Y hypotheses (Bonferroni). A network that reads the text is
+    another matter, even an untrained one: see `analysis`.
+
+    Raises InputError if there are too few shifts for that correction.
     """
     shifts, _, Y = null.shape
     centre, spread = null.mean(axis=0, dtype=np.float64), null.std(axis=0, dtype=np.float64)
@@ -213,10 +227,11 @@ def beyond_null(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
 
 
 def search(values, labels: dict, samples: int, shifts: int, seed: int) -> Found:
-    """Hold every cell against every hypothesis.
+    """Score every unit against every hypothesis.
 
-    values: float16 [U, S, n], read a few cells at a time. labels: {hypothesis: (values [S, n],
-    defined [S, n], yes_no)}; those that do not vary enough are left out.
+    values: float16 [U, S, n], read a few units at a time. labels: {hypothesis: (values [S, n],
+    defined [S, n], yes_no)}; those that do not vary enough are left out. samples: of the bootstrap
+    over streams; shifts: of the null. Raises InputError if there are too few shifts.
     """
     U, S, n = values.shape
     level = {name: levels(v, defined, yes_no) for name, (v, defined, yes_no) in labels.items()}
@@ -225,28 +240,28 @@ def search(values, labels: dict, samples: int, shifts: int, seed: int) -> Found:
     picked, score, low, high = (np.full((U, len(names)), np.nan) for _ in range(4))
     if not names:
         return Found(names, yes_no, picked, score, low, high, np.zeros((U, 0), bool))
-    pick, report = halves(S)
-    weights, all_once = stream_draws(len(report), samples, seed), np.ones((1, len(report)))
-    turned = turns(len(report), n, shifts, seed)
-    unturned = np.broadcast_to(np.arange(n), (1, len(report), n))
-    label = np.stack([label_ranks(level[name][0][report], level[name][1]) for name in names])
+    selection, evaluation = selection_and_evaluation(S)
+    weights, all_once = stream_draws(len(evaluation), samples, seed), np.ones((1, len(evaluation)))
+    shifted = circular_shifts(len(evaluation), n, shifts, seed)
+    unshifted = np.broadcast_to(np.arange(n), (1, len(evaluation), n))
+    label = np.stack([label_ranks(level[name][0][evaluation], level[name][1]) for name in names])
     observed, null = np.zeros((U, len(names))), np.zeros((shifts, U, len(names)), np.float32)
     for begin in range(0, U, BLOCK):
         block = range(begin, min(U, begin + BLOCK))
-        ranks = np.empty((len(block), len(report) * n), np.float32)
+        ranks = np.empty((len(block), len(evaluation) * n), np.float32)
         for u in block:
-            bins, rank = bins_and_ranks(ordered(values[u]), report)
+            bins, rank = bins_and_ranks(ordered(values[u]), evaluation)
             ranks[u - begin] = rank.ravel()
             for y, name in enumerate(names):
                 size = BINS if yes_no[y] else COUNT_BINS
                 counts = tables(bins // (BINS // size), size, *level[name])
-                parts = pairs(counts[pick].sum(axis=0, keepdims=True))
+                parts = pairs(counts[selection].sum(axis=0, keepdims=True))
                 picked[u, y] = scores(np.ones((1, 1)), parts, yes_no[y])[0]
-                parts = pairs(counts[report])
+                parts = pairs(counts[evaluation])
                 score[u, y] = scores(all_once, parts, yes_no[y])[0]
                 drawn = scores(weights, parts, yes_no[y])
                 if not np.isnan(drawn).all():
                     low[u, y], high[u, y] = np.nanpercentile(drawn, [2.5, 97.5])
-        observed[block] = correlations(ranks, label, unturned)[0]
-        null[:, block] = correlations(ranks, label, turned)
+        observed[block] = correlations(ranks, label, unshifted)[0]
+        null[:, block] = correlations(ranks, label, shifted)
     return Found(names, yes_no, picked, score, low, high, beyond_null(observed, null))

@@ -1,11 +1,11 @@
-/* The list of cells: sorted, filtered, and drawn only where it is seen. */
+/* The list of units: sorted, filtered, and drawn only where it is visible. */
 
 const ROW = 30;         // height of an entry
 const SHOWN = 132;      // width of its strip
 
-const list = {cells: [], scores: null, rows: [], note: ''};
+const list = {units: [], scores: null, rows: [], note: ''};
 
-/* -- what cells can be sorted by: from a cell to a number, the highest first -- */
+/* -- what units can be sorted by: from a unit to a number, the highest first -- */
 
 function correlation(a, b) {
   let sa = 0, sb = 0, saa = 0, sbb = 0, sab = 0;
@@ -25,7 +25,7 @@ function deviation(values) {
   return Math.sqrt(Math.max(0, squares / n - (sum / n) ** 2)) / 127.5;
 }
 
-/* Correlation of a cell with itself one character later; nothing for one that hardly moves. */
+/* Correlation of a unit with itself one character later; null if it hardly varies. */
 function memory(values) {
   const last = values.length - 1;
   return deviation(values) < 0.05 ? null : correlation(values.subarray(0, last), values.subarray(1));
@@ -36,51 +36,51 @@ const state = () => facts.quantities[0].name;
 function orders() {
   const rows = [
     {key: 'number', name: 'number', note: ''},
-    {key: 'slow', name: 'long memory', note: 'Cells by the correlation of their state with that of the character before, those left out that hardly move.'},
-    {key: 'spread', name: 'spread', note: 'Cells by the standard deviation of their state.'},
+    {key: 'slow', name: 'long memory', note: 'By the correlation of a unit’s state with its state one character earlier; units that hardly vary are omitted.'},
+    {key: 'spread', name: 'spread', note: 'By the standard deviation of the state.'},
     {key: `like ${id(likeWhich())}`, name: `likeness to ${id(likeWhich())}`,
-      note: 'Cells by the correlation of their state with that cell’s, whichever sign.'},
+      note: 'By the correlation of the state with that unit’s, whatever its sign.'},
   ];
   for (const hypothesis of facts.hypotheses || []) {
-    const measure = {true: 'Area under the curve: 0.5 is chance, 0 as telling as 1.',
-      false: 'Rank correlation: 0 is chance, −1 as telling as 1.'}[hypothesis.yes_no] || '';
+    const measure = {true: 'Area under the ROC curve: 0.5 is chance, 0 says as much as 1.',
+      false: 'Rank correlation: 0 is chance, −1 says as much as 1.'}[hypothesis.yes_no] || '';
     rows.push({
       key: `by ${hypothesis.name}`, name: hypothesis.title, group: 'hypothesis', hypothesis,
-      note: `The strongest first, on one half of the text. ${measure} Measured on the other half.`,
+      note: `Strongest first on the selection streams; scores are from the evaluation streams. ${measure}`,
     });
   }
   return rows;
 }
 
-const likeWhich = () => view.sort.startsWith('like ') ? cellOf(view.sort.slice(5)) || view.cell : view.cell;
+const likeWhich = () => view.sort.startsWith('like ') ? unitOf(view.sort.slice(5)) || view.unit : view.unit;
 
-function sortCells() {
+function sortUnits() {
   const chosen = orders().find((order) => order.key === view.sort) || orders()[0];
   view.sort = chosen.key;
-  let cellsHere = cells().filter((cell) => view.only === null || cell.layer === view.only);
+  let unitsHere = units().filter((unit) => view.only === null || unit.layer === view.only);
   let score = null, rank = null;
-  const of = (cell) => series(state(), cell);
+  const of = (unit) => series(state(), unit);
   const ready = facts.layers === [...blocks.keys()].filter((k) => k.startsWith(`${state()}.`)).length;
   if (chosen.hypothesis) {
     const {order, score: scores} = chosen.hypothesis;
-    const places = new Map(order.map((cell, place) => [cell, place]));
-    const number = (cell) => cell.layer * facts.hidden + cell.unit;
-    list.places = (cell) => places.get(number(cell)) ?? -1;
-    score = (cell) => scores[list.places(cell)] ?? null;
-    rank = (cell) => -(places.get(number(cell)) ?? Infinity);
+    const places = new Map(order.map((unit, place) => [unit, place]));
+    const number = (unit) => unit.layer * facts.hidden + unit.index;
+    list.places = (unit) => places.get(number(unit)) ?? -1;
+    score = (unit) => scores[list.places(unit)] ?? null;
+    rank = (unit) => -(places.get(number(unit)) ?? Infinity);
   } else if (chosen.key !== 'number' && ready) {
     const like = of(likeWhich());
-    score = chosen.key === 'slow' ? (cell) => memory(of(cell))
-      : chosen.key === 'spread' ? (cell) => deviation(of(cell))
-        : (cell) => Math.abs(correlation(of(cell), like));
+    score = chosen.key === 'slow' ? (unit) => memory(of(unit))
+      : chosen.key === 'spread' ? (unit) => deviation(of(unit))
+        : (unit) => Math.abs(correlation(of(unit), like));
   }
   list.scores = null;
   if (score) {
-    list.scores = new Map(cellsHere.map((cell) => [id(cell), score(cell)]));
-    rank ??= (cell) => list.scores.get(id(cell)) ?? -Infinity;
-    cellsHere = cellsHere.sort((a, b) => rank(b) - rank(a));
+    list.scores = new Map(unitsHere.map((unit) => [id(unit), score(unit)]));
+    rank ??= (unit) => list.scores.get(id(unit)) ?? -Infinity;
+    unitsHere = unitsHere.sort((a, b) => rank(b) - rank(a));
   }
-  list.cells = cellsHere;
+  list.units = unitsHere;
   list.hypothesis = chosen.hypothesis || null;
   $('sorted-note').textContent = chosen.note || '';
   $('list').scrollTop = 0;
@@ -95,26 +95,26 @@ function sizeList() {
     filler = element('div', undefined, 'filler');
     $('list').append(filler);
   }
-  filler.style.height = `${list.cells.length * ROW}px`;
+  filler.style.height = `${list.units.length * ROW}px`;
 }
 
 function paintList() {
   const box = $('list');
   if (!box.clientHeight) return;
   const first = Math.floor(box.scrollTop / ROW);
-  const count = Math.min(Math.ceil(box.clientHeight / ROW) + 1, list.cells.length - first);
+  const count = Math.min(Math.ceil(box.clientHeight / ROW) + 1, list.units.length - first);
   while (list.rows.length < count) list.rows.push(newRow());
   list.rows.forEach((row, k) => {
     row.box.hidden = k >= count;
-    if (k < count) fillRow(row, list.cells[first + k], first + k);
+    if (k < count) fillRow(row, list.units[first + k], first + k);
   });
-  const chosen = list.cells.findIndex((cell) => same(cell, view.cell));
+  const chosen = list.units.findIndex((unit) => same(unit, view.unit));
   if (chosen >= first && chosen < first + count) box.setAttribute('aria-activedescendant', list.rows[chosen - first].box.id);
   else box.removeAttribute('aria-activedescendant');
 }
 
 function newRow() {
-  const box = element('div', undefined, 'cell');
+  const box = element('div', undefined, 'unit');
   box.id = `row-${list.rows.length}`;
   box.setAttribute('role', 'option');
   const strip = element('canvas'), name = element('b'), score = element('span');
@@ -123,39 +123,39 @@ function newRow() {
   strip.setAttribute('aria-hidden', 'true');
   box.append(name, strip, score);
   $('list').append(box);
-  const row = {box, strip, name, score, cell: null};
+  const row = {box, strip, name, score, unit: null};
   box.addEventListener('click', (event) => {
-    if (event.shiftKey) compareWith(row.cell);
-    else choose(row.cell);
+    if (event.shiftKey) compareWith(row.unit);
+    else choose(row.unit);
     // the last thing a click does: keys go on from here
     $('list').focus({preventScroll: true});
   });
   return row;
 }
 
-function fillRow(row, cell, place) {
-  row.cell = cell;
+function fillRow(row, unit, place) {
+  row.unit = unit;
   row.box.style.top = `${place * ROW}px`;
-  row.name.textContent = id(cell);
-  row.box.setAttribute('aria-selected', same(cell, view.cell));
-  row.box.setAttribute('aria-setsize', list.cells.length);
+  row.name.textContent = id(unit);
+  row.box.setAttribute('aria-selected', same(unit, view.unit));
+  row.box.setAttribute('aria-setsize', list.units.length);
   row.box.setAttribute('aria-posinset', place + 1);
-  row.box.classList.toggle('other', same(cell, view.other));
-  const score = list.scores?.get(id(cell));
+  row.box.classList.toggle('other', same(unit, view.other));
+  const score = list.scores?.get(id(unit));
   row.score.textContent = score === undefined || score === null ? ''
     : signedNumber(score).replace('+', '');
   const {hypothesis} = list;
-  const at = hypothesis ? list.places(cell) : -1;
-  row.box.title = `layer ${cell.layer + 1}, unit ${cell.unit + 1}`
+  const at = hypothesis ? list.places(unit) : -1;
+  row.box.title = `layer ${unit.layer + 1}, unit ${unit.index + 1}`
     + (hypothesis && typeof score === 'number' ? `: ${hypothesis.title} ${score.toFixed(3)}`
       + `, 95% interval ${hypothesis.low[at]?.toFixed(3)} to ${hypothesis.high[at]?.toFixed(3)}` : '');
-  paintStrip(row.strip, cell);
+  paintStrip(row.strip, unit);
 }
 
-/* The cell's colours over the text that is seen, squeezed into a strip. */
-function paintStrip(canvas, cell) {
+/* The unit's colours over the text that is seen, squeezed into a strip. */
+function paintStrip(canvas, unit) {
   const shown = view.show === 'loss' ? state() : view.show;
-  const values = series(shown, cell), context = canvas.getContext('2d');
+  const values = series(shown, unit), context = canvas.getContext('2d');
   const picture = context.createImageData(SHOWN, 1);
   if (values) {
     const [from, to] = visible();
@@ -170,9 +170,9 @@ function paintStrip(canvas, cell) {
   context.putImageData(picture, 0, 0);
 }
 
-/* Bring the chosen cell into sight. */
+/* Bring the chosen unit into sight. */
 function revealChosen() {
-  const place = list.cells.findIndex((cell) => same(cell, view.cell));
+  const place = list.units.findIndex((unit) => same(unit, view.unit));
   const box = $('list');
   if (place < 0) return;
   const above = place * ROW - box.scrollTop;

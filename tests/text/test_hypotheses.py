@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charlens.text import labels
-from charlens.text.labels import HYPOTHESES
+from charlens.text import code, labels, prose
+from charlens.text.hypotheses import HYPOTHESES, KINDS, labellings
 
 
 def check(function, marked: str):
@@ -104,12 +104,12 @@ def test_capitalised_words(marked):
     ],
 )
 def test_quotations(marked):
-    check(labels.prose_quote, marked)
+    check(prose.quote, marked)
 
 
 def test_typographic_quotations():
     text = "a “b” c".encode()
-    found = labels.prose_quote(text)
+    found = prose.quote(text)
     # from the last byte of the opening mark up to the first of the closing one
     begin, end = text.index("“".encode()) + 2, text.index("”".encode())
     assert list(np.flatnonzero(found.values)) == list(range(begin, end))
@@ -127,7 +127,7 @@ def test_typographic_quotations():
     ],
 )
 def test_parentheses_in_prose(marked):
-    check(labels.prose_parenthesis, marked)
+    check(prose.parenthesis, marked)
 
 
 # ---- code ----
@@ -150,7 +150,7 @@ def test_parentheses_in_prose(marked):
     ],
 )
 def test_literals(marked):
-    check(labels.code_quote, marked)
+    check(code.quote, marked)
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_literals(marked):
     ],
 )
 def test_comments_and_literals(marked):
-    check(labels.comment_or_quote, marked)
+    check(code.comment_or_quote, marked)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +184,7 @@ def test_comments_and_literals(marked):
     ],
 )
 def test_preprocessor_lines(marked):
-    check(labels.preprocessor, marked)
+    check(code.preprocessor, marked)
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_preprocessor_lines(marked):
     ],
 )
 def test_conditions(marked):
-    check(labels.if_condition, marked)
+    check(code.if_condition, marked)
 
 
 @pytest.mark.parametrize(
@@ -229,62 +229,62 @@ def test_conditions(marked):
     ],
 )
 def test_what_an_if_governs(marked):
-    check(labels.if_body, marked)
+    check(code.if_body, marked)
 
 
 def test_depth_of_expressions():
-    assert counts(labels.depth, "f(a[1])+(2)") == [0, 1, 1, 2, 2, 1, 0, 0, 1, 1, 0]
-    assert counts(labels.depth, "f('(',\"[\")")[1:] == [1] * 8 + [0]
+    assert counts(code.depth, "f(a[1])+(2)") == [0, 1, 1, 2, 2, 1, 0, 0, 1, 1, 0]
+    assert counts(code.depth, "f('(',\"[\")")[1:] == [1] * 8 + [0]
     # a block inside brackets begins at 0
-    assert counts(labels.depth, "f({g(1);})") == [0, 1, 0, 0, 1, 1, 0, 0, 1, 0]
-    assert counts(labels.depth, ")a]") == [0, 0, 0]  # nothing was open
+    assert counts(code.depth, "f({g(1);})") == [0, 1, 0, 0, 1, 1, 0, 0, 1, 0]
+    assert counts(code.depth, ")a]") == [0, 0, 0]  # nothing was open
 
 
 def test_unbalanced_brackets_are_lost_up_to_the_end_of_their_block():
     text = "{ f(a; }\ng(b);"
-    found = counts(labels.depth, text)
+    found = counts(code.depth, text)
     at = text.index("(")
     assert found[at : text.index("}")] == [None] * (text.index("}") - at)
     assert found[text.index("g") :] == [0, 1, 1, 0, 0]
-    assert counts(labels.depth, "f(a") == [0, None, None]
-    assert counts(labels.depth, "f(a]b)") == [0, 1, 1, 1, 1, 0]  # the stray ] closes nothing
+    assert counts(code.depth, "f(a") == [0, None, None]
+    assert counts(code.depth, "f(a]b)") == [0, 1, 1, 1, 1, 0]  # the stray ] closes nothing
 
 
 def test_each_branch_begins_where_the_if_stood():
     text = "#if A\nf(a,\n#else\ng(b,\n#endif\nc);\nh;"
-    found = counts(labels.depth, text)
+    found = counts(code.depth, text)
     at = text.index
     assert found[at("(a")] == 1 and found[at("c);")] == 1 and found[at("h")] == 0
     lost = slice(at("(b"), at("#endif"))  # the second branch's bracket is never closed
     assert set(found[lost]) == {None}
     # a preprocessor line is parsed by itself
     text = "f(\n#define A(x) (x\nb);c"
-    found = counts(labels.depth, text)
+    found = counts(code.depth, text)
     assert found[text.index("b")] == 1 and found[-1] == 0
     assert found[text.index("(x\n")] is None
 
 
 def test_a_bracket_that_two_branches_close_is_closed_once():
     text = "int f() { if (a\n#if X\n && b)\n#else\n && c)\n#endif\n g(1); } int k(int q) { m(3); }"
-    found = counts(labels.depth, text)
+    found = counts(code.depth, text)
     at = text.index
     assert None not in found and found[at("b)")] == 1
     assert found[at("1)")] == found[at("int q")] == found[at("3)")] == 1
     assert found[at("int k")] == found[-1] == 0
-    inside = counts(labels.depth, "foo(bar(a\n#if X\nb)\n#else\nc)\n#endif\n, d); e")
+    inside = counts(code.depth, "foo(bar(a\n#if X\nb)\n#else\nc)\n#endif\n, d); e")
     assert inside[-6:] == [1, 1, 0, 0, 0, 0]  # d is inside foo( )
 
 
 @pytest.mark.parametrize("marked", ["f‹(a (b)›) c[0]", "a[‹(1›)]", "f‹(›{ g‹(1›); ‹}›)", "⟦(a⟧"])
 def test_parentheses_in_code(marked):
-    check(labels.code_parenthesis, marked)
+    check(code.parenthesis, marked)
 
 
 def test_distance_from_the_open_brace():
     expected = [None, 0, 1, 0, 1, 4, 5, None, None]
-    assert counts(labels.brace_distance, "a{b{c}d}e") == expected
-    assert counts(labels.brace_distance, "a}b{c") == [None] * 5  # nothing that closes
-    assert counts(labels.brace_distance, '{"}"/*}*/}')[:-1] == list(range(9))
+    assert counts(code.brace_distance, "a{b{c}d}e") == expected
+    assert counts(code.brace_distance, "a}b{c") == [None] * 5  # nothing that closes
+    assert counts(code.brace_distance, '{"}"/*}*/}')[:-1] == list(range(9))
 
 
 # ---- all of them ----
@@ -300,8 +300,8 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, max_size=40))
 def test_any_text_can_be_labelled(pieces):
     text = "".join(pieces).encode()
-    for kind in labels.KINDS:
-        for name, found in labels.labellings(text, kind).items():
+    for kind in KINDS:
+        for name, found in labellings(text, kind).items():
             assert found.values.shape == found.defined.shape == (len(text),), name
             (hypothesis,) = [h for h in HYPOTHESES if h.name == name]
             known = found.values[found.defined]
@@ -320,14 +320,14 @@ def test_what_was_read_does_not_change_with_what_follows(before, after):
 
 def test_long_texts_take_no_longer_than_they_should():
     text = b"if (a) " * 20_000 + b"b;"  # each is governed by the one before
-    assert labels.if_condition(text).values.sum() == 20_000 * 2
-    assert labels.if_body(text).values.sum() == len(text) - len("if (a) ;")
+    assert code.if_condition(text).values.sum() == 20_000 * 2
+    assert code.if_body(text).values.sum() == len(text) - len("if (a) ;")
     text = b"if (a) b; else " * 20_000 + b"c;"
-    assert labels.if_body(text).values.sum() == 20_000
+    assert code.if_body(text).values.sum() == 20_000
     text = b"if (a) " + b"do " * 20_000
-    assert not labels.if_body(text).values.any()
+    assert not code.if_body(text).values.any()
     text = b"(" * 20_000 + b"{" * 20_000
-    assert not labels.depth(text).defined[:20_000].any()
+    assert not code.depth(text).defined[:20_000].any()
 
 
 def test_hypotheses_have_names_of_their_own():

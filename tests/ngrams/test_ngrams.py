@@ -12,7 +12,8 @@ from kneser_ney import FALLBACK, KneserNey
 from charlens import cli
 from charlens.data import split as splits
 from charlens.errors import InputError
-from charlens.ngrams import build, ngram
+from charlens.ngrams import build, estimate, score
+from charlens.ngrams import kenlm as kenlm_tools
 
 ROOT = Path(__file__).parents[2]
 
@@ -157,11 +158,11 @@ def test_sizes(kenlm, tmp_path):
     train = random_text(9, 500)
     split = save_split(tmp_path / "split.npz", [train], [train])
     model, info = tmp_path / "models" / "3.binary", tmp_path / "models" / "3.json"
-    ngram.fit(split, 3, kenlm, 64, model, info)
+    estimate.fit(split, 3, kenlm, 64, model, info)
     (tmp_path / "train.txt").write_text(" ".join(words(train)) + "\n")
     lmplz = [kenlm / "bin" / "lmplz", "-o", 3, "--discount_fallback", "-S", "64M"]
     arpa = tmp_path / "3.arpa"
-    ngram.run_tool([*lmplz, "--text", tmp_path / "train.txt", "--arpa", arpa])
+    kenlm_tools.run_tool([*lmplz, "--text", tmp_path / "train.txt", "--arpa", arpa])
     sizes = {"order": 3, "bytes": model.stat().st_size, "arpa_bytes": arpa.stat().st_size}
     assert json.loads(info.read_text()) == sizes
     assert sorted(path.name for path in model.parent.iterdir()) == ["3.binary", "3.json"]
@@ -171,13 +172,13 @@ def test_order_out_of_range(kenlm, tmp_path):
     split = save_split(tmp_path / "split.npz", [b"ab"], [b"ab"])
     for order in (1, 99):
         with pytest.raises(InputError, match=f"order {order}: .* 2 to "):
-            ngram.fit(split, order, kenlm, 64, tmp_path / "x.binary", tmp_path / "x.json")
+            estimate.fit(split, order, kenlm, 64, tmp_path / "x.binary", tmp_path / "x.json")
 
 
 def test_no_kenlm(tmp_path):
     split = save_split(tmp_path / "split.npz", [b"ab"], [b"ab"])
     with pytest.raises(InputError, match="no KenLM"):
-        ngram.fit(split, 2, tmp_path, 64, tmp_path / "x.binary", tmp_path / "x.json")
+        estimate.fit(split, 2, tmp_path, 64, tmp_path / "x.binary", tmp_path / "x.json")
 
 
 def test_failure_leaves_nothing(kenlm, tmp_path):
@@ -185,14 +186,14 @@ def test_failure_leaves_nothing(kenlm, tmp_path):
     split = save_split(tmp_path / "split.npz", [b"ab"], [b"ab"])
     out = tmp_path / "models" / "2.binary"
     with pytest.raises(InputError, match="lmplz failed: Sort block size"):
-        ngram.fit(split, 2, kenlm, 0, out, out.with_suffix(".json"))
+        estimate.fit(split, 2, kenlm, 0, out, out.with_suffix(".json"))
     assert list(out.parent.iterdir()) == []
 
     with pytest.raises(InputError, match=r"No space left on device.*\(free some") as raised:
         text = tmp_path / "text"
         text.write_text("61 62\n")
         lmplz = [kenlm / "bin" / "lmplz", "-o", 2, "--discount_fallback", "-S", "64M"]
-        ngram.run_tool([*lmplz, "--text", text, "--arpa", "/dev/full"])
+        kenlm_tools.run_tool([*lmplz, "--text", text, "--arpa", "/dev/full"])
     assert "\n" not in str(raised.value)
 
 
@@ -200,7 +201,7 @@ def test_model_that_is_none(kenlm, tmp_path):
     split = save_split(tmp_path / "split.npz", [b"ab"], [b"ab"])
     (tmp_path / "x.binary").write_bytes(b"nothing of the kind")
     with pytest.raises(InputError, match="KenLM cannot read it") as raised:
-        ngram.score(split, tmp_path / "x.binary", kenlm)
+        score.score(split, tmp_path / "x.binary", kenlm)
     assert "\n" not in str(raised.value)
 
 
@@ -236,7 +237,7 @@ def test_war_and_peace(kenlm, tmp_path):
     splits.save(split, splits.split(text.read_bytes(), "streams", 100, 100, (0.8, 0.1, 0.1), "wp"))
     for order, loss in [(2, 2.399), (4, 1.521)]:
         model = tmp_path / "wp.binary"
-        ngram.fit(split, order, kenlm, 500, model, tmp_path / "wp.json")
-        scores = ngram.score(split, model, kenlm)
+        estimate.fit(split, order, kenlm, 500, model, tmp_path / "wp.json")
+        scores = score.score(split, model, kenlm)
         assert scores.shape == (330_000,)
         assert -scores.mean(dtype=np.float64) == pytest.approx(loss, abs=0.001)

@@ -1,0 +1,61 @@
+"""Is this the right text? What a source states of its text, and what the text is."""
+
+import hashlib
+
+CHECKS = ("bytes", "symbols", "sha256")
+
+
+class Unavailable(Exception):
+    """A source cannot deliver: the message says why, and the next source is tried."""
+
+
+def facts(text: bytes) -> dict:
+    """What a source may state of its text: bytes, symbols (distinct bytes) and sha256."""
+    return {
+        "bytes": len(text),
+        "symbols": len(set(text)),
+        "sha256": hashlib.sha256(text).hexdigest(),
+    }
+
+
+def fits(text: bytes, source: dict) -> bool:
+    """Whether `text` agrees with everything that the source states."""
+    found = facts(text)
+    return all(source[check] == found[check] for check in stated(source))
+
+
+def checked(text: bytes, source: dict) -> bytes:
+    """`text` itself. Raises Unavailable if it is empty or does not fit its source."""
+    if not text:
+        raise Unavailable("the text is empty")
+    if not fits(text, source):
+        raise Unavailable(f"expected {expected(source)}; got {describe(text)}")
+    return text
+
+
+def expected(source: dict) -> str:
+    """What a source states of its text, in words."""
+    return _facts_in_words({check: source[check] for check in stated(source)}) or "nothing stated"
+
+
+def describe(text: bytes) -> str:
+    """What a text is, in words, so that a wrong one can be recognised."""
+    if not text:
+        return "an empty file"
+    return _facts_in_words(facts(text)) + (", an HTML page" if is_html(text) else "")
+
+
+def is_html(text: bytes) -> bool:
+    """Whether `text` begins like a web page."""
+    start = text[:1024].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    return start.startswith((b"<!doctype html", b"<html", b"<head"))
+
+
+def stated(source: dict) -> list[str]:
+    """The checks that a source states."""
+    return [check for check in CHECKS if source.get(check) is not None]
+
+
+def _facts_in_words(facts: dict) -> str:
+    words = {"bytes": "{:,} bytes", "symbols": "{} symbols", "sha256": "sha256 {:.12}..."}
+    return ", ".join(words[check].format(value) for check, value in facts.items())

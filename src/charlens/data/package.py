@@ -1,0 +1,59 @@
+"""Text inside an installed Python package, which needs no network."""
+
+import importlib
+import importlib.metadata
+import importlib.util
+import platform
+import sys
+from pathlib import Path
+
+from charlens.data.checks import Unavailable
+
+
+def attribute_text(module: str, attribute: str) -> bytes:
+    """A str of a module; of a dict of str the values by sorted key, between blank lines.
+
+    Imports the module. Raises Unavailable if it has no such attribute.
+    """
+    try:
+        value = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise Unavailable(str(error)) from error
+    if isinstance(value, dict) and all(isinstance(part, str) for part in value.values()):
+        value = "\n\n".join(value[key] for key in sorted(value))
+    if not isinstance(value, str):
+        raise Unavailable(f"{module}.{attribute} is neither a str nor a dict of str")
+    return value.encode()
+
+
+def files_text(module: str, glob: str) -> bytes:
+    """The files of a package that match `glob`, sorted by path and concatenated.
+
+    Does not import the package. Raises Unavailable if there is none or no file matches.
+    """
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, ValueError) as error:
+        raise Unavailable(str(error)) from error
+    if spec is None or not spec.submodule_search_locations:
+        raise Unavailable(f"no installed package {module}")
+    folder = Path(spec.submodule_search_locations[0])
+    try:
+        files = {path.relative_to(folder).as_posix(): path for path in folder.glob(glob)}
+        texts = [files[name].read_bytes() for name in sorted(files) if files[name].is_file()]
+    except (OSError, ValueError, NotImplementedError) as error:
+        raise Unavailable(f"{glob} in package {module}: {error}") from error
+    if not texts:
+        raise Unavailable(f"{glob} matches no file in package {module}")
+    return b"".join(texts)
+
+
+def version(module: str) -> str:
+    """Name and version of the distribution that a module belongs to."""
+    top = module.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        return f"Python {platform.python_version()}"
+    try:
+        return f"{top} {importlib.metadata.version(top)}"
+    except importlib.metadata.PackageNotFoundError:
+        return "version unknown"

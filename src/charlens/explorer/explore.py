@@ -1,0 +1,245 @@
+"""`charlens explore`: from a model and a text to the explorer page."""
+
+import argparse
+import csv
+import math
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from charlens.backends import base
+from charlens.data import split
+from charlens.errors import InputError
+from charlens.explorer import page
+from charlens.explorer.recording import UNSCORED, record, signed, spread
+from charlens.files import write_atomically
+from charlens.networks import architecture, model_file
+from charlens.statistics.information import bits
+from charlens.text.hypotheses import HYPOTHESES, KINDS, labellings
+from charlens.training import score_text, train
+from charlens.training.score import check_alphabet
+from charlens.units.activations import memory, unbounded
+
+LIMIT = 40e6  # bytes of a page
+
+
+def of_split(path: Path, arch, params, about, args):
+    """The test split from its beginning, stream by stream.
+
+    Returns the text, uint8 [N]; its offsets in the corpus, [N]; the recording; facts for the page;
+    and the whole corpus if it was given (else empty). Raises InputError if the corpus is not the
+    text of the split.
+    """
+    characters, gates = args.characters, args.gates
+    data = split.load(args.split)
+    check_alphabet(path, about, data)
+    x, y = data.test.x, data.test.y
+    S = min(len(y), -(-characters // y.shape[1]))
+    codes = np.concatenate([x[:S, :1], y[:S]], axis=1)
+    text = data.alphabet[y[:S].ravel()[:characters]]
+    offsets = (data.test.at[:S, None] + np.arange(y.shape[1])).ravel()[:characters]
+    recording = record(arch, params, codes, len(text), min(gates, len(text)))
+    breaks = list(range(y.shape[1], len(text), y.shape[1]))
+    nats = recording.loss.mean(dtype=np.float64) / 1000
+    summary = (
+        f"{len(text):,} characters of test text, {nats:.3f} nats"
+        f" ({bits(nats):.3f} bits) per character"
+    )
+    facts = {"name": about["corpus"], "breaks": breaks, "summary": summary}
+    whole = args.corpus.read_bytes() if args.corpus else b""
+    letters = np.frombuffer(whole, np.uint8)
+    if args.kind and not (len(whole) > offsets.max() and np.array_equal(letters[offsets], text)):
+        raise InputError(f"{args.corpus} is not the text of {args.split}")
+    return text, offsets, recording, facts, whole
+
+
+def of_text(path: Path, arch, params, about, args):
+    """The same for the beginning of a file, all of which is scored. Raises InputError if the model
+    knows none of the characters shown."""
+    alphabet = bytes.fromhex(about["alphabet"])
+    reading = score_text.read(path, alphabet)
+    logp = score_text.score(arch, params, reading, alphabet, args.backend)
+    lines = score_text.summary(reading, logp, len(alphabet))
+    print(f"{path}: {'; '.join(lines)}")
+    if args.csv:
+        score_text.write_csv(args.csv, reading, logp)
+    text = np.frombuffer(reading.text, np.uint8)[: args.characters]
+    known = reading.known[: len(text)]
+    if not known.any():
+        raise InputError(f"{path}: its first {len(text):,} characters are unknown to the model")
+    codes = np.concatenate([[score_text.before(alphabet)], reading.codes[: known.sum()]])
+    codes = codes.astype(np.uint8)[None]
+    read_at = np.flatnonzero(known)
+    gates = max(1, int((read_at < args.gates).sum()))
+    recording = spread(record(arch, params, codes, len(read_at), gates), known)
+    name = os.fsencode(path.name).decode(errors="replace")
+    facts = {"name": name, "breaks": [], "summary": "; ".join(lines)}
+    return text, np.arange(len(text)), recording, facts, reading.text
+
+
+def labelled(text: bytes, kind: str, at: np.ndarray) -> dict[str, tuple[np.ndarray, float]]:
+    """The labels at some offsets [N] of a text, by hypothesis: uint8 [N], and what 254 stands for.
+
+    0 and 254 are no and yes, or a count of 0 and its 99th percentile (larger counts are 254, too);
+    255 is undefined. Hypotheses whose labels do not vary there are left out.
+    """
+    found = {}
+    for name, labels in labellings(text, kind).items():
+        values, defined = labels.values[at].astype(float), labels.defined[at]
+        if defined.any() and values[defined].min() < values[defined].max():
+            top = max(1.0, np.percentile(values[defined], 99))
+            shown = np.where(defined, np.rint(254 * (values / top).clip(0, 1)), 255)
+            found[name] = shown.astype(np.uint8), top
+    return found
+
+
+def explorer(
+    text: np.ndarray, recording, arch, about: dict, facts: dict, labels: dict | None = None
+) -> bytes:
+    """The page for a recording of a text, uint8 [N], with its labels by hypothesis.
+
+    If it would be larger than LIMIT it omits the candidates g, which are not gates: then three
+    layers of 300 units stay below, whatever their values.
+    """
+    values = dict(recording.values)
+    content = filled(text, recording, values, arch, about, facts, labels or {})
+    if len(content) > LIMIT and values.pop("g", None) is not None:
+        print("the page omits the candidates (g) to stay small", file=sys.stderr)
+        content = filled(text, recording, values, arch, about, facts, labels or {})
+    if len(content) > LIMIT:
+        print(
+            f"a page of {len(content) / 1e6:.0f} MB opens slowly:"
+            " reduce --gates or --characters to make it smaller",
+            file=sys.stderr,
+        )
+    return content
+
+
+def filled(text, recording, values: dict, arch, about: dict, facts: dict, labels: dict) -> bytes:
+    """The page with these values of the recording."""
+    alphabet = np.frombuffer(bytes.fromhex(about["alphabet"]), np.uint8)
+    trained = about.get("size") or arch.hidden
+    facts = facts | {
+        "model": f"{arch.type.upper()} {arch.layers}×{trained}",
+        "corpus": about["corpus"],
+        "source": about["source"],
+        "layers": arch.layers,
+        "hidden": arch.hidden,
+        "parameters": architecture.count(arch),
+        "symbols": arch.symbols,
+        "guesses": len(recording.guesses),
+        "labels": [
+            {"name": h.name, "title": h.title, "yes_no": h.yes_no, "top": labels[h.name][1]}
+            for h in HYPOTHESES
+            if h.name in labels
+        ],
+        "unscored": UNSCORED,
+        "quantities": [
+            {
+                "name": name,
+                "signed": signed(arch.type, name),
+                "tanh": name == memory(arch.type) and unbounded(arch.type),
+                "length": kept.shape[-1],
+            }
+            for name, kept in values.items()
+        ],
+    }
+    blocks = {
+        "text": text,
+        "guesses": alphabet[recording.guesses],
+        "chances": recording.chances,
+        "loss": recording.loss,
+    }
+    for name, kept in values.items():
+        blocks |= {f"{name}.{layer}": kept[layer] for layer in range(arch.layers)}
+    blocks |= {f"label.{name}": values for name, (values, _) in labels.items()}
+    return page.page(f"{facts['name']} – {facts['model']}", facts, blocks)
+
+
+def hypotheses(path: Path, arch, about: dict) -> list[dict]:
+    """Each hypothesis of a table of units (cells.csv), with its units in the table's order.
+
+    The table (columns corpus, model, layer, unit, hypothesis, score, low, high; layers and units
+    counted from 1) lists the strongest unit of a hypothesis first; it has no rows for a corpus on
+    which nothing could be tested. Raises InputError if it cannot be read or its rows are about
+    another model.
+    """
+    model_name = train.describe(arch, about.get("size"))
+    known = {h.name: {"title": h.title, "yes_no": h.yes_no} for h in HYPOTHESES}
+    found, others = {}, set()
+    try:
+        with open(path, newline="") as file:
+            for row in csv.DictReader(file):
+                if row["corpus"] != about["corpus"]:
+                    continue
+                if row["model"] != model_name:
+                    others.add(row["model"])
+                    continue
+                layer, unit = int(row["layer"]) - 1, int(row["unit"]) - 1
+                if not (0 <= layer < arch.layers and 0 <= unit < arch.hidden):
+                    raise ValueError(f"there is no unit {unit + 1} in layer {layer + 1}")
+                entry = found.setdefault(
+                    row["hypothesis"], {"order": [], "score": [], "low": [], "high": []}
+                )
+                entry["order"].append(layer * arch.hidden + unit)
+                for name in ("score", "low", "high"):
+                    number = float(row[name] or "nan")
+                    entry[name].append(round(number, 4) if math.isfinite(number) else None)
+    except OSError as error:
+        raise InputError(f"cannot read {path}: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} is not a table of units ({error}): create it again") from error
+    if others and not found:
+        raise InputError(f"{path}: about {', '.join(sorted(others))}, not about {model_name}")
+    return [{"name": name, "title": name} | known.get(name, {}) | e for name, e in found.items()]
+
+
+# ---- command lines ----
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("models", type=Path, nargs="+", help="of several, the best on validation")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--split", type=Path, help="show the test split, from its beginning")
+    what.add_argument("--text", type=Path, help="score and show a text of your own")
+    parser.add_argument("--title", help="of the text (default: its name)")
+    parser.add_argument("--cells", type=Path, help="scores of units by hypothesis (.csv)")
+    parser.add_argument("--kind", choices=KINDS, help="also label the text, as this kind")
+    parser.add_argument("--corpus", type=Path, help="with --split and --kind: its whole text")
+    parser.add_argument("--characters", type=int, default=20_000, help="shown with states (20000)")
+    parser.add_argument("--gates", type=int, default=4_000, help="of these, with gates (4000)")
+    parser.add_argument("--csv", type=Path, help="with --text: log-probability of each character")
+    parser.add_argument("--backend", choices=base.BACKENDS, default="auto")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True, help="the page (.html)")
+
+
+def run(args: argparse.Namespace) -> None:
+    if args.characters < 1 or args.gates < 1:
+        raise InputError("--characters and --gates must be at least 1")
+    if args.csv and not args.text:
+        raise InputError("--csv goes with --text; charlens score writes the scores of a split")
+    if args.corpus and not (args.split and args.kind):
+        raise InputError("--corpus goes with --split and --kind: it is the text around the split")
+    if args.kind and not (args.text or args.corpus):
+        raise InputError("--kind needs the whole text of the split: --corpus")
+    torch.set_num_threads(args.threads)
+    path = model_file.best(args.models)
+    arch, params, about = model_file.load(path)
+    if not arch.recurrent:
+        raise InputError(f"{path}: an n-NN has no units to look into; name a recurrent network")
+    if args.text:
+        text, offsets, recording, facts, whole = of_text(args.text, arch, params, about, args)
+    else:
+        text, offsets, recording, facts, whole = of_split(path, arch, params, about, args)
+    if args.title:
+        facts["name"] = args.title
+    if args.cells:
+        facts["hypotheses"] = hypotheses(args.cells, arch, about)
+    labels = labelled(whole, args.kind, offsets) if args.kind else {}
+    content = explorer(text, recording, arch, about, facts, labels)
+    write_atomically(args.out, content)
+    print(f"{args.out}: {len(text):,} characters, {len(content) / 1e6:.1f} MB")

@@ -1,0 +1,75 @@
+"""Using a KenLM that `build` has compiled: its tools, its Python module, and its words.
+
+Each character is one word to KenLM, written as its byte in two hexadecimal digits.
+"""
+
+import importlib.util
+import signal
+import subprocess
+import sysconfig
+from pathlib import Path
+
+from charlens.errors import InputError
+from charlens.store.reading import read_json, require
+
+
+def words(alphabet):
+    """KenLM's word for each symbol of the alphabet, uint8 [K]: the byte in hexadecimal."""
+    return [f"{byte:02x}" for byte in alphabet]
+
+
+def sentence(alphabet, codes):
+    """Codes, uint8 [N], as one line of words."""
+    word = words(alphabet)
+    return " ".join(word[code] for code in codes)
+
+
+def load(model, kenlm):
+    """A packed model, read by the Python module in the folder `kenlm`, never by another one.
+
+    Raises InputError if the module is missing or rejects the file.
+    """
+    about(kenlm)
+    path = Path(kenlm) / "python" / f"kenlm{sysconfig.get_config_var('EXT_SUFFIX')}"
+    if not path.is_file():
+        raise InputError(f"{kenlm}: KenLM was built for another Python: delete it and rebuild it")
+    spec = importlib.util.spec_from_file_location("kenlm", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    try:
+        return module.Model(str(model))
+    except OSError as error:
+        raise InputError(f"{model}: KenLM cannot read it: {error}") from error
+
+
+def about(kenlm):
+    """Version and max_order of the KenLM in a folder. Raises InputError if there is none."""
+    path = Path(kenlm) / "kenlm.json"
+    if not path.exists():
+        raise InputError(f"{kenlm}: no KenLM: build it with `charlens kenlm --out`")
+    found = read_json(path)
+    require(found, ("version", "max_order"), path)
+    return found
+
+
+def run_tool(command):
+    """Run one of KenLM's tools. Raises InputError with the reason that it prints if it fails."""
+    command = [str(word) for word in command]
+    done = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        errors="replace",
+    )
+    if done.returncode == 0:
+        return
+    # The reason is the last line, apart from the "ERROR" with which build_binary ends.
+    lines = [line.strip() for line in done.stderr.splitlines()]
+    reason = [line for line in lines if line not in ("", "ERROR")][-1:]
+    if done.returncode == -signal.SIGKILL:
+        reason = ["killed, probably because memory ran out"]
+    elif "No space left" in done.stderr:
+        reason.append("(free some disk space and rerun)")
+    raise InputError(f"{command[0]} failed: {' '.join(reason) or done.returncode}")

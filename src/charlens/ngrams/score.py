@@ -1,0 +1,58 @@
+"""`charlens score-ngram`: score the test streams of a split with an n-gram model (table 2)."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+
+from charlens.data.split import load as load_split
+from charlens.files import atomic, write_atomically
+from charlens.ngrams import kenlm as tools
+from charlens.store.reading import read_json, require
+
+
+def add_arguments(parser):
+    parser.add_argument("--split", type=Path, required=True, help="the corpus's streams (npz)")
+    parser.add_argument("--model", type=Path, required=True, help="the model (KenLM binary)")
+    parser.add_argument("--info", type=Path, required=True, help="its order and sizes (json)")
+    parser.add_argument("--kenlm", type=Path, required=True, help="folder of `charlens kenlm`")
+    parser.add_argument("--corpus-info", type=Path, required=True, help="provenance (json)")
+    parser.add_argument("--out", type=Path, required=True, help="log-probabilities (npy)")
+    parser.add_argument("--meta", type=Path, required=True, help="what was scored (json)")
+
+
+def run(args):
+    info, corpus = read_json(args.info), read_json(args.corpus_info)
+    require(info, ("order", "bytes", "arpa_bytes"), args.info)
+    require(corpus, ("corpus", "source"), args.corpus_info)
+    logp = score(args.split, args.model, args.kenlm)
+    meta = {
+        "family": "ngram",
+        "corpus": corpus["corpus"],
+        "source": corpus["source"],
+        "n": info["order"] - 1,
+        "bytes": info["bytes"],
+        "arpa_bytes": info["arpa_bytes"],
+    }
+    with atomic(args.out) as part:
+        np.save(part, logp)
+    write_atomically(args.meta, json.dumps(meta).encode() + b"\n")
+
+
+def score(split, model, kenlm):
+    """Natural log-probability of every test character, float32 [N], in the test order.
+
+    One running context over the joined test streams, empty at the start, without sentence marks.
+    Symbols that do not occur in training are one word to KenLM, <unk>, and share its probability
+    equally. The probabilities of the alphabet then sum to one minus what KenLM reserves for </s>
+    (and for <unk>, if the whole alphabet occurs in training).
+    """
+    data = load_split(split)
+    model = tools.load(model, kenlm)
+    unseen = np.array([word not in model for word in tools.words(data.alphabet)])
+    test = data.joined("test")
+    scores = model.full_scores(tools.sentence(data.alphabet, test), bos=False, eos=False)
+    logp = np.array([score[0] for score in scores]) * math.log(10)
+    logp[unseen[test]] -= math.log(max(unseen.sum(), 1))
+    return logp.astype(np.float32)

@@ -1,0 +1,65 @@
+"""The hypotheses: what a unit may keep track of (section 4.2).
+
+A hypothesis labels every character of a text, by a small function of the text alone. There is one
+function for each kind of text to which the hypothesis applies; what exactly it labels is said in
+its docstring.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from charlens.text import code, prose
+from charlens.text.labels import (
+    Labels,
+    capitalised_word,
+    indentation,
+    line_position,
+    newline_next,
+)
+
+KINDS = ("prose", "code")
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """name: in tables; title: for readers; yes_no: else a count; label: a function of the text for
+    each kind of text to which the hypothesis applies."""
+
+    name: str
+    title: str
+    yes_no: bool
+    label: dict[str, Callable[[bytes], Labels]]
+
+
+def _any_text(label: Callable[[bytes], Labels]) -> dict[str, Callable[[bytes], Labels]]:
+    return dict.fromkeys(KINDS, label)
+
+
+HYPOTHESES = (
+    Hypothesis("line_position", "position in line", False, _any_text(line_position)),
+    Hypothesis("quote", "inside quotes", True, {"prose": prose.quote, "code": code.quote}),
+    Hypothesis("if_condition", "inside an if condition", True, {"code": code.if_condition}),
+    Hypothesis("if_body", "inside what an if governs", True, {"code": code.if_body}),
+    Hypothesis(
+        "comment_or_quote", "inside a comment or quote", True, {"code": code.comment_or_quote}
+    ),
+    Hypothesis("depth", "depth of an expression", False, {"code": code.depth}),
+    Hypothesis("newline_next", "line ends next", True, _any_text(newline_next)),
+    Hypothesis(
+        "brace_distance", "distance from the open brace", False, {"code": code.brace_distance}
+    ),
+    Hypothesis("indentation", "indentation", False, _any_text(indentation)),
+    Hypothesis(
+        "parenthesis",
+        "inside a parenthesis",
+        True,
+        {"prose": prose.parenthesis, "code": code.parenthesis},
+    ),
+    Hypothesis("preprocessor", "inside a preprocessor line", True, {"code": code.preprocessor}),
+    Hypothesis("capitalised", "inside a capitalised word", True, _any_text(capitalised_word)),
+)
+
+
+def labellings(text: bytes, kind: str) -> dict[str, Labels]:
+    """The labels of every hypothesis that applies to this kind of text (one of KINDS), by name."""
+    return {h.name: h.label[kind](text) for h in HYPOTHESES if kind in h.label}

@@ -1,0 +1,74 @@
+"""Labels of prose. Quotations and parentheses end with their paragraph at the latest.
+
+A quotation mark is `"` or a typographic double one; an apostrophe never is.
+"""
+
+import re
+from collections.abc import Iterator
+
+from charlens.text.labels import Labels, spans
+
+PARAGRAPH_BREAK = re.compile(rb"(?:\r?\n[ \t]*(?=\r?\n))+\r?\n")
+QUOTATION_MARK = re.compile(rb'(?<!\\)"|\xe2\x80[\x9c\x9d]')
+OPENING = b"\xe2\x80\x9c"  # the typographic opening mark, in UTF-8
+PARENTHESIS = re.compile(rb"[()]")
+
+
+def quote(text: bytes) -> Labels:
+    """Inside a quotation in double quotes.
+
+    Marks alternately open and close. A mark in the place of the other kind (an opening one has
+    blank space before it and none after, a closing one the reverse) shows that one is missing: what
+    lies between the previous mark and it is undefined. So is a quotation that its paragraph does
+    not close, unless the next paragraph starts with an opening mark, as long speeches are printed.
+    """
+    inside, undefined = [], []
+    for begin, end, following in _paragraphs(text):
+        opened, last = None, begin
+        for mark in QUOTATION_MARK.finditer(text, begin, end):
+            opens = _opens(text, mark, begin, end)
+            if opens is None:
+                opens = opened is None
+            if opens == (opened is not None):  # a mark is missing before this one
+                undefined.append((last, mark.start()))
+            elif not opens:
+                inside.append((opened, mark.start()))
+            opened, last = (mark.end() - 1 if opens else None), mark.end() - 1
+        if opened is not None:
+            inside.append((opened, end))
+            if not QUOTATION_MARK.match(text, following):
+                undefined.append((opened, end))
+    return spans(text, inside, undefined)
+
+
+def _opens(text: bytes, mark: re.Match, begin: int, end: int) -> bool | None:
+    """Whether a mark must open (True) or must close (False); None if its place does not say."""
+    if mark.group() != b'"':
+        return mark.group() == OPENING
+    before = text[max(begin, mark.start() - 1) : mark.start()]
+    after = text[mark.end() : min(end, mark.end() + 1)]
+    blank_before, blank_after = not before.strip(), not after.strip()
+    return None if blank_before == blank_after else blank_before
+
+
+def parenthesis(text: bytes) -> Labels:
+    """Inside ( ); undefined from a "(" that its paragraph does not close. A lone ")" is ignored."""
+    inside, undefined = [], []
+    for begin, end, _ in _paragraphs(text):
+        opened = []
+        for mark in PARENTHESIS.finditer(text, begin, end):
+            if mark.group() == b"(":
+                opened.append(mark.start())
+            elif opened:
+                inside.append((opened.pop(), mark.start()))
+        undefined += [(start, end) for start in opened]
+    return spans(text, inside, undefined)
+
+
+def _paragraphs(text: bytes) -> Iterator[tuple[int, int, int]]:
+    """Begin and end of each paragraph, and the begin of the next one; blank lines part them."""
+    begin = 0
+    for gap in PARAGRAPH_BREAK.finditer(text):
+        yield begin, gap.start(), gap.end()
+        begin = gap.end()
+    yield begin, len(text), len(text)
