@@ -207,6 +207,7 @@ inline R shuffle_quarters(R x, R y, int which) {
 #define _mm512_maskz_loadu_ps in_avx2::masked_load
 #define _mm512_mask_storeu_ps in_avx2::masked_store
 #define _mm512_maskz_mov_ps in_avx2::masked
+#undef _mm512_mask_i32gather_ps
 #define _mm512_mask_i32gather_ps in_avx2::masked_gather
 #define _mm512_set1_ps(x) in_avx2::set(float(x))
 #define _mm512_set1_epi32(x) in_avx2::set(int(x))

@@ -49,9 +49,9 @@ Sizes random_sizes(Random& random, Kind kind) {
     sizes.kind = kind;
     sizes.layers = kind == NN ? 1 : 1 + random.up_to(2);
     sizes.H = random.one_of({1, 2, 7, 15, 16, 17, 31, 33, 48, 65});
-    sizes.K = random.one_of({2, 3, 15, 16, 17, 50, kind == NN ? 255 : 256});
+    sizes.K = random.one_of({2, 3, 15, 16, 17, kind == NN ? 255 : 256});
     sizes.S = random.one_of({1, 2, 3, 6, 11, 16, 17, 37});
-    sizes.T = random.one_of({1, 2, 5, 13, 30});
+    sizes.T = random.one_of({1, 2, 5, 9});
     sizes.context = kind == NN ? 1 + random.up_to(4) : 0;
     return sizes;
 }
@@ -101,7 +101,7 @@ void exercise(Random& random, const Sizes& sizes) {
 int main() {
     Random random;
     if (!charlens_ready()) return 1;
-    for (int i = 0; i < 40; i++) {
+    for (int i = 0; i < 24; i++) {
         const Sizes sizes = random_sizes(random, Kind(i % 4));
         printf("kind %d, %d x %d, %d symbols, %d x %d, context %d\n", sizes.kind, sizes.layers,
                sizes.H, sizes.K, sizes.S, sizes.T, sizes.context);
@@ -109,7 +109,7 @@ int main() {
         exercise(random, sizes);
     }
     // More than a slice of tiles and than a block of rows along each inner dimension.
-    exercise(random, {RNN, 1, 290, 17, 40, 30, 0});
+    exercise(random, {RNN, 1, 290, 3, 37, 30, 0});
     // Sizes whose products overflow are refused.
     if (charlens_create(LSTM, 1, 8, 8, 1 << 24, 1 << 24, 0)) return 1;
     if (charlens_create(LSTM, INT32_MIN, 8, 8, 1, 1, 0)) return 1;

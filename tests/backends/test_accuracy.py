@@ -23,7 +23,7 @@ def one_thread():
 @pytest.fixture(scope="module")
 def cases(one_thread):
     """Trained once, for all paths."""
-    return accuracy.cases(51)
+    return accuracy.cases(18)
 
 
 def check(isa, found):
@@ -41,11 +41,11 @@ def check(isa, found):
 
 
 @pytest.mark.parametrize("isa", paths.TESTABLE or ["none"])
-def test_gradients_over_two_hundred_random_shapes_and_states(isa, cases):
+def test_gradients_over_random_shapes_and_states(isa, cases):
     if not paths.TESTABLE:
         pytest.skip("this processor lacks AVX2")
     found = accuracy.measure(isa, cases)
-    assert len({error.case for error in found}) > 190
+    assert len({error.case for error in found}) > 60
     check(isa, found)
 
 
