@@ -22,6 +22,7 @@ BIN = .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES)
 READY = .venv/.ready
 TOOLS = .venv/.tools
+CPP = src/charlens/backends/cpu/*.cpp src/charlens/backends/cpu/*.h tests/backends/*.cpp tests/backends/*.h
 
 .PHONY: help
 help:
@@ -81,6 +82,7 @@ test-browser: $(TOOLS) ## the explorer in a real browser
 lint: $(READY) ## the style of all code
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+	$(BIN)/clang-format --dry-run --Werror $(CPP)
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
 	$(BIN)/lint-imports
@@ -97,6 +99,7 @@ node_modules/.package-lock.json: package.json package-lock.json
 format: $(READY) ## put all code into that style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+	$(BIN)/clang-format -i $(CPP)
 	$(BIN)/snakefmt Snakefile workflow
 
 .PHONY: docs

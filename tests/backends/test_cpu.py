@@ -4,10 +4,10 @@ import math
 import random
 import runpy
 import threading
-from pathlib import Path
 
 import float64
 import numpy as np
+import paths
 import pytest
 import torch
 
@@ -27,35 +27,16 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-@pytest.fixture(params=cpu.build.runnable() or ["none"])
+@pytest.fixture(params=paths.TESTABLE or ["none"])
 def isa(request, monkeypatch):
-    """Every instruction set that this processor has, one after the other, at any size."""
-    monkeypatch.setenv("CHARLENS_ISA", request.param)
-    monkeypatch.setattr(cpu, "FLOAT32_UNITS", 0)
-    found, why = cpu.status()
-    if found is None:
-        pytest.skip(why)
-    return found
-
-
-@pytest.fixture
-def emulated_tiles(tmp_path_factory, monkeypatch):
-    """The code for AMX, its instructions in plain C++, where the rest of it can run."""
-    if "avx512bf16" not in cpu.build.runnable():
-        pytest.skip("this processor lacks AVX512-BF16")
-    header = Path(__file__).with_name("amx_emulated.h")
-    options = {"amx_tile": "-D__AMX_BF16__", "amx_bf16": f"--include={header}"}
-    monkeypatch.setattr(cpu.build, "OPTIONS", cpu.build.OPTIONS | options)
-    monkeypatch.setattr(cpu.build, "processor", lambda: frozenset(cpu.build.NEEDS["amx"]))
-    monkeypatch.setattr(cpu.build, "folders", lambda: [tmp_path_factory.getbasetemp() / "tiles"])
-    monkeypatch.setenv("CHARLENS_ISA", "amx")
-    monkeypatch.setattr(cpu, "FLOAT32_UNITS", 0)
-    caches = cpu.build.found, cpu.build.library
-    for cache in caches:
-        cache.cache_clear()
-    yield
-    for cache in caches:
-        cache.cache_clear()
+    """Every path, natively or emulated, in its own arithmetic at any size."""
+    if not paths.TESTABLE:
+        pytest.skip("this processor lacks AVX2")
+    monkeypatch.setattr(cpu, "trains_in_float32", lambda *sizes: False)
+    with paths.use(request.param):
+        found, why = cpu.status()
+        assert found == request.param, why
+        yield found
 
 
 needs_backend = pytest.mark.usefixtures("isa")
@@ -182,23 +163,26 @@ def test_update_is_the_gradient_clipped_and_one_step_of_rmsprop(isa):
             torch.testing.assert_close(case.params[name], p, rtol=1e-6, atol=1e-7)
 
 
-def test_tiles_give_what_avx512bf16_gives(emulated_tiles, monkeypatch):
+@pytest.mark.skipif(not paths.TESTABLE, reason="this processor lacks AVX2")
+def test_tiles_give_what_avx512bf16_gives(monkeypatch):
     """The same roundings to bfloat16, but for sums in another order just before."""
+    monkeypatch.setattr(cpu, "trains_in_float32", lambda *sizes: False)
+    cases = []
     for seed in range(48):
         fixed = {"streams": random.Random(seed).choice([1, 5, 16, 20, 37, 100])}
-        if seed >= 40:  # products in several pieces
+        if seed >= 40:  # products in several slices
             fixed |= {"hidden": 290, "unroll": 3}
-        case = Case(seed, **fixed)
-        monkeypatch.setenv("CHARLENS_ISA", "amx")
-        assert cpu.status()[0] == "amx"
-        loss, grads, _ = case.train()
-        monkeypatch.setenv("CHARLENS_ISA", "avx512bf16")
-        expected_loss, expected, _ = case.train()
-        label = f"{case.kind} seed {seed} sizes {case.sizes}"
-        assert loss == pytest.approx(expected_loss, rel=1e-3), label
-        floor = 1e-4 * max(1, *(g.norm() for g in expected.values()))
-        for name, true in expected.items():
-            assert (grads[name] - true).norm() <= 1e-2 * true.norm() + floor, f"{label} {name}"
+        cases.append(Case(seed, **fixed))
+    with paths.use("amx"):
+        found = [case.train() for case in cases]
+    with paths.use("avx512bf16"):
+        expected = [case.train() for case in cases]
+    for case, (loss, grads, _), (other_loss, others, _) in zip(cases, found, expected, strict=True):
+        label = f"{case.kind} sizes {case.sizes}"
+        assert loss == pytest.approx(other_loss, rel=1e-3), label
+        floor = 1e-4 * max(1, *(g.norm() for g in others.values()))
+        for name, other in others.items():
+            assert (grads[name] - other).norm() <= 1e-2 * other.norm() + floor, f"{label} {name}"
 
 
 @needs_backend
@@ -237,17 +221,25 @@ def test_window_in_pieces_gives_the_same_bits(kind, isa):
             assert torch.equal(whole, case.train()[2])
 
 
-def test_networks_of_few_units_train_in_float32():
+@pytest.mark.skipif(not paths.TESTABLE, reason="this processor lacks AVX2")
+@pytest.mark.parametrize(
+    ("hidden", "streams", "unroll", "in_float32"),
+    [
+        (32, 100, 100, True),
+        (33, 100, 100, False),  # as in the paper
+        (33, 100, 79, True),
+        (63, 17, 20, True),
+        (64, 17, 20, False),
+    ],
+)
+def test_small_networks_train_in_float32(hidden, streams, unroll, in_float32):
     """A bfloat16 anywhere would show in the state, which scoring carries in float32."""
-    isa, why = cpu.status()
-    if isa is None:
-        pytest.skip(why)
-    for more in (0, 1):
-        case = Case(7, "lstm", hidden=cpu.FLOAT32_UNITS + more, unroll=5)
-        case.dropout, scored = None, case.carried()
+    assert cpu.trains_in_float32(hidden, streams, unroll) == in_float32
+    case = Case(7, "lstm", layers=1, hidden=hidden, streams=streams, unroll=unroll)
+    case.dropout, scored = None, case.carried()
+    with paths.use("avx512bf16"):
         case.network().log_probs(case.params, case.x, scored)
-        exact = more == 0 or cpu.build.float32(isa) == isa
-        assert torch.equal(scored, case.train()[2]) == exact
+        assert torch.equal(scored, case.train()[2]) == in_float32
 
 
 @needs_backend
@@ -375,9 +367,41 @@ def test_wrong_arguments_are_refused():
     case.x[0, 0] = 9
     with pytest.raises(ValueError, match="code 9"):
         case.train(network)
-    for bad in (("tanh", 1, 8, 9, 1, 1), ("rnn", 1, 0, 9, 1, 1), ("rnn", 1, 8, 257, 1, 1)):
-        with pytest.raises(ValueError):
-            cpu.Network(*bad)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "named"),
+    [
+        (("tanh", 1, 8, 9, 1, 1), "kind"),
+        (("rnn", 2**31, 8, 9, 1, 1), "layers"),
+        (("rnn", 1, 0, 9, 1, 1), "hidden"),
+        (("rnn", 1, 2**62, 9, 1, 1), "hidden"),
+        (("rnn", 1, 8, 257, 1, 1), "symbols"),
+        (("lstm", 1, 8, 9, -1, 1), "streams"),
+        (("lstm", 1, 8, 9, 1, 2**32 + 1), "unroll"),
+        (("lstm", 1, 8, 9, 2**16, 2**16), "streams x unroll"),
+        (("rnn", 1, 8, 9, 1, 1, 3), "context"),
+        (("nn", 1, 8, 9, 1, 1), "context"),
+        (("nn", 1, 8, 9, 1, 1, 10**9), "context"),
+        (("nn", 1, 8, 256, 1, 1, 2), "symbols"),
+    ],
+)
+def test_impossible_sizes_are_refused_by_name(sizes, named):
+    with pytest.raises(ValueError, match=f"^{named}: expected"):
+        cpu.Network(*sizes)
+
+
+@pytest.mark.skipif(not paths.TESTABLE, reason="this processor lacks AVX2")
+def test_sizes_without_memory_or_beyond_the_limits_give_no_workspace():
+    with paths.use("avx2"):
+        create = cpu.build.library("avx2").charlens_create
+        lstm = cpu.KINDS.index("lstm")
+        assert create(lstm, 1024, 2**16, 256, 1, 2**24, 0) is None  # exabytes
+        assert create(lstm, 1, 8, 9, 2**24, 2**24, 0) is None
+        assert create(lstm, -(2**31), 8, 9, 1, 1, 0) is None
+        network = cpu.Network("lstm", 1024, 2**16, 256, 1, 2**24)
+        with pytest.raises(MemoryError, match="no memory for the workspace of lstm 1024 x 65536"):
+            network._workspace("avx2")
 
 
 def test_reference_can_be_forced(monkeypatch):

@@ -1,9 +1,9 @@
 """The compiled CPU backend: RNN, LSTM, GRU stacks and the n-NN (see README.md here).
 
-Same equations, parameter names and gradients as the models in plain torch (charlens.networks), several
-times as fast. One thread; the same inputs give the same bits. Scores are float32. Gradients, and
-validation losses, come from products of bfloat16 with float32 sums where the processor has such and
-the network is not tiny, else float32.
+Same equations, parameter names and gradients as the models in plain torch (charlens.networks),
+several times as fast. One thread; the same inputs give the same bits. Scores are float32. Gradients
+and validation losses come from products of bfloat16 with float32 sums where the processor has them
+and network and window are not small (trains_in_float32), else float32.
 """
 
 import ctypes
@@ -18,8 +18,56 @@ from charlens.errors import InputError
 
 KINDS = ("rnn", "lstm", "gru", "nn")
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
-# Networks of at most so many units train in float32 on every path (README.md, "Exactness").
+# Where networks train in float32 on every path (README.md, "Exactness"): always with at most
+# FLOAT32_UNITS units; with fewer than BFLOAT16_UNITS in windows of fewer than BFLOAT16_WINDOW
+# characters (streams x steps). The roundings of bfloat16 need units and characters to average over.
 FLOAT32_UNITS = 32
+BFLOAT16_UNITS = 64
+BFLOAT16_WINDOW = 8000
+
+# The largest sizes. With these the library's indices cannot overflow (Sizes in workspace.h checks
+# the same), whatever memory there is.
+LIMITS = {
+    "layers": 2**10,
+    "hidden": 2**16,
+    "streams": 2**24,
+    "unroll": 2**24,
+    "context": 2**10,
+}
+MAX_WINDOW = 2**27  # (streams + 1) x (unroll + 1)
+
+
+def trains_in_float32(hidden: int, streams: int, unroll: int) -> bool:
+    """Whether a network trains in float32 although the path has products of bfloat16."""
+    small_window = streams * unroll < BFLOAT16_WINDOW
+    return hidden <= FLOAT32_UNITS or (hidden < BFLOAT16_UNITS and small_window)
+
+
+def check_sizes(
+    kind: str, layers: int, hidden: int, symbols: int, streams: int, unroll: int, context: int
+) -> None:
+    """Raises ValueError, with the name, if a size is out of range."""
+    if kind not in KINDS:
+        raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
+    sizes = {
+        "layers": layers,
+        "hidden": hidden,
+        "streams": streams,
+        "unroll": unroll,
+        "context": context,
+    }
+    for name, size in sizes.items():
+        least, most = (0, 0) if name == "context" and kind != "nn" else (1, LIMITS[name])
+        if not least <= size <= most:
+            raise ValueError(f"{name}: expected {least} to {most} for kind {kind}, got {size}")
+    most = 255 if kind == "nn" else 256
+    if not 2 <= symbols <= most:
+        raise ValueError(f"symbols: expected 2 to {most} for kind {kind}, got {symbols}")
+    if (streams + 1) * (unroll + 1) > MAX_WINDOW:
+        raise ValueError(
+            f"streams x unroll: expected less than {MAX_WINDOW} characters,"
+            f" got {streams} x {unroll}"
+        )
 
 
 def status() -> tuple[str | None, str]:
@@ -55,9 +103,9 @@ def parameter_shapes(
 
 def address(tensor: torch.Tensor, shape: tuple[int, ...], name: str, dtype=torch.float32) -> int:
     if tensor.dtype != dtype or tensor.device.type != "cpu" or not tensor.is_contiguous():
-        raise ValueError(f"{name}: need a contiguous {dtype} CPU tensor")
+        raise ValueError(f"{name}: expected a contiguous {dtype} CPU tensor")
     if tuple(tensor.shape) != shape:
-        raise ValueError(f"{name}: shape {tuple(tensor.shape)}, need {shape}")
+        raise ValueError(f"{name}: expected shape {shape}, got {tuple(tensor.shape)}")
     return tensor.data_ptr()
 
 
@@ -65,7 +113,7 @@ class Network:
     """A model's workspace: S streams, at most `unroll` steps at a time; the weights stay outside.
 
     kind: rnn, lstm, gru or nn. layers, hidden: of the stack (an n-NN has one hidden layer).
-    symbols: K, 2 ... 256 (n-NN: ... 255). context: n, of an n-NN alone.
+    symbols: K, 2 to 256 (n-NN: to 255). context: n, of an n-NN alone. LIMITS: the largest sizes.
 
     Shapes of the methods' arguments (T <= unroll):
         params, grads, squares
@@ -92,22 +140,16 @@ class Network:
         unroll: int,
         context: int = 0,
     ):
-        if kind not in KINDS:
-            raise ValueError(f"kind {kind!r}: need one of {', '.join(KINDS)}")
-        if min(layers, hidden, streams, unroll) < 1 or (kind == "nn") != (context > 0):
-            raise ValueError(
-                "layers, hidden, streams, unroll (and context, of an n-NN alone) must be >= 1"
-            )
-        if not 2 <= symbols <= (255 if kind == "nn" else 256):
-            raise ValueError(f"symbols {symbols}: need 2 ... {255 if kind == 'nn' else 256}")
+        check_sizes(kind, layers, hidden, symbols, streams, unroll, context)
         self.kind, self.layers, self.hidden, self.symbols = kind, layers, hidden, symbols
         self.streams, self.unroll, self.context = streams, unroll, context
         self.shapes = parameter_shapes(kind, layers, hidden, symbols, context)
         self.states = 2 if kind == "lstm" else 1
         isa, why = status()
         if isa is None:
-            raise InputError(f"no fast backend: {why}; use the reference")
+            raise InputError(f"the compiled CPU backend is unavailable: {why}; use the reference")
         self.isa, self._workspaces, self._grads = isa, {}, {}
+        self._float32 = trains_in_float32(hidden, streams, unroll)
 
     def loss_and_grads(self, params, x, y, state, dropout, grads) -> float:
         """Mean of -log p per character; grads are overwritten.
@@ -118,9 +160,10 @@ class Network:
         return self._run(params, x, y, state, dropout=dropout, grads=grads, exact=False)
 
     def update(self, params, squares, x, y, state, dropout, rate: float, recipe) -> float:
-        """One window and one step of RMSProp (recipe: charlens.training.recipe.Recipe) at a learning rate.
+        """One window and one step of RMSProp at a learning rate.
 
-        params and squares, the optimizer's mean squares, are moved in place. Returns the loss
+        recipe: charlens.training.recipe.Recipe. params and squares, the optimizer's mean squares,
+        are updated in place. Returns the loss
         before the step, as loss_and_grads does.
         """
         if not self._grads:
@@ -171,7 +214,7 @@ class Network:
     ) -> float:
         S, H, steps = self.streams, self.hidden, x.shape[1]
         if not 1 <= steps <= self.unroll:
-            raise ValueError(f"{steps} steps: need 1 ... {self.unroll}")
+            raise ValueError(f"expected 1 to {self.unroll} steps, got {steps}")
         recurrent = self.kind != "nn"
         x = self._codes(
             x, (S, steps) if recurrent else (S, steps, self.context), "x", not recurrent
@@ -185,8 +228,8 @@ class Network:
         if bits is not None:
             shape = (self.layers, steps, S, 2 * math.ceil(H / 16))
             bits = address(bits, shape, "dropout", torch.uint8)
-        exact = exact or H <= FLOAT32_UNITS
-        library, workspace = self._workspace(build.float32(self.isa) if exact else self.isa)
+        in_float32 = exact or self._float32
+        library, workspace = self._workspace(build.float32(self.isa) if in_float32 else self.isa)
         return library.charlens_run(
             workspace,
             self._addresses(params),
@@ -208,7 +251,10 @@ class Network:
             sizes = (self.layers, self.hidden, self.symbols, self.streams, self.unroll)
             made = library.charlens_create(KINDS.index(self.kind), *sizes, self.context)
             if not made:
-                raise MemoryError("no memory for the workspace of the fast backend")
+                raise MemoryError(
+                    f"no memory for the workspace of {self.kind}"
+                    f" {self.layers} x {self.hidden}, {self.streams} streams x {self.unroll} steps"
+                )
             weakref.finalize(self, library.charlens_destroy, made)
             self._workspaces[isa] = library, made
         return self._workspaces[isa]
@@ -222,7 +268,7 @@ class Network:
     ) -> np.ndarray:
         codes = np.ascontiguousarray(codes)
         if codes.dtype != np.uint8 or codes.shape != shape:
-            raise ValueError(f"{name}: {codes.dtype} {codes.shape}, need uint8 {shape}")
+            raise ValueError(f"{name}: expected uint8 {shape}, got {codes.dtype} {codes.shape}")
         too_large = codes >= self.symbols
         if may_lack:
             too_large &= codes != 255

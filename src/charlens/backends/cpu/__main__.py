@@ -1,4 +1,4 @@
-"""`python -m charlens.backends.cpu` builds the library ahead of its first use and says what came of it."""
+"""`python -m charlens.backends.cpu` builds the library ahead of its first use, and reports."""
 
 import sys
 

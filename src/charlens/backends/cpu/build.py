@@ -1,24 +1,26 @@
-"""Compiles and loads the library of the fast backend, once per source, flags and compiler."""
+"""Compiles and loads the library of the CPU backend, once per source, options and compiler."""
 
 import ctypes
-import fcntl
 import functools
 import hashlib
 import os
 import platform
 import shlex
 import subprocess
+import tempfile
 from pathlib import Path
+
+from filelock import FileLock
 
 from charlens.backends import compiler
 from charlens.errors import InputError
 
 HERE = Path(__file__).parent
-SOURCES = [HERE / name for name in ("network.cpp", "product.h", "tiles.h", "vector.h")]
+SOURCES = [HERE / "network.cpp", *sorted(HERE.glob("*.h"))]
 FLAGS = ["-std=c++17", "-O3", "-ffp-contract=off", "-shared", "-fPIC"]
 
-# The instruction sets, best first: the processor flags that each needs (as Linux names them), which
-# the compiler takes as options. The first two multiply in bfloat16, the others in float32.
+# The paths, best first: the processor flags that each needs, as Linux names them. The first two
+# multiply in bfloat16, the others in float32.
 AVX2 = ("avx2", "fma")
 AVX512 = (*AVX2, "avx512f", "avx512bw", "avx512dq", "avx512vl")
 NEEDS = {
@@ -27,12 +29,13 @@ NEEDS = {
     "avx512": AVX512,
     "avx2": AVX2,
 }
+# The compiler's options for these flags, where they differ from -m and the name.
 OPTIONS = {"avx512_bf16": "-mavx512bf16", "amx_tile": "-mamx-tile", "amx_bf16": "-mamx-bf16"}
 CHOICES = ("auto", *NEEDS, "reference")
 
 
 class NotBuilt(Exception):
-    """The library cannot be had here; the message says why, in one line."""
+    """There is no library for a path on this machine; the message says why, in one line."""
 
 
 def choice() -> str:
@@ -45,7 +48,7 @@ def choice() -> str:
 
 @functools.cache
 def processor() -> frozenset[str]:
-    """What this processor, and the system for it, can do; empty where Linux does not say."""
+    """The flags of this processor that the system supports; empty where Linux does not say."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -54,13 +57,18 @@ def processor() -> frozenset[str]:
 
 
 def runnable() -> list[str]:
-    """The instruction sets that this processor has, best first."""
+    """The paths that this processor can run, best first."""
     return [isa for isa, needs in NEEDS.items() if processor().issuperset(needs)]
 
 
 def float32(isa: str) -> str:
-    """The instruction set that goes with `isa` where products are to be float32."""
+    """The path that computes in float32 what `isa` computes in bfloat16; itself if it has none."""
     return "avx512" if isa in ("amx", "avx512bf16") else isa
+
+
+def options(isa: str) -> list[str]:
+    """The compiler's options for a path."""
+    return [OPTIONS.get(flag, f"-m{flag}") for flag in NEEDS[isa]]
 
 
 def digest(*parts: bytes) -> str:
@@ -74,12 +82,12 @@ def folders() -> list[Path]:
 
 
 def build(isa: str) -> Path:
-    """The library's path, compiled if need be. Raises NotBuilt.
+    """The library of a path, compiled if need be. Raises NotBuilt.
 
-    The name holds a hash of sources and flags, and one of the compiler's command and version.
-    Without a compiler a library of the same sources serves, whatever compiled it.
+    Its name holds a hash of sources and options, and one of the compiler's command and version.
+    Without a compiler, a library of the same sources and options serves, whatever compiled it.
     """
-    flags = [*FLAGS, *(OPTIONS.get(flag, f"-m{flag}") for flag in NEEDS[isa])]
+    flags = [*FLAGS, *options(isa)]
     source = digest(*(path.read_bytes() for path in SOURCES), shlex.join(flags).encode())
     try:
         command, version = compiler.find()
@@ -95,30 +103,33 @@ def build(isa: str) -> Path:
     for folder in folders():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            lock = open(folder / "lock", "w")  # noqa: SIM115 (closed below, after an OSError is ruled out)
-        except OSError:
+            # Of jobs that start together one compiles, and the others wait for it.
+            with FileLock(folder / "lock"):
+                if not (folder / name).exists():
+                    compile_library([*command, *flags], folder / name)
+        except OSError:  # the folder cannot be written
             continue
-        with lock:  # jobs that start together: one compiles, the others wait for it
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not (folder / name).exists():
-                part = folder / f"{name}.{os.getpid()}.part"
-                done = subprocess.run(
-                    [*command, *flags, str(SOURCES[0]), "-o", str(part)],
-                    capture_output=True,
-                    text=True,
-                )
-                if done.returncode:
-                    part.unlink(missing_ok=True)
-                    error = next(iter(done.stderr.strip().splitlines()), "no message")
-                    raise NotBuilt(f"{shlex.join(command)} failed: {error}")
-                part.replace(folder / name)
         return folder / name
     raise NotBuilt(f"no folder can be written: {' or '.join(map(str, folders()))}")
 
 
+def compile_library(command: list[str], path: Path) -> None:
+    """Write the library under another name, then rename it: it is there completely or not at all.
+    Raises NotBuilt with the compiler's first line, OSError where the folder cannot be written."""
+    with tempfile.TemporaryDirectory(prefix=f"{path.name}.", dir=path.parent) as folder:
+        made = Path(folder) / path.name
+        done = subprocess.run(
+            [*command, str(SOURCES[0]), "-o", str(made)], capture_output=True, text=True
+        )
+        if done.returncode:
+            error = next(iter(done.stderr.strip().splitlines()), "no message")
+            raise NotBuilt(f"{shlex.join(command)} failed: {error}")
+        made.replace(path)
+
+
 @functools.cache
 def library(isa: str) -> ctypes.CDLL:
-    """The library for an instruction set; calls let other threads run. Raises NotBuilt."""
+    """The library of a path, loaded; its calls let other threads run. Raises NotBuilt."""
     try:
         loaded = ctypes.CDLL(str(build(isa)))
     except OSError as error:
@@ -136,17 +147,20 @@ def library(isa: str) -> ctypes.CDLL:
     loaded.charlens_rmsprop.argtypes = [integer] + [pointer] * 4 + [ctypes.c_float] * 5
     loaded.charlens_ready.restype = integer
     if not loaded.charlens_ready():
-        raise NotBuilt(f"{isa} was refused by the system, or gave wrong sums when tried")
+        raise NotBuilt(f"{isa}: the system refused it, or it computed wrong sums when tried")
     return loaded
 
 
 @functools.cache
 def found(wanted: str) -> tuple[str | None, str]:
-    """The best instruction set that is wanted ("auto": any) and works, or None; one line why."""
+    """The best path that is wanted ("auto": any) and works, or None; and one line that says why."""
     if wanted == "reference":
         return None, "CHARLENS_ISA=reference"
     if platform.machine().lower() not in ("x86_64", "amd64"):
-        return None, f"the fast backend needs an x86-64 processor, this is {platform.machine()}"
+        return (
+            None,
+            f"the compiled CPU backend needs an x86-64 processor, this is {platform.machine()}",
+        )
     able = [isa for isa in runnable() if wanted in ("auto", isa)]
     if not able:
         lacks = "AVX2 and FMA" if wanted == "auto" else f"what CHARLENS_ISA={wanted} asks for"

@@ -1,10 +1,12 @@
-// The two products on AMX tiles: registers of 16 rows of 64 bytes, multiplied 16 x 32 x 16 at a time
-// in bfloat16, summed in float32. The panels of product.h are made of tiles: 16 rows of a left
-// operand, and 16 words of a right one, lie in one piece.
+// The two products on AMX tiles: registers of 16 rows of 64 bytes, multiplied 16 x 32 x 16 at a
+// time in bfloat16, summed in float32. The panels of layout.h are made of tiles: 16 rows of a left
+// operand, and 16 words of a right one, are contiguous. Included by product.h.
 #pragma once
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+namespace {
 
 // Linux grants tile registers to a process that asks for them (XFEATURE_XTILEDATA).
 static bool tiles_allowed() {
@@ -12,8 +14,9 @@ static bool tiles_allowed() {
     return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XTILEDATA) == 0;
 }
 
-// What was written so far is in memory when tiles are loaded: compilers do not see that those read it.
-static inline void settle_memory() { asm volatile("" ::: "memory"); }
+// What was written so far is in memory when tiles are loaded: compilers do not see that those read
+// it.
+static inline void compiler_barrier() { asm volatile("" ::: "memory"); }
 
 // Tiles 0 ... 3 hold C, 4 and 5 A, 6 and 7 B. C and A have `rows` rows, 16 or all there are.
 static void configure_tiles(int rows) {
@@ -29,7 +32,7 @@ static void configure_tiles(int rows) {
 
 static thread_local int tile_rows = 0;  // as configured
 
-static void want_tiles(int rows) {
+static void use_tiles_of(int rows) {
     if (rows != tile_rows) configure_tiles(tile_rows = rows);
 }
 // Gives the registers back at the end of a call.
@@ -40,100 +43,116 @@ struct TilesReleased {
     }
 };
 
-// So many tiles along the inner dimension are taken at a time: what 2 x 2 tiles of C read of A and B
+// Tiles along the inner dimension that are taken at a time: what 2 x 2 tiles of C read of A and B
 // then stays in the L1 cache for the next that need it.
-constexpr int DEPTH = 8;
-// Of so many tiles, in pieces as even as can be.
-static inline int depth_of_pieces(int tiles) {
-    const int pieces = (tiles + DEPTH - 1) / DEPTH;
-    return (tiles + pieces - 1) / pieces;
+constexpr int MAX_DEPTH = 8;
+// The depth of slices, as even as can be, of so many tiles.
+static inline int slice_depth(int tiles) {
+    const int slices = (tiles + MAX_DEPTH - 1) / MAX_DEPTH;
+    return (tiles + slices - 1) / slices;
 }
 
-// What 2 x 2 tiles of C are made of in such a piece: tiles of two blocks of rows of A, of two panels of B.
-struct Piece {
-    const float *a[2][DEPTH], *b[2][DEPTH];
+// What 2 x 2 tiles of C are made of in one slice of the inner dimension: tiles of two blocks of
+// rows of A, and of two panels of B.
+struct Slice {
+    const float *a[2][MAX_DEPTH], *b[2][MAX_DEPTH];
     int depth;
 };
-struct Tiles {  // of C
-    float* at[4];  // block 0: panel 0, 1; block 1: panel 0, 1
+struct TilesOfC {
+    float* at[2][2];  // [block of rows][panel]
 };
 
-// R x V tiles: to = from + A B, from null meaning zeros.
-template <int R, int V>
-static void tile_product(const Piece& s, const Tiles* from, const Tiles& to) {
-    settle_memory();
+// ROWS x PANELS tiles: to = from + A B, from null meaning zeros.
+template <int ROWS, int PANELS>
+static void tile_product(const Slice& s, const TilesOfC* from, const TilesOfC& to) {
+    compiler_barrier();
     if (from) {
-        _tile_loadd(0, from->at[0], 64);
-        if constexpr (V > 1) _tile_loadd(1, from->at[1], 64);
-        if constexpr (R > 1) _tile_loadd(2, from->at[2], 64);
-        if constexpr (R > 1 && V > 1) _tile_loadd(3, from->at[3], 64);
+        _tile_loadd(0, from->at[0][0], 64);
+        if constexpr (PANELS > 1) _tile_loadd(1, from->at[0][1], 64);
+        if constexpr (ROWS > 1) _tile_loadd(2, from->at[1][0], 64);
+        if constexpr (ROWS > 1 && PANELS > 1) _tile_loadd(3, from->at[1][1], 64);
     } else {
         _tile_zero(0);
-        if constexpr (V > 1) _tile_zero(1);
-        if constexpr (R > 1) _tile_zero(2);
-        if constexpr (R > 1 && V > 1) _tile_zero(3);
+        if constexpr (PANELS > 1) _tile_zero(1);
+        if constexpr (ROWS > 1) _tile_zero(2);
+        if constexpr (ROWS > 1 && PANELS > 1) _tile_zero(3);
     }
     for (int k = 0; k < s.depth; k++) {
         _tile_loadd(4, s.a[0][k], 64);
         _tile_loadd(6, s.b[0][k], 64);
-        if constexpr (V > 1) _tile_loadd(7, s.b[1][k], 64);
+        if constexpr (PANELS > 1) _tile_loadd(7, s.b[1][k], 64);
         _tile_dpbf16ps(0, 4, 6);
-        if constexpr (V > 1) _tile_dpbf16ps(1, 4, 7);
-        if constexpr (R > 1) {
+        if constexpr (PANELS > 1) _tile_dpbf16ps(1, 4, 7);
+        if constexpr (ROWS > 1) {
             _tile_loadd(5, s.a[1][k], 64);
             _tile_dpbf16ps(2, 5, 6);
-            if constexpr (V > 1) _tile_dpbf16ps(3, 5, 7);
+            if constexpr (PANELS > 1) _tile_dpbf16ps(3, 5, 7);
         }
     }
-    _tile_stored(0, to.at[0], 64);
-    if constexpr (V > 1) _tile_stored(1, to.at[1], 64);
-    if constexpr (R > 1) _tile_stored(2, to.at[2], 64);
-    if constexpr (R > 1 && V > 1) _tile_stored(3, to.at[3], 64);
+    _tile_stored(0, to.at[0][0], 64);
+    if constexpr (PANELS > 1) _tile_stored(1, to.at[0][1], 64);
+    if constexpr (ROWS > 1) _tile_stored(2, to.at[1][0], 64);
+    if constexpr (ROWS > 1 && PANELS > 1) _tile_stored(3, to.at[1][1], 64);
 }
 
-static void tile_product(int row_blocks, int column_panels, const Piece& s, const Tiles* from, const Tiles& to) {
-    (row_blocks > 1 ? column_panels > 1 ? tile_product<2, 2> : tile_product<2, 1>
-                    : column_panels > 1 ? tile_product<1, 2> : tile_product<1, 1>)(s, from, to);
+static void tile_product(int row_blocks, int c_panels, const Slice& s, const TilesOfC* from,
+                         const TilesOfC& to) {
+    if (row_blocks > 1)
+        (c_panels > 1 ? tile_product<2, 2> : tile_product<2, 1>)(s, from, to);
+    else
+        (c_panels > 1 ? tile_product<1, 2> : tile_product<1, 1>)(s, from, to);
 }
 
-// C = sum over segments of A B, `count` panels of C.
-static void product(int rows, const Segment* segments, int n, Matrix c, int count) {
-    const int most = rows < 16 ? rows : 16, blocks = (rows + 15) / 16;
-    // The last block of rows overlaps the one before it; until its sums are whole they lie apart.
+// Both operands of C's first block of rows and two panels, in the next slice of all segments'
+// tiles. `segment` and `tile` say where the slice begins, and are moved to its end.
+static void take_slice(const Segment*& segment, int& tile, int panel, int c_panels, Slice& slice) {
+    for (int i = 0; i < slice.depth; i++, tile++) {
+        if (tile == panels(segment->words)) {
+            segment++;
+            tile = 0;
+        }
+        slice.a[0][i] = segment->a + tile * segment->a_stride;
+        for (int v = 0; v < c_panels; v++)
+            slice.b[v][i] =
+                segment->b + (panel + v) * segment->b_stride + size_t(tile) * PANEL * PANEL;
+    }
+}
+
+// C = sum over segments of A B, for `rows` rows of `c_panels` panels of C.
+static void product(int rows, const Segment* segments, int count, Matrix c, int c_panels) {
+    const int block_rows = std::min(rows, 16), blocks = (rows + 15) / 16;
+    // The last block of rows overlaps the one before it; until its sums are complete they are
+    // elsewhere.
     const bool overlaps = blocks > 1 && rows % 16;
-    alignas(64) float apart[2][P * P];
+    alignas(64) float elsewhere[2][PANEL * PANEL];
     int tiles = 0;
-    for (int i = 0; i < n; i++) tiles += panels(segments[i].k);
-    const int depth = depth_of_pieces(tiles);
-    want_tiles(most);
-    for (int panel = 0; panel < count; panel += 2) {
-        const int two_panels = panel + 1 < count ? 2 : 1;
-        const Segment* s = segments;
-        for (int done = 0, k = 0; done < tiles; done += depth) {
-            const float *a[DEPTH];
-            Piece piece;
-            piece.depth = tiles - done < depth ? tiles - done : depth;
-            for (int i = 0; i < piece.depth; i++, k++) {
-                if (k == panels(s->k)) s++, k = 0;
-                a[i] = s->a + k * s->a_stride;
-                piece.b[0][i] = s->b + panel * s->b_stride + size_t(k) * P * P;
-                piece.b[1][i] = piece.b[0][i] + s->b_stride;
-            }
-            const bool last = done + depth >= tiles;
+    for (int i = 0; i < count; i++) tiles += panels(segments[i].words);
+    const int depth = slice_depth(tiles);
+    use_tiles_of(block_rows);
+    for (int panel = 0; panel < c_panels; panel += 2) {
+        const int now_panels = std::min(c_panels - panel, 2);
+        const Segment* segment = segments;
+        for (int done = 0, tile = 0; done < tiles; done += depth) {
+            Slice all_rows, slice;
+            all_rows.depth = std::min(tiles - done, depth);
+            take_slice(segment, tile, panel, now_panels, all_rows);
+            slice = all_rows;
+            const bool last_slice = done + depth >= tiles;
             for (int block = 0; block < blocks; block += 2) {
-                const int two_rows = block + 1 < blocks ? 2 : 1;
-                Tiles from, to;
-                for (int r = 0; r < two_rows; r++) {
-                    const bool end = block + r == blocks - 1;
-                    const int row = end ? rows - most : 16 * (block + r);
-                    for (int i = 0; i < piece.depth; i++) piece.a[r][i] = a[i] + size_t(row) * P;
-                    for (int v = 0; v < two_panels; v++) {
+                const int now_blocks = std::min(blocks - block, 2);
+                TilesOfC from, to;
+                for (int r = 0; r < now_blocks; r++) {
+                    const bool last_block = block + r == blocks - 1;
+                    const int row = last_block ? rows - block_rows : 16 * (block + r);
+                    for (int i = 0; i < slice.depth; i++)
+                        slice.a[r][i] = all_rows.a[0][i] + size_t(row) * PANEL;
+                    for (int v = 0; v < now_panels; v++) {
                         float* const at = c.at(panel + v, row);
-                        from.at[2 * r + v] = end && overlaps ? apart[v] : at;
-                        to.at[2 * r + v] = end && overlaps && !last ? apart[v] : at;
+                        from.at[r][v] = last_block && overlaps ? elsewhere[v] : at;
+                        to.at[r][v] = last_block && overlaps && !last_slice ? elsewhere[v] : at;
                     }
                 }
-                tile_product(two_rows, two_panels, piece, done ? &from : nullptr, to);
+                tile_product(now_blocks, now_panels, slice, done ? &from : nullptr, to);
             }
         }
     }
@@ -142,72 +161,96 @@ static void product(int rows, const Segment* segments, int n, Matrix c, int coun
 // Sixteen rows of 16 words into 16 columns; only `rows` of them count, the others are zeros.
 static void transpose(float* to, const float* from, int rows) {
     __m512 r[16], t[16];
-    for (int i = 0; i < 16; i++) r[i] = i < rows ? load(from + i * P) : all(0);
+    for (int i = 0; i < 16; i++) r[i] = i < rows ? load(from + i * PANEL) : all(0);
     for (int i = 0; i < 16; i += 2) {
         t[i] = _mm512_unpacklo_ps(r[i], r[i + 1]);
         t[i + 1] = _mm512_unpackhi_ps(r[i], r[i + 1]);
     }
-    const auto low = [](__m512 x, __m512 y) { return _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(x), _mm512_castps_pd(y))); };
-    const auto high = [](__m512 x, __m512 y) { return _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(x), _mm512_castps_pd(y))); };
+    const auto low = [](__m512 x, __m512 y) {
+        return _mm512_castpd_ps(_mm512_unpacklo_pd(_mm512_castps_pd(x), _mm512_castps_pd(y)));
+    };
+    const auto high = [](__m512 x, __m512 y) {
+        return _mm512_castpd_ps(_mm512_unpackhi_pd(_mm512_castps_pd(x), _mm512_castps_pd(y)));
+    };
     for (int i = 0; i < 16; i += 4) {  // r[i + c], quarter q: column 4 q + c of rows i ... i + 3
         r[i] = low(t[i], t[i + 2]), r[i + 1] = high(t[i], t[i + 2]);
         r[i + 2] = low(t[i + 1], t[i + 3]), r[i + 3] = high(t[i + 1], t[i + 3]);
     }
     for (int c = 0; c < 4; c++) {
-        const __m512 x = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x44), y = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x44);
-        const __m512 z = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xee), w = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0xee);
-        store(to + c * P, _mm512_shuffle_f32x4(x, y, 0x88)), store(to + (4 + c) * P, _mm512_shuffle_f32x4(x, y, 0xdd));
-        store(to + (8 + c) * P, _mm512_shuffle_f32x4(z, w, 0x88)), store(to + (12 + c) * P, _mm512_shuffle_f32x4(z, w, 0xdd));
+        const __m512 x = _mm512_shuffle_f32x4(r[c], r[4 + c], 0x44),
+                     y = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0x44);
+        const __m512 z = _mm512_shuffle_f32x4(r[c], r[4 + c], 0xee),
+                     w = _mm512_shuffle_f32x4(r[8 + c], r[12 + c], 0xee);
+        store(to + c * PANEL, _mm512_shuffle_f32x4(x, y, 0x88)),
+            store(to + (4 + c) * PANEL, _mm512_shuffle_f32x4(x, y, 0xdd));
+        store(to + (8 + c) * PANEL, _mm512_shuffle_f32x4(z, w, 0x88)),
+            store(to + (12 + c) * PANEL, _mm512_shuffle_f32x4(z, w, 0xdd));
     }
 }
 
-// c [panels of B][columns of A][16] += A^T B over the first `rows` rows; c has room for whole panels
-// of A's columns. turned: room for A's panels, TURNED floats each.
-static void add_transposed_product(const Operand& a, int columns, const Operand& b, int b_panels, int rows, Matrix c, float* turned) {
-    want_tiles(16);
-    alignas(64) float padded[2][P * P];
-    const int a_panels = panels(columns), all_words = words(rows);
-    // A block of rows, small enough for A's to lie in the L2 cache, is turned; then, for two panels of B
-    // at a time, piece by piece.
-    for (int begin = 0; begin < all_words; begin += AT_ONCE * P) {
-        const int left = all_words - begin < AT_ONCE * P ? all_words - begin : AT_ONCE * P;
-        const int tiles = panels(left), last = left - (tiles - 1) * P;
-        for (int m = 0; m < a_panels; m++)
-            for (int k = 0; k < tiles; k++)
-                transpose(turned + m * TURNED + size_t(k) * P * P, a.along + m * a.along_stride + size_t(begin + k * P) * P, k < tiles - 1 ? P : last);
-        const int depth = depth_of_pieces(tiles);
-        for (int p = 0; p < b_panels; p += 2) {
-            const int two_panels = p + 1 < b_panels ? 2 : 1;
-            for (int done = 0; done < tiles; done += depth) {
-                Piece piece;
-                piece.depth = tiles - done < depth ? tiles - done : depth;
-                for (int i = 0; i < two_panels; i++) {
-                    for (int k = 0; k < piece.depth; k++) piece.b[i][k] = b.along + (p + i) * b.along_stride + size_t(begin + (done + k) * P) * P;
-                    if (done + piece.depth < tiles || last == P) continue;
-                    const float*& end = piece.b[i][piece.depth - 1];  // past the last row lies what may not even be finite
-                    memset(padded[i], 0, sizeof padded[i]);
-                    memcpy(padded[i], end, size_t(last) * P * sizeof(float));
-                    end = padded[i];
+// Rows of both operands, in words, that a transposed product takes at a time: A's then lie in the
+// L2 cache.
+constexpr int TRANSPOSED_TILES = 32;
+constexpr size_t TRANSPOSED_PANEL = TRANSPOSED_TILES * PANEL * PANEL;
+
+// Block of words begin ... begin + count - 1 of A^T B. scratch: room for A's transposed panels.
+static void add_transposed_block(const Operand& a, int a_panels, const Operand& b, int b_panels,
+                                 int begin, int count, Matrix c, float* scratch) {
+    alignas(64) float padded[2][PANEL * PANEL];
+    const int tiles = panels(count), last = count - (tiles - 1) * PANEL, depth = slice_depth(tiles);
+    for (int m = 0; m < a_panels; m++)
+        for (int k = 0; k < tiles; k++)
+            transpose(scratch + m * TRANSPOSED_PANEL + size_t(k) * PANEL * PANEL,
+                      a.rows_inner + m * a.rows_inner_stride + size_t(begin + k * PANEL) * PANEL,
+                      k < tiles - 1 ? PANEL : last);
+    for (int p = 0; p < b_panels; p += 2) {
+        const int now_panels = std::min(b_panels - p, 2);
+        for (int done = 0; done < tiles; done += depth) {
+            Slice slice;
+            slice.depth = std::min(tiles - done, depth);
+            for (int v = 0; v < now_panels; v++) {
+                const float* const b_words = b.rows_inner + (p + v) * b.rows_inner_stride;
+                for (int k = 0; k < slice.depth; k++)
+                    slice.b[v][k] = b_words + size_t(begin + (done + k) * PANEL) * PANEL;
+                if (done + slice.depth < tiles || last == PANEL) continue;
+                const float*& end = slice.b[v][slice.depth - 1];  // past the last row may be NaNs
+                memset(padded[v], 0, sizeof padded[v]);
+                memcpy(padded[v], end, size_t(last) * PANEL * sizeof(float));
+                end = padded[v];
+            }
+            for (int m = 0; m < a_panels; m += 2) {
+                const int now_blocks = std::min(a_panels - m, 2);
+                TilesOfC to;
+                for (int r = 0; r < now_blocks; r++) {
+                    for (int k = 0; k < slice.depth; k++)
+                        slice.a[r][k] =
+                            scratch + (m + r) * TRANSPOSED_PANEL + size_t(done + k) * PANEL * PANEL;
+                    for (int v = 0; v < now_panels; v++) to.at[r][v] = c.at(p + v, (m + r) * PANEL);
                 }
-                for (int m = 0; m < a_panels; m += 2) {
-                    const int two_rows = m + 1 < a_panels ? 2 : 1;
-                    Tiles to;
-                    for (int r = 0; r < two_rows; r++) {
-                        for (int k = 0; k < piece.depth; k++) piece.a[r][k] = turned + (m + r) * TURNED + size_t(done + k) * P * P;
-                        for (int v = 0; v < two_panels; v++) to.at[2 * r + v] = c.at(p + v, (m + r) * P);
-                    }
-                    tile_product(two_rows, two_panels, piece, &to, to);
-                }
+                tile_product(now_blocks, now_panels, slice, &to, to);
             }
         }
     }
 }
 
+// c [panels of B][columns of A][16] += A^T B over the first `rows` rows; c has room for whole
+// panels of A's columns. scratch: TRANSPOSED_PANEL floats for each of A's panels.
+static void add_transposed_product(const Operand& a, int columns, const Operand& b, int b_panels,
+                                   int rows, Matrix c, float* scratch) {
+    constexpr int BLOCK = TRANSPOSED_TILES * PANEL;
+    use_tiles_of(16);
+    for (int begin = 0, end = words(rows); begin < end; begin += BLOCK)
+        add_transposed_block(a, panels(columns), b, b_panels, begin, std::min(end - begin, BLOCK),
+                             c, scratch);
+}
+
 // Both products on small whole numbers, which are exact, against plain loops.
 static bool tiles_are_right() {
-    // Two overlapping blocks of rows, two pieces of the inner dimension.
-    constexpr int rows = 22, inner = 340, k = inner / 2, left_rows = 32, right_words = (k + P - 1) / P * P;
-    static_assert(k > DEPTH * P && k % P, "more than a piece, and the last tile not full");
+    // Two overlapping blocks of rows, two slices of the inner dimension.
+    constexpr int rows = 22, inner = 340, k = inner / 2, left_rows = 32,
+                  right_words = (k + PANEL - 1) / PANEL * PANEL;
+    static_assert(k > MAX_DEPTH * PANEL && k % PANEL,
+                  "more than a slice, and the last tile not full");
     const auto number = [](int i) { return float(i * 7 % 11 % 7 - 3); };
     const auto half = [&](int i) {  // the same in bfloat16
         const float x = number(i);
@@ -219,39 +262,49 @@ static bool tiles_are_right() {
         const uint32_t bits = half(low) | half(high) << 16;
         memcpy(to, &bits, 4);
     };
-    alignas(64) static float a[right_words * left_rows], b[2 * right_words * P], c[2 * 2 * P * P];
-    alignas(64) static float turned[2 * TURNED];
+    alignas(64) static float a[right_words * left_rows], b[2 * right_words * PANEL],
+        c[2 * 2 * PANEL * PANEL];
+    alignas(64) static float scratch[2 * TRANSPOSED_PANEL];
     for (int r = 0; r < rows; r++)
-        for (int w = 0; w < k; w++) word(a + (w / P * left_rows + r) * P + w % P, r * 50 + 2 * w, r * 50 + 2 * w + 1);
+        for (int w = 0; w < k; w++)
+            word(a + (w / PANEL * left_rows + r) * PANEL + w % PANEL, r * 50 + 2 * w,
+                 r * 50 + 2 * w + 1);
     for (int p = 0; p < 2; p++)
         for (int w = 0; w < k; w++)
-            for (int j = 0; j < P; j++) word(b + (p * right_words + w) * P + j, 2 * w + 90 * (p * P + j), 2 * w + 1 + 90 * (p * P + j));
-    const Segment s = {a, size_t(left_rows) * P, b, size_t(right_words) * P, k};
-    product(rows, &s, 1, {c, size_t(left_rows) * P}, 2);
+            for (int j = 0; j < PANEL; j++)
+                word(b + (p * right_words + w) * PANEL + j, 2 * w + 90 * (p * PANEL + j),
+                     2 * w + 1 + 90 * (p * PANEL + j));
+    const Segment s = {a, size_t(left_rows) * PANEL, b, size_t(right_words) * PANEL, k};
+    product(rows, &s, 1, {c, size_t(left_rows) * PANEL}, 2);
     bool right = true;
     for (int r = 0; r < rows; r++)
-        for (int j = 0; j < 2 * P; j++) {
+        for (int j = 0; j < 2 * PANEL; j++) {
             float sum = 0;
             for (int i = 0; i < inner; i++) sum += number(r * 50 + i) * number(i + 90 * j);
-            right &= sum == c[(j / P * left_rows + r) * P + j % P];
+            right &= sum == c[(j / PANEL * left_rows + r) * PANEL + j % PANEL];
         }
     memset(c, 0, sizeof c);  // b^T b: 32 columns
-    const Operand along = {nullptr, 0, b, size_t(right_words) * P};
-    add_transposed_product(along, 2 * P, along, 2, inner, {c, size_t(2 * P) * P}, turned);
-    for (int m = 0; m < 2 * P; m++)
-        for (int j = 0; j < 2 * P; j++) {
+    const Operand along = {nullptr, 0, b, size_t(right_words) * PANEL};
+    add_transposed_product(along, 2 * PANEL, along, 2, inner, {c, size_t(2 * PANEL) * PANEL},
+                           scratch);
+    for (int m = 0; m < 2 * PANEL; m++)
+        for (int j = 0; j < 2 * PANEL; j++) {
             float sum = 0;
             for (int i = 0; i < inner; i++) sum += number(i + 90 * m) * number(i + 90 * j);
-            right &= sum == c[(j / P * 2 * P + m) * P + j % P];
+            right &= sum == c[(j / PANEL * 2 * PANEL + m) * PANEL + j % PANEL];
         }
     return right;
 }
 
-// Whether tiles may be used and give what they should: tried in a process of its own, which may die.
+// Whether tiles may be used and give what they should: tried in a process of its own, which may
+// die.
 static bool tiles_work() {
     if (!tiles_allowed()) return false;
     const pid_t child = fork();
     if (child == 0) _exit(!tiles_are_right());
     int status = 1;
-    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) &&
+           WEXITSTATUS(status) == 0;
 }
+
+}  // namespace

@@ -1,13 +1,16 @@
-// Sixteen floats at a time, in one register (AVX-512) or two (AVX2), and the three functions that
-// the cells and the softmax need. Another instruction set is another version of this file's first
-// part and of the tile sizes in product.h.
+// Sixteen floats at a time, in one register (AVX-512) or two (AVX2); conversions to bfloat16 and
+// half precision; tanh, sigmoid and exp. Another instruction set is another version of this file's
+// first two parts and of the block sizes in product.h.
 #pragma once
 #include <immintrin.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
-constexpr int W = 16;  // floats in a vec: one cache line
+namespace {
+
+constexpr int PANEL = 16;  // floats in a vec, one cache line; words in a row of a panel (product.h)
 
 #if defined __AVX512F__
 
@@ -21,8 +24,8 @@ static inline vec fnma(vec a, vec b, vec c) { return _mm512_fnmadd_ps(a, b, c); 
 static inline vec add(vec a, vec b) { return _mm512_add_ps(a, b); }
 static inline vec sub(vec a, vec b) { return _mm512_sub_ps(a, b); }
 static inline vec mul(vec a, vec b) { return _mm512_mul_ps(a, b); }
-// 1 / x, x neither 0 nor infinite, to 1e-7: an estimate and one step of Newton's method, in half the
-// time of a division.
+// 1 / x, x neither 0 nor infinite, to 1e-7: an estimate and one step of Newton's method, in half
+// the time of a division.
 static inline vec reciprocal(vec x) {
     const vec r = _mm512_rcp14_ps(x);
     return _mm512_mul_ps(r, _mm512_fnmadd_ps(x, r, _mm512_set1_ps(2.f)));
@@ -30,19 +33,22 @@ static inline vec reciprocal(vec x) {
 static inline vec root(vec x) { return _mm512_sqrt_ps(x); }
 static inline vec larger(vec a, vec b) { return _mm512_max_ps(a, b); }
 static inline vec smaller(vec a, vec b) { return _mm512_min_ps(a, b); }
-static inline vec rounded(vec x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline vec rounded(vec x) {
+    return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
 static inline vec times_power_of_two(vec x, vec n) { return _mm512_scalef_ps(x, n); }
 
-// The first n floats of a row-major array, zeros after them (n >= W means all; n <= 0 none).
-static inline __mmask16 first(int n) { return n >= W ? 0xffff : n <= 0 ? 0 : (1u << n) - 1; }
+// The first n floats of a row-major array, zeros after them (n >= PANEL means all; n <= 0 none).
+static inline __mmask16 first(int n) { return n >= PANEL ? 0xffff : n <= 0 ? 0 : (1u << n) - 1; }
 static inline vec load_first(const float* p, int n) { return _mm512_maskz_loadu_ps(first(n), p); }
 static inline void store_first(float* p, int n, vec x) { _mm512_mask_storeu_ps(p, first(n), x); }
 // x where a bit is set, else 0.
 static inline vec choose(uint16_t bits, float x) { return _mm512_maskz_mov_ps(bits, all(x)); }
 // p[0], p[ld], ...: the first n elements of a column.
 static inline vec load_column(const float* p, int ld, int n) {
-    const __m512i at = _mm512_mullo_epi32(_mm512_set1_epi32(ld),
-        _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+    const __m512i at =
+        _mm512_mullo_epi32(_mm512_set1_epi32(ld),
+                           _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
     return _mm512_mask_i32gather_ps(_mm512_setzero_ps(), first(n), at, p, 4);
 }
 
@@ -58,8 +64,12 @@ struct vec {
 static inline vec load(const float* p) { return {_mm256_load_ps(p), _mm256_load_ps(p + 8)}; }
 static inline void store(float* p, vec x) { _mm256_store_ps(p, x.a), _mm256_store_ps(p + 8, x.b); }
 static inline vec all(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
-static inline vec fma(vec a, vec b, vec c) { return {_mm256_fmadd_ps(a.a, b.a, c.a), _mm256_fmadd_ps(a.b, b.b, c.b)}; }
-static inline vec fnma(vec a, vec b, vec c) { return {_mm256_fnmadd_ps(a.a, b.a, c.a), _mm256_fnmadd_ps(a.b, b.b, c.b)}; }
+static inline vec fma(vec a, vec b, vec c) {
+    return {_mm256_fmadd_ps(a.a, b.a, c.a), _mm256_fmadd_ps(a.b, b.b, c.b)};
+}
+static inline vec fnma(vec a, vec b, vec c) {
+    return {_mm256_fnmadd_ps(a.a, b.a, c.a), _mm256_fnmadd_ps(a.b, b.b, c.b)};
+}
 static inline vec add(vec a, vec b) { return {_mm256_add_ps(a.a, b.a), _mm256_add_ps(a.b, b.b)}; }
 static inline vec sub(vec a, vec b) { return {_mm256_sub_ps(a.a, b.a), _mm256_sub_ps(a.b, b.b)}; }
 static inline vec mul(vec a, vec b) { return {_mm256_mul_ps(a.a, b.a), _mm256_mul_ps(a.b, b.b)}; }
@@ -67,15 +77,20 @@ static inline vec reciprocal(vec x) {
     return {_mm256_div_ps(_mm256_set1_ps(1.f), x.a), _mm256_div_ps(_mm256_set1_ps(1.f), x.b)};
 }
 static inline vec root(vec x) { return {_mm256_sqrt_ps(x.a), _mm256_sqrt_ps(x.b)}; }
-static inline vec larger(vec a, vec b) { return {_mm256_max_ps(a.a, b.a), _mm256_max_ps(a.b, b.b)}; }
-static inline vec smaller(vec a, vec b) { return {_mm256_min_ps(a.a, b.a), _mm256_min_ps(a.b, b.b)}; }
+static inline vec larger(vec a, vec b) {
+    return {_mm256_max_ps(a.a, b.a), _mm256_max_ps(a.b, b.b)};
+}
+static inline vec smaller(vec a, vec b) {
+    return {_mm256_min_ps(a.a, b.a), _mm256_min_ps(a.b, b.b)};
+}
 static inline vec rounded(vec x) {
     constexpr int nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
     return {_mm256_round_ps(x.a, nearest), _mm256_round_ps(x.b, nearest)};
 }
 static inline vec times_power_of_two(vec x, vec n) {  // by adding n to the exponent
-    const auto scale = [](__m256 x, __m256 n) {
-        return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(x), _mm256_slli_epi32(_mm256_cvtps_epi32(n), 23)));
+    const auto scale = [](__m256 half, __m256 exponent) {
+        const __m256i added = _mm256_slli_epi32(_mm256_cvtps_epi32(exponent), 23);
+        return _mm256_castsi256_ps(_mm256_add_epi32(_mm256_castps_si256(half), added));
     };
     return {scale(x.a, n.a), scale(x.b, n.b)};
 }
@@ -90,16 +105,17 @@ static inline void store_first(float* p, int n, vec x) {
     _mm256_maskstore_ps(p, first(n), x.a), _mm256_maskstore_ps(p + 8, first(n - 8), x.b);
 }
 static inline vec choose(uint16_t bits, float x) {
-    const auto half = [x](int bits) {
-        const __m256i one = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
-        const __m256i set = _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(bits), one), one);
+    const auto half = [x](int eight) {
+        const __m256i bit = _mm256_setr_epi32(1, 2, 4, 8, 16, 32, 64, 128);
+        const __m256i set =
+            _mm256_cmpeq_epi32(_mm256_and_si256(_mm256_set1_epi32(eight), bit), bit);
         return _mm256_and_ps(_mm256_castsi256_ps(set), _mm256_set1_ps(x));
     };
     return {half(bits), half(bits >> 8)};
 }
 static inline vec load_column(const float* p, int ld, int n) {
-    alignas(64) float x[W] = {};
-    for (int i = 0; i < W && i < n; i++) x[i] = p[size_t(i) * ld];
+    alignas(64) float x[PANEL] = {};
+    for (int i = 0; i < PANEL && i < n; i++) x[i] = p[size_t(i) * ld];
     return load(x);
 }
 
@@ -118,17 +134,97 @@ static inline float largest(vec x) {
 
 #endif
 
-// The second operand of max and min is what comes out if either is NaN: a NaN must stay visible.
-static inline vec clamp(vec x, float low, float high) { return smaller(all(high), larger(all(low), x)); }
+// ---- words: what products read ----
+//
+// A word is 32 bits: one float or, where the processor multiplies pairs of bfloat16 (AVX512-BF16,
+// AMX), two bfloat16 that are neighbours along the inner dimension of a product.
+//
+// Also here: the type in which the forward pass stores factors for the backward pass. It is half
+// precision where products are bfloat16, which rounds eight times as coarsely. (Half precision ends
+// at 65,504. The only factor that can exceed 1, an LSTM's c' f (1 - f), gets there with a cell of
+// 262,000, and a cell grows by at most 1 a step.)
+//
+// bypass_cache: the data will have left every cache before it is read, so it is not put into one.
 
-// tanh as x P(x^2) / Q(x^2), the ratio fitted on [-LIMIT, LIMIT] for the least relative error (6e-9,
-// and 4e-7 with float32 rounding). Beyond LIMIT the value stays at its last, 1 - 1e-7; it never exceeds
-// 1. Fewer terms will not do, even where products are of bfloat16: with an error of 2e-5 the gradient of
-// a saturated cell, 1 - tanh^2, does not vanish, RMSProp makes much of it, and LSTM 1 x 64 ends 0.03
-// nats worse.
+#if defined __AVX512BF16__
+
+constexpr int PER_WORD = 2;
+
+// Two rows of sixteen, rounded to nearest: x in the lower half, y in the upper half.
+static inline __m512i to_bfloat16(vec x, vec y) { return (__m512i)_mm512_cvtne2ps_pbh(y, x); }
+// x[0], y[0], x[1], y[1], ...: sixteen words.
+static inline __m512i interleaved(__m512i xy) {
+    alignas(64) static const uint16_t order[32] = {0,  16, 1,  17, 2,  18, 3,  19, 4,  20, 5,
+                                                   21, 6,  22, 7,  23, 8,  24, 9,  25, 10, 26,
+                                                   11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
+    return _mm512_permutexvar_epi16(_mm512_load_si512(order), xy);
+}
+// Rows x and y, sixteen columns as eight words each, at `x_to` and `y_to`.
+static inline void store_as_rows(float* x_to, float* y_to, vec x, vec y) {
+    const __m512i xy = to_bfloat16(x, y);
+    _mm256_store_si256((__m256i*)x_to, _mm512_castsi512_si256(xy));
+    _mm256_store_si256((__m256i*)y_to, _mm512_extracti64x4_epi64(xy, 1));
+}
+// Rows x and y as sixteen words, column by column.
+static inline void store_interleaved(float* to, vec x, vec y, bool bypass_cache = false) {
+    const __m512i words = interleaved(to_bfloat16(x, y));
+    bypass_cache ? _mm512_stream_si512((__m512i*)to, words)
+                 : _mm512_store_si512((__m512i*)to, words);
+}
+// x rounded to bfloat16 (in a float) in one of four ways: away from zero if x is more than 1/8,
+// more than 5/8, at least 3/8 or at least 7/8 of the way, else towards it. To 1/8 the mean of the
+// four is exact, and ties go both ways (values that were in half precision have many).
+constexpr int ROUNDINGS = 4;
+static inline vec rounded_to_bfloat16(vec x, int way) {
+    constexpr int added[ROUNDINGS] = {0xdfff, 0x5fff, 0xa000, 0x2000};
+    const __m512i sum = _mm512_add_epi32((__m512i)x, _mm512_set1_epi32(added[way]));
+    return (vec)_mm512_and_si512(sum, _mm512_set1_epi32(~0xffff));
+}
+// acc + the products of one word with sixteen words.
+static inline vec dot(const float* word, vec words, vec acc) {
+    return _mm512_dpbf16_ps(acc, (__m512bh)_mm512_set1_ps(*word), (__m512bh)words);
+}
+
+using Factor = uint16_t;
+static inline void store_factor(Factor* to, vec x, bool bypass_cache) {
+    const __m256i half = _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
+    bypass_cache ? _mm256_stream_si256((__m256i*)to, half) : _mm256_store_si256((__m256i*)to, half);
+}
+static inline vec load_factor(const Factor* from) {
+    return _mm512_cvtph_ps(_mm256_load_si256((const __m256i*)from));
+}
+
+#else
+
+constexpr int PER_WORD = 1;
+constexpr int ROUNDINGS = 1;
+
+static inline vec dot(const float* word, vec words, vec acc) { return fma(all(*word), words, acc); }
+
+using Factor = float;
+static inline void store_factor(Factor* to, vec x, bool) { store(to, x); }
+static inline vec load_factor(const Factor* from) { return load(from); }
+
+#endif
+
+// ---- functions ----
+
+// The second operand of max and min is what comes out if either is NaN: a NaN must stay visible.
+static inline vec clamp(vec x, float low, float high) {
+    return smaller(all(high), larger(all(low), x));
+}
+
+// tanh as x P(x^2) / Q(x^2), the ratio fitted on [-LIMIT, LIMIT] for the least relative error
+// (6e-9, and 4e-7 with float32 rounding). Beyond LIMIT the value stays at its last, 1 - 1e-7; it
+// never exceeds
+// 1. Fewer terms will not do, even where products are of bfloat16: with an error of 2e-5 the
+// gradient of a saturated cell, 1 - tanh^2, does not vanish, RMSProp makes much of it, and LSTM 1 x
+// 64 ends 0.03 nats worse.
 constexpr float LIMIT = 8;
-constexpr float TANH_P[] = {1.f, 1.34444952e-01f, 3.57159507e-03f, 2.18946154e-05f, 1.52303572e-08f};
-constexpr float TANH_Q[] = {1.f, 4.67778236e-01f, 2.61644311e-02f, 3.41128733e-04f, 8.52241964e-07f};
+constexpr float TANH_P[] = {1.f, 1.34444952e-01f, 3.57159507e-03f, 2.18946154e-05f,
+                            1.52303572e-08f};
+constexpr float TANH_Q[] = {1.f, 4.67778236e-01f, 2.61644311e-02f, 3.41128733e-04f,
+                            8.52241964e-07f};
 
 // scale (c[0] + c[1] (u / shrink) + c[2] (u / shrink)^2 ...)
 template <int N>
@@ -136,8 +232,8 @@ static inline vec polynomial(const float (&c)[N], vec u, float shrink, float sca
     vec sum = all(0);
     float power = scale;
     for (int k = 1; k < N; k++) power /= shrink;
-    _Pragma("GCC unroll 8") for (int k = N - 1; k >= 0; k--, power *= shrink)
-        sum = k == N - 1 ? all(c[k] * power) : fma(sum, u, all(c[k] * power));
+    _Pragma("GCC unroll 8") for (int k = N - 1; k >= 0; k--, power *= shrink) sum =
+        k == N - 1 ? all(c[k] * power) : fma(sum, u, all(c[k] * power));
     return sum;
 }
 
@@ -151,7 +247,8 @@ static inline vec tanh(vec x) {
 static inline vec sigmoid(vec x) {
     x = clamp(x, -2 * LIMIT, 2 * LIMIT);
     const vec u = mul(x, x);
-    return fma(mul(x, polynomial(TANH_P, u, 4, .25f)), reciprocal(polynomial(TANH_Q, u, 4, 1)), all(.5f));
+    return fma(mul(x, polynomial(TANH_P, u, 4, .25f)), reciprocal(polynomial(TANH_Q, u, 4, 1)),
+               all(.5f));
 }
 
 // exp for x <= 0: 2^n e^r with |r| <= log(2) / 2; below e^-87 the value stays there.
@@ -167,3 +264,5 @@ static inline vec exp(vec x) {
     q = fma(mul(r, r), q, add(r, all(1.f)));
     return times_power_of_two(q, n);
 }
+
+}  // namespace

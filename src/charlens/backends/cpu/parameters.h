@@ -1,0 +1,101 @@
+// Parameters into the layout of the products, and gradients out of it.
+#pragma once
+#include "workspace.h"
+
+namespace {
+
+// w [H, gates H]: gate after gate, each a right operand; roundings all gates apart.
+inline void pack_gates(float* to, const float* w, int gates, int H) {
+    const size_t size = right_size(H, H);
+    for (int g = 0; g < gates; g++)
+        pack_right(to + g * size, w + size_t(g) * H, H, H, size_t(gates) * H, gates * size);
+}
+inline void pack_gates_transposed(float* to, const float* w, int gates, int H) {
+    for (int g = 0; g < gates; g++)
+        pack_right_transposed(to + g * right_size(H, H), w + size_t(g) * H, H, H,
+                              size_t(gates) * H);
+}
+inline void unpack_gates(float* w, Matrix from, int rows, int gates, int H) {
+    for (int g = 0; g < gates; g++)
+        unpack(w + size_t(g) * H, size_t(gates) * H, {from.at(g * panels(H), 0), from.stride}, rows,
+               H);
+}
+
+// Rows of the lookup table: w_x [K, gates H] and the bias added up.
+inline void pack_lookup(const Network& net, const Layer& layer, const float* w_x,
+                        const float* bias) {
+    const int H = net.H, K = net.K, gates = net.gates();
+    for (int g = 0; g < gates; g++) {
+        float* const table = layer.lookup + size_t(g) * net.unit_panels * K * PANEL;
+        pack({table, size_t(K) * PANEL}, w_x + size_t(g) * H, K, H, size_t(gates) * H);
+    }
+    for (int p = 0; p < gates * net.unit_panels; p++)
+        for (int k = 0; k < K; k++) {
+            float* const row = layer.lookup + (size_t(p) * K + k) * PANEL;
+            store(row, add(load(row), load(bias + size_t(p) * PANEL)));
+        }
+}
+
+// Returns the parameters after the layer's.
+inline const float* const* pack_layer(const Network& net, int l, const float* const* param,
+                                      bool backward) {
+    const Layer& layer = net.layer[l];
+    const int H = net.H, gates = net.gates();
+    const float *const w_x = *param++, *const b = *param++, *const w_h = *param++;
+    float* const bias = l ? layer.bias : layer.db;  // db is free until the backward pass
+    for (int g = 0; g < gates; g++)
+        pack({bias + size_t(g) * net.unit_panels * PANEL, PANEL}, b + size_t(g) * H, 1, H, H);
+    if (net.kind == GRU) {
+        const float *const w_g = *param++, *const b_g = *param++;
+        pack_gates(layer.w_g, w_g, 1, H);
+        if (backward) pack_gates_transposed(layer.w_g_t, w_g, 1, H);
+        float* const candidate = bias + size_t(2) * net.unit_panels * PANEL;  // has two biases
+        for (int j = 0; j < H; j++) candidate[j] += b_g[j];
+    }
+    pack_gates(layer.w_h, w_h, net.recurrent_gates(), H);
+    if (backward) pack_gates_transposed(layer.w_h_t, w_h, net.recurrent_gates(), H);
+    if (l == 0) {
+        pack_lookup(net, layer, w_x, bias);
+    } else {
+        pack_gates(layer.w_x, w_x, gates, H);
+        if (backward) pack_gates_transposed(layer.w_x_t, w_x, gates, H);
+    }
+    return param;
+}
+
+inline void pack_parameters(const Network& net, const float* const* param, bool backward) {
+    const int H = net.H, K = net.K;
+    if (net.kind == NN) {
+        const int inputs = net.context * K;
+        pack({net.nn_w, size_t(inputs + 1) * PANEL}, *param++, inputs, H, H);
+        for (int p = 0; p < net.unit_panels; p++)
+            clear(net.nn_w + (size_t(p) * (inputs + 1) + inputs) * PANEL, PANEL);
+        pack({net.nn_b, PANEL}, *param++, 1, H, H);
+    }
+    for (size_t l = 0; l < net.layer.size(); l++) param = pack_layer(net, int(l), param, backward);
+    pack_right(net.out_w, *param, H, K, K, right_size(H, K));
+    if (backward) pack_right_transposed(net.out_w_t, *param, H, K, K);
+    pack({net.out_b, PANEL}, *++param, 1, K, K);
+}
+
+inline void unpack_gradients(const Network& net, float* const* grad) {
+    const int H = net.H, K = net.K, gates = net.gates();
+    if (net.kind == NN) {
+        unpack(*grad++, H, net.nn_dw, net.context * K, H);
+        unpack(*grad++, H, net.nn_db, 1, H);
+    }
+    for (size_t l = 0; l < net.layer.size(); l++) {
+        const Layer& layer = net.layer[l];
+        unpack_gates(*grad++, layer.dw_x, l ? H : K, gates, H);
+        unpack_gates(*grad++, {layer.db, PANEL}, 1, gates, H);
+        unpack_gates(*grad++, layer.dw_h, H, net.recurrent_gates(), H);
+        if (net.kind == GRU) {
+            unpack(*grad++, H, layer.dw_g, H, H);
+            unpack(*grad++, H, {layer.db + size_t(2) * net.unit_panels * PANEL, PANEL}, 1, H);
+        }
+    }
+    unpack(*grad++, K, net.out_dw, H, K);
+    unpack(*grad, K, {net.out_db, PANEL}, 1, K);
+}
+
+}  // namespace

@@ -1,0 +1,278 @@
+// What a network's computation works on: sizes, and one mapping of memory that holds every array.
+//
+// Names, here and in the files that include this one:
+//
+//     T, S, R    steps of a window; streams; rows per step: S made even. Row t R + s of a matrix is
+//                stream s at step t
+//     H, K       hidden units per layer; symbols
+//     panel      sixteen neighbouring columns (units of a gate, or symbols) of all rows (layout.h);
+//                p counts panels, `unit_panels` is how many the units of one gate fill
+//     gates      of a unit, in the order of the parameters: LSTM i f o g, GRU r z g, RNN one
+//     w_x, w_h   weights of a layer's input and of its own last output (a GRU's candidate gate has
+//                w_g); _t: transposed, for the backward pass
+//     h, y       a layer's output before and after dropout; c: an LSTM's cells
+//     d...       the gradient of the loss with respect to ...; d_gates: to gates before their
+//                nonlinearity
+//     factors    numbers that the forward pass stores for the backward pass: what gradients are
+//                multiplied by on their way through a unit at a step
+//     mask       which outputs dropout keeps
+#pragma once
+#include <cstdint>
+#include <vector>
+#if defined __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
+#include "product.h"
+
+namespace {
+
+enum Kind : int { RNN, LSTM, GRU, NN };
+
+// Rows that go through the softmax together: their logits stay in the L2 cache.
+constexpr int SOFTMAX_ROWS = 480;
+// Of these, rows that meet the output weights in the same rounding: whole pairs of tiles, and whole
+// blocks of registers.
+constexpr int ROWS_PER_ROUNDING = 96;
+// Panels of gates that one product computes: they are still in the L1 cache when they are used.
+constexpr int PANELS_AT_ONCE = 4;
+// What a layer stores of a window bypasses the caches above this many bytes.
+constexpr size_t BYPASS_CACHE_ABOVE = 20'000'000;
+
+// Factors of one unit at one step, in the order in which they are stored.
+namespace lstm {
+// d_i = dc TO_I, d_f = dc TO_F, d_o = dh TO_O, d_g = dc TO_G; dc += dh TO_CELL first; dc TO_PAST
+// flows to the step before.
+enum { TO_I, TO_F, TO_O, TO_G, TO_PAST, TO_CELL, FACTORS };
+}  // namespace lstm
+namespace gru {
+// d_r = d(r h') TO_R; d(r h') TO_RESET flows to the step before.
+enum { TO_R, TO_RESET, RESET_FACTORS };
+// d_z = dh TO_Z, d_g = dh TO_G; dh TO_PAST flows to the step before.
+enum { TO_Z, TO_G, TO_PAST, OUTPUT_FACTORS };
+constexpr int FACTORS = RESET_FACTORS + OUTPUT_FACTORS;
+}  // namespace gru
+namespace rnn {
+constexpr int FACTORS = 1;  // d_gate = dh FACTOR
+}  // namespace rnn
+
+// Sizes of a network and its window; charlens_create refuses what would overflow.
+struct Sizes {
+    Kind kind;
+    int layers, H, K, S, T, context;  // context: characters of an n-NN, else 0
+
+    // With these limits an int holds every index of a row, a column or a code, also times PANEL,
+    // and a size_t the bytes of all arrays. (LIMITS in __init__.py: the same, to say what is
+    // wrong.)
+    bool valid() const {
+        const auto within = [](int size, int least, int most) {
+            return least <= size && size <= most;
+        };
+        return within(kind, RNN, NN) && within(layers, 1, 1 << 10) && within(H, 1, 1 << 16) &&
+               within(K, 2, kind == NN ? 255 : 256) &&
+               within(context, kind == NN ? 1 : 0, kind == NN ? 1 << 10 : 0) &&
+               within(S, 1, 1 << 24) && within(T, 1, 1 << 24) &&
+               (int64_t(S) + 1) * (int64_t(T) + 1) <= 1 << 27;
+    }
+    int rows_per_step() const { return S + S % 2; }
+    int gates() const { return kind == LSTM ? 4 : kind == GRU ? 3 : 1; }
+    int recurrent_gates() const { return kind == GRU ? 2 : gates(); }  // those that w_h feeds
+    int states() const { return kind == LSTM ? 2 : 1; }                // h, or h and c
+    int factors() const {
+        return kind == LSTM ? int(lstm::FACTORS) : kind == GRU ? gru::FACTORS : rnn::FACTORS;
+    }
+};
+
+struct Layer {
+    // Parameters, packed once per call. Right operands hold gate after gate; `w_...` in all
+    // roundings.
+    float* lookup;       // layer 0: [panel of gates][K][16], row k is w_x[k] + b
+    float* bias;         // layers above: [panel of gates][16]
+    float *w_x, *w_x_t;  // layers above
+    float *w_h, *w_h_t;  // recurrent gates
+    float *w_g, *w_g_t;  // GRU: the candidate's recurrent weights
+    Matrix dw_x, dw_h, dw_g;
+    float* db;  // [panel of gates][16]
+    // The window.
+    Operand h;        // [H, (T + 1) R]: the first R rows are the incoming state
+    Operand reset_h;  // GRU: [H, T R] r h', the candidate's recurrent input
+    Operand y;        // [H, T R]
+    Factor* factors;  // [T][panel of units][R][factor][16]; GRU: [R][reset factor], then the others
+    // The current step.
+    Matrix h_now;  // [H, R] in float32: for a GRU, and after the last step
+    Matrix c;      // LSTM: [H, R]
+};
+
+struct Network : Sizes {
+    int R;
+    int unit_panels, symbol_panels;
+    bool bypass_cache;         // whether a layer stores more than BYPASS_CACHE_ABOVE of this window
+    std::vector<Layer> layer;  // none in an n-NN
+    float *out_w, *out_w_t, *out_b, *out_db;
+    Matrix out_dw;
+    int *codes, *targets;  // [T R] (codes of an n-NN: [T R, context])
+    Matrix logits;         // [K, SOFTMAX_ROWS]
+    Operand d_logits;
+    float* scratch;  // for transposed products
+    // Recurrent networks.
+    Matrix gate_sums;    // [panels of some gates, R]: the products' results
+    Matrix update_gate;  // GRU: [H, R] z
+    Operand d_gates;     // [gates x H, T R]
+    Matrix dy, dx;       // [H, T R] of a layer's outputs, and of its inputs
+    Matrix dh, dc;       // [H, R] what flows to the step before
+    Matrix dh_direct;    // GRU: [H, R] the part of dh that passes no weights
+    Matrix d_reset_h;    // GRU: [H, R]
+    // n-NN.
+    float *nn_w, *nn_b;  // [panel of units][context K + 1][16], the last row zero: no character
+    Matrix nn_dw, nn_db;
+    Operand nn_h;            // [H, SOFTMAX_ROWS]
+    Matrix nn_h_now, nn_dh;  // the same in float32, and its gradient
+
+    char* memory;
+    size_t bytes;
+
+    explicit Network(const Sizes& sizes);
+
+    Factor* factors_at(int l, int t, int p) const {
+        return layer[l].factors + (size_t(t) * unit_panels + p) * R * factors() * PANEL;
+    }
+    // Lays out all arrays from `memory` on and counts their bytes. Without memory: only counts.
+    void lay_out();
+
+  private:
+    void lay_out_layer(int l);
+    template <class X>
+    X* take(size_t count);
+    Matrix take_matrix(int column_panels, int rows);
+    Operand take_operand(int gates, int columns, int rows, int left_rows);
+    float* take_weights(int count) { return take<float>(count * right_size(H, H)); }
+};
+
+// Between arrays, where a sanitizer watches: memory that nobody may touch.
+#if defined __SANITIZE_ADDRESS__
+constexpr size_t GUARD_BYTES = 64;
+#else
+constexpr size_t GUARD_BYTES = 0;
+#endif
+
+template <class X>
+X* Network::take(size_t count) {
+    X* const begin = reinterpret_cast<X*>(memory + bytes);
+    bytes += (count * sizeof(X) + 63) / 64 * 64;
+#if defined __SANITIZE_ADDRESS__
+    if (memory) __asan_poison_memory_region(memory + bytes, GUARD_BYTES);
+#endif
+    bytes += GUARD_BYTES;
+    return begin;
+}
+
+// An odd number of rows, so that panels do not fall on the same cache sets.
+inline Matrix Network::take_matrix(int column_panels, int rows) {
+    const size_t stride = size_t(rows | 1) * PANEL;
+    return {take<float>(column_panels * stride), stride};
+}
+
+// `left_rows` may be fewer than `rows` where a left operand is only needed of a step.
+inline Operand Network::take_operand(int gate_count, int columns, int rows, int left_rows) {
+    const Matrix left = take_matrix(gate_count * panels(words(columns)), left_rows);
+    if (PER_WORD == 1) return {left.data, left.stride, left.data, left.stride};
+    const Matrix rows_inner =
+        take_matrix(gate_count * panels(columns), panels(words(rows)) * PANEL);
+    return {left.data, left.stride, rows_inner.data, rows_inner.stride};
+}
+
+inline Network::Network(const Sizes& sizes) : Sizes(sizes) {
+    R = rows_per_step();
+    unit_panels = panels(H);
+    symbol_panels = panels(K);
+    layer.resize(kind == NN ? 0 : layers);
+    memory = nullptr;
+    lay_out();
+}
+
+inline void Network::lay_out_layer(int l) {
+    Layer& at = layer[l];
+    const int rows = T * R, gate_panels = gates() * unit_panels;
+    if (l == 0) {
+        at.lookup = take<float>(size_t(gate_panels) * K * PANEL);
+        at.dw_x = take_matrix(gate_panels, K);
+    } else {
+        at.bias = take<float>(size_t(gate_panels) * PANEL);
+        at.w_x = take_weights(gates() * ROUNDINGS);
+        at.w_x_t = take_weights(gates());
+        at.dw_x = take_matrix(gate_panels, unit_panels * PANEL);
+    }
+    at.db = take<float>(size_t(gate_panels) * PANEL);
+    at.w_h = take_weights(recurrent_gates() * ROUNDINGS);
+    at.w_h_t = take_weights(recurrent_gates());
+    at.dw_h = take_matrix(recurrent_gates() * unit_panels, unit_panels * PANEL);
+    if (kind == GRU) {
+        at.w_g = take_weights(ROUNDINGS);
+        at.w_g_t = take_weights(1);
+        at.dw_g = take_matrix(unit_panels, unit_panels * PANEL);
+        at.reset_h = take_operand(1, H, rows, rows);
+    }
+    at.h = take_operand(1, H, rows + R, rows + R);
+    at.y = take_operand(1, H, rows, rows);
+    at.factors = take<Factor>(size_t(unit_panels) * rows * factors() * PANEL);
+    at.h_now = take_matrix(unit_panels, R);
+    if (kind == LSTM) at.c = take_matrix(unit_panels, R);
+}
+
+inline void Network::lay_out() {
+    bytes = 0;
+    const int rows = T * R;
+    for (size_t l = 0; l < layer.size(); l++) lay_out_layer(int(l));
+    if (kind == NN) {
+        const int inputs = context * K + 1;
+        nn_w = take<float>(size_t(unit_panels) * inputs * PANEL);
+        nn_b = take<float>(size_t(unit_panels) * PANEL);
+        nn_dw = take_matrix(unit_panels, inputs);
+        nn_db = take_matrix(unit_panels, 1);
+        nn_h = take_operand(1, H, SOFTMAX_ROWS, SOFTMAX_ROWS);
+        nn_h_now = take_matrix(unit_panels, SOFTMAX_ROWS);
+        nn_dh = take_matrix(unit_panels, SOFTMAX_ROWS);
+    } else {
+        gate_sums = take_matrix(PANELS_AT_ONCE, R);
+        update_gate = take_matrix(unit_panels, R);
+        d_gates = take_operand(gates(), H, rows, PER_WORD > 1 ? R : rows);
+        dy = take_matrix(unit_panels, rows);
+        dx = take_matrix(unit_panels, rows);
+        for (Matrix* each : {&dh, &dc, &d_reset_h, &dh_direct}) *each = take_matrix(unit_panels, R);
+    }
+    out_w = take<float>(ROUNDINGS * right_size(H, K));
+    out_w_t = take<float>(right_size(K, H));
+    out_dw = take_matrix(symbol_panels, unit_panels * PANEL);
+    out_b = take<float>(size_t(symbol_panels) * PANEL);
+    out_db = take<float>(size_t(symbol_panels) * PANEL);
+    scratch = take<float>(unit_panels * TRANSPOSED_PANEL);
+    logits = take_matrix(symbol_panels, SOFTMAX_ROWS);
+    d_logits = take_operand(1, K, SOFTMAX_ROWS, SOFTMAX_ROWS);
+    codes = take<int>(size_t(rows) * (kind == NN ? context : 1));
+    targets = take<int>(rows);
+}
+
+// One call's arguments. Parameters and gradients are row-major, in the order: per layer w_x, b, w_h
+// (GRU: w_g, b_g after these), then out.w, out.b; an n-NN has w_x, b, out.w, out.b.
+struct Call {
+    const float* const* params;
+    float* const* grads;   // or null: forward only
+    const uint8_t* mask;   // [layers, T, S, 2 unit panels], a bit per unit, or null: no dropout
+    float scale;           // on outputs that dropout keeps
+    const uint8_t *x, *y;  // [S, T] ([S, T, context] of an n-NN); y or null
+    float* state;          // [layers, states, S, H]
+    float *log_probs, *targets;  // [S, T, K], [S, T], or null
+    int T;
+};
+
+inline void clear(float* p, size_t count) { memset(p, 0, count * sizeof(float)); }
+inline void clear(Matrix m, int column_panels) { clear(m.data, column_panels * m.stride); }
+
+// sums [16] += the rows of a panel.
+inline void add_rows(const float* panel, int rows, float* sums) {
+    vec total = load(sums);
+    for (int r = 0; r < rows; r++) total = add(total, load(panel + size_t(r) * PANEL));
+    store(sums, total);
+}
+
+}  // namespace

@@ -1,0 +1,57 @@
+"""Every path of the compiled backend on every x86-64 processor with AVX2: natively where the
+processor has the instructions, else emulated in software (avx512_emulated.h, amx_emulated.h)."""
+
+import contextlib
+import os
+from pathlib import Path
+from unittest import mock
+
+from charlens.backends.cpu import build
+
+HERE = Path(__file__).parent
+HEADERS = [HERE / "avx512_emulated.h", HERE / "amx_emulated.h"]
+AVX2_ONLY = ("-mavx2", "-mfma", "-mf16c", "-Wno-psabi")
+
+NATIVE = build.runnable()
+# Paths that can be tested here; none on other processors.
+TESTABLE = list(build.NEEDS) if "avx2" in NATIVE else []
+
+
+def emulated(isa: str) -> bool:
+    return isa not in NATIVE
+
+
+def options(isa: str) -> list[str]:
+    """The compiler's options for a path: those of the backend, or those of its emulation."""
+    if not emulated(isa):
+        return build.options(isa)
+    # The digest makes another library of it when the emulation changes.
+    headers = build.digest(*(path.read_bytes() for path in HEADERS))
+    chosen = [f"-DEMULATION_{headers}", "-O2"]
+    if isa == "amx" and not emulated("avx512bf16"):
+        chosen += build.options("avx512bf16")
+    else:
+        chosen += [*AVX2_ONLY, f"--include={HEADERS[0]}"]
+        chosen += ["-DEMULATE_BF16"] if isa in ("amx", "avx512bf16") else []
+    return [*chosen, "-D__AMX_BF16__", f"--include={HEADERS[1]}"] if isa == "amx" else chosen
+
+
+@contextlib.contextmanager
+def use(isa: str):
+    """The backend on a path, emulated if need be."""
+    chosen = {each: options(each) for each in (isa, build.float32(isa))}
+    able = build.processor().union(*(build.NEEDS[each] for each in chosen))
+    clear()
+    with (
+        mock.patch.dict(os.environ, CHARLENS_ISA=isa),
+        mock.patch.object(build, "processor", lambda: able),
+        mock.patch.object(build, "options", chosen.__getitem__),
+    ):
+        yield
+    clear()
+
+
+def clear() -> None:
+    """Forget which libraries were loaded."""
+    build.found.cache_clear()
+    build.library.cache_clear()

@@ -1,0 +1,117 @@
+// Trains and scores random small networks of every kind with the library compiled in, so that
+// sanitizers see all memory that it touches: test_sanitizers.py builds and runs this for every
+// path. Every argument has an allocation of its own, of just the size that the interface documents.
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <random>
+
+#include "network.cpp"
+
+namespace {
+
+struct Random {
+    std::mt19937 engine;
+    int up_to(int most) { return int(engine() % unsigned(most + 1)); }
+    int one_of(std::initializer_list<int> values) {
+        return values.begin()[up_to(int(values.size()) - 1)];
+    }
+    float number() { return float(engine()) / 4294967296.f - .5f; }
+};
+
+template <class X>
+struct Array {
+    std::unique_ptr<X[]> data;
+    size_t size;
+    explicit Array(size_t count) : data(new X[count]), size(count) {}
+    void fill(Random& random) {
+        for (size_t i = 0; i < size; i++) data[i] = random.number();
+    }
+    void codes(Random& random, int most) {
+        for (size_t i = 0; i < size; i++) data[i] = X(random.up_to(most));
+    }
+};
+
+std::vector<size_t> parameter_sizes(const Sizes& of) {
+    const size_t H = of.H, K = of.K, width = of.gates() * H;
+    std::vector<size_t> sizes;
+    if (of.kind == NN) sizes = {of.context * K * H, H};
+    for (int l = 0; l < of.layers && of.kind != NN; l++) {
+        sizes.insert(sizes.end(), {(l ? H : K) * width, width, of.recurrent_gates() * H * H});
+        if (of.kind == GRU) sizes.insert(sizes.end(), {H * H, H});
+    }
+    sizes.insert(sizes.end(), {H * K, K});
+    return sizes;
+}
+
+Sizes random_sizes(Random& random, Kind kind) {
+    Sizes sizes;
+    sizes.kind = kind;
+    sizes.layers = kind == NN ? 1 : 1 + random.up_to(2);
+    sizes.H = random.one_of({1, 2, 7, 15, 16, 17, 31, 33, 48, 65});
+    sizes.K = random.one_of({2, 3, 15, 16, 17, kind == NN ? 255 : 256});
+    sizes.S = random.one_of({1, 2, 3, 6, 11, 16, 17, 37});
+    sizes.T = random.one_of({1, 2, 5, 9});
+    sizes.context = kind == NN ? 1 + random.up_to(4) : 0;
+    return sizes;
+}
+
+// One network: an update with and without dropout, and a forward pass of a part of a window.
+void exercise(Random& random, const Sizes& sizes) {
+    const int S = sizes.S, T = sizes.T, H = sizes.H, K = sizes.K,
+              context = std::max(sizes.context, 1);
+    Network* const net = charlens_create(sizes.kind, sizes.layers, H, K, S, T, sizes.context);
+    if (!net) abort();
+    const std::vector<size_t> counts = parameter_sizes(sizes);
+    std::vector<Array<float>> params, grads, squares;
+    std::vector<float*> param, grad, square;
+    for (const size_t count : counts) {
+        params.emplace_back(count), grads.emplace_back(count), squares.emplace_back(count);
+        params.back().fill(random);
+        std::fill_n(squares.back().data.get(), count, 0.f);
+        param.push_back(params.back().data.get());
+        grad.push_back(grads.back().data.get());
+        square.push_back(squares.back().data.get());
+    }
+    Array<float> state(size_t(sizes.layers) * sizes.states() * S * H);
+    state.fill(random);
+    for (const bool dropout : {false, true})
+        for (const bool train : {true, false}) {
+            if (dropout && sizes.kind == NN) continue;
+            const int steps = train ? T : (T + 1) / 2;
+            Array<uint8_t> x(size_t(S) * steps * context), y(size_t(S) * steps);
+            x.codes(random, K - 1), y.codes(random, K - 1);
+            if (sizes.kind == NN) x.data[0] = 255;  // no character
+            Array<uint8_t> mask(size_t(sizes.layers) * steps * S * 2 * panels(H));
+            mask.codes(random, 255);
+            Array<float> log_probs(size_t(S) * steps * K), targets(size_t(S) * steps);
+            charlens_run(
+                net, param.data(), train ? grad.data() : nullptr, x.data.get(), y.data.get(), steps,
+                sizes.kind == NN ? nullptr : state.data.get(), dropout ? mask.data.get() : nullptr,
+                2.f, train ? nullptr : log_probs.data.get(), train ? nullptr : targets.data.get());
+            if (train)
+                charlens_rmsprop(int(counts.size()), param.data(), grad.data(), square.data(),
+                                 counts.data(), 1e-3f, .95f, .05f, 1e-8f, 5.f);
+        }
+    charlens_destroy(net);
+}
+
+}  // namespace
+
+int main() {
+    Random random;
+    if (!charlens_ready()) return 1;
+    for (int i = 0; i < 24; i++) {
+        const Sizes sizes = random_sizes(random, Kind(i % 4));
+        printf("kind %d, %d x %d, %d symbols, %d x %d, context %d\n", sizes.kind, sizes.layers,
+               sizes.H, sizes.K, sizes.S, sizes.T, sizes.context);
+        fflush(stdout);
+        exercise(random, sizes);
+    }
+    // More than a slice of tiles and than a block of rows along each inner dimension.
+    exercise(random, {RNN, 1, 290, 3, 37, 30, 0});
+    // Sizes whose products overflow are refused.
+    if (charlens_create(LSTM, 1, 8, 8, 1 << 24, 1 << 24, 0)) return 1;
+    if (charlens_create(LSTM, INT32_MIN, 8, 8, 1, 1, 0)) return 1;
+    puts("done");
+}

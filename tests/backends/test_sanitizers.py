@@ -1,0 +1,61 @@
+"""The compiled code under the address and undefined-behaviour sanitizers, and without warnings."""
+
+import subprocess
+
+import paths
+import pytest
+
+from charlens.backends import compiler, cpu
+from charlens.errors import InputError
+
+SANITIZE = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g"]
+WARNINGS = ["-Wall", "-Wextra", "-Wshadow", "-Werror", "-fsyntax-only"]
+
+
+@pytest.fixture(scope="module")
+def compiler_command():
+    try:
+        return [*compiler.find()[0], "-std=c++17", "-ffp-contract=off"]
+    except InputError as error:
+        pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def sanitizing(compiler_command, tmp_path_factory):
+    """The compiler's command with sanitizers; what it made of an empty program has to run."""
+    command = [*compiler_command, *SANITIZE]
+    program = tmp_path_factory.mktemp("sanitizers") / "empty"
+    done = run([*command, "-x", "c++", "-", "-o", program], input="int main() {}")
+    if done.returncode or run([program]).returncode:
+        pytest.skip(f"{command[0]} has no sanitizers here: {done.stderr.strip()[:200]}")
+    return command
+
+
+def run(command, **more):
+    return subprocess.run(list(map(str, command)), capture_output=True, text=True, **more)
+
+
+@pytest.mark.parametrize("isa", paths.TESTABLE or ["none"])
+def test_random_small_networks_break_no_rule(isa, sanitizing, tmp_path):
+    if not paths.TESTABLE:
+        pytest.skip("this processor lacks AVX2")
+    program = tmp_path / "sanitized"
+    source = paths.HERE / "sanitized.cpp"
+    options = ["-I", cpu.build.HERE, *paths.options(isa), "-O0"]
+    built = run([*sanitizing, *options, source, "-o", program])
+    assert built.returncode == 0, built.stderr
+    done = run([program])
+    assert done.returncode == 0, done.stdout[-500:] + done.stderr[-5000:]
+    assert done.stdout.endswith("done\n")
+
+
+@pytest.mark.parametrize("isa", cpu.build.NEEDS)
+def test_no_warnings(isa, compiler_command):
+    """Of every path that the compiler knows, whatever this processor runs."""
+    source = cpu.build.SOURCES[0]
+    if run(
+        [*compiler_command, *cpu.build.options(isa), "-fsyntax-only", "-x", "c++", "/dev/null"]
+    ).returncode:
+        pytest.skip(f"the compiler does not know {isa}")
+    done = run([*compiler_command, *cpu.build.options(isa), *WARNINGS, source])
+    assert done.returncode == 0, done.stderr
