@@ -111,14 +111,14 @@ def errors(training: Training, dropout: float, trained: bool) -> list[Error]:
     training.window %= training.windows
     training.dropout = dropout
     at = slice(training.window * training.unroll, (training.window + 1) * training.unroll)
-    x, y, kept = training.x[:, at], training.y[:, at], training._dropout()
+    x, y, kept = training.x[:, at], training.y[:, at], training.mask()
     found = []
     for engine in (training.backend, Autocast(training.arch)):
         grads = {name: torch.zeros_like(p) for name, p in training.params.items()}
         engine.loss_and_grads(training.params, x, y, training.state.clone(), kept, grads)
         found.append(grads)
     arch = training.arch
-    masks = None if kept is None else kept.kept(arch.hidden) * kept.scale
+    masks = None if kept is None else kept.mask(arch.hidden) * kept.scale
     _, true, _, _ = float64.loss_and_grads(arch.type, training.params, x, y, training.state, masks)
     when = "trained" if trained else "at the beginning"
     label = (

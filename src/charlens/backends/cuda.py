@@ -4,7 +4,7 @@ An update of a small network is thousands of kernels of microseconds; launched o
 Python they leave a card idle most of the time. A graph launches them all at once. What is captured
 is `Step.__call__`: forward, backward, clipping and RMSProp, in fixed memory. Around it:
 
-    copy in      x, y, what dropout keeps, the carried state and the learning rate
+    copy in      x, y, the dropout mask, the carried state and the learning rate
     replay
     copy out     the state; the loss, the one thing that the host waits for
 
@@ -27,8 +27,8 @@ import torch
 
 from charlens.backends.base import of_used
 from charlens.backends.reference import Reference
+from charlens.networks import network
 from charlens.networks.architecture import Architecture
-from charlens.networks.cells import cell
 
 WARM_UP = 3  # steps before a capture
 
@@ -43,31 +43,22 @@ def one_of_k(x, symbols: int):
 
 
 def forward(arch: Architecture, params, x, state, masks=None):
-    """`model.forward` with its lookup as a product. x [T, S, ...]: logits [T, S, K], state."""
-    inputs, last = one_of_k(x, arch.symbols), []
+    """`network.forward` with its lookup as a product, which a graph can capture; time comes first.
+
+    x: codes [T, S], or [T, S, n] for an n-NN. state, masks: as there.
+    Returns logits [T, S, K] and the state after step T (None for an n-NN).
+    """
+    inputs = one_of_k(x, arch.symbols)
     if not arch.recurrent:
-        hidden = torch.tanh(inputs @ params["w_x"] + params["b"])
-        return hidden @ params["out.w"] + params["out.b"], None
-    kind = cell(arch.type)
-    for layer in range(arch.layers):
-        prefix = f"layers.{layer}."
-        p = {n.removeprefix(prefix): w for n, w in params.items() if n.startswith(prefix)}
-        memory, outputs = tuple(state[layer]), []
-        for a in (inputs @ p["w_x"] + p["b"]).unbind(0):
-            memory = kind.step(a, memory, p)
-            outputs.append(memory[0])
-        inputs = torch.stack(outputs)
-        if masks is not None:
-            inputs = inputs * masks[layer]
-        last.append(torch.stack(memory))
-    return inputs @ params["out.w"] + params["out.b"], torch.stack(last)
+        return network.fixed_context(params, inputs @ params["w_x"]), None
+    return network.stack(arch, params, inputs @ params["layers.0.w_x"], state, masks)
 
 
 class Step:
     """One update in fixed memory: reads and writes its own tensors, and waits for nothing.
 
     params, squares: the training's tensors, changed in place. scale: 1 / (1 - p) of dropout, or
-    None without. The inputs are x [T, S, ...] and y [T, S] (codes), kept, state and rate.
+    None without. The inputs are x [T, S, ...] and y [T, S] (codes), mask, state and rate.
     """
 
     def __init__(self, arch: Architecture, params, squares, x, y, state, scale, recipe):
@@ -79,7 +70,7 @@ class Step:
         self.state = None if state is None else state.clone()
         self.scale = scale
         shape = (arch.layers, T, S, arch.hidden)
-        self.kept = None if scale is None else torch.ones(shape, dtype=torch.bool, device=device)
+        self.mask = None if scale is None else torch.ones(shape, dtype=torch.bool, device=device)
         self.rate = torch.zeros((), device=device)
         self.loss = torch.zeros((), device=device)  # mean nats per character
 
@@ -90,14 +81,14 @@ class Step:
         if state is not None:
             self.state.copy_(state)
         if dropout is not None:
-            self.kept.copy_(dropout.kept(self.arch.hidden))
+            self.mask.copy_(dropout.mask(self.arch.hidden))
         self.rate.fill_(rate)
 
     def __call__(self) -> None:
         steps, streams = self.y.shape
         # new leaves each time: an old one would remember the stream that it was first used on
         leaves = {name: p.detach().requires_grad_() for name, p in self.params.items()}
-        masks = None if self.kept is None else self.kept * self.scale
+        masks = None if self.mask is None else self.mask * self.scale
         logits, after = forward(self.arch, leaves, self.x, self.state, masks)
         log_probs = torch.log_softmax(logits, dim=-1)
         loss = -(log_probs * one_of_k(self.y, self.arch.symbols)).sum() / streams

@@ -29,8 +29,8 @@ from charlens.networks.architecture import Architecture
 from charlens.networks.network import initialise, zero_state
 
 
-class Fast:
-    """The compiled CPU code of `charlens.backends.cpu`, on one thread."""
+class Compiled:
+    """The compiled CPU code of `charlens.backends.cpu`, on one thread (the setting `fast`)."""
 
     device = "cpu"
 
@@ -62,7 +62,7 @@ def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
         return Reference(arch)
     available, why = cpu.status()
     if available and arch.type in cpu.KINDS and same_equations(arch.type):
-        return Fast(arch, streams, unroll)
+        return Compiled(arch, streams, unroll)
     if available and arch.type in cpu.KINDS:
         why = f"cells/{arch.type}.py has other equations than it"
     elif available:
@@ -88,7 +88,7 @@ def same_equations(type: str) -> bool:
         if begin is not None:
             begin.normal_(0, 10, generator=random)
         found = []
-        for one in (Fast(arch, 3, 4), Reference(arch)):
+        for one in (Compiled(arch, 3, 4), Reference(arch)):
             state = None if begin is None else begin.clone()
             found.append(one.log_probs(params, x, state))
             if state is not None:

@@ -67,32 +67,16 @@ def activations(
     only: the names that are wanted. Returns float32 [layers, S, T, H] by name: entry t is what the
     network holds once it has read x[:, t].
     """
-    kind = cell(arch.type)
     wanted = [name for name in names(arch.type) if only is None or name in only]
     S, T = x.shape
     found = {name: torch.empty(arch.layers, S, T, arch.hidden) for name in wanted}
-    layers = []
-    for layer in range(arch.layers):
-        prefix = f"layers.{layer}."
-        layers.append(
-            {n.removeprefix(prefix): w for n, w in params.items() if n.startswith(prefix)}
-        )
-    for t, codes in enumerate(x.long().unbind(1)):
-        inputs = None
-        for layer, p in enumerate(layers):
-            a = p["w_x"][codes] + p["b"] if inputs is None else inputs @ p["w_x"] + p["b"]
-            memory = tuple(state[layer])
-            if hasattr(kind, "gates_and_state"):
-                gates, memory = kind.gates_and_state(a, memory, p)
-                seen = dict(zip(kind.GATE_NAMES, gates, strict=True))
-            else:
-                memory, seen = kind.step(a, memory, p), {}
-            seen |= dict(zip(kind.STATES, memory, strict=True))
-            for name in wanted:
-                found[name][layer, :, t] = seen[name]
-            for place, value in zip(state[layer], memory, strict=True):
-                place.copy_(value)
-            inputs = memory[0]
+
+    def record(layer: int, step: int, values: dict[str, Tensor]) -> None:
+        for name in wanted:
+            found[name][layer, :, step] = values[name]
+
+    _, after = network.forward(arch, params, x, state, record=record)
+    state.copy_(after)
     return found
 
 
