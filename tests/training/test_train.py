@@ -20,7 +20,8 @@ from charlens.data import split
 from charlens.errors import InputError
 from charlens.networks import cells, model_file, network
 from charlens.networks.architecture import Architecture
-from charlens.training import evaluate, rmsprop, train
+from charlens.networks.version import version
+from charlens.training import checkpoint, evaluate, rmsprop, train
 from charlens.training.dropout import draw_mask
 from charlens.training.recipe import Recipe
 from charlens.training.train import Training
@@ -84,6 +85,7 @@ def test_training_learns_what_there_is_to_learn(tmp_path, data):
 
 def test_the_best_epoch_is_kept(tmp_path, data):
     _, params, about = trained(tmp_path, data, epochs=6, dropout=0)
+    assert about["version"] == version("lstm")
     rows = np.genfromtxt(tmp_path / "history.csv", delimiter=",", names=True)
     assert about["val_loss"] == rows["val_loss"].min()
     assert about["epoch"] == rows["epoch"][rows["val_loss"].argmin()]
@@ -167,8 +169,8 @@ def test_a_longer_training_resumes_a_shorter_one(tmp_path, data, capsys):
     assert same(longer, straight)
 
 
-@pytest.mark.parametrize("change", ["settings", "data", "windows", "broken"])
-def test_a_checkpoint_of_another_training_is_not_used(tmp_path, data, capsys, change):
+@pytest.mark.parametrize("change", ["settings", "data", "windows", "version", "broken"])
+def test_a_checkpoint_of_another_training_is_not_used(tmp_path, data, capsys, monkeypatch, change):
     trained(tmp_path, data, epochs=1)
     other, rate = data, 2e-3
     if change == "settings":
@@ -177,6 +179,8 @@ def test_a_checkpoint_of_another_training_is_not_used(tmp_path, data, capsys, ch
         other = small_split(seed=5)
     elif change == "windows":  # over the same codes in the same order
         other = dataclasses.replace(data, unroll=data.unroll // 2)
+    elif change == "version":
+        monkeypatch.setattr(checkpoint, "version", lambda type: "2.1")
     else:
         (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
     capsys.readouterr()

@@ -16,8 +16,7 @@ libraries allocate what they need; it moves the parameters, which are put back.
 
 Products are TF32 (10 bits of mantissa, float32 sums) in training and float32 in validation and
 scoring, which are the reference's. Where capturing fails, the same step runs kernel by kernel, with
-one line that says so. Written and tested without a card: on the CPU, where the step runs
-uncaptured.
+one line that says so. Tests without a card run the step on the CPU, uncaptured.
 """
 
 import contextlib
@@ -75,7 +74,7 @@ class Step:
         self.loss = torch.zeros((), device=device)  # mean nats per character
 
     def load(self, x, y, state, dropout, rate: float) -> None:
-        """Inputs of the next update: x, y [S, T, ...], as `loss_and_grads` has them."""
+        """Copy in the inputs of the next update, shaped as `selection` says."""
         self.x.copy_(x.transpose(0, 1))
         self.y.copy_(y.t())
         if state is not None:
@@ -101,7 +100,7 @@ class Step:
 
     @torch.no_grad()
     def _rmsprop(self, params, grads, squares) -> None:
-        """`train.rmsprop_` for all parameters at once."""
+        """`training.rmsprop` for all parameters at once."""
         recipe = self.recipe
         torch._foreach_clamp_min_(grads, -recipe.clip)
         torch._foreach_clamp_max_(grads, recipe.clip)
@@ -146,7 +145,7 @@ class Cuda(Reference):
         self._bound = self._step = self._replay = None
 
     def update(self, params, squares, x, y, state, dropout, rate: float, recipe) -> float:
-        """One whole update in place; returns the mean loss per character before it."""
+        """One whole update in place; returns the mean loss in nats per character before it."""
         scale = None if dropout is None else dropout.scale
         tensors = (*params.values(), *squares.values())
         bound = (*(tensor.data_ptr() for tensor in tensors), tuple(x.shape), scale, recipe)
@@ -177,7 +176,7 @@ class Cuda(Reference):
 
 @contextlib.contextmanager
 def tf32():
-    """Products of float32 on the card's tensor cores meanwhile, rounded to TF32."""
+    """Within it, products of float32 run on the card's tensor cores, rounded to TF32."""
     matmul = torch.backends.cuda.matmul
     before, matmul.fp32_precision = matmul.fp32_precision, "tf32"
     try:

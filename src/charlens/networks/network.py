@@ -1,4 +1,4 @@
-"""The character networks of section 3: stacks of recurrent cells, and the n-NN of section 4.2.
+"""The character networks of section 3: stacks of recurrent cells, and the n-NN of table 2.
 
 A network is an `Architecture` and its parameters, a dict of float32 tensors by name. Row vectors
 are multiplied from the left (x @ W). With K symbols and H hidden units:
@@ -88,7 +88,9 @@ def stack(
         p = {n.removeprefix(prefix): w for n, w in params.items() if n.startswith(prefix)}
         if inputs is not None and record is None:
             product = inputs @ p["w_x"]
-        elif inputs is not None:  # step by step: the bits of a product depend on how many rows it has
+        elif (
+            inputs is not None
+        ):  # step by step: the bits of a product depend on how many rows it has
             product = torch.stack([h @ p["w_x"] for h in inputs])
         memory, outputs = tuple(state[layer]), []
         for step, a in enumerate((product + p["b"]).unbind(0)):
