@@ -262,7 +262,7 @@ def test_an_edited_cell_is_not_trained_with_the_old_equations(type, monkeypatch,
         (["--epochs", "0"], "--epochs 0: at least 1"),
         (["--layers", "0"], "--layers 0: at least 1"),
         (["--threads", "0"], "--threads 0: at least 1"),
-        ([], "no corpus's provenance"),
+        ([], "not the provenance of a corpus"),
     ],
 )
 def test_options_are_checked(tmp_path, data, capsys, options, words):

@@ -71,7 +71,7 @@ def stack(
     masks: Tensor | None = None,
     record: Recorder | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The recurrent layers and the classifier, from the first layer's x @ w_x on; time comes first.
+    """The recurrent layers and the classifier, given the first layer's x @ w_x; time comes first.
 
     product: [T, S, G*H]. state: [layers, states, S, H].
     masks: dropout, [layers, T, S, H] of 0 or 1/(1-p), multiplied onto each layer's output; the
@@ -88,9 +88,8 @@ def stack(
         p = {n.removeprefix(prefix): w for n, w in params.items() if n.startswith(prefix)}
         if inputs is not None and record is None:
             product = inputs @ p["w_x"]
-        elif (
-            inputs is not None
-        ):  # step by step: the bits of a product depend on how many rows it has
+        elif inputs is not None:
+            # step by step: the bits of a product depend on how many rows it has
             product = torch.stack([h @ p["w_x"] for h in inputs])
         memory, outputs = tuple(state[layer]), []
         for step, a in enumerate((product + p["b"]).unbind(0)):
@@ -118,7 +117,7 @@ def _observed_step(kind, a, memory, p):
 
 
 def fixed_context(params: Parameters, product: Tensor) -> Tensor:
-    """The n-NN: logits [..., K] of one tanh hidden layer, from its x @ w_x [..., H] on."""
+    """The n-NN: logits [..., K] of one tanh hidden layer, given its x @ w_x [..., H]."""
     return torch.tanh(product + params["b"]) @ params["out.w"] + params["out.b"]
 
 

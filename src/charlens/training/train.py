@@ -87,7 +87,7 @@ class Training:
         )
 
     def end_epoch(self) -> dict:
-        """Validate, remember the best parameters, and turn to the next epoch.
+        """Validate, remember the best parameters, and move on to the next epoch.
 
         Returns the epoch's row of the history; losses are in nats per character. Raises InputError
         where the training diverged.
@@ -244,7 +244,9 @@ def run(args: argparse.Namespace) -> None:
         info = json.loads(args.info.read_text())
         about = {"corpus": info["corpus"], "source": info["source"], "size": args.size}
     except (ValueError, KeyError, TypeError):
-        raise InputError(f"{args.info}: no corpus's provenance; rerun charlens fetch") from None
+        raise InputError(
+            f"{args.info}: not the provenance of a corpus; rerun charlens fetch"
+        ) from None
     if not 0 <= args.dropout < 1:
         raise InputError(f"--dropout {args.dropout:g}: from 0 to below 1")
     arch = architecture(args, data.symbols)
