@@ -143,11 +143,11 @@ def case(training: Training, dropout: float, trained: bool) -> Case:
     training.window %= training.windows
     training.dropout = dropout
     at = slice(training.window * training.unroll, (training.window + 1) * training.unroll)
-    arch, x, y, drawn = training.arch, training.x[:, at], training.y[:, at], training._dropout()
+    arch, x, y, drawn = training.arch, training.x[:, at], training.y[:, at], training.mask()
     training.dropout = 0.0
     params = {name: p.clone() for name, p in training.params.items()}
     state = training.state.clone()
-    masks = None if drawn is None else drawn.kept(arch.hidden) * drawn.scale
+    masks = None if drawn is None else drawn.mask(arch.hidden) * drawn.scale
     _, true, _, _ = float64.loss_and_grads(arch.type, params, x, y, state, masks)
     grads = {name: torch.zeros_like(p) for name, p in params.items()}
     Autocast(arch).loss_and_grads(params, x, y, state.clone(), drawn, grads)

@@ -85,7 +85,7 @@ class Case:
     @property
     def masks(self):
         hidden = self.sizes[1]
-        return None if self.dropout is None else self.dropout.kept(hidden) * self.dropout.scale
+        return None if self.dropout is None else self.dropout.mask(hidden) * self.dropout.scale
 
     def network(self):
         return cpu.Network(self.kind, *self.sizes)

@@ -70,7 +70,7 @@ def test_a_step_makes_no_copy_to_the_host_and_keeps_its_addresses():
     made = training(("lstm", 2, 5), 0.3, uncaptured)
     made.update()
     step = made.backend._step
-    held = [*step.params.values(), *step.squares.values(), step.x, step.y, step.kept, step.state,
+    held = [*step.params.values(), *step.squares.values(), step.x, step.y, step.mask, step.state,
             step.rate, step.loss]  # fmt: skip
     before = [tensor.data_ptr() for tensor in held]
     made.update()

@@ -109,7 +109,7 @@ def test_both_begin_from_the_same_weights():
     data = small_split()
     arch = Architecture("gru", 2, 5, data.symbols)
     one, other = (Training(arch, Recipe(), data, 3, 0.0, name) for name in equal.HALVES)
-    assert isinstance(one.backend, selection.Fast) and isinstance(
+    assert isinstance(one.backend, selection.Compiled) and isinstance(
         other.backend, reference.Reference
     )
     assert all(torch.equal(one.params[name], other.params[name]) for name in one.params)

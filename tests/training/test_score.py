@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import small_split
+from random_model import saved
 
 from charlens.errors import InputError
 from charlens.networks import architecture, model_file, network
@@ -16,17 +17,6 @@ from charlens.training import first_epochs, sample, score
 from charlens.training.evaluate import tensors
 from charlens.training.recipe import Recipe
 from charlens.training.train import Training
-
-
-def saved(path, data, arch, val_loss=1.0, seed=1, **more):
-    params = network.initialise(arch, 0.5, torch.Generator().manual_seed(seed))
-    about = dataclasses.asdict(arch) | {
-        "corpus": "text", "source": "random", "size": 8, "parameters": architecture.count(arch),
-        "dropout": 0.0, "seed": seed, "epoch": 1, "val_loss": val_loss,
-        "alphabet": data.alphabet.tobytes().hex(), **more,
-    }  # fmt: skip
-    model_file.save(path, params, about)
-    return params
 
 
 @pytest.mark.parametrize("backend", ["reference", "auto"])
@@ -82,6 +72,16 @@ def test_the_lowest_validation_loss_is_best(tmp_path, data):
     assert about["bytes"] == paths[1].stat().st_size
 
 
+def test_scores_say_which_version_made_their_network(tmp_path, data):
+    path = tmp_path / "m.safetensors"
+    saved(path, data, Architecture("gru", 1, 3, data.symbols), version="2.3")
+    assert score.metadata(path)["version"] == "2.3"
+    saved(path, data, Architecture("gru", 1, 3, data.symbols))  # from before there were versions
+    assert score.metadata(path)["version"] == "1.1"
+    saved(path, data, Architecture("nn", 1, 3, data.symbols, 2))
+    assert score.metadata(path)["version"] == "1"
+
+
 def test_samples_are_drawn_from_the_model(tmp_path, data):
     arch = Architecture("gru", 1, 6, data.symbols)
     path = tmp_path / "m.safetensors"
@@ -111,7 +111,7 @@ def test_sample_frequencies(tmp_path, data):
     np.testing.assert_allclose(counts, expected, atol=0.03)
 
 
-def test_the_young_lstm_is_compared_over_the_whole_test_split(tmp_path, data):
+def test_an_lstm_in_its_first_epochs_is_compared_over_the_whole_test_split(tmp_path, data):
     recipe = {"epochs": 2, "learning_rate": 2e-3}
     lstm = Architecture("lstm", 2, 4, data.symbols)
     saved(tmp_path / "lstm.safetensors", data, lstm, recipe=recipe)

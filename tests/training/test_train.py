@@ -1,4 +1,4 @@
-"""The recipe, and trainings that are killed and go on."""
+"""The recipe, and trainings that are killed and resumed."""
 
 import dataclasses
 import json
@@ -20,7 +20,9 @@ from charlens.data import split
 from charlens.errors import InputError
 from charlens.networks import cells, model_file, network
 from charlens.networks.architecture import Architecture
-from charlens.training import evaluate, rmsprop, train
+from charlens.networks.version import version
+from charlens.training import checkpoint, evaluate, rmsprop, train
+from charlens.training.dropout import draw_mask
 from charlens.training.recipe import Recipe
 from charlens.training.train import Training
 
@@ -83,6 +85,7 @@ def test_training_learns_what_there_is_to_learn(tmp_path, data):
 
 def test_the_best_epoch_is_kept(tmp_path, data):
     _, params, about = trained(tmp_path, data, epochs=6, dropout=0)
+    assert about["version"] == version("lstm")
     rows = np.genfromtxt(tmp_path / "history.csv", delimiter=",", names=True)
     assert about["val_loss"] == rows["val_loss"].min()
     assert about["epoch"] == rows["epoch"][rows["val_loss"].argmin()]
@@ -130,7 +133,8 @@ def test_sigkill_at_any_moment(tmp_path):
     (tmp_path / "info.json").write_text(json.dumps({"corpus": "text", "source": "random"}))
     command = [
         sys.executable, "-c",
-        "import sys; from charlens import cli; from charlens.training import train; train.CHECKPOINT_SECONDS = 0;"
+        "import sys; from charlens import cli; from charlens.training import train;"
+        "train.CHECKPOINT_SECONDS = 0;"
         "sys.exit(cli.main())",
         "train", str(tmp_path / "split.npz"), "--info", str(tmp_path / "info.json"),
         "--type", "lstm", "--hidden", "16", "--dropout", "0.2", "--epochs", "8", "--out",
@@ -151,22 +155,22 @@ def test_sigkill_at_any_moment(tmp_path):
     assert kills >= 1
     done = subprocess.run([*command, str(tmp_path / "pieced")], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert "going on in epoch" in done.stderr
+    assert "resuming in epoch" in done.stderr
     whole = model_file.load(tmp_path / "whole" / "model.safetensors")[1]
     assert same(whole, model_file.load(finished)[1])
     assert not list((tmp_path / "pieced").glob(".tmp*"))
 
 
-def test_a_longer_training_goes_on_from_a_shorter_one(tmp_path, data, capsys):
+def test_a_longer_training_resumes_a_shorter_one(tmp_path, data, capsys):
     trained(tmp_path / "a", data, epochs=2)
     _, longer, _ = trained(tmp_path / "a", data, epochs=4)
-    assert "going on in epoch 3 of 4" in capsys.readouterr().err
+    assert "resuming in epoch 3 of 4" in capsys.readouterr().err
     _, straight, _ = trained(tmp_path / "b", data, epochs=4)
     assert same(longer, straight)
 
 
-@pytest.mark.parametrize("change", ["settings", "data", "windows", "broken"])
-def test_a_checkpoint_of_another_training_is_not_used(tmp_path, data, capsys, change):
+@pytest.mark.parametrize("change", ["settings", "data", "windows", "version", "broken"])
+def test_a_checkpoint_of_another_training_is_not_used(tmp_path, data, capsys, monkeypatch, change):
     trained(tmp_path, data, epochs=1)
     other, rate = data, 2e-3
     if change == "settings":
@@ -175,11 +179,13 @@ def test_a_checkpoint_of_another_training_is_not_used(tmp_path, data, capsys, ch
         other = small_split(seed=5)
     elif change == "windows":  # over the same codes in the same order
         other = dataclasses.replace(data, unroll=data.unroll // 2)
+    elif change == "version":
+        monkeypatch.setattr(checkpoint, "version", lambda type: "2.1")
     else:
         (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
     capsys.readouterr()
     trained(tmp_path, other, epochs=1, learning_rate=rate)
-    assert capsys.readouterr().err.count("beginning anew") == 1
+    assert capsys.readouterr().err.count("starting over") == 1
 
 
 def test_one_backend_finishes_what_another_began(tmp_path, data):
@@ -256,7 +262,7 @@ def test_an_edited_cell_is_not_trained_with_the_old_equations(type, monkeypatch,
         (["--epochs", "0"], "--epochs 0: at least 1"),
         (["--layers", "0"], "--layers 0: at least 1"),
         (["--threads", "0"], "--threads 0: at least 1"),
-        ([], "no corpus's provenance"),
+        ([], "not the provenance of a corpus"),
     ],
 )
 def test_options_are_checked(tmp_path, data, capsys, options, words):
@@ -279,26 +285,27 @@ def test_a_damaged_model_is_named(tmp_path, data):
 
 def test_the_least_dropout_keeps_nearly_all(data):
     arch = Architecture("rnn", 1, 9, data.symbols)
-    kept = Training(arch, Recipe(), data, 1, 1e-6, "auto")._dropout().kept(9)
-    assert kept.shape == (1, data.unroll, data.streams, 9) and kept.float().mean() > 0.99
+    mask = Training(arch, Recipe(), data, 1, 1e-6, "auto").mask().mask(9)
+    assert mask.shape == (1, data.unroll, data.streams, 9) and mask.float().mean() > 0.99
 
 
-def test_what_dropout_keeps_follows_from_seed_epoch_and_window_alone(data):
+def test_a_dropout_mask_follows_from_seed_epoch_and_window_alone(data):
     arch = Architecture("lstm", 2, 40, data.symbols)
 
-    def kept(seed, window, epoch=1):
-        training = Training(arch, Recipe(), data, seed, 0.3, "reference")
-        training.window, training.epoch = window, epoch
-        return training._dropout().kept(40).float()
+    def mask(seed, window, epoch=1):
+        drawn = draw_mask(arch, data.streams, data.unroll, 0.3, seed, epoch, window)
+        assert drawn.scale == 1 / 0.7
+        return drawn.mask(40).float()
 
-    first = kept(1, 0)
-    assert torch.equal(first, kept(1, 0))
+    first = mask(1, 0)
+    assert first.shape == (2, data.unroll, data.streams, 40)
+    assert torch.equal(first, mask(1, 0))
     assert first.mean().item() == pytest.approx(0.7, abs=5 * math.sqrt(0.21 / first.numel()))
     # independent of one another: epochs, windows, seeds, units, layers
     for a, b in (
-        (first, kept(1, 0, epoch=2)),
-        (first, kept(1, 1)),
-        (first, kept(2, 0)),
+        (first, mask(1, 0, epoch=2)),
+        (first, mask(1, 1)),
+        (first, mask(2, 0)),
         (first[..., :20], first[..., 20:]),
         (first[0], first[1]),
     ):

@@ -9,8 +9,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from random_model import saved
 from synthetic import run
-from test_score import saved
 
 from charlens.data import split
 from charlens.errors import InputError
@@ -190,7 +190,7 @@ def test_what_cannot_be_recorded_is_said(tmp_path, data, options, message):
         recorded(tmp_path, data, *options)
 
 
-def test_an_nn_has_no_cells(tmp_path, data):
+def test_an_nn_has_no_gates_or_states(tmp_path, data):
     saved(tmp_path / "n.safetensors", data, Architecture("nn", 1, 6, data.symbols, context=2))
-    with pytest.raises(InputError, match="no cells to look into"):
+    with pytest.raises(InputError, match="no gates or states"):
         activations.load_recurrent(tmp_path / "n.safetensors", data)

@@ -1,6 +1,6 @@
-"""Who does the arithmetic.
+"""Backends: who does the arithmetic.
 
-selection.py    which backend a network runs on here
+selection.py    which backend a network runs on, and the calls that all have
 base.py         what backends share
 reference.py    plain torch
 cuda.py         an NVIDIA card, through CUDA graphs

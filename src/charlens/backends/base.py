@@ -14,17 +14,17 @@ BACKENDS = ("auto", "reference", "fast", "cuda")
 
 
 class Dropout(NamedTuple):
-    """What one window keeps of every layer's outputs, and the factor on what is kept.
+    """The dropout mask of one window, and the factor on the outputs that it keeps.
 
-    A bit says of a unit whether it is kept: unit u has bit u % 8 of byte u // 8. Rows are filled up
-    to a multiple of 16 units, with bits that mean nothing.
+    A set bit keeps an output: unit u has bit u % 8 of byte u // 8. Rows are padded to a multiple of
+    16 units, with bits that mean nothing. Drawn by `charlens.training.dropout`.
     """
 
     bits: Tensor  # uint8 [layers, T, S, 2 ceil(H / 16)], on the CPU
     scale: float  # 1 / (1 - p)
 
-    def kept(self, hidden: int) -> Tensor:
-        """The same as bool [layers, T, S, H]."""
+    def mask(self, hidden: int) -> Tensor:
+        """The mask as bool [layers, T, S, H], true where an output is kept."""
         bits = np.unpackbits(self.bits.numpy(), axis=-1, count=hidden, bitorder="little")
         return torch.from_numpy(bits.view(bool))
 
@@ -40,4 +40,5 @@ def of_used(name: str, gradient: Tensor | None, arch: Architecture) -> Tensor:
 
 
 def to_device(params: Parameters, device: str) -> Parameters:
+    """The parameters on a device ("cpu", "cuda:0"), contiguous."""
     return {name: value.to(device).contiguous() for name, value in params.items()}

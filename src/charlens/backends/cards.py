@@ -1,14 +1,16 @@
 """Which graphics card a process takes, where several local jobs share the cards of a machine."""
 
-import fcntl
 import functools
 import os
 import tempfile
 from pathlib import Path
 
+import filelock
 import torch
 
 from charlens.errors import InputError
+
+_held = []  # locks: one that is forgotten gives its card back
 
 
 @functools.cache  # one place a process, however many models it holds
@@ -17,16 +19,16 @@ def free_gpu() -> str:
 
     Local jobs of a workflow are given no card number, so each takes a lock file per place. A card
     has $CHARLENS_GPU_JOBS places (1): small models do not fill it. Empty cards are taken first.
+    Returns torch's name of the device, such as "cuda:0". Raises InputError as `gpu_jobs` does.
     """
     for place in range(gpu_jobs()):
         for card in range(torch.cuda.device_count()):
             # each user's own: another's file cannot be opened
             name = f"charlens-{os.getuid()}-gpu-{card}" + (f"-{place}" if place else "")
-            lock = open(Path(tempfile.gettempdir()) / f"{name}.lock", "a")  # noqa: SIM115
+            lock = filelock.FileLock(Path(tempfile.gettempdir()) / f"{name}.lock")
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                lock.close()
+                lock.acquire(blocking=False)
+            except OSError:  # held by another job (filelock.Timeout), or no locks here
                 continue
             _held.append(lock)
             return f"cuda:{card}"
@@ -39,6 +41,3 @@ def gpu_jobs() -> int:
     if not said.isdigit() or int(said) < 1:
         raise InputError(f"CHARLENS_GPU_JOBS={said}: how many jobs share a card, 1 or more")
     return int(said)
-
-
-_held = []  # open lock files: closing one gives its card back

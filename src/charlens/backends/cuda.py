@@ -4,7 +4,7 @@ An update of a small network is thousands of kernels of microseconds; launched o
 Python they leave a card idle most of the time. A graph launches them all at once. What is captured
 is `Step.__call__`: forward, backward, clipping and RMSProp, in fixed memory. Around it:
 
-    copy in      x, y, what dropout keeps, the carried state and the learning rate
+    copy in      x, y, the dropout mask, the carried state and the learning rate
     replay
     copy out     the state; the loss, the one thing that the host waits for
 
@@ -16,8 +16,7 @@ libraries allocate what they need; it moves the parameters, which are put back.
 
 Products are TF32 (10 bits of mantissa, float32 sums) in training and float32 in validation and
 scoring, which are the reference's. Where capturing fails, the same step runs kernel by kernel, with
-one line that says so. Written and tested without a card: on the CPU, where the step runs
-uncaptured.
+one line that says so. Tests without a card run the step on the CPU, uncaptured.
 """
 
 import contextlib
@@ -27,8 +26,8 @@ import torch
 
 from charlens.backends.base import of_used
 from charlens.backends.reference import Reference
+from charlens.networks import network
 from charlens.networks.architecture import Architecture
-from charlens.networks.cells import cell
 
 WARM_UP = 3  # steps before a capture
 
@@ -43,31 +42,22 @@ def one_of_k(x, symbols: int):
 
 
 def forward(arch: Architecture, params, x, state, masks=None):
-    """`model.forward` with its lookup as a product. x [T, S, ...]: logits [T, S, K], state."""
-    inputs, last = one_of_k(x, arch.symbols), []
+    """`network.forward` with its lookup as a product, which a graph can capture; time comes first.
+
+    x: codes [T, S], or [T, S, n] for an n-NN. state, masks: as there.
+    Returns logits [T, S, K] and the state after step T (None for an n-NN).
+    """
+    inputs = one_of_k(x, arch.symbols)
     if not arch.recurrent:
-        hidden = torch.tanh(inputs @ params["w_x"] + params["b"])
-        return hidden @ params["out.w"] + params["out.b"], None
-    kind = cell(arch.type)
-    for layer in range(arch.layers):
-        prefix = f"layers.{layer}."
-        p = {n.removeprefix(prefix): w for n, w in params.items() if n.startswith(prefix)}
-        memory, outputs = tuple(state[layer]), []
-        for a in (inputs @ p["w_x"] + p["b"]).unbind(0):
-            memory = kind.step(a, memory, p)
-            outputs.append(memory[0])
-        inputs = torch.stack(outputs)
-        if masks is not None:
-            inputs = inputs * masks[layer]
-        last.append(torch.stack(memory))
-    return inputs @ params["out.w"] + params["out.b"], torch.stack(last)
+        return network.fixed_context(params, inputs @ params["w_x"]), None
+    return network.stack(arch, params, inputs @ params["layers.0.w_x"], state, masks)
 
 
 class Step:
     """One update in fixed memory: reads and writes its own tensors, and waits for nothing.
 
     params, squares: the training's tensors, changed in place. scale: 1 / (1 - p) of dropout, or
-    None without. The inputs are x [T, S, ...] and y [T, S] (codes), kept, state and rate.
+    None without. The inputs are x [T, S, ...] and y [T, S] (codes), mask, state and rate.
     """
 
     def __init__(self, arch: Architecture, params, squares, x, y, state, scale, recipe):
@@ -79,25 +69,25 @@ class Step:
         self.state = None if state is None else state.clone()
         self.scale = scale
         shape = (arch.layers, T, S, arch.hidden)
-        self.kept = None if scale is None else torch.ones(shape, dtype=torch.bool, device=device)
+        self.mask = None if scale is None else torch.ones(shape, dtype=torch.bool, device=device)
         self.rate = torch.zeros((), device=device)
         self.loss = torch.zeros((), device=device)  # mean nats per character
 
     def load(self, x, y, state, dropout, rate: float) -> None:
-        """Inputs of the next update: x, y [S, T, ...], as `loss_and_grads` has them."""
+        """Copy in the inputs of the next update, shaped as `selection` says."""
         self.x.copy_(x.transpose(0, 1))
         self.y.copy_(y.t())
         if state is not None:
             self.state.copy_(state)
         if dropout is not None:
-            self.kept.copy_(dropout.kept(self.arch.hidden))
+            self.mask.copy_(dropout.mask(self.arch.hidden))
         self.rate.fill_(rate)
 
     def __call__(self) -> None:
         steps, streams = self.y.shape
         # new leaves each time: an old one would remember the stream that it was first used on
         leaves = {name: p.detach().requires_grad_() for name, p in self.params.items()}
-        masks = None if self.kept is None else self.kept * self.scale
+        masks = None if self.mask is None else self.mask * self.scale
         logits, after = forward(self.arch, leaves, self.x, self.state, masks)
         log_probs = torch.log_softmax(logits, dim=-1)
         loss = -(log_probs * one_of_k(self.y, self.arch.symbols)).sum() / streams
@@ -110,7 +100,7 @@ class Step:
 
     @torch.no_grad()
     def _rmsprop(self, params, grads, squares) -> None:
-        """`train.rmsprop_` for all parameters at once."""
+        """`training.rmsprop` for all parameters at once."""
         recipe = self.recipe
         torch._foreach_clamp_min_(grads, -recipe.clip)
         torch._foreach_clamp_max_(grads, recipe.clip)
@@ -155,7 +145,7 @@ class Cuda(Reference):
         self._bound = self._step = self._replay = None
 
     def update(self, params, squares, x, y, state, dropout, rate: float, recipe) -> float:
-        """One whole update in place; returns the mean loss per character before it."""
+        """One whole update in place; returns the mean loss in nats per character before it."""
         scale = None if dropout is None else dropout.scale
         tensors = (*params.values(), *squares.values())
         bound = (*(tensor.data_ptr() for tensor in tensors), tuple(x.shape), scale, recipe)
@@ -186,7 +176,7 @@ class Cuda(Reference):
 
 @contextlib.contextmanager
 def tf32():
-    """Products of float32 on the card's tensor cores meanwhile, rounded to TF32."""
+    """Within it, products of float32 run on the card's tensor cores, rounded to TF32."""
     matmul = torch.backends.cuda.matmul
     before, matmul.fp32_precision = matmul.fp32_precision, "tf32"
     try:

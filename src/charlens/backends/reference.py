@@ -9,16 +9,20 @@ from charlens.networks.network import forward
 
 
 class Reference:
-    """Plain torch with autograd, on any device."""
+    """Plain torch with autograd, on any device. Its calls are described in `selection`."""
 
     def __init__(self, arch: Architecture, device: str = "cpu"):
         self.arch, self.device = arch, device
         self.name = "reference" if device == "cpu" else "cuda"
 
     def loss_and_grads(self, params, x, y, state, dropout, grads) -> float:
+        """Mean loss in nats per character of y [S, T]; fills `grads`, moves `state` in place.
+
+        Raises InputError where the cell does not use one of its parameters.
+        """
         masks = None
         if dropout is not None:
-            masks = dropout.kept(self.arch.hidden).to(self.device) * dropout.scale
+            masks = dropout.mask(self.arch.hidden).to(self.device) * dropout.scale
         leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
         log_probs, after = self._log_probs(leaves, x, state, masks)
         loss = -self._of_targets(log_probs, y).sum() / len(x)
@@ -31,12 +35,14 @@ class Reference:
 
     @torch.no_grad()
     def target_log_probs(self, params, x, y, state, exact: bool = True) -> Tensor:
+        """Log-probability in nats of every y: [S, T], always in full precision."""
         log_probs, after = self._log_probs(params, x, state)
         self._move(state, after)
         return self._of_targets(log_probs, y).cpu()
 
     @torch.no_grad()
     def log_probs(self, params, x, state) -> Tensor:
+        """Log-probability in nats of every symbol: [S, T, K]."""
         log_probs, after = self._log_probs(params, x, state)
         self._move(state, after)
         return log_probs.cpu()

@@ -1,19 +1,20 @@
-"""Who does the arithmetic: the compiled CPU code where it runs, plain torch everywhere else.
+"""Backend selection: CUDA, the compiled CPU code, or plain torch.
 
 Every backend computes the same equations behind the same three calls, so that a training begun
-by one can be finished by another.
+by one can be finished by another. Shapes: x codes [S, T] (an n-NN: contexts [S, T, n]), y [S, T],
+state [layers, states, S, H] (an n-NN: None), which every call moves to the window's end in place.
+Losses and log-probabilities are in nats.
 
-    loss_and_grads(params, x, y, state, dropout, grads) -> mean nats per character
+    loss_and_grads(params, x, y, state, dropout, grads) -> mean loss per character
         fills `grads` with the gradient of the sum over time steps and the mean over streams of
-        -log p, truncated at the window's beginning; moves `state` to the window's end in place;
-        dropout: None, or what is kept of every layer's output
+        -log p, truncated at the window's beginning; dropout: a `base.Dropout`, or None
     target_log_probs(params, x, y, state, exact=True) -> [S, T]
         log-probability of each y, in float32 or, not exact, at least as precisely as in training
     log_probs(params, x, state) -> [S, T, K]            log-probability of every symbol
 
 A backend may also make a whole update at once, clipping and RMSProp included, where that is faster:
 
-    update(params, squares, x, y, state, dropout, rate, recipe) -> mean nats per character
+    update(params, squares, x, y, state, dropout, rate, recipe) -> mean loss per character
 """
 
 import functools
@@ -29,8 +30,8 @@ from charlens.networks.architecture import Architecture
 from charlens.networks.network import initialise, zero_state
 
 
-class Fast:
-    """The compiled CPU code of `charlens.backends.cpu`, on one thread."""
+class Compiled:
+    """The compiled CPU code of `charlens.backends.cpu`, on one thread (the setting `fast`)."""
 
     device = "cpu"
 
@@ -46,11 +47,11 @@ class Fast:
 
 
 def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
-    """The backend for a model that works on windows of [streams, unroll] characters.
+    """The backend for a network that works on windows of [streams, unroll] characters.
 
-    `auto` takes CUDA where torch sees a GPU, else the compiled code, else the reference, with
-    one line on stderr when the reference has to step in. Raises InputError where the backend
-    asked for by name cannot run here.
+    name: the setting `backend`, one of `base.BACKENDS`. `auto` takes CUDA where torch sees a GPU,
+    else the compiled code, else plain torch, with one line on stderr that says why. Raises
+    InputError where the backend asked for by name is not available on this machine.
     """
     if name == "auto" and torch.cuda.is_available() or name == "cuda":
         if not torch.cuda.is_available():
@@ -62,7 +63,7 @@ def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
         return Reference(arch)
     available, why = cpu.status()
     if available and arch.type in cpu.KINDS and same_equations(arch.type):
-        return Fast(arch, streams, unroll)
+        return Compiled(arch, streams, unroll)
     if available and arch.type in cpu.KINDS:
         why = f"cells/{arch.type}.py has other equations than it"
     elif available:
@@ -75,9 +76,11 @@ def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
 
 @functools.cache
 def same_equations(type: str) -> bool:
-    """Does the compiled code compute what the cell's file says, forward and backward? Tried on a
-    network so small that it is computed in float32, and from a state that is large, where bounds
-    would show. (An edited cell must not be trained with the old equations.)"""
+    """Does the compiled code compute what the cell's file says, forward and backward?
+
+    An edited cell must not be trained with the old equations. Tried on a network so small that it
+    is computed in float32, from a state so large that bounds on it would show.
+    """
     arch = Architecture(type, 1 if type == "nn" else 2, 5, 7, 2 if type == "nn" else 0)
     random = torch.Generator().manual_seed(0)
     try:
@@ -88,7 +91,7 @@ def same_equations(type: str) -> bool:
         if begin is not None:
             begin.normal_(0, 10, generator=random)
         found = []
-        for one in (Fast(arch, 3, 4), Reference(arch)):
+        for one in (Compiled(arch, 3, 4), Reference(arch)):
             state = None if begin is None else begin.clone()
             found.append(one.log_probs(params, x, state))
             if state is not None:

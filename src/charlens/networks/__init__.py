@@ -1,9 +1,9 @@
-"""The networks, in plain torch.
+"""The networks, in plain torch (section 3).
 
 cells/          types of recurrent cell, one file each (section 3)
 architecture.py sizes and parameter budgets
 network.py      initialisation and forward pass
 model_file.py   models on disk
 half.py         half-precision copies
-version.py      which version of the computation made a model
+version.py      which version of the computation made a network
 """

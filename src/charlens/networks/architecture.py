@@ -1,4 +1,4 @@
-"""What a network is made of: type, layers, hidden units, alphabet; the shapes of its parameters."""
+"""What a network is made of, the shapes of its parameters, and parameter budgets (section 4.1)."""
 
 import math
 from dataclasses import dataclass
@@ -8,9 +8,10 @@ from charlens.networks.cells import cell
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a model is made of. `type` is a recurrent cell's name, or "nn" for the n-NN.
+    """What a network is made of. `type` is a recurrent cell's name, or "nn" for the n-NN.
 
-    layers: recurrent layers (1 for the n-NN); context: the n of an n-NN (0 for a recurrent one).
+    layers: recurrent layers (1 for the n-NN). hidden: units per layer, H. symbols: size of the
+    alphabet, K. context: the n of an n-NN (0 for a recurrent network).
     """
 
     type: str
@@ -40,14 +41,15 @@ def shapes(arch: Architecture) -> dict[str, tuple[int, ...]]:
 
 
 def count(arch: Architecture) -> int:
-    """Number of parameters, biases included."""
+    """The number of parameters, biases included."""
     return sum(math.prod(shape) for shape in shapes(arch).values())
 
 
 def hidden_size(type: str, layers: int, size: int, symbols: int) -> int:
-    """Hidden units per layer that bring a model closest to the parameter budget of its row.
+    """Hidden units per layer that bring a network closest to the budget of its row of table 1.
 
-    The budget is the parameter count of a one-layer LSTM with `size` cells (section 4.1).
+    The budget is the parameter count of a one-layer LSTM with `size` hidden units (section 4.1).
+    Raises InputError where there is no such type.
     """
     budget = count(Architecture("lstm", 1, size, symbols))
 

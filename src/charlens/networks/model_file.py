@@ -1,8 +1,8 @@
 """Model files: a network's parameters and, as metadata, all that is known of it.
 
-A model file is in the safetensors format: tensors by name (`network`), and under "charlens" a JSON
-object with the architecture, the alphabet, the recipe and how the training went. The metadata are
-read without torch, so that small jobs start at once.
+A model file is in the safetensors format: tensors by name (see `network`), and under "charlens" a
+JSON object with the architecture, the version of the computation, the alphabet, the recipe and how
+the training went. The metadata are read without torch, so that small jobs start at once.
 """
 
 import json
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def about(path: Path) -> dict:
-    """The metadata of a model file. Raises InputError where it is not one of ours."""
+    """The metadata of a model file. Raises InputError where it is missing or not a model."""
     try:
         with open(path, "rb") as file:  # safetensors: length of the header, header, tensors
             (length,) = struct.unpack("<Q", file.read(8))
@@ -36,14 +36,18 @@ def about(path: Path) -> dict:
 
 
 def best(paths: list[Path]) -> Path:
-    """The model file with the lowest validation loss (see `models.best`)."""
+    """The model file with the lowest validation loss (see `models.best`).
+
+    Raises InputError where one is missing or not a model.
+    """
     return models.best(paths, about)
 
 
 def save(path: Path, params: "Parameters", described: dict) -> None:
     """Write a self-contained model file: float32 tensors and `described` as its metadata.
 
-    `described` holds the architecture's fields, the alphabet (hex) and how the model came to be.
+    `described` holds the architecture's fields, the alphabet (hex) and how the network was trained.
+    Raises InputError where the disk is full or `path` cannot be written.
     """
     from safetensors.torch import save as serialize
 
@@ -53,9 +57,9 @@ def save(path: Path, params: "Parameters", described: dict) -> None:
 
 
 def load(path: Path) -> "tuple[Architecture, Parameters, dict]":
-    """Read what `save` wrote; tensors of a half-precision copy become float32.
+    """Architecture, float32 parameters and metadata of a model file, half-precision ones included.
 
-    Raises InputError where the file is missing or is not one of ours.
+    Raises InputError where the file is missing, damaged or not a model.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file

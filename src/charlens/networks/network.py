@@ -1,6 +1,6 @@
-"""The character models: stacks of recurrent cells, and the n-NN with its fixed context.
+"""The character networks of section 3: stacks of recurrent cells, and the n-NN of table 2.
 
-A model is an `Architecture` and its parameters, a dict of float32 tensors by name. Row vectors
+A network is an `Architecture` and its parameters, a dict of float32 tensors by name. Row vectors
 are multiplied from the left (x @ W). With K symbols and H hidden units:
 
     layers.{l}.w_x  [I, G*H]    the input's part of layer l: I = K for l = 0, else H
@@ -8,8 +8,12 @@ are multiplied from the left (x @ W). With K symbols and H hidden units:
     layers.{l}.w_h  [H, ...]    the recurrent part and whatever else the cell names
     out.w [H, K]    out.b [K]   the softmax classifier on the top layer's h
 
+An n-NN has w_x [n*K, H] and b [H] in place of the layers.
+
 The input of the first layer is 1-of-K, so x @ w_x is a row of w_x: a lookup.
 """
+
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -19,10 +23,11 @@ from charlens.networks.architecture import Architecture, shapes
 from charlens.networks.cells import cell
 
 Parameters = dict[str, Tensor]
+Recorder = Callable[[int, int, dict[str, Tensor]], None]  # layer, step, values [S, H] by name
 
 
 def initialise(arch: Architecture, scale: float, generator: torch.Generator) -> Parameters:
-    """Every parameter, biases too, uniform in [-scale, scale]."""
+    """Initial parameters by name: all, biases too, uniform in [-scale, scale] (section 4.1)."""
     return {
         name: torch.empty(shape).uniform_(-scale, scale, generator=generator)
         for name, shape in shapes(arch).items()
@@ -37,43 +42,91 @@ def zero_state(arch: Architecture, streams: int) -> Tensor | None:
 
 
 def forward(
-    arch: Architecture, params: Parameters, x: Tensor, state: Tensor | None, masks=None
+    arch: Architecture,
+    params: Parameters,
+    x: Tensor,
+    state: Tensor | None,
+    masks: Tensor | None = None,
+    record: Recorder | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Logits of the next character, by plain torch: the reference for every other backend.
 
-    x: integer codes [S, T], or [S, T, n] contexts for an n-NN. state: [layers, states, S, H].
-    masks: dropout, [layers, T, S, H] of 0 or 1/(1-p), multiplied onto each layer's output; the
-    recurrence itself is never dropped. Returns logits [S, T, K] and the state after step T.
+    x: integer codes [S, T]; for an n-NN the contexts [S, T, n], NONE where there is no character.
+    state: [layers, states, S, H], None for an n-NN. masks, record: see `stack`.
+    Returns logits [S, T, K] and the state after step T.
     """
+    x = x.long()
     if not arch.recurrent:
-        return _fixed_context(arch, params, x), None
+        return fixed_context(params, _sum_of_rows(arch, params["w_x"], x)), None
+    product = params["layers.0.w_x"][x.t()]
+    logits, after = stack(arch, params, product, state, masks, record)
+    return logits.transpose(0, 1), after
+
+
+def stack(
+    arch: Architecture,
+    params: Parameters,
+    product: Tensor,
+    state: Tensor,
+    masks: Tensor | None = None,
+    record: Recorder | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The recurrent layers and the classifier, given the first layer's x @ w_x; time comes first.
+
+    product: [T, S, G*H]. state: [layers, states, S, H].
+    masks: dropout, [layers, T, S, H] of 0 or 1/(1-p), multiplied onto each layer's output; the
+    recurrence itself is never dropped.
+    record: called as record(layer, step, values) after each step of each layer, with every gate
+    and state of the cell [S, H] by name. What is recorded has the same bits however a text is cut
+    into windows.
+    Returns logits [T, S, K] and the state after step T.
+    """
     kind = cell(arch.type)
-    x = x.long().t()  # time first: [T, S]
-    inputs, last = None, []
+    inputs, last = None, []  # inputs: the outputs of the layer below, [T, S, H]
     for layer in range(arch.layers):
         prefix = f"layers.{layer}."
         p = {n.removeprefix(prefix): w for n, w in params.items() if n.startswith(prefix)}
-        product = p["w_x"][x] if inputs is None else inputs @ p["w_x"]
+        if inputs is not None and record is None:
+            product = inputs @ p["w_x"]
+        elif inputs is not None:
+            # step by step: the bits of a product depend on how many rows it has
+            product = torch.stack([h @ p["w_x"] for h in inputs])
         memory, outputs = tuple(state[layer]), []
-        for a in (product + p["b"]).unbind(0):
-            memory = kind.step(a, memory, p)
+        for step, a in enumerate((product + p["b"]).unbind(0)):
+            if record is None:
+                memory = kind.step(a, memory, p)
+            else:
+                memory, values = _observed_step(kind, a, memory, p)
+                record(layer, step, values)
             outputs.append(memory[0])
-        inputs = torch.stack(outputs)  # [T, S, H]
+        inputs = torch.stack(outputs)
         if masks is not None:
             inputs = inputs * masks[layer]
         last.append(torch.stack(memory))
-    logits = inputs @ params["out.w"] + params["out.b"]
-    return logits.transpose(0, 1), torch.stack(last)
+    return inputs @ params["out.w"] + params["out.b"], torch.stack(last)
 
 
-def _fixed_context(arch, params, x):
-    """One tanh hidden layer on the 1-of-K codes of n characters: a sum of n rows of w_x."""
+def _observed_step(kind, a, memory, p):
+    """A step of a cell: the new state, and every gate and state by name."""
+    if hasattr(kind, "gates_and_state"):
+        gates, memory = kind.gates_and_state(a, memory, p)
+        values = dict(zip(kind.GATE_NAMES, gates, strict=True))
+    else:
+        memory, values = kind.step(a, memory, p), {}
+    return memory, values | dict(zip(kind.STATES, memory, strict=True))
+
+
+def fixed_context(params: Parameters, product: Tensor) -> Tensor:
+    """The n-NN: logits [..., K] of one tanh hidden layer, given its x @ w_x [..., H]."""
+    return torch.tanh(product + params["b"]) @ params["out.w"] + params["out.b"]
+
+
+def _sum_of_rows(arch, w_x, x):
+    """x @ w_x [S, T, H] of n characters in 1-of-K code, x [S, T, n]: a sum of n rows of w_x."""
     S, T, n = x.shape
-    x = x.long()
     rows = torch.where(x == NONE, 0, x + arch.symbols * torch.arange(n, device=x.device))
-    present = (x != NONE).to(params["w_x"].dtype)
+    present = (x != NONE).to(w_x.dtype)
     total = torch.nn.functional.embedding_bag(
-        rows.view(S * T, n), params["w_x"], mode="sum", per_sample_weights=present.view(S * T, n)
+        rows.view(S * T, n), w_x, mode="sum", per_sample_weights=present.view(S * T, n)
     )
-    logits = torch.tanh(total + params["b"]) @ params["out.w"] + params["out.b"]
-    return logits.view(S, T, arch.symbols)
+    return total.view(S, T, arch.hidden)

@@ -1,21 +1,21 @@
-"""Which version of the computation made a model.
+"""Which version of the computation made a network.
 
 What a training computes has a declared version, so that code may be renamed, moved and commented
-without making finished models out of date. Two numbers, both counted from 1:
+without making finished networks out of date. Two numbers, both counted from 1:
 
-    VERSION                here: everything that trainings have in common (initialisation, the order
-                           of the data, dropout draws, the loss, RMSProp, the n-NN, the backends)
-    VERSION                in networks/cells/<type>.py: the equations of that type of cell
+    VERSION   here: whatever all trainings share (the split, initialisation, the order of the data,
+              dropout draws, the loss, RMSProp, the n-NN, the backends)
+    VERSION   in networks/cells/<type>.py: the equations of that cell type
 
 Whoever changes what is computed raises the number beside it; the golden test
-(tests/training/test_golden.py) fails until then. Finished models of another version are trained
+(tests/training/test_golden.py) fails until then. Finished networks of another version are trained
 again, and their checkpoints are not resumed.
 
-The Snakefile imports this, so it imports nothing slow: cells are parsed, not imported.
+The Snakefile imports this module, so it imports nothing slow: cells are read, not imported.
 """
 
-import ast
 import functools
+import re
 from pathlib import Path
 
 VERSION = 1
@@ -24,12 +24,20 @@ CELLS = Path(__file__).parent / "cells"
 
 @functools.cache
 def version(type: str) -> str:
-    """The version of a model of this type of cell ("nn": an n-NN), such as "1.1": the common one,
-    then the cell's. A cell without a VERSION has version 1."""
+    """The version of a network of this cell type: the shared one, then the cell's, such as "1.1".
+
+    A cell without a VERSION has version 1. An n-NN ("nn") has no cell, so its version is "1".
+    """
     if type == "nn":
         return str(VERSION)
-    own = 1
-    for node in ast.parse((CELLS / f"{type}.py").read_bytes()).body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "VERSION":
-            own = ast.literal_eval(node.value)
-    return f"{VERSION}.{own}"
+    own = re.search(r"^VERSION = (\d+)", (CELLS / f"{type}.py").read_text(), re.MULTILINE)
+    return f"{VERSION}.{own[1] if own else 1}"
+
+
+def version_of(described: dict) -> str:
+    """The version that made a network, from the metadata of its model file or of its scores.
+
+    The first networks were published without one: theirs is "1.1", an n-NN's "1".
+    """
+    recurrent = described.get("type", "nn") != "nn"
+    return described.get("version", "1.1" if recurrent else "1")

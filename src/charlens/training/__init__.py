@@ -3,11 +3,12 @@
 recipe.py       hyperparameters (section 4.1)
 train.py        the training loop and its job
 rmsprop.py      the optimizer
+dropout.py      the dropout draw
 checkpoint.py   resuming a training
 evaluate.py     the loss on a part of the split
 select.py       the best candidate by validation loss
 score.py        log-probability of every test character
 score_text.py   the same for a text of your own
 sample.py       text written by a network
-first_epochs.py an LSTM in its first epochs beside the n-NN (figure 5)
+first_epochs.py an LSTM in its first epochs, compared with the n-NN (figure 5)
 """

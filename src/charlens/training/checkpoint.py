@@ -14,11 +14,14 @@ from charlens.progress import say
 
 
 def fingerprint(arch, recipe, data, seed, dropout) -> str:
-    """Two trainings with the same fingerprint are the same training, up to its last epoch."""
+    """What a training is: settings, version and data, but not its last epoch, as hex digits.
+
+    Two trainings of one fingerprint are the same training. dropout: probability. data: the split.
+    """
     settings = asdict(recipe) | asdict(arch) | {"seed": seed, "dropout": dropout}
     settings |= {"version": version(arch.type)}
     settings |= {"streams": data.streams, "unroll": data.unroll}  # which the codes do not tell
-    del settings["epochs"]  # a longer training goes on from a shorter one
+    del settings["epochs"]  # a longer training resumes a shorter one
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for content in (data.train.y, data.val.y):
         digest.update(content)
@@ -26,22 +29,26 @@ def fingerprint(arch, recipe, data, seed, dropout) -> str:
 
 
 def write_checkpoint(path: Path, training, identity: str) -> None:
+    """Save a training's snapshot. Raises InputError where the disk is full or cannot be written."""
     content = io.BytesIO()  # torch.save itself hides which error the disk gave
     torch.save(training.snapshot() | {"identity": identity}, content)
     write_atomically(path, content.getbuffer())
 
 
 def read_checkpoint(path: Path, identity: str, label: str) -> dict | None:
-    """The snapshot in a checkpoint, or None where there is none of this very training."""
+    """The snapshot in a checkpoint, or None where there is none of this training.
+
+    One that is damaged or of another training is not used, with a progress line that says so.
+    """
     if not path.exists():
         return None
     try:
         snapshot = torch.load(path, weights_only=True, map_location="cpu")
         matches = snapshot.pop("identity") == identity
     except Exception as error:  # whatever a broken file makes torch raise
-        say(label, f"{path} cannot be read ({type(error).__name__}): beginning anew")
+        say(label, f"{path} cannot be read ({type(error).__name__}): starting over")
         return None
     if not matches:
-        say(label, "the checkpoint is of other settings, data or code: beginning anew")
+        say(label, "the checkpoint is of other settings, data or version: starting over")
         return None
     return snapshot

@@ -1,4 +1,4 @@
-"""Inputs and targets of a split, and the loss of a model on them."""
+"""Inputs and targets of a split, and the loss of a network on them."""
 
 import torch
 
@@ -7,7 +7,10 @@ from charlens.networks.architecture import Architecture
 
 
 def tensors(data, part: str, arch: Architecture):
-    """Inputs and targets of a part of the split: x [S, n] (n-NN: [S, n, context]), y [S, n]."""
+    """Inputs and targets of a part of the split ("train", "val" or "test"), as uint8 codes.
+
+    x [S, n], the character before each of y [S, n]; for an n-NN [S, n, context], oldest first.
+    """
     piece = getattr(data, part)
     y = torch.from_numpy(piece.y)
     if arch.recurrent:
@@ -17,8 +20,9 @@ def tensors(data, part: str, arch: Architecture):
 
 
 def target_log_probs(engine, params, x, y, state, unroll: int, exact: bool = True):
-    """Log-probability of every y [S, n], window by window with the running state: [S, n].
+    """Log-probability in nats of every y [S, n], window by window: [S, n].
 
+    x: see `tensors`. state: [layers, states, S, H], moved along in place; None for an n-NN.
     exact: in float32, else as precisely as the backend trains.
     """
     pieces = []
@@ -29,5 +33,5 @@ def target_log_probs(engine, params, x, y, state, unroll: int, exact: bool = Tru
 
 
 def mean_loss(engine, params, x, y, state, unroll: int) -> float:
-    """Mean cross-entropy in nats per character, as precisely as the backend trains."""
+    """Mean cross-entropy of y [S, n] in nats per character, as precisely as the backend trains."""
     return -target_log_probs(engine, params, x, y, state, unroll, False).double().mean().item()

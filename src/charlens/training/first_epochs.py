@@ -1,13 +1,13 @@
-"""How close a young LSTM is to each n-NN (figure 5, middle and right).
+"""`charlens trajectory`: an LSTM in its first epochs, compared with each n-NN (figure 5).
 
 The first epochs of the best deepest LSTM are trained once more, from the same seed and so through
-the same parameters, and looked at many times per epoch. At each look its predictions over the
-whole test split are compared with those of the finished n-NN models:
+the same parameters, and a snapshot is taken many times per epoch. The predictions of each snapshot
+over the whole test split are compared with those of the finished n-NN:
 
     kl     mean over the test characters of KL(p||q) + KL(q||p), nats per character
     delta  test loss of the n-NN minus test loss of the LSTM, nats per character
 
-Predictions are streamed window by window for all looks at once, so that memory stays small.
+Predictions are streamed window by window for all snapshots at once, so that memory stays small.
 """
 
 import argparse
@@ -27,32 +27,37 @@ from charlens.training.train import Training
 
 
 def trajectory(lstms, n_nns, data, epochs: int, looks: int, backend_name="auto") -> list[dict]:
-    """Rows of layers and size of the LSTM, look, epoch, n, kl, delta. `lstms`, `n_nns`: model
-    files; the best LSTM is taken."""
+    """Rows of layers and size of the LSTM, look (number of the snapshot), epoch, n, kl, delta.
+
+    lstms, n_nns: model files; the best LSTM is taken. looks: snapshots per epoch.
+    """
     arch, _, about = model_file.load(model_file.best(lstms))
     training = Training(
         arch, Recipe(**about["recipe"]), data, about["seed"], about["dropout"], backend_name
     )
     label = f"{about['corpus']} figure 5"
-    seen = []  # (epoch as a fraction, parameters)
+    snapshots = []  # (epoch as a fraction, parameters)
     due = [round(look * training.windows / looks) for look in range(1, looks + 1)]
     for epoch in range(epochs):
         while training.window < training.windows:
             training.update()
             if training.window in due:
                 copied = {name: p.clone() for name, p in training.params.items()}
-                seen.append((epoch + training.window / training.windows, copied))
+                snapshots.append((epoch + training.window / training.windows, copied))
         row = training.end_epoch()
         say(label, f"epoch {epoch + 1}/{epochs} val {row['val_loss']:.4f}")
-    rows = compare(arch, training.backend, seen, n_nns, data, label, backend_name)
+    rows = compare(arch, training.backend, snapshots, n_nns, data, label, backend_name)
     return [{"layers": arch.layers, "size": about["size"]} | row for row in rows]
 
 
 @torch.no_grad()
-def compare(arch, engine, seen, n_nns, data, label, backend_name) -> list[dict]:
-    """Stream the test split past every look and every n-NN."""
+def compare(arch, engine, snapshots, n_nns, data, label, backend_name) -> list[dict]:
+    """Rows of look, epoch, n, kl, delta: each snapshot against each n-NN over the test split.
+
+    snapshots: (epoch as a fraction, parameters) of the LSTM. n_nns: model files.
+    """
     x, y = tensors(data, "test", arch)
-    states = [network.zero_state(arch, data.streams).to(engine.device) for _ in seen]
+    states = [network.zero_state(arch, data.streams).to(engine.device) for _ in snapshots]
     fixed = []
     for path in n_nns:
         n_arch, n_params, about = model_file.load(path)
@@ -60,7 +65,7 @@ def compare(arch, engine, seen, n_nns, data, label, backend_name) -> list[dict]:
         contexts, _ = tensors(data, "test", n_arch)
         n_params = base.to_device(n_params, n_engine.device)
         fixed.append((about["context"], n_engine, n_params, contexts))
-    kl = torch.zeros(len(seen), len(fixed), dtype=torch.float64)
+    kl = torch.zeros(len(snapshots), len(fixed), dtype=torch.float64)
     delta = torch.zeros_like(kl)
     windows = range(0, y.shape[1], data.unroll)
     for done, at in enumerate(windows, start=1):
@@ -70,25 +75,26 @@ def compare(arch, engine, seen, n_nns, data, label, backend_name) -> list[dict]:
             n_engine.log_probs(params, contexts[:, window], None)
             for _, n_engine, params, contexts in fixed
         ]
-        for look, (_, params) in enumerate(seen):
-            ours = engine.log_probs(params, x[:, window], states[look])
-            for n, other in enumerate(others):
+        for row, (_, params) in enumerate(snapshots):
+            ours = engine.log_probs(params, x[:, window], states[row])
+            for column, other in enumerate(others):
                 # (p - q)(log p - log q), summed over the alphabet, is both divergences at once
-                kl[look, n] += ((ours.exp() - other.exp()) * (ours - other)).sum(dtype=kl.dtype)
+                both = (ours.exp() - other.exp()) * (ours - other)
+                kl[row, column] += both.sum(dtype=kl.dtype)
                 gain = ours.gather(2, target) - other.gather(2, target)
-                delta[look, n] += gain.sum(dtype=kl.dtype)
+                delta[row, column] += gain.sum(dtype=kl.dtype)
         if done % 10 == 0 or done == len(windows):
             say(label, f"compared {done} of {len(windows)} windows")
     kl, delta = kl / y.numel(), delta / y.numel()
     return [
         {
-            "look": look + 1,
+            "look": row + 1,
             "epoch": round(epoch, 4),
             "n": n,
-            "kl": kl[look, column].item(),
-            "delta": delta[look, column].item(),
+            "kl": kl[row, column].item(),
+            "delta": delta[row, column].item(),
         }
-        for look, (epoch, _) in enumerate(seen)
+        for row, (epoch, _) in enumerate(snapshots)
         for column, (n, *_) in enumerate(fixed)
     ]
 
@@ -98,7 +104,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lstms", type=Path, nargs="+", required=True, help="the best is taken")
     parser.add_argument("--nns", type=Path, nargs="+", required=True, help="finished n-NN models")
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--looks", type=int, default=10, help="per epoch")
+    parser.add_argument("--looks", type=int, default=10, help="snapshots per epoch")
     parser.add_argument("--backend", choices=base.BACKENDS, default="auto")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="the comparison (.csv)")

@@ -1,11 +1,11 @@
-"""How a model is trained (section 4.1 of the paper)."""
+"""The recipe: hyperparameters of a training (section 4.1)."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a model is trained; the defaults are the paper's."""
+    """How a network is trained. The defaults are the paper's; where it is silent, our own."""
 
     epochs: int = 50
     learning_rate: float = 2e-3

@@ -1,10 +1,19 @@
-"""RMSProp, as the paper trains with it (section 4.1)."""
+"""RMSProp, the optimizer (section 4.1)."""
+
+from torch import Tensor
 
 from charlens.training.recipe import Recipe
 
 
-def rmsprop_(p, grad, square, rate: float, recipe: Recipe) -> None:
-    """One RMSProp step in place on a parameter, after clipping each element of its gradient."""
+def rmsprop_(p: Tensor, grad: Tensor, square: Tensor, rate: float, recipe: Recipe) -> None:
+    """One step of RMSProp in place on a parameter p, after clipping each element of its gradient.
+
+    square: the running mean of the squared gradient, of the shape of p, also updated in place.
+    rate: the learning rate. grad is overwritten.
+
+        square = smoothing * square + (1 - smoothing) * grad^2
+        p = p - rate * grad / (sqrt(square) + epsilon)
+    """
     grad.clamp_(-recipe.clip, recipe.clip)
     square.mul_(recipe.smoothing).addcmul_(grad, grad, value=1 - recipe.smoothing)
     p.addcdiv_(grad, square.sqrt().add_(recipe.epsilon), value=-rate)

@@ -1,4 +1,4 @@
-"""Write text with a trained model, one character at a time."""
+"""`charlens sample`: text written by a trained network, one character at a time."""
 
 import argparse
 import math
@@ -16,11 +16,11 @@ from charlens.networks import model_file, network
 
 
 def sample(path: Path, length: int, temperature: float, seed: int, start: bytes):
-    """Yield `start` and then `length` characters drawn from the model, as bytes of length one.
+    """Yield `start` and then `length` characters drawn from the network, as bytes of length one.
 
-    temperature: divides the log-probabilities; 0 takes the likeliest character each time. An
-    empty start lets the model begin after a newline. Raises InputError where the start holds a
-    character that the model's alphabet does not have.
+    temperature: divides the log-probabilities; 0 takes the likeliest character each time. With an
+    empty start the network begins after a newline. Raises InputError where the file is not a
+    model, or its alphabet lacks a character of the start.
     """
     arch, params, about = model_file.load(path)
     alphabet = bytes.fromhex(about["alphabet"])

@@ -1,4 +1,4 @@
-"""Score a model.
+"""`charlens score`: the log-probability of every test character.
 
 Whatever the model, scoring ends in the same array: the natural log-probability of every test
 character, stream after stream, with the exact running context. A recurrent model starts each
@@ -18,6 +18,7 @@ from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import atomic
 from charlens.networks import model_file, network
+from charlens.networks.version import version_of
 from charlens.training.evaluate import target_log_probs, tensors
 
 
@@ -38,6 +39,7 @@ def score(path: Path, data, backend_name: str = "auto") -> np.ndarray:
 
 
 def check_alphabet(path: Path, about: dict, data) -> None:
+    """Raise InputError where a model was trained on another alphabet than the split's."""
     if about["alphabet"] != data.alphabet.tobytes().hex():
         raise InputError(
             f"{path}: trained on {about['symbols']} other symbols than the corpus's"
@@ -46,14 +48,18 @@ def check_alphabet(path: Path, about: dict, data) -> None:
 
 
 def metadata(path: Path) -> dict:
-    """What tables need to know of a model, kept beside its scores."""
+    """What tables need to know of a model, kept beside its scores (see `store.scores`).
+
+    Raises InputError where the file is not a model.
+    """
     about = model_file.about(path)
     shared = ("corpus", "source", "hidden", "parameters", "seed", "epoch", "val_loss")
-    kept = {name: about[name] for name in shared} | {"bytes": path.stat().st_size}
+    common = {name: about[name] for name in shared}
+    common |= {"version": version_of(about), "bytes": path.stat().st_size}
     if about["context"]:
-        return {"family": "nn", "n": about["context"]} | kept
+        return {"family": "nn", "n": about["context"]} | common
     own = {name: about[name] for name in ("type", "layers", "size", "dropout")}
-    return {"family": "recurrent"} | own | kept
+    return {"family": "recurrent"} | own | common
 
 
 # ---- command lines ----

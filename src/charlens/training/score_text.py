@@ -1,9 +1,8 @@
-"""Score a text of your own with a trained model.
+"""`charlens read`: score a text of your own with a trained network.
 
-The text is one stream: the model starts from a zero state, reads a newline first, and carries its
-state to the end. Characters are bytes, as everywhere. A character that the model's alphabet does
-not have is skipped: it is neither scored nor read, and the state carries on from the character
-before it as if it were not there. How many there were is part of every answer.
+The text is one stream: the network starts from a zero state, reads a newline first, and carries its
+state to the end. Characters are bytes. A character that the network's alphabet lacks is skipped: it
+is neither scored nor read, as if it were not there. How many there were is part of every answer.
 """
 
 import argparse
@@ -37,7 +36,11 @@ class Reading:
 
 
 def read(path: Path, alphabet: bytes) -> Reading:
-    """The text in a file. Raises InputError where the alphabet has none of its characters."""
+    """The text in a file.
+
+    Raises InputError where the file cannot be read or is empty, or the alphabet has none of its
+    characters.
+    """
     try:
         text = path.read_bytes()
     except OSError as error:
@@ -124,7 +127,7 @@ def visible(character: str) -> str:
 
 
 def write_csv(path: Path, reading: Reading, logp: np.ndarray) -> None:
-    """One row per character: offset, byte, character, logp (empty where it is unknown)."""
+    """Write one row per character: offset, byte, character, logp in nats (empty where unknown)."""
     with atomic(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["offset", "byte", "character", "logp"])

@@ -1,4 +1,4 @@
-"""Choose among trained candidates on validation, never on test."""
+"""`charlens select`: the best of the trained candidates, by validation loss and never by test."""
 
 import argparse
 import shutil

@@ -1,12 +1,12 @@
-"""Train one model: a recurrent stack or an n-NN, by the paper's recipe (section 4.1).
+"""`charlens train`: train one network, a recurrent stack or an n-NN (section 4.1).
 
-Uniform initialisation, windows of S streams x U steps in the order of the text, the state carried
-from window to window and zero at the start of every epoch, RMSProp, a learning rate that falls
-after epoch 10, and the checkpoint of the epoch with the lowest validation loss.
+Uniform initialisation; windows of S streams x U steps in the order of the text, the state carried
+from window to window and zero at the start of every epoch; RMSProp; a learning rate that falls
+after epoch 10; and the parameters of the epoch with the lowest validation loss.
 
-A killed training goes on by itself: beside its outputs stands `checkpoint.pt`, written every
-minute and after each epoch, with the optimizer's state and the place in the data.
-What comes out is bit for bit what an uninterrupted training gives.
+A killed training resumes: `checkpoint.pt`, beside its outputs, is written every minute and after
+each epoch, with the optimizer's state and the place in the data. The result is bit for bit that of
+an uninterrupted training.
 """
 
 import argparse
@@ -14,10 +14,10 @@ import csv
 import json
 import math
 import time
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from charlens.backends import base, selection
@@ -26,8 +26,10 @@ from charlens.errors import InputError
 from charlens.files import atomic, only_one
 from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture, count, hidden_size
+from charlens.networks.version import version
 from charlens.progress import say, time_left
 from charlens.training.checkpoint import fingerprint, read_checkpoint, write_checkpoint
+from charlens.training.dropout import draw_mask
 from charlens.training.evaluate import mean_loss, tensors
 from charlens.training.recipe import Recipe
 from charlens.training.rmsprop import rmsprop_
@@ -38,7 +40,8 @@ CHECKPOINT_SECONDS = 60
 class Training:
     """A training under way: parameters, optimizer, carried state, place in the data, history.
 
-    data: the split. Each call of `update` reads one window, each call of `end_epoch` validates.
+    data: the split. dropout: the probability that an output is dropped. name: of the backend.
+    Each call of `update` reads one window, each call of `end_epoch` validates.
     """
 
     def __init__(self, arch: Architecture, recipe: Recipe, data, seed: int, dropout: float, name):
@@ -55,7 +58,7 @@ class Training:
         self.grads = {name: torch.zeros_like(p) for name, p in self.params.items()}
         self.state = self._zero_state()
         self.epoch, self.window = 1, 0  # both point at what comes next
-        self.loss_sum = 0.0  # of this epoch's windows so far
+        self.loss_sum = 0.0  # of this epoch's windows so far, each in nats per character
         self.seconds = 0.0  # spent on this epoch so far
         self.history = []  # one dict per finished epoch
         self.best = None  # {"epoch", "val_loss", "params"} at the lowest validation loss
@@ -64,23 +67,31 @@ class Training:
         """One window forward and backward, one step of RMSProp."""
         begun = time.perf_counter()
         at = slice(self.window * self.unroll, (self.window + 1) * self.unroll)
-        x, y, recipe = self.x[:, at], self.y[:, at], self.recipe
-        rate, dropout = recipe.rate(self.epoch), self._dropout()
+        x, y, mask = self.x[:, at], self.y[:, at], self.mask()
+        params, squares, state, grads = self.params, self.squares, self.state, self.grads
+        recipe, rate = self.recipe, self.recipe.rate(self.epoch)
         if hasattr(self.backend, "update"):
-            self.loss_sum += self.backend.update(
-                self.params, self.squares, x, y, self.state, dropout, rate, recipe
-            )
+            loss = self.backend.update(params, squares, x, y, state, mask, rate, recipe)
         else:
-            self.loss_sum += self.backend.loss_and_grads(
-                self.params, x, y, self.state, dropout, self.grads
-            )
-            for name, p in self.params.items():
-                rmsprop_(p, self.grads[name], self.squares[name], rate, recipe)
+            loss = self.backend.loss_and_grads(params, x, y, state, mask, grads)
+            for name, p in params.items():
+                rmsprop_(p, grads[name], squares[name], rate, recipe)
+        self.loss_sum += loss
         self.window += 1
         self.seconds += time.perf_counter() - begun
 
+    def mask(self) -> base.Dropout | None:
+        """The dropout mask of the next window."""
+        return draw_mask(
+            self.arch, len(self.y), self.unroll, self.dropout, self.seed, self.epoch, self.window
+        )
+
     def end_epoch(self) -> dict:
-        """Validate, remember the best parameters, and turn to the next epoch."""
+        """Validate, remember the best parameters, and move on to the next epoch.
+
+        Returns the epoch's row of the history; losses are in nats per character. Raises InputError
+        where the training diverged.
+        """
         begun = time.perf_counter()
         val_loss = mean_loss(
             self.backend, self.params, self.val_x, self.val_y, self._zero_state(), self.unroll
@@ -106,13 +117,17 @@ class Training:
         self.epoch, self.window, self.loss_sum, self.seconds = self.epoch + 1, 0, 0.0, 0.0
         return row
 
+    def done(self) -> float:
+        """How much of the whole training is done, from 0 to 1."""
+        return (self.epoch - 1 + self.window / self.windows) / self.recipe.epochs
+
     def snapshot(self) -> dict:
         """Everything that the rest of the training depends on."""
-        kept = ("params", "squares", "state", "epoch", "window", "loss_sum", "seconds", "history")
-        return {name: getattr(self, name) for name in (*kept, "best")}
+        names = ("params", "squares", "state", "epoch", "window", "loss_sum", "seconds", "history")
+        return {name: getattr(self, name) for name in (*names, "best")}
 
     def restore(self, snapshot: dict) -> None:
-        """Go on from a `snapshot`, whichever backend it was taken on."""
+        """Resume from a `snapshot`, whichever backend it was taken on."""
         for name, value in snapshot.items():
             setattr(self, name, value)
         self.params, self.squares = self._here(self.params), self._here(self.squares)
@@ -126,30 +141,15 @@ class Training:
         state = network.zero_state(self.arch, len(self.y))
         return None if state is None else state.to(self.backend.device)
 
-    def _dropout(self):
-        """What the next window keeps; the same whenever and by whichever backend it is asked for.
 
-        Sixteen bits are drawn per unit, so 1 - p is rounded to a multiple of 2^-16.
-        """
-        if self.dropout == 0 or not self.arch.recurrent:
-            return None
-        units = 16 * math.ceil(self.arch.hidden / 16)
-        shape = (self.arch.layers, self.unroll, len(self.y), units)
-        random = np.random.SFC64([self.seed, self.epoch, self.window])
-        draws = random.random_raw(math.prod(shape) // 4).view(np.int16)
-        level = min(round((1 - self.dropout) * 2**16) - 2**15, 2**15 - 1)
-        bits = np.packbits(draws < np.int16(level), bitorder="little")
-        kept = torch.from_numpy(bits.reshape(*shape[:-1], units // 8))
-        return base.Dropout(kept, 1 / (1 - self.dropout))
-
-
-# ---- the job: resume, run, save ----
-
-
-def train(arch, recipe, data, seed, dropout, directory, about, label, backend_name="auto"):
+def train(
+    arch, recipe, data, seed, dropout, directory: Path, about: dict, label: str, backend_name="auto"
+) -> None:
     """Train to the end and write `model.safetensors` and `history.csv` into `directory`.
 
     about: what is known of the corpus, for the model's metadata. label: begins each progress line.
+    A checkpoint of the same training in `directory` is resumed. Raises InputError where the
+    training diverges or `directory` cannot be written.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with only_one(directory / ".lock", label, "training this model"):
@@ -158,64 +158,58 @@ def train(arch, recipe, data, seed, dropout, directory, about, label, backend_na
         training = Training(arch, recipe, data, seed, dropout, backend_name)
         checkpoint = directory / "checkpoint.pt"
         identity = fingerprint(arch, recipe, data, seed, dropout)
-        if (found := read_checkpoint(checkpoint, identity, label)) is not None:
-            if found["epoch"] <= recipe.epochs + 1:
-                training.restore(found)
-                say(label, f"going on in epoch {training.epoch} of {recipe.epochs}")
-            else:
-                say(label, f"the checkpoint is beyond epoch {recipe.epochs}: beginning anew")
-        go_on(
-            training, recipe.epochs, label, lambda: write_checkpoint(checkpoint, training, identity)
-        )
+        found = read_checkpoint(checkpoint, identity, label)
+        if found and found["epoch"] > recipe.epochs + 1:
+            say(label, f"the checkpoint is beyond epoch {recipe.epochs}: starting over")
+        elif found:
+            training.restore(found)
+            say(label, f"resuming in epoch {training.epoch} of {recipe.epochs}")
+        run_epochs(training, label, lambda: write_checkpoint(checkpoint, training, identity))
         write_history(directory / "history.csv", training.history)
-        described = (
-            about
-            | asdict(arch)
-            | {
-                "parameters": count(arch),
-                "dropout": dropout,
-                "seed": seed,
-                "epoch": training.best["epoch"],
-                "val_loss": training.best["val_loss"],
-                "recipe": asdict(recipe),
-                "alphabet": data.alphabet.tobytes().hex(),
-            }
-        )
+        described = {
+            **about,
+            **asdict(arch),
+            "version": version(arch.type),
+            "parameters": count(arch),
+            "dropout": dropout,
+            "seed": seed,
+            "epoch": training.best["epoch"],
+            "val_loss": training.best["val_loss"],
+            "recipe": asdict(recipe),
+            "alphabet": data.alphabet.tobytes().hex(),
+        }
         model_file.save(directory / "model.safetensors", training.best["params"], described)
 
 
-def go_on(training: Training, epochs: int, label: str, keep) -> None:
-    """Update until the end of the last epoch, saying how far it is; `keep` saves a checkpoint."""
-    begun, done_before = time.perf_counter(), fraction(training, epochs)
-    kept = begun
+def run_epochs(training: Training, label: str, save: Callable[[], None]) -> None:
+    """Train to the end of the last epoch, with progress lines; `save` writes a checkpoint."""
+    epochs = training.recipe.epochs
+    begun, done_before = time.perf_counter(), training.done()
+    saved = begun
     while training.epoch <= epochs:
         while training.window < training.windows:
             training.update()
-            if time.perf_counter() - kept > CHECKPOINT_SECONDS:
-                keep()
-                kept = time.perf_counter()
+            if time.perf_counter() - saved > CHECKPOINT_SECONDS:
+                save()
+                saved = time.perf_counter()
                 share = training.window / training.windows
                 loss = training.loss_sum / training.window
-                left = time_left(begun, done_before, fraction(training, epochs))
+                left = time_left(begun, done_before, training.done())
                 say(label, f"epoch {training.epoch}/{epochs} {share:4.0%} train {loss:.4f} {left}")
         row = training.end_epoch()
-        keep()
-        kept = time.perf_counter()
+        save()
+        saved = time.perf_counter()
         rate = training.y.numel() / max(row["seconds"], 1e-9) / 1e3
         say(
             label,
             f"epoch {row['epoch']}/{epochs} train {row['train_loss']:.4f} val {row['val_loss']:.4f}"
             f" best {training.best['val_loss']:.4f}  {rate:.0f}k chars/s"
-            f" {time_left(begun, done_before, fraction(training, epochs))}",
+            f" {time_left(begun, done_before, training.done())}",
         )
 
 
-def fraction(training: Training, epochs: int) -> float:
-    """How much of the whole training is done, from 0 to 1."""
-    return (training.epoch - 1 + training.window / training.windows) / epochs
-
-
 def write_history(path: Path, history: list[dict]) -> None:
+    """Write the history of a training (.csv): one row per epoch, losses in nats per character."""
     with atomic(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(history[0]))
         writer.writeheader()
@@ -250,7 +244,9 @@ def run(args: argparse.Namespace) -> None:
         info = json.loads(args.info.read_text())
         about = {"corpus": info["corpus"], "source": info["source"], "size": args.size}
     except (ValueError, KeyError, TypeError):
-        raise InputError(f"{args.info}: no corpus's provenance; rerun charlens fetch") from None
+        raise InputError(
+            f"{args.info}: not the provenance of a corpus; rerun charlens fetch"
+        ) from None
     if not 0 <= args.dropout < 1:
         raise InputError(f"--dropout {args.dropout:g}: from 0 to below 1")
     arch = architecture(args, data.symbols)
@@ -262,7 +258,10 @@ def run(args: argparse.Namespace) -> None:
 
 
 def architecture(args: argparse.Namespace, symbols: int) -> Architecture:
-    """The model that the options ask for. Raises InputError where they do not make sense."""
+    """The network that the options ask for. Raises InputError where they do not make sense.
+
+    symbols: K, the size of the alphabet.
+    """
     if args.type == "nn":
         if args.context < 1 or not args.hidden:
             raise InputError("--type nn needs --context (at least 1) and --hidden")
@@ -274,7 +273,7 @@ def architecture(args: argparse.Namespace, symbols: int) -> Architecture:
 
 
 def describe(arch: Architecture, size: int | None) -> str:
-    """A short name: lstm 2x128 (layers x row of table 1), 3-nn 256 (hidden units)."""
+    """A short name: lstm 2x128 (layers x size, the row of table 1), 3-nn 256 (hidden units)."""
     if not arch.recurrent:
         return f"{arch.context}-nn {arch.hidden}"
     return f"{arch.type} {arch.layers}x{size or arch.hidden}"

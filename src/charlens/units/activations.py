@@ -1,11 +1,11 @@
-"""What goes on inside a recurrent network: every gate and every state, character by character.
+"""Activations of a recurrent network: every gate and every state, character by character.
 
-    names(type)             what a cell has to show: lstm i, f, o, g, c, h; gru r, z, g, h; rnn h
+    names(type)             which these are: lstm i, f, o, g, c, h; gru r, z, g, h; rnn h
     activations(...)        the values of all of these over a window of text
     charlens record         a stretch of the test split in one compressed file
 
-The arithmetic is the reference's, plain torch, step by step and in the same shapes however the
-text is cut into windows, so that a long pass in windows equals one in a single piece to the bit.
+The arithmetic is plain torch's (`network.forward`). A long pass in windows equals one in a single
+piece to the bit.
 """
 
 import argparse
@@ -33,13 +33,13 @@ WINDOW = 100  # characters at a time
 
 
 def names(type: str) -> tuple[str, ...]:
-    """Every gate and state of a cell; its output h comes last."""
+    """Every gate and state of a cell type; its output h comes last."""
     kind = cell(type)
     return (*getattr(kind, "GATE_NAMES", ()), *reversed(kind.STATES))
 
 
 def memory(type: str) -> str:
-    """The state that a cell keeps for itself: c of the LSTM, h where there is no other."""
+    """The state that a unit keeps for itself: c of the LSTM, h where there is no other."""
     return cell(type).STATES[-1]
 
 
@@ -49,7 +49,7 @@ def unbounded(type: str) -> bool:
 
 
 def held(type: str, state: Tensor) -> Tensor:
-    """What a cell holds, as it is scored and shown, from -1 to 1: tanh(c), or h itself."""
+    """What a unit holds, as it is scored and shown, from -1 to 1: tanh(c), or h itself."""
     return torch.tanh(state) if unbounded(type) else state
 
 
@@ -64,50 +64,40 @@ def activations(
     """The values of every gate and state over a window, from the running state.
 
     x: integer codes [S, T]. state: [layers, states, S, H], moved to the window's end in place.
-    only: the names that are wanted. Returns float32 [layers, S, T, H] by name: entry t is what the
-    network holds once it has read x[:, t].
+    only: the names wanted (None: all). Returns float32 [layers, S, T, H] by name: entry t is what
+    the network holds once it has read x[:, t].
     """
-    kind = cell(arch.type)
     wanted = [name for name in names(arch.type) if only is None or name in only]
     S, T = x.shape
     found = {name: torch.empty(arch.layers, S, T, arch.hidden) for name in wanted}
-    layers = []
-    for layer in range(arch.layers):
-        prefix = f"layers.{layer}."
-        layers.append(
-            {n.removeprefix(prefix): w for n, w in params.items() if n.startswith(prefix)}
-        )
-    for t, codes in enumerate(x.long().unbind(1)):
-        inputs = None
-        for layer, p in enumerate(layers):
-            a = p["w_x"][codes] + p["b"] if inputs is None else inputs @ p["w_x"] + p["b"]
-            memory = tuple(state[layer])
-            if hasattr(kind, "gates_and_state"):
-                gates, memory = kind.gates_and_state(a, memory, p)
-                seen = dict(zip(kind.GATE_NAMES, gates, strict=True))
-            else:
-                memory, seen = kind.step(a, memory, p), {}
-            seen |= dict(zip(kind.STATES, memory, strict=True))
-            for name in wanted:
-                found[name][layer, :, t] = seen[name]
-            for place, value in zip(state[layer], memory, strict=True):
-                place.copy_(value)
-            inputs = memory[0]
+
+    def record(layer: int, step: int, values: dict[str, Tensor]) -> None:
+        for name in wanted:
+            found[name][layer, :, step] = values[name]
+
+    _, after = network.forward(arch, params, x, state, record=record)
+    state.copy_(after)
     return found
 
 
 def in_windows(arch, params, x: Tensor, only=None):
-    """Yield (first character, activations) window by window from a zero state: x [S, n]."""
+    """Yield (first character, activations) window by window from a zero state.
+
+    x: integer codes [S, n]. only, and the shapes of the activations: as in `activations`.
+    """
     state = network.zero_state(arch, len(x))
     for at in range(0, x.shape[1], WINDOW):
         yield at, activations(arch, params, x[:, at : at + WINDOW], state, only)
 
 
 def load_recurrent(path: Path, data) -> tuple[Architecture, Parameters, dict]:
-    """A recurrent model of the split's alphabet. Raises InputError where it is anything else."""
+    """Architecture, parameters and metadata of a recurrent network of the split's alphabet.
+
+    Raises InputError where the file is anything else.
+    """
     arch, params, about = model_file.load(path)
     if not arch.recurrent:
-        raise InputError(f"{path}: an n-NN has no cells to look into; name a recurrent model")
+        raise InputError(f"{path}: an n-NN has no gates or states; name a recurrent model")
     score.check_alphabet(path, about, data)
     return arch, params, about
 
@@ -121,7 +111,8 @@ def record(path: Path, data, streams: list[int], characters: int | None, only, o
     The .npz holds float32 [layers, streams, n, H] for each gate and state by name; x and y, the
     codes read and the codes to predict, [streams, n]; at, the offset in the text of each y[:, 0];
     alphabet; and about, JSON with the model's metadata and which streams these are. Memory is that
-    of one window: the values wait on disk until they are compressed.
+    of one window: the values wait on disk until they are compressed. Raises InputError where the
+    network is not recurrent, or has no such gate, state or stream.
     """
     arch, params, about = load_recurrent(path, data)
     for name in only or ():
@@ -151,9 +142,9 @@ def record(path: Path, data, streams: list[int], characters: int | None, only, o
         for at, window in in_windows(arch, params, torch.from_numpy(x), wanted):
             for name, values in window.items():
                 how = {"mode": "r+"} if at else {"mode": "w+", "dtype": "float32", "shape": shape}
-                # opened anew for each window: pages that were written need not stay in memory
-                kept = np.lib.format.open_memmap(files[name], **how)
-                kept[:, :, at : at + values.shape[2]] = values.numpy()
+                # opened again for each window: pages that were written need not stay in memory
+                stored = np.lib.format.open_memmap(files[name], **how)
+                stored[:, :, at : at + values.shape[2]] = values.numpy()
         for name, values in small.items():
             np.save(files[name], values, allow_pickle=False)
         with (

@@ -1,4 +1,4 @@
-"""Recurrent cells, one per file; the file's name is the type that `config.yaml` names.
+"""Types of recurrent cell, one per file; the file's name is the type that `config.yaml` names.
 
 A cell is a module with
 
@@ -10,17 +10,20 @@ A cell is a module with
     step(a, state, p) -> state
                 one step: a [S, GATES*H] = x W_x + b is the input's part, state a tuple of [S, H]
                 tensors, p the layer's parameters by name
+    VERSION     the version of these equations, counted from 1 (1 where there is none): raise it
+                when you change what is computed, and networks of this type are trained again
 
-and, for a cell whose gates are to be looked at (without, only its states are),
+and, for a cell whose gates are to be shown (without, only its states are),
 
     GATE_NAMES  their names; gates lie between 0 and 1, but one called g is a candidate for the
-                state, between -1 and 1, and is not looked at for saturation
+                state, between -1 and 1, and has no saturation
     gates_and_state(a, state, p) -> (gates, state)
                 the same step, with the gates [S, H] in the order of their names
 
-A new type is one new file here and one entry under `grid: types:`; nothing else changes. The
-compiled code knows the cells that are here by their equations: one that is edited is noticed, and
-trained by plain torch.
+A new type is one new file here and one entry under `grid: types:`; nothing else changes but the
+golden test's stored numbers (`python tests/training/test_golden.py` adds its own). The compiled
+code knows the cells that are here by their equations: one that is edited is noticed, and trained by
+plain torch.
 """
 
 import importlib
@@ -31,7 +34,7 @@ from charlens.errors import InputError
 
 
 def cell(type: str) -> ModuleType:
-    """The cell of that name. Raises InputError where no such file exists."""
+    """The module of a cell type. Raises InputError where there is no such file."""
     try:
         if not re.fullmatch("[a-z][a-z0-9_]*", type):
             raise ModuleNotFoundError(name=f"charlens.networks.cells.{type}")
@@ -41,5 +44,5 @@ def cell(type: str) -> ModuleType:
             raise
         raise InputError(
             f"grid.types: no recurrent cell '{type}';"
-            f" a new one is a file src/charlens/cells/{type}.py"
+            f" a new one is a file src/charlens/networks/cells/{type}.py"
         ) from None

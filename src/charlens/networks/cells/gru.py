@@ -1,4 +1,4 @@
-"""Gated recurrent unit as the paper has it (not the variant of torch.nn.GRU).
+"""Gated recurrent unit as the paper has it (section 3; not the variant of torch.nn.GRU).
 
 (r, z) = sigm W_r [x_t; h_{t-1}]
 g = tanh(W_x x_t + W_g (r * h_{t-1}))        the reset gate acts before the product

@@ -1,4 +1,4 @@
-"""Long short-term memory, without peepholes.
+"""Long short-term memory, without peepholes (section 3).
 
 (i, f, o, g) = (sigm, sigm, sigm, tanh) W [x_t; h_{t-1}]
 c_t = f * c_{t-1} + i * g

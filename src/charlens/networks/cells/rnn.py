@@ -1,4 +1,4 @@
-"""Vanilla recurrent network: h_t = tanh(W [x_t; h_{t-1}])."""
+"""Vanilla recurrent network (section 3): h_t = tanh(W [x_t; h_{t-1}])."""
 
 import torch
 

@@ -1,0 +1,30 @@
+"""The declared version of what a network computes."""
+
+import subprocess
+import sys
+
+from charlens.networks import cells, version
+
+
+def test_the_shared_version_comes_first_then_the_cells(monkeypatch, tmp_path):
+    for type in ("rnn", "lstm", "gru"):
+        assert version.version(type) == f"{version.VERSION}.{cells.cell(type).VERSION}"
+    assert version.version("nn") == str(version.VERSION)
+    monkeypatch.setattr(version, "CELLS", tmp_path)
+    (tmp_path / "own.py").write_text("# VERSION = 5\n")
+    (tmp_path / "newer.py").write_text('"""A cell."""\nVERSION = 12  # of these equations\n')
+    assert version.version("own") == f"{version.VERSION}.1"
+    assert version.version("newer") == f"{version.VERSION}.12"
+
+
+def test_a_network_without_a_version_was_among_the_first():
+    assert version.version_of({"type": "lstm", "version": "3.2"}) == "3.2"
+    assert version.version_of({"type": "lstm"}) == "1.1"  # a model file, or scores
+    assert version.version_of({"type": "nn"}) == "1"  # the model file of an n-NN
+    assert version.version_of({"family": "nn", "n": 3}) == "1"  # its scores
+
+
+def test_the_workflow_reads_versions_without_torch():
+    code = "import sys; from charlens.networks.version import version; version('gru');"
+    code += "sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
