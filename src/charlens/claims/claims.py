@@ -32,6 +32,7 @@ import numpy as np
 import pandas as pd
 
 from charlens.claims import page
+from charlens.claims.published import with_published
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
 from charlens.statistics.bootstrap import interval, pooled_sd, stream_draws
@@ -841,6 +842,7 @@ def add_arguments(parser):
         "--inside", nargs="*", default=[], help="gates.csv, cells.csv, hypotheses.csv, figure6.csv"
     )
     parser.add_argument("--status", help="which models are finished (.csv)")
+    parser.add_argument("--published", help="findings for what cannot be tested here (.csv)")
     parser.add_argument("--resamples", type=int, default=10_000, help="of the test streams")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     parser.add_argument("--csv", required=True, help="the verdicts")
@@ -852,6 +854,8 @@ def run(args):
         raise InputError("--resamples: an interval wants 1000 or more")
     corpora = read_corpora(args.corpora)
     table = judge(gather(args, corpora))
+    if args.published:
+        table = with_published(table, read_table(args.published, COLUMNS))
     write_csv(table, args.csv)
     html = page.page(table, CLAIMS, corpora, args.resamples)
     write_atomically(args.html, html.encode())
