@@ -27,8 +27,10 @@ def settings(**more) -> dict:
     found = yaml.safe_load((ROOT / "config.yaml").read_text())
     changed = {
         "run": "small", "use": ["code"], "bootstrap": {"samples": 10},
-        "corpora": {"code": {"title": "Code", "kind": "code", "fractions": [0.8, 0.1, 0.1],
-                             "sources": []}},
+        "corpora": found["corpora"] | {"code": {
+            "title": "Code", "kind": "code", "fractions": [0.8, 0.1, 0.1],
+            "sources": [{"name": "made up", "path": "code.txt"}],
+        }},
         "grid": {"types": ["lstm", "gru"], "layers": [1], "sizes": [8], "omit": [],
                  "seeds": [{"values": [1]}],
                  "dropout": [{"types": ["gru"], "values": [0.0, 0.1]}, {"values": [0.0]}]},

@@ -155,9 +155,7 @@ def test_refusals_leave_what_is_published(tmp_path, verbs):
     refused(
         "holds code with training {.*'epochs': 50", training=settings()["training"] | {"epochs": 9}
     )
-    corpora = settings()["corpora"]
-    corpora["wp"] = corpora["code"]
-    refused("holds code, which .*small does not use", use=["wp"], corpora=corpora)
+    refused("holds code, which .*small does not use", use=["wp"])
     corpus = source / "corpora/code.json"
     info = corpus.read_text()
     corpus.write_text(info.replace("made up", "another file"))

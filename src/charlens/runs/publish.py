@@ -59,7 +59,8 @@ def read_plan(run: Path) -> Plan:
         raise InputError(f"{path} is missing: run snakemake once, which writes it")
     settings = read_json(path)
     planned = [ModelKey.parse(path) for path in grid.scores(settings)]
-    return Plan(settings, planned, grid.settings(settings), partial(candidates, settings))
+    comparable = json.loads(json.dumps(grid.settings(settings)))  # as it is read when published
+    return Plan(settings, planned, comparable, partial(candidates, settings))
 
 
 def candidates(settings: dict, key: ModelKey) -> list[ModelKey]:
