@@ -7,6 +7,7 @@ corpus, from the publication that `Join.source` names.
 """
 
 import argparse
+import csv
 import shutil
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -310,7 +311,8 @@ def rows_of(head: str, rows: list[str], corpus: str) -> list[str]:
     """The lines of a table that are about a corpus; in claims.csv the column `where` says so."""
     if head.startswith("corpus,"):
         return [row for row in rows if row.startswith(f"{corpus},")]
-    return [row for row in rows if row.split(",")[1].partition(":")[0] == corpus]
+    where = (cells[1] for cells in csv.reader(rows))
+    return [row for row, place in zip(rows, where, strict=True) if place.split(":")[0] == corpus]
 
 
 def size_of(publication: Publication, name: str, corpus: str) -> int:
