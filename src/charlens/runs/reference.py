@@ -22,7 +22,7 @@ from charlens.files import write_atomically
 from charlens.runs.status import status
 from charlens.store.models import ModelKey
 from charlens.store.reading import read_json, require
-from charlens.store.tables import STATUS, read_status
+from charlens.store.tables import STATUS, paper_table, read_status
 
 CANDIDATES = ["corpus", "model", "candidate", "epoch", "val_loss", "chosen"]
 # what a publication of a whole run holds, and the name of each for people
@@ -35,7 +35,6 @@ EXPECTED = {
     "figures/figure4.png": "figure 4",
     "figures/figure5.png": "figure 5",
     "figures/figure6.png": "figure 6",
-    "tables/comparison.csv": "the comparison with the paper",
     "tables/claims.csv": "claims",
 }
 
@@ -301,9 +300,13 @@ def missing_parts(publication: Publication, planned: list[ModelKey]) -> list[str
         if names:
             lines.append(f"{corpus}: {', '.join(names)}")
     absent = [name for file, name in EXPECTED.items() if not (publication.folder / file).exists()]
+    corpora = publication.settings()["corpora"]
+    in_paper = {*paper_table(1)["corpus"], *paper_table(2)["corpus"]} & set(corpora)
+    if in_paper and not (publication.folder / "tables/comparison.csv").exists():
+        absent.append("the comparison with the paper")
     absent += [
         f"figure 2 of {corpus}"
-        for corpus in publication.settings()["corpora"]
+        for corpus in corpora
         if not (publication.folder / f"figures/figure2-{corpus}.png").exists()
     ]
     return lines + ([f"tables and figures: {', '.join(absent)}"] if absent else [])
