@@ -14,7 +14,7 @@ from synthetic import random_logp, run, write_score
 from charlens.errors import InputError
 from charlens.networks import architecture, half, model_file
 from charlens.report import figure1, tables
-from charlens.runs import publish, reference, steps
+from charlens.runs import publish, reference, status, steps
 from charlens.store import tables as stored
 from charlens.store.scores import by_corpus, read_score
 from charlens.training import score
@@ -23,6 +23,16 @@ from charlens.training.train import train
 
 LSTM, GRU, WORSE_GRU, NN = NETWORKS
 GRU_SCORES = f"scores/code/{GRU.rpartition('/')[0]}.json"
+
+
+def test_status(tmp_path, capsys):
+    planned = ["code/type~lstm/layers~2/size~64/seed~1", "code/nn/context~3/seed~1"]
+    out = tmp_path / "status.csv"
+    run(status, ["--planned", *planned, "--finished", f"r/scores/{planned[1]}.npy", "--out", out])
+    table = stored.read_status(out)
+    assert table["model"].tolist() == ["type~lstm layers~2 size~64 seed~1", "nn context~3 seed~1"]
+    assert table["finished"].tolist() == [0, 1]
+    assert "code: 1 of 2 models finished; missing: LSTM 2x64" in capsys.readouterr().out
 
 
 @pytest.fixture
