@@ -86,8 +86,9 @@ VERBS = {
         "what the paper's split is worth",
     ),
     "half": ("networks.half", "add_arguments", "run", "the best model in half precision"),
-    "status": ("runs.publish", "add_status_arguments", "run_status", "which models are finished"),
-    "publish": ("runs.publish", "add_arguments", "run", "copy what people read of a run"),
+    "status": ("runs.status", "add_arguments", "run", "which models are finished"),
+    "publish": ("runs.publish", "add_arguments", "run", "make what people read of a run"),
+    "merge": ("runs.merge", "add_arguments", "run", "join what two machines published"),
     "calibrate": ("runs.calibrate", "add_arguments", "run", "measure how fast this machine trains"),
     "trajectory": (
         "training.first_epochs",

@@ -1,184 +1,230 @@
-"""What is finished, what is published of it, and models in half precision."""
+"""Publishing what exists of a run; digests of scores; models in half precision."""
 
 import json
 import shutil
-import struct
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from conftest import small_split
-from synthetic import random_logp, run, write_corpus, write_score
+from machines import NETWORKS, Verbs, files, settings, write_network, write_run
+from synthetic import random_logp, run, write_score
 
 from charlens.errors import InputError
 from charlens.networks import architecture, half, model_file
 from charlens.report import figure1, tables
-from charlens.runs import plan, publish
+from charlens.runs import publish, reference, status, steps
 from charlens.store import tables as stored
 from charlens.store.scores import by_corpus, read_score
 from charlens.training import score
 from charlens.training.recipe import Recipe
 from charlens.training.train import train
 
-PLANNED = [
-    "results/r/scores/wp/type~lstm/layers~2/size~64/seed~1.npy",
-    "results/r/scores/wp/type~gru/layers~1/size~64/seed~2.npy",
-    "results/r/scores/wp/nn/context~3/seed~1.npy",
-    "results/r/scores/lk/ngram/order~21.npy",
-]
+LSTM, GRU, WORSE_GRU, NN = NETWORKS
+GRU_SCORES = f"scores/code/{GRU.rpartition('/')[0]}.json"
 
 
-def test_status():
-    below = [path.removeprefix("results/r/") for path in PLANNED]
-    table = publish.status(below, [PLANNED[1], "results/reference/" + below[2][:-4] + ".json"])
-    assert list(table.columns) == stored.STATUS
-    assert table["finished"].tolist() == [0, 1, 1, 0]
-    assert table["corpus"].tolist() == ["wp", "wp", "wp", "lk"]
-    names = [publish.short(name) for name in table["model"]]
-    assert names == ["LSTM 2x64", "GRU 1x64 seed 2", "3-NN", "20-gram"]
-    assert [key.label for key in stored.planned_networks(table)] == names[:2]
+def test_status(tmp_path, capsys):
+    planned = ["code/type~lstm/layers~2/size~64/seed~1", "code/nn/context~3/seed~1"]
+    out = tmp_path / "status.csv"
+    run(status, ["--planned", *planned, "--finished", f"r/scores/{planned[1]}.npy", "--out", out])
+    table = stored.read_status(out)
+    assert table["model"].tolist() == ["type~lstm layers~2 size~64 seed~1", "nn context~3 seed~1"]
+    assert table["finished"].tolist() == [0, 1]
+    assert "code: 1 of 2 models finished; missing: LSTM 2x64" in capsys.readouterr().out
 
 
-SETTINGS = {"run": "run", "corpora": {}}
-LSTM = "wp/type~lstm/layers~2/size~64/seed~1"
-HISTORY = "epoch,val_loss\n1,2.5\n2,2.125\n3,2.25\n"
+@pytest.fixture
+def verbs(monkeypatch):
+    found = Verbs()
+    monkeypatch.setattr(steps, "verb", found)
+    monkeypatch.setattr(publish, "verb", found)
+    return found
 
 
-def run_folder(folder, finished=2):
-    """A run with tables, figures, scores, a text and a model."""
-    files = {
-        "tables/table1.csv": "a", "tables/claims.html": "b", "figures/figure1.png": "c",
-        "figures/figure1.svg": "d", f"models/{LSTM}/dropout~0.0/history.csv": HISTORY,
-        f"models/{LSTM}/dropout~0.0/model.safetensors": "large",
-        "published/wp-lstm.safetensors": "h", "published/wp-lstm-deepest.safetensors": "i",
-        "published/wp-gru.safetensors": "j", "published/wp-gru-deepest.safetensors": "j",
-    }  # fmt: skip
-    for name, content in files.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(content)
-    publish.status(PLANNED, PLANNED[:finished]).to_csv(folder / "tables/status.csv", index=False)
-    (folder / "corpora").mkdir(exist_ok=True)
-    size = write_corpus(folder / "corpora", "wp")
-    array = folder / f"scores/{LSTM}.npy"
-    array.parent.mkdir(parents=True, exist_ok=True)
-    write_score(array, random_logp(size, 0), corpus="wp", layers=2)
-    return [array]
+def some(*names):
+    return {name: NETWORKS[name] for name in names}
 
 
-def test_the_page_says_what_holds(tmp_path):
-    source, reference = tmp_path / "run", tmp_path / "reference"
-    scores = run_folder(source)
-    (source / "tables/claims.csv").write_text(
-        "claim,where,verdict,effect\n"
-        "depth helps,wp,holds,0.1\ndepth helps,wp: RNN,undecided,0\n"
-        "a,wp,does not hold,0.1\nfar braces,lk,undecided,\n"
-    )
-    (source / "corpora/lk.json").write_text('{"title": "Linux"}')
-    publish.publish(source, reference, scores, SETTINGS)
-    title = json.loads((source / "corpora/wp.json").read_text())["title"]
+def test_publish(tmp_path, verbs):
+    source, published = write_run(tmp_path / "small"), tmp_path / "reference"
+    before = files(source)
+    run(publish, [source, published])
+    assert "train" not in verbs.called and "score" not in verbs.called
+    assert files(source) == before  # a training may be running in it
+    found = files(published)
+    assert list(sorted(found)) == sorted([
+        "README.md", "corpora/code.json", "histories/candidates.csv", "settings.json",
+        *(f"histories/code/{name}/history.csv" for name in NETWORKS),
+        *(f"figures/figure{n}.{end}" for n in (1, 4, 5, 6) for end in ("csv", "png", "svg")),
+        *(f"figures/{name}.{end}" for name in ("figure2-code", "figure3")
+          for end in ("png", "svg")),
+        "models/code-gru.safetensors", "models/code-lstm.safetensors",
+        *(f"scores/code/{name}.json" for name in
+          ("ngram/order~2", "ngram/order~3", "nn/context~1/seed~1")),
+        *(f"scores/code/type~{type}/layers~1/size~8/seed~1.json" for type in ("lstm", "gru")),
+        *(f"tables/{name}.csv" for name in
+          ("cells", "claims", "explained", "gates", "hypotheses", "status", "table1", "table2")),
+        *(f"tables/{name}.html" for name in ("cells", "claims", "table1", "table2")),
+    ])  # fmt: skip
+    assert json.loads(found[GRU_SCORES])["dropout"] == 0.0
+    table = pd.read_csv(published / "histories/candidates.csv")
+    assert list(table.columns) == reference.CANDIDATES
+    assert table[["candidate", "val_loss", "chosen"]].to_numpy().tolist() == [
+        ["hidden~8", 2.5, 1], ["dropout~0.0", 1.6, 1], ["dropout~0.1", 1.7, 0],
+        ["dropout~0.0", 1.5, 1],
+    ]  # fmt: skip
+    page = found["README.md"].decode()
+    assert "| the paper concludes | Code |\n| --- | --- |\n| depth helps | holds |" in page
+    assert "| code | 2 of 2 | 1 of 1 | 2 of 2 |" in page
+    assert "Missing" not in page  # the paper has no such corpus to compare with
+    assert "| code | size 8 | dropout 0.1 | 1 | 0 |" in page
+    # once more: the same
+    run(publish, [source, published])
+    assert files(published) == found
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["reference", "small"]
+
+
+def test_what_is_trained_and_not_scored_is_scored_and_what_is_missing_is_named(tmp_path, verbs):
+    source, published = tmp_path / "small", tmp_path / "reference"
+    write_run(source, some(WORSE_GRU, NN), ngrams=())
+    write_network(source, GRU, NETWORKS[GRU], scored=False)  # while the other is scored already
+    # a training that goes on has a checkpoint and no model yet
+    (source / f"models/code/{LSTM}").mkdir(parents=True)
+    (source / f"models/code/{LSTM}/history.csv").write_text("epoch,val_loss\n1,2.0\n")
+    publish.publish(source, published)
+    assert verbs.called.count("score") == 1
+    assert json.loads((published / GRU_SCORES).read_text())["val_loss"] == NETWORKS[GRU]
+    assert not {"cells", "figure2", "figure3", "figure4", "figure5"} & set(verbs.called)
+    assert not (published / f"histories/code/{LSTM}").exists()
+    page = (published / "README.md").read_text()
+    assert "- code: LSTM 1x8, 1-gram, 2-gram\n" in page
+    assert "figure 3, figure 4, figure 5, figure 6" in page
+
+
+def test_what_was_found_inside_networks_is_looked_for_again_only_if_they_are_newer(tmp_path, verbs):
+    source, published = write_run(tmp_path / "small"), tmp_path / "reference"
+    for file in publish.FOUND:
+        path = source / "cells" / file.format("code")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("found")
+    publish.publish(source, published)
+    assert "cells" not in verbs.called and "cell-tables" in verbs.called
+    shutil.rmtree(source / f"models/code/{LSTM}")
+    write_network(source, LSTM, 1.4)
+    publish.publish(source, published)
+    assert verbs.called.count("cells") == 1
+
+
+def test_what_was_published_from_another_machine_stays(tmp_path, verbs):
+    here, there, published = (tmp_path / name for name in ("here", "there", "reference"))
+    write_run(there, some(LSTM, WORSE_GRU))
+    publish.publish(there, published)
+    before = files(published)
+    # this one has another candidate of the GRU, which is better, and the n-NN
+    write_run(here, some(GRU, NN), ngrams=())
+    publish.publish(here, published)
+    after = files(published)
+    assert json.loads(after[GRU_SCORES])["dropout"] == 0.0
+    for name in before.keys() - {GRU_SCORES, "models/code-gru.safetensors"}:
+        if name.startswith(
+            ("scores", "models", "figures/figure4", "tables/cells", "histories/code")
+        ):
+            assert after[name] == before[name]
     assert (
-        f"| the paper concludes | {title} | Linux |\n| --- | --- | --- |\n"
-        "| depth helps | holds | – |\n| a | does not hold | – |\n| far braces | – | undecided |\n"
-    ) in (reference / "README.md").read_text()
+        b"code,type~gru layers~1 size~8 seed~1,dropout~0.1,2,1.700000,0"
+        in (after["histories/candidates.csv"])
+    )
+    assert "| code | 2 of 2 | 1 of 1 | 2 of 2 |" in after["README.md"].decode()
 
 
-def files(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+def test_a_candidate_that_was_trained_anew_replaces_the_published_one(tmp_path, verbs):
+    source, published = write_run(tmp_path / "small"), tmp_path / "reference"
+    publish.publish(source, published)
+    shutil.rmtree(source)
+    write_run(source, NETWORKS | {GRU: 1.65})  # worse, and what the code gives now
+    publish.publish(source, published)
+    assert json.loads((published / GRU_SCORES).read_text())["val_loss"] == 1.65
+    assert model_file.about(published / "models/code-gru.safetensors")["val_loss"] == 1.65
 
 
-def test_publish(tmp_path):
-    source, reference = tmp_path / "run", tmp_path / "reference"
-    scores = run_folder(source)
-    publish.publish(source, reference, scores, SETTINGS)
-    before = files(reference)
-    options = ["--scores", *scores, "--settings", json.dumps(SETTINGS)]
-    run(publish, [source, reference, *options])  # the command, over what is there
-    assert files(reference) == before
-    assert files(reference) == [
-        "README.md",
-        "corpora/wp.json",
-        "figures/figure1.png",
-        "figures/figure1.svg",
-        "histories/candidates.csv",
-        f"histories/{LSTM}/dropout~0.0/history.csv",
-        "models/wp-gru.safetensors",
-        "models/wp-lstm-deepest.safetensors",
-        "models/wp-lstm.safetensors",
-        f"scores/{LSTM}.json",
-        "settings.json",
-        "tables/claims.html",
-        "tables/status.csv",
-        "tables/table1.csv",
-    ]
-    page = (reference / "README.md").read_text()
-    assert "| wp | 2 of 2 | 0 of 1 | 0 of 0 |" in page
-    assert "- wp: 3-NN" in page and "- lk: 20-gram" in page
-    # what is gone from the run goes from the reference
-    (source / "figures/figure1.svg").unlink()
-    publish.publish(source, reference, scores, SETTINGS)
-    assert "figures/figure1.svg" not in files(reference)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["reference", "run"]
+def test_refusals_leave_what_is_published(tmp_path, verbs):
+    source, published = write_run(tmp_path / "small"), tmp_path / "reference"
+    publish.publish(source, published)
+    before = files(published)
+
+    def refused(message, **more):
+        (source / "settings.json").write_text(json.dumps(settings(**more)))
+        with pytest.raises(InputError, match=message):
+            publish.publish(source, published)
+        assert files(published) == before
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["reference", "small"]
+
+    refused("holds the run 'small', .*small is 'other'", run="other")
+    refused(
+        "holds code with training {.*'epochs': 50", training=settings()["training"] | {"epochs": 9}
+    )
+    refused("holds code, which .*small does not use", use=["wp"])
+    corpus = source / "corpora/code.json"
+    info = corpus.read_text()
+    corpus.write_text(info.replace("made up", "another file"))
+    refused("source is 'made up', in .* 'another file': losses on two texts")
+    corpus.write_text(info)
+    (source / "settings.json").unlink()
+    with pytest.raises(InputError, match="settings.json is missing: run snakemake once"):
+        publish.publish(source, published)
+    shutil.rmtree(source)
+    write_run(source, {})
+    with pytest.raises(InputError, match="no model is finished: there is nothing to publish"):
+        publish.publish(source, published)
+    assert files(published) == before
 
 
-def test_candidates_that_were_tried(tmp_path):
-    source, reference = tmp_path / "run", tmp_path / "reference"
-    scores = run_folder(source)
-    other = f"models/{LSTM}/dropout~0.1", f"models/{LSTM[:-1]}2/dropout~0.0"
-    for folder in other:  # not chosen, and a seed that is not scored
-        shutil.copytree(source / f"models/{LSTM}/dropout~0.0", source / folder)
-    publish.publish(source, reference, scores, SETTINGS)
-    table = pd.read_csv(reference / "histories/candidates.csv", keep_default_na=False)
-    assert list(table.columns) == publish.CANDIDATES
-    lstm = LSTM.removeprefix("wp/").replace("/", " ")
-    assert table.to_numpy().tolist() == [
-        ["wp", lstm, "dropout~0.0", 2, 2.125, "1"],
-        ["wp", lstm, "dropout~0.1", 2, 2.125, "0"],
-        ["wp", lstm[:-1] + "2", "dropout~0.0", 2, 2.125, ""],
-    ]
-    page = (reference / "README.md").read_text()
-    assert "| wp | size 64 | dropout 0.0 | 2 | 1 |\n| wp | size 64 | dropout 0.1 | 1 | 0 |" in page
+def test_less_does_not_replace_more(tmp_path, verbs):
+    source, published = write_run(tmp_path / "small"), tmp_path / "reference"
+    publish.publish(source, published)
+    before = files(published)
+    grid = settings()["grid"] | {"types": ["lstm"]}  # the GRU is planned no more
+    (source / "settings.json").write_text(json.dumps(settings(grid=grid)))
+    with pytest.raises(InputError, match="holds 5 finished models, of which .* would leave 4"):
+        publish.publish(source, published)
+    assert files(published) == before
 
 
-def test_measurements_are_published_and_not_replaced_by_less(tmp_path):
-    source, reference, bench = tmp_path / "run", tmp_path / "reference", tmp_path / "bench"
-    scores = run_folder(source)
-    bench.mkdir()
-    published = reference / "bench/equal.csv"
-    for content, then in (("a\n1\n", "a\n1\n"), ("a\n", "a\n1\n"), ("a\n2\n3\n", "a\n2\n3\n")):
-        (bench / "equal.csv").write_text(content)
-        publish.publish(source, reference, scores, SETTINGS)
-        assert published.read_text() == then
-    shutil.rmtree(bench)  # on another machine
-    publish.publish(source, reference, scores, SETTINGS)
-    assert published.read_text() == "a\n2\n3\n"
+def test_killed_between_the_last_two_steps(tmp_path, verbs):
+    source, published = write_run(tmp_path / "small"), tmp_path / "reference"
+    publish.publish(source, published)
+    before = files(published)
+    published.rename(tmp_path / ".reference.old")
+    (tmp_path / ".reference.new").mkdir()  # left behind
+    shutil.rmtree(source)
+    write_run(source, {})
+    with pytest.raises(InputError, match="no model is finished"):
+        publish.publish(source, published)
+    assert files(published) == before
 
 
-def test_what_was_published_from_another_machine_stays(tmp_path):
-    here, there, reference = (tmp_path / name for name in ("here", "there", "reference"))
-    first = run_folder(there)
-    (there / "figure5").mkdir()
-    (there / "figure5/wp.csv").write_text("looks")
-    publish.publish(there, reference, first, SETTINGS)
-    published = reference / f"scores/{LSTM}.json"
-    before = published.read_bytes()
-    # the other machine has another model
-    gru = "wp/type~gru/layers~1/size~64/seed~2"
-    run_folder(here)
-    for name in ("scores", "models"):
-        (here / name / LSTM).parent.rename(here / name / "wp" / "x")
-        (here / name / gru).parent.mkdir(parents=True)
-    shutil.rmtree(here / "scores")
-    own = here / f"scores/{gru}.npy"
-    own.parent.mkdir(parents=True)
-    size = read_score(first[0]).characters
-    write_score(own, random_logp(size, 1), corpus="wp", type="gru", layers=1, seed=2)
-    publish.publish(here, reference, [published, own], SETTINGS)
-    assert published.read_bytes() == before
-    digest = read_score(reference / f"scores/{gru}.json")
-    assert digest.loss == pytest.approx(read_score(own).loss, abs=1e-6)
-    for kept in (f"histories/{LSTM}/dropout~0.0/history.csv", "figure5/wp.csv"):
-        assert (reference / kept).exists()
+def test_a_verb_that_fails_is_one_line(tmp_path):
+    with pytest.raises(InputError, match="charlens half: .*none: no such model; train it first$"):
+        steps.verb("half", tmp_path / "none", "--out", tmp_path / "out")
+
+
+def test_the_verbs_are_given_what_they_need(tmp_path, monkeypatch):
+    """As in a run of one's own, but for the networks themselves, which are made up."""
+    verbs = Verbs(light=False)
+    for module in (steps, publish):
+        monkeypatch.setattr(module, "verb", verbs)
+    source, published = write_run(tmp_path / "small"), tmp_path / "reference"
+    publish.publish(source, published)
+    assert len(pd.read_csv(published / "tables/table1.csv")) == 2
+    assert list(pd.read_csv(published / "tables/table2.csv")["model"]) == ["n-gram"] * 2 + ["n-NN"]
+    claims = pd.read_csv(published / "tables/claims.csv").set_index("claim")
+    assert np.isfinite(claims.loc["far braces", "effect"]).all()
+    assert set(pd.read_csv(published / "figures/figure6.csv")["size"]) == {8}
+
+
+# ---- digests ----
 
 
 def test_a_digest_says_what_the_array_does(tmp_path):
@@ -234,203 +280,6 @@ def test_digests_are_checked(tmp_path):
     other = read_score(write_score(tmp_path / "b.npy", random_logp(100, 1), source="another"))
     with pytest.raises(InputError, match="losses on two texts are not compared"):
         by_corpus([score, other], {"code": {}}, "model")
-
-
-def test_less_does_not_replace_more(tmp_path):
-    source, reference = tmp_path / "run", tmp_path / "reference"
-    scores = run_folder(source, finished=3)
-    publish.publish(source, reference, scores, SETTINGS)
-    before = files(reference)
-    run_folder(source, finished=1)
-    with pytest.raises(InputError, match="holds 3 finished models, .* only 1: nothing is replaced"):
-        publish.publish(source, reference, scores, SETTINGS)
-    run_folder(source, finished=0)
-    with pytest.raises(InputError, match="no model is finished"):
-        publish.publish(source, reference, scores, SETTINGS)
-    assert files(reference) == before
-    # killed between the two last steps: what was published is still known
-    reference.rename(tmp_path / ".reference.old")
-    run_folder(source, finished=1)
-    with pytest.raises(InputError, match="holds 3 finished models"):
-        publish.publish(source, reference, scores, SETTINGS)
-    assert files(reference) == before
-    (source / "tables/status.csv").unlink()
-    with pytest.raises(InputError, match="status.csv: no readable status"):
-        publish.publish(source, reference, scores, SETTINGS)
-
-
-# ---- what only_finished leaves of a run ----
-
-
-def config(**more):
-    return {
-        "run": "r",
-        "use": ["wp", "lk"],
-        "grid": {
-            "types": ["lstm", "gru"], "layers": [1], "sizes": [64], "omit": [],
-            "seeds": [{"values": [1]}],
-            "dropout": [{"types": ["gru"], "values": [0.0, 0.1]}, {"values": [0.0]}],
-        },
-        "nn": {"contexts": [1], "hidden": [8, 16], "seed": 1},
-        "ngrams": {"orders": [2, 3]},
-        "figures": {"young_lstm": {"corpora": ["wp", "lk"]}},
-        "split": {"layout": "streams"},
-        "plain_cut": {"corpora": ["wp"], "orders": [3], "recurrent": [{"type": "lstm"}]},
-        "corpora": {name: {"title": name, "fractions": [0.8, 0.1, 0.1]} for name in ("wp", "lk")},
-        "training": {"epochs": 50},
-        "backend": "auto",
-        "only_finished": False,
-        **more,
-    }  # fmt: skip
-
-
-def write_header(path, about):
-    """What of a model file says which model it is."""
-    header = json.dumps({"__metadata__": {"charlens": json.dumps(about)}}).encode()
-    path.write_bytes(struct.pack("<Q", len(header)) + header)
-
-
-def touch(*paths):
-    for path in paths:
-        path = plan.Path("results/r", path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch()
-
-
-def finished(**more):
-    return config(only_finished=True, **more)
-
-
-def test_only_finished(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    below = "wp/type~{}/layers~1/size~64/seed~1"
-    lstm, gru = below.format("lstm"), below.format("gru")
-    assert len(plan.scores(config())) == 2 * (2 + 1 + 2)
-    touch(f"models/{lstm}/dropout~0.0/model.safetensors")
-    touch("models/wp/nn/context~1/seed~1/hidden~8/model.safetensors")  # one candidate of two
-    touch("scores/lk/ngram/order~2.npy", "scores/lk/ngram/order~2.json")
-    done = plan.finished(config(), plan.scores(config()))
-    one_nn = "wp/nn/context~1/seed~1"
-    assert done == [f"<results>/scores/{model}.npy" for model in (lstm, one_nn, "lk/ngram/order~2")]
-    candidates = [f"<results>/models/{one_nn}/hidden~{n}/model.safetensors" for n in (8, 16)]
-    assert plan.models(finished(), f"<results>/scores/{one_nn}.npy", candidates) == candidates[:1]
-    everything = config(only_finished=False)
-    assert plan.models(everything, f"<results>/scores/{one_nn}.npy", candidates) == candidates
-    assert plan.for_tables(everything, plan.scores(everything)) == plan.scores(everything)
-    # wp has no n-gram, lk no network: neither can be drawn
-    nothing = finished()
-    plan.narrow(nothing)
-    assert nothing["use"] == [] and nothing["figures"]["young_lstm"]["corpora"] == []
-    touch("scores/wp/ngram/order~3.npy", "scores/wp/ngram/order~3.json", "figure5/wp.csv")
-    some = finished()
-    plan.narrow(some)
-    assert some["use"] == ["wp"] and some["figures"]["young_lstm"]["corpora"] == ["wp"]
-    assert [cell["type"] for cell in plan.cells(some, "wp")] == ["lstm"]
-    touch(f"models/{gru}/dropout~0.1/model.safetensors")
-    some = finished()
-    plan.narrow(some)
-    assert [cell["type"] for cell in plan.cells(some, "wp")] == ["lstm", "gru"]
-
-
-def test_what_is_published_counts_too(tmp_path, monkeypatch):
-    """A machine on which a GRU was trained, and results/reference from another, with an LSTM in
-    half precision, and an n-NN and n-grams of which only digests are there."""
-    monkeypatch.chdir(tmp_path)
-    lstm, gru = (f"wp/type~{type}/layers~1/size~64/seed~1" for type in ("lstm", "gru"))
-    nn, ngram = "wp/nn/context~1/seed~1", "wp/ngram/order~2"
-    touch(f"models/{gru}/dropout~0.0/model.safetensors")
-    for below in (lstm, nn, ngram, "lk/ngram/order~3"):
-        touch(f"../reference/scores/{below}.json")
-    touch("../reference/figure5/wp.csv")
-    (tmp_path / f"results/reference/scores/{lstm}.json").write_text(
-        json.dumps({"family": "recurrent", "dropout": 0.0, "val_loss": 1.2})
-    )
-    own = finished()
-    planned = plan.scores(own)
-    plan.narrow(own)
-    assert own["use"] == []  # of no LSTM more than the digest is there
-    adopted = tmp_path / "results/reference/models/wp-lstm.safetensors"
-    adopted.parent.mkdir()
-    about = {"type": "lstm", "layers": 1, "size": 64, "seed": 1}
-    write_header(adopted, about)
-    own = finished()
-    plan.narrow(own)
-    assert own["use"] == ["wp"] and own["figures"]["young_lstm"]["corpora"] == ["wp"]
-    assert [cell["type"] for cell in plan.cells(own, "wp")] == ["lstm", "gru"]
-    assert plan.looks(own, "wp") == "results/reference/figure5/wp.csv"
-    # the n-gram beside them is fitted again; tables take the LSTM as it was published
-    assert plan.for_tables(own, planned) == [
-        f"results/reference/scores/{lstm}.json",
-        f"<results>/scores/{gru}.npy",
-        f"results/reference/scores/{nn}.json",
-        f"<results>/scores/{ngram}.npy",
-        "results/reference/scores/lk/ngram/order~3.json",
-    ]
-    # the model itself: the half; once trained here, that
-    array = f"<results>/scores/{lstm}.npy"
-    candidate = f"models/{lstm}/dropout~0.0/model.safetensors"
-    assert plan.models(own, array, []) == ["results/reference/models/wp-lstm.safetensors"]
-    here, there = tmp_path / "results/r" / candidate, f"results/reference/scores/{lstm}.json"
-    here.parent.mkdir(parents=True)
-    for dropout, val_loss, taken in ((0.0, 1.3, True), (0.1, 1.3, False), (0.1, 1.1, True)):
-        # the one that was published: dropout 0.0, and 1.2 on validation
-        write_header(here, about | {"dropout": dropout, "val_loss": val_loss})
-        half = "results/reference/models/wp-lstm.safetensors"
-        assert plan.models(own, array, []) == [f"<results>/{candidate}" if taken else half]
-        assert plan.for_tables(own, planned)[0] == (array if taken else there)
-    # without the half, what was published counts in tables, and a worse model here nowhere
-    write_header(here, about | {"dropout": 0.1, "val_loss": 1.3})
-    adopted.rename(adopted.with_suffix(".away"))
-    assert array not in plan.finished(own, planned) and plan.for_tables(own, planned)[0] == there
-    adopted.with_suffix(".away").rename(adopted)
-    # the best of the deepest may be another model than the best
-    write_header(adopted.with_name("wp-gru-deepest.safetensors"), about | {"type": "gru"})
-    shutil.rmtree(tmp_path / f"results/r/models/{gru}")
-    deep = "results/reference/models/wp-gru-deepest.safetensors"
-    assert plan.models(own, array.replace("lstm", "gru"), []) == [deep]
-    # another seed is another model
-    assert plan.models(own, array.replace("seed~1", "seed~2"), []) == []
-
-
-def test_only_like_is_published_beside_like(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    path = tmp_path / "results/reference/settings.json"
-    path.parent.mkdir(parents=True)
-    plan.check_published(config())  # nothing is published
-    path.write_text(json.dumps(plan.settings(config())))
-    plan.check_published(config())
-    plan.check_published(config(backend="reference"))
-    with pytest.raises(InputError, match="holds the run 'r', not 's': remove results/reference"):
-        plan.check_published(config(run="s"))
-    with pytest.raises(InputError, match="holds lk, which is not among use"):
-        plan.check_published(config(use=["wp"]))
-    with pytest.raises(
-        InputError, match="holds wp with training {'epochs': 50}, not {'epochs': 9}"
-    ):
-        plan.check_published(config(training={"epochs": 9}))
-    path.write_text("[]")
-    with pytest.raises(InputError, match="settings.json: not the settings of published models"):
-        plan.check_published(config())
-
-
-def test_the_plain_cut_is_a_corpus_like_any_other():
-    own = config()
-    assert plan.add_plain_cut(own) == ["wp"]
-    assert plan.split(own, "wp.contiguous")["layout"] == "contiguous"
-    assert plan.split(own, "wp")["layout"] == "streams"
-    assert plan.plain_scores(own, "wp") == [
-        f"<results>/scores/{name}/{path}.npy"
-        for name in ("wp", "wp.contiguous")
-        for path in ("type~lstm/layers~1/size~64/seed~1", "ngram/order~3")
-    ]
-    assert plan.dropouts(own, {"corpus": "wp.contiguous", "type": "gru"}) == [0.0, 0.1]
-    plainly = config(split={"layout": "contiguous"})
-    assert plan.add_plain_cut(plainly) == [] and set(plainly["corpora"]) == {"wp", "lk"}
-
-
-def test_in_paper():
-    package = plan.Path(publish.__file__).parents[1]
-    assert plan.in_paper(package, ["mine", "lk", "wp"]) == ["lk", "wp"]
 
 
 # ---- half precision ----

@@ -15,6 +15,7 @@ import pandas as pd
 from charlens.claims import error_causes, first_epochs, gates, losses, page, reach, units
 from charlens.claims.evidence import Evidence, Missing
 from charlens.claims.measure import UNDECIDED, Finding
+from charlens.claims.published import with_published
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
 from charlens.statistics.bootstrap import stream_draws
@@ -138,6 +139,7 @@ def add_arguments(parser):
     parser.add_argument("--trajectory", nargs="*", default=[], help="an LSTM's first epochs (.csv)")
     parser.add_argument("--inside", nargs="*", default=[], help=", ".join(INSIDE))
     parser.add_argument("--status", help="which models are finished (.csv)")
+    parser.add_argument("--published", help="findings for what cannot be tested here (.csv)")
     parser.add_argument("--resamples", type=int, default=10_000, help="of the test streams")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
     parser.add_argument("--csv", required=True, help="the verdicts")
@@ -149,6 +151,8 @@ def run(args):
         raise InputError(f"--resamples {args.resamples}: an interval needs 1000 or more")
     corpora = read_corpora(args.corpora)
     table = judge(gather(args, corpora))
+    if args.published:
+        table = with_published(table, read_table(args.published, COLUMNS))
     write_csv(table, args.csv)
     html = page.page(table, CLAIMS, corpora, args.resamples)
     write_atomically(args.html, html.encode())

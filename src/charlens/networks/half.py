@@ -1,7 +1,7 @@
-"""Trained models in half precision, for people without the hardware to train them.
+"""Trained networks in half precision, for people without the hardware to train them.
 
-The best network of a type is rewritten with float16 tensors; its metadata stay. Weights are small
-(training begins within 0.08 of zero), so that what is lost is the 11th bit and beyond.
+A network is rewritten with float16 tensors; its metadata stay. Weights are small (training begins
+within 0.08 of zero), so only the 11th significant bit and those after it are lost.
 """
 
 import argparse
@@ -18,18 +18,18 @@ from charlens.networks import model_file
 
 
 def halve(model: Path, out: Path) -> None:
-    """Write `model` with float16 tensors. Raises InputError where a weight is too large for it."""
+    """Write `model` with float16 tensors. Raises InputError where a weight exceeds their range."""
     described = model_file.about(model)
     try:
         whole = load_file(model)
     except SafetensorError as error:
         raise InputError(f"{model}: damaged ({error}); train it again") from None
-    halves = {}
+    tensors = {}
     for name, value in whole.items():
         if np.abs(value).max(initial=0) > np.finfo(np.float16).max:
             raise InputError(f"{model}: {name} is too large for half precision; publish it whole")
-        halves[name] = value.astype(np.float16)
-    write_atomically(out, save(halves, metadata={"charlens": json.dumps(described)}))
+        tensors[name] = value.astype(np.float16)
+    write_atomically(out, save(tensors, metadata={"charlens": json.dumps(described)}))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

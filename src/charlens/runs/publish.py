@@ -1,245 +1,350 @@
-"""What is finished of a run, and its copy that can be kept: results/reference.
+"""`charlens publish`: what people read of a run, made from what is trained so far.
 
-A full run takes hours to days. `charlens status` lists which of its models are scored; `charlens
-publish` copies what people read of a run (tables, figures, where everything came from, some models
-in half precision), and nothing large or not ours to give: no score arrays, no corpus text.
-
-A run may be trained on several machines, one after the other. What is published of a model
-includes a digest of its scores (`charlens.store.scores`), and every publication has the models that were
-published before as well as those of the machine it is made on.
+A full run takes hours to days, and may be trained on several machines. A publication
+(`charlens.runs.reference`) is made of the models that a run has, by the same verbs that the
+workflow calls, and then joined with what was published before (`charlens.runs.merge`), so that
+models from other machines stay. Nothing is trained, nothing in the run is changed, and nothing
+large or not ours to give is copied: no score arrays, no corpus text.
 """
 
 import argparse
 import json
-import re
 import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-
-import pandas as pd
 
 from charlens.errors import InputError
 from charlens.files import write_atomically
-from charlens.runs.plan import below_scores, earlier, restore
+from charlens.networks import half, model_file
+from charlens.runs import merge, reference, steps
+from charlens.runs import plan as grid
+from charlens.runs.reference import Publication, copy
+from charlens.runs.steps import images, options, verb
+from charlens.store import models
 from charlens.store.corpora import read_split
+from charlens.store.models import ModelKey, twin
+from charlens.store.reading import read_json
 from charlens.store.scores import read_score
-from charlens.store.tables import STATUS, read_status
 
-CANDIDATES = ["corpus", "model", "candidate", "epoch", "val_loss", "chosen"]
-# of results/<run>/, and where it goes below results/reference/
-COPIED = {
-    "tables/*.csv": "tables",
-    "tables/*.html": "tables",
-    "figures/*.csv": "figures",
-    "figures/*.png": "figures",
-    "figures/*.svg": "figures",
-    "figure5/*.csv": "figure5",
-    "corpora/*.json": "corpora",
-    "models/**/history.csv": "histories",
-    "published/*.safetensors": "models",
-}
-# what stays of an earlier publication where the run has no such file
-KEPT = ("figure5/*.csv", "corpora/*.json", "histories/**/history.csv", "bench/*.csv")
+HALVED = ("lstm", "gru")  # types of which the best network is published
 
 
-def status(planned: list[str], finished: list[str]) -> pd.DataFrame:
-    """One row per planned model, given as paths of its scores: columns STATUS.
+@dataclass(frozen=True)
+class Plan:
+    """What a run consists of, from its settings."""
 
-    What stands before "scores/" in a path does not matter, nor whether it is an array or a digest.
-    """
-    done = {below_scores(path) for path in finished}
-    rows = []
-    for path in planned:
-        corpus, *labels = below_scores(path).split("/")
-        rows.append([corpus, " ".join(labels), int(below_scores(path) in done)])
-    return pd.DataFrame(rows, columns=STATUS)
+    settings: dict  # as in config.yaml
+    planned: list[ModelKey]  # the models of the run, without those under a contiguous split
+    comparable: dict  # what published models have in common
+    candidates: Callable[[ModelKey], list[ModelKey]]  # of a network, those that are tried
 
+    @property
+    def analysis(self) -> merge.Analysis:
+        """How digests are analysed when publications are joined."""
+        tsne, claims = self.settings["figures"]["tsne"], self.settings["claims"]
+        return merge.Analysis(self.settings["bootstrap"], tsne, claims)
 
-def publish(run: Path, reference: Path, scores: list[Path], settings: dict) -> list[Path]:
-    """Put what people read of `run` into `reference`, in place of what is there.
-
-    scores: of every model that the tables are about, an array in `run`, or what was published
-    already in `reference`. settings: how all of them were made (`plan.settings`).
-    Raises InputError where the run has nothing finished, or less than what is published already.
-    """
-    restore(reference)
-    table = read_status(run / "tables/status.csv")
-    finished = int(table["finished"].sum())
-    if not finished:
-        raise InputError(f"{run}: no model is finished: there is nothing to publish")
-    before = reference / "tables/status.csv"
-    if before.exists() and finished < (published := int(read_status(before)["finished"].sum())):
-        raise InputError(
-            f"{reference} holds {published} finished models, {run} only {finished}: nothing is"
-            f" replaced; remove {reference} to publish this run all the same"
-        )
-    new = reference.with_name(f".{reference.name}.new")
-    shutil.rmtree(new, ignore_errors=True)
-    files = {}  # below `reference`: the file to copy
-    for pattern in KEPT:
-        files |= {path.relative_to(reference): path for path in reference.glob(pattern)}
-    for pattern, folder in COPIED.items():
-        inside = run / Path(pattern).parts[0]
-        files |= {folder / path.relative_to(inside): path for path in sorted(run.glob(pattern))}
-    for path in sorted(run.parent.glob("bench/*.csv")):
-        before = reference / "bench" / path.name
-        if not before.exists() or lines(path) >= lines(before):  # half a measurement replaces none
-            files[Path("bench", path.name)] = path
-    for target, source in files.items():
-        best = source.with_name(source.name.replace("-deepest", ""))
-        if best != source and best.read_bytes() == source.read_bytes():
-            continue  # the best is one of the deepest
-        (new / target).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(source, new / target)
-    for path in scores:
-        below = path.relative_to(reference if path.suffix == ".json" else run)
-        content = described(path, run / "corpora") if path.suffix == ".npy" else path.read_bytes()
-        write_atomically(new / below.with_suffix(".json"), content)
-    write_atomically(new / "settings.json", (json.dumps(settings, indent=1) + "\n").encode())
-    tried = candidates(new)
-    content = tried.to_csv(index=False, lineterminator="\n", float_format="%.6f").encode()
-    write_atomically(new / "histories/candidates.csv", content)
-    write_atomically(new / "README.md", readme(run.name, table, tried, verdicts(new)).encode())
-    old = earlier(reference)
-    shutil.rmtree(old, ignore_errors=True)
-    if reference.exists():
-        reference.rename(old)
-    new.rename(reference)
-    shutil.rmtree(old, ignore_errors=True)
-    return [path for path in reference.rglob("*") if path.is_file()]
+    def init(self, corpus: str) -> float:
+        """The range of the initial parameters, of which the untrained network is made."""
+        own = self.settings["corpora"][corpus].get("training") or {}
+        return own.get("init") or self.settings["training"]["init"]
 
 
-def candidates(reference: Path) -> pd.DataFrame:
-    """One row per training in histories/: columns CANDIDATES, the epoch with the lowest validation
-    loss (nats) and that loss, and whether this candidate was chosen for its model (1) or not (0;
-    empty where none is published)."""
-    rows = []
-    for path in sorted(reference.glob("histories/**/history.csv")):
-        corpus, *labels, candidate = path.parent.relative_to(reference / "histories").parts
-        history = pd.read_csv(path)
-        best = history.loc[history["val_loss"].idxmin()]
-        about = reference.joinpath("scores", corpus, *labels).with_suffix(".json")
-        chosen = ""
-        if about.exists():
-            name, value = candidate.split("~")
-            chosen = int(str(json.loads(about.read_bytes())[name]) == value)
-        model, epoch = " ".join(labels), int(best["epoch"])
-        rows.append([corpus, model, candidate, epoch, best["val_loss"], chosen])
-    return pd.DataFrame(rows, columns=CANDIDATES)
-
-
-def verdicts(reference: Path) -> list[str]:
-    """What holds, statement by statement, as a table in Markdown: a column per corpus."""
-    path = reference / "tables/claims.csv"
+def read_plan(run: Path) -> Plan:
+    """The plan of a run. Raises InputError where `run` is none."""
+    path = run / "settings.json"
     if not path.exists():
-        return []
-    claims = pd.read_csv(path)
-    claims = claims[~claims["where"].str.contains(":")]  # the statements without their parts
-    table = claims.pivot(index="claim", columns="where", values="verdict").fillna("–")
-    table = table.loc[claims["claim"].unique(), claims["where"].unique()]
-    titles = [json.loads((reference / f"corpora/{c}.json").read_bytes())["title"] for c in table]
-    rows = [["the paper concludes", *titles], ["---"] * (1 + len(titles))]
-    rows += [[claim, *found] for claim, found in zip(table.index, table.to_numpy(), strict=True)]
-    return [f"| {' | '.join(row)} |" for row in rows]
+        raise InputError(f"{path} is missing: run snakemake once, which writes it")
+    settings = read_json(path)
+    planned = [ModelKey.parse(path) for path in grid.scores(settings)]
+    comparable = json.loads(json.dumps(grid.settings(settings)))  # as it is read when published
+    return Plan(settings, planned, comparable, partial(candidates, settings))
 
 
-def lines(path: Path) -> int:
-    return path.read_bytes().count(b"\n")
+def candidates(settings: dict, key: ModelKey) -> list[ModelKey]:
+    """The candidates of a network; its corpus may be a contiguous twin."""
+    values = settings["nn"]["hidden"] if key.kind == "nn" else grid.dropouts(settings, vars(key))
+    return [replace(key, candidate=value) for value in values]
 
 
-def described(path: Path, corpora: Path) -> bytes:
+def publish(run: Path, published: Path) -> list[Path]:
+    """Publish what `run` has; `published` is then the old or the new publication, whole, whenever
+    this is stopped. Returns its files.
+
+    Raises InputError where no model of the run is trained, where the models in `published` were
+    made otherwise, and where fewer would be published than are now.
+    """
+    reference.restore(published)
+    plan = read_plan(run)
+    if published.exists():
+        reference.check_comparable(published, plan.comparable, run)
+        reference.check_texts(published, run)
+    work = published.with_name(f".{published.name}.new")
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        new, before = work / "built", 0
+        Builder(run, plan, new, work / "made").build()
+        if published.exists():
+            before = int(Publication(published).status()["finished"].sum())
+            kept = work / "kept"
+            shutil.copytree(published, kept)
+            drop_superseded(kept, Publication(new), plan.planned)
+            merge.join(kept, new, work / "joined", plan.analysis)
+            new = work / "joined"
+        after = int(Publication(new).status()["finished"].sum())
+        if after < before:
+            raise InputError(
+                f"{published} holds {before} finished models, of which {run} would leave {after}:"
+                f" nothing is replaced; remove {published} to publish this run all the same"
+            )
+        reference.replace(published, new)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return Publication(published).files("**/*")
+
+
+def drop_superseded(kept: Path, built: Publication, planned: list[ModelKey]) -> None:
+    """Remove from an older publication the candidates that the run has trained itself, whatever
+    their losses were, and models that are neither finished nor planned any more."""
+    old, trained = Publication(kept), built.histories()
+    for key, path in old.histories().items():
+        if key in trained:
+            path.unlink()
+    for path in old.digests().values():
+        if reference.chosen(reference.read_digest(path)) in trained:
+            path.unlink()
+    for path in old.files("models/*.safetensors"):
+        if reference.of_model(model_file.about(path)) in trained:
+            path.unlink()
+    reference.write_status(kept, planned)
+
+
+class Builder:
+    """Makes a publication of what one run has.
+
+    run: read only, since a training may be running in it. out: the publication.
+    work: score arrays and the like that the run lacks.
+    """
+
+    def __init__(self, run: Path, plan: Plan, out: Path, work: Path):
+        self.run, self.plan, self.out, self.work = run, plan, out, work
+        self.corpora = list(plan.settings["use"])
+        twins = [replace(key, corpus=twin(key.corpus)) for key in plan.planned]
+        self.models = {key: path for key in plan.planned + twins if (path := self.trained(key))}
+        self.scores: dict[ModelKey, Path] = {}
+        for key in plan.planned + twins:
+            if key.kind == "ngram" and (path := run / f"scores/{key.path}.npy").exists():
+                self.scores[key] = path
+
+    def trained(self, key: ModelKey) -> Path | None:
+        """The model file of the best candidate that is trained."""
+        if key.kind == "ngram":
+            return None
+        paths = [self.run / f"models/{c.path}/model.safetensors" for c in self.plan.candidates(key)]
+        paths = [path for path in paths if path.exists()]
+        return model_file.best(paths) if paths else None
+
+    def build(self) -> None:
+        """Raises InputError where the run has no trained model."""
+        if not self.models:
+            raise InputError(f"{self.run}: no model is finished: there is nothing to publish")
+        self.score_all()
+        self.copy_all()
+        self.digest_all()
+        self.tables()
+        self.inside()
+        self.figures()
+        reference.write_status(self.out, self.plan.planned)
+        self.claims()
+        self.halves()
+        reference.describe(self.out)
+
+    # ---- scores and copies ----
+
+    def score_all(self) -> None:
+        """Score the best candidates that are trained but not scored yet."""
+        for key, model in self.models.items():
+            array = self.run / f"scores/{key.path}.npy"
+            if not is_of(array, model):
+                array = self.work / f"scores/{key.path}.npy"
+                array.parent.mkdir(parents=True, exist_ok=True)
+                split = self.run / f"corpora/{key.corpus}.npz"
+                backend = ("--backend", self.plan.settings["backend"])
+                meta = array.with_suffix(".json")
+                verb("score", model, "--split", split, *backend, "--out", array, "--meta", meta)
+            self.scores[key] = array
+        order = {key: place for place, key in enumerate(self.plan.planned)}
+        self.scores = dict(sorted(self.scores.items(), key=lambda s: order.get(s[0], len(order))))
+
+    def copy_all(self) -> None:
+        for corpus in dict.fromkeys([*self.corpora, *(key.corpus for key in self.scores)]):
+            if (path := self.run / f"corpora/{corpus}.json").exists():
+                copy(path, self.out / "corpora" / path.name)
+        for key in self.models:  # all candidates, also those that are no longer tried
+            for path in (self.run / f"models/{key.path}").glob("*~*/history.csv"):
+                if path.with_name("model.safetensors").exists():
+                    below = path.relative_to(self.run / "models")
+                    copy(path, self.out / "histories" / below)
+        for path in (self.run / f"figure5/{corpus}.csv" for corpus in self.corpora):
+            if path.exists():
+                copy(path, self.out / "figure5" / path.name)
+        for path in self.run.parent.glob("bench/*.csv"):
+            copy(path, self.out / "bench" / path.name)
+
+    def digest_all(self) -> None:
+        for key, array in self.scores.items():
+            content = described(array, self.run / f"corpora/{key.corpus}.npz")
+            write_atomically(self.out / f"scores/{key.path}.json", content)
+        settings = json.dumps(self.plan.comparable, indent=1) + "\n"
+        write_atomically(self.out / "settings.json", settings.encode())
+
+    # ---- tables and figures ----
+
+    def of(self, *corpora: str) -> list[Path]:
+        """The score arrays of these corpora."""
+        return [path for key, path in self.scores.items() if key.corpus in corpora]
+
+    def having(self, *types: str) -> list[str]:
+        """The corpora in use with a model of each of these types (or kinds)."""
+        known = {(k.corpus, name) for k in self.scores for name in (k.type, k.kind)}
+        return [c for c in self.corpora if all((c, name) in known for name in types)]
+
+    def of_corpora(self, suffix: str, corpora: Iterable[str]) -> list[Path]:
+        """The files of these corpora: .json, .npz or .txt."""
+        return [self.run / f"corpora/{corpus}{suffix}" for corpus in corpora]
+
+    def code(self, corpora: list[str]) -> list[str]:
+        return [c for c in corpora if self.plan.settings["corpora"][c]["kind"] == "code"]
+
+    def tables(self) -> None:
+        """Tables 1 and 2, the comparison with the paper, and what its split is worth."""
+        settings, infos = self.plan.settings, self.of_corpora(".json", self.corpora)
+        steps.loss_tables(self.out, self.scores, infos, settings["bootstrap"])
+        steps.comparison(self.out, [info for info in infos if self.of(info.stem)])
+        steps.split_table(self.out, self.scores, self.splits(), infos, settings["claims"])
+
+    def splits(self) -> dict[str, Path]:
+        corpora = dict.fromkeys(key.corpus for key in self.scores)
+        return dict(zip(corpora, self.of_corpora(".npz", corpora), strict=True))
+
+    def inside(self) -> None:
+        """Tables of units and gates, and figures 2 and 3."""
+        found = {c: self.found(c) for c in self.having("lstm")}
+        if not found:
+            return
+        infos, tables = self.of_corpora(".json", found), self.out / "tables"
+        files = [
+            [folder / file.format(corpus) for corpus, folder in found.items()] for file in FOUND
+        ]
+        verb(
+            "cell-tables", "--found", *files[0], "--cells", *files[1], "--untrained", *files[2],
+            "--gates", *files[3], "--corpora", *infos, "--csv", tables / "cells.csv",
+            "--best-csv", tables / "hypotheses.csv", "--explained-csv", tables / "explained.csv",
+            "--gates-csv", tables / "gates.csv", "--html", tables / "cells.html",
+        )  # fmt: skip
+        for path, info in zip(files[0], infos, strict=True):
+            name = f"figure2-{info.stem}"
+            verb(
+                "figure2", "--found", path, "--best", tables / "hypotheses.csv", "--corpus", info,
+                "--out", *images(self.out, name), "--html", self.work / f"{name}.html",
+            )  # fmt: skip
+        steps.figure3(self.out, infos)
+
+    def found(self, corpus: str) -> Path:
+        """The folder with what was found inside a corpus's best networks: the run's, where that is
+        newer than they are."""
+        wanted = {"lstm", *self.plan.settings["cells"]["gates"]}
+        networks = [p for k, p in self.models.items() if k.corpus == corpus and k.type in wanted]
+        split, text, info = (self.run / f"corpora/{corpus}.{end}" for end in ("npz", "txt", "json"))
+        made = [self.run / "cells" / file.format(corpus) for file in FOUND]
+        newest = max(path.stat().st_mtime for path in [*networks, split])
+        if all(path.exists() and path.stat().st_mtime >= newest for path in made):
+            return self.run / "cells"
+        out = [self.work / "cells" / file.format(corpus) for file in FOUND]
+        settings = self.plan.settings["cells"]
+        chosen = {key: settings[key] for key in ("samples", "shifts", "seed")}
+        passages = json.dumps(settings["passages"].get(corpus, []))
+        verb(
+            "cells", *networks, "--split", split, "--text", text, "--info", info,
+            *options(chosen), "--init", self.plan.init(corpus), "--passages", passages,
+            "--out", out[0], "--cells", out[1], "--untrained", out[2], "--gates", out[3],
+        )  # fmt: skip
+        return self.work / "cells"
+
+    def figures(self) -> None:
+        """Figures 1, 4, 5 and 6."""
+        infos = self.of_corpora(".json", self.corpora)
+        steps.figure1(self.out, self.scores, infos, self.plan.settings["figures"]["tsne"])
+        both = self.having("lstm", "ngram")
+        looks = steps.existing(*(self.out / f"figure5/{corpus}.csv" for corpus in both))
+        texts = ["--texts", *self.of_corpora(".txt", both)]
+        drawn = {"figure4": [], "figure5": [*texts, "--trajectory", *looks], "figure6": texts}
+        if not looks and not self.code(both):
+            del drawn["figure5"]
+        for name, more in drawn.items() if both else ():
+            verb(
+                name, "--scores", *self.of(*both), "--splits", *self.of_corpora(".npz", both),
+                "--corpora", *self.of_corpora(".json", both), *more,
+                "--out", *images(self.out, name), "--csv", self.out / f"figures/{name}.csv",
+            )  # fmt: skip
+
+    def claims(self) -> None:
+        code = self.code([corpus for corpus in self.corpora if self.of(corpus)])
+        steps.claims(
+            self.out,
+            self.scores,
+            self.splits(),
+            self.of_corpora(".json", self.corpora),
+            ["--texts", *self.of_corpora(".txt", code)],
+            self.plan.settings["claims"],
+        )
+
+    def halves(self) -> None:
+        """The best LSTM and GRU of each corpus in half precision."""
+        about = {path: model_file.about(path) for path in self.models.values()}
+        for corpus in self.corpora:
+            for type in HALVED:
+                own = [p for k, p in self.models.items() if (k.corpus, k.type) == (corpus, type)]
+                if not own:
+                    continue
+                best = models.best(own, about.get)
+                deep = models.best(own, about.get, type, paper_depth=True)
+                half.halve(best, self.out / f"models/{corpus}-{type}.safetensors")
+                if deep != best:
+                    half.halve(deep, self.out / f"models/{corpus}-{type}-deepest.safetensors")
+
+
+# what `charlens cells` writes of a corpus
+FOUND = ("{}.json", "{}.csv", "untrained/{}.csv", "gates/{}.csv")
+
+
+def is_of(array: Path, model: Path) -> bool:
+    """Is a score array there, and of this very candidate?"""
+    if not (array.exists() and array.with_suffix(".json").exists()):
+        return False
+    meta, about = read_json(array.with_suffix(".json")), model_file.about(model)
+    return all(meta.get(name) == about[name] for name in ("hidden", "epoch", "val_loss", "seed"))
+
+
+def described(array: Path, split: Path) -> bytes:
     """A model's metadata with the digest of its score array."""
-    score = read_score(path)
-    split = read_split(corpora / f"{score.meta['corpus']}.npz", [score])
-    about = score.meta | {"digest": score.digest(split)}
+    score = read_score(array)
+    about = score.meta | {"digest": score.digest(read_split(split, [score]))}
     lines = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in about.items()]
     return ("{\n" + ",\n".join(lines) + "\n}\n").encode()
 
 
-def readme(run: str, table: pd.DataFrame, tried: pd.DataFrame, verdicts: list[str]) -> str:
-    """The page that says what holds, what is here and what is missing."""
-    lines = [
-        "# Published results",
-        "",
-        f"What `make publish` copied of `results/{run}/`, laid out in the same way: tables,",
-        "claims, figures and the numbers behind them, where each text came from (`corpora/`), what",
-        "each model is (`scores/`, with a digest of the arrays), how its training went",
-        "(`histories/`), the best LSTM and GRU of each corpus in half precision (`models/`), and",
-        "what `make bench` and `make equal` measured (`bench/`).",
-        "The models may come from several machines.",
-        "",
-        *verdicts,
-        "",
-        "`tables/claims.html` says by how much, how sure that is and how it was tested; the same",
-        "numbers are in `tables/claims.csv`.",
-        "",
-        "| corpus | recurrent networks | n-NN | n-gram |",
-        "| --- | --- | --- | --- |",
-    ]
-    families = {"recurrent": "type~", "n-NN": "nn ", "n-gram": "ngram "}
-    for corpus, own in table.groupby("corpus", sort=False):
-        counts = []
-        for prefix in families.values():
-            done = own[own["model"].str.startswith(prefix)]["finished"]
-            counts.append(f"{done.sum()} of {len(done)}")
-        lines.append(f"| {corpus} | {' | '.join(counts)} |")
-    missing = table[table["finished"] == 0]
-    if len(missing):
-        lines += ["", "Not finished:", ""]
-        for corpus, own in missing.groupby("corpus", sort=False):
-            lines.append(f"- {corpus}: {', '.join(short(model) for model in own['model'])}")
-    lines += [
-        "",
-        "A dropout, or the hidden size of an n-NN, was chosen on validation among those candidates",
-        "that are trained so far (`histories/candidates.csv` has each):",
-        "",
-        "| corpus | models | candidate | trained | chosen |",
-        "| --- | --- | --- | --- | --- |",
-    ]
-    sizes = tried["model"].str.extract(r"size~(\d+)")[0].fillna(0).astype(int)
-    for (corpus, size, candidate), own in tried.groupby(["corpus", sizes, "candidate"]):
-        models, chosen = f"size {size}" if size else "n-NN", (own["chosen"] == 1).sum()
-        name = candidate.replace("~", " ")
-        lines.append(f"| {corpus} | {models} | {name} | {len(own)} | {chosen} |")
-    return "\n".join(lines) + "\n"
-
-
-def short(model: str) -> str:
-    """type~lstm layers~2 size~64 seed~1 as LSTM 2x64 seed 1."""
-    labels = dict(re.findall(r"(\w+)~(\S+)", model))
-    if "type" in labels:
-        seed = "" if labels["seed"] == "1" else f" seed {labels['seed']}"
-        return f"{labels['type'].upper()} {labels['layers']}x{labels['size']}{seed}"
-    if "context" in labels:
-        return f"{labels['context']}-NN"
-    return f"{int(labels['order']) - 1}-gram"
-
-
-# ---- command lines ----
-
-
-def add_status_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--planned", nargs="*", default=[], help="score arrays of all models")
-    parser.add_argument("--finished", nargs="*", default=[], help="those that there are")
-    parser.add_argument("--out", required=True, help="one row per planned model (.csv)")
-
-
-def run_status(args: argparse.Namespace) -> None:
-    table = status(args.planned, args.finished)
-    write_atomically(args.out, table.to_csv(index=False, lineterminator="\n").encode())
-    for corpus, own in table.groupby("corpus", sort=False):
-        missing = [short(model) for model in own[own["finished"] == 0]["model"]]
-        done = f"{own['finished'].sum()} of {len(own)} models finished"
-        print(f"{corpus}: {done}{'; missing: ' if missing else ''}{', '.join(missing)}")
+# ---- the command line ----
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("source", type=Path, help="results/<run>")
-    parser.add_argument("reference", type=Path, help="results/reference")
-    parser.add_argument("--scores", type=Path, nargs="*", default=[], help=".npy, or published")
-    parser.add_argument("--settings", type=json.loads, required=True, help="of the run (JSON)")
+    parser.add_argument("source", type=Path, help="results/<run>", metavar="RUN")
+    parser.add_argument("reference", type=Path, help="results/reference", metavar="REFERENCE")
 
 
 def run(args: argparse.Namespace) -> None:
-    copied = publish(args.source, args.reference, args.scores, args.settings)
-    size = sum(path.stat().st_size for path in copied)
-    print(f"{args.reference}: {len(copied)} files, {size / 1e6:.1f} MB")
+    files = publish(args.source, args.reference)
+    size = sum(path.stat().st_size for path in files)
+    print(f"{args.reference}: {len(files)} files, {size / 1e6:.1f} MB")

@@ -1,0 +1,21 @@
+"""Findings that stay as they were published, because what they need is on another machine."""
+
+import pandas as pd
+
+
+def with_published(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Where a claim could not be tested on a corpus for want of something, take the published
+    findings about it instead. Both tables have the columns of claims.csv (claim, where, basis...).
+    """
+    parts = []
+    corpus, known = corpus_of(table), corpus_of(published)
+    for (claim, name), own in table.groupby(["claim", corpus], sort=False):
+        there = published[(published["claim"] == claim) & (known == name)]
+        missing = own["basis"].str.startswith("missing:").all()
+        parts.append(there if missing and len(there) else own)
+    return pd.concat(parts, ignore_index=True) if parts else table
+
+
+def corpus_of(table: pd.DataFrame) -> pd.Series:
+    """The corpus of each row: `where` is a corpus, or a corpus and a part (wp: LSTM)."""
+    return table["where"].str.partition(":")[0].rename("corpus")

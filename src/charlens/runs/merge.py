@@ -1,0 +1,393 @@
+"""`charlens merge`: join what two machines published of one run.
+
+The models of the result are those of both publications. Where both have a model, the candidate
+with the lower validation loss counts as chosen. What is made of losses is made again, from the
+digests of all models. What needs score arrays or the networks themselves is taken, corpus by
+corpus, from the publication that `Join.source` names.
+"""
+
+import argparse
+import csv
+import shutil
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from charlens.errors import InputError
+from charlens.files import write_atomically, write_csv
+from charlens.networks import model_file
+from charlens.report import figure4, figure5, figure6, plots
+from charlens.runs import reference, steps
+from charlens.runs.reference import Publication, copy
+from charlens.store import models
+from charlens.store.corpora import read_corpora
+from charlens.store.models import ModelKey
+from charlens.store.reading import read_json, require
+from charlens.store.tables import read_trajectory
+
+# Tables of which a corpus's rows are about networks of one machine: its best LSTM, or (True) the
+# best LSTM of the paper's depth. The first column is the corpus.
+NETWORK_TABLES = {
+    "tables/cells.csv": False,
+    "tables/hypotheses.csv": False,
+    "tables/explained.csv": False,
+    "tables/gates.csv": True,
+    "figures/figure4.csv": True,
+    "figures/figure5.csv": True,
+    "figures/figure6.csv": False,
+}
+INSIDE = [name for name in NETWORK_TABLES if name.startswith("tables/")]
+MADE = ("tables", "figures", "figure5")  # folders that a whole publication brings along
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Options of the verbs that analyse digests; the defaults are those of config.yaml."""
+
+    bootstrap: Mapping
+    tsne: Mapping
+    claims: Mapping
+
+
+PAPER = Analysis({}, {"perplexity": 10, "seed": 0}, {"resamples": 10_000, "seed": 0})
+
+
+def merge(published: Path, other: Path, analysis: Analysis = PAPER) -> list[Path]:
+    """Join `other` into `published`, which is the old or the new one, whole, whenever this is
+    stopped. Returns its files.
+
+    Raises InputError where one of them is no publication, or they were made in different ways.
+    """
+    reference.restore(published)
+    for folder in (published, other):
+        if not folder.is_dir():
+            raise InputError(f"{folder}: no such folder; name one that charlens publish made")
+    if published.resolve() == other.resolve():
+        raise InputError(f"{other}: the same publication twice")
+    reference.check_comparable(published, Publication(other).settings(), other)
+    reference.check_texts(published, other)
+    work = published.with_name(f".{published.name}.new")
+    shutil.rmtree(work, ignore_errors=True)
+    try:
+        join(published, other, work / "joined", analysis)
+        reference.replace(published, work / "joined")
+    finally:
+        shutil.rmtree(work, ignore_errors=True)
+    return Publication(published).files("**/*")
+
+
+def join(first: Path, second: Path, out: Path, analysis: Analysis) -> None:
+    """Make in `out` what two publications hold together. Of equals `second` counts."""
+    joined = Join(Publication(first), Publication(second), out)
+    joined.copy_models()
+    if whole := joined.whole():
+        for folder in MADE:
+            for path in whole.files(f"{folder}/*"):
+                copy(path, out / whole.below(path))
+    else:
+        joined.take_tables()
+        joined.draw_figures()
+        joined.analyse(analysis)
+    reference.write_status(out, joined.planned)
+    reference.describe(out)
+
+
+class Join:
+    """Two publications that become one in `out`."""
+
+    def __init__(self, first: Publication, second: Publication, out: Path):
+        self.publications, self.out = (second, first), out
+        self.digests = {p.folder: p.digests() for p in self.publications}
+        self.about = {
+            path: reference.read_digest(path)
+            for digests in self.digests.values()
+            for path in digests.values()
+        }
+        self.taken = lowest(
+            self.digests.values(), lambda path: self.about[path].get("val_loss", 0.0)
+        )
+        self.settings = second.settings()
+
+    @cached_property
+    def planned(self) -> list[ModelKey]:
+        """The models that either publication was planned to hold."""
+        rows = [row for p in reversed(self.publications) for row in p.status().itertuples()]
+        return list(dict.fromkeys(reference.key_of(row.corpus, row.model) for row in rows))
+
+    def infos(self) -> list[Path]:
+        return Publication(self.out).corpora()
+
+    # ---- models ----
+
+    def copy_models(self) -> None:
+        """Digests, histories, provenance, measurements, and networks in half precision."""
+        copy(self.publications[0].folder / "settings.json", self.out / "settings.json")
+        for path in self.taken.values():
+            self.copy_below(path)
+        histories = (publication.histories() for publication in self.publications)
+        for path in lowest(histories, lambda p: pd.read_csv(p)["val_loss"].min()).values():
+            self.copy_below(path)
+        for publication in reversed(self.publications):
+            for path in publication.files("corpora/*.json"):
+                self.copy_below(path)
+            for path in publication.files("bench/*.csv"):
+                known = self.out / publication.below(path)
+                if not known.exists() or lines(path) >= lines(known):
+                    copy(path, known)
+        files = [p for pub in self.publications for p in pub.files("models/*.safetensors")]
+        about = {path: model_file.about(path) for path in files}
+        for corpus, type in sorted({(a["corpus"], a["type"]) for a in about.values()}):
+            own = [p for p in files if (about[p]["corpus"], about[p]["type"]) == (corpus, type)]
+            best = models.best(own, about.get)
+            deep = models.best(own, about.get, type, paper_depth=True)
+            copy(best, self.out / f"models/{corpus}-{type}.safetensors")
+            if reference.of_model(about[deep]) != reference.of_model(about[best]):
+                copy(deep, self.out / f"models/{corpus}-{type}-deepest.safetensors")
+
+    def copy_below(self, path: Path) -> None:
+        [publication] = [p for p in self.publications if path.is_relative_to(p.folder)]
+        copy(path, self.out / publication.below(path))
+
+    def whole(self) -> Publication | None:
+        """The publication that has all the models of the result, and every table and figure that
+        the other has, if one of them does: nothing needs to be made again then."""
+        made = {
+            publication.folder: {
+                publication.below(path) for f in MADE for path in publication.files(f"{f}/*")
+            }
+            for publication in self.publications
+        }
+        for publication in self.publications:
+            complete = all(self.holds(publication, key) for key in self.taken)
+            if complete and all(names <= made[publication.folder] for names in made.values()):
+                return publication
+        return None
+
+    # ---- tables and figures about single networks ----
+
+    def source(self, corpus: str, name: str, deep: bool) -> Publication | None:
+        """The rule for what cannot be made again: take a corpus from the publication of its best
+        LSTM (deep: of the paper's depth). If both hold that network, from the one that says more
+        about the corpus in file `name`; if it says nothing, from the other."""
+        lstms = [k for k in self.taken if (k.corpus, k.type) == (corpus, "lstm")]
+        best = None
+        if lstms:
+            best = models.best(lstms, lambda k: self.about[self.taken[k]], "lstm", deep)
+
+        def rank(publication: Publication) -> tuple[bool, bool, int]:
+            size = size_of(publication, name, corpus)
+            return size > 0, self.holds(publication, best), size
+
+        found = max(self.publications, key=rank)
+        return found if rank(found)[0] else None
+
+    def holds(self, publication: Publication, key: ModelKey | None) -> bool:
+        """Has a publication the very network that is taken for a model?"""
+        path = self.digests[publication.folder].get(key)
+        return path is not None and self.about[path] == self.about[self.taken[key]]
+
+    def take_tables(self) -> None:
+        """Rows, and files named after a corpus, from the publication of its best LSTM."""
+        for corpus in self.settings["corpora"]:
+            files = {f"figure5/{corpus}.csv": True}
+            files |= {f"figures/figure2-{corpus}.{end}": False for end in ("png", "svg")}
+            for name, deep in files.items():
+                if publication := self.source(corpus, name, deep):
+                    copy(publication.folder / name, self.out / name)
+        for name, deep in {**NETWORK_TABLES, "tables/claims.csv": False}.items():
+            self.take_rows(name, self.out / name, deep)
+        for publication in self.publications:  # smaller LSTMs that are scored elsewhere
+            path, name = (
+                self.out / "figures/figure6.csv",
+                publication.folder / "figures/figure6.csv",
+            )
+            if path.exists() and name.exists():
+                write_csv(figure6.with_published(pd.read_csv(path), str(name)), path)
+
+    def take_rows(self, name: str, out: Path, deep: bool) -> None:
+        """Write the table `name` with the rows of each corpus from its source, as they stand."""
+        head, rows = "", []
+        for corpus in self.settings["corpora"]:
+            if publication := self.source(corpus, name, deep):
+                head, *every = (publication.folder / name).read_text().splitlines(keepends=True)
+                rows += rows_of(head, every, corpus)
+        if rows:
+            write_atomically(out, (head + "".join(rows)).encode())
+
+    def draw_figures(self) -> None:
+        """Figures 3 to 6 from the numbers behind them, and the page about units; a figure whose
+        numbers are one publication's is copied."""
+        infos = [p for p in self.infos() if self.says("tables/gates.csv", p.stem)]
+        if infos and not self.copied("tables/gates.csv", "figures/figure3.*"):
+            steps.figure3(self.out, infos)
+        if not self.copied(INSIDE[0], "tables/cells.html", *INSIDE[1:]):
+            self.join_page()
+        for number, draw in ((4, draw4), (5, draw5), (6, draw6)):
+            name = f"figures/figure{number}.csv"
+            beside = ["figure5/*.csv"] if number == 5 else []
+            if (self.out / name).exists() and not self.copied(
+                name, f"figures/figure{number}.[ps]*", *beside
+            ):
+                with plots.style():
+                    plots.save(draw(self.out), steps.images(self.out, f"figure{number}"))
+
+    def says(self, name: str, corpus: str) -> bool:
+        return bool(size_of(Publication(self.out), name, corpus))
+
+    def copied(self, name: str, wanted: str, *more: str) -> bool:
+        """Copy the files `wanted` of a publication whose numbers are the result's, if one is."""
+        here = numbers(Publication(self.out), name, *more)
+        for publication in self.publications:
+            files = publication.files(wanted)
+            if files and numbers(publication, name, *more) == here:
+                for path in files:
+                    self.copy_below(path)
+                return True
+        return False
+
+    def join_page(self) -> None:
+        """tables/cells.html: the section of each corpus from its source."""
+        name, page, sections = "tables/cells.html", "", []
+        for corpus, about in read_corpora(self.infos()).items():
+            publication = self.source(corpus, INSIDE[0], NETWORK_TABLES[INSIDE[0]])
+            if publication and (path := publication.folder / name).exists():
+                page = path.read_text()
+                start = page.find(f"<section>\n<h2>{about['title']}:")
+                if start >= 0:
+                    end = page.index("</section>", start) + len("</section>")
+                    sections.append(page[start:end])
+        if sections:
+            before = page[: page.index("<section>")]
+            after = page[page.rindex("</section>") + len("</section>") :]
+            content = before + "\n".join(sections) + after
+            write_atomically(self.out / name, content.encode())
+
+    # ---- what is made of losses ----
+
+    def analyse(self, analysis: Analysis) -> None:
+        """Tables 1 to 3, the comparison, figure 1 and the claims, from digests."""
+        order = {key: place for place, key in enumerate(self.planned)}
+        keys = sorted(self.taken, key=lambda key: order.get(key, len(order)))
+        scores = {key: self.out / f"scores/{key.path}.json" for key in keys}
+        infos = self.infos()
+        work = self.out.with_name("shapes")
+        work.mkdir(exist_ok=True)
+        splits = {}
+        for key, path in scores.items():
+            if key.corpus not in splits:
+                splits[key.corpus] = shape_of_split(path, work / f"{key.corpus}.npz")
+        reference.write_status(self.out, self.planned)
+        steps.loss_tables(self.out, scores, infos, analysis.bootstrap)
+        steps.comparison(self.out, infos)
+        steps.split_table(self.out, scores, splits, infos, analysis.claims)
+        steps.figure1(self.out, scores, infos, analysis.tsne)
+        published = ["--published", work / "claims.csv"]
+        if (self.out / "tables/claims.csv").exists():
+            copy(self.out / "tables/claims.csv", work / "claims.csv")
+        else:
+            published = []
+        steps.claims(self.out, scores, splits, infos, published, analysis.claims)
+
+
+def lowest(several: Iterable[Mapping[ModelKey, Path]], loss) -> dict[ModelKey, Path]:
+    """Of each model the file with the lowest loss, the first of equals."""
+    found: dict[ModelKey, Path] = {}
+    for files in several:
+        for key, path in files.items():
+            if key not in found or loss(path) < loss(found[key]):
+                found[key] = path
+    return found
+
+
+def lines(path: Path) -> int:
+    return path.read_bytes().count(b"\n")
+
+
+def rows_of(head: str, rows: list[str], corpus: str) -> list[str]:
+    """The lines of a table that are about a corpus; in claims.csv the column `where` says so."""
+    if head.startswith("corpus,"):
+        return [row for row in rows if row.startswith(f"{corpus},")]
+    where = (cells[1] for cells in csv.reader(rows))
+    return [row for row, place in zip(rows, where, strict=True) if place.split(":")[0] == corpus]
+
+
+def size_of(publication: Publication, name: str, corpus: str) -> int:
+    """How much a file says about a corpus: rows of a shared table, or lines of the corpus's own."""
+    path = publication.folder / name
+    if not path.exists():
+        return 0
+    if name in NETWORK_TABLES or name == "tables/claims.csv":
+        head, *rows = path.read_text().splitlines(keepends=True) or [""]
+        return len(rows_of(head, rows, corpus))
+    return 1 if path.suffix != ".csv" else lines(path)
+
+
+def numbers(publication: Publication, *patterns: str) -> dict[Path, bytes]:
+    paths = [path for pattern in patterns for path in publication.files(pattern)]
+    return {publication.below(path): path.read_bytes() for path in paths}
+
+
+def shape_of_split(digest: Path, out: Path) -> Path:
+    """A split with the number of test streams and characters of a digest, and no text. The verbs
+    read no more of it where models have digests alone: how many streams there are."""
+    about = read_json(digest)
+    require(about, ("digest",), digest)
+    found = about["digest"]
+    streams = len(found["streams"])
+    shape = (streams, found["characters"] // streams)
+    alphabet = np.arange(len(found["symbols"]), dtype=np.uint8)
+    np.savez(out, alphabet=alphabet, test_y=np.zeros(shape, np.uint8), test_at=np.zeros(streams))
+    return out
+
+
+# ---- figures from the numbers behind them ----
+
+
+def by_corpus(path: Path) -> dict[str, pd.DataFrame]:
+    table = pd.read_csv(path)
+    return {corpus: rows.reset_index(drop=True) for corpus, rows in table.groupby("corpus")}
+
+
+def corpora_of(out: Path, known: Iterable[str]) -> dict[str, dict]:
+    known = set(known)
+    return read_corpora(path for path in Publication(out).corpora() if path.stem in known)
+
+
+def draw4(out: Path):
+    groups = by_corpus(out / "figures/figure4.csv")
+    errors, characters = (
+        {c: rows[rows["panel"] == panel].reset_index(drop=True) for c, rows in groups.items()}
+        for panel in ("errors", "characters")
+    )
+    return figure4.draw(errors, characters, corpora_of(out, groups))
+
+
+def draw5(out: Path):
+    braces = by_corpus(out / "figures/figure5.csv")
+    looks = {path.stem: read_trajectory(path) for path in sorted(out.glob("figure5/*.csv"))}
+    corpora = corpora_of(out, {*braces, *looks})
+    ordered = sorted(corpora, key=lambda corpus: corpora[corpus]["kind"] != "code")
+    return figure5.draw(braces, looks, {corpus: corpora[corpus] for corpus in ordered})
+
+
+def draw6(out: Path):
+    rows = pd.read_csv(out / "figures/figure6.csv")
+    return figure6.draw(rows, corpora_of(out, rows["corpus"]))
+
+
+# ---- the command line ----
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("reference", type=Path, help="results/reference", metavar="REFERENCE")
+    parser.add_argument("other", type=Path, help="what another machine published", metavar="OTHER")
+
+
+def run(args: argparse.Namespace) -> None:
+    files = merge(args.reference, args.other)
+    models = len(Publication(args.reference).digests())
+    print(f"{args.reference}: {models} models, {len(files)} files")

@@ -1,0 +1,312 @@
+"""The layout of a publication such as results/reference, and what it says about itself.
+
+settings.json                       how its models were made (`check_comparable`)
+scores/<model>.json                 what a model is, with a digest of its scores
+histories/<candidate>/history.csv   how a training went
+histories/candidates.csv            all trainings, and which of them were chosen
+models/<corpus>-<type>.safetensors  the best LSTM and GRU in half precision; -deepest: the best
+                                    of the paper's depth, where that is another network
+corpora/*.json, figure5/*.csv, bench/*.csv, tables/*, figures/*   as in results/<run>
+README.md                           what holds, what is here and what is missing
+"""
+
+import dataclasses
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+import pandas as pd
+
+from charlens.errors import InputError
+from charlens.files import write_atomically
+from charlens.runs.status import status
+from charlens.store.models import ModelKey
+from charlens.store.reading import read_json, require
+from charlens.store.tables import STATUS, paper_table, read_status
+
+CANDIDATES = ["corpus", "model", "candidate", "epoch", "val_loss", "chosen"]
+# what a publication of a whole run holds, and the name of each for people
+EXPECTED = {
+    "tables/table1.csv": "table 1",
+    "tables/table2.csv": "table 2",
+    "tables/cells.csv": "tables of units and gates",
+    "figures/figure1.png": "figure 1",
+    "figures/figure3.png": "figure 3",
+    "figures/figure4.png": "figure 4",
+    "figures/figure5.png": "figure 5",
+    "figures/figure6.png": "figure 6",
+    "tables/claims.csv": "claims",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Publication:
+    """A folder in the layout above."""
+
+    folder: Path
+
+    def settings(self) -> dict:
+        """Raises InputError where the file is not the settings of published models."""
+        path = self.folder / "settings.json"
+        content = read_json(path)
+        if "run" not in content or not isinstance(content.get("corpora"), dict):
+            raise InputError(f"{path}: not the settings of published models")
+        return content
+
+    def digests(self) -> dict[ModelKey, Path]:
+        """What is published of each model, with the digest of its scores."""
+        return {ModelKey.parse(self.below(p)): p for p in self.files("scores/**/*.json")}
+
+    def histories(self) -> dict[ModelKey, Path]:
+        """The history of each candidate."""
+        return {ModelKey.parse(self.below(p)): p for p in self.files("histories/**/history.csv")}
+
+    def status(self) -> pd.DataFrame:
+        path = self.folder / "tables/status.csv"
+        return read_status(path) if path.exists() else pd.DataFrame(columns=STATUS)
+
+    def corpora(self) -> list[Path]:
+        """The provenance of the corpora of the settings that has been published, in their order."""
+        paths = [self.folder / f"corpora/{corpus}.json" for corpus in self.settings()["corpora"]]
+        return [path for path in paths if path.exists()]
+
+    def files(self, pattern: str) -> list[Path]:
+        return sorted(path for path in self.folder.glob(pattern) if path.is_file())
+
+    def below(self, path: Path) -> Path:
+        return path.relative_to(self.folder)
+
+
+def read_digest(path: Path) -> dict:
+    """What is published of a model; of a network with its validation loss (nats).
+
+    Raises InputError where the file is damaged.
+    """
+    content = read_json(path)
+    require(content, ("family", "corpus"), path)
+    if content["family"] != "ngram":
+        require(content, ("val_loss", "hidden" if content["family"] == "nn" else "dropout"), path)
+    return content
+
+
+def chosen(digest: dict) -> ModelKey:
+    """The candidate that a digest is of."""
+    names = {"nn": "hidden", "recurrent": "dropout"}
+    candidate = digest.get(names.get(digest["family"], ""))
+    return dataclasses.replace(ModelKey.of(digest), candidate=candidate)
+
+
+def of_model(about: dict) -> ModelKey:
+    """The candidate that a recurrent network's model file holds, from its metadata."""
+    return dataclasses.replace(
+        ModelKey.of({**about, "family": "recurrent"}), candidate=about["dropout"]
+    )
+
+
+# ---- one publication and another ----
+
+
+def check_comparable(reference: Path, other: dict, where: Path) -> None:
+    """Refuse models that were not made like those in `reference`, beside which they would stand.
+
+    other: the settings of these models, from `where`. Raises InputError.
+    """
+    there = Publication(reference).settings()
+    instead = f"remove {reference} to publish the other alone"
+    if there["run"] != other["run"]:
+        raise InputError(
+            f"{reference} holds the run '{there['run']}', {where} is '{other['run']}': {instead}"
+        )
+    for corpus, about in there["corpora"].items():
+        if corpus not in other["corpora"]:
+            raise InputError(f"{reference} holds {corpus}, which {where} does not use: {instead}")
+        for key, value in other["corpora"][corpus].items():
+            if about.get(key) != value:
+                was = f"{key} {about.get(key)}"
+                raise InputError(f"{reference} holds {corpus} with {was}, not {value}: {instead}")
+
+
+def check_texts(reference: Path, other: Path) -> None:
+    """Refuse losses on two different texts. Raises InputError."""
+    for path in Publication(reference).files("corpora/*.json"):
+        beside = other / "corpora" / path.name
+        if not beside.exists():
+            continue
+        ours, theirs = read_json(path), read_json(beside)
+        for key in ("source", "bytes", "symbols"):
+            if ours.get(key) != theirs.get(key):
+                raise InputError(
+                    f"{path}: {key} is '{ours.get(key)}', in {beside} '{theirs.get(key)}':"
+                    " losses on two texts are not compared"
+                )
+
+
+def earlier(reference: Path) -> Path:
+    """Where a publication lies while another takes its place."""
+    return reference.with_name(f".{reference.name}.old")
+
+
+def restore(reference: Path) -> None:
+    """Bring back what was published before, if an earlier `replace` was killed halfway."""
+    if not reference.exists() and earlier(reference).exists():
+        earlier(reference).rename(reference)
+
+
+def replace(reference: Path, new: Path) -> None:
+    """Put `new` in the place of `reference`, which at every moment can be had whole."""
+    old = earlier(reference)
+    shutil.rmtree(old, ignore_errors=True)
+    if reference.exists():
+        reference.rename(old)
+    new.rename(reference)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+# ---- what a publication says about itself ----
+
+
+def labels(key: ModelKey) -> str:
+    """A model in status.csv and candidates.csv: type~lstm layers~2 size~64 seed~1."""
+    return key.path.partition("/")[2].replace("/", " ")
+
+
+def key_of(corpus: str, labels: str) -> ModelKey:
+    """The model that `labels` names."""
+    return ModelKey.parse(f"{corpus}/{labels.replace(' ', '/')}")
+
+
+def write_status(folder: Path, planned: Iterable[ModelKey]) -> None:
+    """Which of the planned models a publication holds: its tables/status.csv."""
+    finished = Publication(folder).digests()
+    table = status([key.path for key in planned], [key.path for key in finished])
+    write_table(table, folder / "tables/status.csv")
+
+
+def describe(folder: Path) -> None:
+    """Write the table of candidates of a publication and its page."""
+    publication = Publication(folder)
+    write_table(candidates(publication), folder / "histories/candidates.csv")
+    write_atomically(folder / "README.md", readme(publication).encode())
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    content = table.to_csv(index=False, lineterminator="\n", float_format="%.6f")
+    write_atomically(path, content.encode())
+
+
+def candidates(publication: Publication) -> pd.DataFrame:
+    """One row per training in histories/: columns CANDIDATES, the epoch with the lowest validation
+    loss (nats) and that loss, and whether this candidate was chosen for its model (1) or not (0;
+    empty where none is published)."""
+    digests, rows = publication.digests(), []
+    for key, path in publication.histories().items():
+        history = pd.read_csv(path)
+        best = history.loc[history["val_loss"].idxmin()]
+        taken = ""
+        if key.chosen in digests:
+            taken = int(chosen(read_digest(digests[key.chosen])) == key)
+        model, epoch = labels(key.chosen), int(best["epoch"])
+        rows.append([key.corpus, model, path.parent.name, epoch, best["val_loss"], taken])
+    return pd.DataFrame(rows, columns=CANDIDATES)
+
+
+def verdicts(publication: Publication) -> list[str]:
+    """What holds, claim by claim, as a table in Markdown: a column per corpus."""
+    path = publication.folder / "tables/claims.csv"
+    if not path.exists():
+        return []
+    claims = pd.read_csv(path)
+    claims = claims[~claims["where"].str.contains(":")]  # the claims without their parts
+    table = claims.pivot(index="claim", columns="where", values="verdict").fillna("–")
+    table = table.loc[claims["claim"].unique(), claims["where"].unique()]
+    titles = [read_json(publication.folder / f"corpora/{c}.json")["title"] for c in table]
+    rows = [["the paper concludes", *titles], ["---"] * (1 + len(titles))]
+    rows += [[claim, *found] for claim, found in zip(table.index, table.to_numpy(), strict=True)]
+    return [f"| {' | '.join(row)} |" for row in rows]
+
+
+PAGE = """# Published results
+
+The results of `results/{run}/`, copied by `make publish` (`charlens publish`) and joined with those
+of other machines by `charlens merge`:
+
+| place | holds |
+| --- | --- |
+| `tables/`, `figures/` | tables, claims and figures, and the numbers behind them |
+| `figure5/` | the first epochs of an LSTM |
+| `corpora/` | where each text came from |
+| `scores/` | what each model is, with a digest of its scores |
+| `histories/` | how each training went |
+| `models/` | the best LSTM and GRU of each corpus in half precision |
+| `bench/` | what `make bench` and `make equal` measured |
+
+Tables 1 and 2, figure 1 and the claims about losses cover all models published here. Figures 2 to
+6, the tables of units and gates, and the claims about single characters need the score arrays or
+the networks themselves, which stay on the machine that made them: for each corpus these were made
+where its best LSTM was trained.
+"""
+
+
+def readme(publication: Publication) -> str:
+    """The page that says what holds, what is here and what is missing."""
+    table = publication.status()
+    lines = [PAGE.format(run=publication.settings()["run"])]
+    if found := verdicts(publication):
+        lines += [
+            *found,
+            "",
+            "`tables/claims.html` gives each effect, its interval and how it was tested;",
+            "`tables/claims.csv` holds the same numbers.",
+            "",
+        ]
+    lines += ["| corpus | recurrent networks | n-NN | n-gram |", "| --- | --- | --- | --- |"]
+    keys = [key_of(row.corpus, row.model) for row in table.itertuples()]
+    kinds = pd.Series([key.kind for key in keys], index=table.index, dtype=str)
+    for corpus, own in table.groupby("corpus", sort=False):
+        counts = []
+        for kind in ("recurrent", "nn", "ngram"):
+            done = own[kinds[own.index] == kind]["finished"]
+            counts.append(f"{done.sum()} of {len(done)}")
+        lines.append(f"| {corpus} | {' | '.join(counts)} |")
+    if missing := missing_parts(publication, keys):
+        lines += ["", "Missing:", "", *[f"- {line}" for line in missing]]
+    lines += [
+        "",
+        "Validation chose the dropout of each recurrent network and the hidden size of each n-NN",
+        "among the candidates trained so far (`histories/candidates.csv` lists every one):",
+        "",
+        "| corpus | models | candidate | trained | chosen |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    tried = candidates(publication)
+    sizes = tried["model"].astype(str).str.extract(r"size~(\d+)")[0].fillna(0).astype(int)
+    for (corpus, size, candidate), own in tried.groupby(["corpus", sizes, "candidate"]):
+        models, taken = f"size {size}" if size else "n-NN", (own["chosen"] == 1).sum()
+        name = candidate.replace("~", " ")
+        lines.append(f"| {corpus} | {models} | {name} | {len(own)} | {taken} |")
+    return "\n".join(lines) + "\n"
+
+
+def missing_parts(publication: Publication, planned: list[ModelKey]) -> list[str]:
+    """Models, tables and figures that a publication of the whole run would hold, in words."""
+    lines, finished = [], publication.digests()
+    for corpus in dict.fromkeys(key.corpus for key in planned):
+        names = [k.label for k in planned if k.corpus == corpus and k not in finished]
+        if names:
+            lines.append(f"{corpus}: {', '.join(names)}")
+    absent = [name for file, name in EXPECTED.items() if not (publication.folder / file).exists()]
+    corpora = publication.settings()["corpora"]
+    in_paper = {*paper_table(1)["corpus"], *paper_table(2)["corpus"]} & set(corpora)
+    if in_paper and not (publication.folder / "tables/comparison.csv").exists():
+        absent.append("the comparison with the paper")
+    absent += [
+        f"figure 2 of {corpus}"
+        for corpus in corpora
+        if not (publication.folder / f"figures/figure2-{corpus}.png").exists()
+    ]
+    return lines + ([f"tables and figures: {', '.join(absent)}"] if absent else [])

@@ -1,0 +1,141 @@
+"""The tables and figures of a publication that are made of losses, by the workflow's own verbs.
+
+`charlens publish` makes them of score arrays, `charlens merge` of digests; `out` is the folder of
+the publication (`charlens.runs.reference`).
+"""
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from charlens.errors import InputError
+from charlens.store.models import ModelKey, twin
+from charlens.store.tables import paper_table
+
+
+def verb(name: str, *arguments: object) -> None:
+    """Run `charlens <name>` as the rules do, in a process of its own (some verbs live in packages
+    that build on this one). Raises InputError with its message where it fails."""
+    print(f"charlens {name}", flush=True)
+    command = [sys.executable, "-m", "charlens.cli", name, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+        raise InputError(f"charlens {name}: {last.removeprefix('charlens: error: ')}")
+
+
+def options(settings: Mapping) -> list[str]:
+    """Settings as command-line options: {"decay_after": 10} gives --decay-after 10."""
+    pairs = ((f"--{name.replace('_', '-')}", str(value)) for name, value in settings.items())
+    return [word for pair in pairs for word in pair]
+
+
+def images(out: Path, name: str) -> list[Path]:
+    return [out / f"figures/{name}.png", out / f"figures/{name}.svg"]
+
+
+def existing(*paths: Path) -> list[Path]:
+    return [path for path in paths if path.exists()]
+
+
+def loss_tables(
+    out: Path, scores: Mapping[ModelKey, Path], infos: Sequence[Path], bootstrap: Mapping
+) -> None:
+    """Tables 1 and 2, of the corpora with models for them. infos: the corpora's provenance."""
+    for name, kinds in (("table1", ("recurrent",)), ("table2", ("ngram", "nn"))):
+        corpora = {info.stem: info for info in infos}
+        own = {k: p for k, p in scores.items() if k.kind in kinds and k.corpus in corpora}
+        known = {key.corpus for key in own}
+        if own:
+            verb(
+                name, "--scores", *own.values(),
+                "--corpora", *(info for corpus, info in corpora.items() if corpus in known),
+                *options(bootstrap),
+                "--csv", out / f"tables/{name}.csv", "--html", out / f"tables/{name}.html",
+            )  # fmt: skip
+
+
+def comparison(out: Path, infos: Sequence[Path]) -> None:
+    """Tables 1 and 2 beside the paper's, of the corpora for which it has numbers."""
+    known = {*paper_table(1)["corpus"], *paper_table(2)["corpus"]}
+    infos = [info for info in infos if info.stem in known]
+    tables = existing(out / "tables/table1.csv", out / "tables/table2.csv")
+    if infos and tables:
+        verb(
+            "compare", *(word for path in tables for word in (f"--{path.stem}", path)),
+            "--corpora", *infos, "--csv", out / "tables/comparison.csv",
+            "--summary-csv", out / "tables/agreement.csv",
+            "--html", out / "tables/comparison.html", "--out", *images(out, "comparison"),
+        )  # fmt: skip
+
+
+def split_table(
+    out: Path,
+    scores: Mapping[ModelKey, Path],
+    splits: Mapping[str, Path],
+    infos: Sequence[Path],
+    resampling: Mapping,
+) -> None:
+    """What the paper's split is worth: the models that are scored under both split layouts, of the
+    corpora where an n-gram model is among them."""
+    both, corpora = {}, set()
+    for key, path in scores.items():
+        other = replace(key, corpus=twin(key.corpus))
+        if other in scores and key.kind != "nn":
+            both |= {key: path, other: scores[other]}
+            corpora |= {key.corpus} if key.kind == "ngram" else set()
+    infos = [info for info in infos if info.stem in corpora]
+    names = [name for info in infos for name in (info.stem, twin(info.stem))]
+    if infos:
+        verb(
+            "layouts", "--scores", *(p for key, p in both.items() if key.corpus in names),
+            "--splits", *(splits[name] for name in names), "--corpora", *infos,
+            *options(resampling),
+            "--csv", out / "tables/plain_cut.csv", "--html", out / "tables/plain_cut.html",
+        )  # fmt: skip
+
+
+def figure1(
+    out: Path, scores: Mapping[ModelKey, Path], infos: Sequence[Path], tsne: Mapping
+) -> None:
+    """The map of the recurrent networks."""
+    corpora = {key.corpus for key in scores if key.kind == "recurrent"}
+    infos = [info for info in infos if info.stem in corpora]
+    names = {info.stem for info in infos}
+    if infos:
+        own = [p for k, p in scores.items() if k.kind == "recurrent" and k.corpus in names]
+        verb(
+            "figure1", "--scores", *own, "--corpora", *infos, *options(tsne),
+            "--out", *images(out, "figure1"), "--csv", out / "figures/figure1.csv",
+        )  # fmt: skip
+
+
+def figure3(out: Path, infos: Sequence[Path]) -> None:
+    """The saturation of gates, from tables/gates.csv."""
+    gates = out / "tables/gates.csv"
+    verb("figure3", "--gates", gates, "--corpora", *infos, "--out", *images(out, "figure3"))
+
+
+def claims(
+    out: Path,
+    scores: Mapping[ModelKey, Path],
+    splits: Mapping[str, Path],
+    infos: Sequence[Path],
+    more: Sequence[object],
+    resampling: Mapping,
+) -> None:
+    """The paper's conclusions, put to the test on the corpora with scores. more: arguments."""
+    scored = {key.corpus for key in scores}
+    infos = [info for info in infos if info.stem in scored]
+    names = {info.stem for info in infos}
+    tables = ("tables/gates.csv", "tables/cells.csv", "tables/hypotheses.csv")
+    verb(
+        "claims", "--scores", *(p for key, p in scores.items() if key.corpus in names),
+        "--splits", *(splits[info.stem] for info in infos), "--corpora", *infos, *more,
+        "--inside", *existing(*(out / name for name in (*tables, "figures/figure6.csv"))),
+        "--trajectory", *existing(*(out / f"figure5/{info.stem}.csv" for info in infos)),
+        "--status", out / "tables/status.csv", *options(resampling),
+        "--csv", out / "tables/claims.csv", "--html", out / "tables/claims.html",
+    )  # fmt: skip

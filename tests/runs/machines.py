@@ -1,0 +1,156 @@
+"""Small runs and publications, for the tests of publish and merge."""
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import yaml
+from synthetic import random_logp, write_corpus, write_score
+
+from charlens import cli
+from charlens.errors import InputError
+from charlens.store.models import ModelKey
+
+ROOT = Path(__file__).parents[2]
+STREAMS, SAMPLES = 4, 1000
+NETWORKS = {  # validation loss of a candidate's last epoch
+    "type~lstm/layers~1/size~8/seed~1/dropout~0.0": 1.5,
+    "type~gru/layers~1/size~8/seed~1/dropout~0.0": 1.6,
+    "type~gru/layers~1/size~8/seed~1/dropout~0.1": 1.7,
+    "nn/context~1/seed~1/hidden~8": 2.5,
+}
+
+
+def settings(**more) -> dict:
+    """Settings of a run of one corpus, `code`: LSTM 1x8 and GRU 1x8, a 1-NN, a 1- and a 2-gram."""
+    found = yaml.safe_load((ROOT / "config.yaml").read_text())
+    changed = {
+        "run": "small", "use": ["code"], "bootstrap": {"samples": 10},
+        "corpora": found["corpora"] | {"code": {
+            "title": "Code", "kind": "code", "fractions": [0.8, 0.1, 0.1],
+            "sources": [{"name": "made up", "path": "code.txt"}],
+        }},
+        "grid": {"types": ["lstm", "gru"], "layers": [1], "sizes": [8], "omit": [],
+                 "seeds": [{"values": [1]}],
+                 "dropout": [{"types": ["gru"], "values": [0.0, 0.1]}, {"values": [0.0]}]},
+        "nn": {"contexts": [1], "hidden": [8], "seed": 1}, "ngrams": {"orders": [2, 3]},
+        "claims": {"resamples": SAMPLES, "seed": 0},
+    }  # fmt: skip
+    return {**found, **changed, **more}
+
+
+def write_network(run: Path, path: str, val_loss: float, corpus="code", scored=True) -> None:
+    """A trained candidate: metadata without tensors, its history, and the scores of the model."""
+    key = ModelKey.parse(f"{corpus}/{path}")
+    about = {"corpus": corpus, "source": "made up", "hidden": 8, "parameters": 100, "epoch": 2}
+    about |= {"seed": 1, "val_loss": val_loss, "context": key.n or 0}
+    if key.kind == "nn":
+        about |= {"type": "nn", "layers": 1, "hidden": key.candidate, "dropout": 0.0}
+    else:
+        about |= {"type": key.type, "layers": key.layers, "size": key.size}
+        about |= {"dropout": key.candidate}
+    folder = run / f"models/{key.path}"
+    folder.mkdir(parents=True)
+    header = json.dumps({"__metadata__": {"charlens": json.dumps(about)}}).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    (folder / "history.csv").write_text(f"epoch,val_loss\n1,{val_loss + 1}\n2,{val_loss}\n")
+    if scored:
+        score(folder / "model.safetensors", run / f"scores/{key.chosen.path}.npy")
+
+
+def score(model: Path, out: Path) -> None:
+    """What `charlens score` writes, made up."""
+    from charlens.training.score import metadata
+
+    meta = metadata(model)
+    run = next(folder for folder in model.parents if (folder / "corpora").exists())
+    size = np.load(run / f"corpora/{meta['corpus']}.npz")["test_y"].size
+    out.parent.mkdir(parents=True, exist_ok=True)
+    seed = int(1000 * meta["val_loss"])
+    write_score(out, random_logp(size, seed, meta["val_loss"]), **meta)
+
+
+def write_run(folder: Path, networks=NETWORKS, ngrams=(2, 3), scored=True, **more) -> Path:
+    """A run that has these networks; of each model the best candidate is scored."""
+    (folder / "corpora").mkdir(parents=True)
+    size = write_corpus(folder / "corpora", "code")
+    (folder / "settings.json").write_text(json.dumps(settings(**more)))
+    for path, val_loss in sorted(networks.items(), key=lambda item: -item[1]):
+        write_network(folder, path, val_loss, scored=scored)
+    for order in ngrams:
+        path = folder / f"scores/code/ngram/order~{order}.npy"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_score(path, random_logp(size, order, 2.0), family="ngram", n=order - 1)
+    return folder
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    paths = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in paths}
+
+
+class Verbs:
+    """In place of `steps.verb`: runs verbs in this process. What needs a real network is made up;
+    `light` makes up all the rest, too. `called` says which verbs were asked for."""
+
+    TABLES = {
+        "cells": "corpus,model,layer,unit,hypothesis,score,low,high,picked,beyond\n"
+        "code,lstm 1x8,1,{unit},quote,0.9,0.8,1.0,0.9,True\n",
+        "best_csv": "corpus,model,hypothesis,measure,layer,unit,score,low,high,strength,picked,"
+        "beyond,untrained,mean,undefined\n"
+        "code,lstm 1x8,quote,auc,1,{unit},0.9,0.85,0.95,0.8,0.9,True,0.1,0.2,0\n",
+        "explained_csv": "corpus,model,trained,layer\ncode,lstm 1x8,True,all\n",
+        "gates_csv": "corpus,type,layers,size,layer,gate,unit,left,right\n"
+        "code,lstm,1,8,1,f,{unit},0.1,0.2\n",
+    }
+
+    FIGURES = {
+        "figure4": "corpus,panel,layers,size,n,byte,character,count,both,lstm,ngram,difference\n"
+        "code,errors,1,8,1,,,,0.4,0.1,0.2,\ncode,characters,1,8,2,97,a,{unit}0,,0.6,0.5,0.1\n",
+        "figure5": "corpus,layers,size,n,from,below,distance,pairs,lstm,lstm_se,ngram,ngram_se\n"
+        "code,1,8,2,1,10,3,{unit},0.5,0.1,0.4,0.1\n",
+        "figure6": "corpus,layers,size,category,level,errors,share,rate\n"
+        "code,1,8,n-gram,n = 1,{unit},1,0.1\n",
+    }
+
+    def __init__(self, unit: int = 1, light: bool = True):
+        self.unit, self.light, self.called = unit, light, []
+
+    def __call__(self, name: str, *arguments) -> None:
+        self.called.append(name)
+        words = [str(word) for word in arguments]
+        options = self.parse(words)
+        if name == "score":
+            score(Path(words[0]), Path(options["out"][0]))
+        elif name in ("cells", "cell-tables", "figure2", "figure6") or self.light:
+            self.make_up(name, options)
+        elif cli.main([name, *words]):
+            raise InputError(f"charlens {name} failed")
+
+    @staticmethod
+    def parse(words: list[str]) -> dict[str, list[str]]:
+        found, name = {}, ""
+        for word in words:
+            if word.startswith("--"):
+                name = word.removeprefix("--").replace("-", "_")
+                found[name] = []
+            elif name:
+                found[name].append(word)
+        return found
+
+    def make_up(self, name: str, options: dict[str, list[str]]) -> None:
+        tables = self.TABLES | {"csv": self.TABLES["cells"]} if name == "cell-tables" else {}
+        for option in ("out", "csv", "html", "summary_csv", *tables, "cells", "untrained", "gates"):
+            for path in options.get(option, []):
+                if name == "cell-tables" and option in ("cells", "untrained", "gates"):
+                    continue  # read, not written
+                if name in ("claims", "figure3") and option == "gates":
+                    continue
+                content = tables.get(option, f"corpus,what\ncode,{name} {self.unit}\n")
+                if option == "csv":
+                    content = self.FIGURES.get(name, content)
+                if name == "claims" and option == "csv":
+                    content = "claim,where,verdict,basis\ndepth helps,code,holds,made up\n"
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                Path(path).write_text(content.format(unit=self.unit))

@@ -1,0 +1,246 @@
+"""Joining what two machines published."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from machines import NETWORKS, Verbs, files, settings, write_run
+from synthetic import run
+
+from charlens.claims.published import with_published
+from charlens.errors import InputError
+from charlens.report import tables
+from charlens.runs import merge, publish, reference, steps
+from charlens.store.scores import by_corpus, read_scores
+
+LSTM, GRU, WORSE_GRU, NN = NETWORKS
+PUBLISHED = Path(__file__).parents[2] / "results/reference"
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """Publishes what a machine with these networks has, in tmp_path/<name>."""
+
+    def make(name: str, networks: dict, ngrams=(2, 3), unit=1, **more) -> Path:
+        verbs = Verbs(unit)
+        for module in (steps, publish):
+            monkeypatch.setattr(module, "verb", verbs)
+        source = write_run(tmp_path / f"runs-{name}/small", networks, ngrams, **more)
+        publish.publish(source, tmp_path / name)
+        shutil.rmtree(source.parent)
+        return tmp_path / name
+
+    return make
+
+
+def losses(folder):
+    table = pd.read_csv(folder / "histories/candidates.csv")
+    return {
+        f"{row.model} {row.candidate}": (row.val_loss, row.chosen) for row in table.itertuples()
+    }
+
+
+def test_each_machine_trained_some_of_the_models(tmp_path, machine):
+    one = machine("one", {LSTM: 1.5, WORSE_GRU: 1.7}, unit=1)
+    other = machine("other", {GRU: 1.6, NN: 2.5}, ngrams=(), unit=2)
+    before, given = files(one), files(other)
+    run(merge, [one, other])
+    assert files(other) == given
+    after = files(one)
+    assert {name for name in after if name.startswith("scores/")} == {
+        name for found in (before, given) for name in found if name.startswith("scores/")
+    }
+    gru = "type~gru layers~1 size~8 seed~1"
+    assert losses(one)[f"{gru} dropout~0.0"] == (1.6, 1)
+    assert losses(one)[f"{gru} dropout~0.1"] == (1.7, 0)
+    assert after["models/code-gru.safetensors"] == given["models/code-gru.safetensors"]
+    # what is about the LSTM comes from where it was trained
+    for name in ("figures/figure4.csv", "figures/figure4.png", "figures/figure2-code.png",
+                 "tables/cells.csv", "tables/cells.html", "tables/gates.csv"):  # fmt: skip
+        assert after[name] == before[name]
+    assert "| code | 2 of 2 | 1 of 1 | 2 of 2 |" in after["README.md"].decode()
+    status = pd.read_csv(one / "tables/status.csv")
+    assert status["finished"].tolist() == [1] * 5
+    assert sorted(path.name for path in tmp_path.iterdir() if "runs" not in path.name) == [
+        "one", "other",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(1.5, 1.4), (1.4, 1.5), (1.5, 1.5)])
+def test_the_better_network_counts_and_brings_what_was_found_inside(ours, theirs, machine):
+    one = machine("one", {LSTM: ours, GRU: 1.3}, unit=1)
+    other = machine("other", {LSTM: theirs, NN: 2.5}, unit=2)
+    best = {name: found for name, found in files(one if ours < theirs else other).items()}
+    merge.merge(one, other)
+    after = files(one)
+    lstm = "type~lstm layers~1 size~8 seed~1"
+    assert losses(one)[f"{lstm} dropout~0.0"] == (min(ours, theirs), 1)
+    digest = "scores/code/type~lstm/layers~1/size~8/seed~1.json"
+    for name in (digest, "tables/hypotheses.csv", "figures/figure6.csv", "figures/figure3.png",
+                 "models/code-lstm.safetensors"):  # fmt: skip
+        assert after[name] == best[name]
+
+
+def test_the_order_does_not_matter(tmp_path, machine):
+    one = machine("one", {LSTM: 1.5, GRU: 1.6}, unit=1)
+    other = machine("other", {LSTM: 1.4, WORSE_GRU: 1.55, NN: 2.5}, unit=2)
+    shutil.copytree(one, tmp_path / "copy")
+    merge.merge(one, other)
+    merge.merge(other, tmp_path / "copy")
+    same = files(one).keys() - {"settings.json"}
+    assert {name: files(one)[name] for name in same} == {n: files(other)[n] for n in same}
+    assert json.loads((one / "settings.json").read_text()) == json.loads(
+        (other / "settings.json").read_text()
+    )
+
+
+def test_a_publication_that_has_it_all_is_taken_as_it_is(machine):
+    whole = machine("whole", NETWORKS)
+    part = machine("part", {LSTM: 1.5}, ngrams=(3,))
+    before = files(whole)
+    merge.merge(part, whole)
+    assert files(part) == before
+    merge.merge(whole, part)
+    assert files(whole) == before
+
+
+def test_refusals(tmp_path, machine):
+    one = machine("one", {LSTM: 1.5})
+    before = files(one)
+    faster = settings()["training"] | {"learning_rate": 0.1}
+    for name, message, more in (
+        ("run", "holds the run 'small', .* is 'other'", {"run": "other"}),
+        ("rate", "holds code with training .*'learning_rate': 0.002", {"training": faster}),
+    ):
+        with pytest.raises(InputError, match=message):
+            merge.merge(one, machine(name, {GRU: 1.6}, **more))
+    text = machine("text", {GRU: 1.6})
+    info = json.loads((text / "corpora/code.json").read_text())
+    (text / "corpora/code.json").write_text(json.dumps(info | {"bytes": 7}))
+    with pytest.raises(InputError, match="code.json: bytes is .* '7': losses on two texts"):
+        merge.merge(one, text)
+    with pytest.raises(InputError, match="nowhere: no such folder"):
+        merge.merge(one, tmp_path / "nowhere")
+    with pytest.raises(InputError, match="the same publication twice"):
+        merge.merge(one, one)
+    (text / "settings.json").write_text("{}")
+    with pytest.raises(InputError, match="settings.json: not the settings of published models"):
+        merge.merge(one, text)
+    assert files(one) == before
+
+
+def test_killed_at_any_moment(machine, monkeypatch):
+    one, other = machine("one", {LSTM: 1.5}), machine("other", {GRU: 1.6}, ngrams=())
+    before = files(one)
+
+    class Killed(BaseException):
+        pass
+
+    def killed(*_):
+        raise Killed
+
+    for module, function in ((reference, "describe"), (reference, "replace"), (steps, "verb")):
+        with monkeypatch.context() as patch, pytest.raises(Killed):
+            patch.setattr(module, function, killed)
+            merge.merge(one, other)
+        assert files(one) == before
+    # between the two renames: the next merge brings the old one back first
+    one.rename(one.with_name(".one.old"))
+    merge.merge(one, other)
+    assert before.keys() <= files(one).keys()
+    assert (one / "scores/code/type~gru/layers~1/size~8/seed~1.json").exists()
+
+
+def test_figures_are_drawn_again_where_their_numbers_come_from_both(tmp_path, machine):
+    one = machine("one", {LSTM: 1.5}, unit=1)
+    other = machine("other", {GRU: 1.6}, ngrams=(), unit=2)
+    # each machine has a corpus of its own
+    names = {"code": "prose"}
+    for path in [p for p in other.rglob("*") if p.is_file()]:
+        if path.suffix in (".csv", ".json") and b"code" in path.read_bytes():
+            path.write_text(path.read_text().replace("code", names["code"]))
+    text = json.loads((one / "settings.json").read_text())
+    text["corpora"]["prose"] = text["corpora"]["code"]
+    for folder in (one, other):
+        (folder / "settings.json").write_text(json.dumps(text))
+        (folder / "figure5").mkdir(exist_ok=True)
+    (other / "corpora/code.json").rename(other / "corpora/prose.json")
+    (other / "scores/code").rename(other / "scores/prose")
+    (other / "histories/code").rename(other / "histories/prose")
+    (other / "models/code-gru.safetensors").unlink()
+    for name in ("cells", "gates"):
+        table = (one / f"tables/{name}.csv").read_text()
+        (other / f"tables/{name}.csv").write_text(table.replace("code", "prose"))
+    for number in (4, 5, 6):
+        table = (one / f"figures/figure{number}.csv").read_text()
+        (other / f"figures/figure{number}.csv").write_text(table.replace("code", "prose"))
+    looks = "layers,size,look,epoch,n,kl,delta\n1,8,1,0.5,1,0.1,0.2\n1,8,2,1,1,0.2,0.1\n"
+    (other / "figure5/prose.csv").write_text(looks)
+    page = "<html><section>\n<h2>{}: 1-layer LSTM 8</h2>\n{}</section>\n</html>"
+    (one / "tables/cells.html").write_text(page.format("Code", "ours"))
+    (other / "tables/cells.html").write_text(page.format("Prose", "theirs"))
+    info = json.loads((other / "corpora/prose.json").read_text())
+    (other / "corpora/prose.json").write_text(json.dumps(info | {"title": "Prose"}))
+    merge.merge(one, other)
+    for number in (4, 5, 6):
+        table = pd.read_csv(one / f"figures/figure{number}.csv")
+        assert set(table["corpus"]) == {"code", "prose"}
+        assert (one / f"figures/figure{number}.png").read_bytes().startswith(b"\x89PNG")
+    assert set(pd.read_csv(one / "tables/gates.csv")["corpus"]) == {"code", "prose"}
+    assert (one / "figure5/prose.csv").read_text() == looks
+    found = (one / "tables/cells.html").read_text()
+    assert "ours" in found and "theirs" in found and found.count("<section>") == 2
+
+
+def test_findings_that_need_score_arrays_stay_as_published():
+    columns = ["claim", "where", "verdict", "effect", "basis"]
+    here = [
+        ["depth helps", "wp", "holds", 0.2, "mean of 3 pairs"],
+        ["long reach", "wp", "undecided", np.nan, "missing: the scores of every model"],
+        ["long reach", "lk", "undecided", np.nan, "missing: the scores of every model"],
+    ]
+    there = [
+        ["depth helps", "wp", "holds", 0.1, "mean of 2 pairs"],
+        ["long reach", "wp", "holds", 0.1, "LSTM 2x512 against 20-gram"],
+        ["long reach", "wp: quotes", "holds", 0.3, "+0.1 here"],
+    ]
+    table = with_published(*(pd.DataFrame(rows, columns=columns) for rows in (here, there)))
+    assert table[["where", "effect"]].fillna(0).to_numpy().tolist() == [
+        ["wp", 0.2], ["wp", 0.1], ["wp: quotes", 0.3], ["lk", 0.0],
+    ]  # fmt: skip
+
+
+def test_the_published_results_can_be_read_and_halves_of_them_joined(tmp_path, monkeypatch):
+    """Table 1 of two halves of results/reference is table 1 of the whole."""
+    halves = [tmp_path / name for name in ("one", "other")]
+    whole = reference.Publication(PUBLISHED)
+    planned = [reference.key_of(row.corpus, row.model) for row in whole.status().itertuples()]
+    for folder in halves:
+        shutil.copytree(PUBLISHED, folder)
+    for place, key in enumerate(whole.digests()):
+        folder = halves[place % 2]
+        (folder / f"scores/{key.path}.json").unlink()
+        shutil.rmtree(folder / f"histories/{key.path}", ignore_errors=True)
+    for folder in halves:
+        reference.write_status(folder, planned)
+        reference.describe(folder)
+    called = []
+    monkeypatch.setattr(steps, "verb", lambda *arguments: called.append(arguments[0]))
+    merge.merge(*halves)
+    assert called == ["table1", "table2", "layouts", "figure1", "claims"]
+    joined, before = files(halves[0]), files(PUBLISHED)
+    made = ("table1", "table2", "comparison", "agreement", "plain_cut", "claims", "figure1")
+    for name in before:
+        if not any(known in name for known in made) and name != "README.md":
+            assert joined[name] == before[name], name
+    rows = (found["tables/claims.csv"].splitlines() for found in (joined, before))
+    assert len({tuple(sorted(lines)) for lines in rows}) == 1  # for the verb to choose from
+    paths = reference.Publication(halves[0]).files("scores/lk/type*/**/*.json")
+    scores = by_corpus(read_scores(paths, "recurrent"), {"lk": {}}, "network")
+    table = tables.table1(scores, 10, 0).drop(columns="sd").reset_index(drop=True)
+    published = pd.read_csv(PUBLISHED / "tables/table1.csv").drop(columns="sd")
+    published = published[published["corpus"] == "lk"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(table, published, check_dtype=False)
