@@ -50,15 +50,9 @@ equal: $(TOOLS) ## test losses of the fast backend beside the reference's, hours
 	$(SNAKEMAKE) results/paper/corpora/wp.npz
 	$(BIN)/charlens equal results/paper/corpora/wp.npz $(ARGS)
 
-# What `make publish` may make: all that is quick, n-grams among it. Networks are taken as they are,
-# however old.
-QUICK = fetch split kenlm ngram score_ngram select select_nn score score_nn table1 table2 cells \
-    cell_tables passages figure1 figure2 figure3 figure4 figure5 figure6 status claims comparison \
-    plain_cut half
-
 .PHONY: publish
 publish: $(TOOLS) ## tables and figures of what is trained so far: results/reference
-	$(SNAKEMAKE) --config only_finished=True --allowed-rules $(QUICK) publish $(ARGS) -- publish
+	$(BIN)/charlens publish results/paper results/reference $(ARGS)
 
 .PHONY: test
 test: $(TOOLS) ## the tests
@@ -89,6 +83,7 @@ format: $(READY) ## put all code into that style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/snakefmt Snakefile workflow
+	$(BIN)/python -m charlens.runs.settings > workflow/schemas/config.schema.json
 
 .PHONY: setup
 setup: $(TOOLS) ## the environment, KenLM and the CPU backend; every target does it if need be

@@ -91,7 +91,7 @@ VERBS = {
         "what the paper's split is worth",
     ),
     "half": ("networks.half", "add_arguments", "run", "the best model in half precision"),
-    "status": ("runs.publish", "add_status_arguments", "run_status", "which models are finished"),
+    "status": ("runs.status", "add_arguments", "run", "which models are finished"),
     "publish": ("runs.publish", "add_arguments", "run", "copy what people read of a run"),
     "calibrate": ("runs.calibrate", "add_arguments", "run", "measure how fast this machine trains"),
     "trajectory": (

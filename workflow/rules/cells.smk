@@ -2,17 +2,12 @@
 # Makes: cells/<corpus>, what goes on inside the best models; from it tables/cells and gates, and
 #        figures 2 and 3; activations/, every gate and state of chosen models over a stretch of text.
 
-INSIDE = config["cells"]
-
 
 rule cells:
     """Inside the best models of a corpus: saturation of gates, and which cell follows what."""
     input:
         code=code("units.analysis"),
-        models=lambda w: [
-            f"<results>/models/{w.corpus}/{CELL}/best/model.safetensors".format(**cell)
-            for cell in plan.looked_into(config, w.corpus)
-        ],
+        models=lambda w: networks(grid.looked_into(SETTINGS, w.corpus)),
         split="<results>/corpora/{corpus}.npz",
         text="<results>/corpora/{corpus}.txt",
         info="<results>/corpora/{corpus}.json",
@@ -28,11 +23,16 @@ rule cells:
         mem_mb=4000,
         runtime=60,
     params:
-        options=plan.options(
-            {key: INSIDE[key] for key in ("samples", "shifts", "seed")}
+        options=options(
+            SETTINGS.cells.model_dump(include={"samples", "shifts", "seed"})
         ),
-        init=lambda w: plan.training(config, w.corpus)["init"],
-        passages=lambda w: json.dumps(INSIDE["passages"].get(w.corpus, [])),
+        init=lambda w: SETTINGS.training_of(w.corpus)["init"],
+        passages=lambda w: json.dumps(
+            [
+                passage.model_dump()
+                for passage in SETTINGS.cells.passages.get(w.corpus, [])
+            ]
+        ),
     shell:
         "charlens cells {input.models} --split {input.split} --text {input.text}"
         " --info {input.info} {params.options} --init {params.init}"
@@ -45,12 +45,10 @@ rule cell_tables:
     """Tables of cells and gates: every cell ranked, the best, the share that is explained."""
     input:
         code=code("units.unit_tables"),
-        found=collect("<results>/cells/{corpus}.json", corpus=config["use"]),
-        cells=collect("<results>/cells/{corpus}.csv", corpus=config["use"]),
-        untrained=collect(
-            "<results>/cells/untrained/{corpus}.csv", corpus=config["use"]
-        ),
-        gates=collect("<results>/cells/gates/{corpus}.csv", corpus=config["use"]),
+        found=collect("<results>/cells/{corpus}.json", corpus=CORPORA),
+        cells=collect("<results>/cells/{corpus}.csv", corpus=CORPORA),
+        untrained=collect("<results>/cells/untrained/{corpus}.csv", corpus=CORPORA),
+        gates=collect("<results>/cells/gates/{corpus}.csv", corpus=CORPORA),
         corpora=rules.table1.input.corpora,
     output:
         cells="<results>/tables/cells.csv",
@@ -110,7 +108,7 @@ rule passages:
 rule figure2:
     """Figure 2: passages coloured by the cells that follow the hypotheses best."""
     input:
-        collect(rules.passages.output, corpus=config["use"]),
+        collect(rules.passages.output, corpus=CORPORA),
     localrule: True
 
 
@@ -142,33 +140,41 @@ rule record:
     """Every gate and state of a recurrent model over a stretch of test text."""
     input:
         code=code("units.activations"),
-        model=f"<results>/models/{{corpus}}/{CELL}/best/model.safetensors",
+        model=f"<results>/models/{RECURRENT}/best/model.safetensors",
         split="<results>/corpora/{corpus}.npz",
     output:
-        f"<results>/activations/{{corpus}}/{CELL}.npz",
+        f"<results>/activations/{RECURRENT}.npz",
     log:
-        f"<logs>/record/{{corpus}}/{CELL}.log",
+        f"<logs>/record/{RECURRENT}.log",
     threads: 1
     resources:
         mem_mb=1500,
         runtime=60,
     params:
-        streams=INSIDE["record"]["streams"],
-        characters=INSIDE["record"]["characters"],
+        streams=SETTINGS.cells.record.streams,
+        characters=SETTINGS.cells.record.characters,
     shell:
         "charlens record {input.model} --split {input.split} --streams {params.streams}"
         " --characters {params.characters} --threads {threads} --out {output} 2>&1 | tee {log}"
 
 
 RECORDED = [
-    f"<results>/activations/{corpus}/{CELL}.npz".format(**cell)
-    for corpus in config["use"]
-    for cell in plan.fitting(CELLS[corpus], INSIDE["record"]["models"])
+    f"<results>/activations/{key.path}.npz"
+    for corpus in CORPORA
+    for key in grid.fitting(
+        grid.recurrent(SETTINGS, corpus), SETTINGS.cells.record.models
+    )
 ]
 
 
+def recorded(wildcards):
+    if not RECORDED:
+        raise InputError("cells.record.models: fits no network of the grid")
+    return RECORDED
+
+
 rule activations:
-    """Every gate and state of the models that the configuration chooses (cells: record:)."""
+    """Every gate and state of the networks that the settings choose (cells: record:)."""
     input:
-        lambda w: plan.some(RECORDED, "cells.record.models"),
+        recorded,
     localrule: True

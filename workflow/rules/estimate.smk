@@ -4,7 +4,7 @@
 
 import atexit
 
-RATES = f"results/{config['run']}/calibration/{estimate.machine()}.csv"
+RATES = f"results/{SETTINGS.run}/calibration/{estimate.machine()}.csv"
 
 
 rule calibrate:
@@ -16,16 +16,16 @@ rule calibrate:
     localrule: True
     threads: 1
     params:
-        shapes=json.dumps(estimate.shapes(config)),
-        options=plan.options(
+        shapes=json.dumps(estimate.shapes(SETTINGS)),
+        options=options(
             {
                 "symbols": max(
-                    (estimate.symbols(config, corpus) for corpus in config["use"]),
+                    (estimate.symbols(SETTINGS, corpus) for corpus in CORPORA),
                     default=estimate.SYMBOLS,
                 ),
-                "streams": config["split"]["streams"],
-                "unroll": config["split"]["unroll"],
-                "backend": config["backend"],
+                "streams": SETTINGS.split.streams,
+                "unroll": SETTINGS.split.unroll,
+                "backend": SETTINGS.backend,
             }
         ),
     shell:
@@ -39,7 +39,7 @@ atexit.register(
     lambda folder=Path.cwd(): workflow.dryrun
     and workflow.dag is not None
     and estimate.say(
-        config,
+        SETTINGS,
         [
             (job.rule.name, job.wildcards)
             for job in workflow.dag.needrun_jobs(exclude_finished=False)

@@ -35,22 +35,9 @@ rule report:
         "<logs>/report.log",
     localrule: True
     params:
-        # the same configuration once more: its files, and what --config said
-        config=lambda w: "".join(
-            f" {option} {shlex.join(values)}"
-            for option, values in {
-                "--configfile": [
-                    str(Path(file).resolve())
-                    for file in workflow.config_settings.configfiles
-                ],
-                "--config": [
-                    f"{key}={json.dumps(value)}"
-                    for key, value in workflow.config_settings.config.items()
-                ],
-            }.items()
-            if values
-        ),
-        snakefile=workflow.main_snakefile,
+        snakefile=f"{workflow.basedir}/Snakefile",
+        settings=f"results/{SETTINGS.run}/settings.json",
     shell:
-        "python -m snakemake --snakefile {params.snakefile:q}{params.config}"
+        # with all settings of this run, however they were given
+        "python -m snakemake --snakefile {params.snakefile:q} --configfile {params.settings}"
         " --nolock --report {output} -- table1 table2 cell_tables figures verdict > {log} 2>&1"

@@ -31,8 +31,10 @@ from charlens.errors import InputError
 from charlens.files import atomic
 from charlens.networks.architecture import Architecture
 from charlens.progress import say, time_left
-from charlens.runs import calibrate, estimate, plan
+from charlens.runs import calibrate, estimate, grid
 from charlens.runs.estimate import Rates, Shape, clock
+from charlens.runs.settings import Settings, make
+from charlens.store.models import twin
 
 SYMBOLS, STREAMS, UNROLL = 87, 100, 100
 BACKENDS = ("stock", "autocast", "ours")
@@ -223,56 +225,39 @@ def least(table: list[dict]) -> list[str]:
     return said
 
 
-def whole_grid(config: dict) -> list[tuple[str, SimpleNamespace]]:
-    """Every cell of every corpus once: one seed, one dropout."""
-    jobs = {}
-    for corpus in config["use"]:
-        for cell in plan.cells(config, corpus):
-            w = SimpleNamespace(corpus=corpus, **cell | {"seed": 1, "dropout": 0.0})
-            jobs[corpus, w.type, w.layers, w.size] = ("train", w)
-    return list(jobs.values())
+def whole_grid(settings: Settings) -> list[tuple[str, SimpleNamespace]]:
+    """Every grid entry of every corpus once: one seed, one dropout."""
+    return [
+        ("train", SimpleNamespace(corpus=corpus, **entry, seed=1, dropout=0.0))
+        for corpus in settings.use
+        for entry in grid.entries(settings)
+    ]
 
 
-def reproduction(config: dict) -> list[tuple[str, SimpleNamespace]]:
+def reproduction(settings: Settings) -> list[tuple[str, SimpleNamespace]]:
     """Every job of the whole run: seeds, dropout candidates, n-NN, n-grams, scores, figure 5."""
     jobs = [("figure1", None), ("figure4", None), ("figure5", None), ("report", None)]
-    for corpus in config["use"]:
-        for cell in plan.cells(config, corpus):
-            for dropout in plan.dropouts(config, cell | {"corpus": corpus}):
-                jobs.append(("train", SimpleNamespace(corpus=corpus, dropout=dropout, **cell)))
-            jobs.append(("score", SimpleNamespace(corpus=corpus, **cell)))
-        for context in config["nn"]["contexts"]:
-            nn = SimpleNamespace(corpus=corpus, context=context)
-            for hidden in config["nn"]["hidden"]:
-                w = SimpleNamespace(corpus=corpus, context=context, hidden=hidden)
-                jobs.append(("train_nn", w))
-            jobs.append(("score_nn", nn))
-        for _ in config["ngrams"]["orders"]:
-            w = SimpleNamespace(corpus=corpus)
+    keys = grid.planned(settings)
+    for corpus in grid.with_twins(settings):
+        keys += [key for key in grid.contiguous(settings, corpus) if key.corpus == twin(corpus)]
+    for key in keys:
+        # a twin is as large as its corpus
+        where = {"corpus": key.corpus.partition(".")[0]}
+        if key.kind == "ngram":
+            w = SimpleNamespace(**where)
             jobs += [("ngram", w), ("score_ngram", w)]
-    jobs += plain_cut(config)
-    jobs += [("trajectory", SimpleNamespace(corpus=corpus)) for corpus in plan.young(config)]
-    return jobs
-
-
-def plain_cut(config: dict) -> list[tuple[str, SimpleNamespace]]:
-    """The jobs of the twins under the plain cut, which are as large as their corpora."""
-    jobs = []
-    for corpus in set(config["use"]) & set(config["plain_cut"]["corpora"]):
-        for score in plan.plain_scores(config, corpus):
-            if f"/{plan.plain(corpus)}/" not in score:
-                continue
-            labels = plan.labels_of(score)
-            w = SimpleNamespace(corpus=corpus, **labels)
-            if "order" in labels:
-                jobs += [("ngram", w), ("score_ngram", w)]
-                continue
-            model = labels | {name: int(labels[name]) for name in ("layers", "size", "seed")}
-            for dropout in plan.dropouts(config, model | {"corpus": corpus}):
-                one = SimpleNamespace(corpus=corpus, dropout=dropout, **labels)
-                jobs.append(("train", one))
-            jobs.append(("score", w))
-    return jobs
+        elif key.kind == "nn":
+            for one in grid.candidates(settings, key):
+                w = SimpleNamespace(**where, context=key.n, hidden=one.candidate)
+                jobs.append(("train_nn", w))
+            jobs.append(("score_nn", SimpleNamespace(**where, context=key.n)))
+        else:
+            its = where | {"type": key.type, "layers": key.layers, "size": key.size}
+            for one in grid.candidates(settings, key):
+                jobs.append(("train", SimpleNamespace(**its, dropout=one.candidate)))
+            jobs.append(("score", SimpleNamespace(**its)))
+    corpora = grid.first_epochs(settings)
+    return jobs + [("trajectory", SimpleNamespace(corpus=corpus)) for corpus in corpora]
 
 
 def rates_of(backend: str, measured: dict, fixed: dict) -> dict[Shape, Rates]:
@@ -290,27 +275,27 @@ def rates_of(backend: str, measured: dict, fixed: dict) -> dict[Shape, Rates]:
                     for shape, rates in fixed.items()}  # fmt: skip
 
 
-def measure_nn(config: dict, seconds: float) -> dict[Shape, dict[str, Rates]]:
+def measure_nn(settings: Settings, seconds: float) -> dict[Shape, dict[str, Rates]]:
     """The n-NN: ours, and plain torch for both stock settings; one context stands for all."""
     found = {}
-    middle = sorted(config["nn"]["contexts"])[len(config["nn"]["contexts"]) // 2]
-    for hidden in config["nn"]["hidden"]:
+    middle = sorted(settings.nn.contexts)[len(settings.nn.contexts) // 2]
+    for hidden in settings.nn.hidden:
         shape = Shape("nn", 1, hidden, middle)
         measured = {
             name: calibrate.measure(shape, SYMBOLS, STREAMS, UNROLL, backend, seconds / 2)
             for name, backend in (("ours", compiled()), ("stock", "reference"))
         }
-        for context in config["nn"]["contexts"]:
+        for context in settings.nn.contexts:
             found[Shape("nn", 1, hidden, context)] = measured
     return found
 
 
-def estimates(config: dict, measured: dict, seconds: float, cores: int) -> list[str]:
+def estimates(settings: Settings, measured: dict, seconds: float, cores: int) -> list[str]:
     """Lines that say how long the grid and the whole reproduction take with each candidate."""
-    lines, fixed = [], measure_nn(config, seconds)
+    lines, fixed = [], measure_nn(settings, seconds)
     for name, jobs in (
-        ("whole grid, 50 epochs, one dropout", whole_grid(config)),
-        ("whole reproduction", reproduction(config)),
+        ("whole grid, 50 epochs, one dropout", whole_grid(settings)),
+        ("whole reproduction", reproduction(settings)),
     ):
         said = []
         for backend in BACKENDS:
@@ -318,7 +303,7 @@ def estimates(config: dict, measured: dict, seconds: float, cores: int) -> list[
             durations, unknown = [], 0
             for rule, w in jobs:
                 try:
-                    durations.append(estimate.seconds(config, rates, rule, w))
+                    durations.append(estimate.seconds(settings, rates, rule, w))
                 except KeyError:  # a shape of one's own
                     unknown += 1
             said.append(f"{backend} {clock(estimate.side_by_side(durations, cores))}")
@@ -375,7 +360,7 @@ def run(args: argparse.Namespace) -> None:
     if args.markdown:
         print(markdown(read(args.out)))
         return
-    config = read_config(args.config)
+    settings = read_settings(args.config)
     malloc = restart_with_allocator()
     torch.set_num_threads(1)
     isa, why = cpu.status()
@@ -403,13 +388,13 @@ def run(args: argparse.Namespace) -> None:
     print(text(table, peaks), end="\n\n")
     print("\n".join(least(table)))
     if not args.quick:
-        for line in estimates(config, measured, args.seconds / 8, cores):
+        for line in estimates(settings, measured, args.seconds / 8, cores):
             print(line)
     print(f"\nwritten to {args.out}")
 
 
-def read_config(path: Path) -> dict:
-    """The configuration of the paper, with what the file at `path` has otherwise."""
+def read_settings(path: Path) -> Settings:
+    """The settings of the paper, with what the file at `path` has otherwise."""
     import yaml  # comes with Snakemake; training needs neither
     from snakemake.utils import update_config
 
@@ -418,4 +403,4 @@ def read_config(path: Path) -> dict:
         if not file.exists():
             raise InputError(f"{file}: no such configuration; name one with --config")
         update_config(config, yaml.safe_load(file.read_text()))
-    return config
+    return make(config)

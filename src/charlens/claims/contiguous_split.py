@@ -16,10 +16,9 @@ import pandas as pd
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
 from charlens.report.html import document, grid, signed, source_line
-from charlens.runs.plan import plain
 from charlens.statistics.bootstrap import interval, stream_draws
 from charlens.store.corpora import read_corpora, read_split
-from charlens.store.models import types_in_order
+from charlens.store.models import twin, types_in_order
 from charlens.store.scores import Score, read_scores
 
 COLUMNS = ["corpus", "model", "paper_split", "plain_cut", "change", "low", "high"]
@@ -43,7 +42,7 @@ def run(args):
     tables = []
     for corpus in corpora:
         sides = []
-        for number, name in enumerate((corpus, plain(corpus))):
+        for number, name in enumerate((corpus, twin(corpus))):
             own = [score for score in scores if score.meta["corpus"] == name]
             if name not in splits:
                 raise InputError(f"corpus {name}: no split given (a file named {name}.npz)")

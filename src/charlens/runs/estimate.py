@@ -20,8 +20,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from charlens.runs import plan
-from charlens.store import models
+from charlens.runs import grid, host
+from charlens.runs.settings import Settings
 
 GATES = {"nn": 1, "rnn": 1, "lstm": 4, "gru": 3}  # a cell of the user's own is taken for an LSTM
 SYMBOLS = 96  # of a text that nobody has seen yet: what a keyboard has
@@ -100,24 +100,24 @@ def memory_mb(shape: Shape, symbols: int, streams: int, unroll: int, characters:
 # ---- jobs of a configuration ----
 
 
-def symbols(config: dict, corpus: str) -> int:
+def symbols(settings: Settings, corpus: str) -> int:
     """Alphabet of a corpus: as its provenance says, or the configuration, or a guess."""
-    return _known(config, corpus).get("symbols", SYMBOLS)
+    return _known(settings, corpus).get("symbols", SYMBOLS)
 
 
-def characters(config: dict, corpus: str) -> dict[str, int]:
+def characters(settings: Settings, corpus: str) -> dict[str, int]:
     """Characters in each part of a corpus; {} where nobody knows before it is there."""
-    if "bytes" not in (known := _known(config, corpus)):
+    if "bytes" not in (known := _known(settings, corpus)):
         return {}
-    fractions = config["corpora"][corpus]["fractions"]
+    fractions = settings.of_corpus(corpus).fractions
     return dict(
         zip(("train", "val", "test"), (int(known["bytes"] * f) for f in fractions), strict=True)
     )
 
 
-def _known(config, corpus):
-    found = Path("results", config["run"], "corpora", f"{corpus}.json")
-    return _provenance(found) or config["corpora"][corpus]["sources"][0]
+def _known(settings, corpus):
+    found = Path("results", settings.run, "corpora", f"{corpus}.json")
+    return _provenance(found) or settings.of_corpus(corpus).sources[0].model_dump(exclude_none=True)
 
 
 @functools.cache
@@ -128,75 +128,73 @@ def _provenance(path):
         return {}
 
 
-def memory(config: dict, w) -> int:
+def memory(settings: Settings, w) -> int:
     """`mem_mb` of a job that trains or scores a model."""
     shape = Shape.of(w)
     if shape.context and not shape.size:  # which hidden size was chosen is not known yet
-        shape = Shape("nn", 1, max(config["nn"]["hidden"]), shape.context)
-    split = config["split"]
-    length = sum(characters(config, w.corpus).values())
-    host = 3000 if plan.gpus(config) else 0  # what CUDA takes of the host's memory
-    return host + memory_mb(
-        shape, symbols(config, w.corpus), split["streams"], split["unroll"], length
-    )
+        shape = Shape("nn", 1, max(settings.nn.hidden), shape.context)
+    split = settings.split
+    length = sum(characters(settings, w.corpus).values())
+    cuda = 3000 if host.gpus(settings.backend) else 0  # what it takes of the host's memory
+    return cuda + memory_mb(shape, symbols(settings, w.corpus), split.streams, split.unroll, length)
 
 
-def priority(config: dict, w) -> int:
+def priority(settings: Settings, w) -> int:
     """Of a training: its work and that of what waits for it, in giga multiply-adds.
 
     The longest chains begin first, so that no core idles while the last one ends.
     """
-    return max(1, round((_training_work(config, w) + _waiting_work(config, w)) / 1e9))
+    return max(1, round((_training_work(settings, w) + _waiting_work(settings, w)) / 1e9))
 
 
-def trajectory_priority(config: dict, corpus: str) -> int:
-    return max(1, round(_trajectory_work(config, corpus) / 1e9))
+def trajectory_priority(settings: Settings, corpus: str) -> int:
+    return max(1, round(_trajectory_work(settings, corpus) / 1e9))
 
 
-def _training_work(config, w):
-    parts = characters(config, w.corpus) or {"train": 1_000_000, "val": 100_000}
-    each = multiply_adds(Shape.of(w), symbols(config, w.corpus))
-    return plan.training(config, w.corpus)["epochs"] * each * (3 * parts["train"] + parts["val"])
+def _training_work(settings, w):
+    parts = characters(settings, w.corpus) or {"train": 1_000_000, "val": 100_000}
+    each = multiply_adds(Shape.of(w), symbols(settings, w.corpus))
+    return settings.training_of(w.corpus)["epochs"] * each * (3 * parts["train"] + parts["val"])
 
 
-def _waiting_work(config, w):
+def _waiting_work(settings, w):
     """What figure 5 does once the n-NN models and the deepest LSTMs are there."""
-    if w.corpus not in plan.young(config):
+    if w.corpus not in grid.first_epochs(settings):
         return 0
-    young = _young(config, w.corpus)
-    if hasattr(w, "context") or (w.type, int(w.layers)) == (young.type, young.layers):
-        return _trajectory_work(config, w.corpus)
+    shown = _shown(settings, w.corpus)
+    if hasattr(w, "context") or (w.type, int(w.layers)) == (shown.type, shown.layers):
+        return _trajectory_work(settings, w.corpus)
     return 0
 
 
-def _trajectory_work(config, corpus):
-    young = config["figures"]["young_lstm"]
-    parts = characters(config, corpus) or {"train": 1_000_000, "test": 100_000}
+def _trajectory_work(settings, corpus):
+    first = settings.figures.first_epochs
+    parts = characters(settings, corpus) or {"train": 1_000_000, "test": 100_000}
     return (
-        young["epochs"]
-        * multiply_adds(_young(config, corpus), symbols(config, corpus))
-        * (3 * parts["train"] + young["looks"] * parts["test"])
+        first.epochs
+        * multiply_adds(_shown(settings, corpus), symbols(settings, corpus))
+        * (3 * parts["train"] + first.snapshots * parts["test"])
     )
 
 
-def _young(config, corpus):
+def _shown(settings, corpus):
     """The LSTM of figure 5 is the best of the deepest: most likely the largest."""
-    deepest = models.deepest(plan.cells(config, corpus), "lstm")
-    return Shape("lstm", deepest[0]["layers"], max(cell["size"] for cell in deepest))
+    deepest = grid.deepest(settings, corpus, "lstm")
+    return Shape("lstm", deepest[0].layers, max(key.size for key in deepest))
 
 
-def shapes(config: dict) -> list[dict]:
+def shapes(settings: Settings) -> list[dict]:
     """Every shape that a run trains, as plain dicts: what a calibration measures."""
     recurrent = (
-        Shape(cell["type"], cell["layers"], cell["size"], dropout=dropout > 0)
-        for corpus in config["use"]
-        for cell in plan.cells(config, corpus)
-        for dropout in plan.dropouts(config, cell | {"corpus": corpus})
+        Shape(key.type, key.layers, key.size, dropout=key.candidate > 0)
+        for corpus in settings.use
+        for network in grid.recurrent(settings, corpus)
+        for key in grid.candidates(settings, network)
     )
     fixed = (
         Shape("nn", 1, hidden, context)
-        for context in config["nn"]["contexts"]
-        for hidden in config["nn"]["hidden"]
+        for context in settings.nn.contexts
+        for hidden in settings.nn.hidden
     )
     return [asdict(shape) for shape in dict.fromkeys((*recurrent, *fixed))]
 
@@ -271,29 +269,29 @@ def read_rates(path: Path) -> dict[Shape, Rates]:
         }
 
 
-def seconds(config: dict, rates: dict, rule: str, w) -> float:
+def seconds(settings: Settings, rates: dict, rule: str, w) -> float:
     """How long a job takes, the small ones roughly. Raises KeyError where its shape or its corpus
     is not known yet."""
     if rule in ("train", "train_nn"):
-        its, parts = rates[Shape.of(w)], characters(config, w.corpus)
+        its, parts = rates[Shape.of(w)], characters(settings, w.corpus)
         once = parts["train"] / its.train + parts["val"] / its.validate
-        return START_SECONDS + plan.training(config, w.corpus)["epochs"] * once
+        return START_SECONDS + settings.training_of(w.corpus)["epochs"] * once
     if rule in ("score", "score_nn"):
         shape = Shape.of(w)
         if shape.context:
-            shape = Shape("nn", 1, max(config["nn"]["hidden"]), shape.context)
+            shape = Shape("nn", 1, max(settings.nn.hidden), shape.context)
         known = [rates[s] for s in (shape, Shape(shape.type, shape.layers, shape.size, 0, True))
                  if s in rates] or [rates[shape]]  # fmt: skip
-        return START_SECONDS + characters(config, w.corpus)["test"] / known[0].score
+        return START_SECONDS + characters(settings, w.corpus)["test"] / known[0].score
     if rule == "trajectory":
-        young, shape = config["figures"]["young_lstm"], _young(config, w.corpus)
+        first, shape = settings.figures.first_epochs, _shown(settings, w.corpus)
         dropped = Shape(shape.type, shape.layers, shape.size, dropout=True)
-        its, parts = rates[dropped if dropped in rates else shape], characters(config, w.corpus)
+        its, parts = rates[dropped if dropped in rates else shape], characters(settings, w.corpus)
         # every look is scored, and compared with every n-NN, which takes about as long again
-        looked = 2 * young["looks"] * parts["test"] / its.score
-        return START_SECONDS + young["epochs"] * (parts["train"] / its.train + looked)
+        looked = 2 * first.snapshots * parts["test"] / its.score
+        return START_SECONDS + first.epochs * (parts["train"] / its.train + looked)
     if rule in ("ngram", "score_ngram"):
-        return START_SECONDS + NGRAM_SECONDS * sum(characters(config, w.corpus).values()) / 1e6
+        return START_SECONDS + NGRAM_SECONDS * sum(characters(settings, w.corpus).values()) / 1e6
     return OTHER_SECONDS.get(rule, 1)
 
 
@@ -310,7 +308,7 @@ def side_by_side(durations: Iterable[float], workers: int) -> float:
 
 
 def describe(
-    config: dict, jobs: Iterable, rates_file: Path, workers: int, gpus: int | None = None
+    settings: Settings, jobs: Iterable, rates_file: Path, workers: int, gpus: int | None = None
 ) -> str | None:
     """The line of a dry run: how long all will take. jobs: (rule, wildcards) of each; gpus: how
     many jobs on a GPU run at a time, None where none asks for one.
@@ -325,7 +323,7 @@ def describe(
     known, unknown = [], 0
     for rule, w in jobs:
         try:
-            known.append((seconds(config, rates, rule, w), rule))
+            known.append((seconds(settings, rates, rule, w), rule))
         except KeyError:
             unknown += 1
     total = side_by_side((duration for duration, _ in known), workers)
@@ -344,11 +342,16 @@ def describe(
 
 
 def say(
-    config: dict, jobs: Iterable, folder: Path, rates_file: str, workers: int, gpus: int | None
+    settings: Settings,
+    jobs: Iterable,
+    folder: Path,
+    rates_file: str,
+    workers: int,
+    gpus: int | None,
 ) -> None:
     """Print `describe`'s line on stderr, apart from the plan itself. folder: where it all runs."""
     with contextlib.chdir(folder):
-        if line := describe(config, jobs, Path(rates_file), workers, gpus):
+        if line := describe(settings, jobs, Path(rates_file), workers, gpus):
             print(line, file=sys.stderr)
 
 

@@ -1,12 +1,12 @@
-"""What is finished of a run, and its copy that can be kept: results/reference.
+"""The copy of a run that can be kept: results/reference.
 
-A full run takes hours to days. `charlens status` lists which of its models are scored; `charlens
-publish` copies what people read of a run (tables, figures, where everything came from, some models
-in half precision), and nothing large or not ours to give: no score arrays, no corpus text.
+A full run takes hours to days. `charlens publish` copies what people read of it (tables, figures,
+where everything came from, some models in half precision), and nothing large or not ours to give:
+no score arrays, no corpus text.
 
 A run may be trained on several machines, one after the other. What is published of a model
-includes a digest of its scores (`charlens.store.scores`), and every publication has the models that were
-published before as well as those of the machine it is made on.
+includes a digest of its scores (`charlens.store.scores`), and every publication has the models that
+were published before as well as those of the machine it is made on.
 """
 
 import argparse
@@ -19,10 +19,9 @@ import pandas as pd
 
 from charlens.errors import InputError
 from charlens.files import write_atomically
-from charlens.runs.plan import below_scores, earlier, restore
 from charlens.store.corpora import read_split
 from charlens.store.scores import read_score
-from charlens.store.tables import STATUS, read_status
+from charlens.store.tables import read_status
 
 CANDIDATES = ["corpus", "model", "candidate", "epoch", "val_loss", "chosen"]
 # of results/<run>/, and where it goes below results/reference/
@@ -41,24 +40,11 @@ COPIED = {
 KEPT = ("figure5/*.csv", "corpora/*.json", "histories/**/history.csv", "bench/*.csv")
 
 
-def status(planned: list[str], finished: list[str]) -> pd.DataFrame:
-    """One row per planned model, given as paths of its scores: columns STATUS.
-
-    What stands before "scores/" in a path does not matter, nor whether it is an array or a digest.
-    """
-    done = {below_scores(path) for path in finished}
-    rows = []
-    for path in planned:
-        corpus, *labels = below_scores(path).split("/")
-        rows.append([corpus, " ".join(labels), int(below_scores(path) in done)])
-    return pd.DataFrame(rows, columns=STATUS)
-
-
 def publish(run: Path, reference: Path, scores: list[Path], settings: dict) -> list[Path]:
     """Put what people read of `run` into `reference`, in place of what is there.
 
     scores: of every model that the tables are about, an array in `run`, or what was published
-    already in `reference`. settings: how all of them were made (`plan.settings`).
+    already in `reference`. settings: how all of them were made (`settings.comparable`).
     Raises InputError where the run has nothing finished, or less than what is published already.
     """
     restore(reference)
@@ -106,6 +92,17 @@ def publish(run: Path, reference: Path, scores: list[Path], settings: dict) -> l
     new.rename(reference)
     shutil.rmtree(old, ignore_errors=True)
     return [path for path in reference.rglob("*") if path.is_file()]
+
+
+def earlier(published: Path) -> Path:
+    """Where a publication lies while another takes its place."""
+    return published.with_name(f".{published.name}.old")
+
+
+def restore(published: Path) -> None:
+    """Bring back what was published before, where publishing anew was killed on the last steps."""
+    if not published.exists() and earlier(published).exists():
+        earlier(published).rename(published)
 
 
 def candidates(reference: Path) -> pd.DataFrame:
@@ -215,21 +212,6 @@ def short(model: str) -> str:
 
 
 # ---- command lines ----
-
-
-def add_status_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--planned", nargs="*", default=[], help="score arrays of all models")
-    parser.add_argument("--finished", nargs="*", default=[], help="those that there are")
-    parser.add_argument("--out", required=True, help="one row per planned model (.csv)")
-
-
-def run_status(args: argparse.Namespace) -> None:
-    table = status(args.planned, args.finished)
-    write_atomically(args.out, table.to_csv(index=False, lineterminator="\n").encode())
-    for corpus, own in table.groupby("corpus", sort=False):
-        missing = [short(model) for model in own[own["finished"] == 0]["model"]]
-        done = f"{own['finished'].sum()} of {len(own)} models finished"
-        print(f"{corpus}: {done}{'; missing: ' if missing else ''}{', '.join(missing)}")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -110,6 +110,12 @@ def types_in_order(types: Iterable[str]) -> list[str]:
     return sorted(set(types), key=place)
 
 
+def twin(corpus: str) -> str:
+    """The name of a corpus under the contiguous split layout, beside itself under the paper's; no
+    corpus of a configuration has a dot."""
+    return f"{corpus}.contiguous"
+
+
 def deepest(models: list[dict], type: str) -> list[dict]:
     """The models of a type with PAPER_DEPTH layers or, where there are none, of its greatest
     depth; [] where there is no model of the type."""
