@@ -10,6 +10,7 @@ import yaml
 from charlens.bench import speed
 from charlens.runs import estimate
 from charlens.runs.estimate import Rates, Shape
+from charlens.runs.settings import make
 
 ROOT = Path(__file__).parents[2]
 PAPER = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -56,21 +57,23 @@ def test_the_jobs_are_those_of_the_workflow():
     )  # fmt: skip
     counts = {r[0]: int(r[1]) for r in map(str.split, done.stdout.splitlines())
               if len(r) == 2 and r[1].isdigit()}  # fmt: skip
-    rules = [rule for rule, _ in speed.reproduction(PAPER)]
+    rules = [rule for rule, _ in speed.reproduction(make(PAPER))]
     for rule in ("train", "score", "train_nn", "score_nn", "ngram", "score_ngram", "trajectory"):
         assert rules.count(rule) == counts[rule], rule
-    assert len(speed.whole_grid(PAPER)) == 66
+    assert len(speed.whole_grid(make(PAPER))) == 66
 
 
 def test_the_estimate_is_the_sum_of_its_jobs(monkeypatch):
     config = {**PAPER, "use": ["wp"], "grid": {**PAPER["grid"], "types": ["lstm"], "layers": [1]}}
     config["grid"] |= {"sizes": [64], "dropout": [{"values": [0.0]}], "seeds": [{"values": [1]}]}
-    config["figures"] = {"young_lstm": {"corpora": [], "epochs": 1, "looks": 1}}
+    config["contiguous_split"] = PAPER["contiguous_split"] | {"corpora": []}
+    first_epochs = PAPER["figures"]["first_epochs"] | {"corpora": ["lk"]}
+    config["figures"] = PAPER["figures"] | {"first_epochs": first_epochs}
     rates = {"ours": Rates(1e7, 1e8, 1e8), "stock": Rates(1e6, 1e7, 1e7)}
     fixed = {Shape("nn", 1, hidden, context): rates
              for hidden in (128, 256, 512) for context in range(1, 7)}  # fmt: skip
     monkeypatch.setattr(speed, "measure_nn", lambda *_: fixed)
-    grid, whole = speed.estimates(config, MEASURED, 0, cores=1)
+    grid, whole = speed.estimates(make(config), MEASURED, 0, cores=1)
     bytes = PAPER["corpora"]["wp"]["sources"][0]["bytes"]
     for backend, (train, validate) in (("stock", (1e5, 3e5)), ("ours", (6e5, 9e5))):
         seconds = 4 + 50 * (0.8 * bytes / train + 0.1 * bytes / validate)

@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charlens.networks import architecture
-from charlens.runs import calibrate, estimate, plan
+from charlens.runs import calibrate, estimate, grid
 from charlens.runs.estimate import Rates, Shape
+from charlens.runs.settings import make
 
 ROOT = Path(__file__).parents[2]
-PAPER = yaml.safe_load((ROOT / "config.yaml").read_text())
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+PAPER = make(CONFIG)
 
 
 def wildcards(**given):
@@ -34,9 +36,9 @@ def elsewhere(tmp_path, monkeypatch):
 
 
 def test_sizes_are_those_of_the_models():
-    for cell in plan.cells(PAPER, "wp"):
+    for entry in grid.entries(PAPER):
         for symbols in (87, 101):
-            shape = (cell["type"], cell["layers"], cell["size"], symbols)
+            shape = (*entry.values(), symbols)
             hidden = estimate.hidden_size(*shape)
             assert hidden == architecture.hidden_size(*shape), shape
             assert estimate.parameters(*shape[:2], hidden, symbols) == architecture.count(
@@ -56,8 +58,7 @@ def test_multiply_adds_counted_by_hand():
 def test_the_longest_go_first():
     first = estimate.priority(PAPER, training("lstm", 3, 512))
     assert first == max(
-        estimate.priority(PAPER, training(c["type"], c["layers"], c["size"]))
-        for c in plan.cells(PAPER, "wp")
+        estimate.priority(PAPER, training(**entry)) for entry in grid.entries(PAPER)
     )
     small = estimate.priority(PAPER, training("rnn", 1, 64))
     assert 0 < small < estimate.priority(PAPER, training("rnn", 1, 256)) < first
@@ -67,12 +68,12 @@ def test_the_longest_go_first():
 
 
 def test_figure_5_waits_for_three_layers_though_there_are_four():
-    deeper = PAPER | {"grid": PAPER["grid"] | {"layers": [1, 2, 3, 4]}}
+    deeper = CONFIG | {"grid": CONFIG["grid"] | {"layers": [1, 2, 3, 4]}}
+    first_epochs = CONFIG["figures"]["first_epochs"] | {"corpora": ["lk"]}
+    elsewhere = deeper | {"figures": CONFIG["figures"] | {"first_epochs": first_epochs}}
     added = [
-        estimate.priority(deeper, training("lstm", layers, 64))
-        - estimate.priority(
-            deeper | {"figures": {"young_lstm": {"corpora": []}}}, training("lstm", layers, 64)
-        )
+        estimate.priority(make(deeper), training("lstm", layers, 64))
+        - estimate.priority(make(elsewhere), training("lstm", layers, 64))
         for layers in (2, 3, 4)
     ]
     assert added[0] == added[2] == 0 < added[1]
@@ -80,8 +81,7 @@ def test_figure_5_waits_for_three_layers_though_there_are_four():
 
 def test_memory_is_bounded_and_grows():
     asked = [
-        estimate.memory(PAPER, training(c["type"], c["layers"], c["size"], 0.2))
-        for c in plan.cells(PAPER, "wp")
+        estimate.memory(PAPER, training(**entry, dropout=0.2)) for entry in grid.entries(PAPER)
     ]
     assert 400 < min(asked) < 700 and max(asked) < 2500
     assert estimate.memory(PAPER, training("lstm", 1, 512)) == max(
@@ -136,7 +136,7 @@ def test_rates_are_kept_and_the_time_is_what_they_say(tmp_path):
         estimate.write_rates(file, rates)
     assert estimate.read_rates(path) == rates
 
-    wp = PAPER["corpora"]["wp"]["sources"][0]["bytes"]
+    wp = PAPER.corpora["wp"].sources[0].bytes
     epoch = 0.8 * wp / 1000 + 0.1 * wp / 8000
     train = estimate.seconds(PAPER, rates, "train", training("lstm", 2, 64))
     assert train == pytest.approx(50 * epoch + estimate.START_SECONDS, rel=1e-3)
@@ -159,9 +159,10 @@ def test_without_rates_it_says_what_to_do(tmp_path):
 
 
 def test_a_corpus_of_unknown_length_is_not_guessed(tmp_path):
-    config = {**PAPER, "corpora": {"mine": {"sources": [{"name": "mine", "path": "x"}]}}}
-    assert estimate.characters(config, "mine") == {}
-    assert estimate.symbols(config, "mine") == estimate.SYMBOLS
+    mine = CONFIG["corpora"]["wp"] | {"sources": [{"name": "mine", "path": "x"}]}
+    its = make(CONFIG | {"use": ["mine"], "corpora": CONFIG["corpora"] | {"mine": mine}})
+    assert estimate.characters(its, "mine") == {}
+    assert estimate.symbols(its, "mine") == estimate.SYMBOLS
 
 
 def test_the_provenance_of_a_corpus_goes_before_the_configuration(tmp_path):
@@ -181,7 +182,10 @@ def test_durations_for_people(seconds, said):
 
 
 def test_planning_needs_no_torch():
-    code = "import sys; from charlens.runs import estimate, modules, plan; sys.exit('torch' in sys.modules)"
+    code = (
+        "import sys; from charlens.runs import estimate, grid, host, modules, settings\n"
+        "sys.exit(bool({'torch', 'numpy', 'pandas'} & set(sys.modules)))"
+    )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
@@ -189,10 +193,10 @@ def test_calibration_measures_every_shape(tmp_path):
     import argparse
     import json
 
-    config = {**PAPER, "grid": {**PAPER["grid"], "sizes": [8], "layers": [1], "omit": []}}
+    config = {**CONFIG, "grid": {**CONFIG["grid"], "sizes": [8], "layers": [1], "omit": []}}
     config["grid"]["dropout"] = [{"values": [0.0, 0.5]}]
-    config["nn"] = {**PAPER["nn"], "contexts": [1, 2], "hidden": [8]}
-    shapes = estimate.shapes(config)
+    config["nn"] = {**CONFIG["nn"], "contexts": [1, 2], "hidden": [8]}
+    shapes = estimate.shapes(make(config))
     assert len(shapes) == 3 * 2 + 2
     parser = argparse.ArgumentParser()
     calibrate.add_arguments(parser)

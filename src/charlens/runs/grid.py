@@ -4,7 +4,7 @@ The Snakefile imports this, so it imports nothing slow.
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -89,7 +89,7 @@ def first_epochs(settings: Settings) -> list[str]:
 def deepest(settings: Settings, corpus: str, type: str) -> list[ModelKey]:
     """The networks of a type with the paper's depth, or else of the greatest (see
     `store.models.deepest`)."""
-    every = [asdict(key) for key in recurrent(settings, corpus)]
+    every = [vars(key) for key in recurrent(settings, corpus)]
     return [ModelKey(**fields) for fields in models.deepest(every, type)]
 
 
@@ -104,7 +104,7 @@ def looked_into(settings: Settings, corpus: str) -> list[ModelKey]:
 def fitting(keys: Iterable[ModelKey], selections: Iterable[Section]) -> list[ModelKey]:
     """The keys that a selection fits: they have all that it names."""
     wanted = [selection.model_dump(exclude_none=True).items() for selection in selections]
-    return [key for key in keys if any(items <= asdict(key).items() for items in wanted)]
+    return [key for key in keys if any(items <= vars(key).items() for items in wanted)]
 
 
 def entries(settings: Settings) -> list[dict]:

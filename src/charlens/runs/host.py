@@ -5,6 +5,7 @@ The Snakefile imports this, so it imports nothing slow.
 
 import contextlib
 import fcntl
+import functools
 import os
 import shutil
 from importlib import metadata
@@ -13,6 +14,7 @@ from pathlib import Path
 from charlens.errors import InputError
 
 
+@functools.cache
 def gpus(backend: str) -> int:
     """GPUs that a training job asks for: 1 where there is one or the settings want one."""
     if backend == "auto":

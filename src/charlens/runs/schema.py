@@ -94,30 +94,24 @@ Several = Annotated[Distinct[Value], Field(min_length=1)]
 class Section(BaseModel):
     """Part of the settings: no other keys than these, values of these types, never changed."""
 
-    model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 # ---- sections ----
 
 
 class Recipe(Section):
-    archive: Text
-    """A .tar.gz: a URL, or a path of your own."""
-    glob: Text
-    """The files of it that are joined, sorted by path."""
-    shuffle: Integer | None = None
-    """Seed of their order; without it they stay sorted."""
+    archive: Text = Field(description="A .tar.gz: a URL, or a path of your own.")
+    glob: Text = Field(description="The files of it that are joined, sorted by path.")
+    shuffle: Integer | None = Field(
+        None, description="Seed of their order; without it they stay sorted."
+    )
 
 
 class Package(Section):
-    module: Text
-    """An installed Python module."""
-    attribute: Text | None = None
-    """A dict of texts in it."""
-    glob: Text | None = None
-    """Files in its folder."""
+    module: Text = Field(description="An installed Python module.")
+    attribute: Text | None = Field(None, description="A dict of texts in it.")
+    glob: Text | None = Field(None, description="Files in its folder.")
 
     @model_validator(mode="after")
     def _one_way(self):
@@ -129,22 +123,22 @@ class Package(Section):
 class Source(Section):
     """A known text. One way to come by it: url, recipe, package or path; and how to know it."""
 
-    name: Text
-    """For people: where it stands which text was used."""
-    url: Annotated[str, StringConstraints(pattern="^(https?|file)://")] | None = None
-    """Where it is downloaded from."""
-    recipe: Recipe | None = None
-    """Files of a source archive, sorted by path, shuffled, joined."""
-    package: Package | None = None
-    """What an installed Python package holds."""
-    path: Text | None = None
-    """A file of your own."""
-    bytes: Count | None = None
-    """Its length."""
-    symbols: Annotated[Integer, Field(ge=2, le=256)] | None = None
-    """Distinct bytes."""
-    sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")] | None = None
-    """Its digest."""
+    name: Text = Field(description="For people: where it stands which text was used.")
+    url: Annotated[str, StringConstraints(pattern="^(https?|file)://")] | None = Field(
+        None, description="Where it is downloaded from."
+    )
+    recipe: Recipe | None = Field(
+        None, description="Files of a source archive, sorted by path, shuffled, joined."
+    )
+    package: Package | None = Field(None, description="What an installed Python package holds.")
+    path: Text | None = Field(None, description="A file of your own.")
+    bytes: Count | None = Field(None, description="Its length.")
+    symbols: Annotated[Integer, Field(ge=2, le=256)] | None = Field(
+        None, description="Distinct bytes."
+    )
+    sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")] | None = Field(
+        None, description="Its digest."
+    )
 
     @model_validator(mode="after")
     def _one_way(self):
@@ -159,34 +153,29 @@ class Source(Section):
 class Split(Section):
     """How a text is split."""
 
-    layout: Literal["streams", "contiguous"]
-    """streams: each of 100 streams is cut in time, as in the paper; contiguous: the text is cut in
-    three, for texts of your own."""
-    streams: Count
-    """Sequences side by side, the size of a minibatch."""
-    unroll: Count
-    """Characters through which gradients flow."""
+    layout: Literal["streams", "contiguous"] = Field(
+        description="streams: each of 100 streams is cut in time, as in the paper; contiguous: the"
+        " text is cut in three, for texts of your own."
+    )
+    streams: Count = Field(description="Sequences side by side, the size of a minibatch.")
+    unroll: Count = Field(description="Characters through which gradients flow.")
 
 
 class Training(Section):
     """How networks are trained: recurrent networks and n-NN alike."""
 
-    epochs: Count
-    """Passes over the training text."""
-    learning_rate: Positive
-    """Of RMSProp."""
-    decay: Annotated[Positive, Field(le=1)]
-    """Factor on the learning rate for each epoch after `decay_after`."""
-    decay_after: Annotated[Integer, Field(ge=0)]
-    """Epochs at the full learning rate."""
-    smoothing: Annotated[Number, Field(ge=0, lt=1)]
-    """Of RMSProp's mean square."""
-    epsilon: Positive
-    """Of RMSProp, added after the root."""
-    clip: Positive
-    """Bound on each element of the gradient."""
-    init: Positive
-    """Parameters begin uniform in [-init, init]."""
+    epochs: Count = Field(description="Passes over the training text.")
+    learning_rate: Positive = Field(description="Of RMSProp.")
+    decay: Annotated[Positive, Field(le=1)] = Field(
+        description="Factor on the learning rate for each epoch after `decay_after`."
+    )
+    decay_after: Annotated[Integer, Field(ge=0)] = Field(
+        description="Epochs at the full learning rate."
+    )
+    smoothing: Annotated[Number, Field(ge=0, lt=1)] = Field(description="Of RMSProp's mean square.")
+    epsilon: Positive = Field(description="Of RMSProp, added after the root.")
+    clip: Positive = Field(description="Bound on each element of the gradient.")
+    init: Positive = Field(description="Parameters begin uniform in [-init, init].")
 
 
 class OwnTraining(Section):
@@ -206,18 +195,20 @@ class Corpus(Section):
     """A text and how to come by it."""
 
     title: Text
-    kind: Literal["prose", "code"]
-    """Closing braces (figure 5, left) are studied in code."""
+    kind: Literal["prose", "code"] = Field(
+        description="Closing braces (figure 5, left) are studied in code."
+    )
     fractions: Annotated[
         list[Annotated[Number, Field(gt=0, lt=1)]], Field(min_length=3, max_length=3)
     ]
     """Shares of training, validation and test."""
-    file: Text | None = None
-    """Its name in a mirror folder."""
-    sources: Annotated[list[Source], Field(min_length=1)]
-    """Known texts; the first that delivers and passes its checks is taken."""
-    training: OwnTraining | None = None
-    """What its networks want otherwise than `training`."""
+    file: Text | None = Field(None, description="Its name in a mirror folder.")
+    sources: Annotated[list[Source], Field(min_length=1)] = Field(
+        description="Known texts; the first that delivers and passes its checks is taken."
+    )
+    training: OwnTraining | None = Field(
+        None, description="What its networks want otherwise than `training`."
+    )
 
     @field_validator("fractions")
     @classmethod
@@ -269,17 +260,18 @@ class Seeds(Section):
 class Grid(Section):
     """The recurrent networks: every type, layers and size, less `omit`."""
 
-    types: Several[Type]
-    """Files in src/charlens/networks/cells/."""
+    types: Several[Type] = Field(description="Files in src/charlens/networks/cells/.")
     layers: Several[Count]
-    sizes: Several[Count]
-    """Row of table 1: its parameters are those of an LSTM with so many hidden units."""
-    omit: list[Selection]
-    """What is left out."""
-    dropout: Annotated[list[Dropouts], Field(min_length=1)]
-    """Candidates, chosen among on validation; the first entry that fits counts."""
-    seeds: Annotated[list[Seeds], Field(min_length=1)]
-    """Each seed is a network of its own; the first entry that fits counts."""
+    sizes: Several[Count] = Field(
+        description="Row of table 1: its parameters are those of an LSTM with so many hidden units."
+    )
+    omit: list[Selection] = Field(description="What is left out.")
+    dropout: Annotated[list[Dropouts], Field(min_length=1)] = Field(
+        description="Candidates, chosen among on validation; the first entry that fits counts."
+    )
+    seeds: Annotated[list[Seeds], Field(min_length=1)] = Field(
+        description="Each seed is a network of its own; the first entry that fits counts."
+    )
 
     @field_validator("types")
     @classmethod
@@ -292,60 +284,55 @@ class Grid(Section):
 class FixedContext(Section):
     """n-NN: one tanh layer on the n previous characters."""
 
-    contexts: Several[Count]
-    """Each n."""
-    hidden: Several[Count]
-    """Candidates for the hidden units, chosen among on validation."""
+    contexts: Several[Count] = Field(description="Each n.")
+    hidden: Several[Count] = Field(
+        description="Candidates for the hidden units, chosen among on validation."
+    )
     seed: Seed
 
 
 class Ngrams(Section):
-    orders: Several[Order]
-    """n = order - 1 characters of context."""
+    orders: Several[Order] = Field(description="n = order - 1 characters of context.")
 
 
 class ContiguousSplit(Section):
     """What the paper's split is worth: all this once more with the text cut in three (nothing where
     split.layout is contiguous anyway)."""
 
-    corpora: Distinct[str]
-    """Of those in use."""
-    orders: Several[Order]
-    """Of n-gram models."""
-    recurrent: list[Selection]
-    """Grid entries; the first seed of each."""
+    corpora: Distinct[str] = Field(description="Of those in use.")
+    orders: Several[Order] = Field(description="Of n-gram models.")
+    recurrent: list[Selection] = Field(description="Grid entries; the first seed of each.")
 
 
 class Bootstrap(Section):
-    samples: Annotated[Integer, Field(ge=2)]
-    """Resamplings of the test characters."""
+    samples: Annotated[Integer, Field(ge=2)] = Field(
+        description="Resamplings of the test characters."
+    )
     seed: Seed
 
 
 class Claims(Section):
     """What the paper concludes, put to the test; and what its split is worth."""
 
-    resamples: Annotated[Integer, Field(ge=1000)]
-    """Of whole test streams."""
+    resamples: Annotated[Integer, Field(ge=1000)] = Field(description="Of whole test streams.")
     seed: Seed
 
 
 class Tsne(Section):
     """Figure 1."""
 
-    perplexity: Annotated[Number, Field(ge=1)]
-    """Lowered where there are too few models."""
+    perplexity: Annotated[Number, Field(ge=1)] = Field(
+        description="Lowered where there are too few models."
+    )
     seed: Seed
 
 
 class FirstEpochs(Section):
     """Figure 5: the first epochs of an LSTM, compared with the n-NN."""
 
-    corpora: Several[Name]
-    """Of those in use."""
+    corpora: Several[Name] = Field(description="Of those in use.")
     epochs: Count
-    snapshots: Count
-    """Per epoch."""
+    snapshots: Count = Field(description="Per epoch.")
 
 
 class Figures(Section):
@@ -356,12 +343,11 @@ class Figures(Section):
 class Record(Section):
     """`snakemake activations`: every gate and state over a stretch of test text."""
 
-    models: list[NetworkSelection]
-    """Each entry: all networks of the grid that it fits."""
-    streams: Several[Annotated[Integer, Field(ge=0)]]
-    """Of the test split."""
-    characters: Count
-    """The first so many of each stream."""
+    models: list[NetworkSelection] = Field(
+        description="Each entry: all networks of the grid that it fits."
+    )
+    streams: Several[Annotated[Integer, Field(ge=0)]] = Field(description="Of the test split.")
+    characters: Count = Field(description="The first so many of each stream.")
 
 
 class Passage(Section):
@@ -383,8 +369,7 @@ class Passage(Section):
         "none",
     ]
     """Shown with the unit that follows it best (none: the unit that is explained least)."""
-    begins: Text
-    """Blank space does not matter."""
+    begins: Text = Field(description="Blank space does not matter.")
     characters: Count
 
 
@@ -392,36 +377,38 @@ class Cells(Section):
     """A look inside the networks."""
 
     record: Record
-    gates: Distinct[Type]
-    """Types of figure 3: of each the best network of 3 layers (or the most)."""
-    samples: Annotated[Integer, Field(ge=1000)]
-    """Resamplings of the test streams, for the scores of the best LSTM's units."""
-    shifts: Annotated[Integer, Field(ge=239)]
-    """Circular shifts of the labels: what units score by chance."""
-    seed: Seed
-    """Of both."""
-    passages: dict[Name, list[Passage]]
-    """Shown in figure 2 beside those that the data choose, by corpus."""
+    gates: Distinct[Type] = Field(
+        description="Types of figure 3: of each the best network of 3 layers (or the most)."
+    )
+    samples: Annotated[Integer, Field(ge=1000)] = Field(
+        description="Resamplings of the test streams, for the scores of the best LSTM's units."
+    )
+    shifts: Annotated[Integer, Field(ge=239)] = Field(
+        description="Circular shifts of the labels: what units score by chance."
+    )
+    seed: Seed = Field(description="Of both.")
+    passages: dict[Name, list[Passage]] = Field(
+        description="Shown in figure 2 beside those that the data choose, by corpus."
+    )
 
 
 class Explorer(Section):
     """The page on which to look into the best LSTM of each corpus."""
 
-    characters: Count
-    """Of the test split, from its beginning, with the state of every unit."""
-    gates: Count
-    """The first so many of them with every gate, too."""
+    characters: Count = Field(
+        description="Of the test split, from its beginning, with the state of every unit."
+    )
+    gates: Count = Field(description="The first so many of them with every gate, too.")
 
 
 class Settings(Section):
     """Every setting of a run. See config.yaml for the paper's."""
 
-    run: Name
-    """Everything is written to results/<run>/."""
-    use: Several[Name]
-    """The corpora of this run, from the definitions below."""
-    mirror: str
-    """Folder searched first for each corpus's `file` ("": $CORPORA_MIRROR)."""
+    run: Name = Field(description="Everything is written to results/<run>/.")
+    use: Several[Name] = Field(description="The corpora of this run, from the definitions below.")
+    mirror: str = Field(
+        description='Folder searched first for each corpus\'s `file` ("": $CORPORA_MIRROR).'
+    )
     corpora: Annotated[dict[Name, Corpus], Field(min_length=1)]
     split: Split
     grid: Grid
@@ -434,9 +421,10 @@ class Settings(Section):
     figures: Figures
     cells: Cells
     explorer: Explorer
-    backend: Literal["auto", "reference", "fast", "cuda"]
-    """Who computes. auto: a GPU where there is one, else the compiled CPU code, else plain torch;
-    reference, fast or cuda: that one."""
+    backend: Literal["auto", "reference", "fast", "cuda"] = Field(
+        description="Who computes. auto: a GPU where there is one, else the compiled CPU code, else"
+        " plain torch; reference, fast or cuda: that one."
+    )
 
     @field_validator("run")
     @classmethod
