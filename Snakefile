@@ -41,31 +41,13 @@ CORPORA = SETTINGS.use
 TWINS = [twin(corpus) for corpus in grid.with_twins(SETTINGS)]
 
 
-# <results>/... in the rules; <src> is the package (see `code`).
+# <results>/... in the rules; <src> is the package (see `code` in common.smk).
 pathvars:
     results=f"results/{SETTINGS.run}",
     logs="<results>/logs",
     benchmarks="<results>/benchmarks",
     # relative, so that a project folder that was moved or renamed makes nothing anew
     src=os.path.relpath(Path(workflow.basedir, "src/charlens")),
-
-
-def code(*names):
-    """The files of the package that a rule runs; see runs/modules.py."""
-    return [f"<src>/{file}" for file in modules.files(*names)]
-
-
-def scores(keys):
-    """The score arrays of these models."""
-    return [f"<results>/scores/{key.path}.npy" for key in keys]
-
-
-def networks(keys):
-    """The model files of these networks, or of candidates for one."""
-    return [
-        f"<results>/models/{key.path}{'/best' if key.candidate is None else ''}/model.safetensors"
-        for key in keys
-    ]
 
 
 wildcard_constraints:
@@ -83,6 +65,7 @@ wildcard_constraints:
 report: "workflow/report/workflow.rst"
 
 
+include: "workflow/rules/common.smk"
 include: "workflow/rules/corpora.smk"
 include: "workflow/rules/recurrent.smk"
 include: "workflow/rules/nn.smk"

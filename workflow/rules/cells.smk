@@ -158,21 +158,6 @@ rule record:
         " --characters {params.characters} --threads {threads} --out {output} 2>&1 | tee {log}"
 
 
-RECORDED = [
-    f"<results>/activations/{key.path}.npz"
-    for corpus in CORPORA
-    for key in grid.fitting(
-        grid.recurrent(SETTINGS, corpus), SETTINGS.cells.record.models
-    )
-]
-
-
-def recorded(wildcards):
-    if not RECORDED:
-        raise InputError("cells.record.models: fits no network of the grid")
-    return RECORDED
-
-
 rule activations:
     """Every gate and state of the networks that the settings choose (cells: record:)."""
     input:

@@ -6,19 +6,6 @@ FIRST_EPOCHS = grid.first_epochs(SETTINGS)
 CODE = [corpus for corpus in CORPORA if SETTINGS.corpora[corpus].kind == "code"]
 
 
-def lstms_and_ngrams(corpora, lstms):
-    """The score arrays of the LSTMs that a figure may show, and of all n-gram models."""
-    return [
-        path
-        for corpus in corpora
-        for path in scores(lstms(corpus) + grid.ngrams(SETTINGS, corpus))
-    ]
-
-
-def deepest_lstms(corpus):
-    return grid.deepest(SETTINGS, corpus, "lstm")
-
-
 rule figure1:
     """Figure 1: t-SNE of the recurrent models from the probabilities of the test characters."""
     input:

@@ -35,7 +35,7 @@ rule train_nn:
 
 use rule select as select_nn with:
     input:
-        lambda w: networks(grid.candidates(SETTINGS, ModelKey.parse(NN.format(**w)))),
+        lambda w: candidates(ModelKey.parse(NN.format(**w))),
     output:
         f"<results>/models/{NN}/best/model.safetensors",
     log:

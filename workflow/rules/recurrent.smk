@@ -41,9 +41,7 @@ rule train:
 rule select:
     """Keep the candidate with the lowest validation loss."""
     input:
-        lambda w: networks(
-            grid.candidates(SETTINGS, ModelKey.parse(RECURRENT.format(**w)))
-        ),
+        lambda w: candidates(ModelKey.parse(RECURRENT.format(**w))),
     output:
         f"<results>/models/{RECURRENT}/best/model.safetensors",
     log:
