@@ -1,10 +1,10 @@
-# Needs: the recurrent models, the texts and the split corpora.
-# Makes: cells/<corpus>, what goes on inside the best models; from it tables/cells and gates, and
-#        figures 2 and 3; activations/, every gate and state of chosen models over a stretch of text.
+# Needs: the recurrent networks, the texts and the split corpora.
+# Makes: cells/<corpus>, what goes on inside the best networks; from it tables/cells and gates, and
+#        figures 2 and 3; activations/, every gate and state of chosen networks over a stretch of text.
 
 
 rule cells:
-    """Inside the best models of a corpus: saturation of gates, and which cell follows what."""
+    """Inside the best networks of a corpus: saturation of gates, and which unit follows what."""
     input:
         code=code("units.analysis"),
         models=lambda w: networks(grid.looked_into(SETTINGS, w.corpus)),
@@ -42,7 +42,7 @@ rule cells:
 
 
 rule cell_tables:
-    """Tables of cells and gates: every cell ranked, the best, the share that is explained."""
+    """Tables of units and gates: every unit ranked, the best, the share that is explained."""
     input:
         code=code("units.unit_tables"),
         found=collect("<results>/cells/{corpus}.json", corpus=CORPORA),
@@ -75,7 +75,7 @@ rule cell_tables:
 
 
 rule passages:
-    """Figure 2 of a corpus: passages coloured by the cells that follow the hypotheses best."""
+    """Figure 2 of a corpus: passages coloured by the units that follow the hypotheses best."""
     input:
         code=code("report.figure2"),
         found="<results>/cells/{corpus}.json",
@@ -106,7 +106,7 @@ rule passages:
 
 
 rule figure2:
-    """Figure 2: passages coloured by the cells that follow the hypotheses best."""
+    """Figure 2: passages coloured by the units that follow the hypotheses best."""
     input:
         collect(rules.passages.output, corpus=CORPORA),
     localrule: True
@@ -137,7 +137,7 @@ rule figure3:
 
 
 rule record:
-    """Every gate and state of a recurrent model over a stretch of test text."""
+    """Every gate and state of a recurrent network over a stretch of test text."""
     input:
         code=code("units.activations"),
         model=f"<results>/models/{RECURRENT}/best/model.safetensors",

@@ -27,7 +27,7 @@ rule status:
 
 
 rule claims:
-    """What the paper concludes, statement by statement: holds, does not hold, undecided."""
+    """What the paper concludes, claim by claim: holds, does not hold, undecided."""
     input:
         code=code("claims.claims"),
         scores=ALL_SCORES,

@@ -1,4 +1,4 @@
-# Functions that other rule files use: what jobs depend on, and paths of models.
+# Functions for the other files here: what jobs depend on, and paths of models.
 
 
 def code(*names):

@@ -7,7 +7,7 @@ CODE = [corpus for corpus in CORPORA if SETTINGS.corpora[corpus].kind == "code"]
 
 
 rule figure1:
-    """Figure 1: t-SNE of the recurrent models from the probabilities of the test characters."""
+    """Figure 1: t-SNE of the recurrent networks from the probabilities of the test characters."""
     input:
         code=code("report.figure1"),
         scores=RECURRENT_SCORES,

@@ -1,5 +1,5 @@
 # Needs: the split corpora.
-# Makes: every recurrent model of the grid (one job per dropout candidate), the candidate chosen
+# Makes: every recurrent network of the grid (one job per dropout candidate), the candidate chosen
 #        on validation, and the log-probability that it gives to every test character.
 
 # the path of a recurrent network, below models/ and scores/
@@ -10,7 +10,7 @@ GPUS = host.gpus(SETTINGS.backend)
 
 
 rule train:
-    """Train one recurrent model (type, layers, size, seed, dropout); resumes after a kill."""
+    """Train one recurrent network (type, layers, size, seed, dropout); resumes after a kill."""
     input:
         split="<results>/corpora/{corpus}.npz",
         info="<results>/corpora/{corpus}.json",
@@ -52,7 +52,7 @@ rule select:
 
 
 rule score:
-    """Log-probability of every test character under a trained model."""
+    """Log-probability of every test character under a trained network."""
     input:
         model=f"<results>/models/{RECURRENT}/best/model.safetensors",
         split="<results>/corpora/{corpus}.npz",

@@ -11,24 +11,10 @@ rule report:
         rules.figures.input,
         rules.explorers.input,
         rules.verdict.input,
-        captions=collect(
-            f"{os.path.relpath(workflow.current_basedir)}/../report/{{page}}.rst",
-            page=[
-                "workflow",
-                "claims",
-                "comparison",
-                "plain_cut",
-                "table1",
-                "table2",
-                "cells",
-                "figure1",
-                "figure2",
-                "figure3",
-                "figure4",
-                "figure5",
-                "figure6",
-            ],
-        ),
+        captions=[
+            os.path.relpath(path)
+            for path in sorted(Path(workflow.basedir, "workflow/report").glob("*.rst"))
+        ],
     output:
         "<results>/report.html",
     log:

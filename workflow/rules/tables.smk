@@ -15,7 +15,7 @@ FIXED_SCORES = [
 
 
 rule table1:
-    """Table 1: test loss of every recurrent model, beside the paper's."""
+    """Table 1: test loss of every recurrent network, beside the paper's."""
     input:
         code=code("report.tables"),
         scores=RECURRENT_SCORES,
