@@ -287,7 +287,7 @@ def test_a_raised_version_plans_the_trainings_that_it_is_about(tiny):
     with edited(networks / "version.py", raised):
         jobs = planned(tiny)
         assert (jobs["train"], jobs["train_nn"], jobs["trajectory"]) == (11, 4, 1)
-    with edited(networks / "cells/gru.py", lambda code: code + "\nVERSION = 99\n"):
+    with edited(networks / "cells/gru.py", raised):
         jobs = planned(tiny)
         # one layer from two seeds, three layers with two dropouts
         assert jobs["train"] == 4 and not {"train_nn", "trajectory"} & set(jobs)

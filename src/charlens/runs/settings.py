@@ -30,7 +30,8 @@ RENAMED = {
 def make(config: Mapping) -> Settings:
     """The settings of a configuration. Numbers may be given as text, as --config gives them.
 
-    Raises InputError: one line for each mistake, which begins with the key.
+    Raises InputError: one line for each mistake, which begins with the key. Checks across sections
+    are made for sections without mistakes of their own.
     """
     sound, mistakes = {}, []
     try:
@@ -96,7 +97,8 @@ def options(values: Mapping | Section) -> str:
 
 
 def schema() -> dict:
-    """The JSON schema of a complete configuration, for editors."""
+    """The JSON schema of a complete configuration, for editors. `make format` writes it to
+    workflow/schemas/config.schema.json."""
     return Settings.model_json_schema() | {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "charlens configuration",
