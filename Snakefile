@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(workflow.basedir, "src")))
 
 from charlens.errors import InputError
 from charlens.networks.version import version
-from charlens.runs import estimate, modules, plan
+from charlens.runs import cost, modules, plan
 
 # Jobs run in the environment that runs Snakemake, activated or not.
 shell.prefix(

@@ -318,18 +318,14 @@ def test_the_longest_training_goes_first(tiny):
     assert priorities == sorted(priorities, reverse=True)
 
 
-def test_a_dry_run_says_how_long_it_will_take_once_that_was_measured(tiny):
+def test_an_estimate_counts_what_a_dry_run_plans(tiny):
     folder = tiny.parents[1]
+    snakemake(folder, "calibrate", *TINY)
     target = "results/tiny/models/code/type~rnn/layers~1/size~8/seed~1/best/model.safetensors"
-    plan = [target, "--forceall", "-n", "-q", "rules", *TINY]
-    assert "make estimate" in snakemake(folder, *plan).stderr
-    planned = snakemake(folder, "calibrate", "-n", *TINY).stdout
-    (rates,) = re.findall(r"output: (results/tiny/calibration/.*\.csv)", planned)
-    (folder / rates).parent.mkdir()
-    with open(folder / rates, "w", newline="") as file:
-        estimate.write_rates(file, {estimate.Shape("rnn", 1, 8): estimate.Rates(1e4, 1e5, 1e5)})
-    said = snakemake(folder, *plan).stderr
-    assert re.search(r"time: about \d+ s with 2 jobs side by side", said)
-    # and nothing has become old by it
-    done = snakemake(folder, *TINY, "-n")
-    assert "Nothing to be done" in done.stdout + done.stderr
+    for options, left in ([], 0), ([target, "--forceall"], 5):
+        summary = snakemake(folder, *options, "--summary", *TINY).stdout
+        done = subprocess.run(
+            [CHARLENS, "estimate", "results/calibration.json", "--cores", "2"],
+            cwd=folder, input=summary, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert re.search(rf"for {left} jobs, 2 side by side", done.stdout), summary

@@ -80,7 +80,7 @@ rule trajectory:
         "<results>/figure5/{corpus}.csv",
     log:
         "<logs>/trajectory/{corpus}.log",
-    priority: lambda w: estimate.trajectory_priority(config, w.corpus)
+    priority: lambda w: cost.priority(first_epochs(w.corpus))
     threads: 1
     resources:
         gpu=GPUS,

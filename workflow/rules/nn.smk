@@ -17,11 +17,11 @@ rule train_nn:
         f"<logs>/train/{{corpus}}/{NN}/hidden~{{hidden}}.log",
     benchmark:
         f"<benchmarks>/train/{{corpus}}/{NN}/hidden~{{hidden}}.jsonl"
-    priority: lambda w: estimate.priority(config, w)
+    priority: lambda w: priority(w)
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=lambda w: estimate.memory(config, w),
+        mem_mb=lambda w: memory(w),
         runtime=6 * 60,
     params:
         options=lambda w: plan.options(plan.training(config, w.corpus)),

@@ -20,11 +20,11 @@ rule train:
         f"<logs>/train/{{corpus}}/{CELL}/dropout~{{dropout}}.log",
     benchmark:
         f"<benchmarks>/train/{{corpus}}/{CELL}/dropout~{{dropout}}.jsonl"
-    priority: lambda w: estimate.priority(config, w)  # the longest first
+    priority: lambda w: priority(w)  # the longest first
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=lambda w: estimate.memory(config, w),
+        mem_mb=lambda w: memory(w),
         runtime=24 * 60,
     params:
         options=lambda w: plan.options(plan.training(config, w.corpus)),
@@ -74,7 +74,7 @@ rule score:
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=lambda w: estimate.memory(config, w),
+        mem_mb=lambda w: memory(w),
         runtime=30,
     params:
         options=plan.options({"backend": config["backend"]}),

@@ -3,6 +3,6 @@
 plan.py         settings, their check, and the models of a run
 modules.py      which files of the package a rule runs
 publish.py      results/reference
-estimate.py     memory and time of jobs
-calibrate.py    the speed of this machine
+cost.py         memory and priority of jobs
+estimate.py     the speed of this machine, and how long a run takes on it
 """
