@@ -38,8 +38,8 @@ paper: $(TOOLS) ## the full reproduction: results/paper (a day on two cores)
 
 .PHONY: estimate
 estimate: $(TOOLS) ## measure this machine and say how long the reproduction takes on it
-	$(SNAKEMAKE) corpora calibrate --quiet rules host progress $(ARGS)
-	@$(SNAKEMAKE) --dry-run --quiet rules progress $(ARGS) > /dev/null
+	$(SNAKEMAKE) calibrate --forcerun calibrate --quiet rules host progress $(ARGS)
+	@$(SNAKEMAKE) --summary $(ARGS) | $(BIN)/charlens estimate results/calibration.json --cores $(CORES)
 
 .PHONY: bench
 bench: $(TOOLS) ## training speed beside stock torch, ten minutes: results/bench

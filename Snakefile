@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(workflow.basedir, "src")))
 
 from charlens.errors import InputError
 from charlens.networks.version import version
-from charlens.runs import estimate, grid, host, modules, settings
+from charlens.runs import cost, grid, host, modules, settings
 from charlens.runs.settings import options
 from charlens.store.models import ModelKey, twin
 
@@ -66,6 +66,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/cost.smk"
 include: "workflow/rules/corpora.smk"
 include: "workflow/rules/recurrent.smk"
 include: "workflow/rules/nn.smk"

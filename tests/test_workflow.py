@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from charlens.runs import estimate, settings
+from charlens.runs import settings
 from charlens.units import analysis, unit_tables
 
 ROOT = Path(__file__).parents[1]
@@ -333,18 +333,15 @@ def test_the_longest_training_goes_first(tiny):
     assert priorities == sorted(priorities, reverse=True)
 
 
-def test_a_dry_run_says_how_long_it_will_take_once_that_was_measured(tiny):
+def test_an_estimate_counts_what_a_dry_run_plans(tiny):
     folder = tiny.parents[1]
+    own(folder, "calibrate", *TINY)
     target = "results/tiny/models/code/type~rnn/layers~1/size~8/seed~1/best/model.safetensors"
-    plan = [target, "--forceall", "-n", "-q", "rules", *TINY]
-    assert "make estimate" in own(folder, *plan).stderr
-    planned = own(folder, "calibrate", "-n", *TINY).stdout
-    (rates,) = re.findall(r"output: (results/tiny/calibration/.*\.csv)", planned)
-    (folder / rates).parent.mkdir()
-    with open(folder / rates, "w", newline="") as file:
-        estimate.write_rates(file, {estimate.Shape("rnn", 1, 8): estimate.Rates(1e4, 1e5, 1e5)})
-    said = own(folder, *plan).stderr
-    assert re.search(r"time: about \d+ s with 2 jobs side by side", said)
-    # and nothing has become old by it
-    done = own(folder, *TINY, "-n")
-    assert "Nothing to be done" in done.stdout + done.stderr
+    for options, left in ([], 0), ([target, "--forceall"], 5):
+        summary = own(folder, *options, "--summary", *TINY).stdout
+        verb = "estimate results/calibration.json --cores 2".split()
+        done = subprocess.run(
+            [sys.executable, "-m", "charlens.cli", *verb],
+            cwd=folder, input=summary, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert re.search(rf"for {left} jobs, 2 side by side", done.stdout), summary

@@ -93,7 +93,13 @@ VERBS = {
     "half": ("networks.half", "add_arguments", "run", "the best model in half precision"),
     "status": ("runs.status", "add_arguments", "run", "which models are finished"),
     "publish": ("runs.publish", "add_arguments", "run", "copy what people read of a run"),
-    "calibrate": ("runs.calibrate", "add_arguments", "run", "measure how fast this machine trains"),
+    "calibrate": (
+        "runs.estimate",
+        "add_calibrate_arguments",
+        "run_calibrate",
+        "measure how fast this machine trains",
+    ),
+    "estimate": ("runs.estimate", "add_arguments", "run", "how long what is left of a run takes"),
     "trajectory": (
         "training.first_epochs",
         "add_arguments",

@@ -70,7 +70,7 @@ rule trajectory:
         "<results>/figure5/{corpus}.csv",
     log:
         "<logs>/trajectory/{corpus}.log",
-    priority: lambda w: estimate.trajectory_priority(SETTINGS, w.corpus)
+    priority: lambda w: cost.priority(first_epochs(w.corpus))
     threads: 1
     resources:
         gpu=GPUS,

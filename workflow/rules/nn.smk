@@ -17,11 +17,11 @@ rule train_nn:
         f"<logs>/train/{NN}/hidden~{{hidden}}.log",
     benchmark:
         f"<benchmarks>/train/{NN}/hidden~{{hidden}}.jsonl"
-    priority: lambda w: estimate.priority(SETTINGS, w)
+    priority: lambda w: priority(w)
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=lambda w: estimate.memory(SETTINGS, w),
+        mem_mb=lambda w: memory(w),
         runtime=6 * 60,
     params:
         options=lambda w: options(SETTINGS.training_of(w.corpus)),

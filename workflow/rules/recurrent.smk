@@ -21,11 +21,11 @@ rule train:
         f"<logs>/train/{RECURRENT}/dropout~{{dropout}}.log",
     benchmark:
         f"<benchmarks>/train/{RECURRENT}/dropout~{{dropout}}.jsonl"
-    priority: lambda w: estimate.priority(SETTINGS, w)  # the longest first
+    priority: lambda w: priority(w)  # the longest first
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=lambda w: estimate.memory(SETTINGS, w),
+        mem_mb=lambda w: memory(w),
         runtime=24 * 60,
     params:
         options=lambda w: options(SETTINGS.training_of(w.corpus)),
@@ -64,7 +64,7 @@ rule score:
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=lambda w: estimate.memory(SETTINGS, w),
+        mem_mb=lambda w: memory(w),
         runtime=30,
     params:
         options=options({"backend": SETTINGS.backend}),

@@ -104,7 +104,7 @@ class Cell:
         return f"{self.type.upper()} {self.layers}x{self.size}"
 
 
-@dataclass
+@dataclass(eq=False)
 class Evidence:
     """All that is known of one corpus. Tables that do not exist are None."""
 

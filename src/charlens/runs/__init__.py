@@ -6,6 +6,6 @@ host.py         GPUs of the machine, the lock of a results folder
 status.py       which models are finished
 modules.py      which files of the package a rule runs
 publish.py      results/reference
-estimate.py     memory and time of jobs
-calibrate.py    the speed of this machine
+cost.py         memory and priority of jobs
+estimate.py     the speed of this machine, and how long a run takes on it
 """

@@ -27,7 +27,7 @@ GOES_ON = re.compile(rb"\s*[,;.)]")  # after a "}" that ends a value, not the st
 TAB = 8  # columns
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Labels:
     """values: int32 [N], 0 or 1 for yes/no; defined: bool [N], without which a value is none."""
 

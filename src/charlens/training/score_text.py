@@ -26,7 +26,7 @@ from charlens.statistics import bootstrap
 WINDOW = 100  # characters at a time
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reading:
     """A text as a model reads it."""
 

@@ -34,7 +34,7 @@ SHARES = (0.5, 0.8)  # strengths for which the share of cells is told
 BLOCK = 128  # cells at a time
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Found:
     """Scores of U cells against Y hypotheses; low and high bound the 95% interval of `score`."""
 
