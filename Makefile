@@ -39,8 +39,8 @@ paper: $(TOOLS) ## the full reproduction: results/paper (a day on two cores)
 
 .PHONY: estimate
 estimate: $(TOOLS) ## measure this machine and say how long the reproduction takes on it
-	$(SNAKEMAKE) corpora calibrate --quiet rules host progress $(ARGS)
-	@$(SNAKEMAKE) --dry-run --quiet rules progress $(ARGS) > /dev/null
+	$(SNAKEMAKE) calibrate --forcerun calibrate --quiet rules host progress $(ARGS)
+	@$(SNAKEMAKE) --summary $(ARGS) | $(BIN)/charlens estimate results/calibration.json --cores $(CORES)
 
 .PHONY: bench
 bench: $(TOOLS) ## training speed beside stock torch, ten minutes: results/bench
@@ -78,7 +78,7 @@ lint: $(READY) ## the style of all code
 	$(BIN)/ruff format --check
 	$(BIN)/clang-format --dry-run --Werror $(CPP)
 	$(BIN)/snakefmt --check Snakefile workflow
-	$(BIN)/snakemake --lint
+	@! $(BIN)/snakemake --lint 2>&1 | grep '^    \* ' | grep -v 'Specify a conda environment'
 	$(BIN)/lint-imports
 	@if command -v npm >/dev/null; then \
 	    $(MAKE) --silent node_modules/.package-lock.json && npm run --silent lint; \
@@ -95,6 +95,7 @@ format: $(READY) ## put all code into that style
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i $(CPP)
 	$(BIN)/snakefmt Snakefile workflow
+	$(BIN)/python -m charlens.runs.settings > workflow/schemas/config.schema.json
 
 .PHONY: docs
 docs: $(READY) ## the documentation, numbers and links checked: docs/_build/index.html

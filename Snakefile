@@ -20,7 +20,9 @@ sys.path.insert(0, str(Path(workflow.basedir, "src")))
 
 from charlens.errors import InputError
 from charlens.networks.version import version
-from charlens.runs import estimate, modules, plan
+from charlens.runs import cost, grid, host, modules, settings
+from charlens.runs.settings import options
+from charlens.store.models import ModelKey, twin
 
 # Jobs run in the environment that runs Snakemake, activated or not.
 shell.prefix(
@@ -32,33 +34,24 @@ configfile: f"{workflow.basedir}/config.yaml"
 
 
 try:
-    plan.check(config, Path(workflow.basedir, "workflow/schemas/config.schema.json"))
-    USED = list(config["use"])
-    PLANNED = plan.scores(config)  # of every model, trained already or not
-    SETTINGS = plan.settings(config)
-    if config["only_finished"]:
-        plan.narrow(config)
+    SETTINGS = settings.make(config)
 except InputError as error:
     raise WorkflowError(str(error)) from None
-PLAIN_CUT = plan.add_plain_cut(config)
+CORPORA = SETTINGS.use
+TWINS = [twin(corpus) for corpus in grid.with_twins(SETTINGS)]
 
 
-# <results>/... in the rules; <src> is the package (see `code`).
+# <results>/... in the rules; <src> is the package (see `code` in common.smk).
 pathvars:
-    results=f"results/{config['run']}",
+    results=f"results/{SETTINGS.run}",
     logs="<results>/logs",
     benchmarks="<results>/benchmarks",
     # relative, so that a project folder that was moved or renamed makes nothing anew
     src=os.path.relpath(Path(workflow.basedir, "src/charlens")),
 
 
-def code(*names):
-    """The files of the package that a rule runs; see runs/modules.py."""
-    return [f"<src>/{file}" for file in modules.files(*names)]
-
-
 wildcard_constraints:
-    corpus="|".join(map(re.escape, config["corpora"])),
+    corpus="|".join(map(re.escape, [*SETTINGS.corpora, *TWINS])),
     type="[a-z][a-z0-9_]*",
     layers=r"\d+",
     size=r"\d+",
@@ -72,6 +65,8 @@ wildcard_constraints:
 report: "workflow/report/workflow.rst"
 
 
+include: "workflow/rules/common.smk"
+include: "workflow/rules/cost.smk"
 include: "workflow/rules/corpora.smk"
 include: "workflow/rules/recurrent.smk"
 include: "workflow/rules/nn.smk"
@@ -82,7 +77,6 @@ include: "workflow/rules/explorer.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/report.smk"
-include: "workflow/rules/publish.smk"
 include: "workflow/rules/estimate.smk"
 
 
@@ -95,7 +89,7 @@ rule all:
 
 onstart:
     try:
-        if not config["only_finished"]:  # which may look at a run that goes on
-            plan.lock(Path("results", config["run"]))
+        host.lock(Path("results", SETTINGS.run))
+        settings.write(SETTINGS, Path("results", SETTINGS.run, "settings.json"))
     except InputError as error:
         raise WorkflowError(str(error)) from None

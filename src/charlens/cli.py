@@ -89,7 +89,13 @@ VERBS = {
     "status": ("runs.status", "add_arguments", "run", "which models are finished"),
     "publish": ("runs.publish", "add_arguments", "run", "make what people read of a run"),
     "merge": ("runs.merge", "add_arguments", "run", "join what two machines published"),
-    "calibrate": ("runs.calibrate", "add_arguments", "run", "measure how fast this machine trains"),
+    "calibrate": (
+        "runs.estimate",
+        "add_calibrate_arguments",
+        "run_calibrate",
+        "measure how fast this machine trains",
+    ),
+    "estimate": ("runs.estimate", "add_arguments", "run", "how long what is left of a run takes"),
     "trajectory": (
         "training.first_epochs",
         "add_arguments",

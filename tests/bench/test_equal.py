@@ -1,9 +1,10 @@
-"""The comparison of trained networks: its pairs, its interval, and that it goes on."""
+"""The comparison of trained networks: its pairs, its interval, and that it resumes."""
 
 import argparse
 import csv
 import math
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,9 +17,11 @@ from charlens.bench import equal
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.networks.architecture import Architecture
+from charlens.networks.version import version
 from charlens.training.recipe import Recipe
 from charlens.training.train import Training
 
+PUBLISHED = Path(__file__).parents[2] / "results/reference/bench/equal.csv"
 needs_backend = pytest.mark.skipif(cpu.status()[0] is None, reason=cpu.status()[1])
 
 
@@ -45,7 +48,7 @@ def rows(folder):
 @needs_backend
 def test_pairs_are_trained_scored_and_kept(tmp_path, capsys, monkeypatch):
     write_split(tmp_path / "text.npz")
-    assert command(tmp_path, "--cells", "lstm-1", "gru-2", "--seeds", "1", "2") == 0
+    assert command(tmp_path, "--entries", "lstm-1", "gru-2", "--seeds", "1", "2") == 0
     found = rows(tmp_path)
     isa = cpu.status()[0]
     assert [(r["type"], r["layers"], r["seed"], r["backend"]) for r in found] == [
@@ -58,7 +61,7 @@ def test_pairs_are_trained_scored_and_kept(tmp_path, capsys, monkeypatch):
     said = capsys.readouterr().out
     assert f"mean difference of 4 pairs, fast minus reference: {sum(differences) / 4:+.4f}" in said
 
-    # again: nothing is trained; one more cell joins the table
+    # again: nothing is trained; one more entry joins the table
     monkeypatch.setattr(equal.train, "train", lambda *_: pytest.fail("trained again"))
     assert command(tmp_path, "--cells", "lstm-1", "--seeds", "2") == 0
     monkeypatch.undo()
@@ -68,17 +71,28 @@ def test_pairs_are_trained_scored_and_kept(tmp_path, capsys, monkeypatch):
 
 
 @needs_backend
-def test_other_compiled_code_is_another_comparison_with_the_same_reference(tmp_path, monkeypatch):
-    write_split(tmp_path / "text.npz")
-    assert command(tmp_path, "--cells", "rnn-1", "--seeds", "1") == 0
-    source = tmp_path / "network.cpp"
-    source.write_text("// other\n")
-    monkeypatch.setattr(equal.fast.build, "SOURCES", [source])
-    data = split.load(tmp_path / "text.npz")
+def test_a_network_is_identified_by_the_declared_version(tmp_path, monkeypatch):
+    data = write_split(tmp_path / "text.npz")
     comparison = equal.Comparison(tmp_path / "equal", data, 8, 2, {})
-    assert (comparison.folder("rnn-1", 1, "reference") / "test.json").exists()
-    assert not comparison.folder("rnn-1", 1, "fast").exists()
-    assert comparison.pairs() == []
+    before = comparison.identity("rnn-1", "fast")
+    assert before == f"{cpu.status()[0]}-{version('rnn')}-{comparison.digest}"
+    monkeypatch.setattr(equal, "version", lambda type: "9.9")
+    assert comparison.identity("rnn-1", "fast") == before.replace(version("rnn"), "9.9")
+    other = small_split(streams=10, unroll=10, windows=(6, 2, 2), seed=1)
+    assert equal.digest(other, Recipe()) != comparison.digest
+    assert equal.digest(data, Recipe(clip=1.0)) != comparison.digest
+    assert equal.digest(data, Recipe(epochs=9)) == comparison.digest
+
+
+def test_published_networks_are_those_of_todays_computation():
+    """Their digest is of War and Peace, split as in the paper, and of the paper's recipe."""
+    with open(PUBLISHED, newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 36
+    for row in rows:
+        backend, computed, digest = row["identity"].split("-")
+        assert (backend, computed) == (row["backend"], version(row["type"]))
+        assert digest == "64c8f8d6ff72"
 
 
 @needs_backend
@@ -95,9 +109,9 @@ def test_published_networks_are_not_trained_again(tmp_path, monkeypatch):
 
 
 @needs_backend
-def test_one_half_alone(tmp_path, capsys):
+def test_one_backend_alone(tmp_path, capsys):
     write_split(tmp_path / "text.npz")
-    assert command(tmp_path, "--cells", "rnn-1", "--seeds", "1", "--half", "reference") == 0
+    assert command(tmp_path, "--cells", "rnn-1", "--seeds", "1", "--backend", "reference") == 0
     assert [row["backend"] for row in rows(tmp_path)] == ["reference"]
     assert "pairs" not in capsys.readouterr().out
     assert command(tmp_path, "--cells", "rnn-1", "--seeds", "1", "--half", "fast") == 0
@@ -108,7 +122,7 @@ def test_one_half_alone(tmp_path, capsys):
 def test_both_begin_from_the_same_weights():
     data = small_split()
     arch = Architecture("gru", 2, 5, data.symbols)
-    one, other = (Training(arch, Recipe(), data, 3, 0.0, name) for name in equal.HALVES)
+    one, other = (Training(arch, Recipe(), data, 3, 0.0, name) for name in equal.BACKENDS)
     assert isinstance(one.backend, selection.Compiled) and isinstance(
         other.backend, reference.Reference
     )
@@ -124,27 +138,25 @@ def test_mean_and_interval_by_hand():
     assert equal.mean_and_interval([0.5]) == (0.5, -math.inf, math.inf)
 
 
-def test_the_default_is_six_cells_of_all_types_and_depths():
-    assert len(equal.CELLS) == 6
-    assert {cell.split("-")[0] for cell in equal.CELLS} == {"rnn", "lstm", "gru"}
-    assert {cell.split("-")[1] for cell in equal.CELLS} == {"1", "2", "3"}
+def test_the_default_is_six_entries_of_all_types_and_depths():
+    assert len(equal.ENTRIES) == 6
+    assert {entry.split("-")[0] for entry in equal.ENTRIES} == {"rnn", "lstm", "gru"}
+    assert {entry.split("-")[1] for entry in equal.ENTRIES} == {"1", "2", "3"}
 
 
 @needs_backend
-def test_a_cell_that_is_none_is_named(tmp_path):
+def test_an_entry_that_is_none_is_named(tmp_path):
     write_split(tmp_path / "text.npz")
     parser = argparse.ArgumentParser()
     equal.add_arguments(parser)
-    with pytest.raises(InputError, match="--cells lstm"):
+    with pytest.raises(InputError, match="--entries lstm"):
         equal.run(parser.parse_args([str(tmp_path / "text.npz"), "--cells", "lstm"]))
 
 
 @pytest.mark.full
 @needs_backend
 def test_equal_quality_at_full_scale():
-    """Eighteen pairs on War and Peace, hours; goes on from what `make equal` has done."""
-    from pathlib import Path
-
+    """Eighteen pairs on War and Peace, hours; resumes from what `make equal` has done."""
     root = Path(__file__).parents[2] / "results"
     corpus = root / "paper/corpora/wp.npz"
     if not corpus.exists():

@@ -1,22 +1,22 @@
 """The benchmark: what is made of its measurements, and a miniature of the measuring itself."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
 from charlens.bench import speed
+from charlens.networks.architecture import Architecture
 from charlens.runs import estimate
-from charlens.runs.estimate import Rates, Shape
+from charlens.runs.settings import make
+from charlens.store.models import ModelKey
 
 ROOT = Path(__file__).parents[2]
-PAPER = yaml.safe_load((ROOT / "config.yaml").read_text())
+PAPER = make(yaml.safe_load((ROOT / "config.yaml").read_text()))
 MEASURED = {
-    Shape("lstm", 1, 64): {"stock": 1e5, "autocast": 2e5, "ours": 6e5, "dropout": 5e5,
+    ("lstm", 1, 64): {"stock": 1e5, "autocast": 2e5, "ours": 6e5, "dropout": 5e5,
                            "validate": 9e5, "score": 8e5},
-    Shape("gru", 2, 64): {"stock": 1e5, "autocast": 5e4, "ours": 4e5, "dropout": 3e5,
+    ("gru", 2, 64): {"stock": 1e5, "autocast": 5e4, "ours": 4e5, "dropout": 3e5,
                           "validate": 9e5, "score": 8e5},
 }  # fmt: skip
 
@@ -49,33 +49,45 @@ def test_the_tables_say_what_was_measured():
     assert f"{share:.0%}" in speed.text(table, {"float32": 5e10, "bfloat16": 1e11})
 
 
-def test_the_jobs_are_those_of_the_workflow():
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "-n", "-q",
-         "rules", "--directory", "."], capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    counts = {r[0]: int(r[1]) for r in map(str.split, done.stdout.splitlines())
-              if len(r) == 2 and r[1].isdigit()}  # fmt: skip
-    rules = [rule for rule, _ in speed.reproduction(PAPER)]
-    for rule in ("train", "score", "train_nn", "score_nn", "ngram", "score_ngram", "trajectory"):
-        assert rules.count(rule) == counts[rule], rule
-    assert len(speed.whole_grid(PAPER)) == 66
+def test_planning_is_timed_and_its_jobs_are_estimated(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("use: [wp]\ngrid: {types: [lstm], layers: [1], sizes: [64, 128]}\n")
+    head, row = speed.planning(mine).splitlines()
+    assert head.split() == ["snakemake", "-n", "jobs", "seconds", "per", "100", "jobs"]
+    name, jobs, seconds, per_hundred = row.split()
+    assert name == "mine" and float(per_hundred) == pytest.approx(
+        100 * float(seconds) / int(jobs), abs=0.1
+    )
+    planned = estimate.pending(speed.snakemake(mine, "--summary").splitlines())
+    trained = {model for rule, model in planned if rule == "train"}
+    assert {(model.type, model.size) for model in trained} == {("lstm", 64), ("lstm", 128)}
+    assert len(planned) <= int(jobs)
+    nn = {backend: {Architecture("nn", 1, 128, 87, 3): 1e-6} for backend in speed.BACKENDS}
+    lines = speed.estimates(speed.read_settings(mine), planned, MEASURED, nn, cores=2)
+    assert lines[0].startswith("plain grid, one seed, no dropout (2 jobs), 2 side by side: stock ")
+    assert lines[1].startswith(f"whole reproduction ({len(planned)} jobs)")
 
 
-def test_the_estimate_is_the_sum_of_its_jobs(monkeypatch):
-    config = {**PAPER, "use": ["wp"], "grid": {**PAPER["grid"], "types": ["lstm"], "layers": [1]}}
-    config["grid"] |= {"sizes": [64], "dropout": [{"values": [0.0]}], "seeds": [{"values": [1]}]}
-    config["figures"] = {"young_lstm": {"corpora": [], "epochs": 1, "looks": 1}}
-    rates = {"ours": Rates(1e7, 1e8, 1e8), "stock": Rates(1e6, 1e7, 1e7)}
-    fixed = {Shape("nn", 1, hidden, context): rates
-             for hidden in (128, 256, 512) for context in range(1, 7)}  # fmt: skip
-    monkeypatch.setattr(speed, "measure_nn", lambda *_: fixed)
-    grid, whole = speed.estimates(config, MEASURED, 0, cores=1)
-    bytes = PAPER["corpora"]["wp"]["sources"][0]["bytes"]
-    for backend, (train, validate) in (("stock", (1e5, 3e5)), ("ours", (6e5, 9e5))):
-        seconds = 4 + 50 * (0.8 * bytes / train + 0.1 * bytes / validate)
+def test_a_run_that_cannot_be_planned_is_one_clear_error(tmp_path, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    mine = tmp_path / "mine.yaml"
+    mine.write_text("use: [nowhere]\n")
+    with pytest.raises(speed.InputError, match="(?s)mine.yaml: snakemake .*nowhere"):
+        speed.planning(mine)
+
+
+def test_the_estimate_is_the_sum_of_its_jobs():
+    model = ModelKey("wp", "recurrent", "lstm", 1, 64, 1, candidate=0.0)
+    nn = {backend: {Architecture("nn", 1, 128, 87, 3): 1e-6} for backend in speed.BACKENDS}
+    measured = {("lstm", 1, 64): MEASURED["lstm", 1, 64]}
+    jobs = {("train", model), ("train", model.chosen)}  # the second is not of the plain grid
+    grid, whole = speed.estimates(PAPER, jobs, measured, nn, cores=1)
+    bytes = PAPER.corpora["wp"].sources[0].bytes
+    for backend in speed.BACKENDS:
+        seconds = 4 + 50 * (0.8 + 0.1 / 3) * bytes / MEASURED["lstm", 1, 64][backend]
         assert f"{backend} {estimate.clock(seconds)}" in grid
-    assert whole.startswith("whole reproduction (")
+    assert "(1 jobs)" in grid and "(2 jobs)" in whole
 
 
 def test_every_candidate_updates_every_shape():

@@ -1,175 +1,99 @@
-"""What jobs cost: sizes without torch, the order of jobs, memory, and the time that is foretold."""
+"""How long a run takes: rates from a few networks, and the jobs that Snakemake says are left."""
 
-import re
-import subprocess
-import sys
-from pathlib import Path
-from types import SimpleNamespace
+import argparse
+import json
 
 import pytest
-import yaml
-from hypothesis import given
-from hypothesis import strategies as st
 
-from charlens.networks import architecture
-from charlens.runs import calibrate, estimate, plan
-from charlens.runs.estimate import Rates, Shape
+from charlens.errors import InputError
+from charlens.networks.architecture import Architecture
+from charlens.runs import cost, estimate
+from charlens.store.models import ModelKey
 
-ROOT = Path(__file__).parents[2]
-PAPER = yaml.safe_load((ROOT / "config.yaml").read_text())
-
-
-def wildcards(**given):
-    return SimpleNamespace(**{"corpus": "wp", **{k: str(v) for k, v in given.items()}})
-
-
-def training(type, layers, size, dropout=0.0):
-    return wildcards(type=type, layers=layers, size=size, seed=1, dropout=dropout)
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """No results of this checkout are looked at."""
-    monkeypatch.chdir(tmp_path)
-
-
-def test_sizes_are_those_of_the_models():
-    for cell in plan.cells(PAPER, "wp"):
-        for symbols in (87, 101):
-            shape = (cell["type"], cell["layers"], cell["size"], symbols)
-            hidden = estimate.hidden_size(*shape)
-            assert hidden == architecture.hidden_size(*shape), shape
-            assert estimate.parameters(*shape[:2], hidden, symbols) == architecture.count(
-                architecture.Architecture(*shape[:2], hidden, symbols)
-            )
+TEXT = {"symbols": 87, "train": 800_000, "val": 100_000, "test": 100_000}
+RUN = {
+    "texts": {"wp": TEXT},
+    "epochs": {"wp": 50},
+    "hidden": [128, 512],
+    "gpus": 0,
+    "young": {"layers": 3, "size": 64, "epochs": 3, "looks": 10},
+}
+LSTM = ModelKey("wp", "recurrent", "lstm", 3, 64, 1, candidate=0.1)
+SUMMARY = """\
+output_file\tdate\trule\tlog-file(s)\tstatus\tplan
+results/kenlm\t-\tkenlm\t-\tok\tno update
+results/paper/tables/table1.csv\t-\ttable1\t-\tmissing\tupdate pending
+results/paper/tables/table1.html\t-\ttable1\t-\tmissing\tupdate pending
+results/paper/models/wp/type~lstm/layers~3/size~64/seed~1/dropout~0.1/model.safetensors\t-\ttrain\t-\tmissing\tupdate pending
+results/paper/models/wp/type~lstm/layers~3/size~64/seed~1/dropout~0.1/history.csv\t-\ttrain\t-\tmissing\tupdate pending
+results/paper/models/wp/type~lstm/layers~1/size~64/seed~1/dropout~0.1/model.safetensors\t-\ttrain\t-\tok\tno update
+results/paper/figure5/wp.csv\t-\ttrajectory\t-\tmissing\tupdate pending
+"""  # noqa: E501
 
 
-def test_multiply_adds_counted_by_hand():
-    # layer 1: 4 gates x 64 x 64 recurrent, input looked up; softmax 64 x 87
-    assert estimate.multiply_adds(Shape("lstm", 1, 64), 87) == 4 * 64 * 64 + 64 * 87
-    assert estimate.multiply_adds(Shape("nn", 1, 128, context=3), 87) == 128 * (3 + 87)
-    H = architecture.hidden_size("gru", 3, 256, 87)
-    # three recurrent products and two from the layer below
-    assert estimate.multiply_adds(Shape("gru", 3, 256), 87) == 5 * 3 * H * H + H * 87
+def rates(arch: Architecture, per_second: float) -> dict:
+    return {arch.type: [0.0, 1 / per_second / cost.multiply_adds(arch)]}
 
 
-def test_the_longest_go_first():
-    first = estimate.priority(PAPER, training("lstm", 3, 512))
-    assert first == max(
-        estimate.priority(PAPER, training(c["type"], c["layers"], c["size"]))
-        for c in plan.cells(PAPER, "wp")
-    )
-    small = estimate.priority(PAPER, training("rnn", 1, 64))
-    assert 0 < small < estimate.priority(PAPER, training("rnn", 1, 256)) < first
-    # a short job that figure 5 waits for goes before a longer one that nothing waits for
-    waited_for = estimate.priority(PAPER, wildcards(context=1, hidden=128, seed=1))
-    assert waited_for > estimate.trajectory_priority(PAPER, "wp") > small
+def test_two_networks_of_a_type_fix_its_rates():
+    a, b = 2e-9, 1e-11
+    archs = [cost.recurrent("lstm", layers, size, 87) for layers, size in ((1, 64), (3, 512))]
+    measured = {c: a * cost.preactivations(c) + b * cost.multiply_adds(c) for c in archs}
+    found = estimate.fit(measured | {Architecture("nn", 1, 128, 87, 3): 1e-6})
+    assert found["lstm"] == pytest.approx([a, b], rel=1e-6)
+    assert estimate.update_seconds(found, archs[0]) == pytest.approx(measured[archs[0]])
+    # one network alone, and one that cannot be fitted exactly: still no negative time
+    assert min(found["nn"]) >= 0
+    odd = estimate.fit({archs[0]: 1e-5, archs[1]: 1e-6})
+    assert min(odd["lstm"]) >= 0
 
 
-def test_figure_5_waits_for_three_layers_though_there_are_four():
-    deeper = PAPER | {"grid": PAPER["grid"] | {"layers": [1, 2, 3, 4]}}
-    added = [
-        estimate.priority(deeper, training("lstm", layers, 64))
-        - estimate.priority(
-            deeper | {"figures": {"young_lstm": {"corpora": []}}}, training("lstm", layers, 64)
-        )
-        for layers in (2, 3, 4)
-    ]
-    assert added[0] == added[2] == 0 < added[1]
+def test_each_job_that_is_left_counts_once():
+    assert estimate.pending(SUMMARY.splitlines()) == {
+        ("table1", "table1"),
+        ("train", LSTM),
+        ("trajectory", "wp"),
+    }
 
 
-def test_memory_is_bounded_and_grows():
-    asked = [
-        estimate.memory(PAPER, training(c["type"], c["layers"], c["size"], 0.2))
-        for c in plan.cells(PAPER, "wp")
-    ]
-    assert 400 < min(asked) < 700 and max(asked) < 2500
-    assert estimate.memory(PAPER, training("lstm", 1, 512)) == max(
-        estimate.memory(PAPER, training("lstm", 1, size)) for size in (64, 128, 256, 512)
-    )
-    scoring_nn = wildcards(context=6, seed=1)
-    assert estimate.memory(PAPER, scoring_nn) == estimate.memory(
-        PAPER, wildcards(context=6, hidden=512, seed=1)
-    )
+@pytest.mark.parametrize("said", ["", "Building DAG of jobs...\nNothing to be done.\n"])
+def test_what_is_no_summary_is_one_clear_line(said):
+    with pytest.raises(InputError, match="snakemake --summary"):
+        estimate.pending(said.splitlines())
 
 
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads its memory from /proc")
-@pytest.mark.parametrize("backend", ["auto", "reference"])
-@pytest.mark.parametrize("shape", [("lstm", 1, 256), ("gru", 3, 256)])
-def test_a_training_stays_within_the_memory_that_it_asks_for(backend, shape):
-    code = (
-        "import torch; torch.set_num_threads(1)\n"
-        "from charlens.runs import calibrate; from charlens.runs.estimate import Shape\n"
-        f"arch = calibrate.architecture(Shape{shape!r}, 87)\n"
-        f"t = calibrate.prepare(arch, 0.2, 100, 100, {backend!r})\n"
-        "t.update(); t.update(); t.end_epoch()\n"
-        "print(open('/proc/self/status').read())"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    # its own peak: getrusage would count what this process held when it forked
-    used = int(re.search(r"VmHWM:\s+(\d+) kB", done.stdout)[1]) / 2**10
-    assert used < estimate.memory(PAPER, training(*shape, dropout=0.2))
+def test_the_time_of_jobs_by_hand():
+    arch = cost.recurrent("lstm", 3, 64, 87)
+    its = rates(arch, 1e5) | rates(Architecture("nn", 1, 512, 87, 3), 2e5)
+    start = estimate.START_SECONDS
+    train = estimate.seconds(("train", LSTM), RUN, its)
+    assert train == pytest.approx(start + 50 * (8 + 1 / 3))
+    twin = ModelKey("wp.contiguous", *("recurrent", "lstm", 3, 64, 1))
+    assert estimate.seconds(("train", twin), RUN, its) == train
+    assert estimate.seconds(("score", LSTM.chosen), RUN, its) == pytest.approx(start + 1 / 3)
+    figure5 = estimate.seconds(("trajectory", "wp"), RUN, its)
+    assert figure5 == pytest.approx(start + 3 * (8 + 2 * 10 / 3))
+    nn = ModelKey("wp", "nn", seed=1, n=3)  # validation has not chosen yet: the largest
+    assert estimate.seconds(("score_nn", nn), RUN, its) == pytest.approx(start + 1 / 6)
+    assert estimate.seconds(("ngram", ModelKey("wp", "ngram", n=3)), RUN, its) == start + 2.5
+    assert estimate.seconds(("select", LSTM.chosen), RUN, its) == estimate.OTHER_SECONDS
 
 
-@given(
-    st.lists(st.floats(0.1, 1e4), min_size=1, max_size=60),
-    st.integers(1, 16),
-)
-def test_side_by_side_is_bounded_as_a_list_schedule_is(durations, workers):
-    total = estimate.side_by_side(durations, workers)
-    least = max(max(durations), sum(durations) / workers)
-    assert least * (1 - 1e-9) <= total <= sum(durations) * (1 + 1e-9)
-    assert total <= 4 / 3 * least + max(durations)
+def test_the_line_says_what_is_left():
+    run = RUN | {"rates": rates(cost.recurrent("lstm", 3, 64, 87), 1e5)}
+    jobs = {("train", LSTM), ("table1", "table1")}
+    train = estimate.clock(4 + 50 * (8 + 1 / 3))
+    said = estimate.describe(jobs, run, workers=2)
+    assert said.startswith(f"time: about {train} for 2 jobs, 2 side by side")
+    assert f"{train} of it training" in said
+    assert "1 side by side" in estimate.describe(jobs, run | {"gpus": 1}, workers=8)
+    assert estimate.describe(set(), run, workers=2).startswith("time: about 0 s for 0 jobs")
 
 
-def test_side_by_side_by_hand():
-    assert estimate.side_by_side([3, 3, 2, 2, 2], 2) == 7  # the longest first is not the best: 6
-    assert estimate.side_by_side([5, 1, 1, 1, 1, 1], 2) == 5
-
-
-def test_rates_are_kept_and_the_time_is_what_they_say(tmp_path):
-    shapes = [Shape("lstm", 2, 64), Shape("nn", 1, 128, 3), Shape("lstm", 2, 64, dropout=True)]
-    measured = [(1000.0, 8000.0, 4000.0), (500.0, 2000.0, 2000.0), (10.0, 8000.0, 4000.0)]
-    rates = {shape: Rates(*its) for shape, its in zip(shapes, measured, strict=True)}
-    path = tmp_path / "rates.csv"
-    with open(path, "w", newline="") as file:
-        estimate.write_rates(file, rates)
-    assert estimate.read_rates(path) == rates
-
-    wp = PAPER["corpora"]["wp"]["sources"][0]["bytes"]
-    epoch = 0.8 * wp / 1000 + 0.1 * wp / 8000
-    train = estimate.seconds(PAPER, rates, "train", training("lstm", 2, 64))
-    assert train == pytest.approx(50 * epoch + estimate.START_SECONDS, rel=1e-3)
-    score = estimate.seconds(PAPER, rates, "score", wildcards(type="lstm", layers=2, size=64))
-    assert score == pytest.approx(0.1 * wp / 4000 + estimate.START_SECONDS, rel=1e-3)
-    assert estimate.seconds(PAPER, rates, "train", training("lstm", 2, 64, 0.1)) > 50 * train
-
-    jobs = [("train", training("lstm", 2, 64))] * 2 + [("train", training("gru", 1, 64))]
-    said = estimate.describe(PAPER, jobs, path, workers=2)
-    assert said.startswith(f"time: about {estimate.clock(train)} with 2 jobs side by side")
-    assert estimate.clock(2 * train) in said and "1 jobs on texts or shapes not seen" in said
-    card = estimate.describe(PAPER, jobs, path, workers=2, gpus=1)  # which both must take
-    assert card.startswith(f"time: about {estimate.clock(2 * train)} with 2 jobs")
-
-
-def test_without_rates_it_says_what_to_do(tmp_path):
-    job = ("train", training("lstm", 1, 64))
-    assert "make estimate" in estimate.describe(PAPER, [job], tmp_path / "none.csv", 2)
-    assert estimate.describe(PAPER, [], tmp_path / "none.csv", 2) is None
-
-
-def test_a_corpus_of_unknown_length_is_not_guessed(tmp_path):
-    config = {**PAPER, "corpora": {"mine": {"sources": [{"name": "mine", "path": "x"}]}}}
-    assert estimate.characters(config, "mine") == {}
-    assert estimate.symbols(config, "mine") == estimate.SYMBOLS
-
-
-def test_the_provenance_of_a_corpus_goes_before_the_configuration(tmp_path):
-    folder = tmp_path / "results" / "paper" / "corpora"
-    folder.mkdir(parents=True)
-    (folder / "lk.json").write_text('{"bytes": 1000, "symbols": 50}')
-    assert estimate.characters(PAPER, "lk") == {"train": 900, "val": 50, "test": 50}
-    assert estimate.symbols(PAPER, "lk") == 50
+def test_jobs_side_by_side():
+    assert estimate.total([3, 3, 2, 2, 2], 2) == 6
+    assert estimate.total([5, 1], 2) == 5
+    assert estimate.total([], 2) == 0
 
 
 @pytest.mark.parametrize(
@@ -180,25 +104,35 @@ def test_durations_for_people(seconds, said):
     assert estimate.clock(seconds) == said
 
 
-def test_planning_needs_no_torch():
-    code = "import sys; from charlens.runs import estimate, modules, plan; sys.exit('torch' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
-
-
-def test_calibration_measures_every_shape(tmp_path):
-    import argparse
-    import json
-
-    config = {**PAPER, "grid": {**PAPER["grid"], "sizes": [8], "layers": [1], "omit": []}}
-    config["grid"]["dropout"] = [{"values": [0.0, 0.5]}]
-    config["nn"] = {**PAPER["nn"], "contexts": [1, 2], "hidden": [8]}
-    shapes = estimate.shapes(config)
-    assert len(shapes) == 3 * 2 + 2
+def test_from_calibration_to_the_line(tmp_path, monkeypatch, capsys):
+    info, out = tmp_path / "wp.json", tmp_path / "calibration.json"
+    info.write_text('{"bytes": 1000000, "symbols": 20}')
+    networks = [
+        {"kind": "recurrent", "type": "lstm", "layers": 1, "size": 8},
+        {"kind": "recurrent", "type": "lstm", "layers": 3, "size": 8},
+        {"kind": "nn", "n": 2, "candidate": 8},
+    ]
+    about = {key: RUN[key] for key in ("epochs", "hidden", "gpus", "young")}
+    about |= {
+        "streams": 10,
+        "unroll": 10,
+        "networks": networks,
+        "fractions": {"wp": [0.8, 0.1, 0.1]},
+    }
     parser = argparse.ArgumentParser()
-    calibrate.add_arguments(parser)
-    out = tmp_path / "rates.csv"
-    options = f"--symbols 20 --streams 10 --unroll 10 --seconds 0.01 --out {out}".split()
-    calibrate.run(parser.parse_args(["--shapes", json.dumps(shapes), *options]))
-    rates = estimate.read_rates(out)
-    assert rates.keys() == {Shape(**shape) for shape in shapes}
-    assert all(min(its) > 0 for its in rates.values())
+    estimate.add_calibrate_arguments(parser)
+    options = ["--info", str(info), "--seconds", "0", "--out", str(out)]
+    estimate.run_calibrate(parser.parse_args(["--settings", json.dumps(about), *options]))
+    found = json.loads(out.read_text())
+    assert found["texts"] == {"wp": TEXT | {"symbols": 20}}
+    assert set(found["rates"]) == {"lstm", "nn"} and max(found["rates"]["lstm"]) > 0
+
+    parser = argparse.ArgumentParser()
+    estimate.add_arguments(parser)
+    monkeypatch.setattr("sys.stdin", SUMMARY.splitlines())
+    estimate.run(parser.parse_args([str(out), "--cores", "2"]))
+    assert "for 3 jobs, 2 side by side" in capsys.readouterr().out
+    with pytest.raises(InputError, match="make estimate"):
+        estimate.run(parser.parse_args([str(tmp_path / "none.json")]))
+    with pytest.raises(InputError, match="--cores"):
+        estimate.run(parser.parse_args([str(out), "--cores", "few"]))

@@ -1,18 +1,13 @@
-# Needs: the recurrent models, the texts and the split corpora.
-# Makes: cells/<corpus>, what goes on inside the best models; from it tables/cells and gates, and
-#        figures 2 and 3; activations/, every gate and state of chosen models over a stretch of text.
-
-INSIDE = config["cells"]
+# Needs: the recurrent networks, the texts and the split corpora.
+# Makes: cells/<corpus>, what goes on inside the best networks; from it tables/cells and gates, and
+#        figures 2 and 3; activations/, every gate and state of chosen networks over a stretch of text.
 
 
 rule cells:
-    """Inside the best models of a corpus: saturation of gates, and which cell follows what."""
+    """Inside the best networks of a corpus: saturation of gates, and which unit follows what."""
     input:
         code=code("units.analysis"),
-        models=lambda w: [
-            f"<results>/models/{w.corpus}/{CELL}/best/model.safetensors".format(**cell)
-            for cell in plan.looked_into(config, w.corpus)
-        ],
+        models=lambda w: networks(grid.looked_into(SETTINGS, w.corpus)),
         split="<results>/corpora/{corpus}.npz",
         text="<results>/corpora/{corpus}.txt",
         info="<results>/corpora/{corpus}.json",
@@ -28,11 +23,16 @@ rule cells:
         mem_mb=4000,
         runtime=60,
     params:
-        options=plan.options(
-            {key: INSIDE[key] for key in ("samples", "shifts", "seed")}
+        options=options(
+            SETTINGS.cells.model_dump(include={"samples", "shifts", "seed"})
         ),
-        init=lambda w: plan.training(config, w.corpus)["init"],
-        passages=lambda w: json.dumps(INSIDE["passages"].get(w.corpus, [])),
+        init=lambda w: SETTINGS.training_of(w.corpus)["init"],
+        passages=lambda w: json.dumps(
+            [
+                passage.model_dump()
+                for passage in SETTINGS.cells.passages.get(w.corpus, [])
+            ]
+        ),
     shell:
         "charlens cells {input.models} --split {input.split} --text {input.text}"
         " --info {input.info} {params.options} --init {params.init}"
@@ -42,15 +42,13 @@ rule cells:
 
 
 rule cell_tables:
-    """Tables of cells and gates: every cell ranked, the best, the share that is explained."""
+    """Tables of units and gates: every unit ranked, the best, the share that is explained."""
     input:
         code=code("units.unit_tables"),
-        found=collect("<results>/cells/{corpus}.json", corpus=config["use"]),
-        cells=collect("<results>/cells/{corpus}.csv", corpus=config["use"]),
-        untrained=collect(
-            "<results>/cells/untrained/{corpus}.csv", corpus=config["use"]
-        ),
-        gates=collect("<results>/cells/gates/{corpus}.csv", corpus=config["use"]),
+        found=collect("<results>/cells/{corpus}.json", corpus=CORPORA),
+        cells=collect("<results>/cells/{corpus}.csv", corpus=CORPORA),
+        untrained=collect("<results>/cells/untrained/{corpus}.csv", corpus=CORPORA),
+        gates=collect("<results>/cells/gates/{corpus}.csv", corpus=CORPORA),
         corpora=rules.table1.input.corpora,
     output:
         cells="<results>/tables/cells.csv",
@@ -77,7 +75,7 @@ rule cell_tables:
 
 
 rule passages:
-    """Figure 2 of a corpus: passages coloured by the cells that follow the hypotheses best."""
+    """Figure 2 of a corpus: passages coloured by the units that follow the hypotheses best."""
     input:
         code=code("report.figure2"),
         found="<results>/cells/{corpus}.json",
@@ -108,9 +106,9 @@ rule passages:
 
 
 rule figure2:
-    """Figure 2: passages coloured by the cells that follow the hypotheses best."""
+    """Figure 2: passages coloured by the units that follow the hypotheses best."""
     input:
-        collect(rules.passages.output, corpus=config["use"]),
+        collect(rules.passages.output, corpus=CORPORA),
     localrule: True
 
 
@@ -139,36 +137,29 @@ rule figure3:
 
 
 rule record:
-    """Every gate and state of a recurrent model over a stretch of test text."""
+    """Every gate and state of a recurrent network over a stretch of test text."""
     input:
         code=code("units.activations"),
-        model=f"<results>/models/{{corpus}}/{CELL}/best/model.safetensors",
+        model=f"<results>/models/{RECURRENT}/best/model.safetensors",
         split="<results>/corpora/{corpus}.npz",
     output:
-        f"<results>/activations/{{corpus}}/{CELL}.npz",
+        f"<results>/activations/{RECURRENT}.npz",
     log:
-        f"<logs>/record/{{corpus}}/{CELL}.log",
+        f"<logs>/record/{RECURRENT}.log",
     threads: 1
     resources:
         mem_mb=1500,
         runtime=60,
     params:
-        streams=INSIDE["record"]["streams"],
-        characters=INSIDE["record"]["characters"],
+        streams=SETTINGS.cells.record.streams,
+        characters=SETTINGS.cells.record.characters,
     shell:
         "charlens record {input.model} --split {input.split} --streams {params.streams}"
         " --characters {params.characters} --threads {threads} --out {output} 2>&1 | tee {log}"
 
 
-RECORDED = [
-    f"<results>/activations/{corpus}/{CELL}.npz".format(**cell)
-    for corpus in config["use"]
-    for cell in plan.fitting(CELLS[corpus], INSIDE["record"]["models"])
-]
-
-
 rule activations:
-    """Every gate and state of the models that the configuration chooses (cells: record:)."""
+    """Every gate and state of the networks that the settings choose (cells: record:)."""
     input:
-        lambda w: plan.some(RECORDED, "cells.record.models"),
+        recorded,
     localrule: True

@@ -4,56 +4,36 @@
 #        figures/comparison, our numbers beside the paper's; tables/plain_cut, what the paper's
 #        split is worth; tables/status, what is finished.
 
-ALL_SCORES = TABLE1_SCORES + FIXED_SCORES
-IN_PAPER = plan.in_paper(
-    Path(workflow.basedir, "src/charlens"), plan.corpora_of(ALL_SCORES, USED)
-)
-PLAIN_SCORES = [
-    path for corpus in PLAIN_CUT for path in plan.plain_scores(config, corpus)
-]
-if config["only_finished"]:
-    PLAIN_SCORES = plan.for_tables(config, PLAIN_SCORES)
-    PLAIN_CUT = [
-        corpus
-        for corpus in PLAIN_CUT  # an n-gram model under both layouts is what losses are compared with
-        if plan.ngrams_of(PLAIN_SCORES, corpus)
-        & plan.ngrams_of(PLAIN_SCORES, plan.plain(corpus))
-    ]
-    PLAIN_SCORES = [
-        path
-        for corpus in PLAIN_CUT
-        for path in plan.of_corpora(PLAIN_SCORES, [corpus, plan.plain(corpus)])
-    ]
+ALL_SCORES = RECURRENT_SCORES + FIXED_SCORES
+IN_PAPER = grid.in_paper(CORPORA)
+TWO_LAYOUTS = grid.with_twins(SETTINGS)
 
 
 rule status:
     """Which models of the run are finished."""
     input:
-        ALL_SCORES,
+        code=code("runs.status"),
+        scores=ALL_SCORES,
     output:
         "<results>/tables/status.csv",
     log:
         "<logs>/status.log",
     localrule: True
     params:
-        planned=[path.removeprefix("<results>/") for path in PLANNED],
+        planned=[key.path for key in grid.planned(SETTINGS)],
     shell:
-        "charlens status --planned {params.planned} --finished {input} --out {output}"
+        "charlens status --planned {params.planned} --finished {input.scores} --out {output}"
         " 2>&1 | tee {log}"
 
 
 rule claims:
-    """What the paper concludes, statement by statement: holds, does not hold, undecided."""
+    """What the paper concludes, claim by claim: holds, does not hold, undecided."""
     input:
         code=code("claims.judge"),
         scores=ALL_SCORES,
-        arrays=ADOPTED_SCORES,
         corpora=rules.table2.input.corpora,
-        splits=collect(
-            "<results>/corpora/{corpus}.npz",
-            corpus=plan.corpora_of(FIXED_SCORES, USED),
-        ),
-        texts=collect("<results>/corpora/{corpus}.txt", corpus=CODE_CORPORA),
+        splits=collect("<results>/corpora/{corpus}.npz", corpus=CORPORA),
+        texts=collect("<results>/corpora/{corpus}.txt", corpus=CODE),
         trajectory=rules.figure5.input.trajectory,
         inside=[
             rules.cell_tables.output.gates,
@@ -76,10 +56,9 @@ rule claims:
         mem_mb=4000,
         runtime=30,
     params:
-        options=plan.options(config["claims"]),
+        options=options(SETTINGS.claims),
     shell:
-        "charlens claims --scores {input.scores} --arrays {input.arrays}"
-        " --splits {input.splits} --texts {input.texts}"
+        "charlens claims --scores {input.scores} --splits {input.splits} --texts {input.texts}"
         " --corpora {input.corpora} --trajectory {input.trajectory} --inside {input.inside}"
         " --status {input.status} {params.options} --csv {output.csv} --html {output.html}"
         " 2>&1 | tee {log}"
@@ -89,8 +68,8 @@ rule comparison:
     """Tables 1 and 2 beside the paper's: every difference, coloured, and how well they agree."""
     input:
         code=code("report.comparison"),
-        table1=rules.table1.output.csv if TABLE1_SCORES else [],
-        table2=rules.table2.output.csv if FIXED_SCORES else [],
+        table1=rules.table1.output.csv,
+        table2=rules.table2.output.csv,
         corpora=collect("<results>/corpora/{corpus}.json", corpus=IN_PAPER),
     output:
         csv="<results>/tables/comparison.csv",
@@ -123,10 +102,13 @@ rule plain_cut:
     """What the paper's split is worth: the same models with the text cut in three."""
     input:
         code=code("claims.contiguous_split"),
-        scores=PLAIN_SCORES,
-        splits=collect("<results>/corpora/{corpus}.npz", corpus=PLAIN_CUT)
-        + [f"<results>/corpora/{plan.plain(corpus)}.npz" for corpus in PLAIN_CUT],
-        corpora=collect("<results>/corpora/{corpus}.json", corpus=PLAIN_CUT),
+        scores=[
+            path
+            for corpus in TWO_LAYOUTS
+            for path in scores(grid.contiguous(SETTINGS, corpus))
+        ],
+        splits=collect("<results>/corpora/{corpus}.npz", corpus=TWO_LAYOUTS + TWINS),
+        corpora=collect("<results>/corpora/{corpus}.json", corpus=TWO_LAYOUTS),
     output:
         csv="<results>/tables/plain_cut.csv",
         html=report(
@@ -141,7 +123,7 @@ rule plain_cut:
         mem_mb=2000,
         runtime=30,
     params:
-        options=plan.options(config["claims"]),
+        options=options(SETTINGS.claims),
     shell:
         "charlens contiguous-split --scores {input.scores} --splits {input.splits}"
         " --corpora {input.corpora} {params.options} --csv {output.csv} --html {output.html}"
@@ -151,9 +133,9 @@ rule plain_cut:
 rule verdict:
     """Claims, the comparison with the paper, figure 6, and what the split is worth."""
     input:
-        rules.status.output if USED else [],
-        rules.claims.output if config["use"] else [],
+        rules.status.output,
+        rules.claims.output,
         rules.comparison.output if IN_PAPER else [],
-        rules.figure6.output if config["use"] else [],
-        rules.plain_cut.output if PLAIN_CUT else [],
+        rules.figure6.output,
+        rules.plain_cut.output if TWO_LAYOUTS else [],
     localrule: True

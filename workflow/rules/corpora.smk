@@ -2,14 +2,14 @@
 # Makes: corpora/<corpus>.txt, its provenance (.json), and its split into streams (.npz).
 
 # In the environment, not a param of the rule: the text is the same wherever it lies.
-if config["mirror"]:
-    os.environ.update(CORPORA_MIRROR=config["mirror"])
+if SETTINGS.mirror:
+    os.environ.update(CORPORA_MIRROR=SETTINGS.mirror)
 
 
 rule fetch:
     """Bring a corpus from the first of its sources that delivers, and check it."""
     input:
-        own=lambda w: plan.own_files(config, w.corpus),
+        own=lambda w: grid.own_files(SETTINGS, w.corpus),
     output:
         text="<results>/corpora/{corpus}.txt",
         info="<results>/corpora/{corpus}.json",
@@ -17,7 +17,7 @@ rule fetch:
         "<logs>/fetch/{corpus}.log",
     localrule: True
     params:
-        spec=lambda w: json.dumps(config["corpora"][w.corpus]),
+        spec=lambda w: json.dumps(grid.spec(SETTINGS, w.corpus)),
     shell:
         "charlens fetch --corpus {wildcards.corpus} --spec {params.spec:q}"
         " --cache results/downloads"
@@ -35,8 +35,8 @@ rule split:
         "<logs>/split/{corpus}.log",
     localrule: True
     params:
-        options=lambda w: plan.options(plan.split(config, w.corpus)),
-        fractions=lambda w: config["corpora"][w.corpus]["fractions"],
+        options=lambda w: options(SETTINGS.split_of(w.corpus)),
+        fractions=lambda w: SETTINGS.of_corpus(w.corpus).fractions,
     shell:
         "charlens split --text {input.text} --info {input.info} {params.options}"
         " --fractions {params.fractions} --out {output} 2>&1 | tee {log}"
@@ -45,5 +45,5 @@ rule split:
 rule corpora:
     """Every corpus of the run, brought, checked and split."""
     input:
-        collect("<results>/corpora/{corpus}.npz", corpus=config["use"]),
+        collect("<results>/corpora/{corpus}.npz", corpus=CORPORA),
     localrule: True

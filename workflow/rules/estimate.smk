@@ -1,56 +1,21 @@
-# Needs: nothing.
-# Makes: when asked for, the rates at which this machine trains each shape of the run. A dry run
-#        then says how long all that is left will take.
-
-import atexit
-
-RATES = f"results/{config['run']}/calibration/{estimate.machine()}.csv"
+# Needs: the texts.
+# Makes: when asked for, the speed of this machine, from which `make estimate` says how long what is
+#        left of the run takes.
 
 
 rule calibrate:
-    """Measure how fast this machine trains each shape, in minutes; no other rule needs it."""
+    """Measure how fast this machine trains, in half a minute; no other rule needs it."""
+    input:
+        collect("<results>/corpora/{corpus}.json", corpus=CORPORA),
     output:
-        RATES,
+        "results/calibration.json",
     log:
         "<logs>/calibrate.log",
     localrule: True
     threads: 1
     params:
-        shapes=json.dumps(estimate.shapes(config)),
-        options=plan.options(
-            {
-                "symbols": max(
-                    (estimate.symbols(config, corpus) for corpus in config["use"]),
-                    default=estimate.SYMBOLS,
-                ),
-                "streams": config["split"]["streams"],
-                "unroll": config["split"]["unroll"],
-                "backend": config["backend"],
-            }
-        ),
+        settings=json.dumps(calibration()),
+        options=options({"backend": SETTINGS.backend}),
     shell:
-        "charlens calibrate --shapes {params.shapes:q} {params.options} --out {output}"
-        " 2>&1 | tee {log}"
-
-
-# Last words of a dry run; what is left to do is known only once all has been planned. (A dry run
-# takes its jobs for finished, hence exclude_finished; --directory is no longer in force then.)
-atexit.register(
-    lambda folder=Path.cwd(): workflow.dryrun
-    and workflow.dag is not None
-    and estimate.say(
-        config,
-        [
-            (job.rule.name, job.wildcards)
-            for job in workflow.dag.needrun_jobs(exclude_finished=False)
-        ],
-        folder,
-        RATES,
-        workflow._cores or os.cpu_count(),
-        (
-            workflow.global_resources["gpu"].value
-            if GPUS and "gpu" in workflow.global_resources
-            else None
-        ),
-    )
-)
+        "charlens calibrate --settings {params.settings:q} --info {input} {params.options}"
+        " --out {output} 2>&1 | tee {log}"

@@ -1,4 +1,4 @@
-# Needs: the recurrent models, the texts and split corpora, the ranking of units.
+# Needs: the recurrent networks, the texts and split corpora, the ranking of units.
 # Makes: explorer/<corpus>.html, a page on which to look into the best LSTM of each corpus.
 
 
@@ -6,11 +6,7 @@ rule explorer:
     """A page to look into the best LSTM of a corpus, character by character, unit by unit."""
     input:
         code=code("explorer.explore"),
-        models=lambda w: [
-            f"<results>/models/{w.corpus}/{CELL}/best/model.safetensors".format(**cell)
-            for cell in CELLS[w.corpus]
-            if cell["type"] == "lstm"
-        ],
+        models=lambda w: networks(grid.lstms(SETTINGS, w.corpus)),
         split="<results>/corpora/{corpus}.npz",
         text="<results>/corpora/{corpus}.txt",
         cells=rules.cell_tables.output.cells,
@@ -23,17 +19,17 @@ rule explorer:
         mem_mb=2000,
         runtime=30,
     params:
-        options=plan.options(config["explorer"]),
-        title=lambda w: config["corpora"][w.corpus]["title"],
-        kind=lambda w: config["corpora"][w.corpus]["kind"],
+        options=options(SETTINGS.explorer),
+        title=lambda w: SETTINGS.corpora[w.corpus].title,
+        kind=lambda w: SETTINGS.corpora[w.corpus].kind,
     shell:
         "charlens explore {input.models} --split {input.split} --cells {input.cells}"
-        " --corpus {input.text} --kind {params.kind} --title {params.title:q} {params.options} --threads {threads} --out {output}"
-        " 2>&1 | tee {log}"
+        " --corpus {input.text} --kind {params.kind} --title {params.title:q} {params.options}"
+        " --threads {threads} --out {output} 2>&1 | tee {log}"
 
 
 rule explorers:
     """The explorer of every corpus."""
     input:
-        collect("<results>/explorer/{corpus}.html", corpus=config["use"]),
+        collect("<results>/explorer/{corpus}.html", corpus=CORPORA),
     localrule: True

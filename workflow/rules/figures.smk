@@ -2,16 +2,15 @@
 # Makes: figures/figure1, figure4, figure5 and figure6 as PNG and SVG, with the plotted numbers as
 #        CSV; figure5/<corpus>.csv, the first epochs of an LSTM beside the n-NN.
 
-YOUNG = config["figures"]["young_lstm"]
-CODE_CORPORA = [c for c in config["use"] if config["corpora"][c]["kind"] == "code"]
+FIRST_EPOCHS = grid.first_epochs(SETTINGS)
+CODE = [corpus for corpus in CORPORA if SETTINGS.corpora[corpus].kind == "code"]
 
 
 rule figure1:
-    """Figure 1: t-SNE of the recurrent models from the probabilities of the test characters."""
+    """Figure 1: t-SNE of the recurrent networks from the probabilities of the test characters."""
     input:
         code=code("report.figure1"),
-        scores=TABLE1_SCORES,
-        arrays=ADOPTED_SCORES,
+        scores=RECURRENT_SCORES,
         corpora=rules.table1.input.corpora,
     output:
         png=report(
@@ -28,10 +27,9 @@ rule figure1:
         mem_mb=4000,
         runtime=30,
     params:
-        options=plan.options(config["figures"]["tsne"]),
+        options=options(SETTINGS.figures.tsne),
     shell:
-        "charlens figure1 --scores {input.scores} --arrays {input.arrays}"
-        " --corpora {input.corpora} {params.options}"
+        "charlens figure1 --scores {input.scores} --corpora {input.corpora} {params.options}"
         " --out {output.png} {output.svg} --csv {output.csv} 2>&1 | tee {log}"
 
 
@@ -39,8 +37,8 @@ rule figure4:
     """Figure 4: errors shared with the n-grams; gains per character over the largest n-gram."""
     input:
         code=code("report.figure4"),
-        scores=RECURRENT_SCORES + NGRAM_SCORES,
-        splits=collect("<results>/corpora/{corpus}.npz", corpus=config["use"]),
+        scores=lstms_and_ngrams(CORPORA, deepest_lstms),
+        splits=collect("<results>/corpora/{corpus}.npz", corpus=CORPORA),
         corpora=rules.table1.input.corpora,
     output:
         png=report(
@@ -66,34 +64,27 @@ rule trajectory:
     """Figure 5: the first epochs of the best deepest LSTM beside the finished n-NN models."""
     input:
         split="<results>/corpora/{corpus}.npz",
-        lstms=lambda w: [
-            f"<results>/models/{w.corpus}/{CELL}/best/model.safetensors".format(**cell)
-            for cell in plan.deepest(CELLS[w.corpus], "lstm")
-        ],
-        nns=collect(
-            f"<results>/models/{{corpus}}/{NN}/best/model.safetensors",
-            context=config["nn"]["contexts"],
-            seed=config["nn"]["seed"],
-            allow_missing=True,
-        ),
+        lstms=lambda w: networks(deepest_lstms(w.corpus)),
+        nns=lambda w: networks(grid.nn(SETTINGS, w.corpus)),
     output:
         "<results>/figure5/{corpus}.csv",
     log:
         "<logs>/trajectory/{corpus}.log",
-    priority: lambda w: estimate.trajectory_priority(config, w.corpus)
+    priority: lambda w: cost.priority(first_epochs(w.corpus))
     threads: 1
     resources:
         gpu=GPUS,
         mem_mb=4000,
         runtime=4 * 60,
     params:
-        options=plan.options(
+        options=options(
             {
-                "epochs": YOUNG["epochs"],
-                "looks": YOUNG["looks"],
-                "backend": config["backend"],
+                "epochs": SETTINGS.figures.first_epochs.epochs,
+                "looks": SETTINGS.figures.first_epochs.snapshots,
+                "backend": SETTINGS.backend,
             }
         ),
+        version=version("lstm"),  # which counts for the n-NN, too
     shell:
         "charlens trajectory {input.split} --lstms {input.lstms} --nns {input.nns}"
         " {params.options} --threads {threads} --out {output} 2>&1 | tee {log}"
@@ -103,11 +94,11 @@ rule figure5:
     """Figure 5: closing braces by distance; an LSTM against the n-NN models as it learns."""
     input:
         code=code("report.figure5"),
-        scores=RECURRENT_SCORES + NGRAM_SCORES,
-        texts=collect("<results>/corpora/{corpus}.txt", corpus=config["use"]),
+        scores=lstms_and_ngrams(CODE or CORPORA, deepest_lstms),
+        texts=collect("<results>/corpora/{corpus}.txt", corpus=CORPORA),
         splits=rules.figure4.input.splits,
         corpora=rules.table1.input.corpora,
-        trajectory=[plan.looks(config, corpus) for corpus in plan.young(config)],
+        trajectory=collect("<results>/figure5/{corpus}.csv", corpus=FIRST_EPOCHS),
     output:
         png=report(
             "<results>/figures/figure5.png",
@@ -132,11 +123,10 @@ rule figure6:
     """Figure 6: the errors of the best LSTM and of smaller ones, removed by oracles."""
     input:
         code=code("report.figure6"),
-        scores=RECURRENT_SCORES + NGRAM_SCORES,
-        texts=collect("<results>/corpora/{corpus}.txt", corpus=config["use"]),
+        scores=lstms_and_ngrams(CORPORA, lambda corpus: grid.lstms(SETTINGS, corpus)),
+        texts=collect("<results>/corpora/{corpus}.txt", corpus=CORPORA),
         splits=rules.figure4.input.splits,
         corpora=rules.table1.input.corpora,
-        published=plan.published_figure6(config),
     output:
         png=report(
             "<results>/figures/figure6.png",
@@ -153,8 +143,7 @@ rule figure6:
         runtime=30,
     shell:
         "charlens figure6 --scores {input.scores} --texts {input.texts} --splits {input.splits}"
-        " --corpora {input.corpora} --published {input.published}"
-        " --out {output.png} {output.svg} --csv {output.csv}"
+        " --corpora {input.corpora} --out {output.png} {output.svg} --csv {output.csv}"
         " 2>&1 | tee {log}"
 
 
@@ -165,6 +154,6 @@ rule figures:
         rules.figure2.input,
         rules.figure3.output,
         rules.figure4.output,
-        rules.figure5.output if CODE_CORPORA or plan.young(config) else [],
+        rules.figure5.output if CODE or FIRST_EPOCHS else [],
         rules.figure6.output,
     localrule: True

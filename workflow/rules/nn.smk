@@ -2,29 +2,29 @@
 # Makes: the n-NN baselines (one job per hidden size), the hidden size chosen on validation, and
 #        the log-probability that it gives to every test character.
 
-NN = plan.NN
+NN = ModelKey("{corpus}", "nn", seed="{seed}", n="{context}").path
 
 
 rule train_nn:
-    """Train one n-NN (context, seed, hidden size); goes on after a kill."""
+    """Train one n-NN (context, seed, hidden size); resumes after a kill."""
     input:
         split="<results>/corpora/{corpus}.npz",
         info="<results>/corpora/{corpus}.json",
     output:
-        model=f"<results>/models/{{corpus}}/{NN}/hidden~{{hidden}}/model.safetensors",
-        history=f"<results>/models/{{corpus}}/{NN}/hidden~{{hidden}}/history.csv",
+        model=f"<results>/models/{NN}/hidden~{{hidden}}/model.safetensors",
+        history=f"<results>/models/{NN}/hidden~{{hidden}}/history.csv",
     log:
-        f"<logs>/train/{{corpus}}/{NN}/hidden~{{hidden}}.log",
+        f"<logs>/train/{NN}/hidden~{{hidden}}.log",
     benchmark:
-        f"<benchmarks>/train/{{corpus}}/{NN}/hidden~{{hidden}}.jsonl"
-    priority: lambda w: estimate.priority(config, w)
+        f"<benchmarks>/train/{NN}/hidden~{{hidden}}.jsonl"
+    priority: lambda w: priority(w)
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=lambda w: estimate.memory(config, w),
+        mem_mb=lambda w: memory(w),
         runtime=6 * 60,
     params:
-        options=lambda w: plan.options(plan.training(config, w.corpus)),
+        options=lambda w: options(SETTINGS.training_of(w.corpus)),
         version=version("nn"),
         out=subpath(output.model, parent=True),
     shell:
@@ -35,30 +35,22 @@ rule train_nn:
 
 use rule select as select_nn with:
     input:
-        lambda w: plan.models(
-            config,
-            f"<results>/scores/{w.corpus}/{NN}.npy".format(**w),
-            collect(
-                f"<results>/models/{{corpus}}/{NN}/hidden~{{hidden}}/model.safetensors",
-                hidden=config["nn"]["hidden"],
-                **w,
-            ),
-        ),
+        lambda w: candidates(ModelKey.parse(NN.format(**w))),
     output:
-        f"<results>/models/{{corpus}}/{NN}/best/model.safetensors",
+        f"<results>/models/{NN}/best/model.safetensors",
     log:
-        f"<logs>/select/{{corpus}}/{NN}.log",
+        f"<logs>/select/{NN}.log",
 
 
 use rule score as score_nn with:
     input:
-        model=f"<results>/models/{{corpus}}/{NN}/best/model.safetensors",
+        model=f"<results>/models/{NN}/best/model.safetensors",
         split="<results>/corpora/{corpus}.npz",
     output:
-        scores=f"<results>/scores/{{corpus}}/{NN}.npy",
-        meta=f"<results>/scores/{{corpus}}/{NN}.json",
+        scores=f"<results>/scores/{NN}.npy",
+        meta=f"<results>/scores/{NN}.json",
     log:
-        f"<logs>/score/{{corpus}}/{NN}.log",
+        f"<logs>/score/{NN}.log",
     params:
-        options=plan.options({"backend": config["backend"]}),
+        options=options({"backend": SETTINGS.backend}),
         version=version("nn"),

@@ -1,33 +1,34 @@
 # Needs: the split corpora.
-# Makes: every recurrent model of the grid (one job per dropout candidate), the candidate chosen
+# Makes: every recurrent network of the grid (one job per dropout candidate), the candidate chosen
 #        on validation, and the log-probability that it gives to every test character.
 
-CELLS = {corpus: plan.cells(config, corpus) for corpus in config["use"]}
-# one folder per cell of the grid, below models/<corpus>/ and scores/<corpus>/
-CELL = plan.CELL
-GPUS = plan.gpus(config)
+# the path of a recurrent network, below models/ and scores/
+RECURRENT = ModelKey(
+    "{corpus}", "recurrent", "{type}", "{layers}", "{size}", "{seed}"
+).path
+GPUS = host.gpus(SETTINGS.backend)
 
 
 rule train:
-    """Train one recurrent model (type, layers, size, seed, dropout); goes on after a kill."""
+    """Train one recurrent network (type, layers, size, seed, dropout); resumes after a kill."""
     input:
         split="<results>/corpora/{corpus}.npz",
         info="<results>/corpora/{corpus}.json",
     output:
-        model=f"<results>/models/{{corpus}}/{CELL}/dropout~{{dropout}}/model.safetensors",
-        history=f"<results>/models/{{corpus}}/{CELL}/dropout~{{dropout}}/history.csv",
+        model=f"<results>/models/{RECURRENT}/dropout~{{dropout}}/model.safetensors",
+        history=f"<results>/models/{RECURRENT}/dropout~{{dropout}}/history.csv",
     log:
-        f"<logs>/train/{{corpus}}/{CELL}/dropout~{{dropout}}.log",
+        f"<logs>/train/{RECURRENT}/dropout~{{dropout}}.log",
     benchmark:
-        f"<benchmarks>/train/{{corpus}}/{CELL}/dropout~{{dropout}}.jsonl"
-    priority: lambda w: estimate.priority(config, w)  # the longest first
+        f"<benchmarks>/train/{RECURRENT}/dropout~{{dropout}}.jsonl"
+    priority: lambda w: priority(w)  # the longest first
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=lambda w: estimate.memory(config, w),
+        mem_mb=lambda w: memory(w),
         runtime=24 * 60,
     params:
-        options=lambda w: plan.options(plan.training(config, w.corpus)),
+        options=lambda w: options(SETTINGS.training_of(w.corpus)),
         version=lambda w: version(w.type),  # what is computed, in place of the code
         out=subpath(output.model, parent=True),
     shell:
@@ -40,44 +41,33 @@ rule train:
 rule select:
     """Keep the candidate with the lowest validation loss."""
     input:
-        lambda w: plan.models(
-            config,
-            f"<results>/scores/{w.corpus}/{CELL}.npy".format(**w),
-            collect(
-                f"<results>/models/{{corpus}}/{CELL}/dropout~{{dropout}}/model.safetensors",
-                dropout=plan.dropouts(
-                    config,
-                    {"type": w.type, "layers": int(w.layers), "size": int(w.size)},
-                ),
-                **w,
-            ),
-        ),
+        lambda w: candidates(ModelKey.parse(RECURRENT.format(**w))),
     output:
-        f"<results>/models/{{corpus}}/{CELL}/best/model.safetensors",
+        f"<results>/models/{RECURRENT}/best/model.safetensors",
     log:
-        f"<logs>/select/{{corpus}}/{CELL}.log",
+        f"<logs>/select/{RECURRENT}.log",
     localrule: True
     shell:
         "charlens select {input} --out {output} 2>&1 | tee {log}"
 
 
 rule score:
-    """Log-probability of every test character under a trained model."""
+    """Log-probability of every test character under a trained network."""
     input:
-        model=f"<results>/models/{{corpus}}/{CELL}/best/model.safetensors",
+        model=f"<results>/models/{RECURRENT}/best/model.safetensors",
         split="<results>/corpora/{corpus}.npz",
     output:
-        scores=f"<results>/scores/{{corpus}}/{CELL}.npy",
-        meta=f"<results>/scores/{{corpus}}/{CELL}.json",
+        scores=f"<results>/scores/{RECURRENT}.npy",
+        meta=f"<results>/scores/{RECURRENT}.json",
     log:
-        f"<logs>/score/{{corpus}}/{CELL}.log",
+        f"<logs>/score/{RECURRENT}.log",
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=lambda w: estimate.memory(config, w),
+        mem_mb=lambda w: memory(w),
         runtime=30,
     params:
-        options=plan.options({"backend": config["backend"]}),
+        options=options({"backend": SETTINGS.backend}),
         version=lambda w: version(w.type),
     shell:
         "charlens score {input.model} --split {input.split} {params.options}"

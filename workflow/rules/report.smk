@@ -11,46 +11,19 @@ rule report:
         rules.figures.input,
         rules.explorers.input,
         rules.verdict.input,
-        captions=collect(
-            f"{os.path.relpath(workflow.current_basedir)}/../report/{{page}}.rst",
-            page=[
-                "workflow",
-                "claims",
-                "comparison",
-                "plain_cut",
-                "table1",
-                "table2",
-                "cells",
-                "figure1",
-                "figure2",
-                "figure3",
-                "figure4",
-                "figure5",
-                "figure6",
-            ],
-        ),
+        captions=[
+            os.path.relpath(path)
+            for path in sorted(Path(workflow.basedir, "workflow/report").glob("*.rst"))
+        ],
     output:
         "<results>/report.html",
     log:
         "<logs>/report.log",
     localrule: True
     params:
-        # the same configuration once more: its files, and what --config said
-        config=lambda w: "".join(
-            f" {option} {shlex.join(values)}"
-            for option, values in {
-                "--configfile": [
-                    str(Path(file).resolve())
-                    for file in workflow.config_settings.configfiles
-                ],
-                "--config": [
-                    f"{key}={json.dumps(value)}"
-                    for key, value in workflow.config_settings.config.items()
-                ],
-            }.items()
-            if values
-        ),
-        snakefile=workflow.main_snakefile,
+        snakefile=f"{workflow.basedir}/Snakefile",
+        settings=f"results/{SETTINGS.run}/settings.json",
     shell:
-        "python -m snakemake --snakefile {params.snakefile:q}{params.config}"
+        # with all settings of this run, however they were given
+        "python -m snakemake --snakefile {params.snakefile:q} --configfile {params.settings}"
         " --nolock --report {output} -- table1 table2 cell_tables figures verdict > {log} 2>&1"

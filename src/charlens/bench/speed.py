@@ -1,6 +1,7 @@
 """How fast training is here, beside stock torch in the same process, and what that adds up to.
+Also, how long the pipeline takes to plan the run.
 
-For each type, depth and size of the paper's grid, thousands of characters per second for forward,
+For each entry of the paper's grid, thousands of characters per second for forward,
 backward and update of windows of 100 x 100 characters, each candidate on one thread:
 
     stock      torch.nn's LSTM, RNN or GRU, float32: one-hot input, Linear, cross_entropy, RMSprop
@@ -8,20 +9,24 @@ backward and update of windows of 100 x 100 characters, each candidate on one th
     autocast   the same under bfloat16 autocast
     ours       the update that `charlens train` makes, by the backend in use
 
-The candidates take turns of two updates, so that what else the machine does hits all alike; the
+The candidates take turns of two updates, so that other load on the machine hits all alike; the
 fastest second update counts, in processor time. (In a training an update follows another of its
 kind, which left the caches filled.) All share an allocator that keeps freed memory: otherwise stock
-torch would spend much of its time on having pages mapped afresh.
+torch would spend much of its time on having the kernel map pages.
 """
 
 import argparse
 import csv
 import os
 import platform
+import re
+import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
 import torch.nn.functional as F
@@ -29,16 +34,18 @@ import torch.nn.functional as F
 from charlens.backends import cpu
 from charlens.errors import InputError
 from charlens.files import atomic
-from charlens.networks.architecture import Architecture
+from charlens.networks.architecture import Architecture, hidden_size
 from charlens.progress import say, time_left
-from charlens.runs import calibrate, estimate, plan
-from charlens.runs.estimate import Rates, Shape, clock
+from charlens.runs import cost, estimate
+from charlens.runs.settings import Settings, make
+from charlens.training.train import Training
 
 SYMBOLS, STREAMS, UNROLL = 87, 100, 100
 BACKENDS = ("stock", "autocast", "ours")
 COLUMNS = [
     "type", "layers", "size", "hidden", "backend", "chars_per_s", "ratio_fp32", "ratio_best",
 ]  # fmt: skip
+Entry = tuple[str, int, int]  # of the grid: type, layers, size
 NAMES = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
 TCMALLOC = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
 # glibc: no mapping of its own for large blocks, and freed memory stays with the process
@@ -62,11 +69,7 @@ class Stock:
         self.parameters = [*self.net.parameters(), *self.out.parameters()]
         self.optimizer = torch.optim.RMSprop(self.parameters, lr=2e-3, alpha=0.95)
         self.autocast, self.state = autocast, None
-        part = calibrate.made_up(SYMBOLS, STREAMS, UNROLL).train
-        self.x, self.y = (
-            torch.from_numpy(codes[:, :UNROLL]).long().t().contiguous()
-            for codes in (part.x, part.y)
-        )
+        self.x, self.y = torch.randint(SYMBOLS, (2, UNROLL, STREAMS))
 
     def update(self) -> None:
         self.optimizer.zero_grad()
@@ -86,19 +89,25 @@ def compiled() -> str:
     return "fast" if cpu.status()[0] else "reference"
 
 
-def candidates(type: str, layers: int, hidden: int) -> dict:
+def score(training: Training, exact: bool) -> None:
+    """One window, as in scoring or, not exact, as in validation."""
+    x, y = (codes[:, : training.unroll] for codes in (training.val_x, training.val_y))
+    training.backend.target_log_probs(training.params, x, y, training.state, exact)
+
+
+def candidates(type: str, layers: int, hidden: int) -> dict[str, Callable]:
     """Name -> a function that makes one update."""
     arch = Architecture(type, layers, hidden, SYMBOLS)
-    ours = calibrate.prepare(arch, 0.0, STREAMS, UNROLL, compiled())
-    dropped = calibrate.prepare(arch, 0.2, STREAMS, UNROLL, compiled())
+    ours = estimate.prepare(arch, STREAMS, UNROLL, compiled())
+    dropped = estimate.prepare(arch, STREAMS, UNROLL, compiled(), dropout=0.2)
 
     return {
         "stock": Stock(type, layers, hidden, autocast=False).update,
         "autocast": Stock(type, layers, hidden, autocast=True).update,
-        "ours": lambda: calibrate.update(ours),
-        "dropout": lambda: calibrate.update(dropped),
-        "validate": lambda: calibrate.score(ours, exact=False),
-        "score": lambda: calibrate.score(ours, exact=True),
+        "ours": lambda: estimate.update(ours),
+        "dropout": lambda: estimate.update(dropped),
+        "validate": lambda: score(ours, exact=False),
+        "score": lambda: score(ours, exact=True),
     }
 
 
@@ -126,10 +135,10 @@ def peak(dtype) -> float:
     return fastest
 
 
-def shapes(quick: bool) -> list[Shape]:
-    """The cells of the grid; quick: the smallest and a middle size, one and two layers."""
+def entries(quick: bool) -> list[Entry]:
+    """The paper's grid; quick: the smallest and a middle size, one and two layers."""
     return [
-        Shape(type, layers, size)
+        (type, layers, size)
         for type in ("lstm", "gru", "rnn")
         for layers in ((1, 2) if quick else (1, 2, 3))
         for size in ((64, 256) if quick else (64, 128, 256, 512))
@@ -137,35 +146,35 @@ def shapes(quick: bool) -> list[Shape]:
     ]
 
 
-def measure(shape: Shape, seconds: float) -> dict[str, float]:
+def measure(entry: Entry, seconds: float) -> dict[str, float]:
     """Characters per second of every candidate, and of ours with dropout, validating, scoring."""
-    hidden = estimate.hidden_size(shape.type, shape.layers, shape.size, SYMBOLS)
-    taken = take_turns(candidates(shape.type, shape.layers, hidden), seconds)
+    type, layers, _ = entry
+    taken = take_turns(candidates(type, layers, hidden_size(*entry, SYMBOLS)), seconds)
     return {name: STREAMS * UNROLL / t for name, t in taken.items()}
 
 
-# ---- what is made of it ----
+# ---- tables ----
 
 
-def rows(measured: dict[Shape, dict[str, float]]) -> list[dict]:
+def rows(measured: dict[Entry, dict[str, float]]) -> list[dict]:
     """The rows of the CSV: ratios to stock float32, and to the better of the stock settings."""
     return [
         {
-            "type": shape.type,
-            "layers": shape.layers,
-            "size": shape.size,
-            "hidden": estimate.hidden_size(shape.type, shape.layers, shape.size, SYMBOLS),
+            "type": entry[0],
+            "layers": entry[1],
+            "size": entry[2],
+            "hidden": hidden_size(*entry, SYMBOLS),
             "backend": backend,
             "chars_per_s": round(rates[backend]),
             "ratio_fp32": round(rates[backend] / rates["stock"], 3),
             "ratio_best": round(rates[backend] / max(rates["stock"], rates["autocast"]), 3),
         }
-        for shape, rates in measured.items()
+        for entry, rates in measured.items()
         for backend in BACKENDS
     ]
 
 
-def cells(table: list[dict]) -> dict[tuple, dict[str, dict]]:
+def by_entry(table: list[dict]) -> dict[tuple, dict[str, dict]]:
     """Rows of the CSV by (type, layers, size, hidden), then by backend."""
     found = {}
     for row in table:
@@ -180,7 +189,7 @@ def markdown(table: list[dict]) -> str:
         "| layers x size | units | stock | autocast | ours | x stock | x best stock |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
-    for (type, layers, size, hidden), by in cells(table).items():
+    for (type, layers, size, hidden), by in by_entry(table).items():
         rates = " | ".join(f"{float(by[name]['chars_per_s']) / 1e3:,.0f}" for name in BACKENDS)
         ours = by["ours"]
         lines.append(
@@ -194,9 +203,10 @@ def text(table: list[dict], peaks: dict[str, float]) -> str:
     """The same for a terminal, with the share of the larger peak that ours reaches."""
     lines = [f"{'':14}{'units':>6}{'stock':>8}{'autocast':>9}{'ours':>8}{'x stock':>9}"
              f"{'x best':>8}{'of peak':>9}    thousands of characters per second"]  # fmt: skip
-    for (type, layers, size, hidden), by in cells(table).items():
+    for (type, layers, size, hidden), by in by_entry(table).items():
         rates = {name: float(by[name]["chars_per_s"]) for name in BACKENDS}
-        work = 3 * estimate.multiply_adds(Shape(type, layers, size), SYMBOLS) * rates["ours"]
+        arch = Architecture(type, layers, hidden, SYMBOLS)
+        work = 3 * cost.multiply_adds(arch) * rates["ours"]
         lines.append(
             f"{NAMES[type]:4} {layers} x {size:<5}{hidden:6}{rates['stock'] / 1e3:8.0f}"
             f"{rates['autocast'] / 1e3:9.0f}{rates['ours'] / 1e3:8.0f}"
@@ -216,115 +226,110 @@ def least(table: list[dict]) -> list[str]:
     }
     said = []
     for name, belongs in groups.items():
-        ours = [by["ours"] for key, by in cells(table).items() if belongs(*key[:2])]
+        ours = [by["ours"] for key, by in by_entry(table).items() if belongs(*key[:2])]
         if ours:
             fp32, best = (min(float(r[f"ratio_{of}"]) for r in ours) for of in ("fp32", "best"))
             said.append(f"{name}: at least {fp32:.1f} x stock float32, {best:.1f} x best stock")
     return said
 
 
-def whole_grid(config: dict) -> list[tuple[str, SimpleNamespace]]:
-    """Every cell of every corpus once: one seed, one dropout."""
-    jobs = {}
-    for corpus in config["use"]:
-        for cell in plan.cells(config, corpus):
-            w = SimpleNamespace(corpus=corpus, **cell | {"seed": 1, "dropout": 0.0})
-            jobs[corpus, w.type, w.layers, w.size] = ("train", w)
-    return list(jobs.values())
+# ---- planning, and what the rates add up to ----
 
 
-def reproduction(config: dict) -> list[tuple[str, SimpleNamespace]]:
-    """Every job of the whole run: seeds, dropout candidates, n-NN, n-grams, scores, figure 5."""
-    jobs = [("figure1", None), ("figure4", None), ("figure5", None), ("report", None)]
-    for corpus in config["use"]:
-        for cell in plan.cells(config, corpus):
-            for dropout in plan.dropouts(config, cell | {"corpus": corpus}):
-                jobs.append(("train", SimpleNamespace(corpus=corpus, dropout=dropout, **cell)))
-            jobs.append(("score", SimpleNamespace(corpus=corpus, **cell)))
-        for context in config["nn"]["contexts"]:
-            nn = SimpleNamespace(corpus=corpus, context=context)
-            for hidden in config["nn"]["hidden"]:
-                w = SimpleNamespace(corpus=corpus, context=context, hidden=hidden)
-                jobs.append(("train_nn", w))
-            jobs.append(("score_nn", nn))
-        for _ in config["ngrams"]["orders"]:
-            w = SimpleNamespace(corpus=corpus)
-            jobs += [("ngram", w), ("score_ngram", w)]
-    jobs += plain_cut(config)
-    jobs += [("trajectory", SimpleNamespace(corpus=corpus)) for corpus in plan.young(config)]
-    return jobs
+def snakemake(config: Path, *options: str) -> str:
+    """What Snakemake prints about a run of which nothing is there yet."""
+    snakefile = Path("Snakefile").resolve()
+    command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, *options]
+    with tempfile.TemporaryDirectory() as folder:
+        command += ["--directory", folder, "--configfile", config.resolve()]
+        done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise InputError(f"{config}: snakemake cannot plan this run:\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
-def plain_cut(config: dict) -> list[tuple[str, SimpleNamespace]]:
-    """The jobs of the twins under the plain cut, which are as large as their corpora."""
-    jobs = []
-    for corpus in set(config["use"]) & set(config["plain_cut"]["corpora"]):
-        for score in plan.plain_scores(config, corpus):
-            if f"/{plan.plain(corpus)}/" not in score:
-                continue
-            labels = plan.labels_of(score)
-            w = SimpleNamespace(corpus=corpus, **labels)
-            if "order" in labels:
-                jobs += [("ngram", w), ("score_ngram", w)]
-                continue
-            model = labels | {name: int(labels[name]) for name in ("layers", "size", "seed")}
-            for dropout in plan.dropouts(config, model | {"corpus": corpus}):
-                one = SimpleNamespace(corpus=corpus, dropout=dropout, **labels)
-                jobs.append(("train", one))
-            jobs.append(("score", w))
-    return jobs
+def planning(config: Path) -> str:
+    """A table: how long a dry run takes that plans everything."""
+    begun = time.perf_counter()
+    said = snakemake(config, "--dry-run", "--quiet", "rules")
+    seconds = time.perf_counter() - begun
+    jobs = int(re.search(r"^total +(\d+)", said, re.MULTILINE)[1])
+    return (
+        f"{'snakemake -n':14}{'jobs':>6}{'seconds':>9}{'per 100 jobs':>14}\n"
+        f"{config.stem:14}{jobs:6}{seconds:9.1f}{100 * seconds / jobs:14.2f}"
+    )
 
 
-def rates_of(backend: str, measured: dict, fixed: dict) -> dict[Shape, Rates]:
-    """Rates as `estimate.seconds` wants them. Dropout is taken as free for stock torch, its
-    validation and scoring as three times as fast as its update."""
-    found = {}
-    for shape, rates in measured.items():
-        ours = backend == "ours"
-        validate, score = (rates[n] if ours else 3 * rates[backend] for n in ("validate", "score"))
-        found[shape] = Rates(rates[backend], validate, score)
-        dropped = rates["dropout"] if ours else rates[backend]
-        dropout = Shape(shape.type, shape.layers, shape.size, dropout=True)
-        found[dropout] = Rates(dropped, validate, score)
-    return found | {shape: rates["ours" if backend == "ours" else "stock"]
-                    for shape, rates in fixed.items()}  # fmt: skip
+def facts(settings: Settings) -> dict:
+    """What the time of jobs depends on, as `charlens calibrate` writes it."""
+    corpora = {name: settings.corpora[name] for name in settings.use}
+    texts = {}
+    for name, about in corpora.items():
+        source = about.sources[0].model_dump(exclude_none=True)
+        texts[name] = asdict(cost.Text.of(Path(), source, about.fractions))
+    grid, first = settings.grid, settings.figures.first_epochs
+    return {
+        "texts": texts,
+        "epochs": {name: settings.training_of(name)["epochs"] for name in corpora},
+        "young": {
+            "layers": max(grid.layers),
+            "size": max(grid.sizes),
+            "epochs": first.epochs,
+            "looks": first.snapshots,
+        },
+        "hidden": settings.nn.hidden,
+    }
 
 
-def measure_nn(config: dict, seconds: float) -> dict[Shape, dict[str, Rates]]:
-    """The n-NN: ours, and plain torch for both stock settings; one context stands for all."""
-    found = {}
-    middle = sorted(config["nn"]["contexts"])[len(config["nn"]["contexts"]) // 2]
-    for hidden in config["nn"]["hidden"]:
-        shape = Shape("nn", 1, hidden, middle)
-        measured = {
-            name: calibrate.measure(shape, SYMBOLS, STREAMS, UNROLL, backend, seconds / 2)
-            for name, backend in (("ours", compiled()), ("stock", "reference"))
-        }
-        for context in config["nn"]["contexts"]:
-            found[Shape("nn", 1, hidden, context)] = measured
+def measure_nn(settings: Settings, seconds: float) -> dict[str, dict[Architecture, float]]:
+    """Seconds per character of n-NN: ours, and plain torch for both stock settings."""
+    found = {backend: {} for backend in BACKENDS}
+    context = sorted(settings.nn.contexts)[len(settings.nn.contexts) // 2]
+    for hidden in settings.nn.hidden:
+        arch = Architecture("nn", 1, hidden, SYMBOLS, context)
+        ours, plain = (
+            estimate.seconds_per_character(
+                estimate.prepare(arch, STREAMS, UNROLL, backend), seconds / 2
+            )
+            for backend in (compiled(), "reference")
+        )
+        for backend in BACKENDS:
+            found[backend][arch] = ours if backend == "ours" else plain
     return found
 
 
-def estimates(config: dict, measured: dict, seconds: float, cores: int) -> list[str]:
-    """Lines that say how long the grid and the whole reproduction take with each candidate."""
-    lines, fixed = [], measure_nn(config, seconds)
-    for name, jobs in (
-        ("whole grid, 50 epochs, one dropout", whole_grid(config)),
-        ("whole reproduction", reproduction(config)),
-    ):
+def estimates(
+    settings: Settings,
+    jobs: set[estimate.Job],
+    measured: dict[Entry, dict[str, float]],
+    nn: dict[str, dict[Architecture, float]],
+    cores: int,
+) -> list[str]:
+    """Lines that say how long the grid and the whole reproduction take with each candidate.
+
+    Dropout is taken as free, a forward pass as a third of an update.
+    """
+    run, lines = facts(settings), []
+    grid = {
+        job for job in jobs if job[0] == "train" and (job[1].seed, job[1].candidate) == (1, 0.0)
+        and "." not in job[1].corpus
+    }  # fmt: skip
+    rates = {
+        backend: estimate.fit(
+            nn[backend]
+            | {
+                Architecture(type, layers, hidden_size(type, layers, size, SYMBOLS), SYMBOLS):
+                1 / its[backend] for (type, layers, size), its in measured.items()
+            }
+        )
+        for backend in BACKENDS
+    }  # fmt: skip
+    for name, some in (("plain grid, one seed, no dropout", grid), ("whole reproduction", jobs)):
         said = []
         for backend in BACKENDS:
-            rates = rates_of(backend, measured, fixed)
-            durations, unknown = [], 0
-            for rule, w in jobs:
-                try:
-                    durations.append(estimate.seconds(config, rates, rule, w))
-                except KeyError:  # a shape of one's own
-                    unknown += 1
-            said.append(f"{backend} {clock(estimate.side_by_side(durations, cores))}")
-        lines.append(f"{name} ({len(jobs)} jobs), {cores} side by side: {', '.join(said)}")
-        if unknown:
-            lines[-1] += f"; less {unknown} jobs of shapes that were not measured"
+            taken = [estimate.seconds(job, run, rates[backend]) for job in some]
+            said.append(f"{backend} {estimate.clock(estimate.total(taken, cores))}")
+        lines.append(f"{name} ({len(some)} jobs), {cores} side by side: {', '.join(said)}")
     return lines
 
 
@@ -375,41 +380,56 @@ def run(args: argparse.Namespace) -> None:
     if args.markdown:
         print(markdown(read(args.out)))
         return
-    config = read_config(args.config)
+    settings = read_settings(args.config)
     malloc = restart_with_allocator()
     torch.set_num_threads(1)
     isa, why = cpu.status()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     peaks = {"float32": peak(torch.float32), "bfloat16": peak(torch.bfloat16)}
-    measured, begun = {}, time.perf_counter()
-    every = shapes(args.quick)
-    for done, shape in enumerate(every, start=1):
-        measured[shape] = measure(shape, args.seconds / 4 if args.quick else args.seconds)
-        rates = measured[shape]
-        said = ", ".join(f"{name} {rates[name] / 1e3:.0f}k" for name in BACKENDS)
-        say(
-            f"bench {done}/{len(every)} {shape.type} {shape.layers}x{shape.size}",
-            f"{said} {time_left(begun, 0, done / len(every))}",
-        )
+    measured = measure_all(entries(args.quick), args.seconds / 4 if args.quick else args.seconds)
     table = rows(measured)
     with atomic(args.out) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=COLUMNS)
         writer.writeheader()
         writer.writerows(table)
-    print(f"{estimate.processor()}, {cores} cores, one thread each; torch {torch.__version__}")
+    print(f"{processor()}, {cores} cores, one thread each; torch {torch.__version__}")
     print(f"ours: {isa or 'reference'} ({why}); memory: {malloc}")
     said = ", ".join(f"{name} {2 * rate / 1e9:,.0f}" for name, rate in peaks.items())
     print(f"peak of torch.mm, GFLOP/s: {said}\n")
     print(text(table, peaks), end="\n\n")
     print("\n".join(least(table)))
     if not args.quick:
-        for line in estimates(config, measured, args.seconds / 8, cores):
-            print(line)
-    print(f"\nwritten to {args.out}")
+        jobs = estimate.pending(snakemake(args.config, "--summary").splitlines())
+        nn = measure_nn(settings, args.seconds / 8)
+        print("\n".join(estimates(settings, jobs, measured, nn, cores)))
+    print(f"\n{planning(args.config)}\n\nwritten to {args.out}")
 
 
-def read_config(path: Path) -> dict:
-    """The configuration of the paper, with what the file at `path` has otherwise."""
+def measure_all(every: list[Entry], seconds: float) -> dict[Entry, dict[str, float]]:
+    """`measure` of each entry, with a line of progress."""
+    measured, begun = {}, time.perf_counter()
+    for done, (type, layers, size) in enumerate(every, start=1):
+        rates = measured[type, layers, size] = measure((type, layers, size), seconds)
+        said = ", ".join(f"{name} {rates[name] / 1e3:.0f}k" for name in BACKENDS)
+        say(
+            f"bench {done}/{len(every)} {type} {layers}x{size}",
+            f"{said} {time_left(begun, 0, done / len(every))}",
+        )
+    return measured
+
+
+def processor() -> str:
+    """What the processor calls itself."""
+    try:
+        about = Path("/proc/cpuinfo").read_text()
+    except OSError:  # not Linux
+        about = ""
+    found = re.search(r"^model name\s*: (.*)", about, re.MULTILINE)
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def read_settings(path: Path) -> Settings:
+    """The settings of the paper, with what the file at `path` has otherwise."""
     import yaml  # comes with Snakemake; training needs neither
     from snakemake.utils import update_config
 
@@ -418,4 +438,4 @@ def read_config(path: Path) -> dict:
         if not file.exists():
             raise InputError(f"{file}: no such configuration; name one with --config")
         update_config(config, yaml.safe_load(file.read_text()))
-    return config
+    return make(config)

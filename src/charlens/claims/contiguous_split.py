@@ -18,10 +18,9 @@ import pandas as pd
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
 from charlens.report.html import Entry, Grid, render, signed
-from charlens.runs.plan import plain
 from charlens.statistics.bootstrap import interval, stream_draws
 from charlens.store.corpora import read_corpora, read_split
-from charlens.store.models import ModelKey, types_in_order
+from charlens.store.models import ModelKey, twin, types_in_order
 from charlens.store.scores import Score, read_scores
 
 COLUMNS = ["corpus", "model", "paper_split", "plain_cut", "change", "low", "high"]
@@ -46,7 +45,7 @@ def run(args):
     for corpus in corpora:
         # The two splits have different test streams, so their draws are independent.
         paper = side(corpus, scores, splits, args.resamples, args.seed)
-        contiguous = side(plain(corpus), scores, splits, args.resamples, args.seed + 1)
+        contiguous = side(twin(corpus), scores, splits, args.resamples, args.seed + 1)
         tables.append(compare(corpus, paper, contiguous))
     table = pd.concat(tables, ignore_index=True)
     write_csv(table, args.csv)

@@ -30,7 +30,7 @@ LAYOUTS = ("streams", "contiguous")
 NONE = 255  # in `contexts`: no character there; no code has this value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
     """One of the three parts. The length n of its streams is a multiple of the unroll."""
 
@@ -39,7 +39,7 @@ class Part:
     at: np.ndarray  # int64 [S]: offset in the text, in bytes, of y[s, 0]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Split:
     """A text as streams of codes; a code is an index into the alphabet of the whole text."""
 

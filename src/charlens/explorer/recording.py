@@ -13,7 +13,7 @@ GUESSES = 5  # likeliest next characters that are recorded
 UNSCORED = 65535  # in `loss`: the model's alphabet does not have this character
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Recording:
     """After each of N characters (column t: once character t has been read)."""
 

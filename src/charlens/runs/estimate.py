@@ -1,355 +1,150 @@
-"""What a job costs: which ones go first, how much memory they ask for, and when all will be done.
+"""How long what is left of a run takes on this machine (`make estimate`).
 
-Work and memory follow from a model's shape and are good for ordering and bounding; times need the
-rates of this machine, which `charlens calibrate` measures. The Snakefile imports this, so it
-imports nothing slow: no torch.
+Two steps: `charlens calibrate` times a small and a large network of each type for a few seconds;
+`charlens estimate` reads the jobs that are left from `snakemake --summary` and adds them up.
+
+The time of an update per character is taken to be a * preactivations + b * multiply-adds, with a
+and b of each type fitted to what was measured. Jobs run side by side share caches and memory, so
+that a full machine is somewhat slower.
 """
 
-import contextlib
+import argparse
 import csv
-import functools
-import hashlib
-import heapq
 import json
 import os
-import platform
-import re
 import sys
+import time
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
 
-from charlens.runs import plan
-from charlens.store import models
+import numpy as np
+import torch
+from scipy.optimize import nnls
 
-GATES = {"nn": 1, "rnn": 1, "lstm": 4, "gru": 3}  # a cell of the user's own is taken for an LSTM
-SYMBOLS = 96  # of a text that nobody has seen yet: what a keyboard has
+from charlens.backends import base
+from charlens.data.split import Part, Split
+from charlens.errors import InputError
+from charlens.files import write_atomically
+from charlens.networks.architecture import Architecture
+from charlens.progress import say
+from charlens.runs import cost
+from charlens.store.models import ModelKey
+from charlens.training.recipe import Recipe
+from charlens.training.train import Training
+from charlens.training.train import describe as label
+
 START_SECONDS = 4  # until a job's Python and torch are there
+OTHER_SECONDS = 2  # of a job that neither trains nor scores
 NGRAM_SECONDS = 2.5  # of estimating, or of scoring, an n-gram model, per million characters
-OTHER_SECONDS = {"figure1": 20, "figure4": 10, "figure5": 20, "report": 10}
+
+Job = tuple[str, ModelKey | str]  # a rule, and its model or the name of its file
+Rates = dict[str, list[float]]  # type -> a, b
 
 
-@dataclass(frozen=True)
-class Shape:
-    """The shape of a model as the workflow's wildcards give it."""
-
-    type: str
-    layers: int
-    size: int  # row of table 1; of an n-NN, its hidden units
-    context: int = 0
-    dropout: bool = False
-
-    @classmethod
-    def of(cls, w) -> "Shape":
-        """From the wildcards of a training, or of a scoring (which has no dropout)."""
-        if hasattr(w, "context"):
-            return cls("nn", 1, int(getattr(w, "hidden", 0)), int(w.context))
-        dropped = float(getattr(w, "dropout", 0)) > 0
-        return cls(w.type, int(w.layers), int(w.size), dropout=dropped)
+# ---- the speed of this machine ----
 
 
-# ---- arithmetic and memory ----
+def prepare(arch: Architecture, streams: int, unroll: int, backend: str, dropout=0.0) -> Training:
+    """A training on a random text of two windows."""
+    draw = np.random.default_rng(0)
+
+    def part() -> Part:
+        x, y = draw.integers(arch.symbols, size=(2, streams, 2 * unroll), dtype=np.uint8)
+        return Part(x, y, np.arange(streams, dtype=np.int64) * 2 * unroll)
+
+    data = Split(np.arange(arch.symbols, dtype=np.uint8), unroll, part(), part(), part())
+    return Training(arch, Recipe(), data, seed=1, dropout=dropout, name=backend)
 
 
-def parameters(type: str, layers: int, hidden: int, symbols: int) -> int:
-    """Number of parameters of a recurrent network (model.count, which needs torch)."""
-    gates, H = GATES.get(type, 4), hidden
-    own = gates * H * (H + 1) + (H if type == "gru" else 0)  # the GRU's second bias
-    inputs = gates * H * (symbols + (layers - 1) * H)
-    return inputs + layers * own + H * symbols + symbols
+def update(training: Training) -> None:
+    """One update; the text starts over where it ends."""
+    training.window %= training.windows
+    training.update()
 
 
-@functools.cache
-def hidden_size(type: str, layers: int, size: int, symbols: int) -> int:
-    """Hidden units per layer for the budget of a row of table 1 (model.hidden_size)."""
-    budget = parameters("lstm", 1, size, symbols)
-    return min(
-        range(1, 4 * size + 1),
-        key=lambda hidden: abs(parameters(type, layers, hidden, symbols) - budget),
-    )
+def seconds_per_character(training: Training, seconds: float) -> float:
+    """Of the fastest update in so many seconds, in processor time (on a GPU, in time): whatever
+    else a machine does only ever makes an update slower."""
+    clock = time.process_time if training.backend.device == "cpu" else time.perf_counter
+    update(training)
+    taken: list[float] = []
+    while len(taken) < 3 or sum(taken) < seconds:
+        before = clock()
+        update(training)
+        taken.append(clock() - before)
+    return max(min(taken), 1e-9) / (training.y.shape[0] * training.unroll)
 
 
-def multiply_adds(shape: Shape, symbols: int) -> int:
-    """Multiply-adds per character of a forward pass; the first layer's input is a lookup."""
-    if shape.context:
-        return shape.size * (shape.context + symbols)
-    H = hidden_size(shape.type, shape.layers, shape.size, symbols)
-    return GATES.get(shape.type, 4) * H * H * (2 * shape.layers - 1) + H * symbols
+def fit(measured: dict[Architecture, float]) -> Rates:
+    """The rates of each type from seconds per character: least relative squares, none negative."""
+    rates = {}
+    for type in {arch.type for arch in measured}:
+        own = [(arch, seconds) for arch, seconds in measured.items() if arch.type == type]
+        features = [[cost.preactivations(a) / s, cost.multiply_adds(a) / s] for a, s in own]
+        rates[type] = nnls(np.array(features), np.ones(len(own)))[0].tolist()
+    return rates
 
 
-def memory_mb(shape: Shape, symbols: int, streams: int, unroll: int, characters: int) -> int:
-    """Megabytes to ask for: above what any backend took on the CPU, by a third or more.
-
-    Every unit keeps, at every step of a window, its gates, their gradients and what autograd
-    saves of them; on top come Python and torch, the parameters and their optimizer, and the data.
-    """
-    hidden = shape.size
-    if not shape.context:
-        hidden = hidden_size(shape.type, shape.layers, shape.size, symbols)
-    units = 4 * shape.layers * hidden * streams * unroll
-    logits = 4 * symbols * streams * unroll
-    weights = 4 * (
-        parameters(shape.type, shape.layers, hidden, symbols) + shape.context * symbols * hidden
-    )
-    data = characters * (4 + 8 * shape.context)
-    gates = GATES.get(shape.type, 4)
-    return 450 + (units * (6 + 6 * gates) + 8 * logits + 10 * weights + data) // 2**20
+def update_seconds(rates: Rates, arch: Architecture) -> float:
+    """Seconds per character of an update. Raises KeyError for a type that was not measured."""
+    a, b = rates[arch.type]
+    return a * cost.preactivations(arch) + b * cost.multiply_adds(arch)
 
 
-# ---- jobs of a configuration ----
+# ---- the jobs that are left ----
 
 
-def symbols(config: dict, corpus: str) -> int:
-    """Alphabet of a corpus: as its provenance says, or the configuration, or a guess."""
-    return _known(config, corpus).get("symbols", SYMBOLS)
+def pending(summary: Iterable[str]) -> set[Job]:
+    """The jobs that `snakemake --summary` says are left. Raises InputError for anything else."""
+    rows = csv.DictReader(summary, delimiter="\t")
+    if not {"output_file", "rule", "plan"} <= set(rows.fieldnames or ()):
+        raise InputError("expected what `snakemake --summary` prints, got something else")
+    left: set[Job] = set()
+    for row in rows:
+        if row["plan"] == "update pending":
+            try:
+                left.add((row["rule"], ModelKey.parse(row["output_file"])))
+            except InputError:
+                left.add((row["rule"], Path(row["output_file"]).stem))
+    return left
 
 
-def characters(config: dict, corpus: str) -> dict[str, int]:
-    """Characters in each part of a corpus; {} where nobody knows before it is there."""
-    if "bytes" not in (known := _known(config, corpus)):
-        return {}
-    fractions = config["corpora"][corpus]["fractions"]
-    return dict(
-        zip(("train", "val", "test"), (int(known["bytes"] * f) for f in fractions), strict=True)
-    )
-
-
-def _known(config, corpus):
-    found = Path("results", config["run"], "corpora", f"{corpus}.json")
-    return _provenance(found) or config["corpora"][corpus]["sources"][0]
-
-
-@functools.cache
-def _provenance(path):
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-
-
-def memory(config: dict, w) -> int:
-    """`mem_mb` of a job that trains or scores a model."""
-    shape = Shape.of(w)
-    if shape.context and not shape.size:  # which hidden size was chosen is not known yet
-        shape = Shape("nn", 1, max(config["nn"]["hidden"]), shape.context)
-    split = config["split"]
-    length = sum(characters(config, w.corpus).values())
-    host = 3000 if plan.gpus(config) else 0  # what CUDA takes of the host's memory
-    return host + memory_mb(
-        shape, symbols(config, w.corpus), split["streams"], split["unroll"], length
-    )
-
-
-def priority(config: dict, w) -> int:
-    """Of a training: its work and that of what waits for it, in giga multiply-adds.
-
-    The longest chains begin first, so that no core idles while the last one ends.
-    """
-    return max(1, round((_training_work(config, w) + _waiting_work(config, w)) / 1e9))
-
-
-def trajectory_priority(config: dict, corpus: str) -> int:
-    return max(1, round(_trajectory_work(config, corpus) / 1e9))
-
-
-def _training_work(config, w):
-    parts = characters(config, w.corpus) or {"train": 1_000_000, "val": 100_000}
-    each = multiply_adds(Shape.of(w), symbols(config, w.corpus))
-    return plan.training(config, w.corpus)["epochs"] * each * (3 * parts["train"] + parts["val"])
-
-
-def _waiting_work(config, w):
-    """What figure 5 does once the n-NN models and the deepest LSTMs are there."""
-    if w.corpus not in plan.young(config):
-        return 0
-    young = _young(config, w.corpus)
-    if hasattr(w, "context") or (w.type, int(w.layers)) == (young.type, young.layers):
-        return _trajectory_work(config, w.corpus)
-    return 0
-
-
-def _trajectory_work(config, corpus):
-    young = config["figures"]["young_lstm"]
-    parts = characters(config, corpus) or {"train": 1_000_000, "test": 100_000}
-    return (
-        young["epochs"]
-        * multiply_adds(_young(config, corpus), symbols(config, corpus))
-        * (3 * parts["train"] + young["looks"] * parts["test"])
-    )
-
-
-def _young(config, corpus):
-    """The LSTM of figure 5 is the best of the deepest: most likely the largest."""
-    deepest = models.deepest(plan.cells(config, corpus), "lstm")
-    return Shape("lstm", deepest[0]["layers"], max(cell["size"] for cell in deepest))
-
-
-def shapes(config: dict) -> list[dict]:
-    """Every shape that a run trains, as plain dicts: what a calibration measures."""
-    recurrent = (
-        Shape(cell["type"], cell["layers"], cell["size"], dropout=dropout > 0)
-        for corpus in config["use"]
-        for cell in plan.cells(config, corpus)
-        for dropout in plan.dropouts(config, cell | {"corpus": corpus})
-    )
-    fixed = (
-        Shape("nn", 1, hidden, context)
-        for context in config["nn"]["contexts"]
-        for hidden in config["nn"]["hidden"]
-    )
-    return [asdict(shape) for shape in dict.fromkeys((*recurrent, *fixed))]
-
-
-# ---- time, from the measured rates ----
-
-
-@functools.cache
-def machine() -> str:
-    """A name for this machine and the code that trains on it: rates are only good for both."""
-    about = [platform.machine(), str(os.cpu_count()), os.environ.get("CHARLENS_ISA", "auto")]
-    about += [*_cpuinfo().values(), hashlib.sha256(code()).hexdigest()]
-    cards = sorted(Path("/proc/driver/nvidia/gpus").glob("*/information"))
-    about += [path.read_text() for path in cards]
-    digest = hashlib.sha256("\n".join([processor(), *about]).encode()).hexdigest()
-    return f"{re.sub('[^a-z0-9]+', '-', processor().lower()).strip('-')}-{digest[:8]}"
-
-
-def code() -> bytes:
-    """All the code that trains."""
-    here = Path(__file__).parents[1]
-    paths = [here / "training/train.py", here / "networks/network.py"]
-    paths += [*here.glob("networks/cells/*.py"), *here.glob("backends/**/*.[chp]*")]
-    return b"".join(path.read_bytes() for path in sorted(paths) if path.is_file())
-
-
-def processor() -> str:
-    """What the processor calls itself."""
-    return _cpuinfo().get("model name") or platform.processor() or platform.machine()
-
-
-@functools.cache
-def _cpuinfo() -> dict[str, str]:
-    """What Linux says of the first core, less what changes from moment to moment."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().split("\n\n")[0].splitlines()
-    except OSError:  # not Linux
-        return {}
-    said = {key.strip(): value.strip() for key, _, value in (s.partition(":") for s in lines)}
-    kept = ("model name", "cpu family", "model", "stepping", "flags")
-    return {key: said[key] for key in kept if key in said}
-
-
-class Rates(NamedTuple):
-    """Characters per second."""
-
-    train: float
-    validate: float  # in bfloat16 where training is
-    score: float
-
-
-def write_rates(file, rates: dict[Shape, Rates]) -> None:
-    writer = csv.writer(file)
-    writer.writerow(["type", "layers", "size", "context", "dropout", *Rates._fields])
-    for shape, its in rates.items():
-        row = [shape.type, shape.layers, shape.size, shape.context, int(shape.dropout)]
-        writer.writerow([*row, *map(round, its)])
-
-
-def read_rates(path: Path) -> dict[Shape, Rates]:
-    """The rates by shape; {} where none were measured."""
-    if not path.exists():
-        return {}
-    with open(path, newline="") as file:
-        return {
-            Shape(
-                row["type"],
-                *(int(row[name]) for name in ("layers", "size", "context")),
-                dropout=row["dropout"] == "1",
-            ): Rates(*(float(row[name]) for name in Rates._fields))
-            for row in csv.DictReader(file)
-        }
-
-
-def seconds(config: dict, rates: dict, rule: str, w) -> float:
-    """How long a job takes, the small ones roughly. Raises KeyError where its shape or its corpus
-    is not known yet."""
-    if rule in ("train", "train_nn"):
-        its, parts = rates[Shape.of(w)], characters(config, w.corpus)
-        once = parts["train"] / its.train + parts["val"] / its.validate
-        return START_SECONDS + plan.training(config, w.corpus)["epochs"] * once
-    if rule in ("score", "score_nn"):
-        shape = Shape.of(w)
-        if shape.context:
-            shape = Shape("nn", 1, max(config["nn"]["hidden"]), shape.context)
-        known = [rates[s] for s in (shape, Shape(shape.type, shape.layers, shape.size, 0, True))
-                 if s in rates] or [rates[shape]]  # fmt: skip
-        return START_SECONDS + characters(config, w.corpus)["test"] / known[0].score
-    if rule == "trajectory":
-        young, shape = config["figures"]["young_lstm"], _young(config, w.corpus)
-        dropped = Shape(shape.type, shape.layers, shape.size, dropout=True)
-        its, parts = rates[dropped if dropped in rates else shape], characters(config, w.corpus)
-        # every look is scored, and compared with every n-NN, which takes about as long again
-        looked = 2 * young["looks"] * parts["test"] / its.score
-        return START_SECONDS + young["epochs"] * (parts["train"] / its.train + looked)
+def seconds(job: Job, run: dict, rates: Rates) -> float:
+    """How long a job takes. run: as `charlens calibrate` writes it."""
+    rule, model = job
+    young = run["young"]
+    if rule == "trajectory":  # its file is called as its corpus
+        model = ModelKey(model, "recurrent", "lstm", young["layers"], young["size"])
+    elif not isinstance(model, ModelKey):
+        return OTHER_SECONDS
+    corpus = model.corpus.partition(".")[0]  # a twin in another split layout is as long
+    text = cost.Text(**run["texts"][corpus])
     if rule in ("ngram", "score_ngram"):
-        return START_SECONDS + NGRAM_SECONDS * sum(characters(config, w.corpus).values()) / 1e6
-    return OTHER_SECONDS.get(rule, 1)
+        return START_SECONDS + NGRAM_SECONDS * (text.train + text.val + text.test) / 1e6
+    if rule in ("train", "train_nn"):
+        updates = cost.training(text, run["epochs"][corpus])
+    elif rule in ("score", "score_nn"):
+        updates = cost.FORWARD * text.test
+    elif rule == "trajectory":
+        updates = cost.first_epochs(text, young["epochs"], young["looks"])
+    else:
+        return OTHER_SECONDS
+    arch = network(model, text.symbols, max(run["hidden"]))
+    return START_SECONDS + updates * update_seconds(rates, arch)
 
 
-ON_GPU = {"train", "train_nn", "score", "score_nn", "trajectory"}
+def network(model: ModelKey, symbols: int, hidden: int) -> Architecture:
+    """The network that is meant; hidden: units of an n-NN among whose candidates none is chosen."""
+    if model.kind == "nn":
+        return Architecture("nn", 1, int(model.candidate or hidden), symbols, model.n)
+    return cost.recurrent(model.type, model.layers, model.size, symbols)
 
 
-def side_by_side(durations: Iterable[float], workers: int) -> float:
-    """Time until all are done when a free worker always takes the longest that is left."""
-    durations = sorted(durations, reverse=True)
-    free = [0.0] * max(1, min(workers, len(durations)))
-    for duration in durations:
-        heapq.heapreplace(free, free[0] + duration)
-    return max(free)
-
-
-def describe(
-    config: dict, jobs: Iterable, rates_file: Path, workers: int, gpus: int | None = None
-) -> str | None:
-    """The line of a dry run: how long all will take. jobs: (rule, wildcards) of each; gpus: how
-    many jobs on a GPU run at a time, None where none asks for one.
-
-    None where nothing is left to do.
-    """
-    jobs = list(jobs)
-    if not jobs:
-        return None
-    if not (rates := read_rates(rates_file)):
-        return "time: not known yet; make estimate measures this machine once, in minutes"
-    known, unknown = [], 0
-    for rule, w in jobs:
-        try:
-            known.append((seconds(config, rates, rule, w), rule))
-        except KeyError:
-            unknown += 1
-    total = side_by_side((duration for duration, _ in known), workers)
-    if gpus is not None:
-        on_gpu = [duration for duration, rule in known if rule in ON_GPU]
-        total = max(total, side_by_side(on_gpu, min(workers, gpus)))
-    training = sum(duration for duration, rule in known if rule.startswith("train"))
-    work = sum(duration for duration, _ in known)
-    said = (
-        f"time: about {clock(total)} with {workers} jobs side by side"
-        f" ({clock(work)} one after the other, {clock(training)} of it training)"
-    )
-    if unknown:
-        said += f"; and {unknown} jobs on texts or shapes not seen yet, which make estimate mends"
-    return said
-
-
-def say(
-    config: dict, jobs: Iterable, folder: Path, rates_file: str, workers: int, gpus: int | None
-) -> None:
-    """Print `describe`'s line on stderr, apart from the plan itself. folder: where it all runs."""
-    with contextlib.chdir(folder):
-        if line := describe(config, jobs, Path(rates_file), workers, gpus):
-            print(line, file=sys.stderr)
+def total(durations: Iterable[float], workers: int) -> float:
+    """Time until all jobs are done, the longest first; never less than the longest one takes."""
+    durations = list(durations)
+    return max(sum(durations) / workers, max(durations, default=0))
 
 
 def clock(seconds: float) -> str:
@@ -358,3 +153,62 @@ def clock(seconds: float) -> str:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+
+
+def describe(jobs: set[Job], run: dict, workers: int) -> str:
+    """One line: how long the jobs take."""
+    taken = {job: seconds(job, run, run["rates"]) for job in jobs}
+    trained = sum(each for (rule, _), each in taken.items() if rule.startswith("train"))
+    workers = 1 if run["gpus"] else workers  # the jobs that matter take turns on a card
+    return (
+        f"time: about {clock(total(taken.values(), workers))} for {len(jobs)} jobs, {workers} side"
+        f" by side ({clock(sum(taken.values()))} one after the other, {clock(trained)} of it"
+        " training)"
+    )
+
+
+# ---- command line ----
+
+
+def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--settings", required=True, help="JSON: networks to time, and more")
+    parser.add_argument("--info", type=Path, nargs="+", required=True, help="of each corpus")
+    parser.add_argument("--backend", choices=base.BACKENDS, default="auto")
+    parser.add_argument("--seconds", type=float, default=2.0, help="for each network")
+    parser.add_argument("--out", type=Path, required=True, help="what was measured (.json)")
+
+
+def run_calibrate(args: argparse.Namespace) -> None:
+    torch.set_num_threads(1)
+    run, measured = json.loads(args.settings), {}
+    fractions = run.pop("fractions")
+    texts = {info.stem: cost.Text.of(info, {}, fractions[info.stem]) for info in args.info}
+    symbols = max(text.symbols for text in texts.values())
+    for model in run.pop("networks"):
+        arch = network(ModelKey("", **model), symbols, 0)
+        training = prepare(arch, run["streams"], run["unroll"], args.backend)
+        measured[arch] = seconds_per_character(training, args.seconds)
+        say(
+            "calibrate",
+            f"{label(arch, model.get('size'))}: {1e-3 / measured[arch]:,.0f}k characters/s",
+        )
+    run["texts"] = {corpus: asdict(text) for corpus, text in texts.items()}
+    run["rates"] = fit(measured)
+    write_atomically(args.out, json.dumps(run, indent=2).encode() + b"\n")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("calibration", type=Path, help="what charlens calibrate wrote")
+    parser.add_argument("--cores", default="all", help="jobs side by side (all)")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Read the output of `snakemake --summary` from standard input and print one line."""
+    if args.cores != "all" and not args.cores.isdigit():
+        raise InputError(f"--cores: expected a number or all, got {args.cores}")
+    try:
+        about = json.loads(args.calibration.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{args.calibration}: {error}; make estimate measures again") from error
+    cores = len(os.sched_getaffinity(0)) if args.cores == "all" else int(args.cores)
+    print(describe(pending(sys.stdin), about, cores))

@@ -19,11 +19,18 @@ ASSETS = (".csv", ".html", ".css", ".js", ".jinja")  # beside modules, read by t
 
 def files(*names: str) -> list[str]:
     """The modules `names` ("report.figure4"), all that they import from this package, and the
-    assets in their folders, as paths below the package, sorted."""
-    found, waiting = set(), [resolve(name) for name in names]
+    assets in their folders, as paths below the package, sorted.
+
+    Raises KeyError where there is no module of such a name.
+    """
+    found, waiting = set(), []
+    for name in names:
+        if (path := resolve(name)) is None:
+            raise KeyError(f"no module charlens.{name}")
+        waiting.append(path)
     while waiting:
         path = waiting.pop()
-        if path is None or path in found:
+        if path in found:
             continue
         if path.relative_to(PACKAGE).parts[0] in DECLARED + PLUMBING:
             continue
@@ -45,11 +52,14 @@ def resolve(name: str) -> Path | None:
 
 @functools.cache
 def imported(path: Path) -> tuple[Path, ...]:
-    """The files of our modules that a file imports, anywhere in it."""
+    """The files of our modules that a file imports, anywhere in it. (None imports relatively.)"""
     found = []
     for node in ast.walk(ast.parse(path.read_bytes())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "charlens":
-            below = node.module.partition(".")[2]
-            names = [".".join(filter(None, (below, alias.name))) for alias in node.names]
-            found += [resolve(name) for name in [*names, below] if name]
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module:  # a module, or names in one
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        ours = [name.removeprefix("charlens.") for name in names if name.startswith("charlens.")]
+        found += map(resolve, ours)
     return tuple(path for path in dict.fromkeys(found) if path is not None)

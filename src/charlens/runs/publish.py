@@ -10,17 +10,16 @@ large or not ours to give is copied: no score arrays, no corpus text.
 import argparse
 import json
 import shutil
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.networks import half, model_file
-from charlens.runs import merge, reference, steps
-from charlens.runs import plan as grid
+from charlens.runs import grid, merge, reference, steps
 from charlens.runs.reference import Publication, copy
+from charlens.runs.settings import Settings, comparable, read
 from charlens.runs.steps import images, options, verb
 from charlens.store import models
 from charlens.store.corpora import read_split
@@ -31,42 +30,10 @@ from charlens.store.scores import read_score
 HALVED = ("lstm", "gru")  # types of which the best network is published
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a run consists of, from its settings."""
-
-    settings: dict  # as in config.yaml
-    planned: list[ModelKey]  # the models of the run, without those under a contiguous split
-    comparable: dict  # what published models have in common
-    candidates: Callable[[ModelKey], list[ModelKey]]  # of a network, those that are tried
-
-    @property
-    def analysis(self) -> merge.Analysis:
-        """How digests are analysed when publications are joined."""
-        tsne, claims = self.settings["figures"]["tsne"], self.settings["claims"]
-        return merge.Analysis(self.settings["bootstrap"], tsne, claims)
-
-    def init(self, corpus: str) -> float:
-        """The range of the initial parameters, of which the untrained network is made."""
-        own = self.settings["corpora"][corpus].get("training") or {}
-        return own.get("init") or self.settings["training"]["init"]
-
-
-def read_plan(run: Path) -> Plan:
-    """The plan of a run. Raises InputError where `run` is none."""
-    path = run / "settings.json"
-    if not path.exists():
-        raise InputError(f"{path} is missing: run snakemake once, which writes it")
-    settings = read_json(path)
-    planned = [ModelKey.parse(path) for path in grid.scores(settings)]
-    comparable = json.loads(json.dumps(grid.settings(settings)))  # as it is read when published
-    return Plan(settings, planned, comparable, partial(candidates, settings))
-
-
-def candidates(settings: dict, key: ModelKey) -> list[ModelKey]:
-    """The candidates of a network; its corpus may be a contiguous twin."""
-    values = settings["nn"]["hidden"] if key.kind == "nn" else grid.dropouts(settings, vars(key))
-    return [replace(key, candidate=value) for value in values]
+def analysis(settings: Settings) -> merge.Analysis:
+    """How digests are analysed when publications are joined."""
+    chosen = (settings.bootstrap, settings.figures.tsne, settings.claims)
+    return merge.Analysis(*(section.model_dump(exclude_none=True) for section in chosen))
 
 
 def publish(run: Path, published: Path) -> list[Path]:
@@ -77,21 +44,21 @@ def publish(run: Path, published: Path) -> list[Path]:
     made otherwise, and where fewer would be published than are now.
     """
     reference.restore(published)
-    plan = read_plan(run)
+    settings = read(run / "settings.json")
     if published.exists():
-        reference.check_comparable(published, plan.comparable, run)
+        reference.check_comparable(published, comparable(settings), run)
         reference.check_texts(published, run)
     work = published.with_name(f".{published.name}.new")
     shutil.rmtree(work, ignore_errors=True)
     try:
         new, before = work / "built", 0
-        Builder(run, plan, new, work / "made").build()
+        Builder(run, settings, new, work / "made").build()
         if published.exists():
             before = int(Publication(published).status()["finished"].sum())
             kept = work / "kept"
             shutil.copytree(published, kept)
-            drop_superseded(kept, Publication(new), plan.planned)
-            merge.join(kept, new, work / "joined", plan.analysis)
+            drop_superseded(kept, Publication(new), grid.planned(settings))
+            merge.join(kept, new, work / "joined", analysis(settings))
             new = work / "joined"
         after = int(Publication(new).status()["finished"].sum())
         if after < before:
@@ -128,13 +95,13 @@ class Builder:
     work: score arrays and the like that the run lacks.
     """
 
-    def __init__(self, run: Path, plan: Plan, out: Path, work: Path):
-        self.run, self.plan, self.out, self.work = run, plan, out, work
-        self.corpora = list(plan.settings["use"])
-        twins = [replace(key, corpus=twin(key.corpus)) for key in plan.planned]
-        self.models = {key: path for key in plan.planned + twins if (path := self.trained(key))}
+    def __init__(self, run: Path, settings: Settings, out: Path, work: Path):
+        self.run, self.settings, self.out, self.work = run, settings, out, work
+        self.corpora, self.planned = settings.use, grid.planned(settings)
+        twins = [replace(key, corpus=twin(key.corpus)) for key in self.planned]
+        self.models = {key: path for key in self.planned + twins if (path := self.trained(key))}
         self.scores: dict[ModelKey, Path] = {}
-        for key in plan.planned + twins:
+        for key in self.planned + twins:
             if key.kind == "ngram" and (path := run / f"scores/{key.path}.npy").exists():
                 self.scores[key] = path
 
@@ -142,7 +109,10 @@ class Builder:
         """The model file of the best candidate that is trained."""
         if key.kind == "ngram":
             return None
-        paths = [self.run / f"models/{c.path}/model.safetensors" for c in self.plan.candidates(key)]
+        paths = [
+            self.run / f"models/{c.path}/model.safetensors"
+            for c in grid.candidates(self.settings, key)
+        ]
         paths = [path for path in paths if path.exists()]
         return model_file.best(paths) if paths else None
 
@@ -156,7 +126,7 @@ class Builder:
         self.tables()
         self.inside()
         self.figures()
-        reference.write_status(self.out, self.plan.planned)
+        reference.write_status(self.out, self.planned)
         self.claims()
         self.halves()
         reference.describe(self.out)
@@ -171,11 +141,11 @@ class Builder:
                 array = self.work / f"scores/{key.path}.npy"
                 array.parent.mkdir(parents=True, exist_ok=True)
                 split = self.run / f"corpora/{key.corpus}.npz"
-                backend = ("--backend", self.plan.settings["backend"])
+                backend = ("--backend", self.settings.backend)
                 meta = array.with_suffix(".json")
                 verb("score", model, "--split", split, *backend, "--out", array, "--meta", meta)
             self.scores[key] = array
-        order = {key: place for place, key in enumerate(self.plan.planned)}
+        order = {key: place for place, key in enumerate(self.planned)}
         self.scores = dict(sorted(self.scores.items(), key=lambda s: order.get(s[0], len(order))))
 
     def copy_all(self) -> None:
@@ -197,7 +167,7 @@ class Builder:
         for key, array in self.scores.items():
             content = described(array, self.run / f"corpora/{key.corpus}.npz")
             write_atomically(self.out / f"scores/{key.path}.json", content)
-        settings = json.dumps(self.plan.comparable, indent=1) + "\n"
+        settings = json.dumps(comparable(self.settings), indent=1) + "\n"
         write_atomically(self.out / "settings.json", settings.encode())
 
     # ---- tables and figures ----
@@ -216,14 +186,14 @@ class Builder:
         return [self.run / f"corpora/{corpus}{suffix}" for corpus in corpora]
 
     def code(self, corpora: list[str]) -> list[str]:
-        return [c for c in corpora if self.plan.settings["corpora"][c]["kind"] == "code"]
+        return [c for c in corpora if self.settings.corpora[c].kind == "code"]
 
     def tables(self) -> None:
         """Tables 1 and 2, the comparison with the paper, and what its split is worth."""
-        settings, infos = self.plan.settings, self.of_corpora(".json", self.corpora)
-        steps.loss_tables(self.out, self.scores, infos, settings["bootstrap"])
+        tuned, infos = analysis(self.settings), self.of_corpora(".json", self.corpora)
+        steps.loss_tables(self.out, self.scores, infos, tuned.bootstrap)
         steps.comparison(self.out, [info for info in infos if self.of(info.stem)])
-        steps.split_table(self.out, self.scores, self.splits(), infos, settings["claims"])
+        steps.split_table(self.out, self.scores, self.splits(), infos, tuned.claims)
 
     def splits(self) -> dict[str, Path]:
         corpora = dict.fromkeys(key.corpus for key in self.scores)
@@ -255,7 +225,7 @@ class Builder:
     def found(self, corpus: str) -> Path:
         """The folder with what was found inside a corpus's best networks: the run's, where that is
         newer than they are."""
-        wanted = {"lstm", *self.plan.settings["cells"]["gates"]}
+        wanted = {"lstm", *self.settings.cells.gates}
         networks = [p for k, p in self.models.items() if k.corpus == corpus and k.type in wanted]
         split, text, info = (self.run / f"corpora/{corpus}.{end}" for end in ("npz", "txt", "json"))
         made = [self.run / "cells" / file.format(corpus) for file in FOUND]
@@ -263,12 +233,13 @@ class Builder:
         if all(path.exists() and path.stat().st_mtime >= newest for path in made):
             return self.run / "cells"
         out = [self.work / "cells" / file.format(corpus) for file in FOUND]
-        settings = self.plan.settings["cells"]
-        chosen = {key: settings[key] for key in ("samples", "shifts", "seed")}
-        passages = json.dumps(settings["passages"].get(corpus, []))
+        cells = self.settings.cells
+        chosen = {key: getattr(cells, key) for key in ("samples", "shifts", "seed")}
+        passages = json.dumps([p.model_dump() for p in cells.passages.get(corpus, [])])
+        init = self.settings.training_of(corpus)["init"]
         verb(
             "cells", *networks, "--split", split, "--text", text, "--info", info,
-            *options(chosen), "--init", self.plan.init(corpus), "--passages", passages,
+            *options(chosen), "--init", init, "--passages", passages,
             "--out", out[0], "--cells", out[1], "--untrained", out[2], "--gates", out[3],
         )  # fmt: skip
         return self.work / "cells"
@@ -276,7 +247,7 @@ class Builder:
     def figures(self) -> None:
         """Figures 1, 4, 5 and 6."""
         infos = self.of_corpora(".json", self.corpora)
-        steps.figure1(self.out, self.scores, infos, self.plan.settings["figures"]["tsne"])
+        steps.figure1(self.out, self.scores, infos, analysis(self.settings).tsne)
         both = self.having("lstm", "ngram")
         looks = steps.existing(*(self.out / f"figure5/{corpus}.csv" for corpus in both))
         texts = ["--texts", *self.of_corpora(".txt", both)]
@@ -298,7 +269,7 @@ class Builder:
             self.splits(),
             self.of_corpora(".json", self.corpora),
             ["--texts", *self.of_corpora(".txt", code)],
-            self.plan.settings["claims"],
+            analysis(self.settings).claims,
         )
 
     def halves(self) -> None:

@@ -37,7 +37,7 @@ SKETCH = 1024  # numbers in a sketch
 CHUNK = 1 << 14  # test characters whose probabilities are in memory at once
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Score:
     """One model's test scores: metadata and logp, float32 [N], nats (memory-mapped).
 

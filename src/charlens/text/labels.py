@@ -17,7 +17,7 @@ import numpy as np
 TAB = 8  # columns
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Labels:
     """values: int32 [N], 0 or 1 for yes/no; defined: bool [N], where False the value means nothing.
 

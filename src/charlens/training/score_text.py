@@ -25,7 +25,7 @@ from charlens.statistics.information import bits
 WINDOW = 100  # characters at a time
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reading:
     """A text as a model reads it."""
 

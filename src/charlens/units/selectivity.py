@@ -36,7 +36,7 @@ SHARES = (0.5, 0.8)  # strengths for which the share of units is reported
 BLOCK = 128  # units at a time
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Found:
     """Scores of U units against Y hypotheses; low and high bound the 95% interval of `score`."""
 

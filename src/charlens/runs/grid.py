@@ -1,0 +1,151 @@
+"""What a run consists of: its models, their candidates and seeds, as the settings ask for them.
+
+The Snakefile imports this, so it imports nothing slow.
+"""
+
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+
+from charlens.runs.schema import Section, Settings
+from charlens.store import models
+from charlens.store.models import ModelKey, twin
+
+
+def recurrent(settings: Settings, corpus: str) -> list[ModelKey]:
+    """The recurrent networks of a corpus, one per seed. The largest come first."""
+    return [
+        ModelKey(corpus, "recurrent", **entry, seed=seed)
+        for entry in entries(settings)
+        for seed in first_fit(settings, "seeds", corpus, entry)
+    ]
+
+
+def lstms(settings: Settings, corpus: str) -> list[ModelKey]:
+    """The LSTMs of a corpus. The largest come first."""
+    return [key for key in recurrent(settings, corpus) if key.type == "lstm"]
+
+
+def nn(settings: Settings, corpus: str) -> list[ModelKey]:
+    """The n-NN of a corpus."""
+    its = settings.nn
+    return [ModelKey(corpus, "nn", seed=its.seed, n=context) for context in its.contexts]
+
+
+def ngrams(settings: Settings, corpus: str) -> list[ModelKey]:
+    """The n-gram models of a corpus."""
+    return [ModelKey(corpus, "ngram", n=order - 1) for order in settings.ngrams.orders]
+
+
+def planned(settings: Settings) -> list[ModelKey]:
+    """Every model of the corpora in use."""
+    return [
+        key
+        for corpus in settings.use
+        for some in (recurrent, nn, ngrams)
+        for key in some(settings, corpus)
+    ]
+
+
+def candidates(settings: Settings, key: ModelKey) -> list[ModelKey]:
+    """What validation chooses among for a network: itself with each dropout or hidden size. An
+    n-gram model has none."""
+    if key.kind == "recurrent":
+        entry = {"type": key.type, "layers": key.layers, "size": key.size}
+        values = first_fit(settings, "dropout", key.corpus, entry)
+    else:
+        values = settings.nn.hidden if key.kind == "nn" else []
+    return [replace(key, candidate=value) for value in values]
+
+
+def contiguous(settings: Settings, corpus: str) -> list[ModelKey]:
+    """The models of a corpus that are compared under both split layouts: under the run's, then,
+    of its twin (`store.models.twin`), under the contiguous one. Each network's first seed stands
+    for it. [] where the corpus is not compared."""
+    if corpus not in with_twins(settings):
+        return []
+    wanted = fitting(recurrent(settings, corpus), settings.contiguous_split.recurrent)
+    first = {(key.type, key.layers, key.size): key for key in reversed(wanted)}
+    keys = list(reversed(first.values()))
+    orders = settings.contiguous_split.orders
+    keys += [ModelKey(corpus, "ngram", n=order - 1) for order in orders]
+    return keys + [replace(key, corpus=twin(corpus)) for key in keys]
+
+
+def with_twins(settings: Settings) -> list[str]:
+    """The corpora in use that are compared under both split layouts; none where the contiguous
+    one is the run's own."""
+    if settings.split.layout == "contiguous":
+        return []
+    return [corpus for corpus in settings.use if corpus in settings.contiguous_split.corpora]
+
+
+def first_epochs(settings: Settings) -> list[str]:
+    """The corpora in use on which the first epochs of an LSTM are compared (figure 5)."""
+    return [corpus for corpus in settings.figures.first_epochs.corpora if corpus in settings.use]
+
+
+def deepest(settings: Settings, corpus: str, type: str) -> list[ModelKey]:
+    """The networks of a type with the paper's depth, or else of the greatest (see
+    `store.models.deepest`)."""
+    every = [vars(key) for key in recurrent(settings, corpus)]
+    return [ModelKey(**fields) for fields in models.deepest(every, type)]
+
+
+def looked_into(settings: Settings, corpus: str) -> list[ModelKey]:
+    """The networks of a corpus inside of which figures 2 and 3 may look: every LSTM, and the
+    deepest of each type of `cells.gates`."""
+    deep = {key for type in settings.cells.gates for key in deepest(settings, corpus, type)}
+    every = recurrent(settings, corpus)
+    return [key for key in every if key.type == "lstm" or key in deep]
+
+
+def fitting(keys: Iterable[ModelKey], selections: Iterable[Section]) -> list[ModelKey]:
+    """The keys that a selection fits: they have all that it names."""
+    wanted = [selection.model_dump(exclude_none=True).items() for selection in selections]
+    return [key for key in keys if any(items <= vars(key).items() for items in wanted)]
+
+
+def entries(settings: Settings) -> list[dict]:
+    """The grid entries: type, layers, size. The largest come first."""
+    grid = settings.grid
+    every = [
+        {"type": type, "layers": layers, "size": size}
+        for size, layers, type in product(sorted(grid.sizes, reverse=True), grid.layers, grid.types)
+    ]
+    omitted = [selection.model_dump(exclude_none=True).items() for selection in grid.omit]
+    return [entry for entry in every if not any(items <= entry.items() for items in omitted)]
+
+
+def first_fit(settings: Settings, key: str, corpus: str, entry: dict) -> list | None:
+    """The values of the first item of `grid.<key>` (dropout or seeds) that fits a grid entry of a
+    corpus. None where none does, which `settings.make` refuses. A twin is treated as its corpus."""
+    about = {"corpora": corpus.partition(".")[0], "types": entry["type"]}
+    about |= {"layers": entry["layers"], "sizes": entry["size"]}
+    for item in getattr(settings.grid, key):
+        lists = {name: its for name, its in item if name != "values" and its is not None}
+        if all(about[name] in its for name, its in lists.items()):
+            return item.values
+    return None
+
+
+def own_files(settings: Settings, corpus: str) -> list[str]:
+    """The files of the user's own that a corpus is made of: it is made anew when they change."""
+    sources = settings.of_corpus(corpus).sources
+    named = [source.path or source.recipe and source.recipe.archive for source in sources]
+    paths = [Path(path).expanduser() for path in named if path]
+    return [str(path) for path in paths if path.is_file()]
+
+
+def spec(settings: Settings, corpus: str) -> dict:
+    """What `charlens fetch` needs to know of a corpus; of a twin, its split layout too."""
+    layout = {} if corpus in settings.corpora else {"split": {"layout": "contiguous"}}
+    return settings.of_corpus(corpus).model_dump(exclude_none=True) | layout
+
+
+def in_paper(corpora: Iterable[str]) -> list[str]:
+    """The corpora for which the paper has numbers."""
+    rows = Path(models.__file__).with_name("paper.csv").read_text().splitlines()[1:]
+    known = {row.split(",")[1] for row in rows}
+    return [corpus for corpus in corpora if corpus in known]

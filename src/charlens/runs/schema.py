@@ -1,0 +1,459 @@
+"""What may stand in the settings: one class per section of config.yaml, with all that is known of
+each key. `settings.make` makes them.
+
+The Snakefile imports this, so it imports nothing slow.
+"""
+
+import ast
+import math
+import re
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
+
+CELLS = Path(__file__).parents[1] / "networks/cells"
+RESERVED = ("downloads", "kenlm", "reference", "bench")  # folders of results/ that are no run
+
+# ---- values ----
+
+
+def integer_in_text(value):
+    """--config gives numbers as text."""
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[-+]?\d+", value) else value
+
+
+def number_in_text(value):
+    """--config gives numbers as text; YAML reads 1e-3 as text."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def distinct(values: list) -> list:
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{value!r} stands there twice")
+    return values
+
+
+def cell_type(type: str) -> str:
+    """A type of recurrent cell: is there a file for it, and is it one?"""
+    path = CELLS / f"{type}.py"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in CELLS.glob("[a-z]*.py")))
+        raise ValueError(f"no cell type '{type}' ({path}); there are {known}")
+    if type == "nn":
+        raise ValueError("a cell type cannot be called nn, which is what the n-NN are called")
+    try:
+        lines = ast.parse(path.read_bytes()).body
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or "?"
+        raise ValueError(f"{path}, line {line}: {error.args[0]}") from None
+    has = set()
+    for line in lines:
+        if isinstance(line, ast.FunctionDef):
+            has.add(line.name)
+        elif isinstance(line, ast.ImportFrom):
+            has |= {name.asname or name.name for name in line.names}
+        else:
+            names = (node for node in ast.walk(line) if isinstance(node, ast.Name))
+            has |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
+    for name in ("GATES", "STATES", "recurrent_shapes", "step"):
+        if name not in has:
+            raise ValueError(f"{path} has no {name}; cells/__init__.py says what it needs")
+    return type
+
+
+Value = TypeVar("Value")
+Integer = Annotated[int, BeforeValidator(integer_in_text)]
+Count = Annotated[Integer, Field(ge=1)]
+Seed = Annotated[Integer, Field(ge=0, le=2**32 - 1)]
+Number = Annotated[float, BeforeValidator(number_in_text)]
+Positive = Annotated[Number, Field(gt=0)]
+Order = Annotated[Integer, Field(ge=2, le=21)]
+Text = Annotated[str, StringConstraints(min_length=1)]
+Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")]
+Type = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$"), AfterValidator(cell_type)]
+Distinct = Annotated[
+    list[Value], AfterValidator(distinct), Field(json_schema_extra={"uniqueItems": True})
+]
+Several = Annotated[Distinct[Value], Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """Part of the settings: no other keys than these, values of these types, never changed."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+# ---- sections ----
+
+
+class Recipe(Section):
+    archive: Text = Field(description="A .tar.gz: a URL, or a path of your own.")
+    glob: Text = Field(description="The files of it that are joined, sorted by path.")
+    shuffle: Integer | None = Field(
+        None, description="Seed of their order; without it they stay sorted."
+    )
+
+
+class Package(Section):
+    module: Text = Field(description="An installed Python module.")
+    attribute: Text | None = Field(None, description="A dict of texts in it.")
+    glob: Text | None = Field(None, description="Files in its folder.")
+
+    @model_validator(mode="after")
+    def _one_way(self):
+        if (self.attribute is None) == (self.glob is None):
+            raise ValueError("expected either attribute or glob")
+        return self
+
+
+class Source(Section):
+    """A known text. One way to come by it: url, recipe, package or path; and how to know it."""
+
+    name: Text = Field(description="For people: where it stands which text was used.")
+    url: Annotated[str, StringConstraints(pattern="^(https?|file)://")] | None = Field(
+        None, description="Where it is downloaded from."
+    )
+    recipe: Recipe | None = Field(
+        None, description="Files of a source archive, sorted by path, shuffled, joined."
+    )
+    package: Package | None = Field(None, description="What an installed Python package holds.")
+    path: Text | None = Field(None, description="A file of your own.")
+    bytes: Count | None = Field(None, description="Its length.")
+    symbols: Annotated[Integer, Field(ge=2, le=256)] | None = Field(
+        None, description="Distinct bytes."
+    )
+    sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")] | None = Field(
+        None, description="Its digest."
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self):
+        ways = [way for way in ("url", "recipe", "package", "path") if getattr(self, way)]
+        if not ways:
+            raise ValueError(f"'{self.name}' has no url, recipe, package or path")
+        if len(ways) > 1:
+            raise ValueError(f"'{self.name}' has {' and '.join(sorted(ways))}; one way is enough")
+        return self
+
+
+class Split(Section):
+    """How a text is split."""
+
+    layout: Literal["streams", "contiguous"] = Field(
+        description="streams: each of 100 streams is cut in time, as in the paper; contiguous: the"
+        " text is cut in three, for texts of your own."
+    )
+    streams: Count = Field(description="Sequences side by side, the size of a minibatch.")
+    unroll: Count = Field(description="Characters through which gradients flow.")
+
+
+class Training(Section):
+    """How networks are trained: recurrent networks and n-NN alike."""
+
+    epochs: Count = Field(description="Passes over the training text.")
+    learning_rate: Positive = Field(description="Of RMSProp.")
+    decay: Annotated[Positive, Field(le=1)] = Field(
+        description="Factor on the learning rate for each epoch after `decay_after`."
+    )
+    decay_after: Annotated[Integer, Field(ge=0)] = Field(
+        description="Epochs at the full learning rate."
+    )
+    smoothing: Annotated[Number, Field(ge=0, lt=1)] = Field(description="Of RMSProp's mean square.")
+    epsilon: Positive = Field(description="Of RMSProp, added after the root.")
+    clip: Positive = Field(description="Bound on each element of the gradient.")
+    init: Positive = Field(description="Parameters begin uniform in [-init, init].")
+
+
+class OwnTraining(Section):
+    """What networks of a corpus want otherwise than `training`."""
+
+    epochs: Count | None = None
+    learning_rate: Positive | None = None
+    decay: Annotated[Positive, Field(le=1)] | None = None
+    decay_after: Annotated[Integer, Field(ge=0)] | None = None
+    smoothing: Annotated[Number, Field(ge=0, lt=1)] | None = None
+    epsilon: Positive | None = None
+    clip: Positive | None = None
+    init: Positive | None = None
+
+
+class Corpus(Section):
+    """A text and how to come by it."""
+
+    title: Text
+    kind: Literal["prose", "code"] = Field(
+        description="Closing braces (figure 5, left) are studied in code."
+    )
+    fractions: Annotated[
+        list[Annotated[Number, Field(gt=0, lt=1)]], Field(min_length=3, max_length=3)
+    ]
+    """Shares of training, validation and test."""
+    file: Text | None = Field(None, description="Its name in a mirror folder.")
+    sources: Annotated[list[Source], Field(min_length=1)] = Field(
+        description="Known texts; the first that delivers and passes its checks is taken."
+    )
+    training: OwnTraining | None = Field(
+        None, description="What its networks want otherwise than `training`."
+    )
+
+    @field_validator("fractions")
+    @classmethod
+    def _add_up(cls, fractions):
+        if abs(math.fsum(fractions) - 1) > 1e-9:
+            raise ValueError(f"{fractions} do not add up to 1")
+        return fractions
+
+
+class Selection(Section):
+    """Entries of the grid: those that have all that is named here."""
+
+    type: Type | None = None
+    layers: Count | None = None
+    size: Count | None = None
+
+    @model_validator(mode="after")
+    def _names_something(self):
+        if not self.model_fields_set:
+            raise ValueError("expected type, layers or size")
+        return self
+
+
+class NetworkSelection(Selection):
+    """Networks of the grid: those that have all that is named here."""
+
+    seed: Seed | None = None
+
+
+class Dropouts(Section):
+    """Candidates for the dropout of the grid entries that these lists hold."""
+
+    types: Several[Type] | None = None
+    layers: Several[Count] | None = None
+    sizes: Several[Count] | None = None
+    values: Several[Annotated[Number, Field(ge=0, lt=1)]]
+
+
+class Seeds(Section):
+    """Seeds of the grid entries that these lists hold."""
+
+    corpora: Several[str] | None = None
+    types: Several[Type] | None = None
+    layers: Several[Count] | None = None
+    sizes: Several[Count] | None = None
+    values: Several[Seed]
+
+
+class Grid(Section):
+    """The recurrent networks: every type, layers and size, less `omit`."""
+
+    types: Several[Type] = Field(description="Files in src/charlens/networks/cells/.")
+    layers: Several[Count]
+    sizes: Several[Count] = Field(
+        description="Row of table 1: its parameters are those of an LSTM with so many hidden units."
+    )
+    omit: list[Selection] = Field(description="What is left out.")
+    dropout: Annotated[list[Dropouts], Field(min_length=1)] = Field(
+        description="Candidates, chosen among on validation; the first entry that fits counts."
+    )
+    seeds: Annotated[list[Seeds], Field(min_length=1)] = Field(
+        description="Each seed is a network of its own; the first entry that fits counts."
+    )
+
+    @field_validator("types")
+    @classmethod
+    def _lstm(cls, types):
+        if "lstm" not in types:
+            raise ValueError("expected lstm among them, which figures 4 and 5 are about")
+        return types
+
+
+class FixedContext(Section):
+    """n-NN: one tanh layer on the n previous characters."""
+
+    contexts: Several[Count] = Field(description="Each n.")
+    hidden: Several[Count] = Field(
+        description="Candidates for the hidden units, chosen among on validation."
+    )
+    seed: Seed
+
+
+class Ngrams(Section):
+    orders: Several[Order] = Field(description="n = order - 1 characters of context.")
+
+
+class ContiguousSplit(Section):
+    """What the paper's split is worth: all this once more with the text cut in three (nothing where
+    split.layout is contiguous anyway)."""
+
+    corpora: Distinct[str] = Field(description="Of those in use.")
+    orders: Several[Order] = Field(description="Of n-gram models.")
+    recurrent: list[Selection] = Field(description="Grid entries; the first seed of each.")
+
+
+class Bootstrap(Section):
+    samples: Annotated[Integer, Field(ge=2)] = Field(
+        description="Resamplings of the test characters."
+    )
+    seed: Seed
+
+
+class Claims(Section):
+    """What the paper concludes, put to the test; and what its split is worth."""
+
+    resamples: Annotated[Integer, Field(ge=1000)] = Field(description="Of whole test streams.")
+    seed: Seed
+
+
+class Tsne(Section):
+    """Figure 1."""
+
+    perplexity: Annotated[Number, Field(ge=1)] = Field(
+        description="Lowered where there are too few models."
+    )
+    seed: Seed
+
+
+class FirstEpochs(Section):
+    """Figure 5: the first epochs of an LSTM, compared with the n-NN."""
+
+    corpora: Several[Name] = Field(description="Of those in use.")
+    epochs: Count
+    snapshots: Count = Field(description="Per epoch.")
+
+
+class Figures(Section):
+    tsne: Tsne
+    first_epochs: FirstEpochs
+
+
+class Record(Section):
+    """`snakemake activations`: every gate and state over a stretch of test text."""
+
+    models: list[NetworkSelection] = Field(
+        description="Each entry: all networks of the grid that it fits."
+    )
+    streams: Several[Annotated[Integer, Field(ge=0)]] = Field(description="Of the test split.")
+    characters: Count = Field(description="The first so many of each stream.")
+
+
+class Passage(Section):
+    """A passage of figure 2, found by how it begins."""
+
+    hypothesis: Literal[
+        "line_position",
+        "quote",
+        "if_condition",
+        "if_body",
+        "comment_or_quote",
+        "depth",
+        "newline_next",
+        "brace_distance",
+        "indentation",
+        "parenthesis",
+        "preprocessor",
+        "capitalised",
+        "none",
+    ]
+    """Shown with the unit that follows it best (none: the unit that is explained least)."""
+    begins: Text = Field(description="Blank space does not matter.")
+    characters: Count
+
+
+class Cells(Section):
+    """A look inside the networks."""
+
+    record: Record
+    gates: Distinct[Type] = Field(
+        description="Types of figure 3: of each the best network of 3 layers (or the most)."
+    )
+    samples: Annotated[Integer, Field(ge=1000)] = Field(
+        description="Resamplings of the test streams, for the scores of the best LSTM's units."
+    )
+    shifts: Annotated[Integer, Field(ge=239)] = Field(
+        description="Circular shifts of the labels: what units score by chance."
+    )
+    seed: Seed = Field(description="Of both.")
+    passages: dict[Name, list[Passage]] = Field(
+        description="Shown in figure 2 beside those that the data choose, by corpus."
+    )
+
+
+class Explorer(Section):
+    """The page on which to look into the best LSTM of each corpus."""
+
+    characters: Count = Field(
+        description="Of the test split, from its beginning, with the state of every unit."
+    )
+    gates: Count = Field(description="The first so many of them with every gate, too.")
+
+
+class Settings(Section):
+    """Every setting of a run. See config.yaml for the paper's."""
+
+    run: Name = Field(description="Everything is written to results/<run>/.")
+    use: Several[Name] = Field(description="The corpora of this run, from the definitions below.")
+    mirror: str = Field(
+        description='Folder searched first for each corpus\'s `file` ("": $CORPORA_MIRROR).'
+    )
+    corpora: Annotated[dict[Name, Corpus], Field(min_length=1)]
+    split: Split
+    grid: Grid
+    training: Training
+    nn: FixedContext
+    ngrams: Ngrams
+    contiguous_split: ContiguousSplit
+    bootstrap: Bootstrap
+    claims: Claims
+    figures: Figures
+    cells: Cells
+    explorer: Explorer
+    backend: Literal["auto", "reference", "fast", "cuda"] = Field(
+        description="Who computes. auto: a GPU where there is one, else the compiled CPU code, else"
+        " plain torch; reference, fast or cuda: that one."
+    )
+
+    @field_validator("run")
+    @classmethod
+    def _no_other_folder(cls, run):
+        if run in RESERVED:
+            raise ValueError(f"results/{run} holds something else; choose another name")
+        return run
+
+    def of_corpus(self, corpus: str) -> Corpus:
+        """The definition of a corpus, or of the corpus whose twin it is (see `grid.contiguous`)."""
+        return self.corpora[corpus.partition(".")[0]]
+
+    def split_of(self, corpus: str) -> dict:
+        """How a corpus or a twin is split: `split`, of a twin with its layout."""
+        layout = {} if corpus in self.corpora else {"layout": "contiguous"}
+        return self.split.model_dump() | layout
+
+    def training_of(self, corpus: str) -> dict:
+        """How networks of a corpus are trained: `training`, with what the corpus wants otherwise,
+        and the backend."""
+        own = self.of_corpus(corpus).training
+        own = own.model_dump(exclude_none=True) if own else {}
+        return self.training.model_dump() | own | {"backend": self.backend}
+
+    @field_validator("*", mode="wrap")
+    @classmethod
+    def _note(cls, value, handler, info):
+        """Note each sound section in the context, for checks across sections (see `make`)."""
+        sound = handler(value)
+        if info.context is not None:
+            info.context[info.field_name] = sound
+        return sound

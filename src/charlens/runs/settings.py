@@ -1,0 +1,184 @@
+"""The settings of a run: one typed object, made once, which rules and package read.
+
+`make` makes it of the configuration that Snakemake merged; `write` and `read` keep it beside the
+results, as results/<run>/settings.json. What may stand in it: `charlens.runs.schema`.
+`python -m charlens.runs.settings` prints the JSON schema from which editors complete config.yaml.
+
+The Snakefile imports this, so it imports nothing slow.
+"""
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from charlens.errors import InputError
+from charlens.files import write_atomically
+from charlens.runs.schema import Section, Settings
+
+RENAMED = {
+    "plain_cut": "contiguous_split",
+    "figures.young_lstm": "figures.first_epochs",
+    "figures.first_epochs.looks": "figures.first_epochs.snapshots",
+}
+
+
+def make(config: Mapping) -> Settings:
+    """The settings of a configuration. Numbers may be given as text, as --config gives them.
+
+    Raises InputError: one line for each mistake, which begins with the key. Checks across sections
+    are made for sections without mistakes of their own.
+    """
+    sound, mistakes = {}, []
+    try:
+        settings = Settings.model_validate(dict(config), context=sound)
+    except ValidationError as error:
+        settings = Settings.model_construct(**sound)
+        mistakes = [_line(mistake) for mistake in error.errors()]
+    for check in (_names_of_corpora, _streams, _orders, _values_for_every_entry):
+        try:
+            mistakes += check(settings)
+        except AttributeError:  # a section that it needs has a mistake of its own
+            if not mistakes:
+                raise
+    if mistakes:
+        raise InputError("\n".join(dict.fromkeys(mistakes)))
+    return settings
+
+
+def read(path: Path) -> Settings:
+    """What `write` wrote. Raises InputError where the file is missing or says something else."""
+    try:
+        config = json.loads(Path(path).read_text())
+        if not isinstance(config, dict):
+            raise ValueError
+    except OSError as error:
+        raise InputError(f"{path}: no settings of a run ({error.strerror})") from None
+    except ValueError:
+        raise InputError(f"{path}: not the settings of a run; snakemake writes them anew") from None
+    try:
+        return make(config)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def write(settings: Settings, path: Path) -> None:
+    """Write all settings to a JSON file, unless they stand there already."""
+    path, content = Path(path), settings.model_dump_json(exclude_none=True, indent=1) + "\n"
+    if not path.exists() or path.read_text() != content:
+        write_atomically(path, content.encode())
+
+
+def comparable(settings: Settings) -> dict:
+    """What models must have in common to stand beside each other in a publication: the run, and
+    how each corpus is split and trained, by whichever backend."""
+    corpora = {}
+    for corpus in settings.use:
+        training = settings.training_of(corpus)
+        del training["backend"]
+        corpora[corpus] = {
+            "fractions": settings.corpora[corpus].fractions,
+            "split": settings.split_of(corpus),
+            "training": training,
+        }
+    return {"run": settings.run, "corpora": corpora}
+
+
+def options(values: Mapping | Section) -> str:
+    """Values as command-line options: {"decay_after": 10} gives --decay-after 10."""
+    values = values.model_dump(exclude_none=True) if isinstance(values, Section) else values
+    return " ".join(
+        f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in values.items()
+    )
+
+
+def schema() -> dict:
+    """The JSON schema of a complete configuration, for editors. `make format` writes it to
+    workflow/schemas/config.schema.json."""
+    return Settings.model_json_schema() | {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "charlens configuration",
+    }
+
+
+def _line(mistake: dict) -> str:
+    """A mistake that pydantic found, for people."""
+    key = ".".join(str(part) for part in mistake["loc"] if part != "[key]") or "config"
+    if key in RENAMED:
+        return f"{key}: is called {RENAMED[key]} now; rename it"
+    if mistake["type"] == "extra_forbidden":
+        return f"{key}: unknown key; see config.yaml for what may stand here"
+    if mistake["type"] == "missing":
+        return f"{key}: missing; see config.yaml for what may stand here"
+    if mistake["type"] == "value_error":
+        return f"{key}: {mistake['ctx']['error']}"
+    expected = re.sub(r"^\w+ should (be |have )?| after validation, not \d+", "", mistake["msg"])
+    expected = expected.replace("valid integer", "whole number").replace("valid ", "")
+    expected = expected.replace("match pattern", "a match of")
+    got = repr(mistake["input"])
+    return f"{key}: expected {expected}, got {got if len(got) < 80 else got[:76] + ' ...'}"
+
+
+# ---- checks across sections: each yields a line per mistake ----
+
+
+def _names_of_corpora(settings: Settings) -> Iterator[str]:
+    corpora = settings.corpora
+    for corpus in settings.use:
+        if corpus not in corpora:
+            yield f"use: no corpus '{corpus}'; corpora defines {', '.join(corpora)}"
+    named = {
+        "cells.passages": settings.cells.passages,
+        "contiguous_split.corpora": settings.contiguous_split.corpora,
+        "figures.first_epochs.corpora": settings.figures.first_epochs.corpora,
+    }
+    for place, entry in enumerate(settings.grid.seeds):
+        named[f"grid.seeds.{place}.corpora"] = entry.corpora or []
+    for key, there in named.items():
+        for corpus in there:
+            if corpus not in corpora:
+                yield f"{key}: no corpus '{corpus}'; corpora defines {', '.join(corpora)}"
+
+
+def _streams(settings: Settings) -> Iterator[str]:
+    streams = settings.split.streams
+    for place, stream in enumerate(settings.cells.record.streams):
+        if stream >= streams:
+            yield (
+                f"cells.record.streams.{place}: there are streams 0 to {streams - 1}, got {stream}"
+            )
+
+
+def _orders(settings: Settings) -> Iterator[str]:
+    there = set(settings.use) & set(settings.contiguous_split.corpora)
+    if settings.split.layout == "contiguous" or not there:
+        return
+    for place, order in enumerate(settings.contiguous_split.orders):
+        if order not in settings.ngrams.orders:
+            yield f"contiguous_split.orders.{place}: {order} is not among ngrams.orders"
+
+
+def _values_for_every_entry(settings: Settings) -> Iterator[str]:
+    from charlens.runs import grid
+
+    for corpus in settings.use:
+        entries = grid.entries(settings)
+        if not any(entry["type"] == "lstm" for entry in entries):
+            yield "grid.omit: leaves no lstm, which figures 4 and 5 are about"
+        for key in ("seeds", "dropout"):
+            for entry in entries:
+                if grid.first_fit(settings, key, corpus, entry) is None:
+                    yield (
+                        f"grid.{key}: no entry fits {entry['type']} {entry['layers']}x"
+                        f"{entry['size']}; add one with its values"
+                    )
+                    break
+
+
+if __name__ == "__main__":
+    json.dump(schema(), sys.stdout, indent=2)
+    print()

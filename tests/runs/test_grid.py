@@ -1,0 +1,141 @@
+"""The grid: which models a run consists of."""
+
+from test_settings import PAPER, made, merged
+
+from charlens.runs import grid, settings
+from charlens.store.models import ModelKey
+
+
+def test_one_corpus_alone_needs_no_other_setting():
+    assert grid.first_epochs(made(use=["wp"])) == ["wp"]
+    assert grid.first_epochs(made()) == ["wp", "lk"]
+
+
+def test_the_papers_grid_has_33_entries():
+    entries = grid.entries(made())
+    assert len(entries) == 33
+    assert {"type": "rnn", "layers": 1, "size": 512} not in entries
+    assert entries[0]["size"] == 512  # the longest trainings begin first
+
+
+def test_linux_has_a_few_entries_of_three_seeds():
+    keys = grid.recurrent(made(), "lk")
+    assert len(keys) == 33 + 2 * 3
+    assert {(key.layers, key.size) for key in keys if key.seed > 1} == {(1, 64)}
+
+
+def test_rows_64_and_128_of_war_and_peace_have_three_seeds():
+    keys = grid.recurrent(made(), "wp")
+    assert len(keys) == 33 + 2 * 18
+    assert {key.size for key in keys if key.seed == 3} == {64, 128}
+
+
+def test_a_run_consists_of_three_kinds_of_model():
+    planned = grid.planned(made())
+    kinds = [key.kind for key in planned if key.corpus == "wp"]
+    assert [kinds.count(kind) for kind in ("recurrent", "nn", "ngram")] == [69, 6, 10]
+    assert len(set(planned)) == len(planned) == 69 + 39 + 2 * 16
+    assert ModelKey("lk", "ngram", n=20) in planned
+
+
+def test_dropout_costs_at_most_twice_the_plain_grid():
+    its = made()
+    assert all(len(grid.candidates(its, key)) <= 2 for key in grid.recurrent(its, "wp"))
+
+
+def test_the_first_dropout_entry_that_fits_counts():
+    dropout = [
+        {"types": ["gru"], "layers": [2, 3], "values": [0.1]},
+        {"sizes": [64], "values": [0.2]},
+        {"values": [0.3]},
+    ]
+    its = made(grid={"dropout": dropout})
+    for type, layers, size, value in [
+        ("gru", 2, 64, 0.1),
+        ("gru", 1, 64, 0.2),
+        ("lstm", 2, 128, 0.3),
+    ]:
+        key = ModelKey("wp", "recurrent", type, layers, size, 1)
+        (candidate,) = grid.candidates(its, key)
+        assert candidate.candidate == value and candidate.chosen == key
+
+
+def test_candidates_of_an_nn_are_its_hidden_sizes():
+    keys = grid.candidates(made(), ModelKey("wp", "nn", seed=1, n=3))
+    assert [key.path for key in keys][0] == "wp/nn/context~3/seed~1/hidden~128"
+    assert [key.candidate for key in keys] == [128, 256, 512]
+    assert grid.candidates(made(), ModelKey("wp", "ngram", n=3)) == []
+
+
+def test_models_are_compared_under_both_split_layouts():
+    its = made(contiguous_split={"corpora": ["wp"], "orders": [2, 3]})
+    keys = [key.path for key in grid.contiguous(its, "wp")]
+    network = "type~lstm/layers~1/size~64/seed~1"
+    below = [network, "ngram/order~2", "ngram/order~3"]
+    assert keys == [f"{name}/{path}" for name in ("wp", "wp.contiguous") for path in below]
+    assert grid.with_twins(its) == ["wp"] and grid.contiguous(its, "lk") == []
+    # a twin has the candidates of its corpus, and its seeds
+    twin = grid.contiguous(its, "wp")[3]
+    assert [key.candidate for key in grid.candidates(its, twin)] == [0.0]
+
+
+def test_where_the_contiguous_layout_is_the_runs_own_there_is_nothing_to_compare():
+    assert grid.with_twins(made(split={"layout": "contiguous"})) == []
+
+
+def test_what_fetch_is_told_of_a_corpus():
+    """As it stands in the configuration: whoever fetched it need not fetch it again."""
+    assert list(grid.spec(made(), "lk")) == list(PAPER["corpora"]["lk"])
+    assert grid.spec(made(), "lk") == PAPER["corpora"]["lk"]
+    twin = PAPER["corpora"]["wp"] | {"split": {"layout": "contiguous"}}
+    assert grid.spec(made(), "wp.contiguous") == twin
+
+
+def test_the_deepest_have_three_layers_though_there_are_four():
+    its = made(grid={"layers": [1, 2, 3, 4]})
+    assert {key.layers for key in grid.deepest(its, "wp", "gru")} == {3}
+    shallow = made(grid={"layers": [1, 2]})
+    assert {key.layers for key in grid.deepest(shallow, "wp", "gru")} == {2}
+
+
+def test_every_lstm_and_the_deepest_of_the_gated_are_looked_into():
+    keys = grid.looked_into(made(), "lk")
+    assert {(key.type, key.layers) for key in keys} == {
+        *(("lstm", layers) for layers in (1, 2, 3)),
+        ("gru", 3),
+    }
+
+
+def test_a_selection_fits_what_has_all_that_it_names():
+    its = made(cells={"record": {"models": [{"type": "gru", "size": 64, "seed": 2}]}})
+    keys = grid.fitting(grid.recurrent(its, "wp"), its.cells.record.models)
+    assert [key.label for key in keys] == [f"GRU {layers}x64 seed 2" for layers in (1, 2, 3)]
+
+
+def test_a_text_of_the_users_own_is_an_input(tmp_path, monkeypatch):
+    """So that a text that was edited is brought anew."""
+    sources = [
+        {"name": "none", "url": "http://a"},
+        {"name": "gone", "path": str(tmp_path / "gone.txt")},
+        {"name": "mine", "path": str(tmp_path / "mine.txt")},
+        {"name": "made", "recipe": {"archive": str(tmp_path / "a.tar.gz"), "glob": "*"}},
+        {"name": "far", "recipe": {"archive": "http://a/b.tar.gz", "glob": "*"}},
+    ]
+    for name in ("mine.txt", "a.tar.gz"):
+        (tmp_path / name).write_text("a")
+    found = grid.own_files(made(corpora={"wp": {"sources": sources}}), "wp")
+    assert found == [str(tmp_path / "mine.txt"), str(tmp_path / "a.tar.gz")]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    at_home = made(corpora={"wp": {"sources": [{"name": "mine", "path": "~/mine.txt"}]}})
+    assert grid.own_files(at_home, "wp") == [str(tmp_path / "mine.txt")]
+
+
+def test_the_paper_has_numbers_for_its_own_corpora():
+    assert grid.in_paper(["mine", "lk", "wp"]) == ["lk", "wp"]
+
+
+def test_settings_read_back_ask_for_the_same_models(tmp_path):
+    settings.write(made(), tmp_path / "settings.json")
+    assert grid.planned(settings.read(tmp_path / "settings.json")) == grid.planned(
+        settings.make(merged(PAPER, {}))
+    )

@@ -1,0 +1,51 @@
+# Functions for the other files here: what jobs depend on, and paths of models.
+
+
+def code(*names):
+    """The files of the package that a job runs; see runs/modules.py."""
+    return [f"<src>/{file}" for file in modules.files(*names)]
+
+
+def scores(keys):
+    """The score arrays of these models."""
+    return [f"<results>/scores/{key.path}.npy" for key in keys]
+
+
+def networks(keys):
+    """The model files of these networks, which validation chose."""
+    return [f"<results>/models/{key.path}/best/model.safetensors" for key in keys]
+
+
+def candidates(key):
+    """The model files of the candidates for a network."""
+    return [
+        f"<results>/models/{candidate.path}/model.safetensors"
+        for candidate in grid.candidates(SETTINGS, key)
+    ]
+
+
+def deepest_lstms(corpus):
+    return grid.deepest(SETTINGS, corpus, "lstm")
+
+
+def lstms_and_ngrams(corpora, lstms):
+    """The score arrays of the LSTMs that a figure may show, and of all n-gram models."""
+    return [
+        path
+        for corpus in corpora
+        for path in scores(lstms(corpus) + grid.ngrams(SETTINGS, corpus))
+    ]
+
+
+def recorded(wildcards):
+    """What `cells.record.models` chooses."""
+    found = [
+        f"<results>/activations/{key.path}.npz"
+        for corpus in CORPORA
+        for key in grid.fitting(
+            grid.recurrent(SETTINGS, corpus), SETTINGS.cells.record.models
+        )
+    ]
+    if not found:
+        raise InputError("cells.record.models: fits no network of the grid")
+    return found

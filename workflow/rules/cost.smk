@@ -1,0 +1,81 @@
+# Functions for the other files here: what trainings ask for, and which go first.
+
+
+def text(corpus):
+    """Length and alphabet of a corpus, as far as they are known."""
+    about = SETTINGS.of_corpus(corpus)
+    info = Path(f"results/{SETTINGS.run}/corpora/{corpus}.json")
+    return cost.Text.of(
+        info, about.sources[0].model_dump(exclude_none=True), about.fractions
+    )
+
+
+def network(w):
+    """The network of a training or scoring; of an n-NN yet to be chosen, the largest."""
+    symbols = text(w.corpus).symbols
+    if hasattr(w, "context"):
+        hidden = getattr(w, "hidden", max(SETTINGS.nn.hidden))
+        return cost.Architecture("nn", 1, int(hidden), symbols, int(w.context))
+    return cost.recurrent(w.type, int(w.layers), int(w.size), symbols)
+
+
+def memory(w):
+    """mem_mb of a training or scoring."""
+    split = SETTINGS.split
+    return cost.memory_mb(
+        network(w), text(w.corpus), split.streams, split.unroll, gpu=GPUS > 0
+    )
+
+
+def shown_lstm(corpus):
+    """The LSTM of figure 5 is the best of the deepest: most likely the largest."""
+    return max(deepest_lstms(corpus), key=lambda key: key.size)
+
+
+def first_epochs(corpus):
+    """The work of figure 5's training, as `cost.priority` wants it."""
+    lstm, about = shown_lstm(corpus), SETTINGS.figures.first_epochs
+    arch = cost.recurrent("lstm", lstm.layers, lstm.size, text(corpus).symbols)
+    return arch, cost.first_epochs(text(corpus), about.epochs, about.snapshots)
+
+
+def priority(w):
+    """Of a training. Figure 5 waits for every n-NN and for the deepest LSTMs."""
+    epochs = SETTINGS.training_of(w.corpus)["epochs"]
+    work = [(network(w), cost.training(text(w.corpus), epochs))]
+    if w.corpus in FIRST_EPOCHS and (hasattr(w, "context") or w.type == "lstm"):
+        if hasattr(w, "context") or int(w.layers) == shown_lstm(w.corpus).layers:
+            work.append(first_epochs(w.corpus))
+    return cost.priority(*work)
+
+
+def calibration():
+    """What `charlens calibrate` needs to know of the run: two networks of each type to time, a
+    small and a large one, and what else the time of jobs depends on."""
+    lstm, about = shown_lstm(CORPORA[0]), SETTINGS.figures.first_epochs
+    entries = grid.entries(SETTINGS)
+    ends = []
+    for type in SETTINGS.grid.types:
+        own = sorted((e["size"], e["layers"]) for e in entries if e["type"] == type)
+        ends += [
+            {"kind": "recurrent", "type": type, "layers": layers, "size": size}
+            for size, layers in dict.fromkeys((own[0], own[-1]))
+        ]
+    for pick in (min, max):
+        context, hidden = pick(SETTINGS.nn.contexts), pick(SETTINGS.nn.hidden)
+        ends.append({"kind": "nn", "n": context, "candidate": hidden})
+    return {
+        "networks": ends,
+        "streams": SETTINGS.split.streams,
+        "unroll": SETTINGS.split.unroll,
+        "gpus": GPUS,
+        "hidden": SETTINGS.nn.hidden,
+        "epochs": {c: SETTINGS.training_of(c)["epochs"] for c in CORPORA},
+        "young": {
+            "layers": lstm.layers,
+            "size": lstm.size,
+            "epochs": about.epochs,
+            "looks": about.snapshots,
+        },
+        "fractions": {c: SETTINGS.corpora[c].fractions for c in CORPORA},
+    }
