@@ -15,7 +15,17 @@ from importlib import resources
 
 import numpy as np
 
-SCRIPTS = ("data.js", "colour.js", "layout.js", "view.js", "units.js", "main.js")
+SCRIPTS = (
+    "data.js",
+    "colour.js",
+    "layout.js",
+    "view.js",
+    "units.js",
+    "search.js",
+    "link.js",
+    "input.js",
+    "main.js",  # last: it starts the page
+)
 
 
 def page(title: str, facts: dict, blocks: dict[str, np.ndarray]) -> bytes:
