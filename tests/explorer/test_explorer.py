@@ -15,7 +15,7 @@ from charlens.cli import main
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.explorer import explore, page
-from charlens.explorer.recording import UNSCORED, Recording, quantised, record, spread
+from charlens.explorer.recording import UNSCORED, Recording, quantise, record, spread
 from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture
 from charlens.text.hypotheses import labellings
@@ -138,8 +138,8 @@ def test_a_recording_is_what_the_network_holds(type):
 
 def test_eight_bits_hold_the_ends_and_the_middle():
     values = np.array([-2.0, -1.0, -0.004, 0.0, 0.004, 1.0, 2.0])
-    assert quantised(values, signed=True).tolist() == [1, 1, 127, 128, 129, 255, 255]
-    assert quantised(values, signed=False).tolist() == [0, 0, 0, 0, 1, 255, 255]
+    assert quantise(values, signed=True).tolist() == [1, 1, 127, 128, 129, 255, 255]
+    assert quantise(values, signed=False).tolist() == [0, 0, 0, 0, 1, 255, 255]
 
 
 def test_what_is_unknown_holds_what_was_before_it():
@@ -340,7 +340,7 @@ def test_where_nothing_was_searched_there_is_nothing_to_sort_by(tmp_path):
     ("table", "words"),
     [
         (None, "cannot read"),
-        (TABLE.replace("rnn", "gru"), "about gru 2x8, lstm 2x8, not about rnn 2x8"),
+        (TABLE.replace("rnn", "gru"), "expected units of rnn 2x8, got gru 2x8, lstm 2x8"),
         (TABLE.replace("2,3,quote", "2,4,quote"), "no unit 4 in layer 2"),
         (TABLE.replace("0.02", "high"), "is not a table of units"),
         ("a,b\n1,2\n", "is not a table of units"),

@@ -1,8 +1,10 @@
-"""Build KenLM from source: `lmplz`, `build_binary` and the `kenlm` Python module, all of one order.
+"""`charlens kenlm`: build KenLM from source.
+
+It consists of `lmplz`, `build_binary` and the `kenlm` Python module, all of one highest order.
 
 The module is not installed by pip: pip prefers a cached one with KenLM's default of order 6, and
 builds neither tool. cmake, ninja, Cython and Boost come from the Python (or conda) environment, so
-that no administrator is needed; the machine provides only a C++ compiler and Python's C headers.
+that nobody needs root; the machine provides only a C++ compiler and Python's C headers.
 """
 
 import importlib.util
@@ -23,7 +25,7 @@ from charlens.ngrams import estimate, kenlm
 
 VERSION = "0.3.0"
 SHA256 = "c4628bb9fb63c8a6f9240035b8b037385cfc404cb72e933cf48878291edac1e8"
-LOG_LINES = 15  # of the log, shown when a step fails
+LOG_LINES = 15  # last lines of the log, shown if a step fails
 
 
 def add_arguments(parser):
@@ -37,13 +39,13 @@ def run(args):
 
 
 def build(out, max_order=21, threads=1):
-    """Build KenLM into the folder `out`, complete or not at all; what it held is replaced.
+    """Build KenLM into the folder `out`, which is replaced as a whole or not at all.
 
     It holds bin/lmplz, bin/build_binary, python/kenlm.*.so and kenlm.json (version, max_order).
     The output of the build goes to the file `<out>-build.log`.
 
     Raises InputError if a compiler, Python's headers or a build tool is missing (before anything
-    is written), or if a step fails: then the end of the log goes to stderr.
+    is written), or if a step fails; the end of the log then goes to stderr.
     """
     cxx, _ = compiler.find()
     include = find_python_headers()
@@ -58,9 +60,10 @@ def build(out, max_order=21, threads=1):
 
 
 def build_in(out, cxx, include, cmake, ninja, max_order, threads):
+    """Build KenLM into `out` by way of a folder beside it. Raises InputError if a step fails."""
     log = out.with_name(out.name + "-build.log")
     work = out.with_name(out.name + ".tmp")
-    shutil.rmtree(work, ignore_errors=True)  # of a build that was killed
+    shutil.rmtree(work, ignore_errors=True)  # left by a build that was killed
     work.mkdir(parents=True)
     try:
         with open(log, "w") as log_file:
@@ -97,27 +100,27 @@ def find_tool(name):
 
 
 def fetch(work, log_file):
-    """Download the pinned source distribution into `work` and unpack it: the source's folder."""
+    """Download and unpack the pinned source distribution in `work`. Returns its folder."""
     pinned = work / "kenlm.txt"
     pinned.write_text(f"kenlm=={VERSION} --hash=sha256:{SHA256}\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", "kenlm"]
-    # pip asks the source for its metadata: with the setuptools of this environment, not a new one.
+    # pip builds the metadata: with the setuptools of this environment, not a downloaded one.
     command += ["--no-build-isolation", "--require-hashes", "-r", pinned, "-d", work]
     step(f"download kenlm {VERSION}", command, log_file)
     with tarfile.open(work / f"kenlm-{VERSION}.tar.gz") as archive:
-        # pinned by its hash; Python before 3.11.4 knows no filter
+        # Python before 3.11.4 has no filter; the archive is pinned by its hash.
         safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
         archive.extractall(work, **safely)
     return work / f"kenlm-{VERSION}"
 
 
 def compile_tools(source, result, cxx, cmake, ninja, max_order, threads, log_file):
-    """Build lmplz and build_binary, and the static libraries that the module is linked from."""
+    """Build lmplz and build_binary, and the static libraries to which the module is linked."""
     boost = Path(sysconfig.get_path("platlib")) / "cmeel.prefix"
     configure = [cmake, "-S", source, "-B", source / "build", "-G", "Ninja", "-Wno-dev"]
     configure += [f"-DCMAKE_MAKE_PROGRAM={ninja}", f"-DKENLM_MAX_ORDER={max_order}"]
     configure += ["-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_PREFIX_PATH={boost};{sys.prefix}"]
-    # Optional parts of KenLM that we do without: reading compressed text, mixing models.
+    # Optional parts of KenLM that are not needed: reading compressed text, mixing models.
     for package in ("ZLIB", "BZip2", "LibLZMA", "Eigen3"):
         configure.append(f"-DCMAKE_DISABLE_FIND_PACKAGE_{package}=ON")
     step("configure KenLM", configure, log_file, CXX=shlex.join(cxx))
@@ -126,13 +129,13 @@ def compile_tools(source, result, cxx, cmake, ninja, max_order, threads, log_fil
     step("compile KenLM", command, log_file)
     (result / "bin").mkdir(parents=True)
     for name in names:
-        # They find Boost through the absolute path that cmake has put into them.
+        # They find Boost by an absolute path (rpath) that cmake wrote into them.
         shutil.copy2(source / "build" / "bin" / name, result / "bin" / name)
 
 
 def compile_module(source, result, cxx, include, max_order, log_file):
-    """Build the Python module from the libraries that compile_tools has made."""
-    # The C++ file in the source distribution is of a Cython that knows Python only up to 3.12.
+    """Build the Python module, linked to the libraries of `compile_tools`."""
+    # The C++ file in the source distribution is from a Cython that supports Python only up to 3.12.
     generated = source / "build" / "kenlm.cpp"
     cython = [sys.executable, "-m", "cython", "-3", "--cplus", source / "python" / "kenlm.pyx"]
     step("translate KenLM's Python module", [*cython, "-o", generated], log_file)
@@ -142,13 +145,16 @@ def compile_module(source, result, cxx, include, max_order, log_file):
     command += [f"-DKENLM_MAX_ORDER={max_order}", f"-I{source}", f"-I{include}"]
     command += [generated, source / "python" / "score_sentence.cc"]
     command += [source / "build" / "lib" / name for name in ("libkenlm.a", "libkenlm_util.a")]
-    # Apple's linker has no librt, and wants to be told that Python itself brings Python's symbols.
+    # Apple's linker has no librt, and must be told that Python's symbols come from Python itself.
     system = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-lrt"]
     step("compile KenLM's Python module", [*command, "-pthread", *system, "-o", module], log_file)
 
 
 def check(result, max_order, work):
-    """Whether all parts run and agree: estimate, pack and load a model of the highest order."""
+    """Check that all parts run and agree: estimate, pack and load a model of the highest order.
+
+    Raises InputError if they do not.
+    """
     text = work / "check.txt"
     text.write_text("00 01\n")
     packed = estimate.estimate(text, max_order, result, 8, work)[0]
@@ -158,7 +164,7 @@ def check(result, max_order, work):
 
 
 def step(what, command, log_file, **variables):
-    """Run one command of the build. Raises InputError if it fails."""
+    """Run one command of the build, to do `what`. Raises InputError if it fails."""
     print("$", shlex.join(map(str, command)), file=log_file, flush=True)
     env = {**os.environ, **variables}
     done = subprocess.run(

@@ -41,12 +41,12 @@ def run(args):
 
 
 def score(split, model, kenlm):
-    """Natural log-probability of every test character, float32 [N], in the test order.
+    """The log-probability of every test character in nats, float32 [N], in the order of the split.
 
-    One running context over the joined test streams, empty at the start, without sentence marks.
+    The context runs over the joined test streams, empty at the start, without sentence marks.
     Symbols that do not occur in training are one word to KenLM, <unk>, and share its probability
-    equally. The probabilities of the alphabet then sum to one minus what KenLM reserves for </s>
-    (and for <unk>, if the whole alphabet occurs in training).
+    equally. The probabilities of the alphabet sum to 1 minus KenLM's share for </s> (and for <unk>,
+    if the whole alphabet occurs in training). Raises InputError if a file is missing or unusable.
     """
     data = load_split(split)
     model = tools.load(model, kenlm)
