@@ -57,8 +57,8 @@ def write_csv(table, path: str | Path) -> None:
 def only_one(path: Path, label: str, doing: str) -> Iterator[bool]:
     """Hold the lock file `path` (see `try_lock`); if another process holds it, say so and wait.
 
-    Yields whether it had to wait. For the message: label is what is locked, doing what the process
-    that holds the lock is doing.
+    Yields whether it had to wait. label, doing: for the message, the thing that is locked and the
+    work of the process that holds the lock.
     """
     lock = try_lock(path)
     waited = lock is None

@@ -1,9 +1,12 @@
-"""The explorer's page: what is in it, and that no text can be more than data (see browser/)."""
+"""The explorer's page: what is in it, and that no text can be more than data (see test_page.py)."""
 
 import base64
 import dataclasses
 import html.parser
 import json
+import os
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -237,6 +240,16 @@ def test_the_policy_lets_nothing_be_fetched_and_this_script_alone_run():
     assert "http://" not in content and "https://" not in content
 
 
+def test_the_page_does_not_depend_on_the_locale():
+    code = (
+        "import sys; from charlens.explorer import page;"
+        " sys.stdout.buffer.write(page.page('t', {}, {}))"
+    )
+    env = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True)
+    assert done.stdout == page.page("t", {}, {}), done.stderr.decode()
+
+
 def test_three_layers_of_the_largest_budget_stay_below_40_mb():
     """Even if no value could be compressed: the units' states and every gate."""
     arch = Architecture("lstm", 3, 300, 101)
@@ -366,7 +379,7 @@ def test_bad_input_is_one_line(tmp_path, data, capsys):
         ("an n-NN has no units", "nn", "--split", "s.npz"),
         ("trained on", "rnn", "--split", "other.npz"),
         ("at least 1", "rnn", "--split", "s.npz", "--gates", "0"),
-        ("--csv goes with --text", "rnn", "--split", "s.npz", "--csv", "x"),
+        ("--csv requires --text", "rnn", "--split", "s.npz", "--csv", "x"),
         ("first 5 characters are unknown", "rnn", "--text", "late.txt", "--characters", "5"),
         ("cannot read", "rnn", "--text", "absent"),
     ):

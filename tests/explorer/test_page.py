@@ -419,7 +419,7 @@ def test_a_page_that_is_cut_short_says_so(browser, made, tmp_path):
     (tmp_path / "cut.html").write_bytes(whole[: whole.index(b"block-loss")])
     said = "document.getElementById('name')?.textContent.includes('cannot be shown')"
     browser.open(tmp_path / "cut.html", until=said)
-    assert "cut short" in browser.evaluate("$('about').textContent")
+    assert "truncated" in browser.evaluate("$('about').textContent")
 
 
 def test_streams_are_parted(page, made):

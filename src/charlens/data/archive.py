@@ -30,7 +30,7 @@ def unpack(path: Path, recipe: dict) -> bytes:
     files = {}
     try:
         # Only at the end is it known whether there is a single top folder, and reading a compressed
-        # archive twice is slow: keep what matches either way.
+        # archive twice is slow: keep all files that match either way.
         for name, read in _members(path):
             parts = PurePosixPath(name).parts
             top_folders.add(parts[:-1][:1])

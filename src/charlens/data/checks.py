@@ -1,4 +1,4 @@
-"""Checks of a text against what its source states: size, number of symbols, digest."""
+"""Checks of a text against the facts that its source states: size, symbols, digest."""
 
 import hashlib
 
@@ -34,7 +34,7 @@ def checked(text: bytes, source: dict) -> bytes:
 
 
 def expected(source: dict) -> str:
-    """Describe in words what a source states of its text."""
+    """Describe in words the facts that a source states of its text."""
     return _facts_in_words({check: source[check] for check in stated(source)}) or "nothing stated"
 
 

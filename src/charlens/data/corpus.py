@@ -126,7 +126,10 @@ def from_sources(name: str, spec: dict, cache: Path) -> tuple[bytes, dict, str]:
 
 
 def from_url(source: dict, cache: Path) -> tuple[bytes, str]:
-    """The text at the source's `url`, and its origin. Raises Unavailable."""
+    """The text at the source's `url`, and its origin.
+
+    Raises Unavailable if the download fails or the text is not the expected one.
+    """
 
     def read(path: Path) -> bytes:
         text = path.read_bytes()
@@ -140,7 +143,7 @@ def from_url(source: dict, cache: Path) -> tuple[bytes, str]:
 def from_recipe(source: dict, cache: Path) -> tuple[bytes, str]:
     """The text that a `recipe` makes of an archive (a URL or a local file), and its origin.
 
-    Raises Unavailable.
+    Raises Unavailable if there is no archive or the text is not the expected one.
     """
     recipe = source["recipe"]
     address = recipe["archive"]
@@ -158,7 +161,7 @@ def from_package(source: dict) -> tuple[bytes, str]:
     """Text of an installed package (an attribute, or files that match a glob), and its origin.
 
     The module is imported only for an attribute, because some packages import slowly. Raises
-    Unavailable.
+    Unavailable if the package lacks the text or the text is not the expected one.
     """
     entry = source["package"]
     module = entry["module"]

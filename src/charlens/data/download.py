@@ -1,4 +1,4 @@
-"""Downloads: retry with back-off, progress, and a cache of what has been downloaded."""
+"""Downloads: retry with back-off, progress, and a cache of downloaded files."""
 
 import contextlib
 import hashlib

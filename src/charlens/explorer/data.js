@@ -78,7 +78,7 @@ function value(name, byte) {
 const label = (name) => blocks.get(`label.${name}`) || null;
 
 const unpacking = new Map();
-/* Unpack a block once, however often it is asked for. part: a layer, or a label's name. */
+/* Unpack a block, once. part: a layer, or the name of a label. */
 function ensureUnpacked(name, part) {
   const id = `${name}.${part}`;
   if (name === 'loss') return Promise.resolve();

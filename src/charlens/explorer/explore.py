@@ -172,7 +172,7 @@ def hypotheses(path: Path, arch, about: dict) -> list[dict]:
     known = {h.name: {"title": h.title, "yes_no": h.yes_no} for h in HYPOTHESES}
     found, others = {}, set()
     try:
-        with open(path, newline="") as file:
+        with open(path, newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 if row["corpus"] != about["corpus"]:
                     continue
@@ -206,9 +206,9 @@ def hypotheses(path: Path, arch, about: dict) -> list[dict]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("models", type=Path, nargs="+", help="of several, the best on validation")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--split", type=Path, help="show the test split, from its beginning")
-    what.add_argument("--text", type=Path, help="score and show a text of your own")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--split", type=Path, help="show the test split, from its beginning")
+    source.add_argument("--text", type=Path, help="score and show a text of your own")
     parser.add_argument("--title", help="title of the text (default: its name)")
     parser.add_argument("--cells", type=Path, help="scores of units by hypothesis (.csv)")
     parser.add_argument("--kind", choices=KINDS, help="also label the text, as this kind")
@@ -227,9 +227,9 @@ def run(args: argparse.Namespace) -> None:
     if args.characters < 1 or args.gates < 1:
         raise InputError("--characters and --gates must be at least 1")
     if args.csv and not args.text:
-        raise InputError("--csv goes with --text; charlens score writes the scores of a split")
+        raise InputError("--csv requires --text; charlens score writes the scores of a split")
     if args.corpus and not (args.split and args.kind):
-        raise InputError("--corpus goes with --split and --kind: it is the text around the split")
+        raise InputError("--corpus requires --split and --kind: it is the text around the split")
     if args.kind and not (args.text or args.corpus):
         raise InputError("--kind with --split needs the text of the corpus: --corpus")
     torch.set_num_threads(args.threads)

@@ -1,4 +1,4 @@
-/* Keyboard, pointer and controls: what each of them does. */
+/* Keyboard, pointer and controls. */
 
 const KEYS = {
   j: () => step(1), k: () => step(-1),

@@ -105,8 +105,8 @@ const BLANKS = {9: 'tab', 10: 'newline', 13: 'carriage return', 32: 'space'};
 function spell(i) {
   const byte = bytes.text[i];
   if (BLANKS[byte]) return BLANKS[byte];
-  if (glyphs.kind[i] === HEX) return byte < 128 ? 'control character' : 'no character';
-  if (glyphs.kind[i] === CONTINUATION) return 'rest of a character';
+  if (glyphs.kind[i] === HEX) return byte < 128 ? 'control character' : 'invalid byte';
+  if (glyphs.kind[i] === CONTINUATION) return 'continuation of a character';
   return glyphs.text[i];
 }
 

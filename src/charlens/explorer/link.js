@@ -29,7 +29,7 @@ function remember() {
   }, 200);
 }
 
-/* Show the view of a link; what it lacks or has wrong gets its default. */
+/* Show the view of a link; missing or invalid parts get their defaults. */
 function followLink(hash) {
   const words = new URLSearchParams(hash.replace(/^#/, ''));
   const whole = (name, most) => {

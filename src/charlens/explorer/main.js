@@ -48,7 +48,7 @@ function show(name) {
   remember();
 }
 
-/* Unpack what is shown first; then the same quantity of the other layers, for the list. */
+/* Unpack the shown layers first; then the same quantity of the others, for the list. */
 function unpackShown() {
   const {show: name, unit, other} = view;
   const first = [ensureUnpacked(name, unit.layer), ...other ? [ensureUnpacked(name, other.layer)] : []];
@@ -67,7 +67,7 @@ function compareWith(unit) {
   remember();
 }
 
-/* Lay out anew after heights have changed, with the same text at the top. */
+/* Lay the text out again after heights have changed, with the same text at the top. */
 function keepPlace() {
   repaint('fit', 'scroll');
 }
@@ -242,6 +242,6 @@ async function begin() {
 
 begin().catch((error) => {
   $('name').textContent = 'This page cannot be shown';
-  $('about').textContent = 'Its data could not be unpacked: the file is cut short, or the browser'
+  $('about').textContent = 'Its data could not be unpacked: the file is truncated, or the browser'
     + ` is older than 2023 (${error.message})`;
 });

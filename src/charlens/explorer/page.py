@@ -34,8 +34,8 @@ def page(title: str, facts: dict, blocks: dict[str, np.ndarray]) -> bytes:
     facts: JSON for the script. blocks: arrays of any shape, by name (see `explore.assemble`).
     """
     files = resources.files("charlens") / "explorer"
-    style = (files / "page.css").read_text()
-    script = "".join((files / name).read_text() for name in SCRIPTS)
+    style = (files / "page.css").read_text(encoding="utf-8")
+    script = "".join((files / name).read_text(encoding="utf-8") for name in SCRIPTS)
     parts = {
         "title": html.escape(title),
         "policy": policy(style, script),
@@ -45,7 +45,7 @@ def page(title: str, facts: dict, blocks: dict[str, np.ndarray]) -> bytes:
         "blocks": "\n".join(block(name, array) for name, array in blocks.items()),
     }
     # In one pass, so that inserted text is not searched for placeholders.
-    template = (files / "page.html").read_text()
+    template = (files / "page.html").read_text(encoding="utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template).encode()
 
 

@@ -1,4 +1,4 @@
-/* The list of units: sorted, filtered, and drawn only where it is visible. */
+/* The list of units: sorted and filtered; only the visible rows are drawn. */
 
 const ROW = 30;         // height of an entry, in CSS pixels
 const STRIP_WIDTH = 132; // of its strip
@@ -38,12 +38,12 @@ function orders() {
     {key: 'number', name: 'number', note: ''},
     {key: 'slow', name: 'long memory', note: 'By the correlation of a unit’s state with its state one character earlier; units that hardly vary are omitted.'},
     {key: 'spread', name: 'spread', note: 'By the standard deviation of the state.'},
-    {key: `like ${id(likeUnit())}`, name: `likeness to ${id(likeUnit())}`,
-      note: 'By the correlation of the state with that unit’s, whatever its sign.'},
+    {key: `like ${id(likeUnit())}`, name: `similarity to ${id(likeUnit())}`,
+      note: 'By the correlation of the state with that unit’s, regardless of sign.'},
   ];
   for (const hypothesis of facts.hypotheses || []) {
-    const measure = {true: 'Area under the ROC curve: 0.5 is chance, 0 says as much as 1.',
-      false: 'Rank correlation: 0 is chance, −1 says as much as 1.'}[hypothesis.yes_no] || '';
+    const measure = {true: 'Area under the ROC curve: 0.5 is chance, 0 is as strong as 1.',
+      false: 'Rank correlation: 0 is chance, −1 is as strong as 1.'}[hypothesis.yes_no] || '';
     rows.push({
       key: `by ${hypothesis.name}`, name: hypothesis.title, group: 'hypothesis', hypothesis,
       note: `Strongest first on the selection streams; scores are from the evaluation streams. ${measure}`,

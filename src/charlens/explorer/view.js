@@ -160,7 +160,7 @@ function paintCharacter(context, colours, shown, {i, left, width}, top) {
   }
   if (kind !== CONTINUATION && bytes.text[i] !== 32) {
     const middle = left + (bytes.text[i] === 9 ? transient.advance : width) / 2;
-    if (kind === HEX) context.font = SMALL;   // setting it is slow: only where it differs
+    if (kind === HEX) context.font = SMALL;   // setting it is slow: only where needed
     if (kind === FAINT) context.globalAlpha = 0.38;
     context.fillStyle = ink;
     context.fillText(glyphs.text[i], middle, top + LINE / 2 + 1);
@@ -312,7 +312,7 @@ function paintLegend() {
   $('high').textContent = view.show === 'loss' ? `${SURPRISE} bits` : q.signed ? '+1' : '1';
   const what = named(view.show);
   const place = (unit) => `layer ${unit.layer + 1}, unit ${unit.index + 1}`;
-  $('chosen').textContent = view.show === 'loss' ? 'how surprising each character was'
+  $('chosen').textContent = view.show === 'loss' ? 'surprise at each character'
     : `${what} of ${place(view.unit)}`;
   $('compared').textContent = '';
   if (compared()) {
@@ -346,7 +346,7 @@ function element(tag, text, ...classes) {
   return made;
 }
 
-const percent = (p) => p >= 0.1 ? `${Math.round(100 * p)} %` : p >= 0.001 ? `${(100 * p).toFixed(1)} %` : '< 0.1 %';
+const percent = (p) => p >= 0.1 ? `${Math.round(100 * p)}%` : p >= 0.001 ? `${(100 * p).toFixed(1)}%` : '< 0.1%';
 
 /* The card of character i: its probability, the values there, and the next characters expected. */
 function showCard(i) {
@@ -375,7 +375,7 @@ function showCard(i) {
     table.append(tr);
   };
   if (bytes.loss[i] === facts.unscored) {
-    card.append(element('p', 'not in the network’s alphabet: skipped'));
+    card.append(element('p', 'not in the network’s alphabet: not read'));
   } else {
     const nats = bytes.loss[i] / 1000;
     row('probability', percent(Math.exp(-nats)));
@@ -394,7 +394,7 @@ function showCard(i) {
     const truth = label(view.label)[i];
     const {title, yes_no, top} = facts.labels.find(({name}) => name === view.label);
     const count = `${truth === 254 ? '≥ ' : ''}${Math.round(truth / 254 * top)}`;
-    row(title, truth === 255 ? 'unknown' : yes_no ? (truth ? 'yes' : 'no') : count,
+    row(title, truth === 255 ? 'undefined' : yes_no ? (truth ? 'yes' : 'no') : count,
       truth === 255 ? '' : scale('label').fill[truth]);
   }
   card.append(table);
@@ -410,7 +410,7 @@ function showCard(i) {
     li.append(element('b', byteGlyph(guess)), bar, element('span', percent(chance) + (right ? ' ✓' : '')));
     list.append(li);
   }
-  card.append(element('small', 'expects next'), list);
+  card.append(element('small', 'likeliest next characters'), list);
 }
 
 /* Put the card beside a point, inside the window. */
