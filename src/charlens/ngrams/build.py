@@ -7,6 +7,7 @@ builds neither tool. cmake, ninja, Cython and Boost come from the Python (or con
 that nobody needs root; the machine provides only a C++ compiler and Python's C headers.
 """
 
+import argparse
 import importlib.util
 import json
 import os
@@ -17,6 +18,7 @@ import sys
 import sysconfig
 import tarfile
 from pathlib import Path
+from typing import TextIO
 
 from charlens.backends import compiler
 from charlens.errors import InputError
@@ -28,17 +30,17 @@ SHA256 = "c4628bb9fb63c8a6f9240035b8b037385cfc404cb72e933cf48878291edac1e8"
 LOG_LINES = 15  # last lines of the log, shown if a step fails
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to build into")
     parser.add_argument("--max-order", type=int, default=21, help="highest order of a model")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="compilers at once")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     build(args.out, args.max_order, args.threads)
 
 
-def build(out, max_order=21, threads=1):
+def build(out: str | Path, max_order: int = 21, threads: int = 1) -> None:
     """Build KenLM into the folder `out`, which is replaced as a whole or not at all.
 
     It holds bin/lmplz, bin/build_binary, python/kenlm.*.so and kenlm.json (version, max_order).
@@ -59,7 +61,9 @@ def build(out, max_order=21, threads=1):
             build_in(out, cxx, include, cmake, ninja, max_order, threads)
 
 
-def build_in(out, cxx, include, cmake, ninja, max_order, threads):
+def build_in(
+    out: Path, cxx: list[str], include: Path, cmake: str, ninja: str, max_order: int, threads: int
+) -> None:
     """Build KenLM into `out` by way of a folder beside it. Raises InputError if a step fails."""
     log = out.with_name(out.name + "-build.log")
     work = out.with_name(out.name + ".tmp")
@@ -80,7 +84,7 @@ def build_in(out, cxx, include, cmake, ninja, max_order, threads):
         shutil.rmtree(work, ignore_errors=True)
 
 
-def find_python_headers():
+def find_python_headers() -> Path:
     """The folder of Python.h. Raises InputError if it is missing."""
     folder = Path(sysconfig.get_path("include"))
     if not (folder / "Python.h").is_file():
@@ -90,7 +94,7 @@ def find_python_headers():
     return folder
 
 
-def find_tool(name):
+def find_tool(name: str) -> str:
     """The path of a program, first in this Python's environment. Raises InputError if missing."""
     own = str(Path(sys.executable).parent)
     found = shutil.which(name, path=os.pathsep.join([own, os.environ.get("PATH", "")]))
@@ -99,7 +103,7 @@ def find_tool(name):
     return found
 
 
-def fetch(work, log_file):
+def fetch(work: Path, log_file: TextIO) -> Path:
     """Download and unpack the pinned source distribution in `work`. Returns its folder."""
     pinned = work / "kenlm.txt"
     pinned.write_text(f"kenlm=={VERSION} --hash=sha256:{SHA256}\n")
@@ -114,7 +118,16 @@ def fetch(work, log_file):
     return work / f"kenlm-{VERSION}"
 
 
-def compile_tools(source, result, cxx, cmake, ninja, max_order, threads, log_file):
+def compile_tools(
+    source: Path,
+    result: Path,
+    cxx: list[str],
+    cmake: str,
+    ninja: str,
+    max_order: int,
+    threads: int,
+    log_file: TextIO,
+) -> None:
     """Build lmplz and build_binary, and the static libraries to which the module is linked."""
     boost = Path(sysconfig.get_path("platlib")) / "cmeel.prefix"
     configure = [cmake, "-S", source, "-B", source / "build", "-G", "Ninja", "-Wno-dev"]
@@ -133,7 +146,9 @@ def compile_tools(source, result, cxx, cmake, ninja, max_order, threads, log_fil
         shutil.copy2(source / "build" / "bin" / name, result / "bin" / name)
 
 
-def compile_module(source, result, cxx, include, max_order, log_file):
+def compile_module(
+    source: Path, result: Path, cxx: list[str], include: Path, max_order: int, log_file: TextIO
+) -> None:
     """Build the Python module, linked to the libraries of `compile_tools`."""
     # The C++ file in the source distribution is from a Cython that supports Python only up to 3.12.
     generated = source / "build" / "kenlm.cpp"
@@ -150,7 +165,7 @@ def compile_module(source, result, cxx, include, max_order, log_file):
     step("compile KenLM's Python module", [*command, "-pthread", *system, "-o", module], log_file)
 
 
-def check(result, max_order, work):
+def check(result: Path, max_order: int, work: Path) -> None:
     """Check that all parts run and agree: estimate, pack and load a model of the highest order.
 
     Raises InputError if they do not.
@@ -163,7 +178,7 @@ def check(result, max_order, work):
         raise InputError(f"KenLM was built for order {order}, not {max_order}: see its build log")
 
 
-def step(what, command, log_file, **variables):
+def step(what: str, command: list[str | Path], log_file: TextIO, **variables: str) -> None:
     """Run one command of the build, to do `what`. Raises InputError if it fails."""
     print("$", shlex.join(map(str, command)), file=log_file, flush=True)
     env = {**os.environ, **variables}

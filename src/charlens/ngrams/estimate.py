@@ -4,6 +4,7 @@ A model of order n + 1 predicts a character from the n before it; table 2 calls 
 is estimated from the training streams of a split, joined one after the other.
 """
 
+import argparse
 import json
 import shutil
 from pathlib import Path
@@ -14,7 +15,7 @@ from charlens.files import atomic, only_one, write_atomically
 from charlens.ngrams import kenlm as tools
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", type=Path, required=True, help="the corpus's streams (npz)")
     parser.add_argument("--order", type=int, required=True, help="context length plus one")
     parser.add_argument("--kenlm", type=Path, required=True, help="folder of `charlens kenlm`")
@@ -23,11 +24,18 @@ def add_arguments(parser):
     parser.add_argument("--info", type=Path, required=True, help="its order and sizes (json)")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     fit(args.split, args.order, args.kenlm, args.memory_mb, args.out, args.info)
 
 
-def fit(split, order, kenlm, memory_mb, out, info):
+def fit(
+    split: str | Path,
+    order: int,
+    kenlm: Path,
+    memory_mb: int,
+    out: str | Path,
+    info: str | Path,
+) -> None:
     """Estimate a model of the joined training streams, pack it, and record its sizes (table 2).
 
     Writes `out` (KenLM's probing format) and `info`: {"order", "bytes", "arpa_bytes"}: bytes of the
@@ -64,7 +72,7 @@ def fit(split, order, kenlm, memory_mb, out, info):
         write_atomically(info, json.dumps(sizes).encode() + b"\n")
 
 
-def estimate(text, order, kenlm, sort_mb, work):
+def estimate(text: Path, order: int, kenlm: Path, sort_mb: int, work: Path) -> tuple[Path, int]:
     """Estimate a model of the words in the file `text` and pack it, all in the folder `work`.
 
     Returns the path of the packed model and the size of its ARPA file, which is deleted, in bytes.

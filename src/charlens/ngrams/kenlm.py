@@ -7,24 +7,27 @@ import importlib.util
 import signal
 import subprocess
 import sysconfig
+from collections.abc import Iterable
 from pathlib import Path
+
+import numpy as np
 
 from charlens.errors import InputError
 from charlens.store.reading import read_json, require
 
 
-def words(alphabet):
+def words(alphabet: np.ndarray) -> list[str]:
     """The word for each symbol of the alphabet, uint8 [K]: its byte in hexadecimal."""
     return [f"{byte:02x}" for byte in alphabet]
 
 
-def sentence(alphabet, codes):
+def sentence(alphabet: np.ndarray, codes: np.ndarray) -> str:
     """Codes, uint8 [N], as one line of words; alphabet: uint8 [K]."""
     names = words(alphabet)
     return " ".join(names[code] for code in codes)
 
 
-def load(model, kenlm):
+def load(model: str | Path, kenlm: str | Path):
     """Load a packed model with the Python module in the folder `kenlm`, never with another one.
 
     Raises InputError if the module is missing or rejects the file.
@@ -42,7 +45,7 @@ def load(model, kenlm):
         raise InputError(f"{model}: KenLM cannot read it: {error}") from error
 
 
-def about(kenlm):
+def about(kenlm: str | Path) -> dict:
     """The version and max_order of the KenLM in a folder. Raises InputError if there is none."""
     path = Path(kenlm) / "kenlm.json"
     if not path.exists():
@@ -52,7 +55,7 @@ def about(kenlm):
     return found
 
 
-def run_tool(command):
+def run_tool(command: Iterable[object]) -> None:
     """Run one of KenLM's tools. Raises InputError with the reason that it printed if it fails."""
     command = [str(word) for word in command]
     done = subprocess.run(
