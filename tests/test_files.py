@@ -59,7 +59,7 @@ def test_only_one_waits_and_removes_its_file(tmp_path, other, capfd):
     with files.only_one(tmp_path / "lock", "model", "training it") as waited:
         assert waited
     end.wait()
-    assert f"model: process {process.pid} is training it already" in capfd.readouterr().err
+    assert f"model: process {process.pid} is already training it" in capfd.readouterr().err
     assert not (tmp_path / "lock").exists()
     with files.only_one(tmp_path / "lock", "model", "training it") as waited:
         assert not waited

@@ -1,4 +1,4 @@
-"""Files that are either whole or absent, and locks that end with their process."""
+"""Atomic writes, and locks that end with their process."""
 
 import contextlib
 import errno
@@ -14,10 +14,10 @@ from charlens.errors import InputError
 
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `path`: written to disk and renamed on success.
+    """Yield a temporary path beside `path`, which replaces `path` on success (fsync, then rename).
 
     On any failure the temporary file is removed and `path` stays as it was. The temporary name
-    keeps the suffix of `path`, by which some writers choose their format. Raises InputError where
+    keeps the suffix of `path`, from which some writers choose their format. Raises InputError if
     the disk is full or `path` cannot be written.
     """
     path = Path(path)
@@ -42,13 +42,13 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 def write_atomically(path: str | Path, data: bytes) -> None:
-    """Write `data` to `path`, whole or not at all (see `atomic`)."""
+    """Write `data` to `path` atomically. Raises InputError if that fails (see `atomic`)."""
     with atomic(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_csv(table, path: str | Path) -> None:
-    """Write a DataFrame, to 6 significant digits. (Nothing slow is imported here: no pandas.)"""
+    """Write a DataFrame atomically, with 6 significant digits. (This module imports no pandas.)"""
     csv = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     write_atomically(path, csv.encode())
 
@@ -57,26 +57,27 @@ def write_csv(table, path: str | Path) -> None:
 def only_one(path: Path, label: str, doing: str) -> Iterator[bool]:
     """Hold the lock file `path` (see `try_lock`); if another process holds it, say so and wait.
 
-    Yields whether it had to wait. label, doing: for the message, what is locked and what the
-    process that holds the lock is doing.
+    Yields whether it had to wait. label, doing: for the message, the thing that is locked and the
+    work of the process that holds the lock.
     """
     lock = try_lock(path)
     waited = lock is None
     if waited:
-        print(f"{label}: {holder(path)} is {doing} already: waiting", file=sys.stderr, flush=True)
+        print(f"{label}: {holder(path)} is already {doing}: waiting", file=sys.stderr, flush=True)
         lock = try_lock(path, wait=True)
     try:
         yield waited
     finally:
-        path.unlink(missing_ok=True)  # first: a process that waits for a removed file starts over
+        # Before the release: a process that waits for the removed file acquires a new one.
+        path.unlink(missing_ok=True)
         lock.release()
 
 
 def try_lock(path: Path, wait: bool = False) -> FileLock | None:
-    """Hold the lock file `path`; None if another process does (with `wait`: wait for it).
+    """Acquire the lock file `path`; None if another process holds it (with `wait`: wait for it).
 
     The lock ends with `release()`, with the last reference to it, or with the process: a killed one
-    leaves no stale lock. A file system without locks is used without.
+    leaves no stale lock. On a file system without locks, nothing is locked.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path, fallback_to_soft=False)  # a soft lock would outlive a killed process
@@ -95,5 +96,5 @@ def holder(path: Path) -> str:
     """The process that holds the lock file `path`, in words."""
     try:
         return f"process {path.read_text().strip()}"
-    except OSError:  # it has just let go
+    except OSError:  # it has just released the lock
         return "another process"

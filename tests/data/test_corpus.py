@@ -180,7 +180,7 @@ def test_bad_url_is_reported_and_the_next_tried(server, capsys, answer, tries, r
 
     message = refused(bad, file="w.txt")
     assert "first: " in message and reason in message
-    assert "put w.txt into a folder and name it: CORPORA_MIRROR=folder" in message
+    assert "put w.txt into a folder and set CORPORA_MIRROR to it" in message
 
 
 def test_retries(server, capsys):
@@ -193,7 +193,7 @@ def test_retries(server, capsys):
 def test_html_is_no_text_unless_stated(server):
     server.pages["/w.txt"] = [ok(PAGE)]
     source = {"name": "own", "url": server.url + "/w.txt"}
-    assert "answers with an HTML page" in refused(source)
+    assert "returns an HTML page" in refused(source)
     assert files("cache") == []
     assert fetch(source | {"bytes": len(PAGE)})[0] == PAGE
 
@@ -208,7 +208,7 @@ def test_progress_of_a_slow_download(server, capsys, monkeypatch):
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/w.txt", "nonsense", "gopher://x/y"])
 def test_unreachable_url(url):
     assert refused({"name": "published", "url": url}).startswith(
-        "corpus wp: no source delivers: published: "
+        "corpus wp: no source provides the text: published: "
     )
 
 
@@ -220,7 +220,7 @@ def test_every_failure_is_named(server):
     )
     for name in "published", "headers", "stand-in":
         assert f"{name}: " in message
-    assert "none is given" in refused()
+    assert "none given" in refused()
 
 
 # --- recipes --------------------------------------------------------------------------------------
@@ -491,7 +491,7 @@ def test_command(mirror, monkeypatch, capsys):
 
 
 def test_command_refuses_and_leaves_nothing():
-    with pytest.raises(InputError, match="no source delivers"):
+    with pytest.raises(InputError, match="no source provides the text"):
         run(json.dumps({"sources": KNOWN[1:]}))
     with pytest.raises(InputError, match="--spec is not JSON"):
         run("{")

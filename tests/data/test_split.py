@@ -196,7 +196,7 @@ def test_command_names_unseen_symbols(tmp_path, capsys):
     assert unseen(load(out)) == {ord("#"): {"val": 5, "test": 1}, 255: {"val": 0, "test": 1}}
     summary, line = capsys.readouterr().out.splitlines()
     assert line == (
-        r"tale: symbols that training never saw: "
+        r"tale: symbols that do not occur in training: "
         r"b'#' (5 in val, 1 in test), b'\xff' (0 in val, 1 in test)"
     )
 

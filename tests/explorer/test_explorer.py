@@ -1,9 +1,12 @@
-"""The explorer's page: what is in it, and that no text can be more than data (see browser/)."""
+"""The explorer's page: what is in it, and that no text can be more than data (see test_page.py)."""
 
 import base64
 import dataclasses
 import html.parser
 import json
+import os
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -15,7 +18,7 @@ from charlens.cli import main
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.explorer import explore, page
-from charlens.explorer.recording import UNSCORED, Recording, quantised, record, spread
+from charlens.explorer.recording import UNSCORED, Recording, quantise, record, spread
 from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture
 from charlens.text.hypotheses import labellings
@@ -138,8 +141,8 @@ def test_a_recording_is_what_the_network_holds(type):
 
 def test_eight_bits_hold_the_ends_and_the_middle():
     values = np.array([-2.0, -1.0, -0.004, 0.0, 0.004, 1.0, 2.0])
-    assert quantised(values, signed=True).tolist() == [1, 1, 127, 128, 129, 255, 255]
-    assert quantised(values, signed=False).tolist() == [0, 0, 0, 0, 1, 255, 255]
+    assert quantise(values, signed=True).tolist() == [1, 1, 127, 128, 129, 255, 255]
+    assert quantise(values, signed=False).tolist() == [0, 0, 0, 0, 1, 255, 255]
 
 
 def test_what_is_unknown_holds_what_was_before_it():
@@ -235,6 +238,16 @@ def test_the_policy_lets_nothing_be_fetched_and_this_script_alone_run():
         script = (page.resources.files("charlens") / "explorer" / name).read_text()
         assert "</script" not in script.lower() and "innerHTML" not in script
     assert "http://" not in content and "https://" not in content
+
+
+def test_the_page_does_not_depend_on_the_locale():
+    code = (
+        "import sys; from charlens.explorer import page;"
+        " sys.stdout.buffer.write(page.page('t', {}, {}))"
+    )
+    env = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0"}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True)
+    assert done.stdout == page.page("t", {}, {}), done.stderr.decode()
 
 
 def test_three_layers_of_the_largest_budget_stay_below_40_mb():
@@ -340,7 +353,7 @@ def test_where_nothing_was_searched_there_is_nothing_to_sort_by(tmp_path):
     ("table", "words"),
     [
         (None, "cannot read"),
-        (TABLE.replace("rnn", "gru"), "about gru 2x8, lstm 2x8, not about rnn 2x8"),
+        (TABLE.replace("rnn", "gru"), "expected units of rnn 2x8, got gru 2x8, lstm 2x8"),
         (TABLE.replace("2,3,quote", "2,4,quote"), "no unit 4 in layer 2"),
         (TABLE.replace("0.02", "high"), "is not a table of units"),
         ("a,b\n1,2\n", "is not a table of units"),
@@ -366,7 +379,7 @@ def test_bad_input_is_one_line(tmp_path, data, capsys):
         ("an n-NN has no units", "nn", "--split", "s.npz"),
         ("trained on", "rnn", "--split", "other.npz"),
         ("at least 1", "rnn", "--split", "s.npz", "--gates", "0"),
-        ("--csv goes with --text", "rnn", "--split", "s.npz", "--csv", "x"),
+        ("--csv requires --text", "rnn", "--split", "s.npz", "--csv", "x"),
         ("first 5 characters are unknown", "rnn", "--text", "late.txt", "--characters", "5"),
         ("cannot read", "rnn", "--text", "absent"),
     ):

@@ -99,8 +99,8 @@ def open_whole(browser, path, fragment=""):
 def colour_at(browser, i, below=0):
     """The colour of the text's canvas at the upper left of character i, as [r, g, b]."""
     return browser.evaluate(f"""(i => {{
-        const l = screen_.lines, d = devicePixelRatio;
-        const x = (EDGE + l.column[i] * screen_.advance + 1.5) * d;
+        const l = transient.lines, d = devicePixelRatio;
+        const x = (EDGE + l.column[i] * transient.advance + 1.5) * d;
         const y = EDGE + lineOf(l, i) * rowHeight() - $('scroller').scrollTop + 1.5 + {below};
         const one = new OffscreenCanvas(1, 1).getContext('2d');
         one.drawImage($('text'), -Math.floor(x), -Math.floor(y * d));
@@ -115,8 +115,8 @@ def scale(browser, name, byte):
 def point(browser, i):
     """The middle of character i in the window."""
     return browser.evaluate(
-        f"(i => {{ const b = $('scroller').getBoundingClientRect(), l = screen_.lines;"
-        f" return [b.x + EDGE + (l.column[i] + span(l, i) / 2) * screen_.advance,"
+        f"(i => {{ const b = $('scroller').getBoundingClientRect(), l = transient.lines;"
+        f" return [b.x + EDGE + (l.column[i] + span(l, i) / 2) * transient.advance,"
         f" b.y + EDGE + lineOf(l, i) * rowHeight() - $('scroller').scrollTop + LINE / 2]; }})({i})"
     )
 
@@ -134,7 +134,7 @@ def test_it_opens_coloured_by_the_best_unit_of_the_first_hypothesis(page, made):
 def test_every_stored_value_arrives(page, made):
     _, recording, _ = made
     for name, layer, unit in (("c", 0, 0), ("c", 1, 29), ("i", 1, 3), ("o", 0, 29)):
-        page.evaluate(f"need('{name}', {layer})")
+        page.evaluate(f"ensureUnpacked('{name}', {layer})")
         got = page.evaluate(f"[...series('{name}', {{layer: {layer}, index: {unit}}})]")
         assert got == recording.values[name][layer, unit].tolist()
     assert page.evaluate("[...bytes.loss]") == recording.loss.tolist()
@@ -254,7 +254,7 @@ def test_the_keyboard_alone_is_enough(page):
     page.press("c")
     assert page.evaluate("view.other") is None
     page.press("ArrowRight", "ArrowRight", "ArrowDown", "End", "ArrowLeft", "Home")
-    line = page.evaluate("screen_.lines.starts[1]")
+    line = page.evaluate("transient.lines.starts[1]")
     assert page.evaluate("view.at") == line
     assert not page.evaluate("$('card').hidden")
     assert "cell state" in page.evaluate("$('spoken').textContent")
@@ -289,7 +289,7 @@ def test_keys_of_one_letter_can_be_turned_off(page):
     page.press("ArrowRight")
     assert page.evaluate("view.at") >= 0
     assert "letters=off" in page.evaluate("link()")
-    page.evaluate("follow('#')")
+    page.evaluate("followLink('#')")
     page.press("j")
     assert page.evaluate("id(view.unit)") != before[0]
 
@@ -377,7 +377,7 @@ def test_light_and_dark(page):
     assert paper() > 200
     page.prefer("dark")
     assert paper() < 60
-    assert colour_at(page, -1 + page.evaluate("screen_.lines.ends(0)"))  # painted anew
+    assert colour_at(page, -1 + page.evaluate("transient.lines.ends(0)"))  # painted anew
     page.press("t")
     assert paper() > 200
 
@@ -419,12 +419,12 @@ def test_a_page_that_is_cut_short_says_so(browser, made, tmp_path):
     (tmp_path / "cut.html").write_bytes(whole[: whole.index(b"block-loss")])
     said = "document.getElementById('name')?.textContent.includes('cannot be shown')"
     browser.open(tmp_path / "cut.html", until=said)
-    assert "cut short" in browser.evaluate("$('about').textContent")
+    assert "truncated" in browser.evaluate("$('about').textContent")
 
 
 def test_streams_are_parted(page, made):
     n = page.evaluate("facts.breaks[0]")
-    assert page.evaluate(f"screen_.lines.starts.includes({n})")
+    assert page.evaluate(f"transient.lines.starts.includes({n})")
     assert page.evaluate(f"bytes.next[{n - 1}]") == -1
 
 
@@ -475,9 +475,9 @@ def test_a_hostile_text_is_shown_and_never_run(browser, hostile):
 def test_a_line_of_100_000_characters_is_broken(browser, hostile):
     browser.resize(1280, 800)
     open_whole(browser, hostile)
-    lines = browser.evaluate("screen_.lines.starts.length")
+    lines = browser.evaluate("transient.lines.starts.length")
     assert lines > 1000
-    assert browser.evaluate("Math.max(...screen_.lines.column) <= screen_.lines.columns + 1")
+    assert browser.evaluate("Math.max(...transient.lines.column) <= transient.lines.columns + 1")
     seen = browser.evaluate("lastLine() - firstLine()")
     painted = browser.evaluate("""(() => {
         let calls = 0;

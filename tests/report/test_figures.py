@@ -284,9 +284,9 @@ def test_bad_input(tmp_path, out):
     for content, message in (
         ("", "code.csv: no readable trajectory"),
         ("look,epoch\n1,2\n", f"code.csv: needs the columns {head}"),
-        (f"{head}\n", "code.csv: needs .* a row or more"),
+        (f"{head}\n", "code.csv: needs .* at least one row"),
         (f"{head}\n3,64,1,0.1,1,,2\n", "code.csv: holds a number that is not finite"),
-        (f"{head}\n3,64,1,0.1,1,x,2\n", "code.csv: holds a value that is no number"),
+        (f"{head}\n3,64,1,0.1,1,x,2\n", "code.csv: holds a value that is not a number"),
     ):
         trajectory.write_text(content)
         refused(figure5, [*inputs, "--trajectory", trajectory], message, tmp_path)

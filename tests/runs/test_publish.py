@@ -274,7 +274,7 @@ def test_digests_are_checked(tmp_path):
     with pytest.raises(InputError, match="its sketch is damaged"):
         read_score(path)
     path.write_text(json.dumps(array.meta | {"digest": digest}))
-    with pytest.raises(InputError, match="scored on 4 test streams, not 5"):
+    with pytest.raises(InputError, match="expected 5 test streams, got 4"):
         read_score(path).stream_losses(5)
     score = read_score(path)
     other = read_score(write_score(tmp_path / "b.npy", random_logp(100, 1), source="another"))

@@ -1,9 +1,9 @@
 """Corpora.
 
 corpus.py       fetch a text: its sources in order, the mirror, provenance
-download.py     from a URL: retry, back-off, cache
+download.py     from a URL: retries, back-off, cache
 archive.py      from the files of a source archive, by a recipe
 package.py      from an installed Python package
-checks.py       is it the right text?
+checks.py       check it: size, symbols, digest
 split.py        cut it into training, validation and test streams (section 4.1)
 """

@@ -1,4 +1,4 @@
-"""Recipes: a text put together from the files of a source archive (tar or zip)."""
+"""Recipes: a text assembled from the files of a source archive (tar or zip)."""
 
 import lzma
 import random
@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from charlens.data.checks import Unavailable
 
-# What the readers of archives raise for one that is damaged, encrypted or in another format.
+# Raised by the archive readers if one is damaged, encrypted or in another format.
 UNREADABLE = (OSError, EOFError, RuntimeError, zlib.error, lzma.LZMAError)
 UNREADABLE += (tarfile.TarError, zipfile.BadZipFile)
 
@@ -21,16 +21,16 @@ def unpack(path: Path, recipe: dict) -> bytes:
     """The files of an archive (tar or zip) that match the recipe's `glob`, concatenated.
 
     The glob is relative to the archive's single top folder if it has one. The files are sorted by
-    path and then, if the recipe has a `shuffle` seed, put into the order of
-    `random.Random(seed).shuffle`. Nothing is put between them. Raises Unavailable if the archive
+    path and then, if the recipe has a `shuffle` seed, shuffled by `random.Random(seed)`. Nothing is
+    inserted between them. Raises Unavailable if the archive
     cannot be read or no file matches.
     """
     pattern = PurePosixPath(recipe["glob"]).parts
     top_folders = set()
     files = {}
     try:
-        # Whether there is a single top folder is known only at the end, and a compressed archive is
-        # slow to read twice: keep what matches either way.
+        # Only at the end is it known whether there is a single top folder, and reading a compressed
+        # archive twice is slow: keep all files that match either way.
         for name, read in _members(path):
             parts = PurePosixPath(name).parts
             top_folders.add(parts[:-1][:1])
@@ -76,7 +76,7 @@ def _matches(parts: tuple[str, ...], pattern: tuple[str, ...]) -> bool:
 
 
 def describe(recipe: dict, archive: str) -> str:
-    """A recipe in words, for the provenance."""
+    """Describe a recipe in words, for the provenance."""
     shuffle = recipe.get("shuffle")
     order = "sorted" if shuffle is None else f"shuffle {shuffle}"
     return f"{archive}, {recipe['glob']}, {order}"

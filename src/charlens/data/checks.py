@@ -1,4 +1,4 @@
-"""Is this the right text? What a source states of its text, and what the text is."""
+"""Checks of a text against the facts that its source states: size, symbols, digest."""
 
 import hashlib
 
@@ -6,11 +6,11 @@ CHECKS = ("bytes", "symbols", "sha256")
 
 
 class Unavailable(Exception):
-    """A source cannot deliver: the message says why, and the next source is tried."""
+    """A source cannot provide its text: the message says why, and the next source is tried."""
 
 
 def facts(text: bytes) -> dict:
-    """What a source may state of its text: bytes, symbols (distinct bytes) and sha256."""
+    """The facts that a source may state of its text: bytes, symbols (distinct bytes) and sha256."""
     return {
         "bytes": len(text),
         "symbols": len(set(text)),
@@ -25,7 +25,7 @@ def fits(text: bytes, source: dict) -> bool:
 
 
 def checked(text: bytes, source: dict) -> bytes:
-    """`text` itself. Raises Unavailable if it is empty or does not fit its source."""
+    """Return `text`. Raises Unavailable if it is empty or contradicts its source."""
     if not text:
         raise Unavailable("the text is empty")
     if not fits(text, source):
@@ -34,25 +34,25 @@ def checked(text: bytes, source: dict) -> bytes:
 
 
 def expected(source: dict) -> str:
-    """What a source states of its text, in words."""
+    """Describe in words the facts that a source states of its text."""
     return _facts_in_words({check: source[check] for check in stated(source)}) or "nothing stated"
 
 
 def describe(text: bytes) -> str:
-    """What a text is, in words, so that a wrong one can be recognised."""
+    """Describe a text in words, so that a wrong one can be recognised."""
     if not text:
         return "an empty file"
     return _facts_in_words(facts(text)) + (", an HTML page" if is_html(text) else "")
 
 
 def is_html(text: bytes) -> bool:
-    """Whether `text` begins like a web page."""
+    """Whether `text` starts like a web page."""
     start = text[:1024].removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     return start.startswith((b"<!doctype html", b"<html", b"<head"))
 
 
 def stated(source: dict) -> list[str]:
-    """The checks that a source states."""
+    """The names of the checks that a source states."""
     return [check for check in CHECKS if source.get(check) is not None]
 
 

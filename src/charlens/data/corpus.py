@@ -1,14 +1,14 @@
-"""`charlens fetch`: from a corpus's list of sources to one text and a record of its origin.
+"""`charlens fetch`: from the sources of a corpus to its text and a record of its origin.
 
-A corpus is an entry of the config. Its sources are tried in order and the first that delivers
-wins; a mirror folder is searched before all of them. A source may state `bytes`, `symbols`
-(distinct bytes) and `sha256`: a text that contradicts them is never passed on. A source is one of
+A corpus is an entry of the config. A mirror folder is searched first; then the sources are tried in
+order until one provides the text. A source may state `bytes`, `symbols` (distinct bytes) and
+`sha256`: a text that contradicts them is never used. A source is one of
 
     url      a text to download
     recipe   files of a source archive, sorted or shuffled by a seed, and concatenated
     package  text inside an installed Python package, which needs no network
-    path     a file of the user's own
-    nothing  known by its checks alone: only a mirror can hold it
+    path     a local file
+    nothing  checks alone: only a mirror can provide the text
 """
 
 import argparse
@@ -38,8 +38,8 @@ def fetch(name: str, spec: dict, mirror: str | Path, cache: str | Path) -> tuple
 
     `spec` is the corpus's entry of the config, `mirror` a folder that is searched first (empty:
     none), `cache` the folder that keeps downloads. The provenance has the keys corpus, title,
-    kind, source, origin, bytes, symbols and sha256. Raises InputError where the mirror or a file
-    of the user's own is bad, or where no source delivers.
+    kind, source, origin, bytes, symbols and sha256. Raises InputError if the mirror or a local
+    file is bad, or if no source provides the text.
     """
     found = from_mirror(name, spec, Path(mirror)) if mirror else None
     text, source, origin = found or from_sources(name, spec, Path(cache))
@@ -54,10 +54,10 @@ def fetch(name: str, spec: dict, mirror: str | Path, cache: str | Path) -> tuple
 
 
 def from_mirror(name: str, spec: dict, mirror: Path) -> tuple[bytes, dict, str] | None:
-    """Text, source and origin from a mirror folder, or None if the folder holds nothing of use.
+    """Text, source and origin from a mirror folder, or None if it holds neither text nor archive.
 
     The folder may hold the text under the corpus's `file`, or the archive of a recipe under its
-    base name. A bad file raises InputError; the next source is not tried.
+    base name. Raises InputError if the folder is missing or the file is bad.
     """
     if not mirror.is_dir():
         raise InputError(
@@ -92,9 +92,9 @@ def from_mirror(name: str, spec: dict, mirror: Path) -> tuple[bytes, dict, str] 
 
 
 def from_sources(name: str, spec: dict, cache: Path) -> tuple[bytes, dict, str]:
-    """Text, source and origin from the first source that delivers.
+    """Text, source and origin from the first source that provides the text.
 
-    Each that does not is reported in one line on stderr. Raises InputError if none delivers.
+    Each Unavailable one is reported in one line on stderr. Raises InputError if all are.
     """
     failures = []
     for source in spec.get("sources", []):
@@ -108,37 +108,43 @@ def from_sources(name: str, spec: dict, cache: Path) -> tuple[bytes, dict, str]:
             elif "path" in source:
                 text, origin = from_path(name, source)
             else:
-                raise Unavailable("known by its checks alone; only a mirror can hold it")
+                raise Unavailable("has no address; only a mirror can provide the text")
         except Unavailable as error:
             failures.append(f"{source['name']}: {' '.join(str(error).split())}")
             print(f"charlens: corpus {name}: source {failures[-1]}", file=sys.stderr)
         else:
             return text, source, origin
-    fix = f"add a source within reach to corpora.{name}.sources"
+    fix = f"add an accessible source to corpora.{name}.sources"
     if "file" in spec:
-        fix = f"put {spec['file']} into a folder and name it: CORPORA_MIRROR=folder"
+        fix = f"put {spec['file']} into a folder and set CORPORA_MIRROR to it"
     raise InputError(
-        f"corpus {name}: no source delivers: {'; '.join(failures) or 'none is given'}: {fix}"
+        f"corpus {name}: no source provides the text: {'; '.join(failures) or 'none given'}: {fix}"
     )
 
 
-# --- one function per kind of source: text and origin, or Unavailable -----------------------------
+# --- one function per kind of source -------------------------------------------------------------
 
 
 def from_url(source: dict, cache: Path) -> tuple[bytes, str]:
-    """The text at the source's `url`."""
+    """The text at the source's `url`, and its origin.
+
+    Raises Unavailable if the download fails or the text is not the expected one.
+    """
 
     def read(path: Path) -> bytes:
         text = path.read_bytes()
         if is_html(text) and not stated(source):
-            raise Unavailable(f"{source['url']} answers with an HTML page")
+            raise Unavailable(f"{source['url']} returns an HTML page")
         return checked(text, source)
 
     return cached(source["url"], cache, read), f"url: {source['url']}"
 
 
 def from_recipe(source: dict, cache: Path) -> tuple[bytes, str]:
-    """The text that the source's `recipe` makes from an archive, downloaded or a local file."""
+    """The text that a `recipe` makes of an archive (a URL or a local file), and its origin.
+
+    Raises Unavailable if there is no archive or the text is not the expected one.
+    """
     recipe = source["recipe"]
     address = recipe["archive"]
 
@@ -152,9 +158,10 @@ def from_recipe(source: dict, cache: Path) -> tuple[bytes, str]:
 
 
 def from_package(source: dict) -> tuple[bytes, str]:
-    """Text of an installed package: an attribute of a module, or the files under a glob.
+    """Text of an installed package (an attribute, or files that match a glob), and its origin.
 
-    The module is imported only for an attribute: a large package's headers can be had without.
+    The module is imported only for an attribute, because some packages import slowly. Raises
+    Unavailable if the package lacks the text or the text is not the expected one.
     """
     entry = source["package"]
     module = entry["module"]
@@ -168,7 +175,7 @@ def from_package(source: dict) -> tuple[bytes, str]:
 
 
 def from_path(name: str, source: dict) -> tuple[bytes, str]:
-    """The user's own file. Raises InputError, because no other text can take its place."""
+    """The text of a local file, and its origin. Raises InputError: no other text can replace it."""
     path = Path(source["path"]).expanduser()
     try:
         text = checked(_read(path), source)
@@ -209,7 +216,7 @@ def run(args: argparse.Namespace) -> None:
     text, info = fetch(args.corpus, spec, mirror, args.cache)
     with atomic(args.info) as info_file:
         info_file.write_text(json.dumps(info, indent=2) + "\n")
-        write_atomically(args.text, text)  # if this fails there is no info either
+        write_atomically(args.text, text)  # first: without a text there is no info either
     print(
         f"{args.corpus}: {info['bytes']:,} bytes, {info['symbols']} symbols, "
         f"source {info['source']} ({info['origin']})"

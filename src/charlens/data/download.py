@@ -1,4 +1,4 @@
-"""Downloads: retry with back-off, progress, and a cache of what has been downloaded."""
+"""Downloads: retry with back-off, progress, and a cache of downloaded files."""
 
 import contextlib
 import hashlib
@@ -15,16 +15,16 @@ from charlens.data.checks import Unavailable
 from charlens.files import atomic
 
 TRIES = 3
-BACKOFF = 1.0  # seconds before the second try, doubled before each further one
-TIMEOUT = 30.0  # seconds without a byte
+BACKOFF = 1.0  # seconds before the second attempt, doubled before each further one
+TIMEOUT = 30.0  # seconds without any data
 PROGRESS = 5.0  # seconds between two progress lines
 
 
 def cached(url: str, cache: Path, read: Callable[[Path], bytes]) -> bytes:
-    """What `read` makes of the file at `url`, downloaded unless the folder `cache` has it.
+    """Apply `read` to the file at `url`, which is downloaded unless the folder `cache` holds it.
 
-    The file stays in the cache unless `read` raises Unavailable for it; one from the cache is then
-    downloaded again. Raises Unavailable if the download fails or `read` still refuses the file.
+    The file stays in the cache unless `read` raises Unavailable for it; a cached file is then
+    downloaded again. Raises Unavailable if the download fails or `read` rejects the new file.
     """
     key = hashlib.sha256(url.encode()).hexdigest()[:8]
     path = cache / f"{key}-{base_name(url)}"
@@ -40,11 +40,10 @@ def cached(url: str, cache: Path, read: Callable[[Path], bytes]) -> bytes:
 
 
 def download(url: str, path: Path) -> None:
-    """Download `url` to `path`, whole or not at all.
+    """Download `url` to `path`, atomically.
 
-    A try that fails is repeated, up to TRIES in all, after BACKOFF seconds and then twice as long
-    each time; an answer that would stay the same (HTTP 404, say) is not asked for again. Raises
-    Unavailable with the reason of the last failure.
+    There are up to TRIES attempts, BACKOFF seconds apart at first and twice as long each time. A
+    permanent failure (HTTP 404, say) is not retried. Raises Unavailable with the last reason.
     """
     for attempt in range(TRIES):
         if attempt:
@@ -75,7 +74,7 @@ def _receive(answer: http.client.HTTPResponse, path: Path) -> None:
                 if time.monotonic() - shown >= PROGRESS:
                     shown = time.monotonic()
                     print(f"{path.name}: {received / 1e6:.1f} MB of {size}", file=sys.stderr)
-        # A read in blocks ends quietly when the connection breaks.
+        # Reading in blocks ends without an error if the connection breaks.
         if length and received != length:
             raise ConnectionError(f"truncated at {received:,} of {length:,} bytes")
 

@@ -11,9 +11,9 @@ from charlens.data.checks import Unavailable
 
 
 def attribute_text(module: str, attribute: str) -> bytes:
-    """A str of a module; of a dict of str the values by sorted key, between blank lines.
+    """An attribute of a module: a str, or a dict of str, joined by sorted key with blank lines.
 
-    Imports the module. Raises Unavailable if it has no such attribute.
+    Imports the module. Raises Unavailable if that fails or there is no such attribute.
     """
     try:
         value = getattr(importlib.import_module(module), attribute)
@@ -29,7 +29,7 @@ def attribute_text(module: str, attribute: str) -> bytes:
 def files_text(module: str, glob: str) -> bytes:
     """The files of a package that match `glob`, sorted by path and concatenated.
 
-    Does not import the package. Raises Unavailable if there is none or no file matches.
+    Does not import the package. Raises Unavailable if it is not installed or no file matches.
     """
     try:
         spec = importlib.util.find_spec(module)
@@ -49,7 +49,7 @@ def files_text(module: str, glob: str) -> bytes:
 
 
 def version(module: str) -> str:
-    """Name and version of the distribution that a module belongs to."""
+    """Name and version of the distribution to which a module belongs."""
     top = module.partition(".")[0]
     if top in sys.stdlib_module_names:
         return f"Python {platform.python_version()}"

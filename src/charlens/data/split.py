@@ -1,12 +1,12 @@
-"""`charlens split`: from a text to parallel streams for training, validation and test.
+"""`charlens split`: from a text to streams for training, validation and test (section 4.1).
 
-The paper's rule (layout "streams"): the text, cut to N whole batches of S x U characters, is laid
+The paper's layout, "streams": the text, cut to N whole batches of S x U characters, is laid
 out as S streams, and each STREAM is cut in time, so that all three parts sample the whole text.
 
     text     |------- stream 0 -------|------- stream 1 -------| ... |------ stream S-1 ------|
     streams  | train      |val |test  | train      |val |test  | ... | train      |val |test  |
 
-The layout "contiguous" cuts the TEXT into three parts and lays out each as S streams.
+The layout "contiguous" cuts the TEXT into three parts and lays each out as S streams.
 
     text     | train                                           | ... |val        |test        |
 """
@@ -32,9 +32,9 @@ NONE = 255  # in `contexts`: no character there; no code has this value
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """One of the three parts. The length n of its streams is a multiple of the unroll."""
+    """One of the three parts: S streams of n characters; n is a multiple of the unroll."""
 
-    x: np.ndarray  # uint8 [S, n]: code of the character just before each of y
+    x: np.ndarray  # uint8 [S, n]: codes, each of the character before that in y
     y: np.ndarray  # uint8 [S, n]: codes, the characters to predict
     at: np.ndarray  # int64 [S]: offset in the text, in bytes, of y[s, 0]
 
@@ -44,7 +44,7 @@ class Split:
     """A text as streams of codes; a code is an index into the alphabet of the whole text."""
 
     alphabet: np.ndarray  # uint8 [K]: the distinct bytes of the text, sorted
-    unroll: int
+    unroll: int  # U, the length of a window in characters
     train: Part
     val: Part
     test: Part
@@ -60,7 +60,7 @@ class Split:
         return len(self.train.y)
 
     def joined(self, part: str) -> np.ndarray:
-        """The joined streams of a part, uint8 [S * n]: all of stream 0, then all of stream 1, ...
+        """The codes of a part stream by stream, uint8 [N], where N = S * n.
 
         For "test" this is the order of every score file.
         """
@@ -75,21 +75,22 @@ def split(
     fractions: Sequence[float | Fraction],
     name: str = "text",
 ) -> Split:
-    """Split `text` into train, val and test (the rest) by the rule above.
+    """Split `text` into train, val and test (the rest); section 4.1, see above for the layouts.
 
-    `x` is the character before `y` in the text; before the very first stands the last of the cut
-    text. Raises InputError, with `name` for the corpus, where the text is too short or has all 256
-    byte values, or the fractions are not positive with sum 1.
+    `fractions` are the shares of the three parts. The first character of the text is preceded by
+    the last one that the split holds. Raises InputError, naming the corpus `name`, if the text is
+    too short, has one or all 256 byte values, or the fractions are not positive with sum 1.
     """
-    # Through str, because 0.7 is meant and not the nearest float: floor(0.7 * 10) must be 7.
+    # Through str: 0.7 means 7/10 and not the nearest float, so that floor(0.7 * 10) is 7.
     shares = [Fraction(str(fraction)) for fraction in fractions]
     if min(shares) <= 0 or abs(sum(shares) - 1) > 1e-9:
         raise InputError(
-            f"split.fractions {', '.join(map(str, fractions))}: expected three parts of 1"
+            f"split.fractions {', '.join(map(str, fractions))}: "
+            "expected three positive numbers with sum 1"
         )
     batch = streams * unroll
     batches = len(text) // batch
-    # A part has a whole batch if there are at least 1 / share; the last part has the rest.
+    # A part gets a whole batch if the text has at least 1 / share; the last part gets the rest.
     needed = batch * max(math.ceil(1 / share) for share in shares[:2])
     if len(text) < needed:
         raise InputError(
@@ -128,8 +129,8 @@ def split(
 def contexts(joined: np.ndarray, n: int) -> np.ndarray:
     """The n characters before each position of a joined part, oldest first: uint8 [N, n].
 
-    `joined` is uint8 [N] (see `Split.joined`). NONE stands where no character is, before the
-    part's first.
+    joined: uint8 [N], see `Split.joined`. Positions before the first hold NONE. The input of the
+    n-NN (table 2).
     """
     padded = np.concatenate([np.full(n, NONE, np.uint8), joined])
     windows = np.lib.stride_tricks.sliding_window_view(padded, n)[: len(joined)]
@@ -137,7 +138,7 @@ def contexts(joined: np.ndarray, n: int) -> np.ndarray:
 
 
 def unseen(split: Split) -> dict[int, dict[str, int]]:
-    """The bytes that do not occur in train: how often each occurs in val and in test."""
+    """The bytes that do not occur in train, each with its counts in val and in test."""
     counts = {part: np.bincount(split.joined(part), minlength=split.symbols) for part in PARTS}
     return {
         int(byte): {"val": int(counts["val"][code]), "test": int(counts["test"][code])}
@@ -147,7 +148,10 @@ def unseen(split: Split) -> dict[int, dict[str, int]]:
 
 
 def save(path: str | Path, split: Split) -> None:
-    """Write a split as .npz: alphabet, unroll, and x, y, at of each part (`train_x`, ...)."""
+    """Write a split as .npz: alphabet, unroll, and x, y and at of each part (`train_x`, ...).
+
+    Raises InputError if the file cannot be written.
+    """
     arrays = {"alphabet": split.alphabet, "unroll": np.int64(split.unroll)}
     for name in PARTS:
         part = getattr(split, name)
@@ -168,7 +172,7 @@ def load(path: str | Path) -> Split:
             return Split(alphabet=arrays["alphabet"], unroll=int(arrays["unroll"]), **parts)
     except FileNotFoundError:
         raise InputError(f"{path}: no such split: create it with charlens split") from None
-    except Exception as error:  # a damaged archive raises almost anything
+    except Exception as error:  # a damaged archive raises many types
         reason = type(error).__name__ if "pickle" in str(error) else " ".join(str(error).split())
         raise InputError(f"{path} is not a split: {reason}: rerun charlens split") from error
 
@@ -209,4 +213,4 @@ def run(args: argparse.Namespace) -> None:
             f"{bytes([byte])!r} ({count['val']} in val, {count['test']} in test)"
             for byte, count in new.items()
         )
-        print(f"{name}: symbols that training never saw: {words}")
+        print(f"{name}: symbols that do not occur in training: {words}")

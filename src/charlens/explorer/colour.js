@@ -1,5 +1,5 @@
-/* Colours. The diverging scales are safe for the colour-blind: red-blue and orange-purple differ
-   in more than red against green, and both ends differ from the middle in lightness. */
+/* Colours. The diverging scales are safe for colour-blind readers: red-blue and orange-purple do
+   not rely on red against green, and both ends differ from the middle in lightness. */
 
 const SCALES = {
   light: {
@@ -33,7 +33,7 @@ function luminance([r, g, b]) {
   return 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
 }
 
-/* 256 entries along the stops: the colour as text and as numbers, and what is legible on it. */
+/* 256 colours along the stops, as CSS and as numbers, and the colour of text legible on each. */
 function ramp(stops, ink, strong) {
   const points = stops.map(rgb);
   const contrast = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
@@ -51,18 +51,18 @@ function ramp(stops, ink, strong) {
   return {fill, text, numbers};
 }
 
-const made = new Map();
-/* The scale of a quantity ('guess' and 'label' too) in the present theme and palette. */
+const ramps = new Map();
+/* The scale of a quantity (or 'guess', 'label') in the current theme and palette. */
 function scale(name) {
-  const theme = SCALES[dark() ? 'dark' : 'light'];
   const kind = ['loss', 'guess', 'label'].includes(name) ? name
     : quantity(name).signed ? 'signed' : 'gate';
   const key = `${dark()} ${kind} ${view.palette}`;
-  if (!made.has(key)) {
-    const stops = kind === 'signed' ? theme.signed[view.palette] : theme[kind];
-    made.set(key, ramp(stops, theme.ink, theme.strong));
+  if (!ramps.has(key)) {
+    const colours = theme();
+    const stops = kind === 'signed' ? colours.signed[view.palette] : colours[kind];
+    ramps.set(key, ramp(stops, colours.ink, colours.strong));
   }
-  return made.get(key);
+  return ramps.get(key);
 }
 
 const theme = () => SCALES[dark() ? 'dark' : 'light'];

@@ -1,7 +1,7 @@
 'use strict';
 /* The data of this page: facts as JSON, and packed blocks, each unpacked when it is needed. */
 
-const facts = {};       // filled once the page is there
+const facts = {};       // filled once the page has loaded
 const bytes = {};       // text, guesses, chances, loss
 const blocks = new Map();   // 'c.0' (name, layer) -> bytes [hidden x length]
 
@@ -19,7 +19,7 @@ function fromBase64(text) {
   return out;
 }
 
-/* The element of a block, once all of it has arrived: the page shows itself before its end. */
+/* The element of a block, once all of it has arrived: the page starts before it is complete. */
 async function arrived(id) {
   for (;;) {
     const element = document.getElementById(`block-${id}`);
@@ -28,7 +28,7 @@ async function arrived(id) {
   }
 }
 
-/* What a block holds. Its element goes: the text in it has served. */
+/* The content of a block. Its element is removed to free memory. */
 async function unpack(id) {
   const element = await arrived(id);
   const packed = fromBase64(element.textContent);
@@ -46,11 +46,11 @@ async function unpackSmall() {
   // surprise is shown like a gate: 0 ... 255 for 0 ... 8 bits
   bytes.surprise = Uint8Array.from(bytes.loss,
     (nats) => Math.min(255, nats / 1000 / Math.LN2 / SURPRISE * 255));
-  bytes.anew = new Set(facts.breaks);   // where the network starts from nothing
-  bytes.next = new Int32Array(text.length);   // the next character that it reads; -1: none
+  bytes.streamStarts = new Set(facts.breaks);   // where the network starts from a zero state
+  bytes.next = new Int32Array(text.length);   // the next character that the network reads; -1 if none
   for (let i = text.length - 1, next = -1; i >= 0; i--) {
     bytes.next[i] = next;
-    if (bytes.anew.has(i)) next = -1;
+    if (bytes.streamStarts.has(i)) next = -1;
     else if (bytes.loss[i] !== facts.unscored) next = i;
   }
   facts.quantities.push({name: 'loss', signed: false, length: text.length});
@@ -74,12 +74,12 @@ function value(name, byte) {
   return quantity(name).signed ? (byte - 128) / 127 : byte / 255;
 }
 
-/* What is true of the text, 0 ... 254, by hypothesis; 255 where nobody can say. */
+/* The labels of the text by a hypothesis: 0 ... 254; 255 is undefined. */
 const label = (name) => blocks.get(`label.${name}`) || null;
 
 const unpacking = new Map();
-/* Unpack a block (of a quantity's layer, of a label's name) once, however often it is asked for. */
-function need(name, part) {
+/* Unpack a block, once. part: a layer, or the name of a label. */
+function ensureUnpacked(name, part) {
   const id = `${name}.${part}`;
   if (name === 'loss') return Promise.resolve();
   if (!unpacking.has(id)) unpacking.set(id, unpack(id).then((found) => blocks.set(id, found)));
@@ -97,8 +97,8 @@ function units() {
 const same = (a, b) => a !== null && b !== null && a.layer === b.layer && a.index === b.index;
 const id = (unit) => `${unit.layer + 1}.${unit.index + 1}`;
 
-/* '2.47' (layer, unit) as a unit; null where the network has no such unit. */
-function unitOf(text) {
+/* '2.47' (layer, unit) as a unit; null if the network has no such unit. */
+function parseUnit(text) {
   const match = /^(\d+)\.(\d+)$/.exec(text || '');
   if (!match) return null;
   const unit = {layer: match[1] - 1, index: match[2] - 1};

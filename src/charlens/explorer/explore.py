@@ -23,15 +23,15 @@ from charlens.training import score_text, train
 from charlens.training.score import check_alphabet
 from charlens.units.activations import memory, unbounded
 
-LIMIT = 40e6  # bytes of a page
+LIMIT = 40e6  # size of a page in bytes
 
 
 def of_split(path: Path, arch, params, about, args):
-    """The test split from its beginning, stream by stream.
+    """Record the test split from its beginning, stream by stream.
 
-    Returns the text, uint8 [N]; its offsets in the corpus, [N]; the recording; facts for the page;
-    and the whole corpus if it was given (else empty). Raises InputError if the corpus is not the
-    text of the split.
+    Returns the text, uint8 [N]; its offsets in the corpus, int64 [N]; the recording; facts for the
+    page; and the whole corpus if it was given (else empty). Raises InputError if the model was not
+    trained on the split, or the corpus is not the text of the split.
     """
     characters, gates = args.characters, args.gates
     data = split.load(args.split)
@@ -52,13 +52,15 @@ def of_split(path: Path, arch, params, about, args):
     whole = args.corpus.read_bytes() if args.corpus else b""
     letters = np.frombuffer(whole, np.uint8)
     if args.kind and not (len(whole) > offsets.max() and np.array_equal(letters[offsets], text)):
-        raise InputError(f"{args.corpus} is not the text of {args.split}")
+        raise InputError(f"{args.corpus} is not the text of {args.split}: give that text")
     return text, offsets, recording, facts, whole
 
 
 def of_text(path: Path, arch, params, about, args):
-    """The same for the beginning of a file, all of which is scored. Raises InputError if the model
-    knows none of the characters shown."""
+    """Record the beginning of a file, all of which is scored. Returns the same as `of_split`.
+
+    Raises InputError if the alphabet of the model has none of the characters shown.
+    """
     alphabet = bytes.fromhex(about["alphabet"])
     reading = score_text.read(path, alphabet)
     logp = score_text.score(arch, params, reading, alphabet, args.backend)
@@ -81,10 +83,10 @@ def of_text(path: Path, arch, params, about, args):
 
 
 def labelled(text: bytes, kind: str, at: np.ndarray) -> dict[str, tuple[np.ndarray, float]]:
-    """The labels at some offsets [N] of a text, by hypothesis: uint8 [N], and what 254 stands for.
+    """The labels at some offsets [N] of a text, by hypothesis: uint8 [N], and the value of 254.
 
-    0 and 254 are no and yes, or a count of 0 and its 99th percentile (larger counts are 254, too);
-    255 is undefined. Hypotheses whose labels do not vary there are left out.
+    0 and 254 are no and yes, or a count of 0 and its 99th percentile (larger counts are clipped);
+    255 is undefined. Hypotheses whose labels do not vary there are omitted.
     """
     found = {}
     for name, labels in labellings(text, kind).items():
@@ -99,16 +101,16 @@ def labelled(text: bytes, kind: str, at: np.ndarray) -> dict[str, tuple[np.ndarr
 def explorer(
     text: np.ndarray, recording, arch, about: dict, facts: dict, labels: dict | None = None
 ) -> bytes:
-    """The page for a recording of a text, uint8 [N], with its labels by hypothesis.
+    """The page for a recording of a text, uint8 [N]; labels: by hypothesis, see `labelled`.
 
-    If it would be larger than LIMIT it omits the candidates g, which are not gates: then three
-    layers of 300 units stay below, whatever their values.
+    A page larger than LIMIT omits the candidates g, which are not gates; three layers of 300 units
+    then stay below it.
     """
     values = dict(recording.values)
-    content = filled(text, recording, values, arch, about, facts, labels or {})
+    content = assemble(text, recording, values, arch, about, facts, labels or {})
     if len(content) > LIMIT and values.pop("g", None) is not None:
         print("the page omits the candidates (g) to stay small", file=sys.stderr)
-        content = filled(text, recording, values, arch, about, facts, labels or {})
+        content = assemble(text, recording, values, arch, about, facts, labels or {})
     if len(content) > LIMIT:
         print(
             f"a page of {len(content) / 1e6:.0f} MB opens slowly:"
@@ -118,8 +120,8 @@ def explorer(
     return content
 
 
-def filled(text, recording, values: dict, arch, about: dict, facts: dict, labels: dict) -> bytes:
-    """The page with these values of the recording."""
+def assemble(text, recording, values: dict, arch, about: dict, facts: dict, labels: dict) -> bytes:
+    """The page with these values [layers, H, N] of the recording of a text, uint8 [N]."""
     alphabet = np.frombuffer(bytes.fromhex(about["alphabet"]), np.uint8)
     trained = about.get("size") or arch.hidden
     facts = facts | {
@@ -160,18 +162,17 @@ def filled(text, recording, values: dict, arch, about: dict, facts: dict, labels
 
 
 def hypotheses(path: Path, arch, about: dict) -> list[dict]:
-    """Each hypothesis of a table of units (cells.csv), with its units in the table's order.
+    """The hypotheses of a table of units (cells.csv), each with its units in the table's order.
 
     The table (columns corpus, model, layer, unit, hypothesis, score, low, high; layers and units
     counted from 1) lists the strongest unit of a hypothesis first; it has no rows for a corpus on
-    which nothing could be tested. Raises InputError if it cannot be read or its rows are about
-    another model.
+    which nothing could be tested. Raises InputError if it is unusable or about another model.
     """
     model_name = train.describe(arch, about.get("size"))
     known = {h.name: {"title": h.title, "yes_no": h.yes_no} for h in HYPOTHESES}
     found, others = {}, set()
     try:
-        with open(path, newline="") as file:
+        with open(path, newline="", encoding="utf-8") as file:
             for row in csv.DictReader(file):
                 if row["corpus"] != about["corpus"]:
                     continue
@@ -180,7 +181,7 @@ def hypotheses(path: Path, arch, about: dict) -> list[dict]:
                     continue
                 layer, unit = int(row["layer"]) - 1, int(row["unit"]) - 1
                 if not (0 <= layer < arch.layers and 0 <= unit < arch.hidden):
-                    raise ValueError(f"there is no unit {unit + 1} in layer {layer + 1}")
+                    raise ValueError(f"no unit {unit + 1} in layer {layer + 1}")
                 entry = found.setdefault(
                     row["hypothesis"], {"order": [], "score": [], "low": [], "high": []}
                 )
@@ -193,7 +194,10 @@ def hypotheses(path: Path, arch, about: dict) -> list[dict]:
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is not a table of units ({error}): create it again") from error
     if others and not found:
-        raise InputError(f"{path}: about {', '.join(sorted(others))}, not about {model_name}")
+        raise InputError(
+            f"{path}: expected units of {model_name}, got {', '.join(sorted(others))}:"
+            " give the table of this model"
+        )
     return [{"name": name, "title": name} | known.get(name, {}) | e for name, e in found.items()]
 
 
@@ -202,15 +206,17 @@ def hypotheses(path: Path, arch, about: dict) -> list[dict]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("models", type=Path, nargs="+", help="of several, the best on validation")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--split", type=Path, help="show the test split, from its beginning")
-    what.add_argument("--text", type=Path, help="score and show a text of your own")
-    parser.add_argument("--title", help="of the text (default: its name)")
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--split", type=Path, help="show the test split, from its beginning")
+    source.add_argument("--text", type=Path, help="score and show a text of your own")
+    parser.add_argument("--title", help="title of the text (default: its name)")
     parser.add_argument("--cells", type=Path, help="scores of units by hypothesis (.csv)")
     parser.add_argument("--kind", choices=KINDS, help="also label the text, as this kind")
-    parser.add_argument("--corpus", type=Path, help="with --split and --kind: its whole text")
-    parser.add_argument("--characters", type=int, default=20_000, help="shown with states (20000)")
-    parser.add_argument("--gates", type=int, default=4_000, help="of these, with gates (4000)")
+    parser.add_argument(
+        "--corpus", type=Path, help="with --split and --kind: the text of the corpus"
+    )
+    parser.add_argument("--characters", type=int, default=20_000, help="number shown (20000)")
+    parser.add_argument("--gates", type=int, default=4_000, help="number shown with gates (4000)")
     parser.add_argument("--csv", type=Path, help="with --text: log-probability of each character")
     parser.add_argument("--backend", choices=base.BACKENDS, default="auto")
     parser.add_argument("--threads", type=int, default=1)
@@ -221,16 +227,16 @@ def run(args: argparse.Namespace) -> None:
     if args.characters < 1 or args.gates < 1:
         raise InputError("--characters and --gates must be at least 1")
     if args.csv and not args.text:
-        raise InputError("--csv goes with --text; charlens score writes the scores of a split")
+        raise InputError("--csv requires --text; charlens score writes the scores of a split")
     if args.corpus and not (args.split and args.kind):
-        raise InputError("--corpus goes with --split and --kind: it is the text around the split")
+        raise InputError("--corpus requires --split and --kind: it is the text around the split")
     if args.kind and not (args.text or args.corpus):
-        raise InputError("--kind needs the whole text of the split: --corpus")
+        raise InputError("--kind with --split needs the text of the corpus: --corpus")
     torch.set_num_threads(args.threads)
     path = model_file.best(args.models)
     arch, params, about = model_file.load(path)
     if not arch.recurrent:
-        raise InputError(f"{path}: an n-NN has no units to look into; name a recurrent network")
+        raise InputError(f"{path}: an n-NN has no units to show; name a recurrent network")
     if args.text:
         text, offsets, recording, facts, whole = of_text(args.text, arch, params, about, args)
     else:

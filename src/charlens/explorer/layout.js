@@ -1,13 +1,13 @@
 /* The text as glyphs in lines. One entry per byte, because the network reads bytes: of a UTF-8
-   character the first byte carries the glyph, and the others are slivers behind it. */
+   character the first byte carries the glyph; the others, its continuation, are narrow columns. */
 
-const PLAIN = 0, FAINT = 1, HEX = 2, REST = 3;
+const PLAIN = 0, FAINT = 1, HEX = 2, CONTINUATION = 3;
 const TAB = 8;
 const NEWLINE = 10;
 
 const glyphs = {text: [], kind: null, width: null};   // width in columns; a tab's depends on its place
 
-/* Length of the well-formed UTF-8 character at `at`; 0 where there is none. */
+/* Length of the well-formed UTF-8 character at `at`; 0 if there is none. */
 function utf8Length(text, at) {
   const first = text[at];
   if (first < 0x80) return 1;
@@ -15,7 +15,7 @@ function utf8Length(text, at) {
   for (let k = 1; k < length; k++) {
     if (!(text[at + k] >= 0x80 && text[at + k] < 0xc0)) return 0;
   }
-  // longer than need be, half of a surrogate pair, beyond the last character
+  // an overlong form, half of a surrogate pair, beyond the last code point
   const second = text[at + 1];
   const wrong = first === 0xe0 && second < 0xa0 || first === 0xed && second > 0x9f
     || first === 0xf0 && second < 0x90 || first === 0xf4 && second > 0x8f;
@@ -26,7 +26,7 @@ const decoder = new TextDecoder('utf-8', {ignoreBOM: true});
 function makeGlyphs(text) {
   const n = text.length;
   glyphs.text = new Array(n).fill('');
-  glyphs.kind = new Uint8Array(n).fill(REST);
+  glyphs.kind = new Uint8Array(n).fill(CONTINUATION);
   glyphs.width = new Float32Array(n).fill(0.45);
   for (let i = 0; i < n;) {
     const length = utf8Length(text, i);
@@ -41,7 +41,7 @@ function makeGlyphs(text) {
       glyphs.kind[i] = HEX;
       glyphs.width[i] = 2.7;
     } else if (/^[\p{C}\p{M}\p{Z}]/u.test(glyph) && glyph !== ' ') {
-      glyphs.text[i] = '·';   // nothing that could be seen, or something that moves others
+      glyphs.text[i] = '·';   // invisible, combining, or changes the direction
       glyphs.kind[i] = FAINT;
     } else {
       glyphs.text[i] = glyph;
@@ -54,8 +54,8 @@ function makeGlyphs(text) {
   }
 }
 
-/* Lines of at most so many columns, broken at spaces where there are any. Returns the first
-   character of each line, and each character's column. */
+/* Lines of at most so many columns, broken at spaces if possible. Returns the first character of
+   each line, the column of each character, and the end of a line. */
 function layOut(text, columns) {
   const starts = [0];
   const column = new Float32Array(text.length + 1);
@@ -65,10 +65,10 @@ function layOut(text, columns) {
   const newLine = (at) => { starts.push(at); start = at; here = 0; after = -1; };
   const width = (i) => text[i] === 9 ? TAB - Math.floor(here) % TAB : glyphs.width[i];
   for (let i = 0; i < text.length; i++) {
-    if (bytes.anew.has(i) && i > start) newLine(i);
-    // a newline or one space may hang over the edge; a sliver stays with its glyph
+    if (bytes.streamStarts.has(i) && i > start) newLine(i);
+    // a newline or one space may hang over the edge; a continuation stays with its glyph
     const hangs = text[i] === NEWLINE || text[i] === 32 && here <= columns
-      || glyphs.kind[i] === REST && here <= columns + 2;
+      || glyphs.kind[i] === CONTINUATION && here <= columns + 2;
     if (here + width(i) > columns && i > start && !hangs) {
       const from = after > start ? after : i;
       newLine(from);
@@ -83,7 +83,7 @@ function layOut(text, columns) {
   return {starts, column, columns, ends: (line) => starts[line + 1] ?? text.length};
 }
 
-/* The columns that a character takes. */
+/* The width of a character, in columns. */
 function span(lines, i) {
   const text = bytes.text;
   if (text[i] === 9) return TAB - Math.floor(lines.column[i]) % TAB;
@@ -101,16 +101,16 @@ function lineOf(lines, i) {
 
 const BLANKS = {9: 'tab', 10: 'newline', 13: 'carriage return', 32: 'space'};
 
-/* A character in words, for the card and for the ear. */
+/* A character in words, for the card and for screen readers. */
 function spell(i) {
   const byte = bytes.text[i];
   if (BLANKS[byte]) return BLANKS[byte];
-  if (glyphs.kind[i] === HEX) return byte < 128 ? 'control character' : 'no character';
-  if (glyphs.kind[i] === REST) return 'rest of a character';
+  if (glyphs.kind[i] === HEX) return byte < 128 ? 'control character' : 'invalid byte';
+  if (glyphs.kind[i] === CONTINUATION) return 'continuation of a character';
   return glyphs.text[i];
 }
 
-/* A single byte, as it stands among the guesses. */
+/* A single byte, as shown among the guesses. */
 function byteGlyph(byte) {
   if (byte > 32 && byte < 127) return String.fromCharCode(byte);
   return {9: '→', 10: '↵', 13: '←', 32: '␣'}[byte] ?? byte.toString(16).padStart(2, '0');

@@ -1,8 +1,8 @@
-"""The page itself: one HTML file that holds its style, its script and all of its data.
+"""The page: one HTML file that holds its style, its script and all of its data.
 
-Data is never markup. Small data is JSON with every `<` escaped; large data is deflated and in
-base64, one element per block, which the page unpacks when it needs it. The Content-Security-Policy
-allows only the script that is here, and no request.
+Data is never markup. Small data is JSON with every `<` escaped; large data is deflated and encoded
+in base64, one element per block, which the page unpacks when needed. The Content-Security-Policy
+allows only this script, and no request.
 """
 
 import base64
@@ -15,14 +15,27 @@ from importlib import resources
 
 import numpy as np
 
-SCRIPTS = ("data.js", "colour.js", "layout.js", "view.js", "units.js", "main.js")
+SCRIPTS = (
+    "data.js",
+    "colour.js",
+    "layout.js",
+    "view.js",
+    "units.js",
+    "search.js",
+    "link.js",
+    "input.js",
+    "main.js",  # last: it starts the page
+)
 
 
 def page(title: str, facts: dict, blocks: dict[str, np.ndarray]) -> bytes:
-    """The page: `facts` as JSON for the script, and arrays by name, little-endian."""
+    """The page as HTML.
+
+    facts: JSON for the script. blocks: arrays of any shape, by name (see `explore.assemble`).
+    """
     files = resources.files("charlens") / "explorer"
-    style = (files / "page.css").read_text()
-    script = "".join((files / name).read_text() for name in SCRIPTS)
+    style = (files / "page.css").read_text(encoding="utf-8")
+    script = "".join((files / name).read_text(encoding="utf-8") for name in SCRIPTS)
     parts = {
         "title": html.escape(title),
         "policy": policy(style, script),
@@ -31,13 +44,13 @@ def page(title: str, facts: dict, blocks: dict[str, np.ndarray]) -> bytes:
         "facts": as_json(facts),
         "blocks": "\n".join(block(name, array) for name, array in blocks.items()),
     }
-    # in one pass: inserted text is not searched for placeholders
-    template = (files / "page.html").read_text()
+    # In one pass, so that inserted text is not searched for placeholders.
+    template = (files / "page.html").read_text(encoding="utf-8")
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template).encode()
 
 
 def policy(style: str, script: str) -> str:
-    """Only this style and this script, and no request of any kind."""
+    """The Content-Security-Policy: this style and this script alone, and no request."""
 
     def digest(text: str) -> str:
         return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
@@ -49,17 +62,17 @@ def policy(style: str, script: str) -> str:
 
 
 def as_json(facts: dict) -> str:
-    """JSON that cannot end the element that it stands in."""
+    """JSON that cannot close the element that contains it."""
     return json.dumps(facts, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
 
 
 def block(name: str, array: np.ndarray) -> str:
-    """An array as an element of the page, see `pack`."""
+    """An array of any shape as an element of the page, packed by `pack`."""
     packed = base64.b64encode(pack(array)).decode()
     return f'<script type="text/plain" id="block-{html.escape(name)}">{packed}</script>'
 
 
 def pack(array: np.ndarray) -> bytes:
-    """The array's values, little-endian, deflated."""
+    """The values of an array of any shape in C order, little-endian, deflated."""
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
     return zlib.compress(np.ascontiguousarray(little).tobytes(), 6)

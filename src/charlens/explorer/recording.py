@@ -1,4 +1,4 @@
-"""What a network holds and expects, character by character, in 8 bits a value."""
+"""The states, gates and predictions of a network at each character, quantised for the page."""
 
 from dataclasses import dataclass
 
@@ -10,33 +10,36 @@ from charlens.networks.cells import cell
 from charlens.units import activations
 
 GUESSES = 5  # likeliest next characters that are recorded
-UNSCORED = 65535  # in `loss`: the model's alphabet does not have this character
+UNSCORED = 65535  # in `loss`: the alphabet of the model lacks this character
 
 
 @dataclass(frozen=True, eq=False)
 class Recording:
-    """After each of N characters (column t: once character t has been read)."""
+    """A network over N characters; column t is its state after reading character t."""
 
-    values: dict[str, np.ndarray]  # by name: uint8 [layers, H, N or fewer], see `quantised`
+    values: dict[str, np.ndarray]  # by name: uint8 [layers, H, N or fewer], see `quantise`
     guesses: np.ndarray  # uint8 [GUESSES or fewer, N]: codes, the likeliest first
     chances: np.ndarray  # uint16 [GUESSES or fewer, N]: their probabilities, in 65535ths
     loss: np.ndarray  # uint16 [N]: -log p of each character itself, in thousandths of a nat
 
 
 def shown(type: str) -> tuple[str, ...]:
-    """What is recorded of a cell type: its state (c of an LSTM, else h), then its gates."""
+    """The quantities recorded of a cell type: its state (c of an LSTM, else h), then its gates."""
     states = cell(type).STATES
     gates = (name for name in activations.names(type) if name not in states)
     return (activations.memory(type), *gates)
 
 
 def signed(type: str, name: str) -> bool:
-    """From -1 to 1, as states and candidates g are; gates are from 0 to 1."""
+    """Whether values lie in -1 to 1, as states and candidates g do, or in 0 to 1, as gates do."""
     return name == "g" or name in cell(type).STATES
 
 
-def quantised(values: np.ndarray, signed: bool) -> np.ndarray:
-    """uint8: -1 ... 1 as 1 ... 255, 0 being 128; or 0 ... 1 as 0 ... 255. Others are clipped."""
+def quantise(values: np.ndarray, signed: bool) -> np.ndarray:
+    """Quantise an array of any shape to uint8; values outside the range are clipped.
+
+    signed: -1 to 1 becomes 1 to 255, and 0 becomes 128; otherwise 0 to 1 becomes 0 to 255.
+    """
     if signed:
         return np.rint(128 + 127 * values.clip(-1, 1)).astype(np.uint8)
     return np.rint(255 * values.clip(0, 1)).astype(np.uint8)
@@ -46,12 +49,12 @@ def record(arch, params, codes: np.ndarray, characters: int, gates: int) -> Reco
     """Run the network over streams of codes, uint8 [S, 1 + n], each from a zero state.
 
     Column 0 is the character before each stream. The streams are joined and cut to `characters`;
-    gates are recorded for the first `gates` of those.
+    gates are recorded for the first `gates` of these.
     """
     S, n = codes.shape[0], codes.shape[1] - 1
     state_name, *gate_names = shown(arch.type)
-    few = min(S, -(-gates // n))  # streams over which gates are recorded
-    streams = {state_name: S} | dict.fromkeys(gate_names, few)
+    gate_streams = min(S, -(-gates // n))  # streams over which gates are recorded
+    streams = {state_name: S} | dict.fromkeys(gate_names, gate_streams)
     values = {
         name: np.empty((arch.layers, arch.hidden, kept, n), np.uint8)
         for name, kept in streams.items()
@@ -64,7 +67,7 @@ def record(arch, params, codes: np.ndarray, characters: int, gates: int) -> Reco
     state, output = network.zero_state(arch, S), cell(arch.type).STATES[0]
 
     def step(begin: int, end: int) -> tuple[dict, torch.Tensor]:
-        """Activations over some columns, and log p of what comes after each, [S, T, K]."""
+        """Activations over some columns, and log p of the next character, [S, T, K]."""
         found = activations.activations(arch, params, x[:, begin:end], state, {*streams, output})
         logits = found[output][-1] @ params["out.w"] + params["out.b"]
         return found, torch.log_softmax(logits, -1)
@@ -77,11 +80,11 @@ def record(arch, params, codes: np.ndarray, characters: int, gates: int) -> Reco
             part = found[name][:, : streams[name]]
             if name == state_name:
                 part = activations.held(arch.type, part)
-            kept[..., begin:end] = quantised(
+            kept[..., begin:end] = quantise(
                 part.permute(0, 3, 1, 2).numpy(), signed(arch.type, name)
             )
-        foreseen = torch.cat([expected, log_probs[:, :-1]], dim=1)
-        own = foreseen.gather(2, x[:, 1 + begin : 1 + end].long().unsqueeze(2)).squeeze(2)
+        predicted = torch.cat([expected, log_probs[:, :-1]], dim=1)
+        own = predicted.gather(2, x[:, 1 + begin : 1 + end].long().unsqueeze(2)).squeeze(2)
         loss[:, begin:end] = np.rint(-1000 * own.numpy()).clip(0, UNSCORED - 1)
         best, code = log_probs.topk(most, dim=-1)
         chances[..., begin:end] = np.rint(65535 * best.exp().permute(2, 0, 1).numpy())
@@ -101,12 +104,12 @@ def record(arch, params, codes: np.ndarray, characters: int, gates: int) -> Reco
 
 
 def spread(recording: Recording, known: np.ndarray) -> Recording:
-    """Spread a recording over a text of which the network read only the known characters, bool [N].
+    """Spread a recording over a text of which the network read only the known characters.
 
-    At the others it holds and expects what it did before, and there is no loss. Before the first
-    known character nothing is expected: all chances are 0.
+    known: bool [N]. The other characters repeat the values of the last one read and have no loss.
+    Before the first known character nothing is predicted: all chances are 0.
     """
-    last = np.maximum(np.cumsum(known) - 1, 0)  # of the characters read, the one read last
+    last = np.maximum(np.cumsum(known) - 1, 0)  # index among the characters read, of the last one
 
     def widened(array: np.ndarray) -> np.ndarray:
         reach = last[: np.searchsorted(last, array.shape[-1])]

@@ -1,11 +1,11 @@
-/* The list of units: sorted, filtered, and drawn only where it is visible. */
+/* The list of units: sorted and filtered; only the visible rows are drawn. */
 
-const ROW = 30;         // height of an entry
-const SHOWN = 132;      // width of its strip
+const ROW = 30;         // height of an entry, in CSS pixels
+const STRIP_WIDTH = 132; // of its strip
 
 const list = {units: [], scores: null, rows: [], note: ''};
 
-/* -- what units can be sorted by: from a unit to a number, the highest first -- */
+// ---- orders: from a unit to a number, the highest first ----
 
 function correlation(a, b) {
   let sa = 0, sb = 0, saa = 0, sbb = 0, sab = 0;
@@ -38,12 +38,12 @@ function orders() {
     {key: 'number', name: 'number', note: ''},
     {key: 'slow', name: 'long memory', note: 'By the correlation of a unit’s state with its state one character earlier; units that hardly vary are omitted.'},
     {key: 'spread', name: 'spread', note: 'By the standard deviation of the state.'},
-    {key: `like ${id(likeWhich())}`, name: `likeness to ${id(likeWhich())}`,
-      note: 'By the correlation of the state with that unit’s, whatever its sign.'},
+    {key: `like ${id(likeUnit())}`, name: `similarity to ${id(likeUnit())}`,
+      note: 'By the correlation of the state with that unit’s, regardless of sign.'},
   ];
   for (const hypothesis of facts.hypotheses || []) {
-    const measure = {true: 'Area under the ROC curve: 0.5 is chance, 0 says as much as 1.',
-      false: 'Rank correlation: 0 is chance, −1 says as much as 1.'}[hypothesis.yes_no] || '';
+    const measure = {true: 'Area under the ROC curve: 0.5 is chance, 0 is as strong as 1.',
+      false: 'Rank correlation: 0 is chance, −1 is as strong as 1.'}[hypothesis.yes_no] || '';
     rows.push({
       key: `by ${hypothesis.name}`, name: hypothesis.title, group: 'hypothesis', hypothesis,
       note: `Strongest first on the selection streams; scores are from the evaluation streams. ${measure}`,
@@ -52,7 +52,7 @@ function orders() {
   return rows;
 }
 
-const likeWhich = () => view.sort.startsWith('like ') ? unitOf(view.sort.slice(5)) || view.unit : view.unit;
+const likeUnit = () => view.sort.startsWith('like ') ? parseUnit(view.sort.slice(5)) || view.unit : view.unit;
 
 function sortUnits() {
   const chosen = orders().find((order) => order.key === view.sort) || orders()[0];
@@ -69,7 +69,7 @@ function sortUnits() {
     score = (unit) => scores[list.places(unit)] ?? null;
     rank = (unit) => -(places.get(number(unit)) ?? Infinity);
   } else if (chosen.key !== 'number' && ready) {
-    const like = of(likeWhich());
+    const like = of(likeUnit());
     score = chosen.key === 'slow' ? (unit) => memory(of(unit))
       : chosen.key === 'spread' ? (unit) => deviation(of(unit))
         : (unit) => Math.abs(correlation(of(unit), like));
@@ -87,7 +87,7 @@ function sortUnits() {
   sizeList();
 }
 
-/* -- the list -- */
+// ---- the list ----
 
 function sizeList() {
   let filler = $('list').querySelector('.filler');
@@ -118,7 +118,7 @@ function newRow() {
   box.id = `row-${list.rows.length}`;
   box.setAttribute('role', 'option');
   const strip = element('canvas'), name = element('b'), score = element('span');
-  strip.width = SHOWN;
+  strip.width = STRIP_WIDTH;
   strip.height = 1;
   strip.setAttribute('aria-hidden', 'true');
   box.append(name, strip, score);
@@ -127,7 +127,7 @@ function newRow() {
   box.addEventListener('click', (event) => {
     if (event.shiftKey) compareWith(row.unit);
     else choose(row.unit);
-    // the last thing a click does: keys go on from here
+    // last, so that the keyboard continues from here
     $('list').focus({preventScroll: true});
   });
   return row;
@@ -152,16 +152,16 @@ function fillRow(row, unit, place) {
   paintStrip(row.strip, unit);
 }
 
-/* The unit's colours over the text that is seen, squeezed into a strip. */
+/* The unit's colours over the visible text, compressed into a strip. */
 function paintStrip(canvas, unit) {
   const shown = view.show === 'loss' ? state() : view.show;
   const values = series(shown, unit), context = canvas.getContext('2d');
-  const picture = context.createImageData(SHOWN, 1);
+  const picture = context.createImageData(STRIP_WIDTH, 1);
   if (values) {
     const [from, to] = visible();
-    const end = Math.min(to, from + 6 * SHOWN, quantity(shown).length), {numbers} = scale(shown);
-    for (let x = 0; x < SHOWN; x++) {
-      const i = from + Math.floor(x / SHOWN * (end - from));
+    const end = Math.min(to, from + 6 * STRIP_WIDTH, quantity(shown).length), {numbers} = scale(shown);
+    for (let x = 0; x < STRIP_WIDTH; x++) {
+      const i = from + Math.floor(x / STRIP_WIDTH * (end - from));
       if (i >= end) break;
       for (let c = 0; c < 3; c++) picture.data[4 * x + c] = numbers[3 * values[i] + c];
       picture.data[4 * x + 3] = 255;
@@ -170,13 +170,13 @@ function paintStrip(canvas, unit) {
   context.putImageData(picture, 0, 0);
 }
 
-/* Bring the chosen unit into sight. */
+/* Scroll the list to the chosen unit. */
 function revealChosen() {
   const place = list.units.findIndex((unit) => same(unit, view.unit));
   const box = $('list');
   if (place < 0) return;
   const above = place * ROW - box.scrollTop;
-  // a step scrolls a step, a leap puts it in the middle
+  // one row further scrolls one row; a longer way puts the unit in the middle
   if (above < -2 * ROW || above > box.clientHeight + ROW) {
     box.scrollTop = place * ROW - box.clientHeight / 2;
   } else if (above < 0) box.scrollTop = place * ROW;
@@ -190,7 +190,7 @@ function fillOrders() {
   for (const order of orders()) {
     const option = element('option', order.name);
     option.value = order.key;
-    let home = select;
+    let parent = select;
     if (order.group) {
       if (!groups.has(order.group)) {
         const group = element('optgroup');
@@ -198,9 +198,9 @@ function fillOrders() {
         groups.set(order.group, group);
         select.append(group);
       }
-      home = groups.get(order.group);
+      parent = groups.get(order.group);
     }
-    home.append(option);
+    parent.append(option);
   }
   select.value = view.sort;
 }

@@ -1,26 +1,29 @@
-/* What is seen: the text, its legend, its map, and the card of a character. */
+/* Drawing: the text, its legend, its map, and the card of a character. */
 
 const FONT = 'ui-monospace, "SF Mono", SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono",'
   + ' "Liberation Mono", monospace';
-const SIZE = 15;        // of the text, in CSS pixels
+const SIZE = 15;        // of the text; all sizes are in CSS pixels
 const FULL = `${SIZE}px ${FONT}`, SMALL = `${SIZE * 0.72}px ${FONT}`;
 const LINE = 23;        // height of a line of text alone
-const GUESS = 15;       // of a row of guesses
-const STRIP = 9;        // of the strip of the compared unit
-const CURVE = 34;       // of the curve
-const EDGE = 18;        // free space around the text
+const GUESS = 15;       // height of a row of guesses
+const STRIP = 9;        // height of the strip of a label or of the compared unit
+const CURVE = 34;       // height of the curve
+const EDGE = 18;        // margin around the text
 
-/* Everything that a link reproduces. */
+/* Everything that a link reproduces: the chosen unit and the compared one; the quantity shown; the
+   order of the list and its one layer; the cursor; the character at the top, and how much of its
+   line is scrolled away; the query; and the switches. */
 const view = {
   unit: {layer: 0, index: 0}, show: '', other: null, sort: 'number', only: null,
   at: -1, top: 0, down: 0, find: '', guesses: 0, label: '', curve: false, theme: '', palette: 0, letters: true,
 };
 
 const $ = (name) => document.getElementById(name);
-/* What follows from it here and now: lines, width of a column, finds, and the map's picture. */
-const screen_ = {
-  lines: null, advance: 9, hover: -1, hits: new Int32Array(0), hit: -1, marks: null, asked: -1,
-  small: document.createElement('canvas'),
+/* Everything else: the lines, the width of a column, the character under the pointer, the matches
+   of the query, the scroll position that the page itself has set, and the map. */
+const transient = {
+  lines: null, advance: 9, hover: -1, hits: new Int32Array(0), hit: -1, marks: null, scrollSet: -1,
+  mapCanvas: document.createElement('canvas'),
 };
 
 function rowHeight() {
@@ -28,7 +31,7 @@ function rowHeight() {
   return LINE + below + (view.guesses || view.curve ? 10 : below ? 5 : 0);
 }
 
-/* The unit that is shown beside the chosen one, if any. */
+/* The unit that is compared with the chosen one, if any. */
 const compared = () => view.show === 'loss' ? null : view.other;
 
 /* Height of the strips right under the text: a label's, a compared unit's. */
@@ -42,11 +45,11 @@ const covered = () => quantity(view.show).length;
 function fit() {
   const context = $('text').getContext('2d');
   context.font = FULL;
-  screen_.advance = context.measureText('0'.repeat(100)).width / 100;
+  transient.advance = context.measureText('0'.repeat(100)).width / 100;
   const inside = $('scroller').clientWidth - 2 * EDGE;
-  const columns = Math.max(16, Math.floor(inside / screen_.advance) - 1);
-  if (screen_.lines?.columns !== columns) screen_.lines = layOut(bytes.text, columns);
-  $('sheet').style.height = `${screen_.lines.starts.length * rowHeight() + 2 * EDGE}px`;
+  const columns = Math.max(16, Math.floor(inside / transient.advance) - 1);
+  if (transient.lines?.columns !== columns) transient.lines = layOut(bytes.text, columns);
+  $('sheet').style.height = `${transient.lines.starts.length * rowHeight() + 2 * EDGE}px`;
   for (const canvas of [$('text'), $('map')]) {
     const {clientWidth, clientHeight} = canvas === $('text') ? $('scroller') : canvas;
     canvas.width = Math.round(clientWidth * devicePixelRatio);
@@ -63,22 +66,22 @@ const firstLine = () => Math.floor(scrolled());
 
 function lastLine() {
   const bottom = $('scroller').scrollTop + $('scroller').clientHeight - EDGE;
-  return Math.min(screen_.lines.starts.length - 1, Math.floor(bottom / rowHeight()));
+  return Math.min(transient.lines.starts.length - 1, Math.floor(bottom / rowHeight()));
 }
 
 function visible() {
-  return [screen_.lines.starts[firstLine()], screen_.lines.ends(lastLine())];
+  return [transient.lines.starts[firstLine()], transient.lines.ends(lastLine())];
 }
 
-/* Put the place that the view names at the top: a character's line, and a part of that line. */
+/* Scroll to the view's top: the line of a character, and a fraction of that line. */
 function scrollToTop() {
-  const line = lineOf(screen_.lines, view.top) + view.down;
+  const line = lineOf(transient.lines, view.top) + view.down;
   $('scroller').scrollTop = line ? EDGE / 2 + line * rowHeight() : 0;
-  screen_.asked = $('scroller').scrollTop;
+  transient.scrollSet = $('scroller').scrollTop;
 }
 
-/* Scroll as little as will do to see all of a line. */
-function bringIntoSight(line) {
+/* Scroll no further than needed to show the whole line. */
+function scrollLineIntoView(line) {
   const height = rowHeight(), {clientHeight, scrollTop} = $('scroller');
   const above = EDGE + line * height;
   if (above < scrollTop + EDGE) $('scroller').scrollTop = above - EDGE;
@@ -87,9 +90,9 @@ function bringIntoSight(line) {
   }
 }
 
-/* The character at a point of the scroller; -1 where there is none. */
+/* The character at a point of the scroller; -1 if none. */
 function characterAt(x, y) {
-  const {lines, advance} = screen_;
+  const {lines, advance} = transient;
   const line = Math.floor((y + $('scroller').scrollTop - EDGE) / rowHeight());
   if (line < 0 || line >= lines.starts.length) return -1;
   const column = (x - EDGE) / advance;
@@ -100,7 +103,7 @@ function characterAt(x, y) {
 }
 
 function paintText() {
-  const {lines, advance} = screen_;
+  const {lines, advance} = transient;
   const context = $('text').getContext('2d');
   const dpr = devicePixelRatio, {clientWidth, clientHeight, scrollTop} = $('scroller');
   const snap = (v) => Math.round(v * dpr) / dpr;   // to whole pixels of the screen
@@ -118,7 +121,7 @@ function paintText() {
 
   for (let line = Math.max(0, firstLine() - 1); line <= lastLine(); line++) {
     const top = snap(EDGE + line * height - scrollTop);
-    if (bytes.anew.has(lines.starts[line])) paintBreak(context, colours, top, clientWidth);
+    if (bytes.streamStarts.has(lines.starts[line])) paintBreak(context, colours, top, clientWidth);
     const boxes = [];
     for (let i = lines.starts[line]; i < lines.ends(line); i++) {
       const left = snap(EDGE + lines.column[i] * advance);
@@ -137,7 +140,7 @@ function paintText() {
     context.font = SMALL;
     if (view.guesses) for (const box of boxes) paintGuesses(context, box, under);
   }
-  for (const [i, weight] of [[view.at, 2], [screen_.hover, 1]]) {
+  for (const [i, weight] of [[view.at, 2], [transient.hover, 1]]) {
     if (i < 0) continue;
     context.strokeStyle = colours.mark;
     context.lineWidth = weight;
@@ -146,7 +149,7 @@ function paintText() {
   }
 }
 
-/* One character on its colour; dots under one that was not read, a bar under a find. */
+/* One character on its colour; dots under one that was not read, a bar under a match. */
 function paintCharacter(context, colours, shown, {i, left, width}, top) {
   const read = bytes.loss[i] !== facts.unscored, kind = glyphs.kind[i];
   let ink = colours.ink;
@@ -155,9 +158,9 @@ function paintCharacter(context, colours, shown, {i, left, width}, top) {
     context.fillRect(left, top, width, LINE);
     ink = shown.scale.text[shown.values[i]];
   }
-  if (kind !== REST && bytes.text[i] !== 32) {
-    const middle = left + (bytes.text[i] === 9 ? screen_.advance : width) / 2;
-    if (kind === HEX) context.font = SMALL;   // setting it is slow: only where it differs
+  if (kind !== CONTINUATION && bytes.text[i] !== 32) {
+    const middle = left + (bytes.text[i] === 9 ? transient.advance : width) / 2;
+    if (kind === HEX) context.font = SMALL;   // setting it is slow: only where needed
     if (kind === FAINT) context.globalAlpha = 0.38;
     context.fillStyle = ink;
     context.fillText(glyphs.text[i], middle, top + LINE / 2 + 1);
@@ -169,7 +172,7 @@ function paintCharacter(context, colours, shown, {i, left, width}, top) {
     context.fillStyle = colours.faint;
     for (let x = left + 1; x < left + width - 1; x += 3) context.fillRect(x, bottom - 3, 1, 1);
   }
-  if (screen_.marks?.[i]) {
+  if (transient.marks?.[i]) {
     context.fillStyle = colours.paper;
     context.fillRect(left, bottom - 4, width, 1);
     context.fillStyle = colours.mark;
@@ -179,15 +182,15 @@ function paintCharacter(context, colours, shown, {i, left, width}, top) {
 
 function paintStripUnder(context, {values, length, scale: {fill}}, boxes, top) {
   if (!values) return;
-  const undefined_ = length === Infinity ? 255 : -1;   // a label's way to say that it cannot
+  const undefinedValue = length === Infinity ? 255 : -1;   // of a label
   for (const {i, left, width} of boxes) {
-    if (i >= length || bytes.loss[i] === facts.unscored || values[i] === undefined_) continue;
+    if (i >= length || bytes.loss[i] === facts.unscored || values[i] === undefinedValue) continue;
     context.fillStyle = fill[values[i]];
     context.fillRect(left, top + 1, width, STRIP - 1);
   }
 }
 
-/* The rule above a line at which the network starts anew. */
+/* The rule above a line that begins a stream. */
 function paintBreak(context, colours, y, width) {
   context.fillStyle = colours.faint;
   context.globalAlpha = 0.6;
@@ -195,10 +198,10 @@ function paintBreak(context, colours, y, width) {
   context.globalAlpha = 1;
 }
 
-/* The likeliest characters after i, the likeliest on top; the one that came is underlined. */
+/* The likeliest characters after i, the likeliest on top; a correct one is underlined. */
 function paintGuesses(context, {i, left, width}, under) {
-  const n = bytes.text.length, room = Math.max(width, screen_.advance), colours = scale('guess');
-  if (glyphs.kind[i] === REST) return;
+  const n = bytes.text.length, room = Math.max(width, transient.advance), colours = scale('guess');
+  if (glyphs.kind[i] === CONTINUATION) return;
   const next = bytes.next[i];
   for (let k = 0; k < view.guesses && k < facts.guesses; k++) {
     const chance = bytes.chances[k * n + i] / 65535;
@@ -206,7 +209,7 @@ function paintGuesses(context, {i, left, width}, under) {
     const y = under + k * GUESS;
     context.fillStyle = colours.fill[shade];
     context.fillRect(left + 0.5, y + 0.5, room - 1, GUESS - 1);
-    if (shade < 40) continue;   // below one in forty, a pale field says enough
+    if (shade < 40) continue;   // below 1 in 40 the character would not be legible
     const byte = bytes.guesses[k * n + i];
     context.fillStyle = colours.text[shade];
     context.fillText(byteGlyph(byte), left + room / 2, y + GUESS / 2 + 0.5);
@@ -215,7 +218,7 @@ function paintGuesses(context, {i, left, width}, under) {
 }
 
 function paintCurve(context, line, values, top, colour, weight) {
-  const {lines, advance} = screen_;
+  const {lines, advance} = transient;
   const first = lines.starts[line], last = Math.min(lines.ends(line), covered());
   if (!values || first >= last) return;
   const reach = CURVE - 6;
@@ -234,7 +237,7 @@ function paintCurve(context, line, values, top, colour, weight) {
   context.lineWidth = weight;
   context.lineJoin = 'round';
   context.beginPath();
-  let lifted = true;   // the pen: over what was not read there is no line
+  let lifted = true;   // the pen: no line over characters that were not read
   for (let i = first; i < last; i++) {
     const read = bytes.loss[i] !== facts.unscored;
     if (read && lifted) context.moveTo(x(i), y(values[i]));
@@ -247,7 +250,7 @@ function paintCurve(context, line, values, top, colour, weight) {
 // ---- the map: every line of the text, small ----
 
 function paintMap() {
-  const {lines} = screen_, rows = lines.starts.length;
+  const {lines} = transient, rows = lines.starts.length;
   const colours = theme(), values = series(view.show, view.unit);
   const drawn = Math.min(rows, 4000), columns = Math.min(lines.columns, 160);
   const picture = new ImageData(columns, drawn);
@@ -264,27 +267,27 @@ function paintMap() {
       for (let c = 0; c < 3; c++) picture.data[to + c] = numbers[from + c];
     }
   }
-  const {small} = screen_;
-  small.width = columns;
-  small.height = drawn;
-  small.getContext('2d').putImageData(picture, 0, 0);
+  const {mapCanvas} = transient;
+  mapCanvas.width = columns;
+  mapCanvas.height = drawn;
+  mapCanvas.getContext('2d').putImageData(picture, 0, 0);
   paintMapFrame();
 }
 
-const mapHeight = () => Math.min($('map').height, screen_.lines.starts.length * 3 * devicePixelRatio);
+const mapHeight = () => Math.min($('map').height, transient.lines.starts.length * 3 * devicePixelRatio);
 
-/* The map as it was painted, and on it where the text is, and the finds. */
+/* The map as it was painted, and on it the visible part of the text and the matches. */
 function paintMapFrame() {
-  const canvas = $('map'), context = canvas.getContext('2d'), {small} = screen_;
-  if (!canvas.width || !canvas.height || !small.width) return;
-  const rows = screen_.lines.starts.length, tall = mapHeight(), dpr = devicePixelRatio;
+  const canvas = $('map'), context = canvas.getContext('2d'), {mapCanvas} = transient;
+  if (!canvas.width || !canvas.height || !mapCanvas.width) return;
+  const rows = transient.lines.starts.length, tall = mapHeight(), dpr = devicePixelRatio;
   context.fillStyle = theme().paper;
   context.fillRect(0, 0, canvas.width, canvas.height);
-  context.imageSmoothingEnabled = tall < small.height;
-  context.drawImage(small, 0, 0, canvas.width, tall);
+  context.imageSmoothingEnabled = tall < mapCanvas.height;
+  context.drawImage(mapCanvas, 0, 0, canvas.width, tall);
   context.fillStyle = theme().mark;
-  for (const at of screen_.hits) {
-    context.fillRect(canvas.width - 5 * dpr, lineOf(screen_.lines, at) / rows * tall, 5 * dpr, Math.max(1, dpr));
+  for (const at of transient.hits) {
+    context.fillRect(canvas.width - 5 * dpr, lineOf(transient.lines, at) / rows * tall, 5 * dpr, Math.max(1, dpr));
   }
   const from = firstLine() / rows * tall, to = (lastLine() + 1) / rows * tall;
   context.globalAlpha = 0.1;
@@ -309,7 +312,7 @@ function paintLegend() {
   $('high').textContent = view.show === 'loss' ? `${SURPRISE} bits` : q.signed ? '+1' : '1';
   const what = named(view.show);
   const place = (unit) => `layer ${unit.layer + 1}, unit ${unit.index + 1}`;
-  $('chosen').textContent = view.show === 'loss' ? 'how surprising each character was'
+  $('chosen').textContent = view.show === 'loss' ? 'surprise at each character'
     : `${what} of ${place(view.unit)}`;
   $('compared').textContent = '';
   if (compared()) {
@@ -329,7 +332,7 @@ function paintLegend() {
   }
 }
 
-/* A quantity in words: of a state that knows no bounds, tanh is shown. */
+/* A quantity in words; of an unbounded state, tanh is shown. */
 const named = (name) => quantity(name).tanh ? `tanh(${name})` : NAMES[name] || name;
 
 const signedNumber = (v) => (v < 0 ? '−' : '+') + Math.abs(v).toFixed(2);
@@ -343,9 +346,9 @@ function element(tag, text, ...classes) {
   return made;
 }
 
-const percent = (p) => p >= 0.1 ? `${Math.round(100 * p)} %` : p >= 0.001 ? `${(100 * p).toFixed(1)} %` : '< 0.1 %';
+const percent = (p) => p >= 0.1 ? `${Math.round(100 * p)}%` : p >= 0.001 ? `${(100 * p).toFixed(1)}%` : '< 0.1%';
 
-/* What the network holds and expects at character i, beside it. */
+/* The card of character i: its probability, the values there, and the next characters expected. */
 function showCard(i) {
   const card = $('card');
   card.hidden = i < 0;
@@ -372,7 +375,7 @@ function showCard(i) {
     table.append(tr);
   };
   if (bytes.loss[i] === facts.unscored) {
-    card.append(element('p', 'not in the network’s alphabet: skipped'));
+    card.append(element('p', 'not in the network’s alphabet: not read'));
   } else {
     const nats = bytes.loss[i] / 1000;
     row('probability', percent(Math.exp(-nats)));
@@ -391,7 +394,7 @@ function showCard(i) {
     const truth = label(view.label)[i];
     const {title, yes_no, top} = facts.labels.find(({name}) => name === view.label);
     const count = `${truth === 254 ? '≥ ' : ''}${Math.round(truth / 254 * top)}`;
-    row(title, truth === 255 ? 'unknown' : yes_no ? (truth ? 'yes' : 'no') : count,
+    row(title, truth === 255 ? 'undefined' : yes_no ? (truth ? 'yes' : 'no') : count,
       truth === 255 ? '' : scale('label').fill[truth]);
   }
   card.append(table);
@@ -407,7 +410,7 @@ function showCard(i) {
     li.append(element('b', byteGlyph(guess)), bar, element('span', percent(chance) + (right ? ' ✓' : '')));
     list.append(li);
   }
-  card.append(element('small', 'expects next'), list);
+  card.append(element('small', 'likeliest next characters'), list);
 }
 
 /* Put the card beside a point, inside the window. */
@@ -419,15 +422,15 @@ function placeCard(x, y) {
   $('card').style.top = `${top}px`;
 }
 
-/* The character under the cursor in words, for those who hear the page. */
+/* Announce the character under the cursor to screen readers. */
 function speak(i) {
   const values = series(view.show, view.unit);
   const there = values && i < covered() && bytes.loss[i] !== facts.unscored;
-  const held = !there ? 'no value'
+  const description = !there ? 'no value'
     : view.show === 'loss' ? `surprise ${(bytes.loss[i] / 1000 / Math.LN2).toFixed(1)} bits`
       : `${NAMES[view.show] || named(view.show)} ${signedNumber(value(view.show, values[i]))}`;
   const guess = bytes.guesses[i], chance = bytes.chances[i] / 65535;
   const expected = BLANKS[guess] || byteGlyph(guess);
   const expects = chance ? `; expects ${expected}, ${percent(chance)}` : '';
-  $('spoken').textContent = `${spell(i)}; ${held}${expects}`;
+  $('spoken').textContent = `${spell(i)}; ${description}${expects}`;
 }

@@ -1,10 +1,13 @@
-"""Build KenLM from source: `lmplz`, `build_binary` and the `kenlm` Python module, all of one order.
+"""`charlens kenlm`: build KenLM from source.
+
+It consists of `lmplz`, `build_binary` and the `kenlm` Python module, all of one highest order.
 
 The module is not installed by pip: pip prefers a cached one with KenLM's default of order 6, and
 builds neither tool. cmake, ninja, Cython and Boost come from the Python (or conda) environment, so
-that no administrator is needed; the machine provides only a C++ compiler and Python's C headers.
+that nobody needs root; the machine provides only a C++ compiler and Python's C headers.
 """
 
+import argparse
 import importlib.util
 import json
 import os
@@ -15,6 +18,7 @@ import sys
 import sysconfig
 import tarfile
 from pathlib import Path
+from typing import TextIO
 
 from charlens.backends import compiler
 from charlens.errors import InputError
@@ -23,27 +27,27 @@ from charlens.ngrams import estimate, kenlm
 
 VERSION = "0.3.0"
 SHA256 = "c4628bb9fb63c8a6f9240035b8b037385cfc404cb72e933cf48878291edac1e8"
-LOG_LINES = 15  # of the log, shown when a step fails
+LOG_LINES = 15  # last lines of the log, shown if a step fails
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to build into")
     parser.add_argument("--max-order", type=int, default=21, help="highest order of a model")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="compilers at once")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     build(args.out, args.max_order, args.threads)
 
 
-def build(out, max_order=21, threads=1):
-    """Build KenLM into the folder `out`, complete or not at all; what it held is replaced.
+def build(out: str | Path, max_order: int = 21, threads: int = 1) -> None:
+    """Build KenLM into the folder `out`, which is replaced as a whole or not at all.
 
     It holds bin/lmplz, bin/build_binary, python/kenlm.*.so and kenlm.json (version, max_order).
     The output of the build goes to the file `<out>-build.log`.
 
     Raises InputError if a compiler, Python's headers or a build tool is missing (before anything
-    is written), or if a step fails: then the end of the log goes to stderr.
+    is written), or if a step fails; the end of the log then goes to stderr.
     """
     cxx, _ = compiler.find()
     include = find_python_headers()
@@ -57,10 +61,13 @@ def build(out, max_order=21, threads=1):
             build_in(out, cxx, include, cmake, ninja, max_order, threads)
 
 
-def build_in(out, cxx, include, cmake, ninja, max_order, threads):
+def build_in(
+    out: Path, cxx: list[str], include: Path, cmake: str, ninja: str, max_order: int, threads: int
+) -> None:
+    """Build KenLM into `out` by way of a folder beside it. Raises InputError if a step fails."""
     log = out.with_name(out.name + "-build.log")
     work = out.with_name(out.name + ".tmp")
-    shutil.rmtree(work, ignore_errors=True)  # of a build that was killed
+    shutil.rmtree(work, ignore_errors=True)  # left by a build that was killed
     work.mkdir(parents=True)
     try:
         with open(log, "w") as log_file:
@@ -77,7 +84,7 @@ def build_in(out, cxx, include, cmake, ninja, max_order, threads):
         shutil.rmtree(work, ignore_errors=True)
 
 
-def find_python_headers():
+def find_python_headers() -> Path:
     """The folder of Python.h. Raises InputError if it is missing."""
     folder = Path(sysconfig.get_path("include"))
     if not (folder / "Python.h").is_file():
@@ -87,7 +94,7 @@ def find_python_headers():
     return folder
 
 
-def find_tool(name):
+def find_tool(name: str) -> str:
     """The path of a program, first in this Python's environment. Raises InputError if missing."""
     own = str(Path(sys.executable).parent)
     found = shutil.which(name, path=os.pathsep.join([own, os.environ.get("PATH", "")]))
@@ -96,28 +103,37 @@ def find_tool(name):
     return found
 
 
-def fetch(work, log_file):
-    """Download the pinned source distribution into `work` and unpack it: the source's folder."""
+def fetch(work: Path, log_file: TextIO) -> Path:
+    """Download and unpack the pinned source distribution in `work`. Returns its folder."""
     pinned = work / "kenlm.txt"
     pinned.write_text(f"kenlm=={VERSION} --hash=sha256:{SHA256}\n")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", "kenlm"]
-    # pip asks the source for its metadata: with the setuptools of this environment, not a new one.
+    # pip builds the metadata: with the setuptools of this environment, not a downloaded one.
     command += ["--no-build-isolation", "--require-hashes", "-r", pinned, "-d", work]
     step(f"download kenlm {VERSION}", command, log_file)
     with tarfile.open(work / f"kenlm-{VERSION}.tar.gz") as archive:
-        # pinned by its hash; Python before 3.11.4 knows no filter
+        # Python before 3.11.4 has no filter; the archive is pinned by its hash.
         safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
         archive.extractall(work, **safely)
     return work / f"kenlm-{VERSION}"
 
 
-def compile_tools(source, result, cxx, cmake, ninja, max_order, threads, log_file):
-    """Build lmplz and build_binary, and the static libraries that the module is linked from."""
+def compile_tools(
+    source: Path,
+    result: Path,
+    cxx: list[str],
+    cmake: str,
+    ninja: str,
+    max_order: int,
+    threads: int,
+    log_file: TextIO,
+) -> None:
+    """Build lmplz and build_binary, and the static libraries to which the module is linked."""
     boost = Path(sysconfig.get_path("platlib")) / "cmeel.prefix"
     configure = [cmake, "-S", source, "-B", source / "build", "-G", "Ninja", "-Wno-dev"]
     configure += [f"-DCMAKE_MAKE_PROGRAM={ninja}", f"-DKENLM_MAX_ORDER={max_order}"]
     configure += ["-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_PREFIX_PATH={boost};{sys.prefix}"]
-    # Optional parts of KenLM that we do without: reading compressed text, mixing models.
+    # Optional parts of KenLM that are not needed: reading compressed text, mixing models.
     for package in ("ZLIB", "BZip2", "LibLZMA", "Eigen3"):
         configure.append(f"-DCMAKE_DISABLE_FIND_PACKAGE_{package}=ON")
     step("configure KenLM", configure, log_file, CXX=shlex.join(cxx))
@@ -126,13 +142,15 @@ def compile_tools(source, result, cxx, cmake, ninja, max_order, threads, log_fil
     step("compile KenLM", command, log_file)
     (result / "bin").mkdir(parents=True)
     for name in names:
-        # They find Boost through the absolute path that cmake has put into them.
+        # They find Boost by an absolute path (rpath) that cmake wrote into them.
         shutil.copy2(source / "build" / "bin" / name, result / "bin" / name)
 
 
-def compile_module(source, result, cxx, include, max_order, log_file):
-    """Build the Python module from the libraries that compile_tools has made."""
-    # The C++ file in the source distribution is of a Cython that knows Python only up to 3.12.
+def compile_module(
+    source: Path, result: Path, cxx: list[str], include: Path, max_order: int, log_file: TextIO
+) -> None:
+    """Build the Python module, linked to the libraries of `compile_tools`."""
+    # The C++ file in the source distribution is from a Cython that supports Python only up to 3.12.
     generated = source / "build" / "kenlm.cpp"
     cython = [sys.executable, "-m", "cython", "-3", "--cplus", source / "python" / "kenlm.pyx"]
     step("translate KenLM's Python module", [*cython, "-o", generated], log_file)
@@ -142,13 +160,16 @@ def compile_module(source, result, cxx, include, max_order, log_file):
     command += [f"-DKENLM_MAX_ORDER={max_order}", f"-I{source}", f"-I{include}"]
     command += [generated, source / "python" / "score_sentence.cc"]
     command += [source / "build" / "lib" / name for name in ("libkenlm.a", "libkenlm_util.a")]
-    # Apple's linker has no librt, and wants to be told that Python itself brings Python's symbols.
+    # Apple's linker has no librt, and must be told that Python's symbols come from Python itself.
     system = ["-undefined", "dynamic_lookup"] if sys.platform == "darwin" else ["-lrt"]
     step("compile KenLM's Python module", [*command, "-pthread", *system, "-o", module], log_file)
 
 
-def check(result, max_order, work):
-    """Whether all parts run and agree: estimate, pack and load a model of the highest order."""
+def check(result: Path, max_order: int, work: Path) -> None:
+    """Check that all parts run and agree: estimate, pack and load a model of the highest order.
+
+    Raises InputError if they do not.
+    """
     text = work / "check.txt"
     text.write_text("00 01\n")
     packed = estimate.estimate(text, max_order, result, 8, work)[0]
@@ -157,8 +178,8 @@ def check(result, max_order, work):
         raise InputError(f"KenLM was built for order {order}, not {max_order}: see its build log")
 
 
-def step(what, command, log_file, **variables):
-    """Run one command of the build. Raises InputError if it fails."""
+def step(what: str, command: list[str | Path], log_file: TextIO, **variables: str) -> None:
+    """Run one command of the build, to do `what`. Raises InputError if it fails."""
     print("$", shlex.join(map(str, command)), file=log_file, flush=True)
     env = {**os.environ, **variables}
     done = subprocess.run(

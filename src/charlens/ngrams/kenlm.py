@@ -1,4 +1,4 @@
-"""Using a KenLM that `build` has compiled: its tools, its Python module, and its words.
+"""Use a KenLM compiled by `build`: its tools, its Python module, and its words.
 
 Each character is one word to KenLM, written as its byte in two hexadecimal digits.
 """
@@ -7,32 +7,35 @@ import importlib.util
 import signal
 import subprocess
 import sysconfig
+from collections.abc import Iterable
 from pathlib import Path
+
+import numpy as np
 
 from charlens.errors import InputError
 from charlens.store.reading import read_json, require
 
 
-def words(alphabet):
-    """KenLM's word for each symbol of the alphabet, uint8 [K]: the byte in hexadecimal."""
+def words(alphabet: np.ndarray) -> list[str]:
+    """The word for each symbol of the alphabet, uint8 [K]: its byte in hexadecimal."""
     return [f"{byte:02x}" for byte in alphabet]
 
 
-def sentence(alphabet, codes):
-    """Codes, uint8 [N], as one line of words."""
-    word = words(alphabet)
-    return " ".join(word[code] for code in codes)
+def sentence(alphabet: np.ndarray, codes: np.ndarray) -> str:
+    """Codes, uint8 [N], as one line of words; alphabet: uint8 [K]."""
+    names = words(alphabet)
+    return " ".join(names[code] for code in codes)
 
 
-def load(model, kenlm):
-    """A packed model, read by the Python module in the folder `kenlm`, never by another one.
+def load(model: str | Path, kenlm: str | Path):
+    """Load a packed model with the Python module in the folder `kenlm`, never with another one.
 
     Raises InputError if the module is missing or rejects the file.
     """
     about(kenlm)
     path = Path(kenlm) / "python" / f"kenlm{sysconfig.get_config_var('EXT_SUFFIX')}"
     if not path.is_file():
-        raise InputError(f"{kenlm}: KenLM was built for another Python: delete it and rebuild it")
+        raise InputError(f"{kenlm}: built for another Python: delete it and build KenLM again")
     spec = importlib.util.spec_from_file_location("kenlm", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
@@ -42,8 +45,8 @@ def load(model, kenlm):
         raise InputError(f"{model}: KenLM cannot read it: {error}") from error
 
 
-def about(kenlm):
-    """Version and max_order of the KenLM in a folder. Raises InputError if there is none."""
+def about(kenlm: str | Path) -> dict:
+    """The version and max_order of the KenLM in a folder. Raises InputError if there is none."""
     path = Path(kenlm) / "kenlm.json"
     if not path.exists():
         raise InputError(f"{kenlm}: no KenLM: build it with `charlens kenlm --out`")
@@ -52,8 +55,8 @@ def about(kenlm):
     return found
 
 
-def run_tool(command):
-    """Run one of KenLM's tools. Raises InputError with the reason that it prints if it fails."""
+def run_tool(command: Iterable[object]) -> None:
+    """Run one of KenLM's tools. Raises InputError with the reason that it printed if it fails."""
     command = [str(word) for word in command]
     done = subprocess.run(
         command,
@@ -65,7 +68,7 @@ def run_tool(command):
     )
     if done.returncode == 0:
         return
-    # The reason is the last line, apart from the "ERROR" with which build_binary ends.
+    # The reason is the last line, except for the "ERROR" with which build_binary ends.
     lines = [line.strip() for line in done.stderr.splitlines()]
     reason = [line for line in lines if line not in ("", "ERROR")][-1:]
     if done.returncode == -signal.SIGKILL:

@@ -1,5 +1,6 @@
 """`charlens score-ngram`: score the test streams of a split with an n-gram model (table 2)."""
 
+import argparse
 import json
 import math
 from pathlib import Path
@@ -12,7 +13,7 @@ from charlens.ngrams import kenlm as tools
 from charlens.store.reading import read_json, require
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", type=Path, required=True, help="the corpus's streams (npz)")
     parser.add_argument("--model", type=Path, required=True, help="the model (KenLM binary)")
     parser.add_argument("--info", type=Path, required=True, help="its order and sizes (json)")
@@ -22,7 +23,7 @@ def add_arguments(parser):
     parser.add_argument("--meta", type=Path, required=True, help="what was scored (json)")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     info, corpus = read_json(args.info), read_json(args.corpus_info)
     require(info, ("order", "bytes", "arpa_bytes"), args.info)
     require(corpus, ("corpus", "source"), args.corpus_info)
@@ -40,13 +41,13 @@ def run(args):
     write_atomically(args.meta, json.dumps(meta).encode() + b"\n")
 
 
-def score(split, model, kenlm):
-    """Natural log-probability of every test character, float32 [N], in the test order.
+def score(split: str | Path, model: str | Path, kenlm: str | Path) -> np.ndarray:
+    """The log-probability of every test character in nats, float32 [N], in the order of the split.
 
-    One running context over the joined test streams, empty at the start, without sentence marks.
+    The context runs over the joined test streams, empty at the start, without sentence marks.
     Symbols that do not occur in training are one word to KenLM, <unk>, and share its probability
-    equally. The probabilities of the alphabet then sum to one minus what KenLM reserves for </s>
-    (and for <unk>, if the whole alphabet occurs in training).
+    equally. The probabilities of the alphabet sum to 1 minus KenLM's share for </s> (and for <unk>,
+    if the whole alphabet occurs in training). Raises InputError if a file is missing or unusable.
     """
     data = load_split(split)
     model = tools.load(model, kenlm)

@@ -1,7 +1,7 @@
-"""Uncertainty and error categories: numbers in, numbers out.
+"""Uncertainty and error categories, from arrays alone.
 
 bootstrap.py     standard deviations and intervals by resampling
-intervals.py     the same from formulas: spread within groups, Wilson's interval
+intervals.py     standard deviation within groups, Wilson's interval
 information.py   nats and bits
-oracles.py       errors by their cause (section 4.4, figure 6)
+oracles.py       errors by cause (section 4.4, figure 6)
 """

@@ -1,4 +1,4 @@
-"""Uncertainty by resampling the test text."""
+"""Uncertainty by resampling the test set."""
 
 import numpy as np
 
@@ -6,13 +6,13 @@ import numpy as np
 def bootstrap_sd(losses: np.ndarray, samples: int, seed: int) -> np.ndarray:
     """Standard deviation of each model's mean loss over bootstrap samples of the test set.
 
-    losses [M, N]: the loss of M models at the same N test characters (nats). Returns [M], in the
-    same unit. Each of the samples draws N positions with replacement, the same ones for every
-    model, so the models stay paired. Source: caption of the paper's Figure 1 (100 samples).
+    losses [M, N]: the losses of M models at the same N test characters (nats). Returns float64 [M]
+    in the same unit. Each sample draws N positions with replacement, the same for every model, so
+    the models stay paired. Source: caption of figure 1 (100 samples).
     """
     losses = np.asarray(losses, dtype=np.float64)
     n = losses.shape[1]
-    # The mean does not change the deviation; without it, no digits are lost.
+    # The mean does not change the deviation; without it no digits are lost.
     losses = losses - losses.mean(axis=1, keepdims=True)
     rng = np.random.default_rng(seed)
     means = np.empty((samples, len(losses)))
@@ -24,10 +24,10 @@ def bootstrap_sd(losses: np.ndarray, samples: int, seed: int) -> np.ndarray:
 
 
 def stream_draws(streams: int, samples: int, seed: int) -> np.ndarray:
-    """How often each of S test streams is drawn in each bootstrap sample: float64 [samples, S].
+    """The number of times that each bootstrap sample draws each of S streams, float64 [samples, S].
 
-    Characters are not independent, so whole streams are drawn. Models are compared paired by using
-    the same draws for all of them; with sums [S] per stream, draws @ sums is that of each sample.
+    Characters are not independent, so whole streams are drawn. The same draws for all models keep
+    them paired; given sums [S] over each stream, `draws @ sums` holds the sums of each sample.
     """
     random = np.random.default_rng(seed)
     shares = np.full(streams, 1 / streams)
@@ -35,7 +35,7 @@ def stream_draws(streams: int, samples: int, seed: int) -> np.ndarray:
 
 
 def interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """The percentile interval of bootstrap draws [samples]: its lower and upper end."""
+    """The percentile interval of bootstrap values [samples]: its lower and upper end."""
     outside = 100 * (1 - level) / 2
     low, high = np.percentile(draws, [outside, 100 - outside])
     return float(low), float(high)

@@ -1,8 +1,8 @@
-"""Units of information. Losses are in nats everywhere; pages also show bits."""
+"""Units of information. Losses are in nats; pages also show bits."""
 
 import math
 
 
 def bits(nats):
-    """A number or array of nats, in bits."""
+    """Convert nats to bits: a number, or an array of any shape."""
     return nats / math.log(2)

@@ -1,4 +1,4 @@
-"""Spread and intervals that need no resampling."""
+"""Standard deviations and intervals without resampling."""
 
 import math
 from collections.abc import Iterable
@@ -8,9 +8,9 @@ from scipy.stats import binomtest
 
 
 def pooled_sd(groups: Iterable[Iterable[float]]) -> tuple[float, int] | None:
-    """Standard deviation within groups of numbers, and its degrees of freedom.
+    """The pooled standard deviation within groups of numbers, and its degrees of freedom.
 
-    A group of one number says nothing about it; None where there is no larger group.
+    None if no group has two numbers or more.
     """
     squares, freedom = 0.0, 0
     for group in groups:
@@ -21,6 +21,6 @@ def pooled_sd(groups: Iterable[Iterable[float]]) -> tuple[float, int] | None:
 
 
 def share_interval(count: int, total: int, level: float = 0.95) -> tuple[float, float]:
-    """Wilson's interval of the share count / total. Raises ValueError unless 0 < total."""
+    """Wilson's interval of the share count / total. Raises ValueError if total is 0."""
     found = binomtest(count, total).proportion_ci(level, method="wilson")
     return float(found.low), float(found.high)

@@ -1,9 +1,9 @@
-"""The files that parts of the pipeline hand to each other, and who reads them.
+"""Readers of the files that stages of the pipeline pass to each other.
 
-models.py       which model is meant: its name, path and label; which one is the best
+models.py       identity of a model: its key, path and label; the rule for the best one
 scores.py       score arrays and their digests
 corpora.py      provenance, texts and splits
 tables.py       tables of the pipeline, and the paper's numbers (paper.csv)
-found.py        what was found inside the networks
-reading.py      JSON files that must hold certain keys
+found.py        units found inside the networks
+reading.py      JSON files with required keys
 """

@@ -1,4 +1,4 @@
-"""What tables, figures and claims read of the corpora: provenance, texts and splits."""
+"""Readers of the corpora for tables, figures and claims: provenance, texts and splits."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +11,7 @@ from charlens.store.scores import Score
 
 
 def read_corpora(paths: Iterable[str | Path]) -> dict[str, dict]:
-    """Read corpora's provenance files; the result is keyed by corpus, in the order given.
+    """Read the provenance files of corpora, by corpus, in the order given.
 
     Raises InputError if a file is missing or unusable.
     """
@@ -24,7 +24,7 @@ def read_corpora(paths: Iterable[str | Path]) -> dict[str, dict]:
 
 
 def read_text(path: str | Path) -> bytes:
-    """A corpus's text. Raises InputError if it cannot be read."""
+    """Read the text of a corpus. Raises InputError if it cannot be read."""
     try:
         return Path(path).read_bytes()
     except OSError as error:
@@ -32,11 +32,11 @@ def read_text(path: str | Path) -> bytes:
 
 
 def read_split(path: str | Path, scores: Iterable[Score]) -> dict[str, np.ndarray]:
-    """Read what figures need of a split, {name: array}.
+    """Read the arrays of a split that figures need, by name.
 
-    alphabet: uint8 [K], bytes. test_y: uint8 [S, n], the test characters as indices into the
-    alphabet. test_at: int64 [S], the offset of each stream's first test character in the text.
-    Raises InputError if the file is unusable or the scores are not of its test characters.
+    alphabet: uint8 [K], bytes. test_y: uint8 [S, n], the codes of the test characters. test_at:
+    int64 [S], the offset in the text, in bytes, of each stream's first test character. Raises
+    InputError if the file is unusable or a score has another number of test characters.
     """
     try:
         with np.load(path) as arrays:
@@ -53,9 +53,9 @@ def read_split(path: str | Path, scores: Iterable[Score]) -> dict[str, np.ndarra
 
 
 def by_stem(paths: Iterable[str | Path], needed: Iterable[str], what: str) -> dict[str, Path]:
-    """Key files that are named after their corpus. what: says in a message what they are.
+    """Files named after their corpus, by corpus. what: their kind, for the message.
 
-    Raises InputError where a needed corpus has none.
+    Raises InputError if a needed corpus has none.
     """
     files = {Path(path).stem: Path(path) for path in paths}
     for corpus in needed:

@@ -1,4 +1,4 @@
-"""What was found inside the networks, as `charlens cells` writes it."""
+"""The units found inside the networks, as `charlens cells` writes them (section 4.2)."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,12 +9,15 @@ from charlens.store.reading import read_json, require
 
 
 def model_name(found: Mapping) -> str:
-    """The network that was searched: LSTM 2x128."""
+    """The network that was searched, for people: LSTM 2x128."""
     return network_name(found["type"], found["layers"], found["size"] or found["hidden"])
 
 
 def read_found(paths: Iterable[str | Path], corpora: Iterable[str]) -> dict[str, dict]:
-    """What `charlens cells` wrote for each corpus. Raises InputError where a file is missing."""
+    """Read the files of `charlens cells`, by corpus.
+
+    Raises InputError if a file is missing or unusable.
+    """
     files = by_stem(paths, corpora, "search")
     found = {corpus: read_json(path) for corpus, path in files.items()}
     for corpus, content in found.items():
@@ -24,5 +27,5 @@ def read_found(paths: Iterable[str | Path], corpora: Iterable[str]) -> dict[str,
 
 
 def number(value: float) -> str:
-    """With three digits and a real minus sign."""
+    """Format a number with three decimals and a true minus sign."""
     return f"{value:.3f}".replace("-", "−")

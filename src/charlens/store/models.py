@@ -1,4 +1,4 @@
-"""Which model is meant: one name for it, its path and its label; and which model is the best.
+"""The identity of a model: its key, path and label; and the rule for the best model.
 
     kind        path below models/<corpus>/, scores/<corpus>/           label
     recurrent   type~lstm/layers~2/size~64/seed~2[/dropout~0.1]         LSTM 2x64 seed 2
@@ -7,7 +7,7 @@
 
 Tables name a model by the same path with spaces for slashes. A candidate is one of several values
 tried for a model, among which validation chooses: the dropout of a recurrent network, the hidden
-units of an n-NN. Nothing slow is imported here.
+size of an n-NN. This module imports nothing slow.
 """
 
 import re
@@ -25,7 +25,7 @@ Model = TypeVar("Model")
 
 @dataclass(frozen=True)
 class ModelKey:
-    """Which model is meant. Fields that a kind does not have are None.
+    """The identity of a model. Fields that do not apply to its kind are None.
 
     n: characters of context of an n-NN or n-gram (an n-gram model of order n + 1).
     candidate: the dropout or hidden size; None means the one that validation chose.
@@ -69,14 +69,14 @@ class ModelKey:
 
     @property
     def chosen(self) -> "ModelKey":
-        """The model without its candidate: the one that validation chose among them."""
+        """The same model without a candidate: the one that validation chose."""
         return replace(self, candidate=None)
 
     @classmethod
     def parse(cls, path: str | PurePath) -> "ModelKey":
-        """The key in a path, or in the words of a table, that hold <corpus>/<labels>.
+        """Parse the key in a path, or in a table's name of a model, that holds <corpus>/<labels>.
 
-        Raises InputError where there is none.
+        Raises InputError if there is none.
         """
         found = LABELS.search(str(path))
         if found is None:
@@ -90,13 +90,13 @@ class ModelKey:
         if context:
             candidate = int(hidden) if hidden else None
             return cls(corpus, "nn", seed=int(nn_seed), n=int(context), candidate=candidate)
-        candidate = number(dropout) if dropout else None
+        candidate = parse_number(dropout) if dropout else None
         which = {"layers": int(layers), "size": int(size), "seed": int(seed)}
         return cls(corpus, "recurrent", type, **which, candidate=candidate)
 
     @classmethod
     def of(cls, meta: Mapping) -> "ModelKey":
-        """The key of a model from the metadata beside its scores; its candidate is left out."""
+        """The key of a model from the metadata beside its scores; without its candidate."""
         names = ("type", "layers", "size", "seed", "n")
         return cls(meta["corpus"], meta["family"], **{name: meta.get(name) for name in names})
 
@@ -110,8 +110,8 @@ LABELS = re.compile(
 )
 
 
-def number(word: str) -> int | float:
-    """The number as it is spelled, so that a path comes out as it was: 0, 0.0, 0.1."""
+def parse_number(word: str) -> int | float:
+    """Parse an int as an int, so that a path survives the round trip: 0, 0.0, 0.1."""
     return int(word) if word.isdigit() else float(word)
 
 
@@ -121,7 +121,7 @@ def network_name(type: str, layers: int, size: int) -> str:
 
 
 def types_in_order(types: Iterable[str]) -> list[str]:
-    """The types of cell that occur: the paper's in its order, then any others by name."""
+    """The distinct cell types: the paper's in its order, then any others by name."""
 
     def place(type: str):
         known = type in PAPER_TYPES
@@ -131,20 +131,21 @@ def types_in_order(types: Iterable[str]) -> list[str]:
 
 
 def twin(corpus: str) -> str:
-    """The name of a corpus under the contiguous split layout, beside itself under the paper's; no
-    corpus of a configuration has a dot."""
+    """The name of a corpus under the contiguous split layout. (Configured names have no dot.)"""
     return f"{corpus}.contiguous"
 
 
 def deepest(models: list[dict], type: str) -> list[dict]:
-    """The models of a type with PAPER_DEPTH layers or, where there are none, of its greatest
-    depth; [] where there is no model of the type. models: dicts that hold type and layers."""
+    """The models of a type with PAPER_DEPTH layers or, if there are none, with the most layers.
+
+    models: dicts with type and layers. Returns [] if there is no model of the type.
+    """
     own = [model for model in models if model["type"] == type]
     return [model for model in own if model["layers"] == figure_depth(own)]
 
 
 def figure_depth(networks: Iterable[Mapping]) -> int:
-    """How many layers the networks in figures 3, 4 and 5 have: PAPER_DEPTH, or else the most."""
+    """The number of layers of the networks in figures 3, 4 and 5: PAPER_DEPTH, or else the most."""
     depths = {network["layers"] for network in networks}
     return PAPER_DEPTH if PAPER_DEPTH in depths else max(depths)
 
@@ -155,13 +156,12 @@ def best(
     type: str | None = None,
     paper_depth: bool = False,
 ) -> Model:
-    """The network with the lowest validation loss; the first of equals.
+    """The network with the lowest validation loss; of equals, the first.
 
-    This is the one rule for "the best network": of figures, of claims, of candidates.
-
-    about: gives the metadata of a model (type, layers, val_loss). type: of this type alone.
-    paper_depth: with PAPER_DEPTH layers alone or, where there are none, with the greatest number,
-    as in the paper's figures 3, 4 and 5. Raises InputError where there is no such network.
+    This is the one rule for "the best network", for figures, claims and candidates. about returns
+    the metadata of a model: type, layers, val_loss. type: consider this type alone. paper_depth:
+    consider PAPER_DEPTH layers alone or, if there are none, the greatest number, as in figures 3, 4
+    and 5. Raises InputError if there is no such network.
     """
     known = [(model, about(model)) for model in models]
     if type is not None:

@@ -1,4 +1,4 @@
-"""Reading JSON files that must hold certain keys."""
+"""Read JSON files with required keys."""
 
 import json
 from collections.abc import Iterable
@@ -8,25 +8,25 @@ from charlens.errors import InputError
 
 
 def read_json(path: Path) -> dict:
-    """A file's JSON object. Raises InputError where it is missing or holds none."""
+    """Read a JSON object. Raises InputError if the file is missing or holds none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path} is missing: it says what the file beside it is") from None
+        raise InputError(f"{path} is missing: it describes the file beside it") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: no readable JSON ({reason(error)})") from None
     if not isinstance(content, dict):
-        raise InputError(f"{path}: holds a JSON {type(content).__name__}, not an object")
+        raise InputError(f"{path}: expected a JSON object, got a {type(content).__name__}")
     return content
 
 
 def require(content: dict, keys: Iterable[str], path: str | Path) -> None:
-    """Raise InputError, naming the path, unless the object holds all keys."""
+    """Raises InputError, naming the path, unless `content` has all keys."""
     missing = [key for key in keys if key not in content]
     if missing:
         raise InputError(f"{path}: lacks {', '.join(missing)}; make it again")
 
 
 def reason(error: Exception) -> str:
-    """An exception's message on one line, without the path that our own message names already."""
+    """The message of an exception on one line, without the path, which our own message names."""
     return getattr(error, "strerror", None) or " ".join(str(error).split())

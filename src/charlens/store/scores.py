@@ -1,15 +1,15 @@
-"""Score arrays: what every table and figure reads, whatever the model.
+"""Score arrays, the input of every table and figure, whatever the model.
 
-One .npy file per model holds the natural log-probability of every test character, in the order of
-the joined test streams; the .json file beside it says which model it was.
+One .npy file per model holds the log-probability of every test character in nats, in the order of
+the joined test streams; the .json file beside it describes the model.
 
-Of a model that was trained and published on another machine only the .json file is at hand. It
-then holds a digest of the scores, which is enough for tables, claims about losses, and figure 1:
+A model that was trained and published on another machine has the .json file alone. It then holds a
+digest of the scores, which is enough for tables, claims about losses, and figure 1:
 
-    characters, loss, sd    of the test split; the loss in nats per character; its deviation
-    streams                 the loss of each test stream, [S]
-    symbols                 the mean probability of each symbol where it is the correct one, [K]
-    sketch                  the probabilities of the test characters, folded: see `sketch`
+    characters, loss, sd    number of test characters; test loss and its standard deviation, nats
+    streams                 the loss of each test stream, [S], nats
+    symbols                 the mean probability of each symbol where it is correct, [K]
+    sketch                  the probabilities of the test characters, folded: see `Score.sketch`
 """
 
 import base64
@@ -34,14 +34,14 @@ METADATA = {
 DIGEST = ("characters", "loss", "sd", "streams", "symbols", "sketch")
 
 SKETCH = 1024  # numbers in a sketch
-CHUNK = 1 << 14  # test characters whose probabilities are in memory at once
+CHUNK = 1 << 14  # test characters processed at a time
 
 
 @dataclass(frozen=True, eq=False)
 class Score:
-    """One model's test scores: metadata and logp, float32 [N], nats (memory-mapped).
+    """The test scores of one model: metadata and logp, float32 [N], nats (memory-mapped).
 
-    logp is None where only a digest is at hand. Where both are, losses are the digest's.
+    logp is None if only a digest exists. If both exist, losses are those of the digest.
     """
 
     path: Path
@@ -50,7 +50,7 @@ class Score:
 
     @property
     def key(self) -> ModelKey:
-        """Which model this is."""
+        """The identity of the model."""
         return ModelKey.of(self.meta)
 
     @property
@@ -60,7 +60,7 @@ class Score:
 
     @property
     def loss(self) -> float:
-        """Test cross-entropy in nats per character."""
+        """Test cross-entropy in nats per character (tables 1 and 2)."""
         if "digest" in self.meta:
             return self.meta["digest"]["loss"]
         return -float(self.logp.mean(dtype=np.float64))
@@ -68,26 +68,28 @@ class Score:
     def stream_losses(self, streams: int) -> np.ndarray:
         """The loss of each of S test streams, float64 [S], nats per character.
 
-        Raises InputError where a digest is of another number of streams.
+        Raises InputError if a digest has another number of streams.
         """
         if "digest" not in self.meta:
             return -self.logp.reshape(streams, -1).mean(axis=1, dtype=np.float64)
         found = self.meta["digest"]["streams"]
         if len(found) != streams:
             raise InputError(
-                f"{self.path}: scored on {len(found)} test streams, not {streams};"
-                " publish it anew from this split"
+                f"{self.path}: expected {streams} test streams, got {len(found)};"
+                " publish it again from this split"
             )
         return np.array(found, dtype=np.float64)
 
     def probabilities(self, part: slice = slice(None)) -> np.ndarray:
-        """The probability of every test character of the part, float64 [up to N]."""
+        """The probabilities of a part of the test characters, float64 [n] where n <= N."""
         return np.exp(self.logp[part], dtype=np.float64)
 
     def sketch(self) -> np.ndarray:
-        """The probabilities [N] folded into float16 [SKETCH]: every character is given a random
-        sign and added to the place that is its number modulo SKETCH. The distance between two
-        models keeps its size by that, to about 1 part in 40."""
+        """The probabilities [N] folded into float16 [SKETCH].
+
+        Each is multiplied by a random sign and added at its index modulo SKETCH. This preserves
+        distances between models to about 1 part in 40 (figure 1, right).
+        """
         if self.logp is None:
             return np.frombuffer(base64.b64decode(self.meta["digest"]["sketch"]), "<f2")
         random = np.random.default_rng(0)
@@ -99,8 +101,10 @@ class Score:
         return folded.astype("<f2")
 
     def symbol_means(self, split: dict[str, np.ndarray]) -> np.ndarray:
-        """The mean probability of each symbol where it is the correct one, float64 [K]; 0 for
-        those that the test text lacks. split: see `corpora.read_split`."""
+        """The mean probability of each symbol where it is correct, float64 [K] (figure 4).
+
+        0 for symbols absent from the test text. split: see `corpora.read_split`.
+        """
         if self.logp is None:
             return np.array(self.meta["digest"]["symbols"])
         codes, symbols = split["test_y"].ravel(), len(split["alphabet"])
@@ -108,13 +112,13 @@ class Score:
         return sums / np.bincount(codes, minlength=symbols).clip(min=1)
 
     def digest(self, split: dict[str, np.ndarray]) -> dict:
-        """The digest of the score array on a split's test text, for its .json file: DIGEST."""
+        """The digest of the scores [N], for the .json file: keys DIGEST. split: as above."""
         losses = -self.logp.astype(np.float64)
         streams = self.stream_losses(len(split["test_y"]))
         return {
             "characters": self.characters,
             "loss": round(self.loss, 6),
-            # the limit of the bootstrap's deviation as its samples grow
+            # the limit of the bootstrap for many samples
             "sd": round(float(losses.std() / math.sqrt(losses.size)), 6),
             "streams": [round(loss, 5) for loss in streams.tolist()],
             "symbols": [round(mean, 5) for mean in self.symbol_means(split).tolist()],
@@ -123,7 +127,7 @@ class Score:
 
 
 def read_score(path: str | Path) -> Score:
-    """Read one score array and the metadata beside it or, given a .json file, its digest.
+    """Read a score array and the metadata beside it or, given a .json file, its digest.
 
     Raises InputError if a file is missing or unusable.
     """
@@ -132,7 +136,7 @@ def read_score(path: str | Path) -> Score:
     family = meta.get("family")
     if family not in METADATA:
         raise InputError(
-            f"{path.with_suffix('.json')}: family is {family!r}, not one of {', '.join(METADATA)}; "
+            f"{path.with_suffix('.json')}: expected family {', '.join(METADATA)}, got {family!r}; "
             "score the model again"
         )
     require(meta, METADATA[family], path.with_suffix(".json"))
@@ -144,8 +148,8 @@ def read_score(path: str | Path) -> Score:
         raise InputError(f"{path}: no readable score array ({reason(error)})") from None
     if logp.ndim != 1 or not logp.size or not np.issubdtype(logp.dtype, np.floating):
         raise InputError(
-            f"{path}: scores are {logp.dtype} of shape {logp.shape}, not one float per test "
-            "character; score the model again"
+            f"{path}: expected one float per test character, got {logp.dtype} of shape "
+            f"{logp.shape}; score the model again"
         )
     bad = np.flatnonzero(~np.isfinite(logp))
     if bad.size:
@@ -157,7 +161,7 @@ def read_score(path: str | Path) -> Score:
 
 
 def read_digest(path: Path, meta: dict) -> Score:
-    """The score that a metadata file's digest stands for. Raises InputError if it is damaged."""
+    """The score from the digest in a metadata file. Raises InputError if it is damaged."""
     digest = meta.get("digest")
     if not isinstance(digest, dict):
         raise InputError(f"{path}: holds no digest of scores; publish this model again")
@@ -173,28 +177,34 @@ def read_digest(path: Path, meta: dict) -> Score:
 
 
 def read_scores(paths: Iterable[str | Path], *families: str) -> list[Score]:
-    """Read the scores of the models of these families, in the order given."""
+    """Read scores, in the order given, and keep those of these families.
+
+    Raises InputError if a file is missing or unusable.
+    """
     scores = [read_score(path) for path in paths]
     return [score for score in scores if score.meta["family"] in families]
 
 
 def with_arrays(scores: list[Score], arrays: list[Score]) -> list[Score]:
-    """Give digests the arrays of their models, which were scored anew in half precision: they say
-    how characters compare, while the digest says what the loss is, to the last digit."""
+    """Combine digests with arrays of the same models, scored again in half precision.
 
-    def which(score: Score) -> tuple:
+    The arrays give the probabilities of characters, the digests the exact losses.
+    """
+
+    def identity(score: Score) -> tuple:
         return score.key, score.meta.get("dropout")
 
-    known = {which(score): score.logp for score in arrays}
-    return [replace(score, logp=known.get(which(score), score.logp)) for score in scores]
+    known = {identity(score): score.logp for score in arrays}
+    return [replace(score, logp=known.get(identity(score), score.logp)) for score in scores]
 
 
 def by_corpus(
     scores: Iterable[Score], corpora: dict[str, dict], what: str
 ) -> dict[str, list[Score]]:
-    """Group scores by corpus, in the corpora's order, and check that they can be compared.
+    """Group scores by corpus, in the order of `corpora`, and check that they can be compared.
 
-    Raises InputError where a corpus has no score, a score no corpus, or texts or lengths differ.
+    what: the models, for the message. Raises InputError if a corpus has no score, a score no
+    corpus, or texts or lengths differ.
     """
     groups: dict[str, list[Score]] = {corpus: [] for corpus in corpora}
     for score in scores:
@@ -220,10 +230,10 @@ def by_corpus(
 
 
 def best_lstm(scores: Iterable[Score]) -> Score:
-    """The LSTM of figures 4 and 5, and of what is claimed about them: the one with the lowest
-    validation loss among those with three layers (or else the most). See `models.best`.
+    """The LSTM of figures 4 and 5 and of the claims about them.
 
-    Raises InputError where there is no LSTM.
+    It has the lowest validation loss of those with three layers (or else the most): see
+    `models.best`. Raises InputError if there is no LSTM.
     """
     lstms = [score for score in scores if score.meta.get("type") == "lstm"]
     if not lstms:
@@ -232,7 +242,7 @@ def best_lstm(scores: Iterable[Score]) -> Score:
 
 
 def ngrams_by_n(scores: Iterable[Score]) -> dict[int, Score]:
-    """The n-gram models by context length n, shortest first. Raises InputError if there is none."""
+    """The n-gram models by context length n, ascending. Raises InputError if there is none."""
     ngrams = {score.meta["n"]: score for score in scores if score.meta["family"] == "ngram"}
     if not ngrams:
         raise InputError("this figure compares an LSTM with n-grams: no n-gram among the scores")

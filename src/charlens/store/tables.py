@@ -1,4 +1,4 @@
-"""Readers of the tables that other parts of the pipeline write, and of the paper's numbers."""
+"""Readers of tables written by stages of the pipeline, and of the paper's numbers."""
 
 from collections.abc import Iterable
 from importlib import resources
@@ -15,7 +15,7 @@ MODELS = {"ngram": "n-gram", "nn": "n-NN"}
 
 
 def paper_table(number: int) -> pd.DataFrame:
-    """The paper's table 1 or 2: corpus,type,layers,size,n,loss. For comparison alone."""
+    """The paper's table 1 or 2: columns corpus, type, layers, size, n, loss (nats)."""
     path = resources.files("charlens.store") / "paper.csv"
     with path.open() as file:
         paper = pd.read_csv(file)
@@ -23,7 +23,7 @@ def paper_table(number: int) -> pd.DataFrame:
 
 
 def read_table(path: str | Path, columns: Iterable[str] = (), what: str = "table") -> pd.DataFrame:
-    """A .csv file that has these columns. Raises InputError where it is missing or has not."""
+    """Read a .csv file. Raises InputError if it is missing, unreadable or lacks a column."""
     try:
         table = pd.read_csv(path)
     except (OSError, ValueError) as error:
@@ -37,16 +37,16 @@ TRAJECTORY = ["layers", "size", "look", "epoch", "n", "kl", "delta"]
 
 
 def read_trajectory(path: str | Path) -> pd.DataFrame:
-    """An LSTM's first epochs: a row for each snapshot (`look`) of it and each finished n-NN.
+    """Read an LSTM's first epochs (figure 5): a row per snapshot (`look`) and finished n-NN.
 
     Columns TRAJECTORY: layers and size of the LSTM; look, from 1; epoch, a fraction; n; kl and
     delta in nats per character (see `training.first_epochs`). Raises InputError if it is unusable.
     """
     table = read_table(path, what="trajectory")
     if list(table.columns) != TRAJECTORY or table.empty:
-        raise InputError(f"{path}: needs the columns {','.join(TRAJECTORY)} and a row or more")
+        raise InputError(f"{path}: needs the columns {','.join(TRAJECTORY)} and at least one row")
     if table.select_dtypes("number").shape[1] < len(TRAJECTORY):
-        raise InputError(f"{path}: holds a value that is no number; make the trajectory again")
+        raise InputError(f"{path}: holds a value that is not a number; make the trajectory again")
     if not np.isfinite(table).all(axis=None):
         raise InputError(f"{path}: holds a number that is not finite; make the trajectory again")
     return table
@@ -56,9 +56,9 @@ STATUS = ["corpus", "model", "finished"]
 
 
 def read_status(path: str | Path) -> pd.DataFrame:
-    """Which models are planned, and 1 where they are finished: columns STATUS.
+    """Read the planned models, and 1 for those that are finished: columns STATUS.
 
-    model: as `models` says, in words. Raises InputError if the file is unusable.
+    model: its path with spaces for slashes (see `models`). Raises InputError if it is unusable.
     """
     table = read_table(path, what="status")
     if list(table.columns) != STATUS:
@@ -67,6 +67,6 @@ def read_status(path: str | Path) -> pd.DataFrame:
 
 
 def planned_networks(status: pd.DataFrame) -> list[ModelKey]:
-    """The recurrent networks among the models of a status table."""
+    """The recurrent networks in a status table."""
     keys = (ModelKey.parse(f"{row.corpus}/{row.model}") for row in status.itertuples())
     return [key for key in keys if key.kind == "recurrent"]

@@ -1,4 +1,4 @@
-"""What can be told from a text alone: comments, quotes, braces, and the hypotheses about units.
+"""Analyses of a text alone: comments, quotes, braces, and the hypotheses about units.
 
 lexer.py        the tokens of C: comments, literals, preprocessor lines
 braces.py       the brace matcher

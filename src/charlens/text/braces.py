@@ -10,12 +10,12 @@ TOKEN = lexer(rb"(?P<open> \{ ) | (?P<close> \} )")
 def brace_pairs(text: bytes) -> np.ndarray:
     """Match the braces of C or C++ text.
 
-    Returns int64 [P, 2]: the byte offsets of each "{" and its "}", in the order of the latter.
+    Returns int64 [P, 2]: the byte offsets of each "{" and its "}", in the order of the "}".
     Braces in string and character literals, comments and #error messages are not blocks; other
-    preprocessor lines count like code. Each branch of an #if starts at the depth at which the #if
-    began, and what follows the #endif continues from the first branch. So of two "{" in
+    preprocessor lines count as code. Each branch of an #if starts at the depth at which the #if
+    began, and the code after the #endif continues from the first branch. So of two "{" in
     alternative branches the first is closed, and two "}" in alternative branches close the same
-    "{". A "}" that closes nothing and a "{" that is never closed are left out.
+    "{". A "}" that closes nothing and a "{" that is never closed are omitted.
     """
     pairs = []
     blocks: list[int] = []  # offsets of the open "{"
@@ -44,11 +44,11 @@ def brace_pairs(text: bytes) -> np.ndarray:
 def pairs_in_test(
     pairs: np.ndarray, test_at: np.ndarray, n_test: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs of which both ends lie in the same test stream.
+    """The pairs with both ends in the same test stream (figure 5, left).
 
     pairs [P, 2]: offsets of "{" and "}" in the text; test_at [S]: offset of each test stream's
-    first character, increasing; n_test: characters per stream. Returns two int64 [Q]: the position
-    of the "}" among the joined test streams, and its distance from the "{" in characters.
+    first character, increasing; n_test: characters per stream. Returns two arrays, int64 [Q]: the
+    position of the "}" in the joined test streams, and its distance from the "{" in characters.
     """
     opening, closing = pairs.T
     stream = np.searchsorted(test_at, opening, side="right") - 1

@@ -1,8 +1,8 @@
-"""Labels of C and C++ code.
+"""Labels of C and C++ code (section 4.2), as `text.labels` defines them.
 
 Marks in comments, strings and character literals are not code. Each preprocessor line is parsed by
-itself. Each branch of an #if starts in the state in which the #if stood, and what follows the
-#endif continues from the first branch.
+itself. Each branch of an #if starts in the state before the #if, and the code after the #endif
+continues from the first branch.
 """
 
 import functools
@@ -33,9 +33,8 @@ VALUE_CONTINUES = re.compile(rb"\s*[,;.)]")  # after a "}" that ends a value, no
 class Piece:
     """Code that is parsed together: one preprocessor line, or all code outside of those.
 
-    tokens: keywords, marks and #if, #else, #endif, each with its offset. match: the index of the
-    partner of each bracket that was opened and closed, by index. unclosed: spans [begin, end) of
-    brackets whose closing was not found.
+    tokens: keywords, marks and #if, #else, #endif, each with its offset. match: from the index of
+    each matched bracket to that of its partner. unclosed: spans [begin, end) of unmatched brackets.
     """
 
     tokens: list[tuple[bytes, int]]
@@ -45,10 +44,10 @@ class Piece:
 
 @dataclass
 class Scan:
-    """What one pass over the text finds.
+    """The result of one pass over a text, as spans [begin, end).
 
-    comments, literals, directives: spans [begin, end), from the opening mark (read) to the closing
-    one; unclosed: strings that their line does not close.
+    comments, literals, directives: from the opening mark (already read) to the closing one.
+    unclosed: strings not closed on their line.
     """
 
     comments: list[tuple[int, int]]
@@ -58,9 +57,9 @@ class Scan:
     pieces: list[Piece]
 
 
-@functools.lru_cache(maxsize=1)  # seven labellings read the same scan
+@functools.lru_cache(maxsize=1)  # seven labellings share one scan
 def scan(text: bytes) -> Scan:
-    """Read C or C++ once, token by token."""
+    """Scan C or C++ text once, token by token."""
     found = Scan([], [], [], [], [])
     outer: list[tuple[bytes, int]] = []  # tokens outside of preprocessor lines
     inner: list[tuple[bytes, int]] | None = None  # tokens of the open preprocessor line
@@ -91,7 +90,7 @@ def scan(text: bytes) -> Scan:
             case "unclosed":
                 found.unclosed.append((begin, end))
             case "if" | "else" | "endif" | "message" | "directive":
-                if inner is None:  # else it is the # of a macro's body
+                if inner is None:  # otherwise it is a # in the body of a macro
                     at = token.start(kind)
                     if kind in CONDITIONALS:
                         outer.append((CONDITIONALS[kind], at))
@@ -103,8 +102,10 @@ def scan(text: bytes) -> Scan:
 
 
 def _piece(tokens: list[tuple[bytes, int]], end: int) -> Piece:
-    """Match the brackets of these tokens. One that does not fit is dropped; the span over which it
-    stood open is unclosed."""
+    """Match the brackets of these tokens, up to the offset `end`.
+
+    A bracket without a partner is dropped; the span over which one was open is unclosed.
+    """
     match, unclosed = {}, []
     opened: list[int] = []  # indices of open brackets
     branches: list[list] = []  # per open #if: brackets open at it, and after its first branch
@@ -116,7 +117,7 @@ def _piece(tokens: list[tuple[bytes, int]], end: int) -> Piece:
         if token in b"([{":
             opened.append(index)
         elif token in CLOSES:
-            if token == b"}":  # closes a block whatever stands open in it
+            if token == b"}":  # closes a block whatever is open in it
                 keep = len(opened)
                 while keep and tokens[opened[keep - 1]][0] != b"{":
                     keep -= 1
@@ -145,37 +146,43 @@ def _piece(tokens: list[tuple[bytes, int]], end: int) -> Piece:
 
 
 def quote(text: bytes) -> Labels:
-    """Inside a string or character literal; undefined in a string that its line does not close."""
+    """Yes/no [N]: inside a string or character literal.
+
+    Undefined in a string that is not closed on its line.
+    """
     found = scan(text)
     return spans(text, found.literals + found.unclosed, found.unclosed)
 
 
 def comment_or_quote(text: bytes) -> Labels:
-    """Inside a comment, a string or a character literal."""
+    """Yes/no [N]: inside a comment, string or character literal; undefined as in `quote`."""
     found = scan(text)
     return spans(text, found.comments + found.literals + found.unclosed, found.unclosed)
 
 
 def preprocessor(text: bytes) -> Labels:
-    """Inside a preprocessor line, continuation lines included, from its # to its end."""
+    """Yes/no [N]: inside a preprocessor line, from its # to its end, with continuation lines."""
     return spans(text, scan(text).directives)
 
 
 def parenthesis(text: bytes) -> Labels:
-    """Inside ( ), seen from the innermost block; undefined where a bracket is never closed."""
+    """Yes/no [N]: inside ( ) within the innermost block.
+
+    Undefined where a bracket is never closed.
+    """
     return _nesting(text, b"(", yes_no=True)
 
 
 def depth(text: bytes) -> Labels:
-    """How many ( and [ have been opened, and not closed, since the innermost block began.
+    """Count [N]: open ( and [ since the innermost block began.
 
-    Undefined where one is never closed. Comments and strings have the depth of the code around.
+    Undefined where one is never closed. Comments and strings have the depth around them.
     """
     return _nesting(text, b"([", yes_no=False)
 
 
 def _nesting(text: bytes, counted: bytes, yes_no: bool) -> Labels:
-    """How many of the `counted` opening brackets are open since the innermost block began."""
+    """The number of open `counted` brackets since the innermost block began."""
     change = np.zeros(len(text) + 1, np.int32)
     unclosed = []
     for piece in scan(text).pieces:
@@ -203,7 +210,10 @@ def _nesting(text: bytes, counted: bytes, yes_no: bool) -> Labels:
 
 
 def if_condition(text: bytes) -> Labels:
-    """Inside the parentheses of an if; undefined to the end of the line where they do not close."""
+    """Yes/no [N]: inside the parentheses of an if.
+
+    Undefined from the if to the end of its line if they are not closed.
+    """
     inside, undefined = [], []
     for piece in scan(text).pieces:
         for index, (token, at) in enumerate(piece.tokens):
@@ -217,9 +227,9 @@ def if_condition(text: bytes) -> Labels:
 
 
 def if_body(text: bytes) -> Labels:
-    """Inside the statement or block that an if governs; that of its else is not, an else if is.
+    """Yes/no [N]: inside the statement or block that an if governs; else if counts, else does not.
 
-    Undefined to the end of the line where the end of the statement is not found.
+    Undefined from the if to the end of its line if the end of the statement is not found.
     """
     inside, undefined = [], []
     for piece in scan(text).pieces:
@@ -244,14 +254,14 @@ def if_body(text: bytes) -> Labels:
 
 
 def brace_distance(text: bytes) -> Labels:
-    """Bytes read since the innermost open "{", the one that the next "}" would close.
+    """Count [N]: bytes read since the innermost open "{", which the next "}" would close.
 
-    Undefined outside of braces. Braces are matched as for figure 5 (`brace_pairs`): one in a macro
-    counts like any other.
+    Undefined outside of braces. Braces are matched as for figure 5 (`brace_pairs`), including those
+    in macros.
     """
     opened = np.full(len(text), -1, np.int32)
     pairs = brace_pairs(text)
-    for begin, end in pairs[np.argsort(pairs[:, 0])]:  # the inner ones later
+    for begin, end in pairs[np.argsort(pairs[:, 0])]:  # the inner ones last
         opened[begin:end] = begin
     return Labels(np.arange(len(text), dtype=np.int32) - opened, opened >= 0)
 
@@ -268,9 +278,9 @@ def _parenthesis_after(piece: Piece, index: int) -> int | None:
 
 
 def _statement_end(text: bytes, piece: Piece, index: int, ends: dict) -> int | None:
-    """The index of the ";" or "}" with which the statement ends that begins at this token.
+    """The index of the ";" or "}" that ends the statement beginning at this token.
 
-    ends: the same for each if and do that comes later. None where no end is found.
+    ends: the same for each if and do after it. None if no end is found.
     """
     tokens, match = piece.tokens, piece.match
     first = index
@@ -280,7 +290,7 @@ def _statement_end(text: bytes, piece: Piece, index: int, ends: dict) -> int | N
             return ends[index]
         if token == b";":
             return index
-        if token == b"{":  # also after a name with parentheses: a macro that loops
+        if token == b"{":  # also after a name with parentheses: a loop macro
             last = match.get(index)
             if last is None or index == first:
                 return last
@@ -305,7 +315,7 @@ def _statement_end(text: bytes, piece: Piece, index: int, ends: dict) -> int | N
 
 
 def _else_end(text: bytes, piece: Piece, last: int | None, ends: dict) -> int | None:
-    """The end of an if whose own statement ends at token `last`, with its else."""
+    """The end, including any else, of an if whose own statement ends at token `last`."""
     if last is None or last + 1 == len(piece.tokens):
         return last
     if piece.tokens[last + 1][0] != b"else":
@@ -314,6 +324,6 @@ def _else_end(text: bytes, piece: Piece, last: int | None, ends: dict) -> int | 
 
 
 def _do_end(text: bytes, piece: Piece, index: int, ends: dict) -> int | None:
-    """The end of a do: that of the statement which its while and parentheses make."""
+    """The end of a do: that of the `while (...);` after its statement."""
     last = _statement_end(text, piece, index + 1, ends)
     return None if last is None else _statement_end(text, piece, last + 1, ends)

@@ -1,8 +1,7 @@
-"""The hypotheses: what a unit may keep track of (section 4.2).
+"""The hypotheses: properties of a text that a unit may track (section 4.2, figure 2).
 
-A hypothesis labels every character of a text, by a small function of the text alone. There is one
-function for each kind of text to which the hypothesis applies; what exactly it labels is said in
-its docstring.
+A hypothesis labels every character by a small function of the text alone, one for each kind of text
+to which it applies; the docstring of the function defines the labels.
 """
 
 from collections.abc import Callable
@@ -22,8 +21,11 @@ KINDS = ("prose", "code")
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """name: in tables; title: for readers; yes_no: else a count; label: a function of the text for
-    each kind of text to which the hypothesis applies."""
+    """A labelling of the text that a unit may follow.
+
+    name: in tables. title: for readers. yes_no: whether labels are yes/no; otherwise counts.
+    label: by kind of text, the function that labels a text.
+    """
 
     name: str
     title: str
@@ -61,5 +63,5 @@ HYPOTHESES = (
 
 
 def labellings(text: bytes, kind: str) -> dict[str, Labels]:
-    """The labels of every hypothesis that applies to this kind of text (one of KINDS), by name."""
+    """The labels [N] of every hypothesis that applies to a kind of text (of KINDS), by name."""
     return {h.name: h.label[kind](text) for h in HYPOTHESES if kind in h.label}

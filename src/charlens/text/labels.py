@@ -1,11 +1,11 @@
-"""Labels of a text, one per character (byte), and those that apply to any text.
+"""Labels of a text, one per character (byte), and the labellings that apply to any text.
 
-A label is what is true once the character has been read, because a figure colours a character by
-what a unit holds after reading it. Where a labelling cannot parse the text its labels are
-undefined, and those characters are left out.
+A label describes the state after its character was read, because figure 2 colours a character by
+the state of a unit after reading it. Where a labelling cannot parse the text its labels are
+undefined, and those characters are excluded. N is the number of bytes of the text.
 
-    inside something    from its opening mark, read, until its closing mark has been read
-    a count             so far: what comes later in the line or the text plays no part
+    yes/no [N]    inside something: from its opening mark, once read, until the closing one is read
+    count [N]     up to and including this character, whatever follows
 """
 
 import re
@@ -19,10 +19,7 @@ TAB = 8  # columns
 
 @dataclass(frozen=True, eq=False)
 class Labels:
-    """values: int32 [N], 0 or 1 for yes/no; defined: bool [N], where False the value means nothing.
-
-    N is the number of bytes of the text.
-    """
+    """values: int32 [N], 0 or 1 for yes/no; defined: bool [N], whether each value is valid."""
 
     values: np.ndarray
     defined: np.ndarray
@@ -31,7 +28,7 @@ class Labels:
 def spans(
     text: bytes, inside: Iterable[tuple[int, int]], undefined: Iterable[tuple[int, int]] = ()
 ) -> Labels:
-    """Yes/no labels: 1 in each span [begin, end) of `inside`; undefined in those of `undefined`."""
+    """Yes/no [N]: 1 in each span [begin, end) of `inside`; undefined in those of `undefined`."""
     values = np.zeros(len(text), np.int32)
     defined = np.ones(len(text), bool)
     for begin, end in inside:
@@ -42,27 +39,30 @@ def spans(
 
 
 def line_position(text: bytes) -> Labels:
-    """Bytes read since the line began; 0 at the line feed itself."""
+    """Count [N]: bytes read since the line began; 0 at the line feed itself."""
     at = np.arange(len(text), dtype=np.int32)
     line_feeds = np.where(np.frombuffer(text, np.uint8) == 10, at, np.int32(-1))
     return Labels(at - np.maximum.accumulate(line_feeds), np.ones(len(text), bool))
 
 
 def newline_next(text: bytes) -> Labels:
-    """Whether the next character begins a line break (LF, or CR LF). Undefined inside CR LF."""
+    """Yes/no [N]: the next character begins a line break (LF or CR LF).
+
+    Undefined inside CR LF and at the last character.
+    """
     line_break = np.zeros(len(text) + 1, np.int32)
     inside = np.zeros(len(text), bool)
     for found in re.finditer(rb"\r?\n", text):
         line_break[found.start()] = 1
         inside[found.start() : found.end() - 1] = True
-    inside[-1:] = True  # nobody knows what follows the last character
+    inside[-1:] = True  # nothing is known to follow the last character
     return Labels(line_break[1:], ~inside)
 
 
 def indentation(text: bytes) -> Labels:
-    """Columns of blank space at the beginning of the line, as far as it has been read.
+    """Count [N]: columns of blank space read at the beginning of the line.
 
-    A tab fills up to the next multiple of 8 columns.
+    A tab extends to the next multiple of 8 columns.
     """
     values = np.zeros(len(text), np.int32)
     for line in re.finditer(rb"[^\n]*\n?", text):
@@ -75,11 +75,11 @@ def indentation(text: bytes) -> Labels:
             values[at] = columns
             at += 1
         values[at : line.end()] = columns
-    values[np.frombuffer(text, np.uint8) == 10] = 0  # at the line feed the next line has begun
+    values[np.frombuffer(text, np.uint8) == 10] = 0  # after the line feed the next line has begun
     return Labels(values, np.ones(len(text), bool))
 
 
 def capitalised_word(text: bytes) -> Labels:
-    """Inside a word that begins with a capital letter (A to Z), from that letter to its last."""
+    """Yes/no [N]: inside a word that begins with a capital letter (A to Z), including it."""
     words = re.finditer(rb"(?<![\w\x80-\xff])[A-Z][\w\x80-\xff]*", text)
     return spans(text, (word.span() for word in words))

@@ -1,18 +1,18 @@
-"""A lexer for C and C++: comments, literals and preprocessor lines, told apart from other code.
+"""A lexer for C and C++ that separates comments, literals and preprocessor lines from other code.
 
-What looks like code inside a comment or a literal is none. Whoever reads code says which further
-tokens it looks for, and gets back one pattern (see `lexer`) that finds those and these:
+Callers name the further tokens that they need, and get one pattern (see `lexer`) that finds those
+outside of comments and literals, and these:
 
     comment                /* ... */ or // ..., the latter up to its line feed
-    string, char, raw      a literal, from its prefix (raw) or first quotation mark to its last mark
-    unclosed               a string that its line does not close, up to the end of the line
-    number                 1'000'000 holds no character literal
+    string, char, raw      a literal, from its prefix (raw) or first quotation mark to its last one
+    unclosed               a string that is not closed on its line, up to the end of the line
+    number                 with digit separators: 1'000'000 has no character literal
     if, else, endif        a conditional of the preprocessor, from its # to the end of its name;
                            else is #else, #elif, #elifdef or #elifndef
-    message                #error or #warning, up to the end of the line: it may hold anything
+    message                #error or #warning, up to the end of the line: free text
     directive              the # and the name of any other preprocessor line
 
-Unterminated comments and lone apostrophes are no tokens.
+Unterminated comments and lone apostrophes are not tokens.
 """
 
 import re
@@ -39,10 +39,10 @@ TOKENS = rb"""
 
 
 def lexer(others: bytes) -> re.Pattern[bytes]:
-    """A pattern whose `finditer` yields the tokens above, and `others`, in the order of the text.
+    """A pattern whose `finditer` yields the tokens above and `others`, in the order of the text.
 
-    others: further tokens, each a named group, as alternatives of a verbose regular expression. The
-    `lastgroup` of a match is the token's kind; an `if` or other directive starts at
-    `match.start(kind)`, after the blanks before it.
+    others: further tokens, as alternatives of a verbose regular expression, each a named group. The
+    `lastgroup` of a match is the kind of the token. A directive starts at `match.start(kind)`,
+    after leading blanks.
     """
     return re.compile(TOKENS + b"|" + others, re.VERBOSE | re.DOTALL | re.MULTILINE)

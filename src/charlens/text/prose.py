@@ -1,6 +1,7 @@
-"""Labels of prose. Quotations and parentheses end with their paragraph at the latest.
+"""Labels of prose (section 4.2), as `text.labels` defines them.
 
-A quotation mark is `"` or a typographic double one; an apostrophe never is.
+Quotations and parentheses end with their paragraph at the latest. A quotation mark is `"` or a
+typographic double one; an apostrophe is not.
 """
 
 import re
@@ -15,12 +16,12 @@ PARENTHESIS = re.compile(rb"[()]")
 
 
 def quote(text: bytes) -> Labels:
-    """Inside a quotation in double quotes.
+    """Yes/no [N]: inside a quotation in double quotes.
 
-    Marks alternately open and close. A mark in the place of the other kind (an opening one has
-    blank space before it and none after, a closing one the reverse) shows that one is missing: what
-    lies between the previous mark and it is undefined. So is a quotation that its paragraph does
-    not close, unless the next paragraph starts with an opening mark, as long speeches are printed.
+    Marks open and close alternately. An opening mark has blank space before it and none after, a
+    closing one the reverse. If the next mark is of the wrong kind, one is missing, and the text
+    since the previous mark is undefined. So is a quotation that is not closed in its paragraph,
+    unless the next paragraph starts with a mark, as in long speeches.
     """
     inside, undefined = [], []
     for begin, end, following in _paragraphs(text):
@@ -42,7 +43,7 @@ def quote(text: bytes) -> Labels:
 
 
 def _opens(text: bytes, mark: re.Match, begin: int, end: int) -> bool | None:
-    """Whether a mark must open (True) or must close (False); None if its place does not say."""
+    """Whether a mark must open (True) or close (False); None if its surroundings do not tell."""
     if mark.group() != b'"':
         return mark.group() == OPENING
     before = text[max(begin, mark.start() - 1) : mark.start()]
@@ -52,7 +53,10 @@ def _opens(text: bytes, mark: re.Match, begin: int, end: int) -> bool | None:
 
 
 def parenthesis(text: bytes) -> Labels:
-    """Inside ( ); undefined from a "(" that its paragraph does not close. A lone ")" is ignored."""
+    """Yes/no [N]: inside ( ); undefined from a "(" that is not closed in its paragraph.
+
+    A lone ")" is ignored.
+    """
     inside, undefined = [], []
     for begin, end, _ in _paragraphs(text):
         opened = []
@@ -66,7 +70,7 @@ def parenthesis(text: bytes) -> Labels:
 
 
 def _paragraphs(text: bytes) -> Iterator[tuple[int, int, int]]:
-    """Begin and end of each paragraph, and the begin of the next one; blank lines part them."""
+    """The start and end of each paragraph, and the start of the next; blank lines separate them."""
     begin = 0
     for gap in PARAGRAPH_BREAK.finditer(text):
         yield begin, gap.start(), gap.end()
