@@ -56,6 +56,8 @@ def read(path: Path) -> Settings:
         config = json.loads(Path(path).read_text())
         if not isinstance(config, dict):
             raise ValueError
+    except FileNotFoundError:
+        raise InputError(f"{path} is missing: run snakemake once, which writes it") from None
     except OSError as error:
         raise InputError(f"{path}: no settings of a run ({error.strerror})") from None
     except ValueError:
