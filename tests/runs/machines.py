@@ -35,8 +35,8 @@ def settings(**more) -> dict:
                  "seeds": [{"values": [1]}],
                  "dropout": [{"types": ["gru"], "values": [0.0, 0.1]}, {"values": [0.0]}]},
         "nn": {"contexts": [1], "hidden": [8], "seed": 1}, "ngrams": {"orders": [2, 3]},
-        "contiguous_split": {"corpora": [], "orders": [2, 3], "recurrent": []},
         "claims": {"resamples": SAMPLES, "seed": 0},
+        "contiguous_split": found["contiguous_split"] | {"orders": [2, 3]},
     }  # fmt: skip
     return {**found, **changed, **more}
 

@@ -3,8 +3,8 @@
 What a training computes has a declared version, so that code may be renamed, moved and commented
 without making finished networks out of date. Two numbers, both counted from 1:
 
-    VERSION   here: whatever all trainings share (the text as fetched, the split, initialisation,
-              the order of the data, dropout draws, the loss, RMSProp, the n-NN, the backends)
+    VERSION   here: whatever all trainings share (the split, initialisation, the order of the data,
+              dropout draws, the loss, RMSProp, the n-NN, the backends)
     VERSION   in networks/cells/<type>.py: the equations of that cell type
 
 Whoever changes what is computed raises the number beside it; the golden test
