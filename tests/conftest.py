@@ -1,9 +1,14 @@
 """What several tests share: a small split, and a small trained model."""
 
+import hypothesis
 import numpy as np
 import pytest
 
 from charlens.data.split import Part, Split
+
+# No test may depend on how busy a machine is.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 
 def small_split(streams=4, unroll=8, symbols=11, windows=(5, 2, 2), seed=0) -> Split:
