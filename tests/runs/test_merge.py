@@ -132,6 +132,19 @@ def test_refusals(tmp_path, machine):
     assert files(one) == before
 
 
+@pytest.mark.parametrize(
+    ("network", "version"), [(GRU, "2.1"), (GRU, "1.2"), (LSTM, "1.2"), (NN, "2")]
+)
+def test_networks_of_two_versions_do_not_stand_beside_each_other(network, version, machine):
+    one, other = machine("one", {LSTM: 1.5, GRU: 1.7}), machine("other", {network: 1.4})
+    [path] = (path for path in other.rglob("scores/**/*.json") if "ngram" not in str(path))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"version": version}))
+    before = files(one)
+    with pytest.raises(InputError, match="losses of two versions are not compared"):
+        merge.merge(one, other)
+    assert files(one) == before
+
+
 def test_killed_at_any_moment(machine, monkeypatch):
     one, other = machine("one", {LSTM: 1.5}), machine("other", {GRU: 1.6}, ngrams=())
     before = files(one)

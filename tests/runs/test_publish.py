@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import struct
 
 import numpy as np
 import pandas as pd
@@ -147,6 +148,29 @@ def test_a_candidate_that_was_trained_anew_replaces_the_published_one(tmp_path, 
     publish.publish(source, published)
     assert json.loads((published / GRU_SCORES).read_text())["val_loss"] == 1.65
     assert model_file.about(published / "models/code-gru.safetensors")["val_loss"] == 1.65
+
+
+@pytest.mark.parametrize("stale", [{"version": "0.9"}, {"recipe": {"epochs": 9}}])
+def test_a_model_of_another_recipe_or_version_is_not_published(stale, tmp_path, verbs):
+    """It still lies in the run's folder until it has been trained again."""
+    source, published = write_run(tmp_path / "small"), tmp_path / "reference"
+    recipe = {"epochs": settings()["training"]["epochs"], "learning_rate": 0.002}
+    for name in NETWORKS:
+        describe(source / f"models/code/{name}/model.safetensors", recipe=recipe)
+    describe(source / f"models/code/{GRU}/model.safetensors", **stale)
+    publish.publish(source, published)
+    # of the two candidates the other one is left, although its validation loss is higher
+    assert json.loads((published / GRU_SCORES).read_text())["dropout"] == 0.1
+    assert not (published / f"histories/code/{GRU}/history.csv").exists()
+    assert (published / f"histories/code/{LSTM}/history.csv").exists()
+
+
+def describe(model, **more):
+    """Add to the metadata of a model without tensors."""
+    header = json.dumps(
+        {"__metadata__": {"charlens": json.dumps(model_file.about(model) | more)}}
+    ).encode()
+    model.write_bytes(struct.pack("<Q", len(header)) + header)
 
 
 def test_refusals_leave_what_is_published(tmp_path, verbs):

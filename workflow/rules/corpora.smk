@@ -18,6 +18,7 @@ rule fetch:
     localrule: True
     params:
         spec=lambda w: json.dumps(grid.spec(SETTINGS, w.corpus)),
+        version=version("nn"),  # the shared one, which counts for texts and splits, too
     shell:
         "charlens fetch --corpus {wildcards.corpus} --spec {params.spec:q}"
         " --cache results/downloads"
@@ -37,6 +38,7 @@ rule split:
     params:
         options=lambda w: options(SETTINGS.split_of(w.corpus)),
         fractions=lambda w: SETTINGS.of_corpus(w.corpus).fractions,
+        version=version("nn"),
     shell:
         "charlens split --text {input.text} --info {input.info} {params.options}"
         " --fractions {params.fractions} --out {output} 2>&1 | tee {log}"

@@ -20,6 +20,7 @@ import pandas as pd
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
 from charlens.networks import model_file
+from charlens.networks.version import version_of
 from charlens.report import figure4, figure5, figure6, plots
 from charlens.runs import reference, steps
 from charlens.runs.reference import Publication, copy
@@ -107,6 +108,7 @@ class Join:
             for digests in self.digests.values()
             for path in digests.values()
         }
+        check_versions(self.about)
         self.taken = lowest(
             self.digests.values(), lambda path: self.about[path].get("val_loss", 0.0)
         )
@@ -291,6 +293,26 @@ class Join:
         else:
             published = []
         steps.claims(self.out, scores, splits, infos, published, analysis.claims)
+
+
+def check_versions(digests: Mapping[Path, dict]) -> None:
+    """Refuse networks computed by different versions (`networks.version`), whose losses are not
+    compared: the shared number must be the same of all, the whole version of each type.
+
+    digests: what is published of each model. Raises InputError.
+    """
+    known: dict[str, tuple[str, Path]] = {}
+    for path, about in digests.items():
+        if about["family"] == "ngram":
+            continue
+        version, type = version_of(about), about.get("type", "nn")
+        for group, own in (("", version.partition(".")[0]), (type, version)):
+            other, where = known.setdefault(group, (own, path))
+            if other != own:
+                raise InputError(
+                    f"{path}: computed by version {version}, {where} by another ({other}): losses"
+                    " of two versions are not compared; publish networks of one version alone"
+                )
 
 
 def lowest(several: Iterable[Mapping[ModelKey, Path]], loss) -> dict[ModelKey, Path]:

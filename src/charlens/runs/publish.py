@@ -17,6 +17,7 @@ from pathlib import Path
 from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.networks import half, model_file
+from charlens.networks.version import version, version_of
 from charlens.runs import grid, merge, reference, steps
 from charlens.runs.reference import Publication, copy
 from charlens.runs.settings import Settings, comparable, read
@@ -106,15 +107,26 @@ class Builder:
                 self.scores[key] = path
 
     def trained(self, key: ModelKey) -> Path | None:
-        """The model file of the best candidate that is trained."""
+        """The model file of the best candidate that is trained as the settings say."""
         if key.kind == "ngram":
             return None
         paths = [
             self.run / f"models/{c.path}/model.safetensors"
             for c in grid.candidates(self.settings, key)
         ]
-        paths = [path for path in paths if path.exists()]
+        paths = [path for path in paths if path.exists() and self.is_current(path, key.corpus)]
         return model_file.best(paths) if paths else None
+
+    def is_current(self, model: Path, corpus: str) -> bool:
+        """Was a model trained by the recipe of the settings and the version of the code? One that
+        was not is still to be trained again, and is not published."""
+        about, wanted = model_file.about(model), self.settings.training_of(corpus)
+        recipe = about.get("recipe", {})
+        same_recipe = all(wanted.get(name) == value for name, value in recipe.items())
+        if same_recipe and version_of(about) == version(about["type"]):
+            return True
+        print(f"{model}: of another recipe or version: not published", flush=True)
+        return False
 
     def build(self) -> None:
         """Raises InputError where the run has no trained model."""
@@ -154,7 +166,8 @@ class Builder:
                 copy(path, self.out / "corpora" / path.name)
         for key in self.models:  # all candidates, also those that are no longer tried
             for path in (self.run / f"models/{key.path}").glob("*~*/history.csv"):
-                if path.with_name("model.safetensors").exists():
+                model = path.with_name("model.safetensors")
+                if model.exists() and self.is_current(model, key.corpus):
                     below = path.relative_to(self.run / "models")
                     copy(path, self.out / "histories" / below)
         for path in (self.run / f"figure5/{corpus}.csv" for corpus in self.corpora):
