@@ -16,10 +16,12 @@ STATES = ("h",)
 
 
 def recurrent_shapes(hidden):
+    """Shapes of the recurrent parameters by name; hidden: H (see `cells`)."""
     return {"w_h": (hidden, 2 * hidden), "w_g": (hidden, hidden), "b_g": (hidden,)}
 
 
 def gates_and_state(a, state, p):
+    """The same step: (gates, new state), tuples of [S, H] as in GATE_NAMES and STATES."""
     (h,) = state
     hidden = h.shape[1]
     r, z = torch.sigmoid(torch.addmm(a[:, : 2 * hidden], h, p["w_h"])).chunk(2, dim=1)
@@ -28,4 +30,5 @@ def gates_and_state(a, state, p):
 
 
 def step(a, state, p):
+    """One step: the new state, a tuple of [S, H], from a [S, 3 H] and the old one."""
     return gates_and_state(a, state, p)[1]
