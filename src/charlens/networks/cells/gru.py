@@ -4,7 +4,7 @@
 g = tanh(W_x x_t + W_g (r * h_{t-1}))        the reset gate acts before the product
 h_t = (1 - z) * h_{t-1} + z * g
 
-W_x and W_g are two linear maps, so each has a bias: `b_g` is the one of W_g.
+W_x and W_g are two linear maps, so each has a bias: `b_g` is that of W_g.
 """
 
 import torch
