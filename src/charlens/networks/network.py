@@ -71,7 +71,9 @@ def stack(
     masks: Tensor | None = None,
     record: Recorder | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The recurrent layers and the classifier, given the first layer's x @ w_x; time comes first.
+    """The recurrent layers and the classifier (section 3), given the first layer's x @ w_x.
+
+    Time comes first in all shapes.
 
     product: [T, S, G*H]. state: [layers, states, S, H].
     masks: dropout, [layers, T, S, H] of 0 or 1/(1-p), multiplied onto each layer's output; the

@@ -15,7 +15,7 @@ from charlens.networks.architecture import Architecture
 def draw_mask(
     arch: Architecture, streams: int, unroll: int, p: float, seed: int, epoch: int, window: int
 ) -> Dropout | None:
-    """The mask of one window, [layers, T, S, H]; None where nothing is dropped.
+    """The mask of one window, [layers, T, S, H] (section 4.1); None where nothing is dropped.
 
     p: the probability that an output is dropped, 0 <= p < 1. streams, unroll: S and T. epoch,
     window: counted from 1 and from 0. The mask depends on the seed, the epoch and the window alone,

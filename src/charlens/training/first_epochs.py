@@ -27,7 +27,7 @@ from charlens.training.train import Training
 
 
 def trajectory(lstms, n_nns, data, epochs: int, per_epoch: int, backend_name="auto") -> list[dict]:
-    """Rows of layers and size of the LSTM, look (number of the snapshot), epoch, n, kl, delta.
+    """Rows of figure 5: layers and size of the LSTM, look (its snapshot), epoch, n, kl, delta.
 
     lstms, n_nns: model files; the best LSTM is used. per_epoch: how many snapshots.
     Raises InputError where a file is not a model.
@@ -53,7 +53,7 @@ def trajectory(lstms, n_nns, data, epochs: int, per_epoch: int, backend_name="au
 
 @torch.no_grad()
 def compare(arch, engine, snapshots, n_nns, data, label, backend_name) -> list[dict]:
-    """Rows of look, epoch, n, kl, delta: each snapshot against each n-NN over the test split.
+    """Rows of look, epoch, n, kl, delta: each snapshot against each n-NN (figure 5).
 
     snapshots: (fractional epoch, parameters) of the LSTM, on the backend `engine`. n_nns: model
     files. kl, delta: nats per character.

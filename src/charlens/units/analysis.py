@@ -94,7 +94,7 @@ def observe(arch, params, x: torch.Tensor, values: np.ndarray | None):
 
 
 def gate_rows(counts, arch, size: int, corpus: str, characters: int) -> pd.DataFrame:
-    """One row per unit of each gate, columns GATES; layers and units are counted from 1.
+    """Figure 3: one row per unit of each gate, columns GATES; layers and units count from 1.
 
     counts: {gate: [2, layers, H]} from `observe`, over so many `characters`.
     """

@@ -107,7 +107,7 @@ def ranking(units: pd.DataFrame, found: dict) -> pd.DataFrame:
 
 
 def best_units(units: pd.DataFrame, untrained: pd.DataFrame, found: dict) -> pd.DataFrame:
-    """One row per hypothesis: the unit selected for it, with its score on the evaluation streams.
+    """One row per hypothesis (figure 2): the unit selected for it and its evaluation score.
 
     untrained: the strength of the unit selected in the same way in the untrained network. The
     unit's columns are empty where the hypothesis varies too little in the text.
