@@ -53,5 +53,5 @@ def use(isa: str):
 
 def clear() -> None:
     """Forget which libraries were loaded."""
-    build.found.cache_clear()
+    build.best_path.cache_clear()
     build.library.cache_clear()

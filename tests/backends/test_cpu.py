@@ -430,7 +430,7 @@ def test_without_a_compiler_there_is_no_backend_and_one_line_says_so(monkeypatch
 
 def with_nothing_loaded(call):
     """What a call gives in a process that has not yet loaded a library."""
-    caches = cpu.build.found, cpu.build.library
+    caches = cpu.build.best_path, cpu.build.library
     for cache in caches:
         cache.cache_clear()
     try:
@@ -458,7 +458,7 @@ def test_next_best_instruction_set_serves_where_the_best_cannot_be_built(monkeyp
     monkeypatch.setattr(cpu.build, "processor", lambda: frozenset(cpu.build.NEEDS["amx"]))
     monkeypatch.setattr(cpu.build, "library", build)
     with pytest.raises(Built):  # reached, after the three above it
-        cpu.build.found.__wrapped__("auto")
+        cpu.build.best_path.__wrapped__("auto")
 
 
 def fake_compiler(folder, compiles):

@@ -140,7 +140,7 @@ def test_a_restored_training_is_captured_anew(fake_card):
     kept = {
         n: [p.clone() for p in d.values()] for n, d in (("p", made.params), ("s", made.squares))
     }
-    snapshot = made.snapshot()
+    snapshot = made.saved_state()
     snapshot["params"] = dict(zip(made.params, kept["p"], strict=True))
     snapshot["squares"] = dict(zip(made.squares, kept["s"], strict=True))
     made.restore(snapshot)

@@ -94,7 +94,7 @@ def test_nn_falls_behind(last, verdict):
     # at n = 1 the n-NN is 0.01 behind
     e = evidence(seeds("lstm", 1, 64, 1.4), ngram(1, 2.4), nn(1, 2.41), ngram(6, 1.2), nn(6, last))
     assert whole(losses.nn_falls_behind(e)).verdict == verdict
-    with pytest.raises(Missing, match="two n"):
+    with pytest.raises(Missing, match="two values of n"):
         losses.nn_falls_behind(evidence(ngram(1, 2.4), nn(1, 2.4)))
 
 
@@ -103,5 +103,5 @@ def test_nn_overfits(last, verdict):
     e = evidence(seeds("lstm", 1, 64, 1.4), nn(1, 2.4), nn(4, 1.4), nn(5, 1.45), nn(6, last))
     found = whole(losses.nn_overfits(e))
     assert found.verdict == verdict and found.effect == pytest.approx(last - 1.4, abs=1e-3)
-    with pytest.raises(Missing, match="two n"):
+    with pytest.raises(Missing, match="two values of n"):
         losses.nn_overfits(evidence(nn(1, 2.4)))

@@ -119,7 +119,9 @@ def test_an_lstm_in_its_first_epochs_is_compared_over_the_whole_test_split(tmp_p
     for n in (1, 2):
         paths.append(tmp_path / f"{n}.safetensors")
         saved(paths[-1], data, Architecture("nn", 1, 5, data.symbols, n))
-    rows = first_epochs.trajectory([tmp_path / "lstm.safetensors"], paths, data, epochs=2, looks=5)
+    rows = first_epochs.trajectory(
+        [tmp_path / "lstm.safetensors"], paths, data, epochs=2, per_epoch=5
+    )
     assert [(r["look"], r["n"]) for r in rows] == [(k, n) for k in range(1, 11) for n in (1, 2)]
     assert rows[-1]["epoch"] == 2.0 and (rows[0]["layers"], rows[0]["size"]) == (2, 8)
     # the same by hand for the last look: train two epochs, keep every probability

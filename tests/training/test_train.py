@@ -258,7 +258,7 @@ def test_an_edited_cell_is_not_trained_with_the_old_equations(type, monkeypatch,
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--dropout", "1"], "--dropout 1: from 0 to below 1"),
+        (["--dropout", "1"], "--dropout 1: expected at least 0 and below 1"),
         (["--epochs", "0"], "--epochs 0: at least 1"),
         (["--layers", "0"], "--layers 0: at least 1"),
         (["--threads", "0"], "--threads 0: at least 1"),

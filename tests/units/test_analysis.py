@@ -122,7 +122,7 @@ def test_the_streamed_pass_is_the_whole_to_the_bit(folder, monkeypatch):
     for window in (x.shape[1], 17):
         monkeypatch.setattr(activations, "WINDOW", window)
         values = np.empty((18, *x.shape), np.float16)
-        found.append((analysis.watch(arch, params, x, values), values))
+        found.append((analysis.observe(arch, params, x, values), values))
     (whole, values), (pieces, same) = found
     assert all(torch.equal(whole[gate], pieces[gate]) for gate in "ifo")
     assert (values == same).all() and np.isfinite(values).all()
@@ -250,22 +250,22 @@ def test_passages_are_coloured_by_what_the_cell_held_when_it_had_read_them(folde
 
 def test_a_passage_is_found_by_how_it_begins():
     text = b"one\r\n\ttwo  Three(four"
-    assert analysis.find(text, "TWO three( four") == 6
-    assert analysis.find(text, "two four") is None
-    assert analysis.find(text, "o.e") is None  # not a pattern
+    assert analysis.find_passage(text, "TWO three( four") == 6
+    assert analysis.find_passage(text, "two four") is None
+    assert analysis.find_passage(text, "o.e") is None  # not a pattern
 
 
 def test_where_a_passage_lies(folder):
     data = split.load(folder / "code.npz")
     for name in split.PARTS:
         part = getattr(data, name)
-        assert analysis.place(data, int(part.at[3]) + 2) == (name, 3, 2)
+        assert analysis.locate(data, int(part.at[3]) + 2) == (name, 3, 2)
         last = part.y.shape[1] - 1
-        assert analysis.place(data, int(part.at[7]) + last) == (name, 7, last)
-    assert analysis.place(data, len(TEXT)) is None
+        assert analysis.locate(data, int(part.at[7]) + last) == (name, 7, last)
+    assert analysis.locate(data, len(TEXT)) is None
 
 
-def test_the_liveliest_passage_is_where_the_labels_change():
+def test_the_most_variable_passage_is_where_the_labels_change():
     n, begins = 1500, 900
     text = np.full(8 * n + 1, ord("a"), np.uint8)
     text[::50] = ord("\n")
@@ -284,8 +284,7 @@ def test_the_liveliest_passage_is_where_the_labels_change():
 def test_a_configuration_knows_the_hypotheses():
     """So that a wrong one is refused before anything is trained."""
     schema = json.loads((ROOT / "workflow/schemas/config.schema.json").read_text())
-    own = schema["properties"]["cells"]["properties"]
-    passage = own["passages"]["additionalProperties"]["items"]["properties"]
+    own, passage = (schema["$defs"][name]["properties"] for name in ("Cells", "Passage"))
     assert passage["hypothesis"]["enum"] == [*(h.name for h in HYPOTHESES), "none"]
     # shifts enough to correct for as many as a corpus has
     most = max(sum(kind in h.label for h in HYPOTHESES) for kind in ("prose", "code"))

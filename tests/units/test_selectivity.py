@@ -37,7 +37,7 @@ def test_scores_are_those_of_the_pooled_characters(seed, bins, top, streams):
     level = (code * top // bins + rng.integers(top, size=code.shape)) % (top + 1)  # top: undefined
     weights = rng.integers(3, size=(2, streams)).astype(float)
     weights[:, 0] += 1
-    parts = selectivity.pairs(selectivity.tables(code, bins, level, top))
+    parts = selectivity.pairs(selectivity.contingency_tables(code, bins, level, top))
     for row, found in zip(weights, selectivity.scores(weights, parts, yes_no=False), strict=True):
         # the resample itself: every stream as often as it was drawn
         drawn = np.repeat(np.arange(streams), row.astype(int))
@@ -53,7 +53,7 @@ def test_area_under_the_curve(seed, bins):
     code, level = rng.integers(bins, size=(4, 40)), rng.integers(3, size=(4, 40))
     level[0, :2] = 0, 1
     weights = np.array([[1, 1, 1, 1], [2, 0, 1, 1]], float)
-    parts = selectivity.pairs(selectivity.tables(code, bins, level, 2))
+    parts = selectivity.pairs(selectivity.contingency_tables(code, bins, level, 2))
     for row, found in zip(weights, selectivity.scores(weights, parts, yes_no=True), strict=True):
         drawn = np.repeat(np.arange(4), row.astype(int))
         x, y = code[drawn].ravel(), level[drawn].ravel()
@@ -62,7 +62,9 @@ def test_area_under_the_curve(seed, bins):
 
 def test_no_score_without_both_kinds():
     level = np.array([[0, 0, 0], [1, 0, 1]])
-    parts = selectivity.pairs(selectivity.tables(np.array([[0, 1, 2], [0, 1, 2]]), 3, level, 2))
+    parts = selectivity.pairs(
+        selectivity.contingency_tables(np.array([[0, 1, 2], [0, 1, 2]]), 3, level, 2)
+    )
     found = selectivity.scores(np.array([[2.0, 0.0], [1.0, 1.0]]), parts, yes_no=True)
     assert np.isnan(found[0]) and not np.isnan(found[1])
 

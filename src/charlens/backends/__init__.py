@@ -1,10 +1,10 @@
 """Backends: who does the arithmetic.
 
-selection.py    which backend a network runs on, and the calls that all have
-base.py         what backends share
+selection.py    which backend a network runs on, and the calls that all of them have
+base.py         what the backends share
 reference.py    plain torch
 cuda.py         an NVIDIA card, through CUDA graphs
-cards.py        which card a process takes
+cards.py        which graphics card a process takes
 cpu/            the compiled code
 compiler.py     the C++ compiler of this machine
 """

@@ -1,4 +1,4 @@
-"""What every backend shares."""
+"""What the backends share."""
 
 from typing import NamedTuple
 
@@ -14,10 +14,10 @@ BACKENDS = ("auto", "reference", "fast", "cuda")
 
 
 class Dropout(NamedTuple):
-    """The dropout mask of one window, and the factor on the outputs that it keeps.
+    """The dropout mask of one window, and the factor on the outputs that it keeps (section 4.1).
 
     A set bit keeps an output: unit u has bit u % 8 of byte u // 8. Rows are padded to a multiple of
-    16 units, with bits that mean nothing. Drawn by `charlens.training.dropout`.
+    16 units with arbitrary bits. Drawn by `charlens.training.dropout`.
     """
 
     bits: Tensor  # uint8 [layers, T, S, 2 ceil(H / 16)], on the CPU
@@ -29,8 +29,12 @@ class Dropout(NamedTuple):
         return torch.from_numpy(bits.view(bool))
 
 
-def of_used(name: str, gradient: Tensor | None, arch: Architecture) -> Tensor:
-    """A parameter's gradient. Raises InputError where the cell does not use the parameter."""
+def used_gradient(name: str, gradient: Tensor | None, arch: Architecture) -> Tensor:
+    """A parameter's gradient, in the parameter's shape.
+
+    gradient: from autograd, None for a parameter that the network does not use. Raises InputError
+    in that case.
+    """
     if gradient is None:
         raise InputError(
             f"cells/{arch.type}.py: its step does not use {name.rpartition('.')[2]}: use it, or"
@@ -40,5 +44,5 @@ def of_used(name: str, gradient: Tensor | None, arch: Architecture) -> Tensor:
 
 
 def to_device(params: Parameters, device: str) -> Parameters:
-    """The parameters on a device ("cpu", "cuda:0"), contiguous."""
+    """The same parameters (see `network`) on a device ("cpu", "cuda:0"), contiguous."""
     return {name: value.to(device).contiguous() for name, value in params.items()}

@@ -10,20 +10,21 @@ import torch
 
 from charlens.errors import InputError
 
-_held = []  # locks: one that is forgotten gives its card back
+_held = []  # locks, which are released when this process ends
 
 
-@functools.cache  # one place a process, however many models it holds
+@functools.cache  # one place per process, however many models it holds
 def free_gpu() -> str:
-    """A card with a place that no other job holds, kept until this process ends; else the first.
+    """A card with a free place, held until this process ends; the first card where none is free.
 
-    Local jobs of a workflow are given no card number, so each takes a lock file per place. A card
-    has $CHARLENS_GPU_JOBS places (1): small models do not fill it. Empty cards are taken first.
-    Returns torch's name of the device, such as "cuda:0". Raises InputError as `gpu_jobs` does.
+    Local jobs of a workflow are not told which card to use, so each locks a file that stands for a
+    place. A card has $CHARLENS_GPU_JOBS places (default 1), since a small model does not fill it;
+    empty cards are taken first. Returns torch's name of the device, such as "cuda:0". Raises
+    InputError as `gpu_jobs` does.
     """
     for place in range(gpu_jobs()):
         for card in range(torch.cuda.device_count()):
-            # each user's own: another's file cannot be opened
+            # one file per user: another user's cannot be opened
             name = f"charlens-{os.getuid()}-gpu-{card}" + (f"-{place}" if place else "")
             lock = filelock.FileLock(Path(tempfile.gettempdir()) / f"{name}.lock")
             try:
@@ -36,8 +37,10 @@ def free_gpu() -> str:
 
 
 def gpu_jobs() -> int:
-    """Jobs that share a card. Raises InputError where $CHARLENS_GPU_JOBS is no number above 0."""
-    said = os.environ.get("CHARLENS_GPU_JOBS", "1")
-    if not said.isdigit() or int(said) < 1:
-        raise InputError(f"CHARLENS_GPU_JOBS={said}: how many jobs share a card, 1 or more")
-    return int(said)
+    """How many jobs share a card. Raises InputError where $CHARLENS_GPU_JOBS is not 1 or more."""
+    value = os.environ.get("CHARLENS_GPU_JOBS", "1")
+    if not value.isdigit() or int(value) < 1:
+        raise InputError(
+            f"CHARLENS_GPU_JOBS={value}: expected how many jobs share a card, 1 or more"
+        )
+    return int(value)

@@ -9,8 +9,10 @@ from charlens.errors import InputError
 
 
 def find() -> tuple[list[str], str]:
-    """The command of the compiler ($CXX, or the first of the usual names that runs) and the first
-    line of its version. Raises InputError where none runs."""
+    """The compiler's command ($CXX, or the first usual name that runs), and its version line.
+
+    Raises InputError where none runs.
+    """
     chosen = os.environ.get("CXX")
     for name in [chosen] if chosen else ["c++", "g++", "clang++"]:
         command = shlex.split(name)

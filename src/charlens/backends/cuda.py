@@ -6,17 +6,17 @@ is `Step.__call__`: forward, backward, clipping and RMSProp, in fixed memory. Ar
 
     copy in      x, y, the dropout mask, the carried state and the learning rate
     replay
-    copy out     the state; the loss, the one thing that the host waits for
+    copy out     the state; the loss, the only value that the host waits for
 
-What capturing forbids, and how it is met: nothing in a step waits for the card (no `.item()`), its
-shapes and addresses never change, the learning rate is a tensor, and 1-of-K inputs are real
-products rather than lookups, since the gradient of a lookup is a sort that some versions of torch
-cannot capture (and a sum in no fixed order). The warm-up, on the stream of the capture, lets the
-libraries allocate what they need; it moves the parameters, which are put back.
+A capture restricts what a step may do: nothing in it waits for the card (no `.item()`), its shapes
+and addresses never change, the learning rate is a tensor, and 1-of-K inputs are real products
+rather than lookups, since the gradient of a lookup is a sort that some versions of torch cannot
+capture (and a sum in no fixed order). The warm-up, on the stream of the capture, lets the libraries
+allocate their memory; it changes the parameters, which are restored.
 
-Products are TF32 (10 bits of mantissa, float32 sums) in training and float32 in validation and
-scoring, which are the reference's. Where capturing fails, the same step runs kernel by kernel, with
-one line that says so. Tests without a card run the step on the CPU, uncaptured.
+Products are TF32 (10 bits of mantissa, float32 sums) in training, and float32 in validation and
+scoring, which use the reference's code. Where capturing fails, the same step runs kernel by kernel,
+with one line that says so. Tests without a card run the step on the CPU, uncaptured.
 """
 
 import contextlib
@@ -24,7 +24,7 @@ import sys
 
 import torch
 
-from charlens.backends.base import of_used
+from charlens.backends.base import used_gradient
 from charlens.backends.reference import Reference
 from charlens.networks import network
 from charlens.networks.architecture import Architecture
@@ -44,7 +44,7 @@ def one_of_k(x, symbols: int):
 def forward(arch: Architecture, params, x, state, masks=None):
     """`network.forward` with its lookup as a product, which a graph can capture; time comes first.
 
-    x: codes [T, S], or [T, S, n] for an n-NN. state, masks: as there.
+    x: codes [T, S], or [T, S, n] for an n-NN. state, masks: as in `network.forward`.
     Returns logits [T, S, K] and the state after step T (None for an n-NN).
     """
     inputs = one_of_k(x, arch.symbols)
@@ -56,8 +56,8 @@ def forward(arch: Architecture, params, x, state, masks=None):
 class Step:
     """One update in fixed memory: reads and writes its own tensors, and waits for nothing.
 
-    params, squares: the training's tensors, changed in place. scale: 1 / (1 - p) of dropout, or
-    None without. The inputs are x [T, S, ...] and y [T, S] (codes), mask, state and rate.
+    params, squares: the training's tensors, changed in place. x, y, state: of the first update,
+    shaped as in `selection`. scale: 1 / (1 - p) of dropout, None without dropout.
     """
 
     def __init__(self, arch: Architecture, params, squares, x, y, state, scale, recipe):
@@ -74,7 +74,7 @@ class Step:
         self.loss = torch.zeros((), device=device)  # mean nats per character
 
     def load(self, x, y, state, dropout, rate: float) -> None:
-        """Copy in the inputs of the next update, shaped as `selection` says."""
+        """Copy in the inputs of the next update, shaped as in `selection`."""
         self.x.copy_(x.transpose(0, 1))
         self.y.copy_(y.t())
         if state is not None:
@@ -84,6 +84,7 @@ class Step:
         self.rate.fill_(rate)
 
     def __call__(self) -> None:
+        """Forward, backward, RMSProp. Raises InputError where a parameter is unused."""
         steps, streams = self.y.shape
         # new leaves each time: an old one would remember the stream that it was first used on
         leaves = {name: p.detach().requires_grad_() for name, p in self.params.items()}
@@ -92,7 +93,7 @@ class Step:
         log_probs = torch.log_softmax(logits, dim=-1)
         loss = -(log_probs * one_of_k(self.y, self.arch.symbols)).sum() / streams
         grads = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
-        grads = [of_used(*found, self.arch) for found in zip(leaves, grads, strict=True)]
+        grads = [used_gradient(*found, self.arch) for found in zip(leaves, grads, strict=True)]
         self._rmsprop(list(self.params.values()), grads, list(self.squares.values()))
         if after is not None:
             self.state.copy_(after.detach())
@@ -114,10 +115,13 @@ class Step:
 
 
 def captured(step: Step, device: str):
-    """The step as a graph: a function that replays it. Leaves the step's tensors as they were."""
-    moved = [*step.params.values(), *step.squares.values()]
-    moved += [] if step.state is None else [step.state]
-    before = [tensor.clone() for tensor in moved]
+    """Capture the step as a graph; returns a function that replays it.
+
+    The step's tensors keep their values. Raises RuntimeError where torch cannot capture it.
+    """
+    changed = [*step.params.values(), *step.squares.values()]
+    changed += [] if step.state is None else [step.state]
+    before = [tensor.clone() for tensor in changed]
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.device(device):
         stream = torch.cuda.Stream()
@@ -131,7 +135,7 @@ def captured(step: Step, device: str):
                 step()
         finally:
             torch.cuda.current_stream().wait_stream(stream)
-            for tensor, old in zip(moved, before, strict=True):
+            for tensor, old in zip(changed, before, strict=True):
                 tensor.copy_(old)
     return graph.replay
 
@@ -145,13 +149,15 @@ class Cuda(Reference):
         self._bound = self._step = self._replay = None
 
     def update(self, params, squares, x, y, state, dropout, rate: float, recipe) -> float:
-        """One whole update in place; returns the mean loss in nats per character before it."""
+        """One whole update in place; returns the mean loss before it, in nats per character.
+
+        Arguments as in `selection`. Raises InputError where the cell does not use a parameter.
+        """
         scale = None if dropout is None else dropout.scale
         tensors = (*params.values(), *squares.values())
         bound = (*(tensor.data_ptr() for tensor in tensors), tuple(x.shape), scale, recipe)
         with tf32():
-            if bound != self._bound:
-                # (a training that was restored has other tensors)
+            if bound != self._bound:  # a restored training has other tensors
                 self._step = Step(self.arch, params, squares, x, y, state, scale, recipe)
                 self._step.load(x, y, state, dropout, rate)
                 self._replay = self._captured()

@@ -3,20 +3,20 @@
 import torch
 from torch import Tensor
 
-from charlens.backends.base import of_used
+from charlens.backends.base import used_gradient
 from charlens.networks.architecture import Architecture
 from charlens.networks.network import forward
 
 
 class Reference:
-    """Plain torch with autograd, on any device. Its calls are described in `selection`."""
+    """Plain torch with autograd, on any device. `selection` describes the calls."""
 
     def __init__(self, arch: Architecture, device: str = "cpu"):
         self.arch, self.device = arch, device
         self.name = "reference" if device == "cpu" else "cuda"
 
     def loss_and_grads(self, params, x, y, state, dropout, grads) -> float:
-        """Mean loss in nats per character of y [S, T]; fills `grads`, moves `state` in place.
+        """Mean loss in nats per character of y [S, T]; fills `grads`, updates `state` in place.
 
         Raises InputError where the cell does not use one of its parameters.
         """
@@ -29,7 +29,7 @@ class Reference:
         used = [leaves[name] for name in grads]
         found = torch.autograd.grad(loss, used, allow_unused=True)
         for (name, grad), value in zip(grads.items(), found, strict=True):
-            grad.copy_(of_used(name, value, self.arch))
+            grad.copy_(used_gradient(name, value, self.arch))
         self._move(state, after)
         return loss.item() / x.shape[1]
 

@@ -1,20 +1,22 @@
 """Backend selection: CUDA, the compiled CPU code, or plain torch.
 
-Every backend computes the same equations behind the same three calls, so that a training begun
-by one can be finished by another. Shapes: x codes [S, T] (an n-NN: contexts [S, T, n]), y [S, T],
-state [layers, states, S, H] (an n-NN: None), which every call moves to the window's end in place.
-Losses and log-probabilities are in nats.
+Every backend computes the same equations behind the same three calls, so that a training started
+on one can be finished on another. Shapes: x codes [S, T] (an n-NN: contexts [S, T, n]), y [S, T],
+state [layers, states, S, H] (an n-NN: None), which every call advances to the window's end in
+place. Losses and log-probabilities are in nats.
 
     loss_and_grads(params, x, y, state, dropout, grads) -> mean loss per character
-        fills `grads` with the gradient of the sum over time steps and the mean over streams of
-        -log p, truncated at the window's beginning; dropout: a `base.Dropout`, or None
+        fills `grads` with the gradient of -log p, summed over time steps, averaged over streams and
+        truncated at the window's beginning; dropout: a `base.Dropout`, or None
     target_log_probs(params, x, y, state, exact=True) -> [S, T]
-        log-probability of each y, in float32 or, not exact, at least as precisely as in training
-    log_probs(params, x, state) -> [S, T, K]            log-probability of every symbol
+        log-probability of each y; exact: in float32, else at least as precisely as in training
+    log_probs(params, x, state) -> [S, T, K]
+        log-probability of every symbol
 
 A backend may also make a whole update at once, clipping and RMSProp included, where that is faster:
 
     update(params, squares, x, y, state, dropout, rate, recipe) -> mean loss per character
+        squares: the optimizer's mean squares by name, shaped as the parameters
 """
 
 import functools
@@ -51,7 +53,7 @@ def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
 
     name: the setting `backend`, one of `base.BACKENDS`. `auto` takes CUDA where torch sees a GPU,
     else the compiled code, else plain torch, with one line on stderr that says why. Raises
-    InputError where the backend asked for by name is not available on this machine.
+    InputError where a backend was requested by name and is unavailable on this machine.
     """
     if name == "auto" and torch.cuda.is_available() or name == "cuda":
         if not torch.cuda.is_available():
@@ -76,10 +78,10 @@ def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
 
 @functools.cache
 def same_equations(type: str) -> bool:
-    """Does the compiled code compute what the cell's file says, forward and backward?
+    """Whether the compiled code has the equations of the cell type's file, forward and backward.
 
-    An edited cell must not be trained with the old equations. Tried on a network so small that it
-    is computed in float32, from a state so large that bounds on it would show.
+    An edited cell type must not be trained with the old equations. Both are run on a network small
+    enough to be computed in float32, from a state large enough to reveal bounds on it.
     """
     arch = Architecture(type, 1 if type == "nn" else 2, 5, 7, 2 if type == "nn" else 0)
     random = torch.Generator().manual_seed(0)

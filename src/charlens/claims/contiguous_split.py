@@ -1,10 +1,10 @@
-"""What the paper's split is worth: the same models under it and under a contiguous split.
+"""The effect of the paper's split: the same models under it and under a contiguous split.
 
 The paper cuts each of 100 streams in time (split layout `streams`), so its test text lies among its
 training text. The contiguous split puts the test text at the end. The two have different test
-characters: a network is compared with an n-gram model on the same characters, and its advantage
-under one split with that under the other. What is left of the advantage under the contiguous split
-does not come from having seen the neighbourhood of the test text.
+characters, so each network is compared with an n-gram model on the same characters, and its
+advantage under one split with that under the other. The advantage that remains under the contiguous
+split does not come from having seen the neighbourhood of the test text.
 
 (Files, columns and the rule that users rely on call the contiguous split `plain_cut`.)
 """
@@ -59,15 +59,17 @@ def run(args):
 class Side:
     """The models of a corpus under one split, and bootstrap draws of its S test streams.
 
-    draws: how often each stream is in each draw, [R, S]; see `stream_draws`.
+    draws: how often each stream occurs in each draw, [R, S]; see `stream_draws`.
     """
 
     scores: dict[ModelKey, Score]
     draws: np.ndarray
 
     def loss(self, model: ModelKey, minus: ModelKey | None = None) -> tuple[float, np.ndarray]:
-        """Mean test loss of a model, or that minus another model's, and the same for every draw
-        [R]; nats per character."""
+        """Mean test loss in nats per character, and the same for each draw, [R].
+
+        minus: a model whose loss is subtracted.
+        """
         streams = self.scores[model].stream_losses(self.draws.shape[1])
         if minus is not None:
             streams = streams - self.scores[minus].stream_losses(len(streams))
@@ -75,8 +77,11 @@ class Side:
 
 
 def side(name: str, scores: list[Score], splits: dict[str, str], resamples: int, seed: int) -> Side:
-    """The models scored on the split of this name. Raises InputError where there is no such split,
-    or a score has another number of test characters."""
+    """The models scored on the split of this name.
+
+    Raises InputError where there is no such split, or a score has another number of test
+    characters.
+    """
     if name not in splits:
         raise InputError(f"corpus {name}: no split given (a file named {name}.npz)")
     own = [score for score in scores if score.meta["corpus"] == name]
@@ -85,16 +90,15 @@ def side(name: str, scores: list[Score], splits: dict[str, str], resamples: int,
 
 
 def model(score: Score) -> ModelKey:
-    """Which model a score is of, whatever the split."""
+    """The model of a score, whatever the split."""
     return dataclasses.replace(score.key, corpus="")
 
 
 def compare(corpus: str, paper: Side, contiguous: Side) -> pd.DataFrame:
-    """One row per model that both splits have: columns COLUMNS, then ADVANTAGE; losses in nats per
-    character.
+    """One row per model that both splits have: columns COLUMNS, then ADVANTAGE, nats per character.
 
     change: loss under the contiguous split minus loss under the paper's, with its 95% interval over
-    test streams. advantage: loss of the longest n-gram minus loss of the model, under each split,
+    test streams. advantage: loss of the longest n-gram minus loss of the network, under each split,
     and its change; empty for n-grams. Raises InputError where no n-gram was scored on both.
     """
     shared = [key for key in paper.scores if key in contiguous.scores]
@@ -115,7 +119,7 @@ def compare(corpus: str, paper: Side, contiguous: Side) -> pd.DataFrame:
 
 
 def change(paper: tuple, contiguous: tuple) -> list[float]:
-    """Both values, their difference, and its 95% interval, from (value, its draws [R]) of each."""
+    """Both values, their difference and its 95% interval, from (value, draws [R]) of each."""
     low, high = interval(contiguous[1] - paper[1])
     return [paper[0], contiguous[0], contiguous[0] - paper[0], low, high]
 
@@ -137,6 +141,7 @@ def page(table: pd.DataFrame, corpora: dict[str, dict], resamples: int) -> str:
 
 
 def loss_grid(table: pd.DataFrame) -> Grid:
+    """The losses of a corpus's models under both splits, and their change."""
     rows = [
         (row.model, [Entry(f"{row.paper_split:.3f}"), Entry(f"{row.plain_cut:.3f}"),
                      with_range(row.change, row.low, row.high)])
@@ -146,7 +151,10 @@ def loss_grid(table: pd.DataFrame) -> Grid:
 
 
 def advantage_grid(table: pd.DataFrame, networks: pd.DataFrame) -> Grid:
-    """table: all models of the corpus, its n-grams by rising n."""
+    """The networks' advantage over the longest n-gram under both splits, and its change.
+
+    table: all models of the corpus, its n-grams in order of n. networks: those to show.
+    """
     longest = table["model"][table["model"].str.endswith("-gram")].iloc[-1]
     rows = [
         (row.model, [Entry(signed(row.advantage_paper_split)),
@@ -158,4 +166,5 @@ def advantage_grid(table: pd.DataFrame, networks: pd.DataFrame) -> Grid:
 
 
 def with_range(value: float, low: float, high: float) -> Entry:
+    """A signed value, and its interval in small print."""
     return Entry(signed(value), [f"{signed(low)} to {signed(high)}"])

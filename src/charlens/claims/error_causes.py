@@ -9,15 +9,15 @@ from charlens.store.models import network_name
 MOST = 0.5  # more than this share
 
 
-def size_removes_ngram_errors(e: Evidence) -> list[Finding]:
-    """Between the smallest and the largest LSTM of figure 6, errors (less than half of the
-    probability) become fewer. Effect: the share of this fall in those that an n-gram model up to
-    n = 9 would not make; it holds from one half on, and not where nothing falls. One network of
-    each size, so without an interval."""
-    if e.oracles is None or e.oracles["size"].nunique() < 2:
+def size_removes_ngram_errors(evidence: Evidence) -> list[Finding]:
+    """An error is a character given a probability below 0.5. The largest LSTM of figure 6 makes
+    fewer errors than the smallest. Effect: the share of the errors removed that an n-gram model up
+    to n = 9 would not make. The claim holds if that is more than half, and does not if no errors
+    are removed. There is one network of each size, so no interval."""
+    if evidence.oracles is None or evidence.oracles["size"].nunique() < 2:
         raise Missing("the errors of LSTMs of two sizes (figures/figure6.csv)")
-    sizes = e.oracles["size"].min(), e.oracles["size"].max()
-    small, large = (e.oracles[e.oracles["size"] == size] for size in sizes)
+    sizes = evidence.oracles["size"].min(), evidence.oracles["size"].max()
+    small, large = (evidence.oracles[evidence.oracles["size"] == size] for size in sizes)
     fewer = small["errors"].sum() - large["errors"].sum()
     of_ngram = [own[own["category"] == "n-gram"]["errors"].sum() for own in (small, large)]
     share = (of_ngram[0] - of_ngram[1]) / fewer if fewer > 0 else math.nan

@@ -1,4 +1,4 @@
-"""What the claims are tested on: the models of a corpus, what was found inside them, statistics."""
+"""What claims are tested on: the models of a corpus, tables about them, statistics of a model."""
 
 import contextlib
 import math
@@ -18,7 +18,7 @@ from charlens.text.braces import brace_pairs, pairs_in_test
 
 
 class Missing(Exception):
-    """A claim lacks what it is about: the message says what."""
+    """A claim cannot be tested for lack of evidence; the message says what is missing."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class GridEntry:
 
 @dataclass
 class Evidence:
-    """All that is known of one corpus. Tables that do not exist are None."""
+    """Everything known about one corpus. Tables that do not exist are None."""
 
     about: dict  # the corpus's provenance
     scores: list[Score]
@@ -48,9 +48,9 @@ class Evidence:
     units: pd.DataFrame | None = None  # cells.csv: the score of every unit and hypothesis
     hypotheses: pd.DataFrame | None = None  # hypotheses.csv: the unit picked for each hypothesis
     oracles: pd.DataFrame | None = None  # figure6.csv: errors by size and category
-    planned: list[ModelKey] = field(default_factory=list)  # networks that the configuration wants
-    everything: list["Evidence"] = field(default_factory=list)  # of all corpora, this one too
-    known: dict = field(default_factory=dict)  # sums that were computed already
+    planned: list[ModelKey] = field(default_factory=list)  # networks of the configured grid
+    everything: list["Evidence"] = field(default_factory=list)  # of all corpora, this one included
+    known: dict = field(default_factory=dict)  # sums computed so far, see Statistic
 
     @cached_property
     def grid(self) -> list[GridEntry]:
@@ -62,14 +62,17 @@ class Evidence:
 
     @cached_property
     def networks(self) -> list[Score]:
+        """Scores of the recurrent networks."""
         return [score for score in self.scores if score.key.kind == "recurrent"]
 
     @cached_property
     def ngrams(self) -> dict[int, Score]:
+        """Scores of the n-gram models by n, in order of n."""
         return self._by_n("ngram")
 
     @cached_property
     def nns(self) -> dict[int, Score]:
+        """Scores of the n-NNs by n, in order of n."""
         return self._by_n("nn")
 
     def _by_n(self, kind: str) -> dict[int, Score]:
@@ -78,12 +81,12 @@ class Evidence:
 
     @property
     def finished(self) -> str:
-        """How much of the grid there is, in words; nothing where it is complete."""
+        """How many networks of the grid are trained, in words; "" where all are."""
         trained, planned = len(self.networks), len(self.planned)
         return f"{trained} of {planned} networks trained" if trained < planned else ""
 
     def lacks(self, *types: str) -> bool:
-        """Is an entry of the grid (of these types, or any) not trained from any seed?"""
+        """Whether an entry of the grid (of these types, or any) is trained from no seed."""
         wanted = {replace(key, seed=None) for key in self.planned}
         missing = wanted - {entry.key for entry in self.grid}
         return any(not types or key.type in types for key in missing)
@@ -103,7 +106,7 @@ class Evidence:
     def best_lstm(self) -> Score:
         """The LSTM of figures 4 and 5: see `scores.best_lstm`. Raises Missing where there is none.
 
-        Claims about what these figures show are about this network.
+        Claims about these figures are about this network.
         """
         with contextlib.suppress(InputError):
             return scores.best_lstm(self.networks)
@@ -121,7 +124,10 @@ class Evidence:
 
     @cached_property
     def braces(self) -> tuple[np.ndarray, np.ndarray]:
-        """Where "}" stands in the test text, and how far behind its "{": int [Q] each."""
+        """Index of each "}" in the test text, and distance to its "{" in characters: int [Q] each.
+
+        Raises Missing where the text is not code or was not given.
+        """
         if self.text is None or self.about["kind"] != "code":
             raise Missing("a text of kind code")
         length = self.split["test_y"].shape[1]
@@ -132,12 +138,12 @@ class Evidence:
         return values.reshape(len(self.split["test_y"]), -1).sum(axis=1, dtype=np.float64)
 
     def seed_sd(self, parts: "Parts", type: str | None) -> tuple[float, int, str] | None:
-        """How far a sum of weight x statistic of a network moves with its seed.
+        """How much a sum of weight x statistic of a network varies with its seed.
 
-        Returns the standard deviation, its degrees of freedom, and in words from which other
-        corpora it comes, if it does; None where no network has two seeds. It is that of all
-        networks with several seeds, of this corpus or else of all, or that of those of one type
-        where these move further.
+        Returns the standard deviation, its degrees of freedom, and in words the other corpora that
+        it was measured on ("" if on this one alone); None where no network has two seeds. It is
+        pooled over all networks with several seeds, of this corpus or, without any, of all corpora;
+        or over those of `type` alone, where that is larger.
         """
         others = [evidence.about["title"] for evidence in self.everything if evidence is not self]
         for group, whose in (([self], ""), (self.everything, f" of {' and '.join(others)}")):
@@ -158,31 +164,34 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class Statistic:
-    """A mean over some test characters of a model.
+    """A mean over some test characters under a model.
 
     sum(evidence, score): for each test stream the sum [S] and the number [S] of these characters.
-    mean(evidence, score): the mean alone, for a digest, which says no more.
+    mean(evidence, score): the mean alone, for scores of which only a digest is known.
     """
 
     sum: Callable[[Evidence, Score], tuple[np.ndarray, np.ndarray]]
     mean: Callable[[Evidence, Score], float] | None = None
 
     def sums(self, evidence: Evidence, score: Score) -> tuple[np.ndarray, np.ndarray]:
-        """The sum [S] and the number [S], computed once."""
+        """The sum [S] and the number [S], computed once per score.
+
+        Raises Missing where the score lacks what the statistic needs.
+        """
         key = (self, score.path)
         if key not in evidence.known:
             evidence.known[key] = self.sum(evidence, score)
         return evidence.known[key]
 
     def value(self, evidence: Evidence, score: Score) -> float:
-        """The mean over all streams; nan where there is no such character."""
+        """The mean over all streams, nan where there is no such character. Raises as `sums`."""
         if score.logp is None and self.mean is not None:
             return self.mean(evidence, score)
         sums, counts = self.sums(evidence, score)
         return float(sums.sum() / counts.sum()) if counts.sum() else math.nan
 
 
-Parts = list[tuple[float, Statistic]]  # of one network: what it adds to an effect
+Parts = list[tuple[float, Statistic]]  # weight, statistic: a network's contribution to an effect
 
 
 def total(evidence: Evidence, score: Score, parts: Parts) -> float:

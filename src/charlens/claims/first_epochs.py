@@ -1,6 +1,6 @@
 """The claim about the first epochs of an LSTM (figure 5, middle).
 
-It is about the network that the table of its first epochs names, which is the one in the figure.
+The network is the one that the table of first epochs names, as in the figure.
 """
 
 import math
@@ -10,16 +10,16 @@ from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Finding
 from charlens.store.models import network_name
 
 
-def nearest_nn_climbs(e: Evidence) -> list[Finding]:
-    """At each snapshot of the first epochs, the n-NN nearest to the LSTM (lowest KL divergence) is
-    named. It holds if the nearest is first the 1-NN, then the 2-NN, then the 3-NN, and the nearest
-    n grows with the snapshots. Effect: rank correlation of snapshot and nearest n; one training,
-    so without an interval."""
-    table = e.first_epochs
+def nearest_nn_climbs(evidence: Evidence) -> list[Finding]:
+    """The nearest n-NN to a snapshot of the LSTM is the one with the lowest KL divergence. Effect:
+    rank correlation between the snapshots' order and their nearest n. The claim holds if it is
+    positive and the 1-NN, the 2-NN and the 3-NN become the nearest in this order. There is only one
+    training, so no interval."""
+    table = evidence.first_epochs
     if table is None:
-        raise Missing("an LSTM's first epochs beside the n-NN (figure5/<corpus>.csv)")
+        raise Missing("the comparison of an LSTM's first epochs with n-NNs (figure5/<corpus>.csv)")
     if not {1, 2, 3} <= set(table["n"]):
-        raise Missing("an LSTM's first epochs beside the 1-NN, the 2-NN and the 3-NN")
+        raise Missing("the comparison of an LSTM's first epochs with the 1-NN, 2-NN and 3-NN")
     nearest = table.loc[table.groupby("look")["kl"].idxmin()].sort_values("look")
     effect = math.nan
     if nearest["n"].nunique() > 1:
@@ -33,9 +33,9 @@ def nearest_nn_climbs(e: Evidence) -> list[Finding]:
         verdict = FAILS
     else:
         verdict = UNDECIDED
-    words = [f"{n}-NN from epoch {first[n]:.2g}" for n in seen] or ["none of these is ever nearest"]
+    words = [f"{n}-NN from epoch {first[n]:.2g}" for n in seen] or ["never the 1-NN, 2-NN or 3-NN"]
     if verdict == UNDECIDED:
-        words.append("the snapshots begin too late or end too soon to see all three")
+        words.append("the snapshots start too late or end too early to show all three")
     layers, size = table[["layers", "size"]].iloc[0]
     basis = f"{network_name('lstm', layers, size)}; nearest: {', '.join(words)}"
     return [Finding("", verdict, effect, math.nan, math.nan, basis)]

@@ -1,4 +1,4 @@
-"""Claims about gates (figure 3): those of the LSTM that gates.csv names."""
+"""Claims about gates (section 4.2, figure 3), of the LSTM that gates.csv names."""
 
 import numpy as np
 import pandas as pd
@@ -13,11 +13,16 @@ from charlens.units.unit_tables import ALWAYS
 SAMPLES = 2000  # of the bootstrap over units
 
 
-def lstm_gates(e: Evidence, gates: str) -> pd.DataFrame:
-    """The saturation of the LSTM's units at these gates: a letter for each, of i, f, o."""
-    if e.gates is None or e.gates.empty:
+def lstm_gates(evidence: Evidence, gates: str) -> pd.DataFrame:
+    """The saturation of these gates of the LSTM, one row per unit.
+
+    gates: letters among i, f, o. Raises Missing where gates.csv lacks them.
+    """
+    if evidence.gates is None or evidence.gates.empty:
         raise Missing("the saturation of gates (tables/gates.csv)")
-    units = e.gates[(e.gates["type"] == "lstm") & e.gates["gate"].str[0].isin(list(gates))]
+    units = evidence.gates[
+        (evidence.gates["type"] == "lstm") & evidence.gates["gate"].str[0].isin(list(gates))
+    ]
     if units.empty:
         raise Missing("the saturation of an LSTM's gates (tables/gates.csv)")
     return units
@@ -29,19 +34,19 @@ def name(units: pd.DataFrame) -> str:
     return network_name("lstm", layers, size)
 
 
-def forget_gates_stay_open(e: Evidence) -> list[Finding]:
-    """Some forget gates are right-saturated (above 0.9) at 95% of the test characters or more.
-    Effect: the share of such units; it holds if there is one, and does not if there is none."""
-    units = lstm_gates(e, "f")
+def forget_gates_stay_open(evidence: Evidence) -> list[Finding]:
+    """Effect: the share of units whose forget gate is right-saturated (above 0.9) at 95% or more of
+    the test characters. The claim holds if there is at least one."""
+    units = lstm_gates(evidence, "f")
     stay = units["right"] >= ALWAYS
     most = f"the most open at {units['right'].max():.1%}"
     return [share_finding(HOLDS if stay.any() else FAILS, units, stay, "forget", most)]
 
 
-def output_gates_move(e: Evidence) -> list[Finding]:
-    """No output gate stays open (above 0.9) or closed (below 0.1) at 95% of the test characters or
-    more. Effect: the share of units that do; it holds if there is none."""
-    units = lstm_gates(e, "o")
+def output_gates_move(evidence: Evidence) -> list[Finding]:
+    """Effect: the share of units whose output gate is open (above 0.9), or closed (below 0.1), at
+    95% or more of the test characters. The claim holds if there is none."""
+    units = lstm_gates(evidence, "o")
     constant = units[["left", "right"]].max(axis=1)
     stay = constant >= ALWAYS
     most = f"the most constant at {constant.max():.1%}"
@@ -51,16 +56,19 @@ def output_gates_move(e: Evidence) -> list[Finding]:
 def share_finding(
     verdict: str, units: pd.DataFrame, stay: pd.Series, gate: str, most: str
 ) -> Finding:
-    """The share of units that stay where they are, with Wilson's interval."""
+    """The share of units whose gate stays saturated, with Wilson's interval.
+
+    stay: bool, one per unit. gate: its name. most: the most extreme unit, in words.
+    """
     low, high = share_interval(int(stay.sum()), len(units))
     words = f"{name(units)}: {stay.sum()} of {len(units)} {gate} gates; {most}"
     return Finding("", verdict, stay.mean(), low, high, words)
 
 
-def first_layer_is_diffuse(e: Evidence) -> list[Finding]:
-    """Effect: share of the time that the LSTM's gates are saturated on neither side, first layer
-    minus higher layers; the interval draws units, not streams, and does not cover seeds."""
-    gates = lstm_gates(e, "ifo")
+def first_layer_is_diffuse(evidence: Evidence) -> list[Finding]:
+    """Effect: the share of test characters at which the LSTM's gates are not saturated, first layer
+    minus higher layers. The interval resamples units, not streams, and does not cover seeds."""
+    gates = lstm_gates(evidence, "ifo")
     between = 1 - gates["left"] - gates["right"]
     lowest = gates["layer"].min()
     first, higher = between[gates["layer"] == lowest], between[gates["layer"] > lowest]

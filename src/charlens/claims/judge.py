@@ -1,8 +1,8 @@
 """The claims, and the verb that tests them all.
 
-Each claim is a small function that looks at one corpus and returns findings: a verdict, an effect
-and its 95% interval (see `measure`). The same functions, run on the paper's own tables, give the
-effect that the paper has.
+Each claim is tested by a small function that takes the evidence on one corpus and returns findings:
+a verdict, an effect and its 95% interval (see `measure`). Run on the paper's own tables, the same
+functions give the effect in the paper.
 """
 
 import math
@@ -33,7 +33,7 @@ from charlens.store.tables import (
 
 COLUMNS = ["claim", "where", "verdict", "effect", "low", "high", "paper", "basis"]
 FOUND = ["model", "hypothesis", "layer", "unit", "score", "low", "high", "picked"]
-INSIDE = {  # what is read of the tables of what was found inside the networks
+INSIDE = {  # the tables about units, gates and errors, and the columns that are read
     "gates.csv": ["type", "layers", "size", "layer", "gate", "left", "right"],
     "cells.csv": [*FOUND, "beyond"],
     "hypotheses.csv": [*FOUND, "measure"],
@@ -43,7 +43,11 @@ INSIDE = {  # what is read of the tables of what was found inside the networks
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim: a short name, what the paper says, and the function that tests it."""
+    """A claim: a short name, the paper's statement, and the function that tests it.
+
+    The function raises Missing where its evidence is incomplete; its docstring is printed on the
+    page.
+    """
 
     name: str
     says: str
@@ -51,68 +55,71 @@ class Claim:
 
 
 CLAIMS = (
-    Claim("depth helps", "Depth of at least two layers helps.", losses.depth_helps),
-    Claim("LSTM beats RNN", "The LSTM is better than the RNN.", losses.beats_rnn("lstm")),
-    Claim("GRU beats RNN", "The GRU is better than the RNN.", losses.beats_rnn("gru")),
-    Claim("LSTM against GRU is mixed", "Between LSTM and GRU the results are mixed.",
+    Claim("depth helps", "Networks with at least two layers outperform those with one.",
+          losses.depth_helps),
+    Claim("LSTM beats RNN", "The LSTM outperforms the RNN.", losses.beats_rnn("lstm")),
+    Claim("GRU beats RNN", "The GRU outperforms the RNN.", losses.beats_rnn("gru")),
+    Claim("LSTM against GRU is mixed", "Neither the LSTM nor the GRU is consistently better.",
           losses.lstm_and_gru_mixed),
-    Claim("best network beats the n-gram", "The best recurrent network beats the 20-gram.",
+    Claim("best network beats the n-gram", "The best recurrent network outperforms the 20-gram.",
           losses.best_beats_ngram),
-    Claim("n-NN agrees with n-gram", "For small n, the n-gram and the n-NN perform alike.",
+    Claim("n-NN agrees with n-gram", "For small n, the n-NN and the n-gram perform equally well.",
           losses.nn_agrees),
-    Claim("n-NN falls behind", "For larger n the n-NN falls behind the n-gram.",
+    Claim("n-NN falls behind", "For larger n, the n-NN falls behind the n-gram.",
           losses.nn_falls_behind),
-    Claim("n-NN overfits", "For larger n the n-NN overfits.", losses.nn_overfits),
-    Claim("long reach", "The LSTM gains on characters that need long reach: brackets, quotes, "
-          "newline, space.", reach.gains_on_long_reach),
-    Claim("far braces", "The LSTM is better at “}” when its “{” is far away.",
+    Claim("n-NN overfits", "For larger n, the n-NN overfits.", losses.nn_overfits),
+    Claim("long reach", "The LSTM gains most over the n-gram on characters that depend on "
+          "long-range context: brackets, quotes, newline, space.", reach.gains_on_long_reach),
+    Claim("far braces", "The LSTM predicts “}” better than the n-gram when its “{” is far away.",
           reach.gains_on_far_braces),
-    Claim("first a 1-NN, then more", "Early in training the LSTM resembles the 1-NN first, then "
-          "the 2-NN, then the 3-NN.", first_epochs.nearest_nn_climbs),
-    Claim("size removes n-gram errors", "Most errors that a larger LSTM no longer makes are "
-          "errors that an n-gram model does not make either.",
+    Claim("first a 1-NN, then more", "Early in training, the LSTM resembles first the 1-NN, "
+          "then the 2-NN, then the 3-NN.", first_epochs.nearest_nn_climbs),
+    Claim("size removes n-gram errors", "Most of the errors that a larger LSTM removes are "
+          "errors that an n-gram model does not make.",
           error_causes.size_removes_ngram_errors),
-    Claim("interpretable cells exist", "Some units keep track of something that one can name.",
+    Claim("interpretable cells exist", "Some units are interpretable.",
           units.units_follow_hypotheses),
     Claim("most cells are not", "Most units are not interpretable.", units.most_units_do_not),
-    Claim("forget gates remember", "Some forget gates stay right-saturated: units that remember "
-          "for very long.", gates.forget_gates_stay_open),
+    Claim("forget gates remember", "Some forget gates are almost always open (right-saturated): "
+          "their units remember for very long.", gates.forget_gates_stay_open),
     Claim("output gates move", "No output gate is always open or always closed.",
           gates.output_gates_move),
-    Claim("first layer is diffuse", "The gates of the first layer are far more diffuse than those "
-          "of higher layers.", gates.first_layer_is_diffuse),
+    Claim("first layer is diffuse", "The gates of the first layer are saturated far less often "
+          "than those of higher layers.", gates.first_layer_is_diffuse),
 )  # fmt: skip
 
 
 def judge(evidence: Iterable[Evidence]) -> pd.DataFrame:
-    """Every claim on every corpus it is about: a row per finding, columns COLUMNS."""
+    """Every claim on every corpus that it applies to: a row per finding, columns COLUMNS."""
     rows = []
-    for e in evidence:
-        paper = in_paper(e)
+    for corpus in evidence:
+        paper = in_paper(corpus)
         for place, claim in enumerate(CLAIMS):
             theirs = {found.part: round(found.effect, 6) + 0.0 for found in findings(claim, paper)}
-            for found in findings(claim, e):
-                where = e.about["corpus"] + (f": {found.part}" if found.part else "")
+            for found in findings(claim, corpus):
+                where = corpus.about["corpus"] + (f": {found.part}" if found.part else "")
                 numbers = (found.effect, found.low, found.high, theirs.get(found.part, math.nan))
                 rows.append([place, claim.name, where, found.verdict, *numbers, found.basis])
     rows.sort(key=lambda row: row[0])  # claim by claim, then corpus by corpus
     return pd.DataFrame([row[1:] for row in rows], columns=COLUMNS)
 
 
-def findings(claim: Claim, e: Evidence) -> list[Finding]:
-    """A claim's findings; one that is undecided where what it needs is missing."""
+def findings(claim: Claim, evidence: Evidence) -> list[Finding]:
+    """A claim's findings; a single undecided one where evidence is missing."""
     try:
-        return claim.test(e)
+        return claim.test(evidence)
     except Missing as missing:
         return [Finding("", UNDECIDED, *(math.nan,) * 3, f"missing: {missing}")]
 
 
-def in_paper(e: Evidence) -> Evidence:
-    """What the paper's tables 1 and 2 say of the models that are here: their losses and no more,
-    so that only the effects mean something. Its validation losses are not known, its test losses
-    stand in for them."""
+def in_paper(evidence: Evidence) -> Evidence:
+    """Evidence from the paper's tables 1 and 2, on the models that are scored here.
+
+    It consists of losses alone, so only the effects of its findings have a meaning. The paper gives
+    no validation losses; its test losses stand in for them.
+    """
     kinds = {name: kind for kind, name in MODELS.items()}
-    here = {replace(score.key, seed=None) for score in e.scores}
+    here = {replace(score.key, seed=None) for score in evidence.scores}
     scores = []
     for row in pd.concat([paper_table(1), paper_table(2)]).to_dict("records"):
         loss, kind = row["loss"], kinds.get(row["type"], "recurrent")
@@ -121,10 +128,10 @@ def in_paper(e: Evidence) -> Evidence:
         about |= {"type": row["type"]} if kind == "recurrent" else {}
         key = ModelKey.of(about)
         if key in here:
-            digest = {"loss": loss, "streams": [loss] * len(e.split["test_y"])}
+            digest = {"loss": loss, "streams": [loss] * len(evidence.split["test_y"])}
             meta = about | {"val_loss": loss, "digest": digest}
             scores.append(Score(Path("paper", key.path), meta, None))
-    return Evidence(e.about, scores, e.split, e.draws)
+    return Evidence(evidence.about, scores, evidence.split, evidence.draws)
 
 
 # ---- the command line ----
@@ -159,7 +166,7 @@ def run(args):
 
 
 def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
-    """Read what there is of each corpus. Raises InputError where a file is unusable."""
+    """Read the evidence on each corpus. Raises InputError where a file is unusable."""
     splits, texts = by_stem(args.splits, corpora, "split"), by_stem(args.texts, [], "text")
     trajectories = by_stem(args.trajectory, [], "trajectory")
     scores = with_arrays(

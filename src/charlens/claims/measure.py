@@ -1,21 +1,20 @@
 """An effect, its 95% interval, and its verdict.
 
-The effect is counted so that a positive one speaks for the paper, where nothing else is said.
+Unless stated otherwise, the sign of an effect is such that a positive one supports the paper.
 
     holds           the whole interval lies on the paper's side
     does not hold   the whole interval lies on the other side
-    undecided       the interval does not say, or something that the claim needs is missing
+    undecided       the interval lies on both sides, or evidence is missing
 
-(Where a claim's docstring states another rule, that one counts.)
+(Where a claim's docstring states another rule, that rule applies.)
 
-For losses and probabilities an interval covers two things. Test text: whole test streams are drawn
-with replacement, the same ones for every model. Seeds: a network trained from another seed has
-another loss, by a standard deviation that is measured on the corpus's networks with several seeds
-(on all of them, or on those of its own type where there are two or more and these differ more;
-where the corpus has none, on the other corpora's, which is said), and each draw moves each trained
-network by so much, with the tails of Student's t that few seeds deserve. Where no network has two
-seeds, nothing can be said to separate from chance, and the verdict is undecided. Claims about the
-inside of networks, their errors or their first epochs rest on one network of each kind.
+For losses and probabilities an interval covers two sources of variation. Test text: whole test
+streams are drawn with replacement, the same ones for every model. Seeds: each draw also moves each
+trained network by a Student's t variable, scaled by the standard deviation between seeds. That is
+measured on the corpus's networks with several seeds: on all of them, or on those of its own type
+where there are two or more and they vary more. Where the corpus has none, the other corpora's are
+used, and the basis says so. Where no network has two seeds, the verdict is undecided. Claims about
+units, gates, errors or first epochs rest on one network of each kind.
 """
 
 import math
@@ -34,9 +33,9 @@ Term = tuple[float, list[Score], Statistic]  # weight, the seeds of a model, wha
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found on one corpus; `part` names a part of the claim ("" the whole of it).
+    """What was found on one corpus; `part` names a part of the claim ("" for the whole claim).
 
-    basis: which models it is about, and what it rests on, in words.
+    basis: the models, and what the interval is based on, in words.
     """
 
     part: str
@@ -49,7 +48,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Effect:
-    """A measured difference with its interval, and whether that covers the choice of the seeds."""
+    """A measured difference with its interval, and whether that covers variation with the seed."""
 
     value: float
     low: float
@@ -58,35 +57,36 @@ class Effect:
     seeds_known: bool = True
 
     def verdict(self, least: float = 0.0) -> str:
-        """Is the effect above `least`?"""
+        """Whether the effect is above `least`, as a verdict."""
         if not self.seeds_known:
             return UNDECIDED
         return HOLDS if self.low > least else FAILS if self.high < least else UNDECIDED
 
     def agreement(self, tolerance: float) -> str:
-        """Does it lie within the tolerance of 0?"""
+        """Whether the effect lies within the tolerance of 0, as a verdict."""
         if self.seeds_known and -tolerance < self.low and self.high < tolerance:
             return HOLDS
         beyond = self.low > tolerance or self.high < -tolerance
         return FAILS if self.seeds_known and beyond else UNDECIDED
 
     def finding(self, part: str, verdict: str, *basis: str) -> Finding:
-        """The finding of this effect; its own basis is said last."""
+        """The finding of this effect; its own basis comes last."""
         words = "; ".join(word for word in (*basis, self.basis) if word)
         return Finding(part, verdict, self.value, self.low, self.high, words)
 
 
 def losses(weight: float, entry: GridEntry) -> Term:
-    """The loss of a grid entry, mean over its seeds."""
+    """The term for the loss of a grid entry, mean over its seeds."""
     return weight, entry.seeds, LOSS
 
 
 def measure(evidence: Evidence, terms: Iterable[Term], level: float = 0.95) -> Effect:
     """The sum of weight x statistic over the terms, with its interval.
 
-    Models of one term are seeds of one grid entry and are averaged. Every term is seen on the same
-    drawn streams; each trained network also moves with its seed, in all its terms at once. The
-    seeds of an n-NN are taken to matter as much as a recurrent network's.
+    The models of a term are the seeds of one grid entry, and are averaged. All terms share the
+    drawn streams (`Evidence.draws`, [samples, S]), and all terms of a trained network share its
+    draws of the seed. An n-NN is assumed to vary with its seed as much as a recurrent network.
+    Raises Missing where a score lacks what a statistic needs.
     """
     random = np.random.default_rng(0)
     value, drawn = 0.0, np.zeros(len(evidence.draws))
@@ -102,7 +102,7 @@ def measure(evidence: Evidence, terms: Iterable[Term], level: float = 0.95) -> E
             key = tuple(score.path for score in models)
             trained.setdefault(key, (models, []))[1].append((weight, statistic))
     seeds_known = True
-    used = {}  # standard deviation of a network by its seed: degrees of freedom, whose
+    used = {}  # standard deviation between seeds: its degrees of freedom, whose networks
     for models, parts in trained.values():
         pooled = evidence.seed_sd(parts, models[0].key.type)
         if pooled is None:
@@ -113,7 +113,7 @@ def measure(evidence: Evidence, terms: Iterable[Term], level: float = 0.95) -> E
         used[sd / max(abs(weight) for weight, _ in parts)] = rest
     basis = seed_basis(used, any(models[0].key.kind == "nn" for models, _ in trained.values()))
     if not seeds_known:
-        basis = "what a seed changes is not known: no two seeds of a network were seen at this"
+        basis = "the effect of the seed is unknown: no network was measured with two seeds"
     low, high = (
         interval(drawn[~np.isnan(drawn)], level) if math.isfinite(value) else (math.nan,) * 2
     )
@@ -121,10 +121,10 @@ def measure(evidence: Evidence, terms: Iterable[Term], level: float = 0.95) -> E
 
 
 def seed_basis(used: dict[float, list], nn: bool) -> str:
-    """Where an interval's part for the seeds comes from, in words.
+    """In words, where an interval's variation between seeds was measured.
 
-    used: standard deviations, each with its degrees of freedom and whose networks it is of.
-    nn: is an n-NN among the models? Its seeds are judged by recurrent networks.
+    used: standard deviations, each with its degrees of freedom and whose networks they are of.
+    nn: whether an n-NN is among the models, for which recurrent networks stand in.
     """
     if not used:
         return ""

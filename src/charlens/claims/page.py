@@ -1,4 +1,4 @@
-"""The page of claims: what the paper says, what was measured, and whether it holds."""
+"""The page of claims: the paper's statements, what was measured, and the verdicts."""
 
 import math
 from collections.abc import Iterable
@@ -10,13 +10,15 @@ from charlens.report.html import render
 
 
 class Verdict(NamedTuple):
+    """How a verdict is shown."""
+
     style: str  # a class of the page's style
     sign: str
     words: str
 
 
 class Interval(NamedTuple):
-    """Where an interval, its effect and zero lie in its drawing; pixels."""
+    """Positions of an interval, its effect and zero in a drawing, in pixels."""
 
     width: int
     zero: float
@@ -37,8 +39,8 @@ def page(table: pd.DataFrame, claims: Iterable, corpora: dict[str, dict], resamp
     """An overview of all claims, then a section per claim with its findings.
 
     table: one row per finding (claim, where, verdict, effect, low, high, paper, basis), where
-    `where` is a corpus, or "corpus: part of the claim". claims: in order, each with a name, what
-    the paper says, and a test whose docstring says how. resamples: how many of the test streams.
+    `where` is a corpus, or "corpus: part of the claim". claims: of type `judge.Claim`, in order.
+    resamples: how many of the test streams.
     """
     table = table.assign(
         corpus=table["where"].str.split(":").str[0],
@@ -55,7 +57,7 @@ def page(table: pd.DataFrame, claims: Iterable, corpora: dict[str, dict], resamp
 
 
 def summary(table: pd.DataFrame, titles: dict[str, str]) -> list[tuple[str, str]]:
-    """The title of each corpus, and how many claims have which verdict there."""
+    """The title of each corpus, and how many claims have each verdict there."""
     lines = []
     for corpus, title in titles.items():
         own = table[(table["part"] == "") & (table["corpus"] == corpus)]["verdict"]
@@ -65,7 +67,7 @@ def summary(table: pd.DataFrame, titles: dict[str, str]) -> list[tuple[str, str]
 
 
 def section(claim, rows: pd.DataFrame, titles: dict[str, str]) -> dict:
-    """A claim, its verdict on each corpus (None where it is not about it), and its findings."""
+    """A claim, its verdict on each corpus (None where it does not apply), and its findings."""
     whole = rows[rows["part"] == ""].set_index("corpus")["verdict"]
     bounds = rows[["effect", "low", "high"]].abs().to_numpy()
     farthest = bounds[bounds == bounds].max(initial=0)
@@ -79,7 +81,7 @@ def section(claim, rows: pd.DataFrame, titles: dict[str, str]) -> dict:
 
 
 def finding(row, titles: dict[str, str], farthest: float) -> dict:
-    """A row of a claim's table in words, and where its interval is drawn."""
+    """A row of a claim's table as text, and the drawing of its interval."""
     ranged = not math.isnan(row.low)
     return {
         "part": row.part,
@@ -94,18 +96,22 @@ def finding(row, titles: dict[str, str], farthest: float) -> dict:
 
 
 def anchor(name: str) -> str:
+    """The id of a claim's section on the page."""
     return "".join(letter if letter.isalnum() else "-" for letter in name.lower())
 
 
 def number(value: float) -> str:
-    """With three digits, its sign, and a real minus; a dash where there is none."""
+    """A number with three decimals, its sign and a real minus; a dash for nan."""
     if math.isnan(value):
         return "–"
     return f"{round(value, 3) + 0.0:+.3f}".replace("-", "−")
 
 
 def interval(row, farthest: float) -> Interval:
-    """farthest: the largest absolute bound or effect of the section, which sets its scale."""
+    """The drawing of a row's interval.
+
+    farthest: the largest absolute bound or effect of the section, which sets its scale.
+    """
     middle = REACH + MARGIN
 
     def at(value: float) -> float:

@@ -1,11 +1,12 @@
-"""Findings that stay as they were published, because what they need is on another machine."""
+"""Published findings in place of those whose evidence is on another machine."""
 
 import pandas as pd
 
 
 def with_published(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """Where a claim could not be tested on a corpus for want of something, take the published
-    findings about it instead. Both tables have the columns of claims.csv (claim, where, basis...).
+    """Replace findings of claims that could not be tested on a corpus by the published findings.
+
+    Both tables have the columns of claims.csv (claim, where, basis, ...).
     """
     parts = []
     corpus, known = corpus_of(table), corpus_of(published)

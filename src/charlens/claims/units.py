@@ -1,4 +1,7 @@
-"""Claims about units and what they follow (figure 2): those of the LSTM that the tables name."""
+"""Claims about units and the hypotheses they follow (section 4.2, figure 2).
+
+They are about the LSTM that the tables of units name.
+"""
 
 import numpy as np
 import pandas as pd
@@ -8,14 +11,17 @@ from charlens.claims.measure import Effect, Finding
 from charlens.units import selectivity
 
 FOLLOWS = 0.8  # strength |2 AUC - 1| or |rank correlation| of a unit that follows a hypothesis
-EXPLAINED = 0.5  # strength from which a unit counts as explained at all
+EXPLAINED = 0.5  # strength from which a hypothesis explains a unit
 MOST = 0.5  # more than this share
 
 
 def strengths(units: pd.DataFrame) -> pd.DataFrame:
-    """Columns weak, strength, strong: what score, low and high are worth, 0 (chance) to 1; and
-    picked_strength, the same of the score where units are picked. Column measure says whether they
-    are areas under the curve ("auc") or rank correlations ("tau")."""
+    """The table with the strength of its scores, 0 (chance) to 1, in four more columns.
+
+    strength is that of `score`; weak and strong are the smallest and largest within its interval;
+    picked_strength is that on the selection streams. The column `measure` says whether scores are
+    areas under the curve ("auc") or rank correlations ("tau").
+    """
     bounds = units[["low", "score", "high"]].to_numpy(dtype=float)
     yes_no = (units["measure"] == "auc").to_numpy()
     signed = np.where(yes_no[:, None], 2 * bounds - 1, bounds)
@@ -29,28 +35,31 @@ def strengths(units: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def picked_units(e: Evidence) -> pd.DataFrame:
-    """For each hypothesis the unit that was picked for it on the selection streams."""
-    if e.hypotheses is None or e.hypotheses.empty:
-        raise Missing("the units picked for each hypothesis (tables/hypotheses.csv)")
-    found = e.hypotheses.dropna(subset=["score", "low", "high", "picked"])
+def picked_units(evidence: Evidence) -> pd.DataFrame:
+    """For each hypothesis, the unit that was selected for it on the selection streams.
+
+    Raises Missing where there is none.
+    """
+    if evidence.hypotheses is None or evidence.hypotheses.empty:
+        raise Missing("the units selected for each hypothesis (tables/hypotheses.csv)")
+    found = evidence.hypotheses.dropna(subset=["score", "low", "high", "picked"])
     if found.empty:
-        raise Missing("a hypothesis that the test text can decide (tables/hypotheses.csv)")
+        raise Missing("a hypothesis that could be tested on this text (tables/hypotheses.csv)")
     return strengths(found)
 
 
 def name(model: str) -> str:
-    """The network that the tables of units name, as everywhere else: LSTM 2x512."""
+    """The name of a network as pages show it: LSTM 2x512 for "lstm 2x512"."""
     type, space, shape = model.partition(" ")
     return type.upper() + space + shape
 
 
-def units_follow_hypotheses(e: Evidence) -> list[Finding]:
-    """For each hypothesis a unit is picked on the selection streams and scored on the evaluation
-    streams. Effect: strength of the score, |2 AUC - 1| for yes or no and |rank correlation| for
-    counts; it holds from 0.8 on. The whole: the hypothesis with the strongest unit where units are
-    picked."""
-    units = picked_units(e)
+def units_follow_hypotheses(evidence: Evidence) -> list[Finding]:
+    """For each hypothesis, a unit is selected on the selection streams and scored on the evaluation
+    streams. Effect: the strength of the score, |2 AUC - 1| for yes/no hypotheses and |rank
+    correlation| for counts. A unit follows a hypothesis if the whole interval is above 0.8. The
+    overall verdict is that of the hypothesis with the strongest unit on the selection streams."""
+    units = picked_units(evidence)
     findings = []
     rows = [("", units.loc[units["picked_strength"].idxmax()])]
     rows += [(row["hypothesis"], row) for _, row in units.iterrows()]
@@ -63,15 +72,18 @@ def units_follow_hypotheses(e: Evidence) -> list[Finding]:
     return findings
 
 
-def most_units_do_not(e: Evidence) -> list[Finding]:
-    """Effect: the share of units that no hypothesis explains, beyond the null and with a strength
-    of 0.5 or more (an area under the curve of 0.75). For each unit the selection streams say which
-    hypothesis that would be, and the evaluation streams how strongly; the bounds take every unit
-    at the ends of its interval. It holds if more than half are not explained."""
-    if e.units is None or e.units.empty:
+def most_units_do_not(evidence: Evidence) -> list[Finding]:
+    """A hypothesis explains a unit if the unit's score exceeds the null distribution and has a
+    strength of 0.5 or more (an area under the curve of 0.75). It is selected for each unit on the
+    selection streams and scored on the evaluation streams. Effect: the share of units that are not
+    explained; the bounds take every unit at one end of its interval. The claim holds if more than
+    half are not explained."""
+    if evidence.units is None or evidence.units.empty:
         raise Missing("the scores of units (tables/cells.csv)")
-    measures = picked_units(e)[["hypothesis", "measure"]]
-    scored = strengths(e.units.dropna(subset=["score", "low", "high", "picked"]).merge(measures))
+    measures = picked_units(evidence)[["hypothesis", "measure"]]
+    scored = strengths(
+        evidence.units.dropna(subset=["score", "low", "high", "picked"]).merge(measures)
+    )
     of_unit = scored.groupby(["model", "layer", "unit"])
     own = scored.loc[of_unit["picked_strength"].idxmax()]
     explained = own[["weak", "strength", "strong"]].ge(EXPLAINED).mul(own["beyond"], axis=0)

@@ -1,4 +1,4 @@
-"""What a network is made of, the shapes of its parameters, and parameter budgets (section 4.1)."""
+"""Network architectures, the shapes of their parameters, and parameter budgets (section 4.1)."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from charlens.networks.cells import cell
 
 @dataclass(frozen=True)
 class Architecture:
-    """What a network is made of. `type` is a recurrent cell's name, or "nn" for the n-NN.
+    """The architecture of a network. `type` is the name of a cell type, or "nn" for the n-NN.
 
     layers: recurrent layers (1 for the n-NN). hidden: units per layer, H. symbols: size of the
     alphabet, K. context: the n of an n-NN (0 for a recurrent network).
@@ -22,11 +22,15 @@ class Architecture:
 
     @property
     def recurrent(self) -> bool:
+        """Whether this is a recurrent network, not an n-NN."""
         return self.context == 0
 
 
 def shapes(arch: Architecture) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every parameter, in the order in which they are drawn."""
+    """Name and shape of every parameter, in the order in which they are drawn (see `network`).
+
+    Raises InputError where there is no such cell type.
+    """
     K, H = arch.symbols, arch.hidden
     if not arch.recurrent:
         return {"w_x": (arch.context * K, H), "b": (H,), "out.w": (H, K), "out.b": (K,)}
@@ -41,7 +45,7 @@ def shapes(arch: Architecture) -> dict[str, tuple[int, ...]]:
 
 
 def count(arch: Architecture) -> int:
-    """The number of parameters, biases included."""
+    """The number of parameters, biases included. Raises InputError as `shapes` does."""
     return sum(math.prod(shape) for shape in shapes(arch).values())
 
 
@@ -49,7 +53,7 @@ def hidden_size(type: str, layers: int, size: int, symbols: int) -> int:
     """Hidden units per layer that bring a network closest to the budget of its row of table 1.
 
     The budget is the parameter count of a one-layer LSTM with `size` hidden units (section 4.1).
-    Raises InputError where there is no such type.
+    Raises InputError as `shapes` does.
     """
     budget = count(Architecture("lstm", 1, size, symbols))
 

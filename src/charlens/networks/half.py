@@ -1,7 +1,8 @@
 """Trained networks in half precision, for people without the hardware to train them.
 
-A network is rewritten with float16 tensors; its metadata stay. Weights are small (training begins
-within 0.08 of zero), so only the 11th significant bit and those after it are lost.
+A network is rewritten with float16 tensors and the same metadata. Weights are small (training
+starts within 0.08 of zero), so they stay within float16's range and are only rounded to its 11
+significant bits.
 """
 
 import argparse
@@ -18,7 +19,11 @@ from charlens.networks import model_file
 
 
 def halve(model: Path, out: Path) -> None:
-    """Write `model` with float16 tensors. Raises InputError where a weight exceeds their range."""
+    """Write `model` with float16 tensors.
+
+    Raises InputError where the file is missing, damaged or not a model, or a weight exceeds the
+    range of float16.
+    """
     described = model_file.about(model)
     try:
         whole = load_file(model)

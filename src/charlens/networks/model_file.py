@@ -1,8 +1,8 @@
-"""Model files: a network's parameters and, as metadata, all that is known of it.
+"""Model files: a network's parameters and, as metadata, everything else about it.
 
 A model file is in the safetensors format: tensors by name (see `network`), and under "charlens" a
-JSON object with the architecture, the version of the computation, the alphabet, the recipe and how
-the training went. The metadata are read without torch, so that small jobs start at once.
+JSON object with the architecture, the version of the computation, the alphabet, the recipe and the
+result of the training. The metadata are read without torch, so that small jobs start at once.
 """
 
 import json
@@ -46,7 +46,8 @@ def best(paths: list[Path]) -> Path:
 def save(path: Path, params: "Parameters", described: dict) -> None:
     """Write a self-contained model file: float32 tensors and `described` as its metadata.
 
-    `described` holds the architecture's fields, the alphabet (hex) and how the network was trained.
+    params: shaped as in `architecture.shapes`. described: the architecture's fields, the alphabet
+    (hex) and how the network was trained.
     Raises InputError where the disk is full or `path` cannot be written.
     """
     from safetensors.torch import save as serialize
@@ -59,6 +60,7 @@ def save(path: Path, params: "Parameters", described: dict) -> None:
 def load(path: Path) -> "tuple[Architecture, Parameters, dict]":
     """Architecture, float32 parameters and metadata of a model file, half-precision ones included.
 
+    The parameters are shaped as in `architecture.shapes`.
     Raises InputError where the file is missing, damaged or not a model.
     """
     from safetensors import SafetensorError
@@ -68,7 +70,7 @@ def load(path: Path) -> "tuple[Architecture, Parameters, dict]":
     try:
         params = {name: value.float() for name, value in load_file(path).items()}
     except SafetensorError as error:
-        raise InputError(f"{path}: damaged ({error}); train it again, or bring it back") from None
+        raise InputError(f"{path}: damaged ({error}); train it again, or restore it") from None
     return architecture_of(described), params, described
 
 

@@ -5,7 +5,7 @@ are multiplied from the left (x @ W). With K symbols and H hidden units:
 
     layers.{l}.w_x  [I, G*H]    the input's part of layer l: I = K for l = 0, else H
     layers.{l}.b    [G*H]
-    layers.{l}.w_h  [H, ...]    the recurrent part and whatever else the cell names
+    layers.{l}.w_h  [H, ...]    the recurrent part, and whatever else the cell type names
     out.w [H, K]    out.b [K]   the softmax classifier on the top layer's h
 
 An n-NN has w_x [n*K, H] and b [H] in place of the layers.
@@ -27,7 +27,7 @@ Recorder = Callable[[int, int, dict[str, Tensor]], None]  # layer, step, values 
 
 
 def initialise(arch: Architecture, scale: float, generator: torch.Generator) -> Parameters:
-    """Initial parameters by name: all, biases too, uniform in [-scale, scale] (section 4.1)."""
+    """Initial parameters, shaped as in `shapes`: all uniform in [-scale, scale] (section 4.1)."""
     return {
         name: torch.empty(shape).uniform_(-scale, scale, generator=generator)
         for name, shape in shapes(arch).items()
@@ -71,15 +71,18 @@ def stack(
     masks: Tensor | None = None,
     record: Recorder | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The recurrent layers and the classifier, given the first layer's x @ w_x; time comes first.
+    """The recurrent layers and the classifier (section 3), given the first layer's x @ w_x.
+
+    Time comes first in all shapes.
 
     product: [T, S, G*H]. state: [layers, states, S, H].
     masks: dropout, [layers, T, S, H] of 0 or 1/(1-p), multiplied onto each layer's output; the
     recurrence itself is never dropped.
     record: called as record(layer, step, values) after each step of each layer, with every gate
-    and state of the cell [S, H] by name. What is recorded has the same bits however a text is cut
-    into windows.
-    Returns logits [T, S, K] and the state after step T.
+    and state [S, H] by name. The recorded values are the same bits however a text is cut into
+    windows.
+    Returns logits [T, S, K] and the state after step T. Raises InputError where there is no such
+    cell type.
     """
     kind = cell(arch.type)
     inputs, last = None, []  # inputs: the outputs of the layer below, [T, S, H]
@@ -107,7 +110,7 @@ def stack(
 
 
 def _observed_step(kind, a, memory, p):
-    """A step of a cell: the new state, and every gate and state by name."""
+    """One step of a cell type: the new state, and every gate and state by name."""
     if hasattr(kind, "gates_and_state"):
         gates, memory = kind.gates_and_state(a, memory, p)
         values = dict(zip(kind.GATE_NAMES, gates, strict=True))
@@ -117,7 +120,7 @@ def _observed_step(kind, a, memory, p):
 
 
 def fixed_context(params: Parameters, product: Tensor) -> Tensor:
-    """The n-NN: logits [..., K] of one tanh hidden layer, given its x @ w_x [..., H]."""
+    """The n-NN of table 2: logits [..., K] of one tanh hidden layer, given its x @ w_x [..., H]."""
     return torch.tanh(product + params["b"]) @ params["out.w"] + params["out.b"]
 
 

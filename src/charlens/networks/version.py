@@ -3,15 +3,15 @@
 What a training computes has a declared version, so that code may be renamed, moved and commented
 without making finished networks out of date. Two numbers, both counted from 1:
 
-    VERSION   here: whatever all trainings share (the split, initialisation, the order of the data,
-              dropout draws, the loss, RMSProp, the n-NN, the backends)
+    VERSION   here: everything that all trainings share (the split, initialisation, the order of
+              the data, dropout draws, the loss, RMSProp, the n-NN, the backends)
     VERSION   in networks/cells/<type>.py: the equations of that cell type
 
 Whoever changes what is computed raises the number beside it; the golden test
 (tests/training/test_golden.py) fails until then. Finished networks of another version are trained
 again, and their checkpoints are not resumed.
 
-The Snakefile imports this module, so it imports nothing slow: cells are read, not imported.
+The Snakefile imports this module, so it imports nothing slow: cell types are read as text.
 """
 
 import functools
@@ -24,9 +24,9 @@ CELLS = Path(__file__).parent / "cells"
 
 @functools.cache
 def version(type: str) -> str:
-    """The version of a network of this cell type: the shared one, then the cell's, such as "1.1".
+    """The version of a network: the shared one, then that of its cell type, such as "1.1".
 
-    A cell without a VERSION has version 1. An n-NN ("nn") has no cell, so its version is "1".
+    A cell type without a VERSION has version 1. An n-NN ("nn") has only the shared version: "1".
     """
     if type == "nn":
         return str(VERSION)

@@ -20,6 +20,7 @@ from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.runs.schema import Section, Settings
 
+BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 RENAMED = {
     "plain_cut": "contiguous_split",
     "figures.young_lstm": "figures.first_epochs",
@@ -101,7 +102,12 @@ def options(values: Mapping | Section) -> str:
 def schema() -> dict:
     """The JSON schema of a complete configuration, for editors. `make format` writes it to
     workflow/schemas/config.schema.json."""
-    return Settings.model_json_schema() | {
+    # Pydantic writes bounds in its own words where a validator reads the value first.
+    text = json.dumps(Settings.model_json_schema())
+    written = json.loads(
+        text, object_hook=lambda node: {BOUNDS.get(key, key): value for key, value in node.items()}
+    )
+    return written | {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "charlens configuration",
     }

@@ -4,7 +4,7 @@ recipe.py       hyperparameters (section 4.1)
 train.py        the training loop and its job
 rmsprop.py      the optimizer
 dropout.py      the dropout draw
-checkpoint.py   resuming a training
+checkpoint.py   checkpoints, from which a training resumes
 evaluate.py     the loss on a part of the split
 select.py       the best candidate by validation loss
 score.py        log-probability of every test character

@@ -1,4 +1,4 @@
-"""Checkpoints: the state of a training under way, and which training it is of."""
+"""Checkpoints: the state of a training in progress, and which training it belongs to."""
 
 import hashlib
 import io
@@ -14,13 +14,13 @@ from charlens.progress import say
 
 
 def fingerprint(arch, recipe, data, seed, dropout) -> str:
-    """What a training is: settings, version and data, but not its last epoch, as hex digits.
+    """Identify a training: a hash of settings, version and data, but not of its last epoch.
 
-    Two trainings of one fingerprint are the same training. dropout: probability. data: the split.
+    dropout: probability. data: the split. Returns hex digits.
     """
     settings = asdict(recipe) | asdict(arch) | {"seed": seed, "dropout": dropout}
     settings |= {"version": version(arch.type)}
-    settings |= {"streams": data.streams, "unroll": data.unroll}  # which the codes do not tell
+    settings |= {"streams": data.streams, "unroll": data.unroll}  # not evident from the codes
     del settings["epochs"]  # a longer training resumes a shorter one
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for content in (data.train.y, data.val.y):
@@ -29,26 +29,27 @@ def fingerprint(arch, recipe, data, seed, dropout) -> str:
 
 
 def write_checkpoint(path: Path, training, identity: str) -> None:
-    """Save a training's snapshot. Raises InputError where the disk is full or cannot be written."""
-    content = io.BytesIO()  # torch.save itself hides which error the disk gave
-    torch.save(training.snapshot() | {"identity": identity}, content)
+    """Save a training's state. Raises InputError where the disk is full or cannot be written."""
+    content = io.BytesIO()  # torch.save itself would hide the disk's error
+    torch.save(training.saved_state() | {"identity": identity}, content)
     write_atomically(path, content.getbuffer())
 
 
 def read_checkpoint(path: Path, identity: str, label: str) -> dict | None:
-    """The snapshot in a checkpoint, or None where there is none of this training.
+    """The state in a checkpoint (see `Training.saved_state`), or None where there is none.
 
-    One that is damaged or of another training is not used, with a progress line that says so.
+    A checkpoint that is damaged or of another training is ignored, with a progress line that says
+    so.
     """
     if not path.exists():
         return None
     try:
-        snapshot = torch.load(path, weights_only=True, map_location="cpu")
-        matches = snapshot.pop("identity") == identity
+        saved = torch.load(path, weights_only=True, map_location="cpu")
+        matches = saved.pop("identity") == identity
     except Exception as error:  # whatever a broken file makes torch raise
         say(label, f"{path} cannot be read ({type(error).__name__}): starting over")
         return None
     if not matches:
         say(label, "the checkpoint is of other settings, data or version: starting over")
         return None
-    return snapshot
+    return saved

@@ -1,4 +1,4 @@
-"""The dropout draw: which outputs of the layers each window keeps (section 4.1).
+"""The dropout draw: which outputs of the layers are kept in each window (section 4.1).
 
 Dropout acts on each layer's output, between layers and before the softmax, never on the recurrence.
 """
@@ -15,12 +15,11 @@ from charlens.networks.architecture import Architecture
 def draw_mask(
     arch: Architecture, streams: int, unroll: int, p: float, seed: int, epoch: int, window: int
 ) -> Dropout | None:
-    """The mask of one window, [layers, T, S, H]; None where nothing is dropped.
+    """The mask of one window, [layers, T, S, H] (section 4.1); None where nothing is dropped.
 
-    p: the probability that an output is dropped, from 0 to below 1. streams, unroll: S and T.
-    epoch, window: counted from 1 and from 0. The mask follows from the seed, the epoch and the
-    window alone, so a training that is resumed, on whichever backend, meets the same masks. An n-NN
-    has no dropout.
+    p: the probability that an output is dropped, 0 <= p < 1. streams, unroll: S and T. epoch,
+    window: counted from 1 and from 0. The mask depends on the seed, the epoch and the window alone,
+    so a resumed training draws the same masks, on whichever backend. An n-NN has no dropout.
 
     Sixteen bits are drawn per unit, so 1 - p is rounded to a multiple of 2^-16.
     """

@@ -22,8 +22,8 @@ def tensors(data, part: str, arch: Architecture):
 def target_log_probs(engine, params, x, y, state, unroll: int, exact: bool = True):
     """Log-probability in nats of every y [S, n], window by window: [S, n].
 
-    x: see `tensors`. state: [layers, states, S, H], moved along in place; None for an n-NN.
-    exact: in float32, else as precisely as the backend trains.
+    x: see `tensors`. state: [layers, states, S, H], updated in place; None for an n-NN. unroll:
+    characters per window. exact: in float32, else as precisely as the backend trains.
     """
     pieces = []
     for at in range(0, y.shape[1], unroll):
@@ -33,5 +33,8 @@ def target_log_probs(engine, params, x, y, state, unroll: int, exact: bool = Tru
 
 
 def mean_loss(engine, params, x, y, state, unroll: int) -> float:
-    """Mean cross-entropy of y [S, n] in nats per character, as precisely as the backend trains."""
+    """Mean cross-entropy of y [S, n] in nats per character, as precisely as the backend trains.
+
+    x, state, unroll: as in `target_log_probs`.
+    """
     return -target_log_probs(engine, params, x, y, state, unroll, False).double().mean().item()

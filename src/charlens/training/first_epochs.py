@@ -1,13 +1,13 @@
 """`charlens trajectory`: an LSTM in its first epochs, compared with each n-NN (figure 5).
 
-The first epochs of the best deepest LSTM are trained once more, from the same seed and so through
-the same parameters, and a snapshot is taken many times per epoch. The predictions of each snapshot
-over the whole test split are compared with those of the finished n-NN:
+The first epochs of the best LSTM among those given are trained once more, from the same seed and
+so through the same parameters, and several snapshots are taken per epoch. The predictions of each
+snapshot over the whole test split are compared with those of each finished n-NN:
 
     kl     mean over the test characters of KL(p||q) + KL(q||p), nats per character
     delta  test loss of the n-NN minus test loss of the LSTM, nats per character
 
-Predictions are streamed window by window for all snapshots at once, so that memory stays small.
+All snapshots are compared window by window, so that memory stays small.
 """
 
 import argparse
@@ -26,18 +26,19 @@ from charlens.training.recipe import Recipe
 from charlens.training.train import Training
 
 
-def trajectory(lstms, n_nns, data, epochs: int, looks: int, backend_name="auto") -> list[dict]:
-    """Rows of layers and size of the LSTM, look (number of the snapshot), epoch, n, kl, delta.
+def trajectory(lstms, n_nns, data, epochs: int, per_epoch: int, backend_name="auto") -> list[dict]:
+    """Rows of figure 5: layers and size of the LSTM, look (its snapshot), epoch, n, kl, delta.
 
-    lstms, n_nns: model files; the best LSTM is taken. looks: snapshots per epoch.
+    lstms, n_nns: model files; the best LSTM is used. per_epoch: how many snapshots.
+    Raises InputError where a file is not a model.
     """
     arch, _, about = model_file.load(model_file.best(lstms))
     training = Training(
         arch, Recipe(**about["recipe"]), data, about["seed"], about["dropout"], backend_name
     )
     label = f"{about['corpus']} figure 5"
-    snapshots = []  # (epoch as a fraction, parameters)
-    due = [round(look * training.windows / looks) for look in range(1, looks + 1)]
+    snapshots = []  # (fractional epoch, parameters)
+    due = [round(part * training.windows / per_epoch) for part in range(1, per_epoch + 1)]
     for epoch in range(epochs):
         while training.window < training.windows:
             training.update()
@@ -52,9 +53,10 @@ def trajectory(lstms, n_nns, data, epochs: int, looks: int, backend_name="auto")
 
 @torch.no_grad()
 def compare(arch, engine, snapshots, n_nns, data, label, backend_name) -> list[dict]:
-    """Rows of look, epoch, n, kl, delta: each snapshot against each n-NN over the test split.
+    """Rows of look, epoch, n, kl, delta: each snapshot against each n-NN (figure 5).
 
-    snapshots: (epoch as a fraction, parameters) of the LSTM. n_nns: model files.
+    snapshots: (fractional epoch, parameters) of the LSTM, on the backend `engine`. n_nns: model
+    files. kl, delta: nats per character.
     """
     x, y = tensors(data, "test", arch)
     states = [network.zero_state(arch, data.streams).to(engine.device) for _ in snapshots]
@@ -78,7 +80,7 @@ def compare(arch, engine, snapshots, n_nns, data, label, backend_name) -> list[d
         for row, (_, params) in enumerate(snapshots):
             ours = engine.log_probs(params, x[:, window], states[row])
             for column, other in enumerate(others):
-                # (p - q)(log p - log q), summed over the alphabet, is both divergences at once
+                # (p - q)(log p - log q), summed over the alphabet, is KL(p||q) + KL(q||p)
                 both = (ours.exp() - other.exp()) * (ours - other)
                 kl[row, column] += both.sum(dtype=kl.dtype)
                 gain = ours.gather(2, target) - other.gather(2, target)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained. The defaults are the paper's; where it is silent, our own."""
+    """How a network is trained. The defaults are the paper's (section 4.1) or, else, our own."""
 
     epochs: int = 50
     learning_rate: float = 2e-3

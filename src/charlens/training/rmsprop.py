@@ -6,10 +6,10 @@ from charlens.training.recipe import Recipe
 
 
 def rmsprop_(p: Tensor, grad: Tensor, square: Tensor, rate: float, recipe: Recipe) -> None:
-    """One step of RMSProp in place on a parameter p, after clipping each element of its gradient.
+    """One RMSProp step in place on a parameter p, after clipping its gradient (section 4.1).
 
-    square: the running mean of the squared gradient, of the shape of p, also updated in place.
-    rate: the learning rate. grad is overwritten.
+    grad: overwritten. square: the running mean of the squared gradient, updated in place. Both have
+    the shape of p. rate: the learning rate.
 
         square = smoothing * square + (1 - smoothing) * grad^2
         p = p - rate * grad / (sqrt(square) + epsilon)

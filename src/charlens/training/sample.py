@@ -18,8 +18,8 @@ from charlens.networks import model_file, network
 def sample(path: Path, length: int, temperature: float, seed: int, start: bytes):
     """Yield `start` and then `length` characters drawn from the network, as bytes of length one.
 
-    temperature: divides the log-probabilities; 0 takes the likeliest character each time. With an
-    empty start the network begins after a newline. Raises InputError where the file is not a
+    temperature: divides the log-probabilities; 0 takes the most likely character each time. With
+    an empty start the network first reads a newline. Raises InputError where the file is not a
     model, or its alphabet lacks a character of the start.
     """
     arch, params, about = model_file.load(path)
@@ -31,11 +31,11 @@ def sample(path: Path, length: int, temperature: float, seed: int, start: bytes)
     params = base.to_device(params, engine.device)
     state = network.zero_state(arch, 1)
     state = None if state is None else state.to(engine.device)
-    recent = [NONE] * arch.context  # what an n-NN sees
+    recent = [NONE] * arch.context  # the context of an n-NN
     random = np.random.default_rng(seed)
 
     def read(character: int) -> np.ndarray:
-        """Log-probabilities of what follows the character."""
+        """Log-probabilities [K] of the next character."""
         recent.append(alphabet.index(character))
         seen = recent[-arch.context :] if arch.context else recent[-1]
         x = torch.tensor([[seen]], dtype=torch.uint8)
@@ -58,14 +58,14 @@ def sample(path: Path, length: int, temperature: float, seed: int, start: bytes)
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="a model.safetensors")
     parser.add_argument("--length", type=int, default=1000, help="characters (default 1000)")
-    parser.add_argument("--temperature", type=float, default=1.0, help="0: always the likeliest")
+    parser.add_argument("--temperature", type=float, default=1.0, help="0: always the most likely")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--start", default="", help="the first characters")
 
 
 def run(args: argparse.Namespace) -> None:
     if not 0 <= args.temperature < math.inf or args.length < 0:
-        raise InputError("--temperature and --length must be numbers from 0 on")
+        raise InputError("--temperature and --length must be 0 or more, and finite")
     torch.set_num_threads(1)
     written = sys.stdout.buffer
     start = os.fsencode(args.start)

@@ -1,9 +1,9 @@
 """`charlens score`: the log-probability of every test character.
 
-Whatever the model, scoring ends in the same array: the natural log-probability of every test
-character, stream after stream, with the exact running context. A recurrent model starts each
-test stream from a zero state, reads first the character before it, and carries its state to the
-stream's end; an n-NN runs over the joined streams as it does in training.
+Scoring any model gives the same kind of array: the natural log-probability of every test character,
+stream after stream, with the exact running context. A recurrent network starts each test stream
+from a zero state, first reads the character before it, and carries its state to the stream's end;
+an n-NN runs over the joined streams as it does in training.
 """
 
 import argparse
@@ -25,7 +25,8 @@ from charlens.training.evaluate import target_log_probs, tensors
 def score(path: Path, data, backend_name: str = "auto") -> np.ndarray:
     """Log-probability of every test character in nats, float32 [N], in the joined streams' order.
 
-    Raises InputError where the model was trained on another alphabet than the split's.
+    Raises InputError where the file is not a model or was trained on another alphabet than the
+    split's.
     """
     arch, params, about = model_file.load(path)
     check_alphabet(path, about, data)
@@ -48,7 +49,7 @@ def check_alphabet(path: Path, about: dict, data) -> None:
 
 
 def metadata(path: Path) -> dict:
-    """What tables need to know of a model, kept beside its scores (see `store.scores`).
+    """What tables need to know about a model, stored beside its scores (see `store.scores`).
 
     Raises InputError where the file is not a model.
     """

@@ -2,7 +2,7 @@
 
 The text is one stream: the network starts from a zero state, reads a newline first, and carries its
 state to the end. Characters are bytes. A character that the network's alphabet lacks is skipped: it
-is neither scored nor read, as if it were not there. How many there were is part of every answer.
+is neither scored nor read, as if it were not there. The output always says how many were skipped.
 """
 
 import argparse
@@ -31,8 +31,8 @@ class Reading:
 
     name: str  # of the file
     text: bytes
-    known: np.ndarray  # bool [len(text)]: is the character in the model's alphabet?
-    codes: np.ndarray  # uint8 [known characters]: their places in that alphabet
+    known: np.ndarray  # bool [N]: is the character in the model's alphabet?
+    codes: np.ndarray  # uint8 [known characters]: their codes in that alphabet
 
 
 def read(path: Path, alphabet: bytes) -> Reading:
@@ -57,12 +57,12 @@ def read(path: Path, alphabet: bytes) -> Reading:
 
 
 def before(alphabet: bytes) -> int:
-    """The code that stands before a text's first character: a newline, if there is one."""
+    """The code read before a text's first character: newline, if the alphabet has it, else 0."""
     return max(alphabet.find(b"\n"), 0)
 
 
 def score(arch, params, reading: Reading, alphabet: bytes, backend_name="auto") -> np.ndarray:
-    """Log-probability of each character in nats, float32 [len(text)]; NaN where it is unknown."""
+    """Log-probability of each character in nats, float32 [N]; NaN where it is unknown."""
     engine = selection.choose(arch, 1, WINDOW, backend_name)
     params = base.to_device(params, engine.device)
     state = network.zero_state(arch, 1)
@@ -85,7 +85,10 @@ def score(arch, params, reading: Reading, alphabet: bytes, backend_name="auto") 
 
 
 def summary(reading: Reading, logp: np.ndarray, symbols: int) -> list[str]:
-    """In words: the loss of the characters that could be scored, and those that could not."""
+    """The mean loss of the scored characters, and which characters were skipped, in words.
+
+    logp: [N], from `score`. symbols: K, the size of the alphabet.
+    """
     nats = -float(np.nanmean(logp, dtype=np.float64))
     lines = [
         f"{nats:.4f} nats, {bits(nats):.4f} bits per character, perplexity"
@@ -102,11 +105,12 @@ def summary(reading: Reading, logp: np.ndarray, symbols: int) -> list[str]:
 
 
 def unknown(reading: Reading, most: int = 8) -> str:
-    """The commonest unknown characters with their counts, decoded where they are UTF-8.
+    """The most frequent unknown characters with their counts, decoded where they are UTF-8.
 
-    A character of several bytes is named where all of its bytes are unknown.
+    A character of several bytes is named where all of its bytes are unknown. most: how many are
+    listed.
     """
-    skipped = bytearray(len(reading.text))  # zeros part the runs of unknown bytes
+    skipped = bytearray(len(reading.text))  # zeros separate the runs of unknown bytes
     codes = np.frombuffer(reading.text, np.uint8)
     np.frombuffer(skipped, np.uint8)[~reading.known] = codes[~reading.known]
     counts = Counter()
@@ -120,14 +124,17 @@ def unknown(reading: Reading, most: int = 8) -> str:
 
 
 def visible(character: str) -> str:
-    """A character as one can print it: \\n, \\x80 for what is no UTF-8."""
+    """A character in printable form: \\n for a newline, \\x80 for a byte that is not UTF-8."""
     if "\udc80" <= character <= "\udcff":  # one byte, by surrogateescape
         return f"\\x{ord(character) - 0xDC00:02x}"
     return character if character.isprintable() else ascii(character)[1:-1]
 
 
 def write_csv(path: Path, reading: Reading, logp: np.ndarray) -> None:
-    """Write one row per character: offset, byte, character, logp in nats (empty where unknown)."""
+    """Write one row per character: offset, byte, character, logp in nats (empty where unknown).
+
+    logp: [N], from `score`. Raises InputError where the file cannot be written.
+    """
     with atomic(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["offset", "byte", "character", "logp"])
@@ -142,7 +149,9 @@ def write_csv(path: Path, reading: Reading, logp: np.ndarray) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="a model.safetensors")
     parser.add_argument("--text", type=Path, required=True, help="any file")
-    parser.add_argument("--csv", type=Path, help="log-probability of each character, written")
+    parser.add_argument(
+        "--csv", type=Path, help="write the log-probability of each character (.csv)"
+    )
     parser.add_argument("--backend", choices=base.BACKENDS, default="auto")
     parser.add_argument("--threads", type=int, default=1)
 

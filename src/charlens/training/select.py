@@ -1,4 +1,4 @@
-"""`charlens select`: the best of the trained candidates, by validation loss and never by test."""
+"""`charlens select`: the best of the trained candidates, by validation loss, never by test loss."""
 
 import argparse
 import shutil

@@ -1,12 +1,13 @@
 """`charlens train`: train one network, a recurrent stack or an n-NN (section 4.1).
 
-Uniform initialisation; windows of S streams x U steps in the order of the text, the state carried
-from window to window and zero at the start of every epoch; RMSProp; a learning rate that falls
-after epoch 10; and the parameters of the epoch with the lowest validation loss.
+Uniform initialisation; windows of S streams x T steps in the order of the text, the state carried
+from window to window and reset to zero at the start of every epoch; RMSProp; a learning rate that
+decays after epoch 10; early stopping: the result is the parameters of the epoch with the lowest
+validation loss.
 
 A killed training resumes: `checkpoint.pt`, beside its outputs, is written every minute and after
-each epoch, with the optimizer's state and the place in the data. The result is bit for bit that of
-an uninterrupted training.
+each epoch, with the optimizer's state and the position in the data. The result is bit for bit that
+of an uninterrupted training.
 """
 
 import argparse
@@ -38,10 +39,11 @@ CHECKPOINT_SECONDS = 60
 
 
 class Training:
-    """A training under way: parameters, optimizer, carried state, place in the data, history.
+    """A training in progress: parameters, optimizer, carried state, position in the data, history.
 
     data: the split. dropout: the probability that an output is dropped. name: of the backend.
-    Each call of `update` reads one window, each call of `end_epoch` validates.
+    Each call of `update` reads one window, each call of `end_epoch` validates. Raises InputError
+    where the backend is unavailable (see `selection.choose`).
     """
 
     def __init__(self, arch: Architecture, recipe: Recipe, data, seed: int, dropout: float, name):
@@ -57,14 +59,17 @@ class Training:
         self.squares = {name: torch.zeros_like(p) for name, p in self.params.items()}
         self.grads = {name: torch.zeros_like(p) for name, p in self.params.items()}
         self.state = self._zero_state()
-        self.epoch, self.window = 1, 0  # both point at what comes next
+        self.epoch, self.window = 1, 0  # of the next update
         self.loss_sum = 0.0  # of this epoch's windows so far, each in nats per character
         self.seconds = 0.0  # spent on this epoch so far
         self.history = []  # one dict per finished epoch
         self.best = None  # {"epoch", "val_loss", "params"} at the lowest validation loss
 
     def update(self) -> None:
-        """One window forward and backward, one step of RMSProp."""
+        """One window forward and backward, one step of RMSProp.
+
+        Raises InputError where the cell type does not use one of its parameters.
+        """
         begun = time.perf_counter()
         at = slice(self.window * self.unroll, (self.window + 1) * self.unroll)
         x, y, mask = self.x[:, at], self.y[:, at], self.mask()
@@ -118,17 +123,17 @@ class Training:
         return row
 
     def done(self) -> float:
-        """How much of the whole training is done, from 0 to 1."""
+        """The fraction of the whole training that is done, 0 to 1."""
         return (self.epoch - 1 + self.window / self.windows) / self.recipe.epochs
 
-    def snapshot(self) -> dict:
+    def saved_state(self) -> dict:
         """Everything that the rest of the training depends on."""
         names = ("params", "squares", "state", "epoch", "window", "loss_sum", "seconds", "history")
         return {name: getattr(self, name) for name in (*names, "best")}
 
-    def restore(self, snapshot: dict) -> None:
-        """Resume from a `snapshot`, whichever backend it was taken on."""
-        for name, value in snapshot.items():
+    def restore(self, saved: dict) -> None:
+        """Resume from a `saved_state`, whichever backend it was saved on."""
+        for name, value in saved.items():
             setattr(self, name, value)
         self.params, self.squares = self._here(self.params), self._here(self.squares)
         if self.state is not None:
@@ -147,13 +152,13 @@ def train(
 ) -> None:
     """Train to the end and write `model.safetensors` and `history.csv` into `directory`.
 
-    about: what is known of the corpus, for the model's metadata. label: begins each progress line.
-    A checkpoint of the same training in `directory` is resumed. Raises InputError where the
+    about: corpus, source and size, for the model's metadata. label: begins each progress line.
+    Resumes from a checkpoint of the same training in `directory`. Raises InputError where the
     training diverges or `directory` cannot be written.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with only_one(directory / ".lock", label, "training this model"):
-        for stale in directory.glob(".tmp*"):  # what a kill left half-written
+        for stale in directory.glob(".tmp*"):  # left half-written by a killed process
             stale.unlink()
         training = Training(arch, recipe, data, seed, dropout, backend_name)
         checkpoint = directory / "checkpoint.pt"
@@ -182,7 +187,11 @@ def train(
 
 
 def run_epochs(training: Training, label: str, save: Callable[[], None]) -> None:
-    """Train to the end of the last epoch, with progress lines; `save` writes a checkpoint."""
+    """Train to the end of the last epoch, with progress lines.
+
+    label: begins each line. save: writes a checkpoint. Raises InputError where the training
+    diverges.
+    """
     epochs = training.recipe.epochs
     begun, done_before = time.perf_counter(), training.done()
     saved = begun
@@ -224,7 +233,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--info", type=Path, required=True, help="the corpus's provenance (.json)")
     parser.add_argument("--type", required=True, help="rnn, lstm, gru, ... or nn")
     parser.add_argument("--layers", type=int, default=1)
-    parser.add_argument("--size", type=int, help="row of table 1: hidden units solved from budget")
+    parser.add_argument(
+        "--size", type=int, help="row of table 1, whose budget gives the hidden units"
+    )
     parser.add_argument("--hidden", type=int, help="hidden units, instead of --size")
     parser.add_argument("--context", type=int, default=0, help="the n of an n-NN")
     parser.add_argument("--dropout", type=float, default=0.0)
@@ -248,7 +259,7 @@ def run(args: argparse.Namespace) -> None:
             f"{args.info}: not the provenance of a corpus; rerun charlens fetch"
         ) from None
     if not 0 <= args.dropout < 1:
-        raise InputError(f"--dropout {args.dropout:g}: from 0 to below 1")
+        raise InputError(f"--dropout {args.dropout:g}: expected at least 0 and below 1")
     arch = architecture(args, data.symbols)
     recipe = Recipe(**{name: getattr(args, name) for name in asdict(Recipe())})
     label = f"{info['corpus']} {describe(arch, args.size)}"
@@ -258,7 +269,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def architecture(args: argparse.Namespace, symbols: int) -> Architecture:
-    """The network that the options ask for. Raises InputError where they do not make sense.
+    """The network that the options describe. Raises InputError where they contradict each other.
 
     symbols: K, the size of the alphabet.
     """
@@ -273,7 +284,10 @@ def architecture(args: argparse.Namespace, symbols: int) -> Architecture:
 
 
 def describe(arch: Architecture, size: int | None) -> str:
-    """A short name: lstm 2x128 (layers x size, the row of table 1), 3-nn 256 (hidden units)."""
+    """A short name: lstm 2x128 (layers x size, the row of table 1), 3-nn 256 (hidden units).
+
+    size: None if the hidden units were given instead.
+    """
     if not arch.recurrent:
         return f"{arch.context}-nn {arch.hidden}"
     return f"{arch.type} {arch.layers}x{size or arch.hidden}"

@@ -1,11 +1,11 @@
 """Activations of a recurrent network: every gate and every state, character by character.
 
-    names(type)             which these are: lstm i, f, o, g, c, h; gru r, z, g, h; rnn h
-    activations(...)        the values of all of these over a window of text
-    charlens record         a stretch of the test split in one compressed file
+    names(type)             their names: lstm i, f, o, g, c, h; gru r, z, g, h; rnn h
+    activations(...)        their values over a window of text
+    charlens record         their values over part of the test split, in one compressed file
 
-The arithmetic is plain torch's (`network.forward`). A long pass in windows equals one in a single
-piece to the bit.
+The arithmetic is plain torch's (`network.forward`). A long pass in windows gives the same bits as
+one in a single piece.
 """
 
 import argparse
@@ -39,17 +39,17 @@ def names(type: str) -> tuple[str, ...]:
 
 
 def memory(type: str) -> str:
-    """The state that a unit keeps for itself: c of the LSTM, h where there is no other."""
+    """The name of a unit's memory: c of the LSTM, h where that is the only state."""
     return cell(type).STATES[-1]
 
 
 def unbounded(type: str) -> bool:
-    """Is that state another than the output, so that tanh of it is scored and shown?"""
+    """Whether the memory is not the output, so that its tanh is scored and shown."""
     return memory(type) != cell(type).STATES[0]
 
 
 def held(type: str, state: Tensor) -> Tensor:
-    """What a unit holds, as it is scored and shown, from -1 to 1: tanh(c), or h itself."""
+    """A memory of any shape as it is scored and shown (figure 2), -1 to 1: tanh(c), or h itself."""
     return torch.tanh(state) if unbounded(type) else state
 
 
@@ -63,9 +63,9 @@ def activations(
 ) -> dict[str, Tensor]:
     """The values of every gate and state over a window, from the running state.
 
-    x: integer codes [S, T]. state: [layers, states, S, H], moved to the window's end in place.
-    only: the names wanted (None: all). Returns float32 [layers, S, T, H] by name: entry t is what
-    the network holds once it has read x[:, t].
+    x: integer codes [S, T]. state: [layers, states, S, H], advanced to the window's end in place.
+    only: the names wanted (None: all). Returns float32 [layers, S, T, H] by name: entry t is the
+    value after x[:, t] has been read.
     """
     wanted = [name for name in names(arch.type) if only is None or name in only]
     S, T = x.shape
@@ -81,9 +81,9 @@ def activations(
 
 
 def in_windows(arch, params, x: Tensor, only=None):
-    """Yield (first character, activations) window by window from a zero state.
+    """Yield (position of its first character, `activations`) for each window, from a zero state.
 
-    x: integer codes [S, n]. only, and the shapes of the activations: as in `activations`.
+    x: integer codes [S, n]. only: as in `activations`.
     """
     state = network.zero_state(arch, len(x))
     for at in range(0, x.shape[1], WINDOW):
@@ -93,7 +93,7 @@ def in_windows(arch, params, x: Tensor, only=None):
 def load_recurrent(path: Path, data) -> tuple[Architecture, Parameters, dict]:
     """Architecture, parameters and metadata of a recurrent network of the split's alphabet.
 
-    Raises InputError where the file is anything else.
+    The parameters are as in `model_file.load`. Raises InputError where the file is anything else.
     """
     arch, params, about = model_file.load(path)
     if not arch.recurrent:
@@ -102,7 +102,7 @@ def load_recurrent(path: Path, data) -> tuple[Architecture, Parameters, dict]:
     return arch, params, about
 
 
-# ---- a stretch in a file ----
+# ---- activations in a file ----
 
 
 def record(path: Path, data, streams: list[int], characters: int | None, only, out: Path) -> None:
@@ -110,9 +110,9 @@ def record(path: Path, data, streams: list[int], characters: int | None, only, o
 
     The .npz holds float32 [layers, streams, n, H] for each gate and state by name; x and y, the
     codes read and the codes to predict, [streams, n]; at, the offset in the text of each y[:, 0];
-    alphabet; and about, JSON with the model's metadata and which streams these are. Memory is that
-    of one window: the values wait on disk until they are compressed. Raises InputError where the
-    network is not recurrent, or has no such gate, state or stream.
+    alphabet; and about, JSON with the model's metadata and the streams. Only one window is held in
+    memory: values stay on disk until they are compressed. Raises InputError where the network is
+    not recurrent, or a gate, state or stream does not exist.
     """
     arch, params, about = load_recurrent(path, data)
     for name in only or ():
@@ -142,7 +142,7 @@ def record(path: Path, data, streams: list[int], characters: int | None, only, o
         for at, window in in_windows(arch, params, torch.from_numpy(x), wanted):
             for name, values in window.items():
                 how = {"mode": "r+"} if at else {"mode": "w+", "dtype": "float32", "shape": shape}
-                # opened again for each window: pages that were written need not stay in memory
+                # reopened for each window, so that written pages need not stay in memory
                 stored = np.lib.format.open_memmap(files[name], **how)
                 stored[:, :, at : at + values.shape[2]] = values.numpy()
         for name, values in small.items():
@@ -172,7 +172,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--streams", type=int, nargs="+", default=[0], help="test streams (default: 0, the first)"
     )
-    parser.add_argument("--characters", type=int, help="the first so many of each (default: all)")
+    parser.add_argument(
+        "--characters", type=int, help="how many of each, from its beginning (default: all)"
+    )
     parser.add_argument("--only", nargs="+", help="gates and states, as in i f o c (default: all)")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="the activations (.npz)")

@@ -1,13 +1,13 @@
 """`charlens cells`: what the units of a corpus's networks do over its test split (section 4.2).
 
-    gates.csv    for each unit of each gate the share of test characters at which it is saturated:
+    --gates      for each unit of each gate, the share of test characters at which it is saturated:
                  left (below 0.1), right (above 0.9) (figure 3)
-    cells.csv    the scores of every unit of the best LSTM against every hypothesis, see
+    --cells      the scores of every unit of the best LSTM against every hypothesis, see
                  `selectivity`
-    untrained    the same for an untrained network of the same shape: even that remembers the last
-                 letters, so only what goes beyond it was learned
-    the .json    which network that was, which hypotheses were tested, and passages with tanh(c) of
-                 the units that were found (figure 2)
+    --untrained  the same for an untrained network of the same shape: even that remembers the last
+                 letters, so only what exceeds its scores was learned
+    --out        the network, the hypotheses that were tested, and passages with tanh(c) of the
+                 units that were found (figure 2)
 
 A network reads every test stream from a zero state, as in scoring. "Best" is lowest validation
 loss. Memory is bounded: the units' values are kept on disk, as float16, until they are scored.
@@ -43,7 +43,7 @@ CELLS = [
     "corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high", "picked", "beyond",
 ]  # fmt: skip
 PASSAGE = 420  # bytes, up to the end of a line
-WARM = 200  # bytes that a network has read before a passage that the data choose
+WARM = 200  # bytes that a network reads before a passage that is chosen from the data
 
 
 # ---- which models ----
@@ -56,7 +56,7 @@ def best_lstm(paths: list[Path]) -> Path:
 
 
 def best_by_type(paths: list[Path]) -> list[Path]:
-    """For each type with gates its best network with 3 layers, or else of the greatest depth."""
+    """For each type with gates, its best network with 3 layers or, without any, the deepest."""
     types = dict.fromkeys(model_file.about(path)["type"] for path in paths)
     return [
         models.best(paths, model_file.about, type, paper_depth=True)
@@ -73,11 +73,11 @@ def gate_names(type: str) -> list[str]:
 # ---- the pass over the test split ----
 
 
-def watch(arch, params, x: torch.Tensor, values: np.ndarray | None):
-    """Read the test streams x, uint8 [S, n], from their beginning.
+def observe(arch, params, x: torch.Tensor, values: np.ndarray | None):
+    """Read the test streams x, uint8 [S, n], and count saturation (figure 3).
 
     Returns {gate: int64 [2, layers, H]}: at how many characters each unit was left- and
-    right-saturated. values: float16 [layers * H, S, n], filled with the units' state (`held`);
+    right-saturated. values: float16 [layers * H, S, n], filled with the units' memory (`held`);
     None if it is not wanted.
     """
     gates, state_name = gate_names(arch.type), memory(arch.type)
@@ -94,7 +94,10 @@ def watch(arch, params, x: torch.Tensor, values: np.ndarray | None):
 
 
 def gate_rows(counts, arch, size: int, corpus: str, characters: int) -> pd.DataFrame:
-    """One row per unit of each gate, columns GATES; layers and units are counted from 1."""
+    """Figure 3: one row per unit of each gate, columns GATES; layers and units count from 1.
+
+    counts: {gate: [2, layers, H]} from `observe`, over so many `characters`.
+    """
     rows = [
         (corpus, arch.type, arch.layers, size, layer + 1, gate, unit + 1, *(share / characters))
         for gate, count in counts.items()
@@ -105,10 +108,10 @@ def gate_rows(counts, arch, size: int, corpus: str, characters: int) -> pd.DataF
 
 
 def read_labels(text: bytes, kind: str, read: np.ndarray):
-    """The labels at the characters that were read: {hypothesis: (values, defined, yes_no)}.
+    """The labels of the characters read: {hypothesis: (values, defined, yes_no)}.
 
-    read: offsets in the text, int [S, n]; -1, before the text, is undefined. values: int32 [S, n];
-    defined: bool [S, n].
+    read: their offsets in the text, int [S, n]; labels are undefined at -1, before the text.
+    values: int32 [S, n]; defined: bool [S, n].
     """
     found = {}
     for hypothesis in HYPOTHESES:
@@ -145,9 +148,9 @@ def unit_rows(found: selectivity.Found, arch, corpus: str, name: str) -> pd.Data
 def most_variable(text: bytes, read: np.ndarray, values, defined, yes_no: bool) -> tuple[int, int]:
     """Stream and position of the passage over which the labels vary most.
 
-    Of the passages of PASSAGE characters that begin with a line of an evaluation stream: the one
-    with as many "yes" as "no", or the largest variance of ranks, and few undefined labels. The
-    units play no part. values, defined: [S, n], see `read_labels`; read: [S, n].
+    Candidates are the passages of PASSAGE characters that begin with a line of an evaluation
+    stream. The chosen one has the largest variance of label ranks (as many "yes" as "no") and few
+    undefined labels, whatever the units do. values, defined, read: [S, n], see `read_labels`.
     """
     level, top = selectivity.levels(values, defined, yes_no)
     rank = selectivity.label_ranks(level, top).astype(np.float64)
@@ -171,15 +174,15 @@ def most_variable(text: bytes, read: np.ndarray, values, defined, yes_no: bool) 
     return np.unravel_index(np.where(begins, spread, -1).argmax(), begins.shape)
 
 
-def find(text: bytes, begins: str) -> int | None:
-    """The offset of the passage that begins with these words, whatever its blanks and capitals."""
+def find_passage(text: bytes, begins: str) -> int | None:
+    """The offset of the passage that begins with these words, ignoring spacing and case."""
     words = (re.escape(word.encode()) for word in begins.split())
     found = re.search(rb"\s*".join(words), text, re.IGNORECASE)
     return found and found.start()
 
 
-def place(data, at: int) -> tuple[str, int, int] | None:
-    """Part, stream and position in it of an offset in the text; None where no stream holds it."""
+def locate(data, at: int) -> tuple[str, int, int] | None:
+    """Part, stream and position of an offset in the text; None where no stream contains it."""
     for name in split.PARTS:
         part = getattr(data, name)
         stream = int(np.searchsorted(part.at, at, side="right")) - 1
@@ -189,16 +192,16 @@ def place(data, at: int) -> tuple[str, int, int] | None:
 
 
 def to_line_end(text: bytes, end: int, limit: int) -> int:
-    """The end of the line in which a passage ends, if that is soon and not beyond the limit."""
+    """The end of the line in which a passage ends, if within 80 characters and the limit."""
     found = text.find(b"\n", end, min(limit, end + 80))
     return found if found >= 0 else min(end, limit)
 
 
 def states(arch, params, data, spots: list[tuple[str, int, int, int]]) -> list[np.ndarray]:
-    """The units' state over passages (part, stream, begin, end), each [layers * H, end - begin].
+    """The units' memory over passages (part, stream, begin, end), each [layers * H, end - begin].
 
-    begin and end are positions among the characters that the stream predicts; each has been read
-    one step later. The streams of a part run in parallel, from their beginning.
+    begin and end are positions among the characters that the stream predicts; each is read one step
+    later. The streams of a part run in parallel, from their beginning.
     """
     state_name, found = memory(arch.type), {}
     for name in split.PARTS:
@@ -223,7 +226,10 @@ def states(arch, params, data, spots: list[tuple[str, int, int, int]]) -> list[n
 
 
 def least_explained(found: selectivity.Found, values) -> int:
-    """The unit that follows the hypotheses least, among the half of all that vary most."""
+    """The unit that follows the hypotheses least, among the half of all units that vary most.
+
+    values: [U, S, n].
+    """
     spread = np.array([one.astype(np.float32).std() for one in values])
     best = selectivity.strength(found.picked, found.yes_no).max(axis=1, initial=0)
     return int(np.where(spread >= np.median(spread), best, np.inf).argmin())
@@ -232,13 +238,14 @@ def least_explained(found: selectivity.Found, values) -> int:
 def passages(arch, params, data, text: bytes, labels, found, values, wanted: list[dict]) -> list:
     """What figure 2 shows, one dict per passage.
 
-    For each hypothesis its strongest unit over a passage that the data choose, then over the wanted
-    passages; and the unit that follows the hypotheses least.
+    First, for each hypothesis, its strongest unit over the most variable passage; then the unit
+    that follows the hypotheses least; then the wanted passages. labels: from `read_labels`. values:
+    [layers * H, S, n], from `observe`. In the dicts, "values" has one value per byte of the text.
     """
     chosen = chosen_passages(data, text, labels, found, values, wanted)
     located, rows = [], []
     for name, unit, at, length, source in chosen:
-        where = place(data, at)
+        where = locate(data, at)
         if where is None:
             print(f"the passage at byte {at} lies in no stream")
             continue
@@ -265,8 +272,10 @@ def passages(arch, params, data, text: bytes, labels, found, values, wanted: lis
 
 
 def chosen_passages(data, text: bytes, labels, found, values, wanted: list[dict]) -> list[tuple]:
-    """Hypothesis (None: the least explained unit), unit, offset in the text, length and source of
-    each passage of figure 2."""
+    """The passages of figure 2: hypothesis, unit, offset in the text, length and source of each.
+
+    The hypothesis of the least explained unit is None. Arguments as in `passages`.
+    """
     strengths = selectivity.strength(found.picked, found.yes_no)
     strongest = {name: int(strengths[:, y].argmax()) for y, name in enumerate(found.hypotheses)}
     least = least_explained(found, values)
@@ -281,7 +290,7 @@ def chosen_passages(data, text: bytes, labels, found, values, wanted: list[dict]
     for passage in wanted:
         name = passage["hypothesis"]
         unit = least if name == "none" else strongest.get(name)
-        at = find(text, passage["begins"])
+        at = find_passage(text, passage["begins"])
         if at is None:
             print(f"no passage begins with {passage['begins']!r} in this text")
         elif unit is not None:
@@ -294,6 +303,7 @@ def chosen_passages(data, text: bytes, labels, found, values, wanted: list[dict]
 
 
 def analyse(args: argparse.Namespace) -> None:
+    """Analyse the networks of a corpus, in one process at a time. Raises as `analyse_corpus`."""
     info = json.loads(args.info.read_text())
     lock = args.cells.with_name(f".{info['corpus']}.lock")
     with only_one(lock, info["corpus"], "analysing its networks"):
@@ -301,6 +311,10 @@ def analyse(args: argparse.Namespace) -> None:
 
 
 def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
+    """Write all tables and the report; kind: "prose" or "code".
+
+    Raises InputError where a file or an option is unusable.
+    """
     data = split.load(args.split)
     text = args.text.read_bytes()
     check_text(args, data, text)
@@ -328,7 +342,7 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
                     Path(folder, "values.npy"), "w+", np.float16, shape
                 )
                 best = arch, params, about, values
-            counts = watch(arch, params, x, values)
+            counts = observe(arch, params, x, values)
             if path in by_type:
                 size = about["size"] or arch.hidden
                 gates.append(gate_rows(counts, arch, size, corpus, x.numel()))
@@ -338,7 +352,7 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
         found = selectivity.search(values, labels, args.samples, args.shifts, args.seed)
         shown = passages(arch, params, data, text, labels, found, values, wanted)
         untrained = network.initialise(arch, args.init, torch.Generator().manual_seed(args.seed))
-        watch(arch, untrained, x, values)
+        observe(arch, untrained, x, values)
         control = selectivity.search(values, labels, args.samples, args.shifts, args.seed)
     report = {
         "corpus": corpus,
@@ -358,7 +372,7 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
 
 
 def check_text(args: argparse.Namespace, data, text: bytes) -> None:
-    """Raises InputError if the text is not that of the split."""
+    """Raise InputError if the split was not made from this text."""
     positions = data.test.at[:, None] + np.arange(data.test.y.shape[1])
     symbols = np.frombuffer(text, np.uint8)
     if positions.max() >= len(text) or np.any(symbols[positions] != data.alphabet[data.test.y]):
@@ -382,7 +396,7 @@ def wanted_passages(as_json: str, corpus: str) -> list[dict]:
 
 
 def tested(labels: dict, found: selectivity.Found) -> list[dict]:
-    """What the report says of each hypothesis that applies to the text."""
+    """The report's entry for each hypothesis that applies to the text."""
     return [
         {
             "hypothesis": h.name,
@@ -402,10 +416,10 @@ def print_strongest(found: selectivity.Found, arch, label: str) -> None:
     """One line per hypothesis: its strongest unit and how that scores on the evaluation streams."""
     for y, hypothesis in enumerate(found.hypotheses):
         unit = selectivity.strength(found.picked[:, y], found.yes_no[y]).argmax()
-        place = f"{unit // arch.hidden + 1}.{unit % arch.hidden + 1}"
+        at = f"{unit // arch.hidden + 1}.{unit % arch.hidden + 1}"
         score, low, high = (part[unit, y] for part in (found.score, found.low, found.high))
         measure = "AUC" if found.yes_no[y] else "tau"
-        print(f"{label} {hypothesis}: {place} {measure} {score:.3f} ({low:.3f} to {high:.3f})")
+        print(f"{label} {hypothesis}: {at} {measure} {score:.3f} ({low:.3f} to {high:.3f})")
 
 
 # ---- command lines ----

@@ -1,20 +1,22 @@
 """Which unit follows which hypothesis: every unit of a network against every labelling of the text.
 
-The paper finds such units by eye (section 4.2, figure 2). Here a unit and a hypothesis have a
-score, over the characters where the labels are defined:
+The paper finds such units by eye (section 4.2, figure 2). Here each pair of unit and hypothesis has
+a score, over the characters where the labels are defined:
 
-    yes/no    area under the ROC curve: how likely the unit is higher at a character with "yes" than
-              at one with "no"; 0 says as much as 1 (off instead of on), 0.5 is chance
+    yes/no    area under the ROC curve (AUC): the probability that the unit is higher at a "yes"
+              character than at a "no" character; 0.5 is chance, and 0 is as good as 1 (the unit is
+              off instead of on)
     a count   Kendall's rank correlation tau-b, -1 to 1
 
-Their common measure is the strength |2 AUC - 1| or |tau|. Both count the pairs of characters that
-the unit and the label put in the same order, minus those that they put in opposite orders. So a
-bootstrap over streams needs only these counts for every pair of streams, a small matrix C: for a
-resample that draws stream s w_s times the score is exactly w'Cw / sqrt(w'Xw w'Yw).
+Their common measure is the strength |2 AUC - 1| or |tau|. Both scores count the pairs of characters
+that unit and label put in the same order, minus the pairs that they put in opposite orders. So a
+bootstrap over streams needs only these counts for every pair of streams, small matrices C, X, Y
+(see `pairs`): for a resample that draws stream s w_s times, tau is exactly
+w'Cw / sqrt(w'Xw w'Yw).
 
 Units are selected on the selection streams (the even test streams) and evaluated on the evaluation
 streams (the odd ones). Values are taken as float16 and binned by equal counts: BINS for yes/no,
-fewer for counts, whose levels are binned likewise. Values of one bin count as ties.
+fewer for counts, whose levels are binned likewise. Values in the same bin are ties.
 """
 
 import math
@@ -31,7 +33,7 @@ LEVELS = 32  # of a count: distinct values, or bins where there are more
 # A hypothesis is tested only if the selection streams and the evaluation streams each have
 LEAST = 20  # characters of either kind, and
 STREAMS = 3  # streams with both kinds.
-ALPHA = 0.05  # probability of finding any unit among units that do not follow the text
+ALPHA = 0.05  # probability of finding any unit if none follows the text
 SHARES = (0.5, 0.8)  # strengths for which the share of units is reported
 BLOCK = 128  # units at a time
 
@@ -50,12 +52,15 @@ class Found:
 
 
 def strength(scores: np.ndarray, yes_no: np.ndarray) -> np.ndarray:
-    """|2 AUC - 1| where yes_no, |tau| elsewhere; 0 where there is no score (nan)."""
+    """|2 AUC - 1| where yes_no, |tau| elsewhere, 0 where there is no score (nan).
+
+    scores: [U, Y], yes_no: bool [Y], or other shapes that broadcast.
+    """
     return np.nan_to_num(np.abs(np.where(yes_no, 2 * scores - 1, scores)))
 
 
 def selection_and_evaluation(streams: int) -> tuple[np.ndarray, np.ndarray]:
-    """The selection streams and the evaluation streams, among so many test streams."""
+    """The selection and the evaluation streams of so many test streams: [ceil(S/2)], [S//2]."""
     return np.arange(0, streams, 2), np.arange(1, streams, 2)
 
 
@@ -63,7 +68,10 @@ def selection_and_evaluation(streams: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def levels(values: np.ndarray, defined: np.ndarray, yes_no: bool) -> tuple[np.ndarray, int]:
-    """Labels [S, n] as int64 levels, 0 ... L - 1 in the same order, L if undefined; and L."""
+    """Labels [S, n] as int64 levels [S, n], 0 ... L - 1 in the same order, L if undefined; and L.
+
+    defined: bool [S, n].
+    """
     if yes_no:
         return np.where(defined, values != 0, 2).astype(np.int64), 2
     distinct, counts = np.unique(values[defined], return_counts=True)
@@ -79,9 +87,9 @@ def levels(values: np.ndarray, defined: np.ndarray, yes_no: bool) -> tuple[np.nd
 
 
 def testable(level: np.ndarray, top: int) -> bool:
-    """Whether the labels vary enough, on the selection and on the evaluation streams, to be scored.
+    """Whether the labels vary enough, on selection and on evaluation streams, to be scored.
 
-    level, top: from `levels`.
+    level: [S, n], and top: from `levels`.
     """
     if top < 2:
         return False
@@ -103,16 +111,16 @@ def _by_stream(level, top):
 
 
 def ordered(values: np.ndarray) -> np.ndarray:
-    """float16 values as uint16 in the same order; -0 equals 0."""
+    """float16 values as uint16 in the same order and shape; -0 equals 0."""
     raw = np.ascontiguousarray(values, np.float16).view(np.uint16)
     raw = np.where(raw == 0x8000, 0, raw)
     return np.where(raw & 0x8000, ~raw, raw | 0x8000)
 
 
 def bins_and_ranks(keys: np.ndarray, streams: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """One unit's values as bins of equal counts, and its centred, normalised midranks on `streams`.
+    """One unit's values in bins of equal counts, and their centred midranks on `streams`.
 
-    keys: `ordered` values [S, n]; streams [E]. Returns uint8 [S, n] and float32 [E, n] of norm 1
+    keys: `ordered` values [S, n]. streams: [E]. Returns uint8 [S, n] and float32 [E, n] of norm 1
     (all 0 if the unit never changes).
     """
     counts = np.bincount(keys.ravel(), minlength=1 << 16)
@@ -128,8 +136,8 @@ def bins_and_ranks(keys: np.ndarray, streams: np.ndarray) -> tuple[np.ndarray, n
 # ---- scores and intervals ----
 
 
-def tables(code: np.ndarray, bins: int, level: np.ndarray, top: int) -> np.ndarray:
-    """Contingency table of every stream: float32 [S, bins, top] from bins and levels [S, n]."""
+def contingency_tables(code: np.ndarray, bins: int, level: np.ndarray, top: int) -> np.ndarray:
+    """Contingency table of each stream, float32 [S, bins, top], from bins and levels [S, n]."""
     S = len(level)
     keys = (np.arange(S)[:, None] * bins + code) * (top + 1) + level
     counts = np.bincount(keys.ravel(), minlength=S * bins * (top + 1))
@@ -180,7 +188,7 @@ def circular_shifts(streams: int, length: int, shifts: int, seed: int) -> np.nda
 
 
 def label_ranks(level: np.ndarray, top: int) -> np.ndarray:
-    """Levels as centred midranks of norm 1, float32, 0 where undefined: for `correlations`."""
+    """Levels [S, n] as centred midranks of norm 1, float32 [S, n], 0 where undefined."""
     counts = np.bincount(level.ravel(), minlength=top + 1)[:top]
     middle = np.cumsum(counts) - counts / 2 - counts.sum() / 2
     norm = np.sqrt((counts * middle**2).sum())
@@ -188,9 +196,9 @@ def label_ranks(level: np.ndarray, top: int) -> np.ndarray:
 
 
 def correlations(ranks: np.ndarray, labels: np.ndarray, shifted: np.ndarray) -> np.ndarray:
-    """Rank correlations of units [U, S * n] with labels [Y, S, n], shifted: [shifts, U, Y].
+    """Rank correlations [shifts, U, Y] of units with shifted labels.
 
-    shifted: positions from `circular_shifts`.
+    ranks: [U, S * n]. labels: [Y, S, n]. shifted: positions from `circular_shifts`.
     """
     streams = np.arange(labels.shape[1])[:, None]
     found = [ranks @ labels[:, streams, at].reshape(len(labels), -1).T for at in shifted]
@@ -198,15 +206,15 @@ def correlations(ranks: np.ndarray, labels: np.ndarray, shifted: np.ndarray) -> 
 
 
 def beyond_null(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
-    """Which correlations [U, Y] are beyond those with circularly shifted labels [shifts, U, Y].
+    """Which correlations [U, Y] exceed those with circularly shifted labels [shifts, U, Y].
 
-    Labels shifted within their streams keep the runs and rhythms of the true ones and their
-    frequency in each stream, but are unrelated to the characters at which they stand. Each
-    correlation is measured from the mean of its null (not 0 if streams differ in both the unit and
-    the label), in standard deviations of its null. If no unit follows the text, the probability of
-    finding any is ALPHA: the maximum over all units must stay below the threshold (Westfall and
-    Young), at ALPHA / Y for each of the Y hypotheses (Bonferroni). A network that reads the text is
-    another matter, even an untrained one: see `analysis`.
+    Labels shifted within their streams keep their autocorrelation and their frequency in each
+    stream, but are unrelated to the characters at which they now stand. Each correlation is
+    standardised by the mean of its null distribution (not 0 if streams differ in both unit and
+    label) and its standard deviation. If no unit follows the text, the probability of finding any
+    is ALPHA: the threshold is a quantile of the maximum over all units (Westfall and Young), at
+    ALPHA / Y for each of the Y hypotheses (Bonferroni). But any network that reads the text follows
+    it to some degree, even an untrained one: see `analysis`.
 
     Raises InputError if there are too few shifts for that correction.
     """
@@ -227,11 +235,11 @@ def beyond_null(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
 
 
 def search(values, labels: dict, samples: int, shifts: int, seed: int) -> Found:
-    """Score every unit against every hypothesis.
+    """Score every unit against every hypothesis (section 4.2).
 
     values: float16 [U, S, n], read a few units at a time. labels: {hypothesis: (values [S, n],
     defined [S, n], yes_no)}; those that do not vary enough are left out. samples: of the bootstrap
-    over streams; shifts: of the null. Raises InputError if there are too few shifts.
+    over streams. shifts: of the null distribution. Raises InputError if these are too few.
     """
     U, S, n = values.shape
     level = {name: levels(v, defined, yes_no) for name, (v, defined, yes_no) in labels.items()}
@@ -254,7 +262,7 @@ def search(values, labels: dict, samples: int, shifts: int, seed: int) -> Found:
             ranks[u - begin] = rank.ravel()
             for y, name in enumerate(names):
                 size = BINS if yes_no[y] else COUNT_BINS
-                counts = tables(bins // (BINS // size), size, *level[name])
+                counts = contingency_tables(bins // (BINS // size), size, *level[name])
                 parts = pairs(counts[selection].sum(axis=0, keepdims=True))
                 picked[u, y] = scores(np.ones((1, 1)), parts, yes_no[y])[0]
                 parts = pairs(counts[evaluation])

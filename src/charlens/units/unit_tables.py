@@ -1,5 +1,5 @@
-"""What was found inside the networks: every unit ranked, the best of each hypothesis, the share of
-units that are explained, and the saturation of gates.
+"""Tables of units and gates: every unit ranked, the best unit of each hypothesis, the share of
+units that are explained, and the saturation of gates (section 4.2, figures 2 and 3).
 
 (Files and columns call a unit a cell, as the paper does; "picked" means on the selection streams.)
 """
@@ -22,8 +22,8 @@ COLUMNS = [
     "corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high", "picked", "beyond",
 ]  # fmt: skip
 GATE_COLUMNS = ["corpus", "type", "layers", "size", "layer", "gate", "left", "right"]
-ALWAYS = 0.95  # of the test characters: a unit saturated on one side so often always is
-RUNNERS_UP = 2  # shown behind each best unit
+ALWAYS = 0.95  # a gate saturated on one side at this share of the test characters always is
+RUNNERS_UP = 2  # shown after each best unit
 BAR = 5  # em: the bar of strength 1
 
 
@@ -64,12 +64,15 @@ def run(args):
 
 
 def joined(tables) -> pd.DataFrame:
+    """The tables of several corpora as one, with a new index."""
     return pd.concat(list(tables), ignore_index=True)
 
 
 def read_units(paths, found: dict[str, dict], what: str) -> dict[str, pd.DataFrame]:
-    """The scores of the units of each corpus in `found`, `with_strength`. Raises InputError where a
-    file is missing or lacks one of COLUMNS."""
+    """The scores of the units of each corpus in `found`, `with_strength`.
+
+    Raises InputError where a file is missing or lacks one of COLUMNS.
+    """
     files = by_stem(paths, found, what)
     return {c: with_strength(read_table(files[c], COLUMNS), found[c]) for c in found}
 
@@ -78,8 +81,10 @@ def read_units(paths, found: dict[str, dict], what: str) -> dict[str, pd.DataFra
 
 
 def with_strength(units: pd.DataFrame, found: dict) -> pd.DataFrame:
-    """Units with the strength of their scores, 0 (chance) to 1: picked_strength in the selection
-    streams, strength in the evaluation streams."""
+    """The table with two more columns, the strength of the scores, 0 (chance) to 1.
+
+    picked_strength: on the selection streams. strength: on the evaluation streams.
+    """
     kinds = {entry["hypothesis"]: entry["yes_no"] for entry in found["hypotheses"]}
     yes_no = units["hypothesis"].map(kinds).to_numpy(bool)
     return units.assign(
@@ -89,9 +94,11 @@ def with_strength(units: pd.DataFrame, found: dict) -> pd.DataFrame:
 
 
 def ranking(units: pd.DataFrame, found: dict) -> pd.DataFrame:
-    """Every unit and hypothesis: hypotheses in their order, and for each of them the units by
-    their strength in the selection streams. (By the score in the evaluation streams, a unit would
-    be chosen on the very text that its score is of.)"""
+    """The table sorted: hypotheses in their order, and for each the strongest units first.
+
+    Strength is that on the selection streams: ranked by strength on the evaluation streams, a unit
+    would be chosen on the same text on which it is scored.
+    """
     order = [entry["hypothesis"] for entry in found["hypotheses"]]
     place = units["hypothesis"].map(order.index)
     by = ["place", "picked_strength", "layer", "unit"]
@@ -100,10 +107,10 @@ def ranking(units: pd.DataFrame, found: dict) -> pd.DataFrame:
 
 
 def best_units(units: pd.DataFrame, untrained: pd.DataFrame, found: dict) -> pd.DataFrame:
-    """One row per hypothesis: the unit selected for it, with its score in the evaluation streams.
+    """One row per hypothesis (figure 2): the unit selected for it and its evaluation score.
 
-    untrained: the strength of the unit that is selected in the same way in the untrained network.
-    Empty where the hypothesis varies too little in the text.
+    untrained: the strength of the unit selected in the same way in the untrained network. The
+    unit's columns are empty where the hypothesis varies too little in the text.
     """
     rows = []
     for entry in found["hypotheses"]:
@@ -121,18 +128,18 @@ def best_units(units: pd.DataFrame, untrained: pd.DataFrame, found: dict) -> pd.
 
 
 def selected_unit(units: pd.DataFrame, hypothesis: str) -> pd.Series:
-    """The row of the unit that is strongest in the selection streams."""
+    """The row of the unit that is strongest on the selection streams."""
     own = units[units["hypothesis"] == hypothesis]
     return own.loc[own["picked_strength"].idxmax()]
 
 
 def explained(units: pd.DataFrame, trained: bool = True) -> pd.DataFrame:
-    """For all layers and for each: the share of units that some hypothesis explains.
+    """The share of units that some hypothesis explains, over all layers and for each layer.
 
-    cells: how many units. beyond_null: the share further from chance than circularly shifted labels
-    bring the best of all units, corrected for units times hypotheses. strength_...: beyond that for
-    the hypothesis that the selection streams prefer, and with at least that strength in the
-    evaluation streams. trained: whether the network is.
+    Columns: cells, the number of units. beyond_null, the share whose score on some hypothesis
+    exceeds what circularly shifted labels give (see `selectivity.beyond_null`). strength_...: the
+    share that exceeds it on the hypothesis selected for the unit on the selection streams, with at
+    least that strength on the evaluation streams. trained: whether the network is.
     """
     groups = units.groupby(["corpus", "model", "layer", "unit"], sort=True)
     own = units.loc[groups["picked_strength"].idxmax()]
@@ -156,8 +163,11 @@ SHARE_COLUMNS = ["beyond_null"] + [f"strength_{least:g}" for least in selectivit
 
 
 def gate_means(gates: pd.DataFrame) -> pd.DataFrame:
-    """For each layer of each gate: the mean share of time that its units are saturated, the number
-    of units that always are, and the largest share."""
+    """Saturation for each layer of each gate (figure 3), to the left and to the right.
+
+    Columns: the mean share of time that its units are saturated, the number of units that always
+    are, and the largest share.
+    """
     keys = ["corpus", "type", "layers", "size", "gate", "layer"]
     always = gates.assign(
         always_left=gates["left"] >= ALWAYS,
@@ -179,7 +189,7 @@ def gate_means(gates: pd.DataFrame) -> pd.DataFrame:
 
 
 class HypothesisRow(NamedTuple):
-    """A row of the table of hypotheses, in words; `unit` is empty where none was selected."""
+    """A row of the table of hypotheses as text; `unit` is empty where none was selected."""
 
     title: str
     frequency: str
@@ -204,6 +214,7 @@ def page(corpora, found, ranked, best, shares, gates) -> str:
 
 
 def section(about: dict, found: dict, ranked, best, shares, gates) -> dict:
+    """What the page says of one corpus, for its template. about: the corpus's provenance."""
     titles = {entry["hypothesis"]: entry["title"] for entry in found["hypotheses"]}
     return {
         "about": about,
@@ -239,7 +250,7 @@ def hypothesis_row(row, ranked: pd.DataFrame, titles: dict[str, str]) -> Hypothe
 
 
 def frequency(row) -> tuple[str, list[str]]:
-    """How much of the text a labelling concerns, and where it is undefined in small print."""
+    """How often the labels are "yes" (or their mean), and in small print how often undefined."""
     if pd.isna(row.mean):
         return "nowhere defined", []
     text = f"{row.mean:.1%} yes" if row.measure == "auc" else f"mean {row.mean:.3g}"
@@ -250,7 +261,7 @@ def frequency(row) -> tuple[str, list[str]]:
 
 
 def share_grid(shares: pd.DataFrame) -> Grid:
-    """Shares by layer; of the untrained network those of all layers."""
+    """Shares by layer; for the untrained network only those over all layers."""
     shown = shares[shares["trained"] | (shares["layer"] == "all")]
     rows = [
         (
@@ -280,7 +291,7 @@ def gate_grid(means: pd.DataFrame) -> Grid:
 
 
 def saturation(row) -> list[Entry]:
-    """Left and right saturation of a gate in a layer, which a shallower network lacks."""
+    """Left and right saturation of a gate in a layer; empty where the network is shallower."""
     if row is None:
         return [Entry(), Entry()]
     return [

@@ -1,9 +1,9 @@
 """The compiled CPU backend: RNN, LSTM, GRU stacks and the n-NN (see README.md here).
 
-Same equations, parameter names and gradients as the models in plain torch (charlens.networks),
-several times as fast. One thread; the same inputs give the same bits. Scores are float32. Gradients
-and validation losses come from products of bfloat16 with float32 sums where the processor has them
-and network and window are not small (trains_in_float32), else float32.
+Same equations, parameter names and gradients as plain torch (charlens.networks), several times as
+fast. One thread; the same inputs give the same bits. Scores are float32. Gradients and validation
+losses come from products of bfloat16 with float32 sums where the processor has them, unless the
+network and its window are small (trains_in_float32).
 """
 
 import ctypes
@@ -18,9 +18,10 @@ from charlens.errors import InputError
 
 KINDS = ("rnn", "lstm", "gru", "nn")
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
-# Where networks train in float32 on every path (README.md, "Exactness"): always with at most
-# FLOAT32_UNITS units; with fewer than BFLOAT16_UNITS in windows of fewer than BFLOAT16_WINDOW
-# characters (streams x steps). The roundings of bfloat16 need units and characters to average over.
+# These networks train in float32 on every path (README.md, "Exactness"): all with at most
+# FLOAT32_UNITS units, and those with fewer than BFLOAT16_UNITS in windows of fewer than
+# BFLOAT16_WINDOW characters (streams x steps). Over so few units and characters the rounding errors
+# of bfloat16 do not average out.
 FLOAT32_UNITS = 32
 BFLOAT16_UNITS = 64
 BFLOAT16_WINDOW = 8000
@@ -38,7 +39,7 @@ MAX_WINDOW = 2**27  # (streams + 1) x (unroll + 1)
 
 
 def trains_in_float32(hidden: int, streams: int, unroll: int) -> bool:
-    """Whether a network trains in float32 although the path has products of bfloat16."""
+    """Whether a network is too small to train in bfloat16 (see FLOAT32_UNITS)."""
     small_window = streams * unroll < BFLOAT16_WINDOW
     return hidden <= FLOAT32_UNITS or (hidden < BFLOAT16_UNITS and small_window)
 
@@ -46,7 +47,7 @@ def trains_in_float32(hidden: int, streams: int, unroll: int) -> bool:
 def check_sizes(
     kind: str, layers: int, hidden: int, symbols: int, streams: int, unroll: int, context: int
 ) -> None:
-    """Raises ValueError, with the name, if a size is out of range."""
+    """Raises ValueError that names the argument if a kind is unknown or a size out of range."""
     if kind not in KINDS:
         raise ValueError(f"kind: expected one of {', '.join(KINDS)}, got {kind!r}")
     sizes = {
@@ -71,18 +72,18 @@ def check_sizes(
 
 
 def status() -> tuple[str | None, str]:
-    """The instruction set in use, or None (then the reference takes over), and one line why.
+    """The path in use, or None (then the reference takes over), and one line that says why.
 
-    $CHARLENS_ISA forces: auto (the default), amx, avx512bf16, avx512, avx2, reference. Compiles on
-    first use (seconds). Raises InputError if $CHARLENS_ISA is none of these.
+    $CHARLENS_ISA selects it: auto (the default), amx, avx512bf16, avx512, avx2 or reference.
+    Compiles on first use (seconds). Raises InputError if $CHARLENS_ISA is none of these.
     """
-    return build.found(build.choice())
+    return build.best_path(build.choice())
 
 
 def parameter_shapes(
     kind: str, layers: int, hidden: int, symbols: int, context: int = 0
 ) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of every parameter, in the library's order."""
+    """Shape of every parameter by name, in the library's order."""
     shapes = {}
     if kind == "nn":
         shapes["w_x"] = (context * symbols, hidden)
@@ -102,6 +103,11 @@ def parameter_shapes(
 
 
 def address(tensor: torch.Tensor, shape: tuple[int, ...], name: str, dtype=torch.float32) -> int:
+    """The address of a tensor's data, once it was checked.
+
+    Raises ValueError that names it where it has another shape or type, or is not contiguous or not
+    on the CPU.
+    """
     if tensor.dtype != dtype or tensor.device.type != "cpu" or not tensor.is_contiguous():
         raise ValueError(f"{name}: expected a contiguous {dtype} CPU tensor")
     if tuple(tensor.shape) != shape:
@@ -110,10 +116,10 @@ def address(tensor: torch.Tensor, shape: tuple[int, ...], name: str, dtype=torch
 
 
 class Network:
-    """A model's workspace: S streams, at most `unroll` steps at a time; the weights stay outside.
+    """A network's workspace: S streams, at most `unroll` steps at a time; it holds no weights.
 
     kind: rnn, lstm, gru or nn. layers, hidden: of the stack (an n-NN has one hidden layer).
-    symbols: K, 2 to 256 (n-NN: to 255). context: n, of an n-NN alone. LIMITS: the largest sizes.
+    symbols: K, 2 to 256 (n-NN: to 255). context: the n of an n-NN, else 0. LIMITS: largest sizes.
 
     Shapes of the methods' arguments (T <= unroll):
         params, grads, squares
@@ -122,12 +128,12 @@ class Network:
                        255 where there is none
         state          float32 [layers, states, S, H], states = 2 (h, c) for LSTM, else 1 (h);
                        updated in place to the state after the last step. None for an n-NN
-        dropout        None, or (bits, scale): uint8 [layers, T, S, 2 ceil(H / 16)], which outputs
-                       of the layers are kept (bit u % 8 of byte u // 8 for unit u), and the
-                       factor on these
+        dropout        None, or (bits, scale), see `base.Dropout`: the mask, uint8
+                       [layers, T, S, 2 ceil(H / 16)], and the factor on the outputs that it keeps
 
-    One call at a time per Network; several Networks may run in threads side by side. Raises
-    ValueError on a wrong shape or type, InputError where the backend is not to be had.
+    One call at a time per Network; several Networks may run in parallel threads. Raises ValueError
+    on a wrong shape, type or code, InputError where the backend is unavailable, and MemoryError
+    where the workspace does not fit.
     """
 
     def __init__(
@@ -152,19 +158,18 @@ class Network:
         self._float32 = trains_in_float32(hidden, streams, unroll)
 
     def loss_and_grads(self, params, x, y, state, dropout, grads) -> float:
-        """Mean of -log p per character; grads are overwritten.
+        """Mean of -log p in nats per character; grads are overwritten.
 
-        The gradient is that of the sum over steps, mean over streams, of -log p, unclipped. It
+        The gradient is that of -log p, summed over steps and averaged over streams, unclipped. It
         stops at the incoming state (truncated backpropagation).
         """
         return self._run(params, x, y, state, dropout=dropout, grads=grads, exact=False)
 
     def update(self, params, squares, x, y, state, dropout, rate: float, recipe) -> float:
-        """One window and one step of RMSProp at a learning rate.
+        """One window and one step of RMSProp (section 4.1) at learning rate `rate`.
 
         recipe: charlens.training.recipe.Recipe. params and squares, the optimizer's mean squares,
-        are updated in place. Returns the loss
-        before the step, as loss_and_grads does.
+        are updated in place. Returns the loss before the step, as loss_and_grads does.
         """
         if not self._grads:
             self._grads = {name: torch.zeros(shape) for name, shape in self.shapes.items()}
@@ -185,7 +190,7 @@ class Network:
         return loss
 
     def log_probs(self, params, x, state=None) -> torch.Tensor:
-        """Natural log-probabilities [S, T, K] of what comes after each character of x."""
+        """Natural log-probabilities [S, T, K] of every symbol after each character of x."""
         out = torch.empty(self.streams, x.shape[1], self.symbols)
         self._run(params, x, None, state, log_probs=out)
         return out
@@ -193,7 +198,8 @@ class Network:
     def target_log_probs(self, params, x, y, state=None, exact: bool = True) -> torch.Tensor:
         """Natural log-probabilities [S, T] of the characters y.
 
-        exact: in float32, else as precisely as in training, which may be several times as fast.
+        exact: in float32; otherwise as precisely as in training, which may be several times as
+        fast.
         """
         out = torch.empty(self.streams, x.shape[1])
         self._run(params, x, y, state, targets=out, exact=exact)
@@ -245,7 +251,7 @@ class Network:
         )
 
     def _workspace(self, isa: str) -> tuple[ctypes.CDLL, int]:
-        """The library for an instruction set and its memory for this network, kept once made."""
+        """The library of a path, and its workspace for this network; created once."""
         if isa not in self._workspaces:
             library = build.library(isa)
             sizes = (self.layers, self.hidden, self.symbols, self.streams, self.unroll)
@@ -264,13 +270,13 @@ class Network:
         return (ctypes.c_void_p * len(found))(*found)
 
     def _codes(
-        self, codes, shape: tuple[int, ...], name: str, may_lack: bool = False
+        self, codes, shape: tuple[int, ...], name: str, may_be_absent: bool = False
     ) -> np.ndarray:
         codes = np.ascontiguousarray(codes)
         if codes.dtype != np.uint8 or codes.shape != shape:
             raise ValueError(f"{name}: expected uint8 {shape}, got {codes.dtype} {codes.shape}")
         too_large = codes >= self.symbols
-        if may_lack:
+        if may_be_absent:
             too_large &= codes != 255
         if too_large.any():
             raise ValueError(

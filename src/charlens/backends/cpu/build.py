@@ -62,7 +62,7 @@ def runnable() -> list[str]:
 
 
 def float32(isa: str) -> str:
-    """The path that computes in float32 what `isa` computes in bfloat16; itself if it has none."""
+    """The float32 path that stands in for a bfloat16 path; a float32 path is its own."""
     return "avx512" if isa in ("amx", "avx512bf16") else isa
 
 
@@ -72,6 +72,7 @@ def options(isa: str) -> list[str]:
 
 
 def digest(*parts: bytes) -> str:
+    """A hash of the parts, 12 hex digits."""
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
 
 
@@ -82,10 +83,10 @@ def folders() -> list[Path]:
 
 
 def build(isa: str) -> Path:
-    """The library of a path, compiled if need be. Raises NotBuilt.
+    """The library of a path, compiled if necessary. Raises NotBuilt where that fails.
 
     Its name holds a hash of sources and options, and one of the compiler's command and version.
-    Without a compiler, a library of the same sources and options serves, whatever compiled it.
+    Without a compiler, any library of the same sources and options is used.
     """
     flags = [*FLAGS, *options(isa)]
     source = digest(*(path.read_bytes() for path in SOURCES), shlex.join(flags).encode())
@@ -103,7 +104,7 @@ def build(isa: str) -> Path:
     for folder in folders():
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            # Of jobs that start together one compiles, and the others wait for it.
+            # Of jobs that start together, one compiles and the others wait for it.
             with FileLock(folder / "lock"):
                 if not (folder / name).exists():
                     compile_library([*command, *flags], folder / name)
@@ -114,8 +115,11 @@ def build(isa: str) -> Path:
 
 
 def compile_library(command: list[str], path: Path) -> None:
-    """Write the library under another name, then rename it: it is there completely or not at all.
-    Raises NotBuilt with the compiler's first line, OSError where the folder cannot be written."""
+    """Compile the library into `path`, which appears complete or not at all.
+
+    Raises NotBuilt with the first line of the compiler's message, OSError where the folder cannot
+    be written.
+    """
     with tempfile.TemporaryDirectory(prefix=f"{path.name}.", dir=path.parent) as folder:
         made = Path(folder) / path.name
         done = subprocess.run(
@@ -129,7 +133,10 @@ def compile_library(command: list[str], path: Path) -> None:
 
 @functools.cache
 def library(isa: str) -> ctypes.CDLL:
-    """The library of a path, loaded; its calls let other threads run. Raises NotBuilt."""
+    """The library of a path, loaded; its calls release the interpreter lock.
+
+    Raises NotBuilt where it cannot be built or loaded, or fails its own test.
+    """
     try:
         loaded = ctypes.CDLL(str(build(isa)))
     except OSError as error:
@@ -152,8 +159,11 @@ def library(isa: str) -> ctypes.CDLL:
 
 
 @functools.cache
-def found(wanted: str) -> tuple[str | None, str]:
-    """The best path that is wanted ("auto": any) and works, or None; and one line that says why."""
+def best_path(wanted: str) -> tuple[str | None, str]:
+    """The best working path among those wanted ("auto": all), or None, and one line that says why.
+
+    wanted: one of CHOICES.
+    """
     if wanted == "reference":
         return None, "CHARLENS_ISA=reference"
     if platform.machine().lower() not in ("x86_64", "amd64"):

@@ -1,8 +1,8 @@
 // One recurrent layer over a window, forward and backward. charlens.networks.cells has the same
 // equations in plain torch.
 //
-// Pointers are copied out of structs before a loop (small structs are passed by value): for all a
-// compiler knows, what the loop stores may be those structs.
+// Pointers are copied out of structs before a loop (small structs are passed by value): for all the
+// compiler knows, the loop's stores could overwrite those structs.
 #pragma once
 #include <algorithm>
 
@@ -10,9 +10,26 @@
 
 namespace {
 
+// Step t of layer l.
+struct Step {
+    Network& net;
+    Layer& layer;
+    const Call& call;
+    int l, t;
+    int row;  // the step's first row in the window
+
+    Step(Network& network, int layer_index, int step, const Call& the_call)
+        : net(network),
+          layer(network.layer[layer_index]),
+          call(the_call),
+          l(layer_index),
+          t(step),
+          row(step * network.R) {}
+};
+
 // ---- forward ----
 
-// What dropout multiplies one panel of a layer's outputs at one step by, per stream.
+// The factors by which dropout multiplies one panel of a layer's outputs at one step.
 struct Dropout {
     const uint8_t* mask;  // of stream 0: two bytes, a bit per unit; null: no dropout
     int stride, streams;  // bytes from one stream to the next
@@ -45,40 +62,28 @@ struct GateInput {
 template <int COUNT>
 struct FactorWriter {
     Factor* factors;
-    bool wanted;  // not in a forward pass alone
+    bool wanted;  // false if there is no backward pass
     bool bypass_cache;
     void store(int s, int which, vec x) const {
         store_factor(factors + (size_t(s) * COUNT + which) * PANEL, x, bypass_cache);
     }
 };
 
-struct ForwardStep {
-    Network& net;
-    Layer& layer;
-    const Call& call;
-    int l, t;
-    int row;       // the step's first row in the window
+struct ForwardStep : Step {
     int rounding;  // of the weights
 
-    ForwardStep(Network& network, int l_, int t_, const Call& call_)
-        : net(network),
-          layer(network.layer[l_]),
-          call(call_),
-          l(l_),
-          t(t_),
-          row(t_ * network.R),
-          rounding(t_ % ROUNDINGS) {}
+    ForwardStep(Network& network, int layer_index, int step, const Call& the_call)
+        : Step(network, layer_index, step, the_call), rounding(step % ROUNDINGS) {}
 
     Operand last_h() const { return layer.h.from(row); }
 
-    // One right operand, a gate's panel: `first` panels after the beginning of weights of `gates`
-    // gates.
+    // The right operand of gate panel `first`, in weights of `gates` gates.
     const float* weights(const float* all_roundings, int gates, int first) const {
         const size_t panel = size_t(padded_words(net.H)) * PANEL;
         return all_roundings + (size_t(rounding) * gates * net.unit_panels + first) * panel;
     }
-    // net.gate_sums = the products of `count` panels of gates, from panel `first` on, `apart`
-    // panels from each other: w times h, and in the layers above w_x times the layer below.
+    // net.gate_sums = the products of `count` panels of gates, `apart` panels from each other, the
+    // first being panel `first`: h times w and, above layer 0, the layer below times w_x.
     void multiply(int first, int apart, int count, const Operand& h, const float* w) const {
         const size_t b_stride = apart * size_t(padded_words(net.H)) * PANEL;
         const int inner = words(net.H);
@@ -127,8 +132,8 @@ void store_outputs(const ForwardStep& step, int p, const Unit unit) {
     }
 }
 
-// The products of one gate, some panels at a time, and use(at, p) for each: panel `at` of
-// net.gate_sums is panel p of the gate, of which w are the weights.
+// Computes the products of one gate with weights w, some panels at a time, and calls use(at, p) for
+// each: panel `at` of net.gate_sums is panel p of the gate.
 template <class Use>
 void for_gate_panels(const ForwardStep& step, int gate, const Operand& h, const float* w,
                      const Use& use) {
@@ -160,14 +165,14 @@ inline void forward_rnn(const ForwardStep& step) {
 
 struct LstmUnit {
     GateInput gate_i, gate_f, gate_o, gate_g;
-    float* cells;
+    float* cell_state;
     FactorWriter<lstm::FACTORS> factors;
     vec operator()(int s) const {
         const vec i = sigmoid(gate_i.at(s)), f = sigmoid(gate_f.at(s)), o = sigmoid(gate_o.at(s));
         const vec g = tanh(gate_g.at(s));
-        const vec i_g = mul(i, g), f_c = mul(f, load(cells + s * PANEL));
+        const vec i_g = mul(i, g), f_c = mul(f, load(cell_state + s * PANEL));
         const vec c = add(f_c, i_g), tanh_c = tanh(c), h = mul(o, tanh_c);
-        store(cells + s * PANEL, c);
+        store(cell_state + s * PANEL, c);
         if (factors.wanted) {
             factors.store(s, lstm::TO_I, fnma(i_g, i, i_g));
             factors.store(s, lstm::TO_F, fnma(f_c, f, f_c));
@@ -191,7 +196,7 @@ inline void forward_lstm(const ForwardStep& step) {
     }
 }
 
-// r and z: r h' as an operand, z in net.update_gate.
+// r and z. Returns r h', the candidate's recurrent input; z goes to net.update_gate.
 struct GruGates {
     GateInput gate_r, gate_z;
     const float* last_h;
@@ -261,8 +266,8 @@ inline void forward_layer(Network& net, int l, const Call& call) {
 
 // ---- backward; net.dy holds the gradient of the layer's outputs ----
 
-// Gradients of one panel of a gate: stored for the products, and added to those of the bias or of
-// the rows of w_x that the characters select.
+// Gradients of one panel of a gate: stored for the products, and added to the gradient of the bias
+// or of the rows of w_x that the characters select.
 struct GateGradient {
     PairWriter writer;
     float* dw;         // [K][16] or, above layer 0, one row
@@ -282,7 +287,7 @@ struct GateGradient {
     static void add_to(float* row, vec x) { ::store(row, add(load(row), x)); }
 };
 
-// Gradient of one panel of outputs, from the layer above and from the step after.
+// Gradient of one panel of outputs, from the layer above and from the next step.
 struct OutputGradient {
     const float *dy, *dh;
     Dropout dropout;
@@ -301,37 +306,26 @@ struct FactorReader {
     }
 };
 
-struct BackwardStep {
-    Network& net;
-    Layer& layer;
-    const Call& call;
-    int l, t;
-    int row;          // the step's first row in the window
+struct BackwardStep : Step {
     Operand d_gates;  // of this step
 
-    BackwardStep(Network& network, int l_, int t_, const Call& call_)
-        : net(network),
-          layer(network.layer[l_]),
-          call(call_),
-          l(l_),
-          t(t_),
-          row(t_ * network.R),
-          d_gates(network.d_gates.from(row)) {
-        if (PER_WORD > 1) d_gates.left = network.d_gates.left;  // one step's
+    BackwardStep(Network& network, int layer_index, int step, const Call& the_call)
+        : Step(network, layer_index, step, the_call), d_gates(network.d_gates.from(row)) {
+        if (PER_WORD > 1) d_gates.left = network.d_gates.left;  // holds one step only
     }
     float* left_of_gate(int g) const {
         return d_gates.left + g * panels(words(net.H)) * d_gates.left_stride;
     }
 
     GateGradient gate(int g, int p) const {
-        const Operand its = {left_of_gate(g), d_gates.left_stride,
+        const Operand own = {left_of_gate(g), d_gates.left_stride,
                              d_gates.rows_inner + g * net.unit_panels * d_gates.rows_inner_stride,
                              d_gates.rows_inner_stride};
         const int panel = g * net.unit_panels + p;
         if (l)
-            return {pair_writer(its, p, 0), layer.db + size_t(panel) * PANEL, nullptr,
+            return {pair_writer(own, p, 0), layer.db + size_t(panel) * PANEL, nullptr,
                     net.bypass_cache};
-        return {pair_writer(its, p, 0), layer.dw_x.at(panel, 0), net.codes + row, net.bypass_cache};
+        return {pair_writer(own, p, 0), layer.dw_x.at(panel, 0), net.codes + row, net.bypass_cache};
     }
     OutputGradient output(int p) const {
         return {net.dy.at(p, row), net.dh.at(p, 0), Dropout(net, call, l, t, p)};
@@ -392,7 +386,7 @@ struct GruGradients {
     vec z, g;
 };
 
-// z and the candidate.
+// Gradients of z and the candidate.
 inline void backward_gru(const BackwardStep& step, int p) {
     const int R = step.net.R;
     const OutputGradient output = step.output(p);
@@ -411,7 +405,7 @@ inline void backward_gru(const BackwardStep& step, int p) {
     }
 }
 
-// r, from the gradient of r h' that the candidate's weights give.
+// Gradient of r, from that of r h' (which the candidate's weights give).
 inline void backward_gru_reset(const BackwardStep& step, int p) {
     const auto factors = step.factors<gru::RESET_FACTORS>(p);
     const GateGradient gate_r = step.gate(0, p);
@@ -429,8 +423,8 @@ inline void backward_gru_reset(const BackwardStep& step, int p) {
     }
 }
 
-// d_gates of one step, from the gradient of its output and what flows back from the step after;
-// then what flows to the step before and to the layer below. (Truncated: the gradient of the
+// d_gates of one step, from the gradient of its output and what flows back from the next step;
+// then what flows to the previous step and to the layer below. (Truncated: the gradient of the
 // incoming state is dropped.)
 inline void backward_step(const BackwardStep& step) {
     const Network& net = step.net;

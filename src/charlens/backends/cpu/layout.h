@@ -1,10 +1,10 @@
-// How matrices lie in memory, and parameters on their way into that layout and back.
+// How matrices lie in memory, and packing weights into that layout and back.
 //
-// Sums are always float32. What is multiplied is float32 or bfloat16 (vector.h). Seen in words of
-// 32 bits, both lie the same way in memory, in panels 16 words wide, one cache line a row:
+// Sums are always float32; operands are float32 or bfloat16 (vector.h). In words of 32 bits, both
+// have the same layout, in panels 16 words wide, one cache line a row:
 //
 //     left operand [rows, inner]      panel of 16 words along a row, all rows of it, next panel
-//     right operand [inner, columns]  panel of 16 columns, the words of `inner` one after the other
+//     right operand [inner, columns]  panel of 16 columns, all words of `inner`, next panel
 //     result [rows, columns]          panel of 16 columns (float32), all rows of it, next panel
 //
 // In float32 a result is at the same time a left operand, and a right operand with its rows as
@@ -32,10 +32,10 @@ struct Matrix {
 struct Operand {
     float* left;  // left operand, columns as inner dimension: [panel of 16 words][row][16]
     size_t left_stride;
-    float*
-        rows_inner;  // of a transposed product, rows as inner dimension: [panel][word of rows][16]
+    // Operand of a transposed product, rows as inner dimension: [panel][word of rows][16].
+    float* rows_inner;
     size_t rows_inner_stride;
-    // The same operand from another row (even) on.
+    // The same operand, starting at an even row.
     Operand from(int row) const {
         return {left + size_t(row) * PANEL, left_stride,
                 rows_inner + size_t(row / PER_WORD) * PANEL, rows_inner_stride};
@@ -46,8 +46,8 @@ struct Operand {
 struct PairWriter {
 #if defined __AVX512BF16__
     float *left, *rows_inner;
-    void store(int row, vec x, vec y,
-               bool bypass_cache = false) const {  // `row` (even) and the next
+    // Stores x and y in an even row and the next.
+    void store(int row, vec x, vec y, bool bypass_cache = false) const {
         float* const to = left + size_t(row) * PANEL;
         store_as_rows(to, to + PANEL, x, y);
         store_interleaved(rows_inner + size_t(row / 2) * PANEL, x, y, bypass_cache);
@@ -74,14 +74,14 @@ static inline PairWriter pair_writer(const Operand& to, int panel, int row) {
 
 // ---- weights: row-major, `ld` floats from row to row, into panels and back ----
 
-// Words that a right operand takes in every panel: whole tiles.
+// Words per panel of a right operand, padded to whole tiles.
 static inline int padded_words(int inner) { return panels(words(inner)) * PANEL; }
-// Floats of a right operand.
+// The number of floats in a right operand.
 static inline size_t right_size(int inner, int columns) {
     return size_t(panels(columns)) * padded_words(inner) * PANEL;
 }
 
-// Two neighbours along the inner dimension, for sixteen columns.
+// Stores two neighbours along the inner dimension, for sixteen columns.
 static inline void store_inner_pair(float* to, vec x, vec y) {
 #if defined __AVX512BF16__
     store_interleaved(to, x, y);
@@ -114,7 +114,8 @@ static void pack_right(float* to, const float* src, int rows, int columns, size_
                                  rounded_weight(y, i));
         }
 }
-// The transpose of src [rows, columns], its columns being the inner dimension, rounded to nearest.
+// src [rows, columns], transposed, as right operand with its columns as inner dimension, rounded to
+// nearest.
 static void pack_right_transposed(float* to, const float* src, int rows, int columns, size_t ld) {
     for (int p = 0; p < panels(rows); p++, to += size_t(padded_words(columns)) * PANEL)
         for (int c = 0; c < columns; c += 2) {

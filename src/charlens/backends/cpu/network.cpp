@@ -1,6 +1,6 @@
 // Stacks of RNN, LSTM or GRU layers and the n-NN: log-probabilities, loss, gradients, RMSProp.
-// The C interface of the library and the way through a window. README.md draws the layout and says
-// how the computation proceeds; workspace.h explains the names.
+// The C interface of the library and the order of work on a window. README.md draws the layout and
+// describes the computation; workspace.h explains the names.
 #include <sys/mman.h>
 
 #include <cmath>
@@ -58,7 +58,7 @@ double run_recurrent(Network& net, const Call& call) {
 
 // ---- n-NN: one hidden layer over one-hot inputs, a sum of rows of its weights ----
 
-// Panel p of the hidden layer, of `rows` positions.
+// Panel p of the hidden layer, for `rows` positions.
 void forward_nn(const Network& net, const int* codes, int p, int rows) {
     const int context = net.context;
     const float* const w = net.nn_w + size_t(p) * (context * net.K + 1) * PANEL;
@@ -87,8 +87,8 @@ void backward_nn(const Network& net, const int* codes, int p, int rows) {
         store(d + r * PANEL, mul(load(d + r * PANEL), fnma(value, value, all(1.f))));
     }
     add_rows(d, rows, net.nn_db.at(p, 0));
-    for (int j = 0; j < net.context;
-         j++)  // the K rows of one character of context stay in the L1 cache
+    // The K rows of one character of context stay in the L1 cache.
+    for (int j = 0; j < net.context; j++)
         for (int r = 0; r < rows; r++) {
             float* const dw = net.nn_dw.at(p, codes[r * net.context + j]);
             store(dw, add(load(dw), load(d + r * PANEL)));
@@ -114,7 +114,8 @@ double run_nn(const Network& net, const Call& call) {
 
 // ---- any network ----
 
-// Characters and targets from [S, T] into rows of the window. Rows of no stream have code 0.
+// Characters and targets from [S, T] into rows of the window. The row that makes the number of
+// streams even has code 0.
 void load_codes(const Network& net, const Call& call) {
     const bool nn = net.kind == NN;
     const int context = nn ? net.context : 1, no_character = context * net.K;
@@ -131,7 +132,7 @@ void load_codes(const Network& net, const Call& call) {
         }
 }
 
-// Bytes that a layer stores of a whole window: factors; h, r h' and what dropout leaves of h.
+// Bytes that a layer stores for a whole window: factors, h, a GRU's r h', and h after dropout.
 size_t bytes_of_window(const Network& net, bool dropout) {
     const size_t operands = 1 + (net.kind == GRU) + dropout;
     const size_t per_unit = net.factors() * sizeof(Factor) + operands * sizeof(float);
@@ -147,7 +148,7 @@ struct FloatingPointMode {
 
 constexpr size_t HUGE_PAGE = size_t(1) << 21;
 
-// Zeroed pages, not there until touched, from the beginning of a huge page; null if there are none.
+// Zeroed pages, allocated when first touched and aligned to a huge page; null if out of memory.
 char* map_memory(size_t bytes) {
     void* const mapped = mmap(nullptr, bytes + HUGE_PAGE, PROT_READ | PROT_WRITE,
                               MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -166,7 +167,7 @@ char* map_memory(size_t bytes) {
 
 extern "C" {
 
-// Whether the library may be used: asks the system for tiles and tries them.
+// Whether the library can be used; for AMX, asks the system for tiles and tries them.
 int charlens_ready() {
 #if defined __AMX_BF16__
     return tiles_work();
@@ -175,7 +176,7 @@ int charlens_ready() {
 #endif
 }
 
-// Null if a size is out of range or there is no memory.
+// Null if a size is out of range or memory runs out.
 Network* charlens_create(int kind, int layers, int hidden, int symbols, int streams, int unroll,
                          int context) {
     const Sizes sizes = {Kind(kind), layers, hidden, symbols, streams, unroll, context};
@@ -224,8 +225,8 @@ double charlens_run(Network* net, const float* const* params, float* const* grad
     return y ? total / (double(T) * net->S) : 0;
 }
 
-// RMSProp on `count` parameters of `sizes` floats: gradients clipped to [-clip, clip], `fresh` is
-// 1 - smoothing, epsilon is added after the root.
+// RMSProp on `count` parameters of `sizes` floats: gradients are clipped to [-clip, clip], epsilon
+// is added after the root. fresh: 1 - smoothing.
 void charlens_rmsprop(int count, float* const* params, const float* const* grads,
                       float* const* squares, const size_t* sizes, float rate, float smoothing,
                       float fresh, float epsilon, float clip) {

@@ -4,7 +4,7 @@
 
 namespace {
 
-// w [H, gates H]: gate after gate, each a right operand; roundings all gates apart.
+// w [H, gates H]: gate after gate, each a right operand; one rounding of all gates, then the next.
 inline void pack_gates(float* to, const float* w, int gates, int H) {
     const size_t size = right_size(H, H);
     for (int g = 0; g < gates; g++)
@@ -21,7 +21,7 @@ inline void unpack_gates(float* w, Matrix from, int rows, int gates, int H) {
                H);
 }
 
-// Rows of the lookup table: w_x [K, gates H] and the bias added up.
+// Rows of the lookup table: w_x [K, gates H] plus the bias.
 inline void pack_lookup(const Network& net, const Layer& layer, const float* w_x,
                         const float* bias) {
     const int H = net.H, K = net.K, gates = net.gates();
@@ -36,7 +36,7 @@ inline void pack_lookup(const Network& net, const Layer& layer, const float* w_x
         }
 }
 
-// Returns the parameters after the layer's.
+// Returns the first parameter after this layer's.
 inline const float* const* pack_layer(const Network& net, int l, const float* const* param,
                                       bool backward) {
     const Layer& layer = net.layer[l];

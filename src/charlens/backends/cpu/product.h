@@ -1,4 +1,4 @@
-// The two matrix products that everything else is made of, in vector registers or on AMX tiles.
+// The two matrix products on which everything else is built, in vector registers or on AMX tiles.
 #pragma once
 #include <algorithm>
 
@@ -8,9 +8,9 @@ namespace {
 
 // A B for one pair of operands; a product is the sum over its segments.
 struct Segment {
-    const float* a;   // left operand, from its first row on
+    const float* a;   // left operand, at its first row
     size_t a_stride;  // floats from panel to panel
-    const float* b;   // right operand, from the first of the wanted panels on
+    const float* b;   // right operand, at the first wanted panel
     size_t b_stride;  // floats from one wanted panel to the next
     int words;        // of the inner dimension
 };
@@ -27,7 +27,7 @@ namespace {
 
 constexpr size_t TRANSPOSED_PANEL = 0;  // the transposed product needs no scratch memory
 
-// The sums must become registers.
+// Unrolled, so that the sums are kept in registers.
 #define FOR_UNROLLED(i, count) _Pragma("GCC unroll 16") for (int i = 0; i < count; i++)
 #if defined __AVX512F__
 constexpr int MAX_ROWS = 12, MAX_PANELS = 2;  // of C in registers: 24 of 32
@@ -77,7 +77,7 @@ static void product_block(const Segment* segments, int count, int row, int panel
 
 using ProductBlock = void (*)(const Segment*, int, int, int, Matrix);
 
-// product_block for 0 (none), 1, ... rows.
+// product_block for each number of rows, from 1; none for 0.
 template <int PANELS, int... ROWS>
 struct ProductBlocks {
     static constexpr ProductBlock of_rows[] = {nullptr, product_block<ROWS, PANELS>...};
@@ -89,7 +89,7 @@ using AllBlocks = ProductBlocks<PANELS, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12>;
 using AllBlocks = ProductBlocks<PANELS, 1, 2, 3, 4, 5, 6>;
 #endif
 
-// `rows` rows of `c_panels` panels of C; rows are dealt evenly to blocks.
+// `rows` rows of `c_panels` panels of C; rows are divided evenly among blocks.
 static void product(int rows, const Segment* segments, int count, Matrix c, int c_panels) {
     for (int p = 0; p < c_panels; p += MAX_PANELS) {
         const bool full = c_panels - p >= MAX_PANELS;

@@ -7,8 +7,8 @@
 
 namespace {
 
-// logits = y times the output weights, the weights in another rounding every ROWS_PER_ROUNDING rows
-// of the window.
+// logits = y times the output weights. The rounding of the weights changes every ROWS_PER_ROUNDING
+// rows of the window.
 inline void compute_logits(const Network& net, const Operand& y, int first_row, int rows) {
     for (int r = 0; r < rows; r += ROWS_PER_ROUNDING) {
         const int rounding = (first_row + r) / ROWS_PER_ROUNDING % ROUNDINGS;
@@ -25,27 +25,28 @@ struct Softmax {
     const Call& call;
     int first_row;     // of these rows, in the window
     vec last_bias;     // of the last panel of symbols
-    double total = 0;  // sum of -log p of the targets but for log(wholes)
-    double wholes =
-        1;  // product of some rows' sums of exponentials, 1 ... 256 each: a double holds 96
+    double total = 0;  // sum of -log p of the targets, still without log(wholes)
+    // Product of the sums of exponentials of some rows: at most 256 each, so that a double holds
+    // the product of 96.
+    double wholes = 1;
 
     Softmax(const Network& network, const Call& call_, int first)
         : net(network), call(call_), first_row(first) {
-        // Past K the logits are 0 + 0: -infinity keeps them out of every maximum and sum.
+        // Beyond K the logits are 0: a bias of -infinity keeps them out of every maximum and sum.
         alignas(64) float bias[PANEL];
         const int last = net.symbol_panels - 1;
         for (int i = 0; i < PANEL; i++) bias[i] = last * PANEL + i < net.K ? 0.f : -INFINITY;
         last_bias = add(load(bias), load(net.out_b + last * PANEL));
     }
 
-    // Takes the factors together: one logarithm for many rows.
+    // Adds log(wholes) to the total: one logarithm for many rows.
     void settle() {
         total += std::log(wholes);
         wholes = 1;
     }
 
-    // Row r: writes log-probabilities; leaves in net.logits exponentials, at the target less their
-    // sum. Returns the factor that makes of these the gradient.
+    // Row r: writes log-probabilities and leaves exponentials in net.logits, at the target minus
+    // their sum. Returns the factor that turns these into the gradient.
     vec row(int r) {
         const int s = (first_row + r) % net.R, t = (first_row + r) / net.R,
                   count = net.symbol_panels;
@@ -80,7 +81,7 @@ struct Softmax {
         }
         return largest(most);
     }
-    // exp(logit - most) in place of the logits, where gradients are wanted; returns their sum.
+    // Returns the sum of exp(logit - most); these replace the logits where gradients are wanted.
     float exponentials(float* z, float most) const {
         const size_t stride = net.logits.stride;
         vec sums = all(0);
@@ -104,8 +105,8 @@ struct Softmax {
     }
 };
 
-// Rows first_row ... first_row + rows - 1 of the window, where y and dy start. Returns the sum of
-// -log p of the targets (0 if there are none).
+// Rows first_row ... first_row + rows - 1 of the window; y and dy start at first_row. Returns the
+// sum of -log p of the targets (meaningless without targets).
 inline double output(const Network& net, const Call& call, const Operand& y, Matrix dy,
                      int first_row, int rows) {
     compute_logits(net, y, first_row, rows);

@@ -14,11 +14,11 @@ static bool tiles_allowed() {
     return syscall(SYS_arch_prctl, ARCH_REQ_XCOMP_PERM, XTILEDATA) == 0;
 }
 
-// What was written so far is in memory when tiles are loaded: compilers do not see that those read
-// it.
+// Makes the compiler complete its stores before tiles are loaded: it does not know that tile loads
+// read memory.
 static inline void compiler_barrier() { asm volatile("" ::: "memory"); }
 
-// Tiles 0 ... 3 hold C, 4 and 5 A, 6 and 7 B. C and A have `rows` rows, 16 or all there are.
+// Tiles 0 ... 3 hold C, 4 and 5 A, 6 and 7 B. C and A have `rows` rows, at most 16.
 static void configure_tiles(int rows) {
     struct {
         uint8_t palette = 1, start_row = 0, reserved[14] = {};
@@ -43,17 +43,17 @@ struct TilesReleased {
     }
 };
 
-// Tiles along the inner dimension that are taken at a time: what 2 x 2 tiles of C read of A and B
-// then stays in the L1 cache for the next that need it.
+// Tiles along the inner dimension that are multiplied at a time: the parts of A and B that 2 x 2
+// tiles of C read then stay in the L1 cache for the next ones.
 constexpr int MAX_DEPTH = 8;
-// The depth of slices, as even as can be, of so many tiles.
+// The depth of the slices, as even as possible, into which so many tiles are divided.
 static inline int slice_depth(int tiles) {
     const int slices = (tiles + MAX_DEPTH - 1) / MAX_DEPTH;
     return (tiles + slices - 1) / slices;
 }
 
-// What 2 x 2 tiles of C are made of in one slice of the inner dimension: tiles of two blocks of
-// rows of A, and of two panels of B.
+// The operands of 2 x 2 tiles of C in one slice of the inner dimension: tiles of two blocks of rows
+// of A and of two panels of B.
 struct Slice {
     const float *a[2][MAX_DEPTH], *b[2][MAX_DEPTH];
     int depth;
@@ -62,7 +62,7 @@ struct TilesOfC {
     float* at[2][2];  // [block of rows][panel]
 };
 
-// ROWS x PANELS tiles: to = from + A B, from null meaning zeros.
+// ROWS x PANELS tiles: to = from + A B, where a null `from` means zeros.
 template <int ROWS, int PANELS>
 static void tile_product(const Slice& s, const TilesOfC* from, const TilesOfC& to) {
     compiler_barrier();
@@ -103,8 +103,8 @@ static void tile_product(int row_blocks, int c_panels, const Slice& s, const Til
         (c_panels > 1 ? tile_product<1, 2> : tile_product<1, 1>)(s, from, to);
 }
 
-// Both operands of C's first block of rows and two panels, in the next slice of all segments'
-// tiles. `segment` and `tile` say where the slice begins, and are moved to its end.
+// The operands of C's first block of rows and `c_panels` panels, in the next slice of the tiles of
+// all segments. The slice begins at `segment` and `tile`, which move to its end.
 static void take_slice(const Segment*& segment, int& tile, int panel, int c_panels, Slice& slice) {
     for (int i = 0; i < slice.depth; i++, tile++) {
         if (tile == panels(segment->words)) {
@@ -121,8 +121,8 @@ static void take_slice(const Segment*& segment, int& tile, int panel, int c_pane
 // C = sum over segments of A B, for `rows` rows of `c_panels` panels of C.
 static void product(int rows, const Segment* segments, int count, Matrix c, int c_panels) {
     const int block_rows = std::min(rows, 16), blocks = (rows + 15) / 16;
-    // The last block of rows overlaps the one before it; until its sums are complete they are
-    // elsewhere.
+    // The last block of rows overlaps the one before it; its sums are kept elsewhere until they are
+    // complete.
     const bool overlaps = blocks > 1 && rows % 16;
     alignas(64) float elsewhere[2][PANEL * PANEL];
     int tiles = 0;
@@ -158,7 +158,7 @@ static void product(int rows, const Segment* segments, int count, Matrix c, int 
     }
 }
 
-// Sixteen rows of 16 words into 16 columns; only `rows` of them count, the others are zeros.
+// Transposes 16 x 16 words; rows from `rows` on are taken as zeros.
 static void transpose(float* to, const float* from, int rows) {
     __m512 r[16], t[16];
     for (int i = 0; i < 16; i++) r[i] = i < rows ? load(from + i * PANEL) : all(0);
@@ -188,8 +188,8 @@ static void transpose(float* to, const float* from, int rows) {
     }
 }
 
-// Rows of both operands, in words, that a transposed product takes at a time: A's then lie in the
-// L2 cache.
+// Tiles of rows of both operands that a transposed product takes at a time: those of A then stay in
+// the L2 cache.
 constexpr int TRANSPOSED_TILES = 32;
 constexpr size_t TRANSPOSED_PANEL = TRANSPOSED_TILES * PANEL * PANEL;
 
@@ -213,7 +213,7 @@ static void add_transposed_block(const Operand& a, int a_panels, const Operand& 
                 for (int k = 0; k < slice.depth; k++)
                     slice.b[v][k] = b_words + size_t(begin + (done + k) * PANEL) * PANEL;
                 if (done + slice.depth < tiles || last == PANEL) continue;
-                const float*& end = slice.b[v][slice.depth - 1];  // past the last row may be NaNs
+                const float*& end = slice.b[v][slice.depth - 1];  // beyond the last row may be NaNs
                 memset(padded[v], 0, sizeof padded[v]);
                 memcpy(padded[v], end, size_t(last) * PANEL * sizeof(float));
                 end = padded[v];
@@ -296,8 +296,7 @@ static bool tiles_are_right() {
     return right;
 }
 
-// Whether tiles may be used and give what they should: tried in a process of its own, which may
-// die.
+// Whether tiles may be used and compute correctly: tried in a child process, which may crash.
 static bool tiles_work() {
     if (!tiles_allowed()) return false;
     const pid_t child = fork();

@@ -1,6 +1,6 @@
 // Sixteen floats at a time, in one register (AVX-512) or two (AVX2); conversions to bfloat16 and
-// half precision; tanh, sigmoid and exp. Another instruction set is another version of this file's
-// first two parts and of the block sizes in product.h.
+// half precision; tanh, sigmoid and exp. To support another instruction set, add its version of the
+// first two parts of this file and its block sizes in product.h.
 #pragma once
 #include <immintrin.h>
 
@@ -141,10 +141,11 @@ static inline float largest(vec x) {
 //
 // Also here: the type in which the forward pass stores factors for the backward pass. It is half
 // precision where products are bfloat16, which rounds eight times as coarsely. (Half precision ends
-// at 65,504. The only factor that can exceed 1, an LSTM's c' f (1 - f), gets there with a cell of
-// 262,000, and a cell grows by at most 1 a step.)
+// at 65,504. The only factor that can exceed 1, an LSTM's c' f (1 - f), reaches that with a cell
+// state of 262,000, and a cell state grows by at most 1 per step.)
 //
-// bypass_cache: the data will have left every cache before it is read, so it is not put into one.
+// bypass_cache: the data would be evicted from every cache before it is read, so the store skips
+// the caches.
 
 #if defined __AVX512BF16__
 
@@ -209,17 +210,16 @@ static inline vec load_factor(const Factor* from) { return load(from); }
 
 // ---- functions ----
 
-// The second operand of max and min is what comes out if either is NaN: a NaN must stay visible.
+// max and min return their second operand if either is NaN: in this order a NaN stays visible.
 static inline vec clamp(vec x, float low, float high) {
     return smaller(all(high), larger(all(low), x));
 }
 
 // tanh as x P(x^2) / Q(x^2), the ratio fitted on [-LIMIT, LIMIT] for the least relative error
 // (6e-9, and 4e-7 with float32 rounding). Beyond LIMIT the value stays at its last, 1 - 1e-7; it
-// never exceeds
-// 1. Fewer terms will not do, even where products are of bfloat16: with an error of 2e-5 the
-// gradient of a saturated cell, 1 - tanh^2, does not vanish, RMSProp makes much of it, and LSTM 1 x
-// 64 ends 0.03 nats worse.
+// never exceeds 1. Fewer terms do not suffice, even where products are bfloat16: with an error of
+// 2e-5 the gradient of a saturated unit, 1 - tanh^2, does not vanish, RMSProp amplifies it, and
+// LSTM 1 x 64 ends 0.03 nats worse.
 constexpr float LIMIT = 8;
 constexpr float TANH_P[] = {1.f, 1.34444952e-01f, 3.57159507e-03f, 2.18946154e-05f,
                             1.52303572e-08f};
@@ -251,7 +251,7 @@ static inline vec sigmoid(vec x) {
                all(.5f));
 }
 
-// exp for x <= 0: 2^n e^r with |r| <= log(2) / 2; below e^-87 the value stays there.
+// exp for x <= 0: 2^n e^r with |r| <= log(2) / 2; never below e^-87.
 static inline vec exp(vec x) {
     x = larger(all(-87.f), x);
     const vec n = rounded(mul(x, all(1.44269504f)));

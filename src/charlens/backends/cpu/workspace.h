@@ -1,4 +1,4 @@
-// What a network's computation works on: sizes, and one mapping of memory that holds every array.
+// The workspace of a network: its sizes, and one mapping of memory that holds every array.
 //
 // Names, here and in the files that include this one:
 //
@@ -7,12 +7,12 @@
 //     H, K       hidden units per layer; symbols
 //     panel      sixteen neighbouring columns (units of a gate, or symbols) of all rows (layout.h);
 //                p counts panels, `unit_panels` is how many the units of one gate fill
-//     gates      of a unit, in the order of the parameters: LSTM i f o g, GRU r z g, RNN one
+//     gates      of a unit, in the order of the parameters: LSTM i f o g, GRU r z g, RNN just one
 //     w_x, w_h   weights of a layer's input and of its own last output (a GRU's candidate gate has
 //                w_g); _t: transposed, for the backward pass
-//     h, y       a layer's output before and after dropout; c: an LSTM's cells
-//     d...       the gradient of the loss with respect to ...; d_gates: to gates before their
-//                nonlinearity
+//     h, y       a layer's output before and after dropout; c: an LSTM's cell state
+//     d...       the gradient of the loss with respect to ...; d_gates: with respect to the gates
+//                before their nonlinearity
 //     factors    numbers that the forward pass stores for the backward pass: what gradients are
 //                multiplied by on their way through a unit at a step
 //     mask       which outputs dropout keeps
@@ -29,26 +29,26 @@ namespace {
 
 enum Kind : int { RNN, LSTM, GRU, NN };
 
-// Rows that go through the softmax together: their logits stay in the L2 cache.
+// Rows that the softmax takes at a time: their logits stay in the L2 cache.
 constexpr int SOFTMAX_ROWS = 480;
-// Of these, rows that meet the output weights in the same rounding: whole pairs of tiles, and whole
-// blocks of registers.
+// Of these, rows that are multiplied by the same rounding of the output weights: whole pairs of
+// tiles, and whole blocks of registers.
 constexpr int ROWS_PER_ROUNDING = 96;
 // Panels of gates that one product computes: they are still in the L1 cache when they are used.
 constexpr int PANELS_AT_ONCE = 4;
-// What a layer stores of a window bypasses the caches above this many bytes.
+// A layer that stores more bytes than this for a window bypasses the caches.
 constexpr size_t BYPASS_CACHE_ABOVE = 20'000'000;
 
 // Factors of one unit at one step, in the order in which they are stored.
 namespace lstm {
-// d_i = dc TO_I, d_f = dc TO_F, d_o = dh TO_O, d_g = dc TO_G; dc += dh TO_CELL first; dc TO_PAST
-// flows to the step before.
+// First dc += dh TO_CELL; then d_i = dc TO_I, d_f = dc TO_F, d_o = dh TO_O, d_g = dc TO_G;
+// dc TO_PAST flows to the previous step.
 enum { TO_I, TO_F, TO_O, TO_G, TO_PAST, TO_CELL, FACTORS };
 }  // namespace lstm
 namespace gru {
-// d_r = d(r h') TO_R; d(r h') TO_RESET flows to the step before.
+// d_r = d(r h') TO_R; d(r h') TO_RESET flows to the previous step.
 enum { TO_R, TO_RESET, RESET_FACTORS };
-// d_z = dh TO_Z, d_g = dh TO_G; dh TO_PAST flows to the step before.
+// d_z = dh TO_Z, d_g = dh TO_G; dh TO_PAST flows to the previous step.
 enum { TO_Z, TO_G, TO_PAST, OUTPUT_FACTORS };
 constexpr int FACTORS = RESET_FACTORS + OUTPUT_FACTORS;
 }  // namespace gru
@@ -61,9 +61,9 @@ struct Sizes {
     Kind kind;
     int layers, H, K, S, T, context;  // context: characters of an n-NN, else 0
 
-    // With these limits an int holds every index of a row, a column or a code, also times PANEL,
-    // and a size_t the bytes of all arrays. (LIMITS in __init__.py: the same, to say what is
-    // wrong.)
+    // With these limits an int holds every index of a row, a column or a code, even times PANEL,
+    // and a size_t the bytes of all arrays. (LIMITS in __init__.py has the same, for messages that
+    // name the size.)
     bool valid() const {
         const auto within = [](int size, int least, int most) {
             return least <= size && size <= most;
@@ -119,8 +119,8 @@ struct Network : Sizes {
     Matrix update_gate;  // GRU: [H, R] z
     Operand d_gates;     // [gates x H, T R]
     Matrix dy, dx;       // [H, T R] of a layer's outputs, and of its inputs
-    Matrix dh, dc;       // [H, R] what flows to the step before
-    Matrix dh_direct;    // GRU: [H, R] the part of dh that passes no weights
+    Matrix dh, dc;       // [H, R] what flows to the previous step
+    Matrix dh_direct;    // GRU: [H, R] the part of dh that bypasses the weights
     Matrix d_reset_h;    // GRU: [H, R]
     // n-NN.
     float *nn_w, *nn_b;  // [panel of units][context K + 1][16], the last row zero: no character
@@ -136,7 +136,7 @@ struct Network : Sizes {
     Factor* factors_at(int l, int t, int p) const {
         return layer[l].factors + (size_t(t) * unit_panels + p) * R * factors() * PANEL;
     }
-    // Lays out all arrays from `memory` on and counts their bytes. Without memory: only counts.
+    // Lays out all arrays from `memory` on and counts their bytes; without memory it only counts.
     void lay_out();
 
   private:
@@ -148,7 +148,7 @@ struct Network : Sizes {
     float* take_weights(int count) { return take<float>(count * right_size(H, H)); }
 };
 
-// Between arrays, where a sanitizer watches: memory that nobody may touch.
+// Bytes between arrays that a sanitizer guards: nothing may touch them.
 #if defined __SANITIZE_ADDRESS__
 constexpr size_t GUARD_BYTES = 64;
 #else
@@ -172,7 +172,7 @@ inline Matrix Network::take_matrix(int column_panels, int rows) {
     return {take<float>(column_panels * stride), stride};
 }
 
-// `left_rows` may be fewer than `rows` where a left operand is only needed of a step.
+// `left_rows` may be fewer than `rows` where only one step's left operand is needed.
 inline Operand Network::take_operand(int gate_count, int columns, int rows, int left_rows) {
     const Matrix left = take_matrix(gate_count * panels(words(columns)), left_rows);
     if (PER_WORD == 1) return {left.data, left.stride, left.data, left.stride};

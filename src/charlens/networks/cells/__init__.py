@@ -1,10 +1,11 @@
 """Types of recurrent cell, one per file; the file's name is the type that `config.yaml` names.
 
-A cell is a module with
+A cell type is a module with
 
     GATES       number of H-wide column blocks in `w_x` and `b`
-    STATES      names of its state tensors: first the output, last what the cell keeps for itself
-                (the same where there is one), of which tanh is shown as for the LSTM's c
+    STATES      names of its state tensors: the output first, the unit's memory last (one and the
+                same where there is only one state); a memory other than the output is shown as
+                its tanh, as the LSTM's c is
     recurrent_shapes(hidden) -> {name: shape}
                 the parameters beside `w_x` and `b`
     step(a, state, p) -> state
@@ -13,7 +14,7 @@ A cell is a module with
     VERSION     the version of these equations, counted from 1 (1 where there is none): raise it
                 when you change what is computed, and networks of this type are trained again
 
-and, for a cell whose gates are to be shown (without, only its states are),
+and, if its gates are to be shown (otherwise only its states are),
 
     GATE_NAMES  their names; gates lie between 0 and 1, but one called g is a candidate for the
                 state, between -1 and 1, and has no saturation
@@ -22,8 +23,7 @@ and, for a cell whose gates are to be shown (without, only its states are),
 
 A new type is one new file here and one entry under `grid: types:`; nothing else changes but the
 golden test's stored numbers (`python tests/training/test_golden.py` adds its own). The compiled
-code knows the cells that are here by their equations: one that is edited is noticed, and trained by
-plain torch.
+code checks that its equations are those of the file: an edited type is trained by plain torch.
 """
 
 import importlib
@@ -34,7 +34,11 @@ from charlens.errors import InputError
 
 
 def cell(type: str) -> ModuleType:
-    """The module of a cell type. Raises InputError where there is no such file."""
+    """The module of a cell type.
+
+    Raises InputError where there is no such file, ModuleNotFoundError where it imports what is not
+    installed.
+    """
     try:
         if not re.fullmatch("[a-z][a-z0-9_]*", type):
             raise ModuleNotFoundError(name=f"charlens.networks.cells.{type}")

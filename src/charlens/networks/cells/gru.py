@@ -4,7 +4,7 @@
 g = tanh(W_x x_t + W_g (r * h_{t-1}))        the reset gate acts before the product
 h_t = (1 - z) * h_{t-1} + z * g
 
-W_x and W_g are two linear maps, so each has a bias: `b_g` is the one of W_g.
+W_x and W_g are two linear maps, so each has a bias: `b_g` is that of W_g.
 """
 
 import torch
@@ -16,10 +16,12 @@ STATES = ("h",)
 
 
 def recurrent_shapes(hidden):
+    """Shapes of the recurrent parameters by name; hidden: H (see `cells`)."""
     return {"w_h": (hidden, 2 * hidden), "w_g": (hidden, hidden), "b_g": (hidden,)}
 
 
 def gates_and_state(a, state, p):
+    """The same step: (gates, new state), tuples of [S, H] as in GATE_NAMES and STATES."""
     (h,) = state
     hidden = h.shape[1]
     r, z = torch.sigmoid(torch.addmm(a[:, : 2 * hidden], h, p["w_h"])).chunk(2, dim=1)
@@ -28,4 +30,5 @@ def gates_and_state(a, state, p):
 
 
 def step(a, state, p):
+    """One step: the new state, a tuple of [S, H], from a [S, 3 H] and the old one."""
     return gates_and_state(a, state, p)[1]

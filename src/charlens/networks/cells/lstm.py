@@ -14,10 +14,12 @@ STATES = ("h", "c")
 
 
 def recurrent_shapes(hidden):
+    """Shapes of the recurrent parameters by name; hidden: H (see `cells`)."""
     return {"w_h": (hidden, 4 * hidden)}
 
 
 def gates_and_state(a, state, p):
+    """The same step: (gates, new state), tuples of [S, H] as in GATE_NAMES and STATES."""
     h, c = state
     hidden = h.shape[1]
     a = torch.addmm(a, h, p["w_h"])
@@ -28,4 +30,5 @@ def gates_and_state(a, state, p):
 
 
 def step(a, state, p):
+    """One step: the new state, a tuple of [S, H], from a [S, 4 H] and the old one."""
     return gates_and_state(a, state, p)[1]

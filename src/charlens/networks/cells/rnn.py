@@ -8,9 +8,11 @@ STATES = ("h",)
 
 
 def recurrent_shapes(hidden):
+    """Shapes of the recurrent parameters by name; hidden: H (see `cells`)."""
     return {"w_h": (hidden, hidden)}
 
 
 def step(a, state, p):
+    """One step: the new state, a tuple of [S, H], from a [S, H] and the old one."""
     (h,) = state
     return (torch.tanh(torch.addmm(a, h, p["w_h"])),)
