@@ -9,7 +9,7 @@ import yaml
 
 from charlens.errors import InputError
 from charlens.runs import schema, settings
-from charlens.text import labels
+from charlens.text import hypotheses
 
 ROOT = Path(__file__).parents[2]
 PAPER = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -190,7 +190,7 @@ def test_orders_of_the_contiguous_split_matter_only_where_it_is_compared():
 
 def test_passages_may_be_of_every_hypothesis():
     allowed = schema.Passage.model_fields["hypothesis"].annotation.__args__
-    known = {name for kind in ("prose", "code") for name in labels.labellings(b"a b", kind)}
+    known = {name for kind in ("prose", "code") for name in hypotheses.labellings(b"a b", kind)}
     assert set(allowed) == known | {"none"}
 
 
@@ -224,7 +224,7 @@ def test_settings_are_kept_beside_the_results(tmp_path):
 )
 def test_unusable_settings_are_named(tmp_path, content, said):
     path = tmp_path / "settings.json"
-    with pytest.raises(InputError, match="settings.json: no settings of a run"):
+    with pytest.raises(InputError, match="settings.json is missing"):
         settings.read(path)
     path.write_text(content)
     with pytest.raises(InputError, match=f"settings.json: {said}"):
