@@ -2,7 +2,8 @@
 
 Small networks of every cell type, and an n-NN, are trained for three epochs: by plain torch in
 float64, which must give the stored numbers almost to the last digit, and by each backend in
-float32, which must come close. So code may be renamed, moved and commented freely, but whoever
+float32, which must come close. Beside them stand the scores of two networks and their difference in
+first epochs. So code may be renamed, moved and commented freely, but whoever
 changes what is computed has to raise the version (`charlens.networks.version`) and then to renew
 the numbers:
 
@@ -19,6 +20,8 @@ keeps RMSProp from blowing up the rounding error of a gradient near zero.
 import contextlib
 import json
 import sys
+import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -30,8 +33,10 @@ from charlens.backends.reference import Reference
 from charlens.data.split import split
 from charlens.networks import cells
 from charlens.networks.architecture import Architecture
-from charlens.networks.network import zero_state
+from charlens.networks.model_file import save
+from charlens.networks.network import initialise, zero_state
 from charlens.networks.version import version
+from charlens.training import first_epochs, score
 from charlens.training.evaluate import mean_loss, tensors
 from charlens.training.recipe import Recipe
 from charlens.training.train import Training
@@ -97,6 +102,24 @@ def in_float64(case: str) -> dict[str, list[float]]:
     return trained(case, Reference(CASES[case][0]), torch.float64)
 
 
+def scored(folder: Path) -> dict[str, list[float]]:
+    """What the verbs `score` and `trajectory` compute of two of these networks, in float32: the
+    loss of each test stream, and how the LSTM differs from the n-NN (figure 5)."""
+    data = split(TEXT, "streams", STREAMS, UNROLL, (0.6, 0.2, 0.2))
+    found, files = {}, {}
+    for case, context in (("lstm", 0), ("nn", 3)):
+        arch = Architecture(case, 1, HIDDEN, SYMBOLS, context)
+        params = initialise(arch, RECIPE.init, torch.Generator().manual_seed(2))
+        files[case] = folder / f"{case}.safetensors"
+        alphabet = data.alphabet.tobytes().hex()
+        save(files[case], params, asdict(arch) | {"alphabet": alphabet, "seed": 1, "dropout": 0.0,
+             "recipe": asdict(RECIPE), "size": 5, "corpus": "text", "val_loss": 1.0})  # fmt: skip
+        logp = score.score(files[case], data, "reference")
+        found[case] = (-logp.reshape(STREAMS, -1).mean(axis=1, dtype="float64")).tolist()
+    rows = first_epochs.trajectory([files["lstm"]], [files["nn"]], data, 1, 2, "reference")
+    return found | {name: [row[name] for row in rows] for name in ("epoch", "kl", "delta")}
+
+
 def difference(ours: dict[str, list[float]], stored: dict[str, list[float]]) -> float:
     """The largest between any two numbers; infinite where there are other ones."""
     if {n: len(values) for n, values in ours.items()} != {n: len(v) for n, v in stored.items()}:
@@ -106,7 +129,7 @@ def difference(ours: dict[str, list[float]], stored: dict[str, list[float]]) -> 
 
 def check(case: str, ours: dict[str, list[float]], allowed: float, how: str) -> None:
     """Fail where the numbers are not the stored ones, and say what to do."""
-    type, found = CASES[case][0].type, json.loads(STORED.read_text())
+    type, found = type_of(case), json.loads(STORED.read_text())
     if found["versions"].get(type) != version(type):
         pytest.fail(
             f"the stored numbers of '{type}' are of version {found['versions'].get(type)}, the code"
@@ -120,6 +143,11 @@ def check(case: str, ours: dict[str, list[float]], allowed: float, how: str) -> 
             f" {allowed:g} is allowed.\n{advice(type)}",
             pytrace=False,
         )
+
+
+def type_of(case: str) -> str:
+    """Whose version a case is stored for; scoring belongs to no cell type."""
+    return CASES[case][0].type if case in CASES else "nn"
 
 
 def advice(type: str) -> str:
@@ -169,14 +197,20 @@ def test_the_compiled_code(case, path, monkeypatch):
     check(case, trained(case, engine), FLOAT32, f"the compiled code ({path})")
 
 
+def test_scores_and_first_epochs(tmp_path, capsys):
+    check("scoring", scored(tmp_path), FLOAT32, "scoring")
+
+
 def renew() -> None:
     """Store the numbers of this version. Refused where they change and the version did not."""
     found = json.loads(STORED.read_text()) if STORED.exists() else {"versions": {}, "cases": {}}
     cases = {case: in_float64(case) for case in CASES}
+    with tempfile.TemporaryDirectory() as folder:
+        cases["scoring"] = scored(Path(folder))
     for case, ours in cases.items():
-        type = CASES[case][0].type
+        type, allowed = type_of(case), FLOAT64 if case in CASES else FLOAT32
         unchanged = found["versions"].get(type) == version(type)
-        if unchanged and difference(ours, found["cases"].get(case, {})) > FLOAT64:
+        if unchanged and difference(ours, found["cases"].get(case, {})) > allowed:
             sys.exit(f"{case}: the numbers change, but the version is still {version(type)}.\n"
                      f"{advice(type)}")  # fmt: skip
     STORED.write_text(as_json({"versions": {t: version(t) for t in ("nn", *TYPES)}}, cases))
