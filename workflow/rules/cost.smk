@@ -71,11 +71,11 @@ def calibration():
         "gpus": GPUS,
         "hidden": SETTINGS.nn.hidden,
         "epochs": {c: SETTINGS.training_of(c)["epochs"] for c in CORPORA},
-        "young": {
+        "first_epochs": {
             "layers": lstm.layers,
             "size": lstm.size,
             "epochs": about.epochs,
-            "looks": about.snapshots,
+            "snapshots": about.snapshots,
         },
         "fractions": {c: SETTINGS.corpora[c].fractions for c in CORPORA},
     }

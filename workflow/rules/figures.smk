@@ -80,6 +80,7 @@ rule trajectory:
         options=options(
             {
                 "epochs": SETTINGS.figures.first_epochs.epochs,
+                # the old name of --snapshots: a new one would train finished ones again
                 "looks": SETTINGS.figures.first_epochs.snapshots,
                 "backend": SETTINGS.backend,
             }

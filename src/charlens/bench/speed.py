@@ -271,11 +271,11 @@ def facts(settings: Settings) -> dict:
     return {
         "texts": texts,
         "epochs": {name: settings.training_of(name)["epochs"] for name in corpora},
-        "young": {
+        "first_epochs": {
             "layers": max(grid.layers),
             "size": max(grid.sizes),
             "epochs": first.epochs,
-            "looks": first.snapshots,
+            "snapshots": first.snapshots,
         },
         "hidden": settings.nn.hidden,
     }

@@ -88,10 +88,10 @@ def training(text: Text, epochs: int) -> float:
     return epochs * (text.train + FORWARD * text.val)
 
 
-def first_epochs(text: Text, epochs: int, looks: int) -> float:
+def first_epochs(text: Text, epochs: int, snapshots: int) -> float:
     """The same of figure 5's training, whose snapshots are scored on the test streams and then
     compared with every n-NN, which takes about as long again."""
-    return epochs * (text.train + 2 * FORWARD * looks * text.test)
+    return epochs * (text.train + 2 * FORWARD * snapshots * text.test)
 
 
 def priority(*work: tuple[Architecture, float]) -> int:

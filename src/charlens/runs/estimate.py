@@ -113,9 +113,9 @@ def pending(summary: Iterable[str]) -> set[Job]:
 def seconds(job: Job, run: dict, rates: Rates) -> float:
     """How long a job takes. run: as `charlens calibrate` writes it."""
     rule, model = job
-    young = run["young"]
+    first = run["first_epochs"]
     if rule == "trajectory":  # its file is called as its corpus
-        model = ModelKey(model, "recurrent", "lstm", young["layers"], young["size"])
+        model = ModelKey(model, "recurrent", "lstm", first["layers"], first["size"])
     elif not isinstance(model, ModelKey):
         return OTHER_SECONDS
     corpus = model.corpus.partition(".")[0]  # a twin in another split layout is as long
@@ -127,7 +127,7 @@ def seconds(job: Job, run: dict, rates: Rates) -> float:
     elif rule in ("score", "score_nn"):
         updates = cost.FORWARD * text.test
     elif rule == "trajectory":
-        updates = cost.first_epochs(text, young["epochs"], young["looks"])
+        updates = cost.first_epochs(text, first["epochs"], first["snapshots"])
     else:
         return OTHER_SECONDS
     arch = network(model, text.symbols, max(run["hidden"]))

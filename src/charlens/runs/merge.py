@@ -368,10 +368,10 @@ def draw4(out: Path):
 
 def draw5(out: Path):
     braces = by_corpus(out / "figures/figure5.csv")
-    looks = {path.stem: read_trajectory(path) for path in sorted(out.glob("figure5/*.csv"))}
-    corpora = corpora_of(out, {*braces, *looks})
+    first_epochs = {p.stem: read_trajectory(p) for p in sorted(out.glob("figure5/*.csv"))}
+    corpora = corpora_of(out, {*braces, *first_epochs})
     ordered = sorted(corpora, key=lambda corpus: corpora[corpus]["kind"] != "code")
-    return figure5.draw(braces, looks, {corpus: corpora[corpus] for corpus in ordered})
+    return figure5.draw(braces, first_epochs, {corpus: corpora[corpus] for corpus in ordered})
 
 
 def draw6(out: Path):

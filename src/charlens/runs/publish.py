@@ -249,10 +249,11 @@ class Builder:
         infos = self.of_corpora(".json", self.corpora)
         steps.figure1(self.out, self.scores, infos, analysis(self.settings).tsne)
         both = self.having("lstm", "ngram")
-        looks = steps.existing(*(self.out / f"figure5/{corpus}.csv" for corpus in both))
+        first_epochs = steps.existing(*(self.out / f"figure5/{corpus}.csv" for corpus in both))
         texts = ["--texts", *self.of_corpora(".txt", both)]
-        drawn = {"figure4": [], "figure5": [*texts, "--trajectory", *looks], "figure6": texts}
-        if not looks and not self.code(both):
+        figure5 = [*texts, "--trajectory", *first_epochs]
+        drawn = {"figure4": [], "figure5": figure5, "figure6": texts}
+        if not first_epochs and not self.code(both):
             del drawn["figure5"]
         for name, more in drawn.items() if both else ():
             verb(
