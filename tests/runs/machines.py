@@ -26,7 +26,7 @@ def settings(**more) -> dict:
     """Settings of a run of one corpus, `code`: LSTM 1x8 and GRU 1x8, a 1-NN, a 1- and a 2-gram."""
     found = yaml.safe_load((ROOT / "config.yaml").read_text())
     changed = {
-        "run": "small", "use": ["code"], "bootstrap": {"samples": 10},
+        "run": "small", "use": ["code"], "bootstrap": {"samples": 10, "seed": 0},
         "corpora": found["corpora"] | {"code": {
             "title": "Code", "kind": "code", "fractions": [0.8, 0.1, 0.1],
             "sources": [{"name": "made up", "path": "code.txt"}],
@@ -36,6 +36,7 @@ def settings(**more) -> dict:
                  "dropout": [{"types": ["gru"], "values": [0.0, 0.1]}, {"values": [0.0]}]},
         "nn": {"contexts": [1], "hidden": [8], "seed": 1}, "ngrams": {"orders": [2, 3]},
         "claims": {"resamples": SAMPLES, "seed": 0},
+        "contiguous_split": found["contiguous_split"] | {"orders": [2, 3]},
     }  # fmt: skip
     return {**found, **changed, **more}
 

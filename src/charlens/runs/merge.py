@@ -10,12 +10,12 @@ import argparse
 import csv
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from markupsafe import escape
 
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
@@ -44,19 +44,7 @@ INSIDE = [name for name in NETWORK_TABLES if name.startswith("tables/")]
 MADE = ("tables", "figures", "figure5")  # folders that a whole publication brings along
 
 
-@dataclass(frozen=True)
-class Analysis:
-    """Options of the verbs that analyse digests; the defaults are those of config.yaml."""
-
-    bootstrap: Mapping
-    tsne: Mapping
-    claims: Mapping
-
-
-PAPER = Analysis({}, {"perplexity": 10, "seed": 0}, {"resamples": 10_000, "seed": 0})
-
-
-def merge(published: Path, other: Path, analysis: Analysis = PAPER) -> list[Path]:
+def merge(published: Path, other: Path) -> list[Path]:
     """Join `other` into `published`, which is the old or the new one, whole, whenever this is
     stopped. Returns its files.
 
@@ -73,14 +61,14 @@ def merge(published: Path, other: Path, analysis: Analysis = PAPER) -> list[Path
     work = published.with_name(f".{published.name}.new")
     shutil.rmtree(work, ignore_errors=True)
     try:
-        join(published, other, work / "joined", analysis)
+        join(published, other, work / "joined")
         reference.replace(published, work / "joined")
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return Publication(published).files("**/*")
 
 
-def join(first: Path, second: Path, out: Path, analysis: Analysis) -> None:
+def join(first: Path, second: Path, out: Path) -> None:
     """Make in `out` what two publications hold together. Of equals `second` counts."""
     joined = Join(Publication(first), Publication(second), out)
     joined.copy_models()
@@ -91,7 +79,7 @@ def join(first: Path, second: Path, out: Path, analysis: Analysis) -> None:
     else:
         joined.take_tables()
         joined.draw_figures()
-        joined.analyse(analysis)
+        joined.analyse()
     reference.write_status(out, joined.planned)
     reference.describe(out)
 
@@ -110,7 +98,9 @@ class Join:
         self.taken = lowest(
             self.digests.values(), lambda path: self.about[path].get("val_loss", 0.0)
         )
-        self.settings = second.settings()
+        self.settings = first.settings() | second.settings()
+        # as `second` says; what an older version published does not say it
+        self.analysis = (second if "analysis" in second.settings() else first).analysis()
 
     @cached_property
     def planned(self) -> list[ModelKey]:
@@ -125,7 +115,7 @@ class Join:
 
     def copy_models(self) -> None:
         """Digests, histories, provenance, measurements, and networks in half precision."""
-        copy(self.publications[0].folder / "settings.json", self.out / "settings.json")
+        reference.write_settings(self.out, self.settings)
         for path in self.taken.values():
             self.copy_below(path)
         histories = (publication.histories() for publication in self.publications)
@@ -250,13 +240,14 @@ class Join:
         return False
 
     def join_page(self) -> None:
-        """tables/cells.html: the section of each corpus from its source."""
+        """tables/cells.html: the section of each corpus from its source. (The page shows what no
+        table holds, so it cannot be rendered from the joined tables.)"""
         name, page, sections = "tables/cells.html", "", []
         for corpus, about in read_corpora(self.infos()).items():
             publication = self.source(corpus, INSIDE[0], NETWORK_TABLES[INSIDE[0]])
             if publication and (path := publication.folder / name).exists():
                 page = path.read_text()
-                start = page.find(f"<section>\n<h2>{about['title']}:")
+                start = page.find(f"<section>\n<h2>{escape(about['title'])}:")
                 if start >= 0:
                     end = page.index("</section>", start) + len("</section>")
                     sections.append(page[start:end])
@@ -268,7 +259,7 @@ class Join:
 
     # ---- what is made of losses ----
 
-    def analyse(self, analysis: Analysis) -> None:
+    def analyse(self) -> None:
         """Tables 1 to 3, the comparison, figure 1 and the claims, from digests."""
         order = {key: place for place, key in enumerate(self.planned)}
         keys = sorted(self.taken, key=lambda key: order.get(key, len(order)))
@@ -281,16 +272,16 @@ class Join:
             if key.corpus not in splits:
                 splits[key.corpus] = shape_of_split(path, work / f"{key.corpus}.npz")
         reference.write_status(self.out, self.planned)
-        steps.loss_tables(self.out, scores, infos, analysis.bootstrap)
+        steps.loss_tables(self.out, scores, infos, self.analysis.bootstrap)
         steps.comparison(self.out, infos)
-        steps.split_table(self.out, scores, splits, infos, analysis.claims)
-        steps.figure1(self.out, scores, infos, analysis.tsne)
+        steps.split_table(self.out, scores, splits, infos, self.analysis.claims)
+        steps.figure1(self.out, scores, infos, self.analysis.tsne)
         published = ["--published", work / "claims.csv"]
         if (self.out / "tables/claims.csv").exists():
             copy(self.out / "tables/claims.csv", work / "claims.csv")
         else:
             published = []
-        steps.claims(self.out, scores, splits, infos, published, analysis.claims)
+        steps.claims(self.out, scores, splits, infos, published, self.analysis.claims)
 
 
 def lowest(several: Iterable[Mapping[ModelKey, Path]], loss) -> dict[ModelKey, Path]:

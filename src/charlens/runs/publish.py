@@ -30,12 +30,6 @@ from charlens.store.scores import read_score
 HALVED = ("lstm", "gru")  # types of which the best network is published
 
 
-def analysis(settings: Settings) -> merge.Analysis:
-    """How digests are analysed when publications are joined."""
-    chosen = (settings.bootstrap, settings.figures.tsne, settings.claims)
-    return merge.Analysis(*(section.model_dump(exclude_none=True) for section in chosen))
-
-
 def publish(run: Path, published: Path) -> list[Path]:
     """Publish what `run` has; `published` is then the old or the new publication, whole, whenever
     this is stopped. Returns its files.
@@ -58,7 +52,7 @@ def publish(run: Path, published: Path) -> list[Path]:
             kept = work / "kept"
             shutil.copytree(published, kept)
             drop_superseded(kept, Publication(new), grid.planned(settings))
-            merge.join(kept, new, work / "joined", analysis(settings))
+            merge.join(kept, new, work / "joined")
             new = work / "joined"
         after = int(Publication(new).status()["finished"].sum())
         if after < before:
@@ -167,8 +161,8 @@ class Builder:
         for key, array in self.scores.items():
             content = described(array, self.run / f"corpora/{key.corpus}.npz")
             write_atomically(self.out / f"scores/{key.path}.json", content)
-        settings = json.dumps(comparable(self.settings), indent=1) + "\n"
-        write_atomically(self.out / "settings.json", settings.encode())
+        analysis = {"analysis": self.settings.analysis.model_dump()}
+        reference.write_settings(self.out, comparable(self.settings) | analysis)
 
     # ---- tables and figures ----
 
@@ -190,10 +184,10 @@ class Builder:
 
     def tables(self) -> None:
         """Tables 1 and 2, the comparison with the paper, and what its split is worth."""
-        tuned, infos = analysis(self.settings), self.of_corpora(".json", self.corpora)
-        steps.loss_tables(self.out, self.scores, infos, tuned.bootstrap)
+        infos = self.of_corpora(".json", self.corpora)
+        steps.loss_tables(self.out, self.scores, infos, self.settings.bootstrap)
         steps.comparison(self.out, [info for info in infos if self.of(info.stem)])
-        steps.split_table(self.out, self.scores, self.splits(), infos, tuned.claims)
+        steps.split_table(self.out, self.scores, self.splits(), infos, self.settings.claims)
 
     def splits(self) -> dict[str, Path]:
         corpora = dict.fromkeys(key.corpus for key in self.scores)
@@ -247,7 +241,7 @@ class Builder:
     def figures(self) -> None:
         """Figures 1, 4, 5 and 6."""
         infos = self.of_corpora(".json", self.corpora)
-        steps.figure1(self.out, self.scores, infos, analysis(self.settings).tsne)
+        steps.figure1(self.out, self.scores, infos, self.settings.figures.tsne)
         both = self.having("lstm", "ngram")
         first_epochs = steps.existing(*(self.out / f"figure5/{corpus}.csv" for corpus in both))
         texts = ["--texts", *self.of_corpora(".txt", both)]
@@ -270,7 +264,7 @@ class Builder:
             self.splits(),
             self.of_corpora(".json", self.corpora),
             ["--texts", *self.of_corpora(".txt", code)],
-            analysis(self.settings).claims,
+            self.settings.claims,
         )
 
     def halves(self) -> None:

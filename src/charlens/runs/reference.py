@@ -1,6 +1,6 @@
 """The layout of a publication such as results/reference, and what it says about itself.
 
-settings.json                       how its models were made (`check_comparable`)
+settings.json                       how its models were made (`check_comparable`) and analysed
 scores/<model>.json                 what a model is, with a digest of its scores
 histories/<candidate>/history.csv   how a training went
 histories/candidates.csv            all trainings, and which of them were chosen
@@ -11,14 +11,18 @@ README.md                           what holds, what is here and what is missing
 """
 
 import dataclasses
+import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
+from pydantic import ValidationError
 
 from charlens.errors import InputError
 from charlens.files import write_atomically
+from charlens.runs.schema import Analysis
+from charlens.runs.settings import describe as describe_mistake
 from charlens.runs.status import status
 from charlens.store.models import ModelKey
 from charlens.store.reading import read_json, require
@@ -52,6 +56,18 @@ class Publication:
         if "run" not in content or not isinstance(content.get("corpora"), dict):
             raise InputError(f"{path}: not the settings of published models")
         return content
+
+    def analysis(self) -> Analysis:
+        """How losses are analysed: the defaults, where an older version published.
+
+        Raises InputError where the settings say something else.
+        """
+        try:
+            return Analysis.model_validate(self.settings().get("analysis", {}))
+        except ValidationError as error:
+            mistake = describe_mistake(error.errors()[0])
+            path = self.folder / "settings.json"
+            raise InputError(f"{path}: analysis: {mistake}; publish the run again") from None
 
     def digests(self) -> dict[ModelKey, Path]:
         """What is published of each model, with the digest of its scores."""
@@ -178,6 +194,12 @@ def labels(key: ModelKey) -> str:
 def key_of(corpus: str, labels: str) -> ModelKey:
     """The model that `labels` names."""
     return ModelKey.parse(f"{corpus}/{labels.replace(' ', '/')}")
+
+
+def write_settings(folder: Path, settings: dict) -> None:
+    """How the models of a publication were made and are analysed: its settings.json."""
+    content = json.dumps(settings, indent=1) + "\n"
+    write_atomically(folder / "settings.json", content.encode())
 
 
 def write_status(folder: Path, planned: Iterable[ModelKey]) -> None:

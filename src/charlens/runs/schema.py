@@ -305,26 +305,38 @@ class ContiguousSplit(Section):
 
 
 class Bootstrap(Section):
+    """Standard deviations of losses (tables 1 and 2)."""
+
     samples: Annotated[Integer, Field(ge=2)] = Field(
-        description="Resamplings of the test characters."
+        100, description="Resamplings of the test characters."
     )
-    seed: Seed
+    seed: Seed = 0
 
 
 class Claims(Section):
     """What the paper concludes, put to the test; and what its split is worth."""
 
-    resamples: Annotated[Integer, Field(ge=1000)] = Field(description="Of whole test streams.")
-    seed: Seed
+    resamples: Annotated[Integer, Field(ge=1000)] = Field(
+        10_000, description="Of whole test streams."
+    )
+    seed: Seed = 0
 
 
 class Tsne(Section):
     """Figure 1."""
 
     perplexity: Annotated[Number, Field(ge=1)] = Field(
-        description="Lowered where there are too few models."
+        10, description="Lowered where there are too few models."
     )
-    seed: Seed
+    seed: Seed = 0
+
+
+class Analysis(Section):
+    """How losses are analysed; a publication records it beside how its models were made."""
+
+    bootstrap: Bootstrap = Bootstrap()
+    tsne: Tsne = Tsne()
+    claims: Claims = Claims()
 
 
 class FirstEpochs(Section):
@@ -432,6 +444,11 @@ class Settings(Section):
         if run in RESERVED:
             raise ValueError(f"results/{run} holds something else; choose another name")
         return run
+
+    @property
+    def analysis(self) -> Analysis:
+        """How losses are analysed."""
+        return Analysis(bootstrap=self.bootstrap, tsne=self.figures.tsne, claims=self.claims)
 
     def of_corpus(self, corpus: str) -> Corpus:
         """The definition of a corpus, or of the corpus whose twin it is (see `grid.contiguous`)."""

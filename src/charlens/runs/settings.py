@@ -38,7 +38,7 @@ def make(config: Mapping) -> Settings:
         settings = Settings.model_validate(dict(config), context=sound)
     except ValidationError as error:
         settings = Settings.model_construct(**sound)
-        mistakes = [_line(mistake) for mistake in error.errors()]
+        mistakes = [describe(mistake) for mistake in error.errors()]
     for check in (_names_of_corpora, _streams, _orders, _values_for_every_entry):
         try:
             mistakes += check(settings)
@@ -51,15 +51,18 @@ def make(config: Mapping) -> Settings:
 
 
 def read(path: Path) -> Settings:
-    """What `write` wrote. Raises InputError where the file is missing or says something else."""
+    """What `write` wrote. Raises InputError where the file is missing or holds something else."""
     try:
         config = json.loads(Path(path).read_text())
         if not isinstance(config, dict):
             raise ValueError
     except OSError as error:
-        raise InputError(f"{path}: no settings of a run ({error.strerror})") from None
+        reason = f"{path}: no settings of a run ({error.strerror})"
+        raise InputError(f"{reason}; snakemake writes them when a run starts") from None
     except ValueError:
-        raise InputError(f"{path}: not the settings of a run; snakemake writes them anew") from None
+        raise InputError(
+            f"{path}: not the settings of a run; snakemake writes them when a run starts"
+        ) from None
     try:
         return make(config)
     except InputError as error:
@@ -105,8 +108,8 @@ def schema() -> dict:
     }
 
 
-def _line(mistake: dict) -> str:
-    """A mistake that pydantic found, for people."""
+def describe(mistake: dict) -> str:
+    """One line about a mistake that pydantic found, which begins with the key."""
     key = ".".join(str(part) for part in mistake["loc"] if part != "[key]") or "config"
     if key in RENAMED:
         return f"{key}: is called {RENAMED[key]} now; rename it"

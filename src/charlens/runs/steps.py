@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from charlens.errors import InputError
+from charlens.runs.schema import Bootstrap, Claims, Section, Tsne
 from charlens.store.models import ModelKey, twin
 from charlens.store.tables import paper_table
 
@@ -26,9 +27,10 @@ def verb(name: str, *arguments: object) -> None:
         raise InputError(f"charlens {name}: {last.removeprefix('charlens: error: ')}")
 
 
-def options(settings: Mapping) -> list[str]:
+def options(settings: Mapping | Section) -> list[str]:
     """Settings as command-line options: {"decay_after": 10} gives --decay-after 10."""
-    pairs = ((f"--{name.replace('_', '-')}", str(value)) for name, value in settings.items())
+    values = dict(settings).items()
+    pairs = ((f"--{name.replace('_', '-')}", str(value)) for name, value in values)
     return [word for pair in pairs for word in pair]
 
 
@@ -41,7 +43,7 @@ def existing(*paths: Path) -> list[Path]:
 
 
 def loss_tables(
-    out: Path, scores: Mapping[ModelKey, Path], infos: Sequence[Path], bootstrap: Mapping
+    out: Path, scores: Mapping[ModelKey, Path], infos: Sequence[Path], bootstrap: Bootstrap
 ) -> None:
     """Tables 1 and 2, of the corpora with models for them. infos: the corpora's provenance."""
     for name, kinds in (("table1", ("recurrent",)), ("table2", ("ngram", "nn"))):
@@ -76,7 +78,7 @@ def split_table(
     scores: Mapping[ModelKey, Path],
     splits: Mapping[str, Path],
     infos: Sequence[Path],
-    resampling: Mapping,
+    resampling: Claims,
 ) -> None:
     """What the paper's split is worth: the models that are scored under both split layouts, of the
     corpora where an n-gram model is among them."""
@@ -97,9 +99,7 @@ def split_table(
         )  # fmt: skip
 
 
-def figure1(
-    out: Path, scores: Mapping[ModelKey, Path], infos: Sequence[Path], tsne: Mapping
-) -> None:
+def figure1(out: Path, scores: Mapping[ModelKey, Path], infos: Sequence[Path], tsne: Tsne) -> None:
     """The map of the recurrent networks."""
     corpora = {key.corpus for key in scores if key.kind == "recurrent"}
     infos = [info for info in infos if info.stem in corpora]
@@ -124,7 +124,7 @@ def claims(
     splits: Mapping[str, Path],
     infos: Sequence[Path],
     more: Sequence[object],
-    resampling: Mapping,
+    resampling: Claims,
 ) -> None:
     """The paper's conclusions, put to the test on the corpora with scores. more: arguments."""
     scored = {key.corpus for key in scores}
