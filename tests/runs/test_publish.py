@@ -173,7 +173,7 @@ def test_refusals_leave_what_is_published(tmp_path, verbs):
     corpus.write_text(info)
     (source / "settings.json").unlink()
     with pytest.raises(
-        InputError, match="settings.json: no settings of a run .*snakemake writes them"
+        InputError, match="no settings of a run .*snakemake writes them"
     ):
         publish.publish(source, published)
     shutil.rmtree(source)
