@@ -297,7 +297,7 @@ def test_the_published_results_can_be_read_and_halves_of_them_joined(tmp_path, m
     called = []
     monkeypatch.setattr(steps, "verb", lambda *arguments: called.append(arguments[0]))
     merge.merge(*halves)
-    assert called == ["table1", "table2", "layouts", "figure1", "claims"]
+    assert called == ["table1", "table2", "contiguous-split", "figure1", "claims"]
     joined, before = files(halves[0]), files(PUBLISHED)
     made = ("table1", "table2", "comparison", "agreement", "plain_cut", "claims", "figure1")
     for name in before:
