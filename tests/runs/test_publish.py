@@ -187,7 +187,7 @@ def test_less_does_not_replace_more(tmp_path, verbs):
     before = files(published)
     grid = settings()["grid"] | {"types": ["lstm"]}  # the GRU is planned no more
     (source / "settings.json").write_text(json.dumps(settings(grid=grid)))
-    with pytest.raises(InputError, match="holds 5 finished models, of which .* would leave 4"):
+    with pytest.raises(InputError, match="has 5 finished models; with .* it would have 4"):
         publish.publish(source, published)
     assert files(published) == before
 
