@@ -136,3 +136,6 @@ def test_from_calibration_to_the_line(tmp_path, monkeypatch, capsys):
         estimate.run(parser.parse_args([str(tmp_path / "none.json")]))
     with pytest.raises(InputError, match="--cores"):
         estimate.run(parser.parse_args([str(out), "--cores", "few"]))
+    out.write_text('{"rates": {}, "young": {}}')  # by an older version
+    with pytest.raises(InputError, match="not a calibration by this version; run make estimate"):
+        estimate.run(parser.parse_args([str(out)]))
