@@ -2,8 +2,8 @@
 #
 # Everything lives in this folder: the environment in .venv, all else that is made in results/.
 #   CORES=4         processor cores to use (all)
-#   PYTHON=...      the Python to build the environment from (the first of python3, python3.13,
-#                   python3.12 and python3.11 that will do)
+#   PYTHON=...      the Python of the environment (the first that works of python3, python3.13,
+#                   python3.12 and python3.11)
 #   CXX=...         the C++ compiler (c++, g++ or clang++)
 #   CHROMIUM=...    the browser of test-browser (chromium, google-chrome, ...)
 #   ARGS=...        more arguments for snakemake, pytest or charlens bench: make demo ARGS=-n
@@ -11,8 +11,8 @@
 SHELL = /bin/sh
 CORES ?= all
 
-# Nothing of the user's own Python packages and pip settings leaks into the environment, and Python
-# may keep what it compiles: without, importing torch takes each of many jobs twice as long.
+# The user's own Python packages and pip settings stay out of the environment. Python may cache
+# bytecode: without it, each of many jobs takes twice as long to import torch.
 export PYTHONNOUSERSITE = 1
 export PIP_USER = 0
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
@@ -22,6 +22,9 @@ BIN = .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES)
 READY = .venv/.ready
 TOOLS = .venv/.tools
+# The only advice that `snakemake --lint` may give: our rules share one environment, see envs/. No
+# advice at all means that it could not load them.
+ADVICE = Specify a conda environment or container for each rule.:
 CPP = src/charlens/backends/cpu/*.cpp src/charlens/backends/cpu/*.h tests/backends/*.cpp tests/backends/*.h
 
 .PHONY: help
@@ -47,7 +50,7 @@ bench: $(TOOLS) ## training speed beside stock torch, ten minutes: results/bench
 	$(BIN)/charlens bench $(ARGS)
 
 .PHONY: equal
-equal: $(TOOLS) ## test losses of the fast backend beside the reference's, hours: results/bench
+equal: $(TOOLS) ## test losses of the fast and the reference backend, hours: results/bench
 	$(SNAKEMAKE) results/paper/corpora/wp.npz
 	$(BIN)/charlens equal results/paper/corpora/wp.npz $(ARGS)
 
@@ -56,7 +59,7 @@ publish: $(TOOLS) ## tables and figures of what is trained so far: results/refer
 	$(BIN)/charlens publish results/paper results/reference $(ARGS)
 
 .PHONY: test
-test: $(TOOLS) ## the tests, those of the explorer in a browser among them if there is one
+test: $(TOOLS) ## the tests (those in a browser if there is one)
 	$(BIN)/python -m pytest -m 'not full' $(ARGS)
 
 .PHONY: test-full
@@ -67,30 +70,31 @@ test-full: $(TOOLS) ## the tests at full scale, minutes to hours
 test-browser: $(TOOLS) ## the explorer in a real browser
 	@for name in "$$CHROMIUM" chromium chromium-browser google-chrome google-chrome-stable chrome; do \
 	    command -v "$$name" >/dev/null && exit; \
-	done; echo 'make: the explorer is tested in Chromium, and there is none: install it (on Debian' \
-	    'apt-get install chromium), or name one, as in make test-browser CHROMIUM=/opt/chrome' >&2; \
+	done; echo 'make: the explorer is tested in Chromium, which is missing: install it (on Debian' \
+	    'apt-get install chromium), or name a browser: make test-browser CHROMIUM=/opt/chrome' >&2; \
 	exit 1
 	$(BIN)/python -m pytest -m browser $(ARGS)
 
 .PHONY: lint
-lint: $(READY) ## the style of all code
+lint: $(READY) ## check the formatting and style of all code
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/clang-format --dry-run --Werror $(CPP)
 	$(BIN)/snakefmt --check Snakefile workflow
-	@! $(BIN)/snakemake --lint 2>&1 | grep '^    \* ' | grep -v 'Specify a conda environment'
+	@advice=$$($(BIN)/snakemake --lint 2>&1 | grep '^    \* ' | sort -u); \
+	test "$$advice" = '    * $(ADVICE)' || { $(BIN)/snakemake --lint; exit 1; }
 	$(BIN)/lint-imports
 	@if command -v npm >/dev/null; then \
 	    $(MAKE) --silent node_modules/.package-lock.json && npm run --silent lint; \
 	else echo 'make: npm is not installed: the JavaScript of the explorer is not linted'; fi
 
-# What lints the JavaScript.
+# The linter of the JavaScript.
 node_modules/.package-lock.json: package.json package-lock.json
 	npm ci --silent
 	touch $@
 
 .PHONY: format
-format: $(READY) ## put all code into that style
+format: $(READY) ## format all code
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i $(CPP)
@@ -98,12 +102,12 @@ format: $(READY) ## put all code into that style
 	$(BIN)/python -m charlens.runs.settings > workflow/schemas/config.schema.json
 
 .PHONY: docs
-docs: $(READY) ## the documentation, numbers and links checked: docs/_build/index.html
+docs: $(READY) ## build the documentation and check its numbers and links: docs/_build
 	$(BIN)/python docs/generate.py
 	$(BIN)/sphinx-build -q -W --keep-going -n -b html docs docs/_build
 
 .PHONY: setup
-setup: $(TOOLS) ## the environment, KenLM and the CPU backend; every target does it if need be
+setup: $(TOOLS) ## the environment, KenLM and the CPU backend; other targets run it if needed
 
 .PHONY: clean
 clean: ## remove the demo's results and all caches
@@ -111,26 +115,26 @@ clean: ## remove the demo's results and all caches
 	find src tests -name __pycache__ -prune -exec rm -rf {} +
 
 .PHONY: clean-all
-clean-all: clean ## remove everything that was made, the results of days and the environment, too
+clean-all: clean ## remove all results, also those that took days, and the environment
 	test ! -d results || find results -mindepth 1 -maxdepth 1 ! -name README.md ! -name reference -exec rm -rf {} +
 	rm -rf .venv .snakemake node_modules src/charlens/backends/cpu/build src/charlens.egg-info
 
-# The environment. Its stamp is written last and holds this folder's name: without it, set-up was
-# broken off; with another name, .venv was copied or moved here. Both begin afresh, as does a Python
-# that has gone. When only the lock changed, what differs is installed. (--no-compile: Python compiles
-# what it imports; to compile all of torch ahead takes a minute.)
+# The environment. Its stamp is written last and holds this folder's name. Set-up starts afresh if the
+# stamp is missing (set-up was interrupted), if it names another folder (.venv was copied or moved) or
+# if the Python of .venv no longer runs. If only the lock changed, what differs is installed.
+# (--no-compile: compiling all of torch ahead takes a minute; Python compiles what it imports.)
 $(READY): requirements.lock pyproject.toml
 	@for cxx in $(if $(filter default undefined,$(origin CXX)),c++ g++ clang++,"$(CXX)"); do \
 	    echo '#include <string>' | $$cxx -x c++ -fsyntax-only - 2>/dev/null && break; \
-	done || { echo 'make: KenLM needs a C++ compiler, and there is none: install g++ or clang++,' \
-	    'or name one, as in make CXX=/opt/bin/g++' >&2; exit 1; }
-	@echo 'Setting up .venv: minutes, the first time; most of it is downloads.'
+	done || { echo 'make: KenLM needs a C++ compiler, found none: install g++ or clang++,' \
+	    'or name one: make CXX=/opt/bin/g++' >&2; exit 1; }
+	@echo 'Setting up .venv: a few minutes the first time, mostly downloads.'
 	@if [ "`cat $@ 2>/dev/null`" != '$(CURDIR)' ] || ! $(BIN)/python -c '' 2>/dev/null; then \
 	    for python in $(if $(PYTHON),"$(PYTHON)",python3 python3.13 python3.12 python3.11); do \
 	        "$$python" -c 'import ensurepip, sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' \
 	            2>/dev/null && break; \
 	    done || { echo 'make: Python 3.11, 3.12 or 3.13 is needed, with its venv module: install it' \
-	        '(on Debian also python3-venv), or name one, as in make PYTHON=/opt/bin/python3.12' >&2; \
+	        '(on Debian also python3-venv), or name one: make PYTHON=/opt/bin/python3.12' >&2; \
 	        exit 1; }; \
 	    test -f "$$("$$python" -c 'import sysconfig; print(sysconfig.get_path("include"))')/Python.h" \
 	    || { echo "make: KenLM needs the C headers of $$python: install them (on Debian python3-dev)" >&2; \
@@ -142,13 +146,13 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@echo '$(CURDIR)' > $@
 
-# KenLM, by the workflow's own rule, and the compiled CPU backend, which can be done without.
+# KenLM, by the workflow's own rule, and the compiled CPU backend, which is optional.
 $(TOOLS): $(READY) src/charlens/ngrams/build.py
 	@$(SNAKEMAKE) kenlm --quiet host progress rules
 	@$(BIN)/python -m charlens.backends.cpu || true
 	@touch $@
 
-# Missing though their stamps are there.
+# Their stamps exist, but they do not.
 ifneq ($(wildcard $(BIN)/python) $(shell cat $(READY) 2>/dev/null),$(BIN)/python $(CURDIR))
 .PHONY: $(READY)
 endif

@@ -2,7 +2,7 @@
 #
 #   snakemake --cores all                          the paper (config.yaml)
 #   snakemake --configfile demo.yaml --cores all   the demo
-#   snakemake --list                               what can be asked for by name
+#   snakemake --list                               the targets
 
 import json
 import os
@@ -41,12 +41,12 @@ CORPORA = SETTINGS.use
 TWINS = [twin(corpus) for corpus in grid.with_twins(SETTINGS)]
 
 
-# <results>/... in the rules; <src> is the package (see `code` in common.smk).
+# The rules write <results>/...; <src> is the package (see `code` in common.smk).
 pathvars:
     results=f"results/{SETTINGS.run}",
     logs="<results>/logs",
     benchmarks="<results>/benchmarks",
-    # relative, so that a project folder that was moved or renamed makes nothing anew
+    # relative, so that moving or renaming the project folder reruns nothing
     src=os.path.relpath(Path(workflow.basedir, "src/charlens")),
 
 

@@ -49,7 +49,7 @@ def test_the_longest_chains_go_first():
         return cost.recurrent(*entry, 87), cost.training(WP, epochs=50)
 
     small, large = of("rnn", 1, 64), of("lstm", 3, 512)
-    figure5 = large[0], cost.first_epochs(WP, epochs=3, looks=10)
+    figure5 = large[0], cost.first_epochs(WP, epochs=3, snapshots=10)
     assert 0 < cost.priority(small) < cost.priority(figure5) < cost.priority(large)
     # a short job that figure 5 waits for goes before figure 5, and before what nothing waits for
     assert cost.priority(small, figure5) > cost.priority(figure5)

@@ -16,7 +16,7 @@ RUN = {
     "epochs": {"wp": 50},
     "hidden": [128, 512],
     "gpus": 0,
-    "young": {"layers": 3, "size": 64, "epochs": 3, "looks": 10},
+    "first_epochs": {"layers": 3, "size": 64, "epochs": 3, "snapshots": 10},
 }
 LSTM = ModelKey("wp", "recurrent", "lstm", 3, 64, 1, candidate=0.1)
 SUMMARY = """\
@@ -112,7 +112,7 @@ def test_from_calibration_to_the_line(tmp_path, monkeypatch, capsys):
         {"kind": "recurrent", "type": "lstm", "layers": 3, "size": 8},
         {"kind": "nn", "n": 2, "candidate": 8},
     ]
-    about = {key: RUN[key] for key in ("epochs", "hidden", "gpus", "young")}
+    about = {key: RUN[key] for key in ("epochs", "hidden", "gpus", "first_epochs")}
     about |= {
         "streams": 10,
         "unroll": 10,
@@ -136,3 +136,6 @@ def test_from_calibration_to_the_line(tmp_path, monkeypatch, capsys):
         estimate.run(parser.parse_args([str(tmp_path / "none.json")]))
     with pytest.raises(InputError, match="--cores"):
         estimate.run(parser.parse_args([str(out), "--cores", "few"]))
+    out.write_text('{"rates": {}, "young": {}}')  # by an older version
+    with pytest.raises(InputError, match="not a calibration by this version; run make estimate"):
+        estimate.run(parser.parse_args([str(out)]))

@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from machines import NETWORKS, Verbs, files, settings, write_run
+from machines import NETWORKS, SAMPLES, Verbs, files, settings, write_run
 from synthetic import run
 
 from charlens.claims.published import with_published
 from charlens.errors import InputError
-from charlens.report import tables
+from charlens.report import html, tables
 from charlens.runs import merge, publish, reference, steps
 from charlens.store.scores import by_corpus, read_scores
 
@@ -208,6 +208,73 @@ def test_figures_are_drawn_again_where_their_numbers_come_from_both(tmp_path, ma
     assert "ours" in found and "theirs" in found and found.count("<section>") == 2
 
 
+@pytest.mark.parametrize(("recorded", "samples"), [(True, "10"), (False, "100")])
+def test_losses_are_analysed_as_the_publication_says(recorded, samples, machine, monkeypatch):
+    one, other = machine("one", {LSTM: 1.5}), machine("other", {GRU: 1.6}, ngrams=())
+    about = json.loads((one / "settings.json").read_text())
+    assert about["analysis"] == {
+        "bootstrap": {"samples": 10, "seed": 0},
+        "tsne": {"perplexity": 10, "seed": 0},
+        "claims": {"resamples": SAMPLES, "seed": 0},
+    }
+    del about["analysis"]  # as an older version published
+    for folder in (one, other) if not recorded else [other]:
+        (folder / "settings.json").write_text(json.dumps(about))
+    called = {}
+    monkeypatch.setattr(steps, "verb", lambda name, *words: called.update({name: words}))
+    merge.merge(one, other)
+    words = [str(word) for word in called["table1"]]
+    assert words[words.index("--samples") + 1] == samples
+    assert ("analysis" in json.loads((one / "settings.json").read_text())) == recorded
+
+
+def test_an_analysis_that_cannot_be_is_named(machine):
+    one, other = machine("one", {LSTM: 1.5}), machine("other", {GRU: 1.6}, ngrams=())
+    about = json.loads((other / "settings.json").read_text())
+    about["analysis"]["bootstrap"]["samples"] = "many"
+    (other / "settings.json").write_text(json.dumps(about))
+    message = (
+        "other/settings.json: analysis: bootstrap.samples: expected a whole number, got 'many'"
+    )
+    with pytest.raises(InputError, match=message):
+        merge.merge(one, other)
+
+
+def test_the_joined_page_is_the_page_of_both_corpora(tmp_path):
+    """Joining cuts pages apart by their markup: it must be that of the template."""
+    titles = {"code": "C & <headers>", "prose": "Prose"}
+    info = {"source": "made up", "bytes": 9, "symbols": 3, "kind": "code"}
+    sections = {
+        corpus: {
+            "about": info | {"corpus": corpus, "title": title}, "network": "LSTM 1x8",
+            "hypotheses": [], "shares": html.Grid("Shares", "Layer", [], []), "shifts": 250,
+            "gates": None, "watched": [],
+        }
+        for corpus, title in titles.items()
+    }  # fmt: skip
+
+    def page(*corpora):
+        chosen = [sections[corpus] for corpus in corpora]
+        return html.render("units", sections=chosen, samples=1000, always="95%")
+
+    corpora = {corpus: {} for corpus in titles}
+    for corpus in titles:
+        for name, content in (
+            ("settings.json", json.dumps({"run": "small", "corpora": corpora})),
+            (f"corpora/{corpus}.json", json.dumps(sections[corpus]["about"])),
+            ("tables/cells.csv", f"corpus,model\n{corpus},lstm 1x8\n"),
+            ("tables/cells.html", page(corpus)),
+        ):
+            path = tmp_path / corpus / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+    folders = [reference.Publication(tmp_path / corpus) for corpus in titles]
+    joined = merge.Join(*folders, tmp_path / "joined")
+    joined.copy_models()
+    joined.join_page()
+    assert (tmp_path / "joined/tables/cells.html").read_text() == page(*titles)
+
+
 def test_findings_that_need_score_arrays_stay_as_published():
     columns = ["claim", "where", "verdict", "effect", "basis"]
     here = [
@@ -243,7 +310,7 @@ def test_the_published_results_can_be_read_and_halves_of_them_joined(tmp_path, m
     called = []
     monkeypatch.setattr(steps, "verb", lambda *arguments: called.append(arguments[0]))
     merge.merge(*halves)
-    assert called == ["table1", "table2", "layouts", "figure1", "claims"]
+    assert called == ["table1", "table2", "contiguous-split", "figure1", "claims"]
     joined, before = files(halves[0]), files(PUBLISHED)
     made = ("table1", "table2", "comparison", "agreement", "plain_cut", "claims", "figure1")
     for name in before:

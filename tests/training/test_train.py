@@ -259,9 +259,9 @@ def test_an_edited_cell_is_not_trained_with_the_old_equations(type, monkeypatch,
     ("options", "words"),
     [
         (["--dropout", "1"], "--dropout 1: expected at least 0 and below 1"),
-        (["--epochs", "0"], "--epochs 0: at least 1"),
-        (["--layers", "0"], "--layers 0: at least 1"),
-        (["--threads", "0"], "--threads 0: at least 1"),
+        (["--epochs", "0"], "--epochs: expected at least 1, got 0"),
+        (["--layers", "0"], "--layers: expected at least 1, got 0"),
+        (["--threads", "0"], "--threads: expected at least 1, got 0"),
         ([], "not the provenance of a corpus"),
     ],
 )

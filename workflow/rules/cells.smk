@@ -1,10 +1,11 @@
 # Needs: the recurrent networks, the texts and the split corpora.
-# Makes: cells/<corpus>, what goes on inside the best networks; from it tables/cells and gates, and
-#        figures 2 and 3; activations/, every gate and state of chosen networks over a stretch of text.
+# Makes: cells/<corpus>, units and gates of the best networks; from these the tables of units and
+#        gates, and figures 2 and 3; activations/, every gate and state of chosen networks over a
+#        stretch of text.
 
 
 rule cells:
-    """Inside the best networks of a corpus: saturation of gates, and which unit follows what."""
+    """Saturation of gates, and which unit follows which hypothesis, in a corpus's best networks."""
     input:
         code=code("units.analysis"),
         models=lambda w: networks(grid.looked_into(SETTINGS, w.corpus)),
@@ -42,7 +43,7 @@ rule cells:
 
 
 rule cell_tables:
-    """Tables of units and gates: every unit ranked, the best, the share that is explained."""
+    """Tables of units and gates: every unit ranked, the best ones, the share explained."""
     input:
         code=code("units.unit_tables"),
         found=collect("<results>/cells/{corpus}.json", corpus=CORPORA),

@@ -1,8 +1,8 @@
-# Needs: the scores of all models; for some claims also the texts, an LSTM's first epochs, and what
-#        was found inside the networks.
-# Makes: tables/claims, what the paper concludes put to the test; tables/comparison and
-#        figures/comparison, our numbers beside the paper's; tables/plain_cut, what the paper's
-#        split is worth; tables/status, what is finished.
+# Needs: the scores of all models; for some claims also the texts, an LSTM's first epochs, and the
+#        tables of units and gates.
+# Makes: tables/claims, tests of the paper's conclusions; tables/comparison and figures/comparison,
+#        our numbers beside the paper's; tables/plain_cut, what the paper's split is worth;
+#        tables/status, which models are finished.
 
 ALL_SCORES = RECURRENT_SCORES + FIXED_SCORES
 IN_PAPER = grid.in_paper(CORPORA)
@@ -27,7 +27,7 @@ rule status:
 
 
 rule claims:
-    """What the paper concludes, claim by claim: holds, does not hold, undecided."""
+    """The paper's conclusions, claim by claim: holds, does not hold, undecided."""
     input:
         code=code("claims.judge"),
         scores=ALL_SCORES,
@@ -65,7 +65,7 @@ rule claims:
 
 
 rule comparison:
-    """Tables 1 and 2 beside the paper's: every difference, coloured, and how well they agree."""
+    """Tables 1 and 2 beside the paper's: every difference, and how well they agree."""
     input:
         code=code("report.comparison"),
         table1=rules.table1.output.csv,
@@ -99,7 +99,7 @@ rule comparison:
 
 
 rule plain_cut:
-    """What the paper's split is worth: the same models with the text cut in three."""
+    """What the paper's split is worth: the same models under the contiguous layout."""
     input:
         code=code("claims.contiguous_split"),
         scores=[

@@ -12,7 +12,7 @@ def scores(keys):
 
 
 def networks(keys):
-    """The model files of these networks, which validation chose."""
+    """The model files of these networks, each the candidate chosen on validation."""
     return [f"<results>/models/{key.path}/best/model.safetensors" for key in keys]
 
 
@@ -25,6 +25,7 @@ def candidates(key):
 
 
 def deepest_lstms(corpus):
+    """The LSTMs of figures 4 and 5: three layers, or the deepest there are."""
     return grid.deepest(SETTINGS, corpus, "lstm")
 
 
@@ -38,7 +39,7 @@ def lstms_and_ngrams(corpora, lstms):
 
 
 def recorded(wildcards):
-    """What `cells.record.models` chooses."""
+    """The activations of the networks that `cells.record.models` selects."""
     found = [
         f"<results>/activations/{key.path}.npz"
         for corpus in CORPORA
@@ -47,5 +48,5 @@ def recorded(wildcards):
         )
     ]
     if not found:
-        raise InputError("cells.record.models: fits no network of the grid")
+        raise InputError("cells.record.models: no network of the grid matches")
     return found

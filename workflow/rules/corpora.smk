@@ -1,13 +1,13 @@
 # Needs: the sources that config.yaml names for each corpus.
 # Makes: corpora/<corpus>.txt, its provenance (.json), and its split into streams (.npz).
 
-# In the environment, not a param of the rule: the text is the same wherever it lies.
+# In the environment, not a param of the rule: the text is the same wherever it is stored.
 if SETTINGS.mirror:
     os.environ.update(CORPORA_MIRROR=SETTINGS.mirror)
 
 
 rule fetch:
-    """Bring a corpus from the first of its sources that delivers, and check it."""
+    """Fetch a corpus from the first of its sources that works, and check it."""
     input:
         own=lambda w: grid.own_files(SETTINGS, w.corpus),
     output:
@@ -26,7 +26,7 @@ rule fetch:
 
 
 rule split:
-    """Cut a text into training, validation and test streams."""
+    """Split a text into training, validation and test streams."""
     input:
         text="<results>/corpora/{corpus}.txt",
         info="<results>/corpora/{corpus}.json",
@@ -45,7 +45,7 @@ rule split:
 
 
 rule corpora:
-    """Every corpus of the run, brought, checked and split."""
+    """Every corpus of the run, fetched, checked and split."""
     input:
         collect("<results>/corpora/{corpus}.npz", corpus=CORPORA),
     localrule: True

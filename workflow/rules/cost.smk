@@ -1,4 +1,4 @@
-# Functions for the other files here: what trainings ask for, and which go first.
+# Functions for the other files here: memory and priority of trainings.
 
 
 def text(corpus):
@@ -11,7 +11,7 @@ def text(corpus):
 
 
 def network(w):
-    """The network of a training or scoring; of an n-NN yet to be chosen, the largest."""
+    """The network of a training or scoring job; of an n-NN yet to be chosen, the largest."""
     symbols = text(w.corpus).symbols
     if hasattr(w, "context"):
         hidden = getattr(w, "hidden", max(SETTINGS.nn.hidden))
@@ -20,7 +20,7 @@ def network(w):
 
 
 def memory(w):
-    """mem_mb of a training or scoring."""
+    """mem_mb of a training or scoring job."""
     split = SETTINGS.split
     return cost.memory_mb(
         network(w), text(w.corpus), split.streams, split.unroll, gpu=GPUS > 0
@@ -28,19 +28,19 @@ def memory(w):
 
 
 def shown_lstm(corpus):
-    """The LSTM of figure 5 is the best of the deepest: most likely the largest."""
+    """The LSTM of figure 5 is the best of the deepest ones, most likely the largest."""
     return max(deepest_lstms(corpus), key=lambda key: key.size)
 
 
 def first_epochs(corpus):
-    """The work of figure 5's training, as `cost.priority` wants it."""
+    """The work of figure 5's training, as `cost.priority` expects it."""
     lstm, about = shown_lstm(corpus), SETTINGS.figures.first_epochs
     arch = cost.recurrent("lstm", lstm.layers, lstm.size, text(corpus).symbols)
     return arch, cost.first_epochs(text(corpus), about.epochs, about.snapshots)
 
 
 def priority(w):
-    """Of a training. Figure 5 waits for every n-NN and for the deepest LSTMs."""
+    """The priority of a training. Figure 5 waits for every n-NN and for the deepest LSTMs."""
     epochs = SETTINGS.training_of(w.corpus)["epochs"]
     work = [(network(w), cost.training(text(w.corpus), epochs))]
     if w.corpus in FIRST_EPOCHS and (hasattr(w, "context") or w.type == "lstm"):
@@ -71,11 +71,11 @@ def calibration():
         "gpus": GPUS,
         "hidden": SETTINGS.nn.hidden,
         "epochs": {c: SETTINGS.training_of(c)["epochs"] for c in CORPORA},
-        "young": {
+        "first_epochs": {
             "layers": lstm.layers,
             "size": lstm.size,
             "epochs": about.epochs,
-            "looks": about.snapshots,
+            "snapshots": about.snapshots,
         },
         "fractions": {c: SETTINGS.corpora[c].fractions for c in CORPORA},
     }

@@ -1,6 +1,6 @@
 # Needs: the texts.
-# Makes: when asked for, the speed of this machine, from which `make estimate` says how long what is
-#        left of the run takes.
+# Makes: on request, the speed of this machine, from which `make estimate` computes how long the
+#        rest of the run takes.
 
 
 rule calibrate:

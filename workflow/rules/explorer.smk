@@ -1,9 +1,9 @@
 # Needs: the recurrent networks, the texts and split corpora, the ranking of units.
-# Makes: explorer/<corpus>.html, a page on which to look into the best LSTM of each corpus.
+# Makes: explorer/<corpus>.html, an interactive page about the best LSTM of each corpus.
 
 
 rule explorer:
-    """A page to look into the best LSTM of a corpus, character by character, unit by unit."""
+    """An interactive page about the best LSTM of a corpus, character by character, unit by unit."""
     input:
         code=code("explorer.explore"),
         models=lambda w: networks(grid.lstms(SETTINGS, w.corpus)),

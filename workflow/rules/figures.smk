@@ -34,7 +34,7 @@ rule figure1:
 
 
 rule figure4:
-    """Figure 4: errors shared with the n-grams; gains per character over the largest n-gram."""
+    """Figure 4: errors of an LSTM and of n-gram models; gains by character over the largest one."""
     input:
         code=code("report.figure4"),
         scores=lstms_and_ngrams(CORPORA, deepest_lstms),
@@ -80,11 +80,12 @@ rule trajectory:
         options=options(
             {
                 "epochs": SETTINGS.figures.first_epochs.epochs,
+                # the old name of --snapshots; another one would repeat finished trainings
                 "looks": SETTINGS.figures.first_epochs.snapshots,
                 "backend": SETTINGS.backend,
             }
         ),
-        version=version("lstm"),  # which counts for the n-NN, too
+        version=version("lstm"),  # which covers the n-NN as well
     shell:
         "charlens trajectory {input.split} --lstms {input.lstms} --nns {input.nns}"
         " {params.options} --threads {threads} --out {output} 2>&1 | tee {log}"

@@ -36,7 +36,7 @@ rule ngram:
     threads: 1
     resources:
         mem_mb=1500,
-        disk_mb=8000,  # order 21 of the Linux kernel, while it is packed
+        disk_mb=8000,  # order 21 of the Linux kernel, while KenLM packs it
         runtime=30,
     shell:
         "charlens ngram --split {input.split} --order {wildcards.order} --kenlm {input.kenlm}"

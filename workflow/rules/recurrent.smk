@@ -2,7 +2,7 @@
 # Makes: every recurrent network of the grid (one job per dropout candidate), the candidate chosen
 #        on validation, and the log-probability that it gives to every test character.
 
-# the path of a recurrent network, below models/ and scores/
+# path of a recurrent network below models/ and scores/
 RECURRENT = ModelKey(
     "{corpus}", "recurrent", "{type}", "{layers}", "{size}", "{seed}"
 ).path
@@ -29,7 +29,7 @@ rule train:
         runtime=24 * 60,
     params:
         options=lambda w: options(SETTINGS.training_of(w.corpus)),
-        version=lambda w: version(w.type),  # what is computed, in place of the code
+        version=lambda w: version(w.type),  # declares what is computed, in place of the code
         out=subpath(output.model, parent=True),
     shell:
         "charlens train {input.split} --info {input.info} --type {wildcards.type}"

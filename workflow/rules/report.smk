@@ -1,5 +1,5 @@
-# Needs: every table and figure, and the explorers, to which it links.
-# Makes: report.html, one page with all of them and the run time of each rule.
+# Needs: every table and figure, and the explorer pages, to which it links.
+# Makes: report.html, one page with all tables and figures and the run time of each rule.
 
 
 rule report:
@@ -24,6 +24,6 @@ rule report:
         snakefile=f"{workflow.basedir}/Snakefile",
         settings=f"results/{SETTINGS.run}/settings.json",
     shell:
-        # with all settings of this run, however they were given
+        # with the complete settings of this run, however they were given
         "python -m snakemake --snakefile {params.snakefile:q} --configfile {params.settings}"
         " --nolock --report {output} -- table1 table2 cell_tables figures verdict > {log} 2>&1"

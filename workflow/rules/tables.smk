@@ -1,5 +1,5 @@
-# Needs: the scores of all models, and the corpora's provenance.
-# Makes: tables/table1, table2 and ngrams, each as CSV and as a page beside the paper's numbers.
+# Needs: the scores of all models, and the provenance of the corpora.
+# Makes: tables/table1, table2 and ngrams, each as CSV and as a page, beside the paper's numbers.
 
 RECURRENT_SCORES = [
     path for corpus in CORPORA for path in scores(grid.recurrent(SETTINGS, corpus))
@@ -41,7 +41,7 @@ rule table1:
 
 
 rule table2:
-    """Table 2: test loss of n-grams (ngrams: of these alone) and n-NN, beside the paper's."""
+    """Table 2: test loss of n-gram models (rule ngrams: only these) and n-NN, beside the paper's."""
     input:
         code=rules.table1.input.code,
         scores=FIXED_SCORES,

@@ -1,5 +1,5 @@
-"""Speed, and whether fast networks are as good.
+"""Training speed, and equal quality of the fast and the reference backend.
 
 speed.py        training beside stock torch
-equal.py        test losses of the compiled code beside the reference's
+equal.py        test losses of the fast backend beside those of the reference
 """

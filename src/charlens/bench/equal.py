@@ -1,13 +1,13 @@
-"""Does the fast backend train networks as good as the reference's?
+"""Does the fast backend train networks that are as good as those of the reference?
 
 Small networks of all types and depths are trained by both backends from the same initial weights,
-on the same windows, with several seeds each, and scored on the test split by one scorer. Compared
-are pairs: the difference of the test losses, fast minus reference, with a 95% interval of its mean
-over all pairs (Student's t). The two of a pair always differ a little: the backends round
+on the same windows, with several seeds each, and scored on the test split by the same code. The
+result is the difference of the test losses of each pair, fast minus reference, and a 95% interval
+of its mean over all pairs (Student's t). A pair always differs a little: the backends round
 differently, and training amplifies that until it is like another seed.
 
 It may be stopped at any moment and resumes from there; several processes may run side by side on
-different entries. The paper's recipe at full scale takes hours, nearly all of them the reference's.
+different entries. The paper's recipe at full scale takes hours, nearly all for the reference.
 """
 
 import argparse
@@ -39,19 +39,20 @@ COLUMNS = ["type", "layers", "size", "seed", "epochs", "backend", "test_loss", "
 
 
 class Comparison:
-    """What is compared, and where its networks lie: root/<entry>/size~*/seed~*/epochs~*/<identity>.
+    """The networks of a comparison, in root/<entry>/size~*/seed~*/epochs~*/<identity>.
 
-    known: the test losses of networks that need not be at hand, by folder below root.
+    known: test losses of networks trained elsewhere, by folder below root.
     """
 
     def __init__(self, root: Path, data, size: int, epochs: int, known: dict[Path, float]):
         self.root, self.data, self.size, self.known = root, data, size, known
         self.recipe = Recipe(epochs=epochs)
-        # by its instruction set, for those differ in how they round
+        # the fast one by its path, since paths round differently
         self.names = dict(zip(BACKENDS, (cpu.status()[0], "reference"), strict=True))
         self.digest = digest(data, self.recipe)
 
     def architecture(self, entry: str) -> Architecture:
+        """The network of an entry such as lstm-3. Raises InputError for anything else."""
         type, _, layers = entry.partition("-")
         if type not in cpu.KINDS or not layers.isdigit() or int(layers) < 1:
             raise InputError(f"--entries {entry}: expected type-layers, as in {' '.join(ENTRIES)}")
@@ -63,18 +64,19 @@ class Comparison:
         return f"{self.names[backend]}-{version(entry.partition('-')[0])}-{self.digest}"
 
     def folder(self, entry: str, seed: int, backend: str) -> Path:
+        """The folder of a network."""
         identity = self.identity(entry, backend)
         return self.root / place(entry, self.size, seed, self.recipe.epochs, identity)
 
     def loss(self, entry: str, seed: int, backend: str) -> float | None:
-        """The test loss of a network, or None where it is not trained yet."""
+        """The test loss of a network (nats), or None where it is not trained yet."""
         folder = self.folder(entry, seed, backend)
         if (path := folder / "test.json").exists():
             return json.loads(path.read_text())["test_loss"]
         return self.known.get(folder.relative_to(self.root))
 
     def compute(self, entry: str, seed: int, backend: str, about: dict) -> None:
-        """Train and score a network, unless that was done; the test loss goes into test.json."""
+        """Train and score a network, unless that was done, and write its test loss to test.json."""
         if self.loss(entry, seed, backend) is not None:
             return
         folder, arch = self.folder(entry, seed, backend), self.architecture(entry)
@@ -85,7 +87,7 @@ class Comparison:
             temporary.write_text(json.dumps({"test_loss": loss}) + "\n")
 
     def finished(self) -> list[dict]:
-        """Every finished network, whichever process trained it, as the rows of the CSV."""
+        """The rows of the CSV: every finished network, whichever process trained it."""
         rows = []
         for (entry, seed), backend in itertools.product(self._begun(), BACKENDS):
             if (loss := self.loss(entry, seed, backend)) is not None:
@@ -96,7 +98,7 @@ class Comparison:
         return rows
 
     def pairs(self) -> list[dict]:
-        """Every pair of which both networks are finished."""
+        """Every pair with both networks finished."""
         found = []
         for entry, seed in self._begun():
             fast, reference = (self.loss(entry, seed, backend) for backend in BACKENDS)
@@ -106,14 +108,14 @@ class Comparison:
         return found
 
     def _begun(self) -> list[tuple[str, int]]:
-        """Entries and seeds of which anything is at hand, and those of the full comparison."""
+        """Entries and seeds that have a folder, and those of the full comparison."""
         folders = self.root.glob(f"*/size~{self.size}/seed~*/epochs~{self.recipe.epochs}")
         here = {(path.parts[-4], int(path.parts[-2].partition("~")[2])) for path in folders}
         return sorted(here.union(itertools.product(ENTRIES, SEEDS)))
 
 
 def digest(data, recipe: Recipe) -> str:
-    """Of what all networks of a comparison share: the text, how it is split, and the recipe."""
+    """A digest of what all networks of a comparison share: text, split and recipe."""
     settings = asdict(recipe) | {"streams": data.streams, "unroll": data.unroll}
     del settings["epochs"]  # which have a column of their own
     found = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
@@ -140,7 +142,7 @@ def read_known(path: Path) -> dict[Path, float]:
 
 
 def mean_and_interval(differences: list[float]) -> tuple[float, float, float]:
-    """Mean and its 95% interval; the interval is infinite where there are fewer than two."""
+    """The mean and its 95% interval, which is infinite for a single difference."""
     n = len(differences)
     mean = math.fsum(differences) / n
     if n < 2:
@@ -153,7 +155,7 @@ def mean_and_interval(differences: list[float]) -> tuple[float, float, float]:
 
 
 def describe(pairs: list[dict], size: int) -> str:
-    """A table of the pairs, and the mean of their differences."""
+    """A table of the pairs, and the mean of their differences, as text."""
     lines = [f"{'':10}{'seed':>5}{'fast':>9}{'reference':>11}{'difference':>12}"]
     for pair in pairs:
         type, _, layers = pair["entry"].partition("-")
@@ -177,7 +179,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--epochs", type=int, default=Recipe().epochs)
     parser.add_argument("--out", type=Path, default=Path("results/bench/equal.csv"))
     parser.add_argument(
-        "--backend", "--half", choices=BACKENDS, help="train by this one only (both)"
+        "--backend", "--half", choices=BACKENDS, help="train with this one only (both)"
     )
     parser.add_argument("--known", type=Path, default=Path("results/reference/bench/equal.csv"),
                         help="networks trained elsewhere, taken as they are")  # fmt: skip
@@ -185,10 +187,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    """Raises InputError where this machine has no fast backend, and for unknown entries."""
     torch.set_num_threads(1)
     isa, why = cpu.status()
     if isa is None:
-        raise InputError(f"there is no fast backend to compare: {why}")
+        raise InputError(f"the fast backend is unavailable on this machine: {why}")
     root = args.models or args.out.with_suffix("")
     known = read_known(args.known)
     comparison = Comparison(root, split.load(args.split), args.size, args.epochs, known)

@@ -1,18 +1,18 @@
-"""How fast training is here, beside stock torch in the same process, and what that adds up to.
-Also, how long the pipeline takes to plan the run.
+"""Training speed beside stock torch in the same process, and what it adds up to for a whole run.
+Also the time that Snakemake takes to plan the run.
 
-For each entry of the paper's grid, thousands of characters per second for forward,
-backward and update of windows of 100 x 100 characters, each candidate on one thread:
+For each grid entry of the paper, thousands of characters per second for forward, backward and
+update of windows of 100 x 100 characters, each candidate on one thread:
 
     stock      torch.nn's LSTM, RNN or GRU, float32: one-hot input, Linear, cross_entropy, RMSprop
-               (torch.nn.GRU is another variant of the GRU, taken as a peer in speed alone)
+               (torch.nn.GRU is another variant of the GRU, compared in speed only)
     autocast   the same under bfloat16 autocast
     ours       the update that `charlens train` makes, by the backend in use
 
-The candidates take turns of two updates, so that other load on the machine hits all alike; the
-fastest second update counts, in processor time. (In a training an update follows another of its
-kind, which left the caches filled.) All share an allocator that keeps freed memory: otherwise stock
-torch would spend much of its time on having the kernel map pages.
+The candidates take turns of two updates, so that other load on the machine affects all alike; the
+fastest second update counts, in processor time. (In training, an update follows one of the same
+kind, which left the caches warm.) All share an allocator that keeps freed memory: otherwise stock
+torch would spend much of its time in the kernel, mapping pages.
 """
 
 import argparse
@@ -48,7 +48,7 @@ COLUMNS = [
 Entry = tuple[str, int, int]  # of the grid: type, layers, size
 NAMES = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
 TCMALLOC = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
-# glibc: no mapping of its own for large blocks, and freed memory stays with the process
+# glibc: no separate mapping for large blocks; freed memory stays with the process
 MALLOC = {
     "MALLOC_MMAP_THRESHOLD_": str(2**32),
     "MALLOC_TRIM_THRESHOLD_": str(2**36),
@@ -60,7 +60,7 @@ MALLOC = {
 
 
 class Stock:
-    """A training by torch.nn in the ordinary way; `update` is one window and one step."""
+    """Training with torch.nn in the ordinary way."""
 
     def __init__(self, type: str, layers: int, hidden: int, autocast: bool):
         kind = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}[type]
@@ -72,6 +72,7 @@ class Stock:
         self.x, self.y = torch.randint(SYMBOLS, (2, UNROLL, STREAMS))
 
     def update(self) -> None:
+        """One window and one step."""
         self.optimizer.zero_grad()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.autocast):
             outputs, state = self.net(F.one_hot(self.x, SYMBOLS).float(), self.state)
@@ -85,18 +86,18 @@ class Stock:
 
 
 def compiled() -> str:
-    """Ours on the processor, which is what is timed here, also where there is a GPU."""
+    """Our backend on the processor, which is timed here even where there is a GPU."""
     return "fast" if cpu.status()[0] else "reference"
 
 
 def score(training: Training, exact: bool) -> None:
-    """One window, as in scoring or, not exact, as in validation."""
+    """Score one window. exact: as in scoring; else as in validation."""
     x, y = (codes[:, : training.unroll] for codes in (training.val_x, training.val_y))
     training.backend.target_log_probs(training.params, x, y, training.state, exact)
 
 
 def candidates(type: str, layers: int, hidden: int) -> dict[str, Callable]:
-    """Name -> a function that makes one update."""
+    """A function for each name that makes one update (or scores one window)."""
     arch = Architecture(type, layers, hidden, SYMBOLS)
     ours = estimate.prepare(arch, STREAMS, UNROLL, compiled())
     dropped = estimate.prepare(arch, STREAMS, UNROLL, compiled(), dropout=0.2)
@@ -112,8 +113,8 @@ def candidates(type: str, layers: int, hidden: int) -> dict[str, Callable]:
 
 
 def take_turns(steps: dict, seconds: float) -> dict[str, float]:
-    """Processor seconds of the fastest call of each step that follows another of the same; all in
-    turn, at least three rounds."""
+    """Processor seconds of the fastest second call of each step, in turns of two calls, at least
+    three rounds."""
     best, begun, rounds = dict.fromkeys(steps, float("inf")), time.process_time(), 0
     while rounds < 3 or time.process_time() - begun < seconds:
         for name, step in steps.items():
@@ -126,7 +127,7 @@ def take_turns(steps: dict, seconds: float) -> dict[str, float]:
 
 
 def peak(dtype) -> float:
-    """Multiply-adds per second of torch.mm, the best of several sizes."""
+    """Multiply-adds per second of torch.mm, the maximum over several sizes."""
     fastest = 0.0
     for n in (512, 1024, 2048):
         a, b = (torch.randn(n, n).to(dtype) for _ in "ab")
@@ -175,7 +176,7 @@ def rows(measured: dict[Entry, dict[str, float]]) -> list[dict]:
 
 
 def by_entry(table: list[dict]) -> dict[tuple, dict[str, dict]]:
-    """Rows of the CSV by (type, layers, size, hidden), then by backend."""
+    """The rows of the CSV by (type, layers, size, hidden), then by backend."""
     found = {}
     for row in table:
         key = (row["type"], int(row["layers"]), int(row["size"]), int(row["hidden"]))
@@ -217,7 +218,7 @@ def text(table: list[dict], peaks: dict[str, float]) -> str:
 
 
 def least(table: list[dict]) -> list[str]:
-    """The smallest ratios, for the groups that the goals are set for."""
+    """The smallest ratios of each group of networks, one line each."""
     groups = {
         "LSTM, 1 layer": lambda type, layers: type == "lstm" and layers == 1,
         "LSTM, 2 and 3 layers": lambda type, layers: type == "lstm" and layers > 1,
@@ -237,7 +238,7 @@ def least(table: list[dict]) -> list[str]:
 
 
 def snakemake(config: Path, *options: str) -> str:
-    """What Snakemake prints about a run of which nothing is there yet."""
+    """What Snakemake prints about a run without results. Raises InputError where it fails."""
     snakefile = Path("Snakefile").resolve()
     command = [sys.executable, "-m", "snakemake", "--snakefile", snakefile, *options]
     with tempfile.TemporaryDirectory() as folder:
@@ -249,7 +250,7 @@ def snakemake(config: Path, *options: str) -> str:
 
 
 def planning(config: Path) -> str:
-    """A table: how long a dry run takes that plans everything."""
+    """A table of the time of a dry run that plans everything."""
     begun = time.perf_counter()
     said = snakemake(config, "--dry-run", "--quiet", "rules")
     seconds = time.perf_counter() - begun
@@ -261,7 +262,7 @@ def planning(config: Path) -> str:
 
 
 def facts(settings: Settings) -> dict:
-    """What the time of jobs depends on, as `charlens calibrate` writes it."""
+    """What the times of jobs depend on, as `charlens calibrate` writes it."""
     corpora = {name: settings.corpora[name] for name in settings.use}
     texts = {}
     for name, about in corpora.items():
@@ -271,18 +272,18 @@ def facts(settings: Settings) -> dict:
     return {
         "texts": texts,
         "epochs": {name: settings.training_of(name)["epochs"] for name in corpora},
-        "young": {
+        "first_epochs": {
             "layers": max(grid.layers),
             "size": max(grid.sizes),
             "epochs": first.epochs,
-            "looks": first.snapshots,
+            "snapshots": first.snapshots,
         },
         "hidden": settings.nn.hidden,
     }
 
 
 def measure_nn(settings: Settings, seconds: float) -> dict[str, dict[Architecture, float]]:
-    """Seconds per character of n-NN: ours, and plain torch for both stock settings."""
+    """Seconds per character of n-NN models: ours, and plain torch for both stock settings."""
     found = {backend: {} for backend in BACKENDS}
     context = sorted(settings.nn.contexts)[len(settings.nn.contexts) // 2]
     for hidden in settings.nn.hidden:
@@ -305,9 +306,9 @@ def estimates(
     nn: dict[str, dict[Architecture, float]],
     cores: int,
 ) -> list[str]:
-    """Lines that say how long the grid and the whole reproduction take with each candidate.
+    """The times of the grid and of the whole reproduction with each candidate, one line each.
 
-    Dropout is taken as free, a forward pass as a third of an update.
+    Dropout is assumed to cost nothing, a forward pass a third of an update.
     """
     run, lines = facts(settings), []
     grid = {
@@ -337,7 +338,7 @@ def estimates(
 
 
 def allocator() -> tuple[dict[str, str], str]:
-    """Environment of the measuring process, and what to say of it."""
+    """The environment of the measuring process, and a description of its allocator."""
     folders = [Path(p) for p in ("/usr/lib", "/usr/local/lib", "/usr/lib64", "/opt/homebrew/lib")]
     folders += sorted(Path("/usr/lib").glob("*-linux-gnu"))
     for name in TCMALLOC:
@@ -350,7 +351,7 @@ def allocator() -> tuple[dict[str, str], str]:
 
 
 def restart_with_allocator() -> str:
-    """Begin again with the allocator in place, which only works before a process starts."""
+    """Restart this process with the allocator in place. Returns its description."""
     environment, said = allocator()
     if os.environ.get("CHARLENS_ALLOCATOR") != said:
         os.environ.update(environment | {"CHARLENS_ALLOCATOR": said, "OMP_NUM_THREADS": "1"})
@@ -370,13 +371,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read(path: Path) -> list[dict]:
+    """The rows of an earlier run. Raises InputError where there is none."""
     if not path.exists():
-        raise InputError(f"{path}: nothing was measured yet; make bench")
+        raise InputError(f"{path}: no such file; run make bench first")
     with open(path, newline="") as file:
         return list(csv.DictReader(file))
 
 
 def run(args: argparse.Namespace) -> None:
+    """Measure, write the CSV and print all tables; with --markdown print an earlier one."""
     if args.markdown:
         print(markdown(read(args.out)))
         return
@@ -419,7 +422,7 @@ def measure_all(every: list[Entry], seconds: float) -> dict[Entry, dict[str, flo
 
 
 def processor() -> str:
-    """What the processor calls itself."""
+    """The name of the processor."""
     try:
         about = Path("/proc/cpuinfo").read_text()
     except OSError:  # not Linux
@@ -429,7 +432,8 @@ def processor() -> str:
 
 
 def read_settings(path: Path) -> Settings:
-    """The settings of the paper, with what the file at `path` has otherwise."""
+    """The settings of config.yaml, overridden by the file at `path`. Raises InputError where a file
+    is missing or the settings are unusable."""
     import yaml  # comes with Snakemake; training needs neither
     from snakemake.utils import update_config
 

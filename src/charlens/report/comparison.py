@@ -1,4 +1,4 @@
-"""Tables 1 and 2 beside the paper's: the difference of every entry, and how well the two agree."""
+"""Tables 1 and 2 beside the paper's: the difference of every entry, and how well they agree."""
 
 import numpy as np
 import pandas as pd
@@ -14,22 +14,23 @@ from charlens.store.tables import MODELS, read_table
 COLUMNS = ["corpus", "model", "layers", "size", "n", "seeds", "ours", "paper", "difference"]
 SUMMARY = ["corpus", "models", "cells", "mean_abs", "median_abs", "rank_correlation", "far"]
 KINDS = {word: kind for kind, word in MODELS.items()}  # n-gram: ngram, n-NN: nn
-FAR = 0.03  # nats: an entry further off than this is named on the page
+FAR = 0.03  # nats: entries further off than this are named on the page
 STRONGEST = 0.1  # nats: the difference that has the full colour
-NAMED = 0.08  # nats: a point further off is named in the figure
+NAMED = 0.08  # nats: points further off than this are named in the figure
 
 
 def add_arguments(parser):
     parser.add_argument("--table1", nargs="?", help="losses of the recurrent networks (.csv)")
     parser.add_argument("--table2", nargs="?", help="losses of n-gram and n-NN models (.csv)")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, in order")
-    parser.add_argument("--csv", required=True, help="one row per entry that the paper has too")
+    parser.add_argument("--csv", required=True, help="one row per entry that the paper has as well")
     parser.add_argument("--summary-csv", required=True, help="mean and median difference, ranks")
     parser.add_argument("--html", required=True, help="the comparison as a page")
     parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
 
 
 def run(args):
+    """Raises InputError where the paper has no number for any of the models."""
     plots.check_formats(args.out)
     corpora = read_corpora(args.corpora)
     losses = (read_table(path) if path else pd.DataFrame() for path in (args.table1, args.table2))
@@ -50,7 +51,7 @@ def run(args):
 
 
 def compare(table1: pd.DataFrame, table2: pd.DataFrame) -> pd.DataFrame:
-    """One row per entry of either table that the paper has too: columns COLUMNS, losses in nats.
+    """One row per entry of either table that the paper has as well: columns COLUMNS, in nats.
 
     `model` is the recurrent type, "n-gram" or "n-NN"; ours is the mean over the entry's seeds.
     """
@@ -144,7 +145,7 @@ def agreement_grid(summary: pd.DataFrame) -> Grid:
 
 
 def loss_grids(entries: pd.DataFrame) -> list[Grid]:
-    """Tables 1 and 2 as far as there are entries of them."""
+    """Tables 1 and 2, each if it has entries."""
     networks, baselines = entries[~baseline(entries)], entries[baseline(entries)]
     grids = []
     if len(networks):
@@ -163,7 +164,7 @@ def compared(rows: pd.DataFrame) -> Entry:
 
 
 def colour(difference: float) -> str:
-    """White at 0, orange where ours is higher, blue where it is lower: apart for any eye."""
+    """White at 0, orange where ours is higher, blue where it is lower: distinct to any eye."""
     strength = min(1.0, abs(difference) / STRONGEST)
     full = (244, 165, 96) if difference > 0 else (120, 172, 222)
     return "#" + "".join(f"{round(255 + strength * (part - 255)):02x}" for part in full)
@@ -173,7 +174,7 @@ def colour(difference: float) -> str:
 
 
 def draw(entries: pd.DataFrame, corpora: dict[str, dict]):
-    """Per corpus a row: the recurrent networks, and the baselines, whose losses range further."""
+    """A row of panels per corpus: recurrent networks, and baselines, whose losses range wider."""
     of_baseline = baseline(entries)
     kinds = {"recurrent networks": ~of_baseline, "n-gram and n-NN": of_baseline}
     kinds = {kind: chosen for kind, chosen in kinds.items() if chosen.any()}
@@ -196,7 +197,7 @@ def draw(entries: pd.DataFrame, corpora: dict[str, dict]):
 
 
 def agreement(entries: pd.DataFrame) -> str:
-    """The words in the corner of a panel."""
+    """The text in the corner of a panel."""
     off = entries["difference"].abs()
     text = f"{len(entries)} entries\nmean |difference| {off.mean():.3f}\nmedian {off.median():.3f}"
     if not np.isnan(ranks := rank_correlation(entries)):

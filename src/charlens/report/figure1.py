@@ -20,7 +20,7 @@ FEW = 4  # fewer models than this have too few neighbours for t-SNE
 
 def add_arguments(parser):
     parser.add_argument("--scores", nargs="+", required=True, help="score arrays of all models")
-    parser.add_argument("--arrays", nargs="*", default=[], help="of models given as digests")
+    parser.add_argument("--arrays", nargs="*", default=[], help="for models given as digests")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, one a panel")
     parser.add_argument("--perplexity", type=float, required=True, help="of the t-SNE")
     parser.add_argument("--seed", type=int, default=0, help="of the t-SNE")
@@ -49,8 +49,8 @@ def differences(scores: list[Score]) -> np.ndarray:
     """Coordinates [M, M] of M networks, at the same distances as their [M, N] probabilities.
 
     t-SNE needs distances alone, and those of M points fit in M dimensions: they come from the
-    M x M inner products, summed over the N test characters piece by piece. Where only a digest of
-    some network is available, they come from the sketches of all. Float64.
+    M x M inner products, summed over the N test characters piece by piece. Where only the digest
+    of some network is available, they come from the sketches of all. Float64.
     """
     inner = np.zeros((len(scores), len(scores)))
     for piece in probabilities(scores):
@@ -105,7 +105,7 @@ def embed(points: np.ndarray, perplexity: float, seed: int, corpus: str) -> np.n
 
 
 def draw(groups: dict[str, list[Score]], maps: dict[str, np.ndarray], corpora: dict[str, dict]):
-    """A panel per corpus, two in a row, and one legend for all."""
+    """A panel per corpus, two in a row, and one legend. maps: [M, 2] for M scores."""
     models = pd.DataFrame([score.meta for scores in groups.values() for score in scores])
     sizes, colours = marker_areas(models["size"]), plots.type_colours(models["type"])
     columns = min(2, len(groups))
@@ -125,7 +125,7 @@ def draw(groups: dict[str, list[Score]], maps: dict[str, np.ndarray], corpora: d
 
 def draw_map(panel, scores: list[Score], points: np.ndarray, sizes: dict, colours: dict):
     """points: [M, 2], one for each score."""
-    # The smallest networks last, so that none is hidden below a larger one.
+    # The smallest networks last, so that no larger one hides them.
     for i in sorted(range(len(scores)), key=lambda i: -scores[i].meta["size"]):
         meta = scores[i].meta
         panel.scatter(
@@ -161,7 +161,7 @@ def add_legend(figure, layers: Iterable[int], sizes: dict[int, float], colours: 
 
 
 def table(groups: dict[str, list[Score]], maps: dict[str, np.ndarray]) -> pd.DataFrame:
-    """One row per network: where it lies on its corpus's map."""
+    """One row per network: its place on the map of its corpus. maps: [M, 2] for each corpus."""
     return pd.DataFrame(
         [
             {**{key: score.meta[key] for key in ("corpus", "type", "layers", "size", "seed")},

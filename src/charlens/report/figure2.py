@@ -27,7 +27,7 @@ PARTS = {"train": "training text", "val": "validation text", "test": "test text"
 
 
 def add_arguments(parser):
-    parser.add_argument("--found", required=True, help="what was found in the corpus (.json)")
+    parser.add_argument("--found", required=True, help="what charlens cells wrote (.json)")
     parser.add_argument("--best", required=True, help="the best unit of each hypothesis (.csv)")
     parser.add_argument("--corpus", required=True, help="the corpus's .json")
     parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
@@ -88,7 +88,7 @@ def lines(shown: list[tuple[str, float]], wide: int) -> list[list[tuple[str, flo
 
 
 def heading(passage: dict, found: dict, best: pd.DataFrame) -> tuple[str, str]:
-    """What a passage shows and how sure that is; and where the passage is from."""
+    """What a passage shows, with its score; and where it is from."""
     unit = f"unit {passage['layer']}.{passage['unit']}"
     if passage["hypothesis"] is None:
         what = f"Least explained: {unit}"
@@ -114,7 +114,7 @@ def heading(passage: dict, found: dict, best: pd.DataFrame) -> tuple[str, str]:
 
 
 def draw(found: dict, best: pd.DataFrame, about: dict):
-    """The passages of a corpus in two columns, each put where there is most room."""
+    """The passages of a corpus in two columns, each in the one with more room."""
     blocks = []  # (x, y from the top, lines, heading) in inches
     column_width = plots.WIDTH / COLUMNS - 0.08
     heights = [0.3] * COLUMNS
@@ -143,7 +143,7 @@ def draw(found: dict, best: pd.DataFrame, about: dict):
 
 
 def draw_text(panel, rows, width: float):
-    """rows: as `lines` gives them; one row of coloured squares each, and its words on top."""
+    """Coloured squares with the words on top of them. rows: of `lines`; width: inches."""
     shades = np.ones((len(rows), WIDE, 3))
     # A monospaced letter is 0.602 of its size wide. Words are placed one by one, so that another
     # font in a viewer of the SVG does no harm.
@@ -162,7 +162,7 @@ def draw_text(panel, rows, width: float):
 
 
 def draw_key(figure, foot: float):
-    """What red and blue are, at the top of the foot (inches)."""
+    """The colour scale, at the top of the foot. foot: its height (inches)."""
     total = figure.get_figheight()
     panel = figure.add_axes((0.8, (foot - 0.1) / total, 0.16, 0.08 / total))  # right of the source
     panel.imshow(np.linspace(-1, 1, 64)[None], cmap=COLOURS, aspect="auto", extent=(-1, 1, 0, 1))

@@ -11,7 +11,7 @@ from charlens.store.models import types_in_order
 from charlens.store.tables import read_table
 
 GATES = {"i": "input", "f": "forget", "o": "output", "r": "reset", "z": "update"}
-# a colour and a shape for each layer, apart in lightness too
+# a colour and a shape for each layer, distinct in lightness too
 LAYERS = [("#17375E", "o"), ("#C1272D", "^"), ("#E69F00", "s"), ("#009E73", "D"), ("#777777", "v")]
 ACROSS = 5  # panels side by side
 
@@ -23,6 +23,7 @@ def add_arguments(parser):
 
 
 def run(args):
+    """Raises InputError where a corpus has no gates in the table."""
     plots.check_formats(args.out)
     corpora = read_corpora(args.corpora)
     columns = ["corpus", "type", "layers", "size", "layer", "gate", "left", "right"]
@@ -43,7 +44,7 @@ def panels(gates: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def draw(gates: pd.DataFrame, corpora: dict[str, dict]):
-    """A row of panels per corpus, or more where they do not fit side by side: a panel per gate."""
+    """A panel per gate; a row of panels per corpus, or several where one is too wide."""
     rows = []  # (corpus, its panels)
     for corpus in corpora:
         own = panels(gates[gates["corpus"] == corpus])
@@ -63,7 +64,7 @@ def draw(gates: pd.DataFrame, corpora: dict[str, dict]):
 
 
 def draw_row(line, own: list[tuple[str, str, str]], gates: pd.DataFrame, title: str):
-    """The panels of a corpus: a network is named above the first of its gates."""
+    """The panels of a corpus; a network is named above the first of its gates."""
     for panel in line[len(own) :]:
         panel.set_axis_off()
     for at, (panel, (type, network, gate)) in enumerate(zip(line, own, strict=False)):
@@ -79,7 +80,7 @@ def draw_row(line, own: list[tuple[str, str, str]], gates: pd.DataFrame, title: 
 
 def draw_gate(panel, units: pd.DataFrame):
     """One point per unit: the shares of time in which it is left- and right-saturated."""
-    panel.plot([0, 1], [1, 0], color="#BBBBBB", linewidth=0.6, zorder=0)  # never in between
+    panel.plot([0, 1], [1, 0], color="#BBBBBB", linewidth=0.6, zorder=0)  # always saturated
     for layer, of_layer in units.groupby("layer"):
         mark(panel, of_layer["left"], of_layer["right"], layer)
     panel.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), box_aspect=1)
@@ -88,6 +89,7 @@ def draw_gate(panel, units: pd.DataFrame):
 
 
 def mark(panel, left, right, layer: int, label: str | None = None):
+    """A point for each unit of a layer. left, right: shares of time, [units]."""
     colour, shape = LAYERS[(layer - 1) % len(LAYERS)]
     return panel.scatter(
         np.asarray(left), np.asarray(right), s=9, marker=shape, facecolors="none",

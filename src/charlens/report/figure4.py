@@ -44,8 +44,8 @@ def run(args):
 def error_overlap(lstm: Score, ngrams: dict[int, Score]) -> pd.DataFrame:
     """Shares of the test characters that both models get wrong, or one of them alone.
 
-    Returns one row per n: which LSTM (layers, size), n, and the shares both, lstm, ngram (the last
-    two: errors of that model alone).
+    Returns one row per n: layers and size of the LSTM, n, and the shares both, lstm, ngram (the
+    last two: errors of that model alone). An error is a probability below 0.5.
     """
     lstm_errs = oracles.errors(lstm.logp)
     rows = []
@@ -67,8 +67,9 @@ def error_overlap(lstm: Score, ngrams: dict[int, Score]) -> pd.DataFrame:
 def character_means(lstm: Score, ngram: Score, split: dict[str, np.ndarray]) -> pd.DataFrame:
     """Mean probability of the correct character, by character, largest LSTM advantage first.
 
-    Returns one row per byte of the test text: byte, character, which LSTM (layers, size) and n-gram
-    (n), count, lstm, ngram, difference.
+    split: arrays of the corpus's .npz (test_y [S, T], alphabet [K]). Returns one row per byte of
+    the test text: byte, character, layers and size of the LSTM, n of the n-gram model, count, lstm,
+    ngram, difference (the last three: probabilities).
     """
     count = np.bincount(split["test_y"].ravel(), minlength=len(split["alphabet"]))
     means = {"lstm": lstm.symbol_means(split), "ngram": ngram.symbol_means(split)}
@@ -83,6 +84,7 @@ def character_means(lstm: Score, ngram: Score, split: dict[str, np.ndarray]) -> 
 def draw(
     errors: dict[str, pd.DataFrame], characters: dict[str, pd.DataFrame], corpora: dict[str, dict]
 ):
+    """Per corpus, errors on the left, characters above their counts on the right."""
     figure = plots.new_figure(2.9 * len(corpora) + 0.3)
     grid = figure.add_gridspec(
         2 * len(corpora), 2, width_ratios=[1, 2.7], height_ratios=[5, 1] * len(corpora)
@@ -98,7 +100,8 @@ def draw(
 
 
 def draw_overlap(panel, errors: pd.DataFrame, title: str):
-    # The errors of the LSTM alone stand at the foot, so that with the grey they are all its errors.
+    """A stacked bar per n. errors: of `error_overlap`."""
+    # Errors of the LSTM alone at the bottom: together with the grey part they are all its errors.
     name = network_name("lstm", *errors[["layers", "size"]].iloc[0])
     at = np.arange(len(errors))
     top = np.zeros(len(errors))
@@ -121,6 +124,7 @@ def draw_overlap(panel, errors: pd.DataFrame, title: str):
 
 
 def draw_characters(means, counts, characters: pd.DataFrame):
+    """Bars per character in two panels: means, and counts below. characters: `character_means`."""
     least = RARE * characters["count"].sum()
     shown = characters[characters["count"] >= least]
     cut = len(shown) > SHOWN
@@ -150,15 +154,15 @@ def draw_characters(means, counts, characters: pd.DataFrame):
 
 
 def choice(cut: bool, least: float) -> str:
-    """Which characters are drawn, in words."""
+    """The characters drawn, in words."""
     which = f"characters seen {np.ceil(least):.0f} times or more" if least > 1 else "all characters"
     end = SHOWN // 2
     return f"{which}: first and last {end} by difference" if cut else f"{which}, by difference"
 
 
 def stagger(labels: Iterable[str]) -> list[str]:
-    """Lower by a line each label that would run into its left neighbour."""
-    staggered, room = [], 3  # letters for which two neighbours have room
+    """Lower by a line each label that would overlap its left neighbour."""
+    staggered, room = [], 3  # letters that fit in two neighbouring labels
     left = ""
     for label in labels:
         lowered = left != "" and len(left) + len(label) > room

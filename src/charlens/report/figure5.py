@@ -18,7 +18,7 @@ from charlens.text.braces import brace_pairs, pairs_in_test
 
 BRACES = ["layers", "size", "n", "from", "below", "distance", "pairs"]
 BRACES += ["lstm", "lstm_se", "ngram", "ngram_se"]
-FEW = 5  # pairs of braces of which a mean is drawn
+FEW = 5  # a mean of fewer pairs of braces is not drawn
 EDGES = np.array([1, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 2**62])
 
 
@@ -33,6 +33,7 @@ def add_arguments(parser):
 
 
 def run(args):
+    """Raises InputError where no corpus is code or has a trajectory."""
     plots.check_formats(args.out)
     corpora = read_corpora(args.corpora)
     code = [corpus for corpus in corpora if corpora[corpus]["kind"] == "code"]
@@ -64,8 +65,8 @@ def run(args):
 def braces_in_test(text: Path, split: Path, scores: list[Score]) -> tuple[np.ndarray, np.ndarray]:
     """The "}" of the test text with their "{" in the same stream: position and distance, [Q].
 
-    The whole text is parsed, so that a stream that begins inside a block is judged correctly.
-    Raises InputError if a file is unusable or the split is of another text.
+    The whole text is parsed, so that streams that begin inside a block are treated correctly.
+    Raises InputError if a file is unusable or the split was made from another text.
     """
     arrays, content = read_split(split, scores), read_text(text)
     codes = arrays["test_y"]
@@ -76,11 +77,11 @@ def braces_in_test(text: Path, split: Path, scores: list[Score]) -> tuple[np.nda
 
 
 def brace_means(lstm: Score, ngram: Score, index: np.ndarray, distance: np.ndarray) -> pd.DataFrame:
-    """Mean probability given to "}", by distance from its "{".
+    """Mean probability of "}", by distance from its "{".
 
-    Returns one row per bucket with pairs in it: which LSTM (layers, size) and n-gram (n), from and
-    below (distances in characters), distance (geometric mean), pairs, and for each model its mean
-    probability and standard error.
+    index, distance: [Q], of `braces_in_test`. Returns one row per bucket with pairs in it: layers
+    and size of the LSTM, n of the n-gram model, from and below (distances in characters), distance
+    (geometric mean), pairs, and for each model its mean probability and standard error.
     """
     bucket = np.searchsorted(EDGES, distance, side="right") - 1
     probabilities = {"lstm": lstm.probabilities()[index], "ngram": ngram.probabilities()[index]}
@@ -104,7 +105,7 @@ def brace_means(lstm: Score, ngram: Score, index: np.ndarray, distance: np.ndarr
 
 
 def standard_error(values: np.ndarray) -> float:
-    """Of the mean; one value alone has none."""
+    """The standard error of the mean of values [Q]; NaN for a single value."""
     return values.std(ddof=1) / np.sqrt(values.size) if values.size > 1 else np.nan
 
 
@@ -113,7 +114,8 @@ def draw(
     trajectories: dict[str, pd.DataFrame],
     corpora: dict[str, dict],
 ):
-    # Each column fills from the top; one that no corpus has anything to show in is left out.
+    """Columns for braces, KL divergence and difference of losses, each with a panel per corpus."""
+    # Each column fills from the top; an empty one is left out.
     columns = ["braces"] * bool(braces) + ["kl", "delta"] * bool(trajectories)
     rows = max(len(braces), len(trajectories))
     figure = plots.new_figure(2.7 * rows + 0.3)
@@ -134,6 +136,7 @@ def draw(
 
 
 def draw_braces(means, pairs, braces: pd.DataFrame, title: str):
+    """Two panels: mean probabilities, and numbers of pairs below. braces: of `brace_means`."""
     means.set_title(f"{title}\nmean probability of “}}”")
     if braces.empty:
         means.text(0.5, 0.5, "no pair within a stream", transform=means.transAxes, ha="center")
@@ -153,7 +156,7 @@ def draw_braces(means, pairs, braces: pd.DataFrame, title: str):
     means.grid(axis="y")
     means.legend(loc="best", borderaxespad=0.2)
     means.tick_params(axis="x", which="both", length=0, labelbottom=False)
-    # A bar for each bucket, over the distances that it holds.
+    # A bar for each bucket, as wide as its distances.
     last = min(braces["below"].iloc[-1], 3 * braces["distance"].iloc[-1])
     edges = np.append(braces["below"].iloc[:-1], last)
     pairs.bar(
@@ -167,6 +170,7 @@ def draw_braces(means, pairs, braces: pd.DataFrame, title: str):
 
 
 def draw_first_epochs(panel, snapshots: pd.DataFrame, kind: str, title: str):
+    """A line per n-NN over the epochs of the LSTM. kind: the column drawn, kl or delta (nats)."""
     contexts = sorted(snapshots["n"].unique())
     shades = colormaps["viridis"](np.linspace(0.0, 0.88, len(contexts)))
     for n, shade, marker in zip(contexts, shades, "osD^vP*X" * len(contexts), strict=False):
@@ -185,12 +189,12 @@ def draw_first_epochs(panel, snapshots: pd.DataFrame, kind: str, title: str):
         panel.set_ylim(bottom=0)
     else:
         panel.axhline(0, color="black", linewidth=0.6, zorder=1)
-        # Every line rises from the untrained LSTM's loss: the lower right stays free.
+        # Every line rises from the loss of the untrained LSTM, so the lower right is free.
         panel.legend(loc="lower right", ncols=2, borderaxespad=0, columnspacing=1, labelspacing=0.3)
 
 
 def table(braces: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """The left panels' numbers: one row per corpus and bucket."""
+    """The numbers of the left panels: one row per corpus and bucket."""
     parts = [means.assign(corpus=corpus) for corpus, means in braces.items()]
     columns = ["corpus", *BRACES]
     return pd.concat(parts)[columns] if parts else pd.DataFrame(columns=columns)

@@ -1,4 +1,4 @@
-"""Figure 6: the errors of the best LSTM, and of smaller ones, removed category by category."""
+"""Figure 6: errors of the best LSTM and of smaller ones, removed category by category."""
 
 import numpy as np
 import pandas as pd
@@ -53,7 +53,7 @@ def run(args):
 
 
 def with_published(rows: pd.DataFrame, path: str | None) -> pd.DataFrame:
-    """Add the published rows of smaller LSTMs of the same depth whose scores are not at hand."""
+    """Add the published rows of smaller LSTMs of the same depth that have no scores here."""
     if path is None:
         return rows
     published = read_table(path, COLUMNS, "figure 6")[COLUMNS]
@@ -71,8 +71,8 @@ def with_published(rows: pd.DataFrame, path: str | None) -> pd.DataFrame:
 def lstms(scores: list[Score]) -> list[Score]:
     """The best LSTM and those of the same depth that are smaller, smallest first.
 
-    Of several seeds of a size the best one stands for it (see `models.best`). Raises InputError
-    where there is no LSTM.
+    Each size is represented by the best of its seeds (see `models.best`). Raises InputError where
+    there is no LSTM.
     """
     found = [score for score in scores if score.key.type == "lstm"]
     if not found:
@@ -114,7 +114,7 @@ def table(text: bytes, split: Split, networks: list[Score], ngrams: dict[int, Sc
 
 
 def draw(rows: pd.DataFrame, corpora: dict[str, dict]):
-    """Per corpus: the best LSTM's errors as they shrink, and all sizes beside each other."""
+    """Per corpus: errors of the best LSTM as they are removed, and all sizes side by side."""
     figure = plots.new_figure(3.1 * len(corpora) + 0.3)
     panels = figure.subplots(len(corpora), 2, squeeze=False, gridspec_kw={"width_ratios": [2.2, 1]})
     for (steps, sizes), (corpus, about) in zip(panels, corpora.items(), strict=True):
@@ -127,7 +127,7 @@ def draw(rows: pd.DataFrame, corpora: dict[str, dict]):
 
 
 def draw_steps(panel, best: pd.DataFrame, title: str):
-    """A bar per level: what it removes, hanging from what the levels before it left."""
+    """A bar per level: the errors that it removes, out of those that earlier levels left."""
     left = best["rate"].sum()
     at = np.arange(len(best), dtype=float)
     at += 2.3 * (best["category"] != best["category"].shift()).cumsum().to_numpy()  # groups apart
@@ -154,11 +154,12 @@ def draw_steps(panel, best: pd.DataFrame, title: str):
 
 
 def short(level: str) -> str:
+    """The name of a level, shortened for a tick label."""
     return level.removeprefix("after ").replace(" times", "×")
 
 
 def draw_sizes(panel, own: pd.DataFrame):
-    """One stacked bar per size; the category that the best oracle meets first stands on top."""
+    """One stacked bar per size; the category that is removed first is on top."""
     sizes = sorted(set(own["size"]))
     for at, size in enumerate(sizes):
         model = own[own["size"] == size]

@@ -1,6 +1,6 @@
-"""What all pages share: templates filled in, grids of numbers, and words beside a corpus.
+"""What all pages share: rendering of templates, grids of numbers, and the note about a corpus.
 
-Markup and prose are in templates/*.jinja; Python computes what stands in them.
+Markup and prose are in templates/*.jinja; Python computes the values.
 """
 
 from collections.abc import Callable
@@ -20,14 +20,14 @@ PAPER_BYTES = {"wp": 3_258_246, "lk": 6_206_996}
 def render(template: str, **values) -> str:
     """The self-contained HTML page that templates/<template>.jinja makes of these values.
 
-    Values are escaped. Raises jinja2.UndefinedError where the template needs one more.
+    Values are escaped. Raises jinja2.UndefinedError where one is missing.
     """
     return ENVIRONMENT.get_template(f"{template}.jinja").render(values)
 
 
 def source_note(corpus: dict) -> str:
-    """Which text a corpus is; a loss on another text than the paper's is never shown as if it
-    were comparable."""
+    """Which text a corpus is. Where it is not the paper's, the note says that losses on it are not
+    comparable with the paper's."""
     note = f"Text: {corpus['source']} ({corpus['bytes']:,} bytes, {corpus['symbols']} symbols)."
     paper = PAPER_BYTES.get(corpus["corpus"], corpus["bytes"])
     if corpus["bytes"] != paper:
@@ -82,7 +82,7 @@ def grid_of_networks(
 ) -> Grid:
     """Sizes down, types and layers across, as in the paper's table 1.
 
-    entry: makes an entry of its rows of the table (columns type, layers, size), one per seed.
+    entry: makes an Entry from the rows of a grid entry (columns type, layers, size; one per seed).
     """
     groups = dict(iter(table.groupby(["size", "type", "layers"])))
     layers = {
@@ -109,7 +109,7 @@ def grid_of_contexts(
 ) -> Grid:
     """Models down, n across, as in the paper's table 2.
 
-    entry: makes an entry of its rows of the table (columns model, n), one per seed.
+    entry: makes an Entry from the rows of a model (columns model, n; one per seed).
     """
     groups = dict(iter(table.groupby(["model", "n"])))
     contexts = sorted(set(table["n"]))
@@ -125,7 +125,7 @@ def grid_of_contexts(
 
 
 def signed(difference: float) -> str:
-    """With three digits and a real minus sign."""
+    """A difference with its sign, three digits and a real minus sign."""
     text = f"{difference:+.3f}"
     return "±0" if float(text) == 0 else text.replace("-", "−")
 

@@ -14,9 +14,9 @@ from charlens.errors import InputError
 from charlens.files import atomic
 from charlens.store.models import network_name, types_in_order
 
-WIDTH = 7.2  # inches: a page's text width, so that font sizes are those in print
+WIDTH = 7.2  # inches: the text width of a page, so that font sizes are those in print
 
-# The paper's red LSTM and blue n-gram, apart in lightness too: for grey print and any eye.
+# Red LSTM and blue n-gram as in the paper; distinct in grey print and for the colour-blind.
 LSTM = "#C1272D"
 NGRAM = "#5BA4DC"
 NEUTRAL = "#DADADA"
@@ -55,12 +55,12 @@ def style():
 
 
 def new_figure(height: float) -> Figure:
-    """An empty figure of a page's width and this height (inches)."""
+    """An empty figure as wide as a page. height: inches."""
     return Figure(figsize=(WIDTH, height), layout="constrained")
 
 
 def name_sources(figure: Figure, corpora: Iterable[dict]) -> None:
-    """State below the figure which text each corpus is."""
+    """Name below the figure the text of each corpus."""
     texts = "\n".join(f"{corpus['title']}: {corpus['source']}" for corpus in corpora)
     figure.supxlabel(texts, fontsize=7, color="#555555", x=0.01, ha="left", linespacing=1.4)
 
@@ -84,10 +84,10 @@ def save(figure: Figure, paths: Iterable[str]) -> None:
 
 
 def log_counts(panel, counts: Iterable[int], label: str) -> None:
-    """Make the vertical axis of a strip of counts logarithmic, with few and plain ticks."""
+    """Make the vertical axis of a panel of counts logarithmic, with few, plain ticks."""
     top = max(counts)
     panel.set_yscale("log")
-    panel.set_ylim(0.5, 3 * top)  # a count of 1 is seen
+    panel.set_ylim(0.5, 3 * top)  # a count of 1 is visible
     panel.set_yticks([10**k for k in range(0, 1 + math.floor(math.log10(top)), 2)])
     panel.yaxis.set_major_formatter(lambda count, _: f"{count:,.0f}")
     panel.yaxis.set_minor_locator(NullLocator())
@@ -102,17 +102,18 @@ def type_colours(types: Iterable[str]) -> dict[str, str]:
 
 
 def layers_marker(layers: int) -> str | tuple[int, int]:
-    """Circle, square, triangle; deeper: a polygon with as many corners as there are layers."""
+    """Circle, square, triangle; for more layers a polygon with as many corners."""
     return {1: "o", 2: "s", 3: "^"}.get(layers, (layers, 0))
 
 
 def layers_label(layers: int) -> str:
+    """The number of layers for a legend."""
     return f"{layers} layer" if layers == 1 else f"{layers} layers"
 
 
 def model_names(rows: pd.DataFrame) -> tuple[str, str]:
-    """Names of the LSTM (columns layers, size) and the n-gram (n) that a table's rows are about:
-    LSTM 3x512, 20-gram."""
+    """Names of the LSTM (columns layers, size) and the n-gram model (n) of a table: LSTM 3x512,
+    20-gram."""
     layers, size, n = rows[["layers", "size", "n"]].iloc[0]
     return network_name("lstm", layers, size), f"{n}-gram"
 

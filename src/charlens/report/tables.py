@@ -1,4 +1,4 @@
-"""Tables 1 and 2: test cross-entropy of every model, beside the paper's."""
+"""Tables 1 and 2: test cross-entropy of every model, beside the paper's numbers."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -53,6 +53,7 @@ def run_table2(args):
 
 
 def write(table: pd.DataFrame, page: str, args):
+    """Write a table to --csv and its page to --html."""
     csv = table.to_csv(index=False, lineterminator="\n")
     write_atomically(args.csv, csv.encode())
     write_atomically(args.html, page.encode())
@@ -86,8 +87,8 @@ def table2(scores: dict[str, list[Score]], samples: int, seed: int) -> pd.DataFr
 def loss_rows(scores: dict[str, list[Score]], samples: int, seed: int) -> pd.DataFrame:
     """Each model's metadata with its test loss and the loss's standard deviation.
 
-    The models of a corpus share their bootstrap samples (the paper's Table 1: 100 samples). A
-    digest brings its own deviation.
+    The models of a corpus share their bootstrap samples (the paper's table 1: 100 samples). A
+    digest holds its own deviation.
     """
     rows = []
     for group in scores.values():
@@ -100,7 +101,7 @@ def loss_rows(scores: dict[str, list[Score]], samples: int, seed: int) -> pd.Dat
 
 
 def in_order(rows: pd.DataFrame, corpora: Iterable[str], keys: list[str]) -> pd.DataFrame:
-    """Rows by these keys: corpora as they were given, types and models as in the paper."""
+    """Rows sorted by these keys: corpora as given, types and models as in the paper."""
     places = {"corpus": list(corpora), "model": list(MODELS.values())}
     if "type" in rows:
         places["type"] = types_in_order(rows["type"])
@@ -154,7 +155,7 @@ def most_seeds(table: pd.DataFrame, keys: list[str]) -> int:
 def loss_entry(rows: pd.DataFrame, best: int | None = None) -> Entry:
     """Loss and deviation, the paper's number and the difference, bits: one row per seed.
 
-    best: the index of the row to emphasise, wherever it is.
+    best: the index of the row to emphasise, in this entry or another.
     """
     loss, paper = rows["loss"].mean(), rows["paper"].iloc[0]
     lines = [f"± {rows['sd'].mean():.4f}"]

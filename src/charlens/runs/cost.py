@@ -1,4 +1,4 @@
-"""What a job costs: the memory that it asks for, and which jobs start first.
+"""The cost of a job: the memory that it asks for, and its priority.
 
 The Snakefile imports this, so it imports nothing slow: no torch.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from charlens.networks.architecture import Architecture
 
 GATES = {"nn": 1, "rnn": 1, "gru": 3, "lstm": 4}  # of any other type: as many as an LSTM has
-FORWARD = 1 / 3  # of an update's multiply-adds; the backward pass takes the other two thirds
+FORWARD = 1 / 3  # of the multiply-adds of an update; the backward pass takes the rest
 # Megabytes of Python and torch: 220 for the CPU build of torch, about 740 for the one on PyPI.
 INTERPRETER = 900
 CUDA = 3000  # megabytes of the host's memory that a process on a GPU takes
@@ -29,8 +29,8 @@ class Text:
 
     @classmethod
     def of(cls, info: Path, source: dict, fractions: list[float]) -> "Text":
-        """A corpus as `info` describes it or, before it was fetched, as the settings do. What
-        neither of them says is guessed: all symbols that there are, a million characters."""
+        """A corpus as described by `info`, its provenance, or, before it is fetched, by `source` in
+        the settings. Guesses for what neither says: 256 symbols, a million characters."""
         with contextlib.suppress(OSError, ValueError):
             source = json.loads(info.read_text())
         length = source.get("bytes", 1_000_000)
@@ -69,11 +69,10 @@ def multiply_adds(arch: Architecture) -> int:
 
 
 def memory_mb(arch: Architecture, text: Text, streams: int, unroll: int, gpu: bool = False) -> int:
-    """Megabytes to ask for: above the peak of any backend, build of torch and Python by a fifth
-    or more.
+    """Megabytes to ask for: at least a fifth above the peak of any backend, torch and Python.
 
     Every unit keeps, at every step of a window, its gates, their gradients and what autograd
-    saves of them; on top come the interpreter, the parameters with their optimizer, and the text.
+    saves; added to that are the interpreter, the parameters with their optimizer, and the text.
     """
     window = 4 * streams * unroll
     units = arch.layers * arch.hidden * (6 + 6 * GATES.get(arch.type, 4))
@@ -84,20 +83,20 @@ def memory_mb(arch: Architecture, text: Text, streams: int, unroll: int, gpu: bo
 
 
 def training(text: Text, epochs: int) -> float:
-    """Characters of updates that a training amounts to, its validations included."""
+    """The work of a training, validations included, in characters of updates."""
     return epochs * (text.train + FORWARD * text.val)
 
 
-def first_epochs(text: Text, epochs: int, looks: int) -> float:
-    """The same of figure 5's training, whose snapshots are scored on the test streams and then
+def first_epochs(text: Text, epochs: int, snapshots: int) -> float:
+    """The same for figure 5. Its snapshots (so many per epoch) are scored on the test streams and
     compared with every n-NN, which takes about as long again."""
-    return epochs * (text.train + 2 * FORWARD * looks * text.test)
+    return epochs * (text.train + 2 * FORWARD * snapshots * text.test)
 
 
 def priority(*work: tuple[Architecture, float]) -> int:
-    """Of a job: its work and that of what waits for it, in giga multiply-adds. The longest chains
-    begin first, so that no core idles while the last one ends.
+    """The priority of a job: its work and that of the jobs that wait for it, in giga multiply-adds.
+    The longest chains start first, so that no core idles at the end.
 
-    work: networks, and for how many characters each is updated.
+    work: networks, and the characters of updates of each.
     """
     return max(1, round(sum(3 * multiply_adds(arch) * n for arch, n in work) / 1e9))

@@ -1,11 +1,11 @@
-"""How long what is left of a run takes on this machine (`make estimate`).
+"""How long the rest of a run takes on this machine (`make estimate`).
 
 Two steps: `charlens calibrate` times a small and a large network of each type for a few seconds;
-`charlens estimate` reads the jobs that are left from `snakemake --summary` and adds them up.
+`charlens estimate` reads the pending jobs from `snakemake --summary` and adds up their times.
 
-The time of an update per character is taken to be a * preactivations + b * multiply-adds, with a
-and b of each type fitted to what was measured. Jobs run side by side share caches and memory, so
-that a full machine is somewhat slower.
+The seconds of an update per character are taken to be a * preactivations + b * multiply-adds, with
+a and b of each type fitted to the measurements. Jobs side by side share caches and memory, so a
+busy machine is somewhat slower.
 """
 
 import argparse
@@ -34,7 +34,7 @@ from charlens.training.recipe import Recipe
 from charlens.training.train import Training
 from charlens.training.train import describe as label
 
-START_SECONDS = 4  # until a job's Python and torch are there
+START_SECONDS = 4  # until Python and torch have started
 OTHER_SECONDS = 2  # of a job that neither trains nor scores
 NGRAM_SECONDS = 2.5  # of estimating, or of scoring, an n-gram model, per million characters
 
@@ -64,8 +64,8 @@ def update(training: Training) -> None:
 
 
 def seconds_per_character(training: Training, seconds: float) -> float:
-    """Of the fastest update in so many seconds, in processor time (on a GPU, in time): whatever
-    else a machine does only ever makes an update slower."""
+    """Seconds per character of the fastest update within `seconds`, since other load only makes
+    updates slower. Processor time; on a GPU wall time."""
     clock = time.process_time if training.backend.device == "cpu" else time.perf_counter
     update(training)
     taken: list[float] = []
@@ -77,7 +77,7 @@ def seconds_per_character(training: Training, seconds: float) -> float:
 
 
 def fit(measured: dict[Architecture, float]) -> Rates:
-    """The rates of each type from seconds per character: least relative squares, none negative."""
+    """The rates a, b >= 0 of each type by least relative squares. measured: seconds a character."""
     rates = {}
     for type in {arch.type for arch in measured}:
         own = [(arch, seconds) for arch, seconds in measured.items() if arch.type == type]
@@ -92,14 +92,14 @@ def update_seconds(rates: Rates, arch: Architecture) -> float:
     return a * cost.preactivations(arch) + b * cost.multiply_adds(arch)
 
 
-# ---- the jobs that are left ----
+# ---- the pending jobs ----
 
 
 def pending(summary: Iterable[str]) -> set[Job]:
-    """The jobs that `snakemake --summary` says are left. Raises InputError for anything else."""
+    """The pending jobs in the output of `snakemake --summary`. Raises InputError for other text."""
     rows = csv.DictReader(summary, delimiter="\t")
     if not {"output_file", "rule", "plan"} <= set(rows.fieldnames or ()):
-        raise InputError("expected what `snakemake --summary` prints, got something else")
+        raise InputError("expected the output of `snakemake --summary`, got something else")
     left: set[Job] = set()
     for row in rows:
         if row["plan"] == "update pending":
@@ -111,14 +111,14 @@ def pending(summary: Iterable[str]) -> set[Job]:
 
 
 def seconds(job: Job, run: dict, rates: Rates) -> float:
-    """How long a job takes. run: as `charlens calibrate` writes it."""
+    """Seconds of a job. run: what `charlens calibrate` writes."""
     rule, model = job
-    young = run["young"]
-    if rule == "trajectory":  # its file is called as its corpus
-        model = ModelKey(model, "recurrent", "lstm", young["layers"], young["size"])
+    first = run["first_epochs"]
+    if rule == "trajectory":  # its file is named after its corpus
+        model = ModelKey(model, "recurrent", "lstm", first["layers"], first["size"])
     elif not isinstance(model, ModelKey):
         return OTHER_SECONDS
-    corpus = model.corpus.partition(".")[0]  # a twin in another split layout is as long
+    corpus = model.corpus.partition(".")[0]  # a twin takes as long
     text = cost.Text(**run["texts"][corpus])
     if rule in ("ngram", "score_ngram"):
         return START_SECONDS + NGRAM_SECONDS * (text.train + text.val + text.test) / 1e6
@@ -127,7 +127,7 @@ def seconds(job: Job, run: dict, rates: Rates) -> float:
     elif rule in ("score", "score_nn"):
         updates = cost.FORWARD * text.test
     elif rule == "trajectory":
-        updates = cost.first_epochs(text, young["epochs"], young["looks"])
+        updates = cost.first_epochs(text, first["epochs"], first["snapshots"])
     else:
         return OTHER_SECONDS
     arch = network(model, text.symbols, max(run["hidden"]))
@@ -135,14 +135,14 @@ def seconds(job: Job, run: dict, rates: Rates) -> float:
 
 
 def network(model: ModelKey, symbols: int, hidden: int) -> Architecture:
-    """The network that is meant; hidden: units of an n-NN among whose candidates none is chosen."""
+    """The network of a model. hidden: units of an n-NN whose candidate is yet to be chosen."""
     if model.kind == "nn":
         return Architecture("nn", 1, int(model.candidate or hidden), symbols, model.n)
     return cost.recurrent(model.type, model.layers, model.size, symbols)
 
 
 def total(durations: Iterable[float], workers: int) -> float:
-    """Time until all jobs are done, the longest first; never less than the longest one takes."""
+    """Seconds until all jobs are done, the longest first; at least those of the longest one."""
     durations = list(durations)
     return max(sum(durations) / workers, max(durations, default=0))
 
@@ -156,10 +156,10 @@ def clock(seconds: float) -> str:
 
 
 def describe(jobs: set[Job], run: dict, workers: int) -> str:
-    """One line: how long the jobs take."""
+    """One line: how long the jobs take on so many workers."""
     taken = {job: seconds(job, run, run["rates"]) for job in jobs}
     trained = sum(each for (rule, _), each in taken.items() if rule.startswith("train"))
-    workers = 1 if run["gpus"] else workers  # the jobs that matter take turns on a card
+    workers = 1 if run["gpus"] else workers  # the jobs that matter take turns on a GPU
     return (
         f"time: about {clock(total(taken.values(), workers))} for {len(jobs)} jobs, {workers} side"
         f" by side ({clock(sum(taken.values()))} one after the other, {clock(trained)} of it"
@@ -171,14 +171,17 @@ def describe(jobs: set[Job], run: dict, workers: int) -> str:
 
 
 def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--settings", required=True, help="JSON: networks to time, and more")
-    parser.add_argument("--info", type=Path, nargs="+", required=True, help="of each corpus")
+    parser.add_argument("--settings", required=True, help="networks to time, and more (JSON)")
+    parser.add_argument(
+        "--info", type=Path, nargs="+", required=True, help="provenance of each corpus"
+    )
     parser.add_argument("--backend", choices=base.BACKENDS, default="auto")
     parser.add_argument("--seconds", type=float, default=2.0, help="for each network")
-    parser.add_argument("--out", type=Path, required=True, help="what was measured (.json)")
+    parser.add_argument("--out", type=Path, required=True, help="the measurements (.json)")
 
 
 def run_calibrate(args: argparse.Namespace) -> None:
+    """Time the networks of --settings and write the rates with all that `seconds` needs."""
     torch.set_num_threads(1)
     run, measured = json.loads(args.settings), {}
     fractions = run.pop("fractions")
@@ -203,12 +206,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Read the output of `snakemake --summary` from standard input and print one line."""
+    """Read the output of `snakemake --summary` from standard input and print one line.
+
+    Raises InputError for another --cores and for an unusable calibration.
+    """
     if args.cores != "all" and not args.cores.isdigit():
         raise InputError(f"--cores: expected a number or all, got {args.cores}")
     try:
         about = json.loads(args.calibration.read_text())
+        if not {"rates", "first_epochs"} <= set(about):
+            raise ValueError("not a calibration by this version")
     except (OSError, ValueError) as error:
-        raise InputError(f"{args.calibration}: {error}; make estimate measures again") from error
+        raise InputError(f"{args.calibration}: {error}; run make estimate") from error
     cores = len(os.sched_getaffinity(0)) if args.cores == "all" else int(args.cores)
     print(describe(pending(sys.stdin), about, cores))

@@ -1,4 +1,4 @@
-"""What a run consists of: its models, their candidates and seeds, as the settings ask for them.
+"""The models of a run, their candidates and seeds, as the settings define them.
 
 The Snakefile imports this, so it imports nothing slow.
 """
@@ -28,7 +28,7 @@ def lstms(settings: Settings, corpus: str) -> list[ModelKey]:
 
 
 def nn(settings: Settings, corpus: str) -> list[ModelKey]:
-    """The n-NN of a corpus."""
+    """The n-NN models of a corpus."""
     its = settings.nn
     return [ModelKey(corpus, "nn", seed=its.seed, n=context) for context in its.contexts]
 
@@ -49,8 +49,8 @@ def planned(settings: Settings) -> list[ModelKey]:
 
 
 def candidates(settings: Settings, key: ModelKey) -> list[ModelKey]:
-    """What validation chooses among for a network: itself with each dropout or hidden size. An
-    n-gram model has none."""
+    """The candidates for a network: itself with each dropout or hidden size. An n-gram model has
+    none."""
     if key.kind == "recurrent":
         entry = {"type": key.type, "layers": key.layers, "size": key.size}
         values = first_fit(settings, "dropout", key.corpus, entry)
@@ -60,9 +60,9 @@ def candidates(settings: Settings, key: ModelKey) -> list[ModelKey]:
 
 
 def contiguous(settings: Settings, corpus: str) -> list[ModelKey]:
-    """The models of a corpus that are compared under both split layouts: under the run's, then,
-    of its twin (`store.models.twin`), under the contiguous one. Each network's first seed stands
-    for it. [] where the corpus is not compared."""
+    """The models of a corpus that are compared under both split layouts: those of the corpus, then
+    those of its twin (`store.models.twin`), which is split contiguously. Each network with its
+    first seed. [] where the corpus is not compared."""
     if corpus not in with_twins(settings):
         return []
     wanted = fitting(recurrent(settings, corpus), settings.contiguous_split.recurrent)
@@ -74,8 +74,8 @@ def contiguous(settings: Settings, corpus: str) -> list[ModelKey]:
 
 
 def with_twins(settings: Settings) -> list[str]:
-    """The corpora in use that are compared under both split layouts; none where the contiguous
-    one is the run's own."""
+    """The corpora in use that are compared under both split layouts; none where the run itself has
+    the contiguous one."""
     if settings.split.layout == "contiguous":
         return []
     return [corpus for corpus in settings.use if corpus in settings.contiguous_split.corpora]
@@ -87,22 +87,22 @@ def first_epochs(settings: Settings) -> list[str]:
 
 
 def deepest(settings: Settings, corpus: str, type: str) -> list[ModelKey]:
-    """The networks of a type with the paper's depth, or else of the greatest (see
+    """The networks of a type with the depth of the paper's, or else the deepest (see
     `store.models.deepest`)."""
     every = [vars(key) for key in recurrent(settings, corpus)]
     return [ModelKey(**fields) for fields in models.deepest(every, type)]
 
 
 def looked_into(settings: Settings, corpus: str) -> list[ModelKey]:
-    """The networks of a corpus inside of which figures 2 and 3 may look: every LSTM, and the
-    deepest of each type of `cells.gates`."""
+    """The networks of a corpus that figures 2 and 3 may show: every LSTM, and the deepest of each
+    type of `cells.gates`."""
     deep = {key for type in settings.cells.gates for key in deepest(settings, corpus, type)}
     every = recurrent(settings, corpus)
     return [key for key in every if key.type == "lstm" or key in deep]
 
 
 def fitting(keys: Iterable[ModelKey], selections: Iterable[Section]) -> list[ModelKey]:
-    """The keys that a selection fits: they have all that it names."""
+    """The keys that match a selection: they have every value that it names."""
     wanted = [selection.model_dump(exclude_none=True).items() for selection in selections]
     return [key for key in keys if any(items <= vars(key).items() for items in wanted)]
 
@@ -119,8 +119,8 @@ def entries(settings: Settings) -> list[dict]:
 
 
 def first_fit(settings: Settings, key: str, corpus: str, entry: dict) -> list | None:
-    """The values of the first item of `grid.<key>` (dropout or seeds) that fits a grid entry of a
-    corpus. None where none does, which `settings.make` refuses. A twin is treated as its corpus."""
+    """The values of the first item of `grid.<key>` (dropout or seeds) that matches a grid entry of
+    a corpus; None where none does, which `settings.make` refuses. A twin counts as its corpus."""
     about = {"corpora": corpus.partition(".")[0], "types": entry["type"]}
     about |= {"layers": entry["layers"], "sizes": entry["size"]}
     for item in getattr(settings.grid, key):
@@ -131,7 +131,7 @@ def first_fit(settings: Settings, key: str, corpus: str, entry: dict) -> list | 
 
 
 def own_files(settings: Settings, corpus: str) -> list[str]:
-    """The files of the user's own that a corpus is made of: it is made anew when they change."""
+    """The user's own files that a corpus is made from: it is made again when they change."""
     sources = settings.of_corpus(corpus).sources
     named = [source.path or source.recipe and source.recipe.archive for source in sources]
     paths = [Path(path).expanduser() for path in named if path]

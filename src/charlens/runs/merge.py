@@ -1,21 +1,21 @@
 """`charlens merge`: join what two machines published of one run.
 
-The models of the result are those of both publications. Where both have a model, the candidate
-with the lower validation loss counts as chosen. What is made of losses is made again, from the
-digests of all models. What needs score arrays or the networks themselves is taken, corpus by
-corpus, from the publication that `Join.source` names.
+The result has the models of both publications. Where both have a model, the candidate with the
+lower validation loss is the chosen one. What is made from losses is made again, from the digests of
+all models. What needs score arrays or the networks themselves is taken, corpus by corpus, from the
+publication that `Join.source` chooses.
 """
 
 import argparse
 import csv
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from markupsafe import escape
 
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
@@ -30,7 +30,7 @@ from charlens.store.models import ModelKey
 from charlens.store.reading import read_json, require
 from charlens.store.tables import read_trajectory
 
-# Tables of which a corpus's rows are about networks of one machine: its best LSTM, or (True) the
+# Tables whose rows about a corpus are about networks of one machine: its best LSTM, or (True) the
 # best LSTM of the paper's depth. The first column is the corpus.
 NETWORK_TABLES = {
     "tables/cells.csv": False,
@@ -42,26 +42,18 @@ NETWORK_TABLES = {
     "figures/figure6.csv": False,
 }
 INSIDE = [name for name in NETWORK_TABLES if name.startswith("tables/")]
-MADE = ("tables", "figures", "figure5")  # folders that a whole publication brings along
+MADE = (
+    "tables",
+    "figures",
+    "figure5",
+)  # folders taken as they are from a complete publication
 
 
-@dataclass(frozen=True)
-class Analysis:
-    """Options of the verbs that analyse digests; the defaults are those of config.yaml."""
+def merge(published: Path, other: Path) -> list[Path]:
+    """Join `other` into `published`. Whenever this is stopped, `published` is complete, old or new.
+    Returns its files.
 
-    bootstrap: Mapping
-    tsne: Mapping
-    claims: Mapping
-
-
-PAPER = Analysis({}, {"perplexity": 10, "seed": 0}, {"resamples": 10_000, "seed": 0})
-
-
-def merge(published: Path, other: Path, analysis: Analysis = PAPER) -> list[Path]:
-    """Join `other` into `published`, which is the old or the new one, whole, whenever this is
-    stopped. Returns its files.
-
-    Raises InputError where one of them is no publication, or they were made in different ways.
+    Raises InputError where one of them is no publication, or where they were made differently.
     """
     reference.restore(published)
     for folder in (published, other):
@@ -74,15 +66,15 @@ def merge(published: Path, other: Path, analysis: Analysis = PAPER) -> list[Path
     work = published.with_name(f".{published.name}.new")
     shutil.rmtree(work, ignore_errors=True)
     try:
-        join(published, other, work / "joined", analysis)
+        join(published, other, work / "joined")
         reference.replace(published, work / "joined")
     finally:
         shutil.rmtree(work, ignore_errors=True)
     return Publication(published).files("**/*")
 
 
-def join(first: Path, second: Path, out: Path, analysis: Analysis) -> None:
-    """Make in `out` what two publications hold together. Of equals `second` counts."""
+def join(first: Path, second: Path, out: Path) -> None:
+    """Make in `out` the union of two publications. Of equals `second` is taken."""
     joined = Join(Publication(first), Publication(second), out)
     joined.copy_models()
     if whole := joined.whole():
@@ -92,13 +84,13 @@ def join(first: Path, second: Path, out: Path, analysis: Analysis) -> None:
     else:
         joined.take_tables()
         joined.draw_figures()
-        joined.analyse(analysis)
+        joined.analyse()
     reference.write_status(out, joined.planned)
     reference.describe(out)
 
 
 class Join:
-    """Two publications that become one in `out`."""
+    """Joins two publications in `out`."""
 
     def __init__(self, first: Publication, second: Publication, out: Path):
         self.publications, self.out = (second, first), out
@@ -112,22 +104,25 @@ class Join:
         self.taken = lowest(
             self.digests.values(), lambda path: self.about[path].get("val_loss", 0.0)
         )
-        self.settings = second.settings()
+        self.settings = first.settings() | second.settings()
+        # as `second` records it; a publication by an older version does not
+        self.analysis = (second if "analysis" in second.settings() else first).analysis()
 
     @cached_property
     def planned(self) -> list[ModelKey]:
-        """The models that either publication was planned to hold."""
+        """The models planned in either publication."""
         rows = [row for p in reversed(self.publications) for row in p.status().itertuples()]
         return list(dict.fromkeys(reference.key_of(row.corpus, row.model) for row in rows))
 
     def infos(self) -> list[Path]:
+        """The provenance of the corpora."""
         return Publication(self.out).corpora()
 
     # ---- models ----
 
     def copy_models(self) -> None:
         """Digests, histories, provenance, measurements, and networks in half precision."""
-        copy(self.publications[0].folder / "settings.json", self.out / "settings.json")
+        reference.write_settings(self.out, self.settings)
         for path in self.taken.values():
             self.copy_below(path)
         histories = (publication.histories() for publication in self.publications)
@@ -151,12 +146,13 @@ class Join:
                 copy(deep, self.out / f"models/{corpus}-{type}-deepest.safetensors")
 
     def copy_below(self, path: Path) -> None:
+        """Copy a file of one of the publications to the same place in `out`."""
         [publication] = [p for p in self.publications if path.is_relative_to(p.folder)]
         copy(path, self.out / publication.below(path))
 
     def whole(self) -> Publication | None:
-        """The publication that has all the models of the result, and every table and figure that
-        the other has, if one of them does: nothing needs to be made again then."""
+        """The publication that has all models of the result and every table and figure of the
+        other, if one of them does: then nothing needs to be made again."""
         made = {
             publication.folder: {
                 publication.below(path) for f in MADE for path in publication.files(f"{f}/*")
@@ -173,8 +169,8 @@ class Join:
 
     def source(self, corpus: str, name: str, deep: bool) -> Publication | None:
         """The rule for what cannot be made again: take a corpus from the publication of its best
-        LSTM (deep: of the paper's depth). If both hold that network, from the one that says more
-        about the corpus in file `name`; if it says nothing, from the other."""
+        LSTM (deep: of the paper's depth). If both have that network, from the one whose file
+        `name` has more about the corpus; if that one has nothing, from the other."""
         lstms = [k for k in self.taken if (k.corpus, k.type) == (corpus, "lstm")]
         best = None
         if lstms:
@@ -188,7 +184,7 @@ class Join:
         return found if rank(found)[0] else None
 
     def holds(self, publication: Publication, key: ModelKey | None) -> bool:
-        """Has a publication the very network that is taken for a model?"""
+        """Does a publication have the very network that is taken for a model?"""
         path = self.digests[publication.folder].get(key)
         return path is not None and self.about[path] == self.about[self.taken[key]]
 
@@ -211,7 +207,7 @@ class Join:
                 write_csv(figure6.with_published(pd.read_csv(path), str(name)), path)
 
     def take_rows(self, name: str, out: Path, deep: bool) -> None:
-        """Write the table `name` with the rows of each corpus from its source, as they stand."""
+        """Write the table `name` with the rows of each corpus from its source, unchanged."""
         head, rows = "", []
         for corpus in self.settings["corpora"]:
             if publication := self.source(corpus, name, deep):
@@ -222,7 +218,7 @@ class Join:
 
     def draw_figures(self) -> None:
         """Figures 3 to 6 from the numbers behind them, and the page about units; a figure whose
-        numbers are one publication's is copied."""
+        numbers all come from one publication is copied."""
         infos = [p for p in self.infos() if self.says("tables/gates.csv", p.stem)]
         if infos and not self.copied("tables/gates.csv", "figures/figure3.*"):
             steps.figure3(self.out, infos)
@@ -238,10 +234,11 @@ class Join:
                     plots.save(draw(self.out), steps.images(self.out, f"figure{number}"))
 
     def says(self, name: str, corpus: str) -> bool:
+        """Does a file of the result say anything about a corpus?"""
         return bool(size_of(Publication(self.out), name, corpus))
 
     def copied(self, name: str, wanted: str, *more: str) -> bool:
-        """Copy the files `wanted` of a publication whose numbers are the result's, if one is."""
+        """Copy the files `wanted` from a publication with the same numbers, if there is one."""
         here = numbers(Publication(self.out), name, *more)
         for publication in self.publications:
             files = publication.files(wanted)
@@ -252,13 +249,14 @@ class Join:
         return False
 
     def join_page(self) -> None:
-        """tables/cells.html: the section of each corpus from its source."""
+        """tables/cells.html: the section of each corpus from its source. (The page shows what no
+        table holds, so it cannot be rendered from the joined tables.)"""
         name, page, sections = "tables/cells.html", "", []
         for corpus, about in read_corpora(self.infos()).items():
             publication = self.source(corpus, INSIDE[0], NETWORK_TABLES[INSIDE[0]])
             if publication and (path := publication.folder / name).exists():
                 page = path.read_text()
-                start = page.find(f"<section>\n<h2>{about['title']}:")
+                start = page.find(f"<section>\n<h2>{escape(about['title'])}:")
                 if start >= 0:
                     end = page.index("</section>", start) + len("</section>")
                     sections.append(page[start:end])
@@ -268,9 +266,9 @@ class Join:
             content = before + "\n".join(sections) + after
             write_atomically(self.out / name, content.encode())
 
-    # ---- what is made of losses ----
+    # ---- what is made from losses ----
 
-    def analyse(self, analysis: Analysis) -> None:
+    def analyse(self) -> None:
         """Tables 1 to 3, the comparison, figure 1 and the claims, from digests."""
         order = {key: place for place, key in enumerate(self.planned)}
         keys = sorted(self.taken, key=lambda key: order.get(key, len(order)))
@@ -283,16 +281,16 @@ class Join:
             if key.corpus not in splits:
                 splits[key.corpus] = shape_of_split(path, work / f"{key.corpus}.npz")
         reference.write_status(self.out, self.planned)
-        steps.loss_tables(self.out, scores, infos, analysis.bootstrap)
+        steps.loss_tables(self.out, scores, infos, self.analysis.bootstrap)
         steps.comparison(self.out, infos)
-        steps.split_table(self.out, scores, splits, infos, analysis.claims)
-        steps.figure1(self.out, scores, infos, analysis.tsne)
+        steps.split_table(self.out, scores, splits, infos, self.analysis.claims)
+        steps.figure1(self.out, scores, infos, self.analysis.tsne)
         published = ["--published", work / "claims.csv"]
         if (self.out / "tables/claims.csv").exists():
             copy(self.out / "tables/claims.csv", work / "claims.csv")
         else:
             published = []
-        steps.claims(self.out, scores, splits, infos, published, analysis.claims)
+        steps.claims(self.out, scores, splits, infos, published, self.analysis.claims)
 
 
 def check_versions(digests: Mapping[Path, dict]) -> None:
@@ -316,7 +314,7 @@ def check_versions(digests: Mapping[Path, dict]) -> None:
 
 
 def lowest(several: Iterable[Mapping[ModelKey, Path]], loss) -> dict[ModelKey, Path]:
-    """Of each model the file with the lowest loss, the first of equals."""
+    """The file of each model with the lowest loss, the first of equals."""
     found: dict[ModelKey, Path] = {}
     for files in several:
         for key, path in files.items():
@@ -326,11 +324,12 @@ def lowest(several: Iterable[Mapping[ModelKey, Path]], loss) -> dict[ModelKey, P
 
 
 def lines(path: Path) -> int:
+    """The number of lines of a file."""
     return path.read_bytes().count(b"\n")
 
 
 def rows_of(head: str, rows: list[str], corpus: str) -> list[str]:
-    """The lines of a table that are about a corpus; in claims.csv the column `where` says so."""
+    """The lines of a table about a corpus; claims.csv has it in the column `where`."""
     if head.startswith("corpus,"):
         return [row for row in rows if row.startswith(f"{corpus},")]
     where = (cells[1] for cells in csv.reader(rows))
@@ -349,13 +348,14 @@ def size_of(publication: Publication, name: str, corpus: str) -> int:
 
 
 def numbers(publication: Publication, *patterns: str) -> dict[Path, bytes]:
+    """The contents of the files that match, by path below the publication."""
     paths = [path for pattern in patterns for path in publication.files(pattern)]
     return {publication.below(path): path.read_bytes() for path in paths}
 
 
 def shape_of_split(digest: Path, out: Path) -> Path:
-    """A split with the number of test streams and characters of a digest, and no text. The verbs
-    read no more of it where models have digests alone: how many streams there are."""
+    """A split with as many test streams and characters as a digest, and no text: all that the verbs
+    read of it where models have only digests. Raises InputError where the digest is missing."""
     about = read_json(digest)
     require(about, ("digest",), digest)
     found = about["digest"]
@@ -370,16 +370,19 @@ def shape_of_split(digest: Path, out: Path) -> Path:
 
 
 def by_corpus(path: Path) -> dict[str, pd.DataFrame]:
+    """The rows of a table, corpus by corpus."""
     table = pd.read_csv(path)
     return {corpus: rows.reset_index(drop=True) for corpus, rows in table.groupby("corpus")}
 
 
 def corpora_of(out: Path, known: Iterable[str]) -> dict[str, dict]:
+    """The provenance of these corpora."""
     known = set(known)
     return read_corpora(path for path in Publication(out).corpora() if path.stem in known)
 
 
 def draw4(out: Path):
+    """Figure 4 from its table."""
     groups = by_corpus(out / "figures/figure4.csv")
     errors, characters = (
         {c: rows[rows["panel"] == panel].reset_index(drop=True) for c, rows in groups.items()}
@@ -389,14 +392,16 @@ def draw4(out: Path):
 
 
 def draw5(out: Path):
+    """Figure 5 from its table and the first epochs of the LSTMs."""
     braces = by_corpus(out / "figures/figure5.csv")
-    looks = {path.stem: read_trajectory(path) for path in sorted(out.glob("figure5/*.csv"))}
-    corpora = corpora_of(out, {*braces, *looks})
+    first_epochs = {p.stem: read_trajectory(p) for p in sorted(out.glob("figure5/*.csv"))}
+    corpora = corpora_of(out, {*braces, *first_epochs})
     ordered = sorted(corpora, key=lambda corpus: corpora[corpus]["kind"] != "code")
-    return figure5.draw(braces, looks, {corpus: corpora[corpus] for corpus in ordered})
+    return figure5.draw(braces, first_epochs, {corpus: corpora[corpus] for corpus in ordered})
 
 
 def draw6(out: Path):
+    """Figure 6 from its table."""
     rows = pd.read_csv(out / "figures/figure6.csv")
     return figure6.draw(rows, corpora_of(out, rows["corpus"]))
 

@@ -1,8 +1,8 @@
-"""Which files of the package a rule runs, found from their imports.
+"""The files of the package that a rule runs, found from their imports.
 
-A rule lists them as inputs, so that a change in a module makes exactly those outputs again that it
-could change. What networks compute is declared instead (`networks.version`): of the packages in
-DECLARED no rule depends on a file.
+A rule lists them as inputs, so that a change in a module makes again exactly the outputs that it
+could affect. What networks compute is declared instead (`networks.version`): no rule depends on a
+file of the packages in DECLARED.
 
 The Snakefile imports this, so it imports nothing slow.
 """
@@ -13,15 +13,15 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 DECLARED = ("data", "networks", "backends", "training")
-PLUMBING = ("errors.py", "files.py", "progress.py")  # which change no output
-ASSETS = (".csv", ".html", ".css", ".js", ".jinja")  # beside modules, read by the modules there
+PLUMBING = ("errors.py", "files.py", "progress.py")  # do not affect outputs
+ASSETS = (".csv", ".html", ".css", ".js", ".jinja")  # read by the modules beside them
 
 
 def files(*names: str) -> list[str]:
     """The modules `names` ("report.figure4"), all that they import from this package, and the
     assets in their folders, as paths below the package, sorted.
 
-    Raises KeyError where there is no module of such a name.
+    Raises KeyError where there is no such module.
     """
     found, waiting = set(), []
     for name in names:
@@ -42,7 +42,7 @@ def files(*names: str) -> list[str]:
 
 
 def resolve(name: str) -> Path | None:
-    """The file of a module or package of ours; None where there is none of that name."""
+    """The file of one of our modules or packages; None where there is none of that name."""
     path = PACKAGE.joinpath(*name.split("."))
     for candidate in (path.with_suffix(".py"), path / "__init__.py"):
         if candidate.is_file():

@@ -1,10 +1,10 @@
 """`charlens publish`: what people read of a run, made from what is trained so far.
 
 A full run takes hours to days, and may be trained on several machines. A publication
-(`charlens.runs.reference`) is made of the models that a run has, by the same verbs that the
-workflow calls, and then joined with what was published before (`charlens.runs.merge`), so that
-models from other machines stay. Nothing is trained, nothing in the run is changed, and nothing
-large or not ours to give is copied: no score arrays, no corpus text.
+(`charlens.runs.reference`) is made from the models that a run has, by the verbs of the workflow,
+and then joined with what was published before (`charlens.runs.merge`), so that models from other
+machines are kept. Nothing is trained and nothing in the run is changed. Score arrays, which are
+large, and corpus texts, which are not ours to distribute, are not copied.
 """
 
 import argparse
@@ -31,18 +31,12 @@ from charlens.store.scores import read_score
 HALVED = ("lstm", "gru")  # types of which the best network is published
 
 
-def analysis(settings: Settings) -> merge.Analysis:
-    """How digests are analysed when publications are joined."""
-    chosen = (settings.bootstrap, settings.figures.tsne, settings.claims)
-    return merge.Analysis(*(section.model_dump(exclude_none=True) for section in chosen))
-
-
 def publish(run: Path, published: Path) -> list[Path]:
-    """Publish what `run` has; `published` is then the old or the new publication, whole, whenever
-    this is stopped. Returns its files.
+    """Publish what `run` has. Whenever this is stopped, `published` is complete, old or new.
+    Returns its files.
 
     Raises InputError where no model of the run is trained, where the models in `published` were
-    made otherwise, and where fewer would be published than are now.
+    made differently, and where fewer would be published than are now.
     """
     reference.restore(published)
     settings = read(run / "settings.json")
@@ -59,13 +53,13 @@ def publish(run: Path, published: Path) -> list[Path]:
             kept = work / "kept"
             shutil.copytree(published, kept)
             drop_superseded(kept, Publication(new), grid.planned(settings))
-            merge.join(kept, new, work / "joined", analysis(settings))
+            merge.join(kept, new, work / "joined")
             new = work / "joined"
         after = int(Publication(new).status()["finished"].sum())
         if after < before:
             raise InputError(
-                f"{published} holds {before} finished models, of which {run} would leave {after}:"
-                f" nothing is replaced; remove {published} to publish this run all the same"
+                f"{published} has {before} finished models; with {run} it would have {after}."
+                f" Nothing is replaced; remove {published} to publish this run all the same"
             )
         reference.replace(published, new)
     finally:
@@ -75,7 +69,7 @@ def publish(run: Path, published: Path) -> list[Path]:
 
 def drop_superseded(kept: Path, built: Publication, planned: list[ModelKey]) -> None:
     """Remove from an older publication the candidates that the run has trained itself, whatever
-    their losses were, and models that are neither finished nor planned any more."""
+    their losses, and drop models that are neither finished nor planned any more."""
     old, trained = Publication(kept), built.histories()
     for key, path in old.histories().items():
         if key in trained:
@@ -90,10 +84,10 @@ def drop_superseded(kept: Path, built: Publication, planned: list[ModelKey]) -> 
 
 
 class Builder:
-    """Makes a publication of what one run has.
+    """Makes a publication from what one run has.
 
-    run: read only, since a training may be running in it. out: the publication.
-    work: score arrays and the like that the run lacks.
+    run: only read, since a training may be running in it. out: the publication. work: for score
+    arrays and the like that the run lacks.
     """
 
     def __init__(self, run: Path, settings: Settings, out: Path, work: Path):
@@ -129,7 +123,7 @@ class Builder:
         return False
 
     def build(self) -> None:
-        """Raises InputError where the run has no trained model."""
+        """Make every file. Raises InputError where the run has no trained model."""
         if not self.models:
             raise InputError(f"{self.run}: no model is finished: there is nothing to publish")
         self.score_all()
@@ -161,6 +155,7 @@ class Builder:
         self.scores = dict(sorted(self.scores.items(), key=lambda s: order.get(s[0], len(order))))
 
     def copy_all(self) -> None:
+        """Provenance, histories, first epochs and measurements."""
         for corpus in dict.fromkeys([*self.corpora, *(key.corpus for key in self.scores)]):
             if (path := self.run / f"corpora/{corpus}.json").exists():
                 copy(path, self.out / "corpora" / path.name)
@@ -177,11 +172,12 @@ class Builder:
             copy(path, self.out / "bench" / path.name)
 
     def digest_all(self) -> None:
+        """Digests of all scores, and the settings."""
         for key, array in self.scores.items():
             content = described(array, self.run / f"corpora/{key.corpus}.npz")
             write_atomically(self.out / f"scores/{key.path}.json", content)
-        settings = json.dumps(comparable(self.settings), indent=1) + "\n"
-        write_atomically(self.out / "settings.json", settings.encode())
+        analysis = {"analysis": self.settings.analysis.model_dump()}
+        reference.write_settings(self.out, comparable(self.settings) | analysis)
 
     # ---- tables and figures ----
 
@@ -199,16 +195,18 @@ class Builder:
         return [self.run / f"corpora/{corpus}{suffix}" for corpus in corpora]
 
     def code(self, corpora: list[str]) -> list[str]:
+        """Those of the corpora that are code."""
         return [c for c in corpora if self.settings.corpora[c].kind == "code"]
 
     def tables(self) -> None:
         """Tables 1 and 2, the comparison with the paper, and what its split is worth."""
-        tuned, infos = analysis(self.settings), self.of_corpora(".json", self.corpora)
-        steps.loss_tables(self.out, self.scores, infos, tuned.bootstrap)
+        infos = self.of_corpora(".json", self.corpora)
+        steps.loss_tables(self.out, self.scores, infos, self.settings.bootstrap)
         steps.comparison(self.out, [info for info in infos if self.of(info.stem)])
-        steps.split_table(self.out, self.scores, self.splits(), infos, tuned.claims)
+        steps.split_table(self.out, self.scores, self.splits(), infos, self.settings.claims)
 
     def splits(self) -> dict[str, Path]:
+        """The split of each corpus with scores."""
         corpora = dict.fromkeys(key.corpus for key in self.scores)
         return dict(zip(corpora, self.of_corpora(".npz", corpora), strict=True))
 
@@ -236,8 +234,8 @@ class Builder:
         steps.figure3(self.out, infos)
 
     def found(self, corpus: str) -> Path:
-        """The folder with what was found inside a corpus's best networks: the run's, where that is
-        newer than they are."""
+        """The folder with what `charlens cells` writes of a corpus: the run's, where that is newer
+        than the networks; else it is made."""
         wanted = {"lstm", *self.settings.cells.gates}
         networks = [p for k, p in self.models.items() if k.corpus == corpus and k.type in wanted]
         split, text, info = (self.run / f"corpora/{corpus}.{end}" for end in ("npz", "txt", "json"))
@@ -260,12 +258,13 @@ class Builder:
     def figures(self) -> None:
         """Figures 1, 4, 5 and 6."""
         infos = self.of_corpora(".json", self.corpora)
-        steps.figure1(self.out, self.scores, infos, analysis(self.settings).tsne)
+        steps.figure1(self.out, self.scores, infos, self.settings.figures.tsne)
         both = self.having("lstm", "ngram")
-        looks = steps.existing(*(self.out / f"figure5/{corpus}.csv" for corpus in both))
+        first_epochs = steps.existing(*(self.out / f"figure5/{corpus}.csv" for corpus in both))
         texts = ["--texts", *self.of_corpora(".txt", both)]
-        drawn = {"figure4": [], "figure5": [*texts, "--trajectory", *looks], "figure6": texts}
-        if not looks and not self.code(both):
+        figure5 = [*texts, "--trajectory", *first_epochs]
+        drawn = {"figure4": [], "figure5": figure5, "figure6": texts}
+        if not first_epochs and not self.code(both):
             del drawn["figure5"]
         for name, more in drawn.items() if both else ():
             verb(
@@ -275,6 +274,7 @@ class Builder:
             )  # fmt: skip
 
     def claims(self) -> None:
+        """Tests of the paper's conclusions."""
         code = self.code([corpus for corpus in self.corpora if self.of(corpus)])
         steps.claims(
             self.out,
@@ -282,7 +282,7 @@ class Builder:
             self.splits(),
             self.of_corpora(".json", self.corpora),
             ["--texts", *self.of_corpora(".txt", code)],
-            analysis(self.settings).claims,
+            self.settings.claims,
         )
 
     def halves(self) -> None:
@@ -305,7 +305,7 @@ FOUND = ("{}.json", "{}.csv", "untrained/{}.csv", "gates/{}.csv")
 
 
 def is_of(array: Path, model: Path) -> bool:
-    """Is a score array there, and of this very candidate?"""
+    """Does a score array exist, and is it of this very candidate?"""
     if not (array.exists() and array.with_suffix(".json").exists()):
         return False
     meta, about = read_json(array.with_suffix(".json")), model_file.about(model)

@@ -1,9 +1,9 @@
-"""The layout of a publication such as results/reference, and what it says about itself.
+"""The layout of a publication such as results/reference, and its page.
 
-settings.json                       how its models were made (`check_comparable`)
-scores/<model>.json                 what a model is, with a digest of its scores
-histories/<candidate>/history.csv   how a training went
-histories/candidates.csv            all trainings, and which of them were chosen
+settings.json                       how its models were made (`check_comparable`) and analysed
+scores/<model>.json                 metadata of a model, with a digest of its scores
+histories/<candidate>/history.csv   losses of a training, epoch by epoch
+histories/candidates.csv            all trainings, and which candidates were chosen
 models/<corpus>-<type>.safetensors  the best LSTM and GRU in half precision; -deepest: the best
                                     of the paper's depth, where that is another network
 corpora/*.json, figure5/*.csv, bench/*.csv, tables/*, figures/*   as in results/<run>
@@ -11,21 +11,25 @@ README.md                           what holds, what is here and what is missing
 """
 
 import dataclasses
+import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
+from pydantic import ValidationError
 
 from charlens.errors import InputError
 from charlens.files import write_atomically
+from charlens.runs.schema import Analysis
+from charlens.runs.settings import describe as describe_mistake
 from charlens.runs.status import status
 from charlens.store.models import ModelKey
 from charlens.store.reading import read_json, require
 from charlens.store.tables import STATUS, paper_table, read_status
 
 CANDIDATES = ["corpus", "model", "candidate", "epoch", "val_loss", "chosen"]
-# what a publication of a whole run holds, and the name of each for people
+# files of the publication of a whole run, and a name of each for people
 EXPECTED = {
     "tables/table1.csv": "table 1",
     "tables/table2.csv": "table 2",
@@ -46,15 +50,27 @@ class Publication:
     folder: Path
 
     def settings(self) -> dict:
-        """Raises InputError where the file is not the settings of published models."""
+        """How the models were made and are analysed. Raises InputError if the file is unusable."""
         path = self.folder / "settings.json"
         content = read_json(path)
         if "run" not in content or not isinstance(content.get("corpora"), dict):
             raise InputError(f"{path}: not the settings of published models")
         return content
 
+    def analysis(self) -> Analysis:
+        """How losses are analysed; the defaults where the publication is by an older version.
+
+        Raises InputError where the settings have something else in this place.
+        """
+        try:
+            return Analysis.model_validate(self.settings().get("analysis", {}))
+        except ValidationError as error:
+            mistake = describe_mistake(error.errors()[0])
+            path = self.folder / "settings.json"
+            raise InputError(f"{path}: analysis: {mistake}; publish the run again") from None
+
     def digests(self) -> dict[ModelKey, Path]:
-        """What is published of each model, with the digest of its scores."""
+        """The file of each model with the digest of its scores."""
         return {ModelKey.parse(self.below(p)): p for p in self.files("scores/**/*.json")}
 
     def histories(self) -> dict[ModelKey, Path]:
@@ -62,23 +78,26 @@ class Publication:
         return {ModelKey.parse(self.below(p)): p for p in self.files("histories/**/history.csv")}
 
     def status(self) -> pd.DataFrame:
+        """Which planned models are finished: columns STATUS."""
         path = self.folder / "tables/status.csv"
         return read_status(path) if path.exists() else pd.DataFrame(columns=STATUS)
 
     def corpora(self) -> list[Path]:
-        """The provenance of the corpora of the settings that has been published, in their order."""
+        """The published provenance of the corpora, in the order of the settings."""
         paths = [self.folder / f"corpora/{corpus}.json" for corpus in self.settings()["corpora"]]
         return [path for path in paths if path.exists()]
 
     def files(self, pattern: str) -> list[Path]:
+        """The files that match a pattern, sorted."""
         return sorted(path for path in self.folder.glob(pattern) if path.is_file())
 
     def below(self, path: Path) -> Path:
+        """A path relative to the publication."""
         return path.relative_to(self.folder)
 
 
 def read_digest(path: Path) -> dict:
-    """What is published of a model; of a network with its validation loss (nats).
+    """The metadata of a published model; of a network with its validation loss (nats).
 
     Raises InputError where the file is damaged.
     """
@@ -107,7 +126,7 @@ def of_model(about: dict) -> ModelKey:
 
 
 def check_comparable(reference: Path, other: dict, where: Path) -> None:
-    """Refuse models that were not made like those in `reference`, beside which they would stand.
+    """Refuse models that were not made in the same way as those in `reference`.
 
     other: the settings of these models, from `where`. Raises InputError.
     """
@@ -142,18 +161,19 @@ def check_texts(reference: Path, other: Path) -> None:
 
 
 def earlier(reference: Path) -> Path:
-    """Where a publication lies while another takes its place."""
+    """Where a publication is kept while another replaces it."""
     return reference.with_name(f".{reference.name}.old")
 
 
 def restore(reference: Path) -> None:
-    """Bring back what was published before, if an earlier `replace` was killed halfway."""
+    """Restore what was published before, if an earlier `replace` was killed halfway."""
     if not reference.exists() and earlier(reference).exists():
         earlier(reference).rename(reference)
 
 
 def replace(reference: Path, new: Path) -> None:
-    """Put `new` in the place of `reference`, which at every moment can be had whole."""
+    """Put `new` in the place of `reference`. A kill at any moment leaves one of them complete (see
+    `restore`)."""
     old = earlier(reference)
     shutil.rmtree(old, ignore_errors=True)
     if reference.exists():
@@ -163,11 +183,12 @@ def replace(reference: Path, new: Path) -> None:
 
 
 def copy(source: Path, target: Path) -> None:
+    """Copy a file, and make the folder that it goes to."""
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
 
 
-# ---- what a publication says about itself ----
+# ---- the page of a publication ----
 
 
 def labels(key: ModelKey) -> str:
@@ -178,6 +199,12 @@ def labels(key: ModelKey) -> str:
 def key_of(corpus: str, labels: str) -> ModelKey:
     """The model that `labels` names."""
     return ModelKey.parse(f"{corpus}/{labels.replace(' ', '/')}")
+
+
+def write_settings(folder: Path, settings: dict) -> None:
+    """Write how the models of a publication were made and are analysed: its settings.json."""
+    content = json.dumps(settings, indent=1) + "\n"
+    write_atomically(folder / "settings.json", content.encode())
 
 
 def write_status(folder: Path, planned: Iterable[ModelKey]) -> None:
@@ -195,6 +222,7 @@ def describe(folder: Path) -> None:
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as CSV, numbers with six digits."""
     content = table.to_csv(index=False, lineterminator="\n", float_format="%.6f")
     write_atomically(path, content.encode())
 
@@ -216,7 +244,7 @@ def candidates(publication: Publication) -> pd.DataFrame:
 
 
 def verdicts(publication: Publication) -> list[str]:
-    """What holds, claim by claim, as a table in Markdown: a column per corpus."""
+    """The verdict on each claim as a table in Markdown: a column per corpus."""
     path = publication.folder / "tables/claims.csv"
     if not path.exists():
         return []
@@ -232,28 +260,28 @@ def verdicts(publication: Publication) -> list[str]:
 
 PAGE = """# Published results
 
-The results of `results/{run}/`, copied by `make publish` (`charlens publish`) and joined with those
-of other machines by `charlens merge`:
+The results of `results/{run}/`, published by `make publish` (`charlens publish`) and joined with
+those of other machines by `charlens merge`:
 
 | place | holds |
 | --- | --- |
 | `tables/`, `figures/` | tables, claims and figures, and the numbers behind them |
 | `figure5/` | the first epochs of an LSTM |
-| `corpora/` | where each text came from |
-| `scores/` | what each model is, with a digest of its scores |
-| `histories/` | how each training went |
+| `corpora/` | the provenance of each text |
+| `scores/` | metadata of each model, with a digest of its scores |
+| `histories/` | losses of each training, epoch by epoch |
 | `models/` | the best LSTM and GRU of each corpus in half precision |
 | `bench/` | what `make bench` and `make equal` measured |
 
 Tables 1 and 2, figure 1 and the claims about losses cover all models published here. Figures 2 to
 6, the tables of units and gates, and the claims about single characters need the score arrays or
-the networks themselves, which stay on the machine that made them: for each corpus these were made
-where its best LSTM was trained.
+the networks themselves, which are not published: for each corpus they were made on the machine that
+trained its best LSTM.
 """
 
 
 def readme(publication: Publication) -> str:
-    """The page that says what holds, what is here and what is missing."""
+    """The README of a publication: verdicts, what is here and what is missing."""
     table = publication.status()
     lines = [PAGE.format(run=publication.settings()["run"])]
     if found := verdicts(publication):
@@ -293,7 +321,7 @@ def readme(publication: Publication) -> str:
 
 
 def missing_parts(publication: Publication, planned: list[ModelKey]) -> list[str]:
-    """Models, tables and figures that a publication of the whole run would hold, in words."""
+    """What is missing of the publication of a whole run, in words."""
     lines, finished = [], publication.digests()
     for corpus in dict.fromkeys(key.corpus for key in planned):
         names = [k.label for k in planned if k.corpus == corpus and k not in finished]

@@ -1,5 +1,4 @@
-"""What may stand in the settings: one class per section of config.yaml, with all that is known of
-each key. `settings.make` makes them.
+"""Keys and values of the settings: one class per section of config.yaml (see `settings.make`).
 
 The Snakefile imports this, so it imports nothing slow.
 """
@@ -41,20 +40,21 @@ def number_in_text(value):
 
 
 def distinct(values: list) -> list:
+    """Raises ValueError where a value occurs twice."""
     for value in values:
         if values.count(value) > 1:
-            raise ValueError(f"{value!r} stands there twice")
+            raise ValueError(f"{value!r} occurs twice")
     return values
 
 
 def cell_type(type: str) -> str:
-    """A type of recurrent cell: is there a file for it, and is it one?"""
+    """Raises ValueError where networks/cells/ has no file for the type, or one that is no cell."""
     path = CELLS / f"{type}.py"
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in CELLS.glob("[a-z]*.py")))
         raise ValueError(f"no cell type '{type}' ({path}); there are {known}")
     if type == "nn":
-        raise ValueError("a cell type cannot be called nn, which is what the n-NN are called")
+        raise ValueError("a cell type cannot be called nn: that is the type of n-NN models")
     try:
         lines = ast.parse(path.read_bytes()).body
     except (SyntaxError, ValueError) as error:
@@ -92,7 +92,7 @@ Several = Annotated[Distinct[Value], Field(min_length=1)]
 
 
 class Section(BaseModel):
-    """Part of the settings: no other keys than these, values of these types, never changed."""
+    """Part of the settings: only these keys, values of these types, immutable."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
@@ -101,6 +101,8 @@ class Section(BaseModel):
 
 
 class Recipe(Section):
+    """A text made from the files of a source archive."""
+
     archive: Text = Field(description="A .tar.gz: a URL, or a path of your own.")
     glob: Text = Field(description="The files of it that are joined, sorted by path.")
     shuffle: Integer | None = Field(
@@ -109,6 +111,8 @@ class Recipe(Section):
 
 
 class Package(Section):
+    """A text in an installed Python package."""
+
     module: Text = Field(description="An installed Python module.")
     attribute: Text | None = Field(None, description="A dict of texts in it.")
     glob: Text | None = Field(None, description="Files in its folder.")
@@ -121,9 +125,9 @@ class Package(Section):
 
 
 class Source(Section):
-    """A known text. One way to come by it: url, recipe, package or path; and how to know it."""
+    """A known text: where to get it (one of url, recipe, package and path), and how to check it."""
 
-    name: Text = Field(description="For people: where it stands which text was used.")
+    name: Text = Field(description="Shown in tables and figures.")
     url: Annotated[str, StringConstraints(pattern="^(https?|file)://")] | None = Field(
         None, description="Where it is downloaded from."
     )
@@ -175,11 +179,11 @@ class Training(Section):
     smoothing: Annotated[Number, Field(ge=0, lt=1)] = Field(description="Of RMSProp's mean square.")
     epsilon: Positive = Field(description="Of RMSProp, added after the root.")
     clip: Positive = Field(description="Bound on each element of the gradient.")
-    init: Positive = Field(description="Parameters begin uniform in [-init, init].")
+    init: Positive = Field(description="Initial parameters are uniform in [-init, init].")
 
 
 class OwnTraining(Section):
-    """What networks of a corpus want otherwise than `training`."""
+    """Values of `training` that a corpus overrides."""
 
     epochs: Count | None = None
     learning_rate: Positive | None = None
@@ -192,7 +196,7 @@ class OwnTraining(Section):
 
 
 class Corpus(Section):
-    """A text and how to come by it."""
+    """A text and where to get it."""
 
     title: Text
     kind: Literal["prose", "code"] = Field(
@@ -204,10 +208,10 @@ class Corpus(Section):
     """Shares of training, validation and test."""
     file: Text | None = Field(None, description="Its name in a mirror folder.")
     sources: Annotated[list[Source], Field(min_length=1)] = Field(
-        description="Known texts; the first that delivers and passes its checks is taken."
+        description="Tried in order; the first that passes its checks is used."
     )
     training: OwnTraining | None = Field(
-        None, description="What its networks want otherwise than `training`."
+        None, description="Values of `training` that its networks override."
     )
 
     @field_validator("fractions")
@@ -219,7 +223,7 @@ class Corpus(Section):
 
 
 class Selection(Section):
-    """Entries of the grid: those that have all that is named here."""
+    """Grid entries: those that match every value here."""
 
     type: Type | None = None
     layers: Count | None = None
@@ -233,7 +237,7 @@ class Selection(Section):
 
 
 class NetworkSelection(Selection):
-    """Networks of the grid: those that have all that is named here."""
+    """Networks of the grid: those that match every value here."""
 
     seed: Seed | None = None
 
@@ -263,14 +267,14 @@ class Grid(Section):
     types: Several[Type] = Field(description="Files in src/charlens/networks/cells/.")
     layers: Several[Count]
     sizes: Several[Count] = Field(
-        description="Row of table 1: its parameters are those of an LSTM with so many hidden units."
+        description="Row of table 1: the parameter budget of a one-layer LSTM of this size."
     )
-    omit: list[Selection] = Field(description="What is left out.")
+    omit: list[Selection] = Field(description="Entries that are left out.")
     dropout: Annotated[list[Dropouts], Field(min_length=1)] = Field(
-        description="Candidates, chosen among on validation; the first entry that fits counts."
+        description="Candidates, chosen on validation; the first matching entry counts."
     )
     seeds: Annotated[list[Seeds], Field(min_length=1)] = Field(
-        description="Each seed is a network of its own; the first entry that fits counts."
+        description="One network per seed; the first matching entry counts."
     )
 
     @field_validator("types")
@@ -286,17 +290,19 @@ class FixedContext(Section):
 
     contexts: Several[Count] = Field(description="Each n.")
     hidden: Several[Count] = Field(
-        description="Candidates for the hidden units, chosen among on validation."
+        description="Candidates for the hidden units, chosen on validation."
     )
     seed: Seed
 
 
 class Ngrams(Section):
+    """n-gram models."""
+
     orders: Several[Order] = Field(description="n = order - 1 characters of context.")
 
 
 class ContiguousSplit(Section):
-    """What the paper's split is worth: all this once more with the text cut in three (nothing where
+    """What the paper's split is worth: these models again under the contiguous layout (none if
     split.layout is contiguous anyway)."""
 
     corpora: Distinct[str] = Field(description="Of those in use.")
@@ -305,26 +311,38 @@ class ContiguousSplit(Section):
 
 
 class Bootstrap(Section):
+    """Standard deviations of losses (tables 1 and 2)."""
+
     samples: Annotated[Integer, Field(ge=2)] = Field(
-        description="Resamplings of the test characters."
+        100, description="Resamplings of the test characters."
     )
-    seed: Seed
+    seed: Seed = 0
 
 
 class Claims(Section):
-    """What the paper concludes, put to the test; and what its split is worth."""
+    """Tests of the paper's conclusions, and of what its split is worth."""
 
-    resamples: Annotated[Integer, Field(ge=1000)] = Field(description="Of whole test streams.")
-    seed: Seed
+    resamples: Annotated[Integer, Field(ge=1000)] = Field(
+        10_000, description="Of whole test streams."
+    )
+    seed: Seed = 0
 
 
 class Tsne(Section):
     """Figure 1."""
 
     perplexity: Annotated[Number, Field(ge=1)] = Field(
-        description="Lowered where there are too few models."
+        10, description="Lowered where there are too few models."
     )
-    seed: Seed
+    seed: Seed = 0
+
+
+class Analysis(Section):
+    """How losses are analysed; a publication records it beside how its models were made."""
+
+    bootstrap: Bootstrap = Bootstrap()
+    tsne: Tsne = Tsne()
+    claims: Claims = Claims()
 
 
 class FirstEpochs(Section):
@@ -336,6 +354,8 @@ class FirstEpochs(Section):
 
 
 class Figures(Section):
+    """Settings of single figures."""
+
     tsne: Tsne
     first_epochs: FirstEpochs
 
@@ -344,14 +364,14 @@ class Record(Section):
     """`snakemake activations`: every gate and state over a stretch of test text."""
 
     models: list[NetworkSelection] = Field(
-        description="Each entry: all networks of the grid that it fits."
+        description="All networks of the grid that match an entry."
     )
     streams: Several[Annotated[Integer, Field(ge=0)]] = Field(description="Of the test split.")
-    characters: Count = Field(description="The first so many of each stream.")
+    characters: Count = Field(description="Of each stream, from its beginning.")
 
 
 class Passage(Section):
-    """A passage of figure 2, found by how it begins."""
+    """A passage of figure 2, found by its first words."""
 
     hypothesis: Literal[
         "line_position",
@@ -368,37 +388,37 @@ class Passage(Section):
         "capitalised",
         "none",
     ]
-    """Shown with the unit that follows it best (none: the unit that is explained least)."""
-    begins: Text = Field(description="Blank space does not matter.")
+    """Shown with the unit that follows it best (none: the least explained unit)."""
+    begins: Text = Field(description="Its first words; white space is ignored.")
     characters: Count
 
 
 class Cells(Section):
-    """A look inside the networks."""
+    """Inside the networks: units and gates."""
 
     record: Record
     gates: Distinct[Type] = Field(
-        description="Types of figure 3: of each the best network of 3 layers (or the most)."
+        description="Types in figure 3: the best three-layer network of each (or the deepest)."
     )
     samples: Annotated[Integer, Field(ge=1000)] = Field(
         description="Resamplings of the test streams, for the scores of the best LSTM's units."
     )
     shifts: Annotated[Integer, Field(ge=239)] = Field(
-        description="Circular shifts of the labels: what units score by chance."
+        description="Circular shifts of the labels: the null distribution."
     )
     seed: Seed = Field(description="Of both.")
     passages: dict[Name, list[Passage]] = Field(
-        description="Shown in figure 2 beside those that the data choose, by corpus."
+        description="Shown in figure 2 beside those chosen from the data, by corpus."
     )
 
 
 class Explorer(Section):
-    """The page on which to look into the best LSTM of each corpus."""
+    """The interactive page about the best LSTM of each corpus."""
 
     characters: Count = Field(
         description="Of the test split, from its beginning, with the state of every unit."
     )
-    gates: Count = Field(description="The first so many of them with every gate, too.")
+    gates: Count = Field(description="Of these, from the beginning, how many come with every gate.")
 
 
 class Settings(Section):
@@ -422,8 +442,8 @@ class Settings(Section):
     cells: Cells
     explorer: Explorer
     backend: Literal["auto", "reference", "fast", "cuda"] = Field(
-        description="Who computes. auto: a GPU where there is one, else the compiled CPU code, else"
-        " plain torch; reference, fast or cuda: that one."
+        description="Who does the arithmetic. auto: a GPU if there is one, else the compiled CPU"
+        " code, else plain torch; reference, fast, cuda: that one."
     )
 
     @field_validator("run")
@@ -433,18 +453,23 @@ class Settings(Section):
             raise ValueError(f"results/{run} holds something else; choose another name")
         return run
 
+    @property
+    def analysis(self) -> Analysis:
+        """How losses are analysed."""
+        return Analysis(bootstrap=self.bootstrap, tsne=self.figures.tsne, claims=self.claims)
+
     def of_corpus(self, corpus: str) -> Corpus:
         """The definition of a corpus, or of the corpus whose twin it is (see `grid.contiguous`)."""
         return self.corpora[corpus.partition(".")[0]]
 
     def split_of(self, corpus: str) -> dict:
-        """How a corpus or a twin is split: `split`, of a twin with its layout."""
+        """How a corpus or its twin is split: `split`; a twin has the contiguous layout."""
         layout = {} if corpus in self.corpora else {"layout": "contiguous"}
         return self.split.model_dump() | layout
 
     def training_of(self, corpus: str) -> dict:
-        """How networks of a corpus are trained: `training`, with what the corpus wants otherwise,
-        and the backend."""
+        """How networks of a corpus are trained: `training` with the values that the corpus
+        overrides, and the backend."""
         own = self.of_corpus(corpus).training
         own = own.model_dump(exclude_none=True) if own else {}
         return self.training.model_dump() | own | {"backend": self.backend}
@@ -452,7 +477,7 @@ class Settings(Section):
     @field_validator("*", mode="wrap")
     @classmethod
     def _note(cls, value, handler, info):
-        """Note each sound section in the context, for checks across sections (see `make`)."""
+        """Note each valid section in the context, for checks across sections (see `make`)."""
         sound = handler(value)
         if info.context is not None:
             info.context[info.field_name] = sound

@@ -1,7 +1,7 @@
-"""The settings of a run: one typed object, made once, which rules and package read.
+"""The settings of a run: one typed object, made once and read by rules and package.
 
-`make` makes it of the configuration that Snakemake merged; `write` and `read` keep it beside the
-results, as results/<run>/settings.json. What may stand in it: `charlens.runs.schema`.
+`make` makes it from the configuration that Snakemake merged; `write` and `read` keep it beside the
+results, as results/<run>/settings.json. `charlens.runs.schema` defines keys and values.
 `python -m charlens.runs.settings` prints the JSON schema from which editors complete config.yaml.
 
 The Snakefile imports this, so it imports nothing slow.
@@ -29,17 +29,17 @@ RENAMED = {
 
 
 def make(config: Mapping) -> Settings:
-    """The settings of a configuration. Numbers may be given as text, as --config gives them.
+    """The settings of a configuration. Numbers may be text, as --config gives them.
 
-    Raises InputError: one line for each mistake, which begins with the key. Checks across sections
-    are made for sections without mistakes of their own.
+    Raises InputError with one line per mistake, which begins with the key. Checks across sections
+    cover only sections without mistakes of their own.
     """
     sound, mistakes = {}, []
     try:
         settings = Settings.model_validate(dict(config), context=sound)
     except ValidationError as error:
         settings = Settings.model_construct(**sound)
-        mistakes = [_line(mistake) for mistake in error.errors()]
+        mistakes = [describe(mistake) for mistake in error.errors()]
     for check in (_names_of_corpora, _streams, _orders, _values_for_every_entry):
         try:
             mistakes += check(settings)
@@ -52,7 +52,7 @@ def make(config: Mapping) -> Settings:
 
 
 def read(path: Path) -> Settings:
-    """What `write` wrote. Raises InputError where the file is missing or says something else."""
+    """What `write` wrote. Raises InputError where the file is missing or holds something else."""
     try:
         config = json.loads(Path(path).read_text())
         if not isinstance(config, dict):
@@ -60,9 +60,10 @@ def read(path: Path) -> Settings:
     except FileNotFoundError:
         raise InputError(f"{path} is missing: run snakemake once, which writes it") from None
     except OSError as error:
-        raise InputError(f"{path}: no settings of a run ({error.strerror})") from None
+        reason = f"{path}: no settings of a run ({error.strerror})"
+        raise InputError(f"{reason}; snakemake writes them when a run starts") from None
     except ValueError:
-        raise InputError(f"{path}: not the settings of a run; snakemake writes them anew") from None
+        raise InputError(f"{path}: not the settings of a run; remove it, run snakemake") from None
     try:
         return make(config)
     except InputError as error:
@@ -70,15 +71,15 @@ def read(path: Path) -> Settings:
 
 
 def write(settings: Settings, path: Path) -> None:
-    """Write all settings to a JSON file, unless they stand there already."""
+    """Write all settings to a JSON file, unless it already holds them."""
     path, content = Path(path), settings.model_dump_json(exclude_none=True, indent=1) + "\n"
     if not path.exists() or path.read_text() != content:
         write_atomically(path, content.encode())
 
 
 def comparable(settings: Settings) -> dict:
-    """What models must have in common to stand beside each other in a publication: the run, and
-    how each corpus is split and trained, by whichever backend."""
+    """What the models of a publication must have in common: the run, and how each corpus is split
+    and its networks are trained, whatever the backend."""
     corpora = {}
     for corpus in settings.use:
         training = settings.training_of(corpus)
@@ -113,15 +114,15 @@ def schema() -> dict:
     }
 
 
-def _line(mistake: dict) -> str:
-    """A mistake that pydantic found, for people."""
+def describe(mistake: dict) -> str:
+    """One line about a mistake that pydantic found, which begins with the key."""
     key = ".".join(str(part) for part in mistake["loc"] if part != "[key]") or "config"
     if key in RENAMED:
-        return f"{key}: is called {RENAMED[key]} now; rename it"
+        return f"{key}: is now called {RENAMED[key]}; rename it"
     if mistake["type"] == "extra_forbidden":
-        return f"{key}: unknown key; see config.yaml for what may stand here"
+        return f"{key}: unknown key; see config.yaml for the keys of this section"
     if mistake["type"] == "missing":
-        return f"{key}: missing; see config.yaml for what may stand here"
+        return f"{key}: missing; see config.yaml for an example"
     if mistake["type"] == "value_error":
         return f"{key}: {mistake['ctx']['error']}"
     expected = re.sub(r"^\w+ should (be |have )?| after validation, not \d+", "", mistake["msg"])
@@ -182,7 +183,7 @@ def _values_for_every_entry(settings: Settings) -> Iterator[str]:
                 if grid.first_fit(settings, key, corpus, entry) is None:
                     yield (
                         f"grid.{key}: no entry fits {entry['type']} {entry['layers']}x"
-                        f"{entry['size']}; add one with its values"
+                        f"{entry['size']}; add one with values for it"
                     )
                     break
 

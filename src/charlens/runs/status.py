@@ -10,8 +10,7 @@ from charlens.store.tables import STATUS
 
 
 def status(planned: list[str], finished: list[str]) -> pd.DataFrame:
-    """One row per planned model: columns STATUS. Both lists hold paths that `ModelKey.parse` can
-    read."""
+    """One row per planned model: columns STATUS. Both lists hold paths for `ModelKey.parse`."""
     done = {ModelKey.parse(path) for path in finished}
     rows = []
     for key in map(ModelKey.parse, planned):
@@ -22,7 +21,7 @@ def status(planned: list[str], finished: list[str]) -> pd.DataFrame:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--planned", nargs="*", default=[], help="paths of all models")
-    parser.add_argument("--finished", nargs="*", default=[], help="score arrays that there are")
+    parser.add_argument("--finished", nargs="*", default=[], help="existing score arrays")
     parser.add_argument("--out", required=True, help="one row per planned model (.csv)")
 
 

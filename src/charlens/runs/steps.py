@@ -1,7 +1,7 @@
-"""The tables and figures of a publication that are made of losses, by the workflow's own verbs.
+"""The tables and figures of a publication that are made from losses, by the verbs of the workflow.
 
-`charlens publish` makes them of score arrays, `charlens merge` of digests; `out` is the folder of
-the publication (`charlens.runs.reference`).
+`charlens publish` makes them from score arrays, `charlens merge` from digests; `out` is the folder
+of the publication (`charlens.runs.reference`).
 """
 
 import subprocess
@@ -11,13 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from charlens.errors import InputError
+from charlens.runs.schema import Bootstrap, Claims, Section, Tsne
 from charlens.store.models import ModelKey, twin
 from charlens.store.tables import paper_table
 
 
 def verb(name: str, *arguments: object) -> None:
-    """Run `charlens <name>` as the rules do, in a process of its own (some verbs live in packages
-    that build on this one). Raises InputError with its message where it fails."""
+    """Run `charlens <name>` as the rules do, in a process of its own (some verbs are in packages
+    that import this one). Raises InputError with its message where it fails."""
     print(f"charlens {name}", flush=True)
     command = [sys.executable, "-m", "charlens.cli", name, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True)
@@ -26,24 +27,27 @@ def verb(name: str, *arguments: object) -> None:
         raise InputError(f"charlens {name}: {last.removeprefix('charlens: error: ')}")
 
 
-def options(settings: Mapping) -> list[str]:
+def options(settings: Mapping | Section) -> list[str]:
     """Settings as command-line options: {"decay_after": 10} gives --decay-after 10."""
-    pairs = ((f"--{name.replace('_', '-')}", str(value)) for name, value in settings.items())
+    values = dict(settings).items()
+    pairs = ((f"--{name.replace('_', '-')}", str(value)) for name, value in values)
     return [word for pair in pairs for word in pair]
 
 
 def images(out: Path, name: str) -> list[Path]:
+    """The files of a figure."""
     return [out / f"figures/{name}.png", out / f"figures/{name}.svg"]
 
 
 def existing(*paths: Path) -> list[Path]:
+    """Those of the paths that exist."""
     return [path for path in paths if path.exists()]
 
 
 def loss_tables(
-    out: Path, scores: Mapping[ModelKey, Path], infos: Sequence[Path], bootstrap: Mapping
+    out: Path, scores: Mapping[ModelKey, Path], infos: Sequence[Path], bootstrap: Bootstrap
 ) -> None:
-    """Tables 1 and 2, of the corpora with models for them. infos: the corpora's provenance."""
+    """Tables 1 and 2, for the corpora with models in them. infos: provenance of the corpora."""
     for name, kinds in (("table1", ("recurrent",)), ("table2", ("ngram", "nn"))):
         corpora = {info.stem: info for info in infos}
         own = {k: p for k, p in scores.items() if k.kind in kinds and k.corpus in corpora}
@@ -58,7 +62,7 @@ def loss_tables(
 
 
 def comparison(out: Path, infos: Sequence[Path]) -> None:
-    """Tables 1 and 2 beside the paper's, of the corpora for which it has numbers."""
+    """Tables 1 and 2 beside the paper's, for the corpora of the paper."""
     known = {*paper_table(1)["corpus"], *paper_table(2)["corpus"]}
     infos = [info for info in infos if info.stem in known]
     tables = existing(out / "tables/table1.csv", out / "tables/table2.csv")
@@ -76,10 +80,10 @@ def split_table(
     scores: Mapping[ModelKey, Path],
     splits: Mapping[str, Path],
     infos: Sequence[Path],
-    resampling: Mapping,
+    resampling: Claims,
 ) -> None:
-    """What the paper's split is worth: the models that are scored under both split layouts, of the
-    corpora where an n-gram model is among them."""
+    """What the paper's split is worth: the models scored under both split layouts, for corpora with
+    an n-gram model among them."""
     both, corpora = {}, set()
     for key, path in scores.items():
         other = replace(key, corpus=twin(key.corpus))
@@ -90,17 +94,15 @@ def split_table(
     names = [name for info in infos for name in (info.stem, twin(info.stem))]
     if infos:
         verb(
-            "layouts", "--scores", *(p for key, p in both.items() if key.corpus in names),
+            "contiguous-split", "--scores", *(p for key, p in both.items() if key.corpus in names),
             "--splits", *(splits[name] for name in names), "--corpora", *infos,
             *options(resampling),
             "--csv", out / "tables/plain_cut.csv", "--html", out / "tables/plain_cut.html",
         )  # fmt: skip
 
 
-def figure1(
-    out: Path, scores: Mapping[ModelKey, Path], infos: Sequence[Path], tsne: Mapping
-) -> None:
-    """The map of the recurrent networks."""
+def figure1(out: Path, scores: Mapping[ModelKey, Path], infos: Sequence[Path], tsne: Tsne) -> None:
+    """Figure 1: the t-SNE map of the recurrent networks."""
     corpora = {key.corpus for key in scores if key.kind == "recurrent"}
     infos = [info for info in infos if info.stem in corpora]
     names = {info.stem for info in infos}
@@ -113,7 +115,7 @@ def figure1(
 
 
 def figure3(out: Path, infos: Sequence[Path]) -> None:
-    """The saturation of gates, from tables/gates.csv."""
+    """Figure 3: the saturation of gates, from tables/gates.csv."""
     gates = out / "tables/gates.csv"
     verb("figure3", "--gates", gates, "--corpora", *infos, "--out", *images(out, "figure3"))
 
@@ -124,9 +126,9 @@ def claims(
     splits: Mapping[str, Path],
     infos: Sequence[Path],
     more: Sequence[object],
-    resampling: Mapping,
+    resampling: Claims,
 ) -> None:
-    """The paper's conclusions, put to the test on the corpora with scores. more: arguments."""
+    """Tests of the paper's conclusions on the corpora with scores. more: further arguments."""
     scored = {key.corpus for key in scores}
     infos = [info for info in infos if info.stem in scored]
     names = {info.stem for info in infos}

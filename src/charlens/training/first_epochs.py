@@ -106,7 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--lstms", type=Path, nargs="+", required=True, help="the best is taken")
     parser.add_argument("--nns", type=Path, nargs="+", required=True, help="finished n-NN models")
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--looks", type=int, default=10, help="snapshots per epoch")
+    parser.add_argument("--snapshots", "--looks", type=int, default=10, help="per epoch")
     parser.add_argument("--backend", choices=base.BACKENDS, default="auto")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="the comparison (.csv)")
@@ -115,7 +115,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     data = split.load(args.split)
-    rows = trajectory(args.lstms, args.nns, data, args.epochs, args.looks, args.backend)
+    rows = trajectory(args.lstms, args.nns, data, args.epochs, args.snapshots, args.backend)
     with atomic(args.out) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(rows[0]))
         writer.writeheader()

@@ -1,6 +1,6 @@
-"""Templates (Jinja) of all pages: the markup and the prose. `charlens.report.html` fills them in.
+"""Jinja templates of all pages: markup and prose. `charlens.report.html` renders them.
 
-base.jinja      what every page is: head, style, heading
-tables.jinja    macros for tables, and for what stands beside every corpus
+base.jinja      the frame of every page: head, style, heading
+tables.jinja    macros for tables, and for the heading of a corpus
 *.jinja         one page each
 """
