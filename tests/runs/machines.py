@@ -37,7 +37,6 @@ def settings(**more) -> dict:
         "nn": {"contexts": [1], "hidden": [8], "seed": 1}, "ngrams": {"orders": [2, 3]},
         "contiguous_split": found["contiguous_split"] | {"corpora": ["code"], "orders": [2, 3]},
         "claims": {"resamples": SAMPLES, "seed": 0},
-        "contiguous_split": found["contiguous_split"] | {"orders": [2, 3]},
     }  # fmt: skip
     return {**found, **changed, **more}
 
