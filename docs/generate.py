@@ -170,27 +170,30 @@ def entry(cells: pd.DataFrame) -> str:
 def table1() -> str:
     cells = table("tables/comparison.csv")
     columns = [(type, layers) for type in ("lstm", "rnn", "gru") for layers in (1, 2, 3)]
-    rows = []
+    head = ["size", *(f"{type.upper()} {layers}" for type, layers in columns)]
+    parts = []
     for corpus, title in TITLES.items():
         own = cells[cells["corpus"] == corpus]
+        rows = []
         for size in sorted(set(own["size"].dropna().astype(int))):
             here = own[own["size"] == size]
-            name = f"{size}" if corpus == "wp" else f"{size}, {title}"
             entries = (here[(here["model"] == t) & (here["layers"] == k)] for t, k in columns)
-            rows.append([name, *map(entry, entries)])
-    head = ["size", *(f"{type.upper()} {layers}" for type, layers in columns)]
-    return markdown(head, rows)
+            rows.append([str(size), *map(entry, entries)])
+        parts.append(f"**{title}**\n\n{markdown(head, rows)}")
+    return "\n\n".join(parts)
 
 
 def table2() -> str:
     cells = table("tables/comparison.csv")
     contexts = sorted(set(cells["n"].dropna().astype(int)))
-    rows = []
+    parts = []
     for corpus, title in TITLES.items():
+        rows = []
         for model in ("n-gram", "n-NN"):
             own = cells[(cells["corpus"] == corpus) & (cells["model"] == model)]
-            rows.append([f"{title}, {model}", *(entry(own[own["n"] == n]) for n in contexts)])
-    return markdown(["n =", *map(str, contexts)], rows)
+            rows.append([model, *(entry(own[own["n"] == n]) for n in contexts)])
+        parts.append(f"**{title}**\n\n{markdown(['n =', *map(str, contexts)], rows)}")
+    return "\n\n".join(parts)
 
 
 def effect(row, unit: str) -> str:
