@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from charlens.runs import estimate
 from charlens.units import analysis, unit_tables
 
 ROOT = Path(__file__).parents[1]
@@ -322,10 +321,11 @@ def test_an_estimate_counts_what_a_dry_run_plans(tiny):
     folder = tiny.parents[1]
     snakemake(folder, "calibrate", *TINY)
     target = "results/tiny/models/code/type~rnn/layers~1/size~8/seed~1/best/model.safetensors"
-    for options, left in ([], 0), ([target, "--forceall"], 5):
+    for options, left in ([], 0), ([target, "--forceall"], 4):
         summary = snakemake(folder, *options, "--summary", *TINY).stdout
         done = subprocess.run(
-            [CHARLENS, "estimate", "results/calibration.json", "--cores", "2"],
+            [sys.executable, "-m", "charlens.cli", "estimate", "results/calibration.json",
+             "--cores", "2"],
             cwd=folder, input=summary, capture_output=True, text=True, check=True,
         )  # fmt: skip
         assert re.search(rf"for {left} jobs, 2 side by side", done.stdout), summary

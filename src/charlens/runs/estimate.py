@@ -210,5 +210,10 @@ def run(args: argparse.Namespace) -> None:
         about = json.loads(args.calibration.read_text())
     except (OSError, ValueError) as error:
         raise InputError(f"{args.calibration}: {error}; make estimate measures again") from error
-    cores = len(os.sched_getaffinity(0)) if args.cores == "all" else int(args.cores)
-    print(describe(pending(sys.stdin), about, cores))
+    cores = (os.cpu_count() or 1) if args.cores == "all" else int(args.cores)
+    try:
+        print(describe(pending(sys.stdin), about, cores))
+    except KeyError as missing:
+        raise InputError(
+            f"{args.calibration}: says nothing of {missing}; make estimate measures again"
+        ) from missing
