@@ -132,6 +132,9 @@ def test_from_calibration_to_the_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("sys.stdin", SUMMARY.splitlines())
     estimate.run(parser.parse_args([str(out), "--cores", "2"]))
     assert "for 3 jobs, 2 side by side" in capsys.readouterr().out
+    monkeypatch.setattr("sys.stdin", SUMMARY.replace("/wp/", "/lk/").splitlines())
+    with pytest.raises(InputError, match="has no entry for 'lk'"):
+        estimate.run(parser.parse_args([str(out)]))
     with pytest.raises(InputError, match="make estimate"):
         estimate.run(parser.parse_args([str(tmp_path / "none.json")]))
     with pytest.raises(InputError, match="--cores"):

@@ -219,4 +219,9 @@ def run(args: argparse.Namespace) -> None:
     except (OSError, ValueError) as error:
         raise InputError(f"{args.calibration}: {error}; run make estimate") from error
     cores = len(os.sched_getaffinity(0)) if args.cores == "all" else int(args.cores)
-    print(describe(pending(sys.stdin), about, cores))
+    try:
+        print(describe(pending(sys.stdin), about, cores))
+    except KeyError as missing:
+        raise InputError(
+            f"{args.calibration}: has no entry for {missing}; run make estimate"
+        ) from missing
