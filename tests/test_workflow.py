@@ -337,7 +337,7 @@ def test_an_estimate_counts_what_a_dry_run_plans(tiny):
     folder = tiny.parents[1]
     own(folder, "calibrate", *TINY)
     target = "results/tiny/models/code/type~rnn/layers~1/size~8/seed~1/best/model.safetensors"
-    for options, left in ([], 0), ([target, "--forceall"], 5):
+    for options, left in ([], 0), ([target, "--forceall"], 4):
         summary = own(folder, *options, "--summary", *TINY).stdout
         verb = ["estimate", "results/calibration.json", "--cores", "2"]
         done = subprocess.run(

@@ -196,7 +196,7 @@ def test_refusals_leave_what_is_published(tmp_path, verbs):
     refused("source is 'made up', in .* 'another file': losses on two texts")
     corpus.write_text(info)
     (source / "settings.json").unlink()
-    with pytest.raises(InputError, match="no settings of a run .*snakemake writes them"):
+    with pytest.raises(InputError, match="settings.json is missing: run snakemake once"):
         publish.publish(source, published)
     shutil.rmtree(source)
     write_run(source, {})

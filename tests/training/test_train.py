@@ -205,7 +205,7 @@ def test_a_second_process_waits_for_the_first(tmp_path, capsys):
         other = subprocess.Popen(
             [sys.executable, "-c", code, str(tmp_path / ".lock")], stderr=subprocess.PIPE, text=True
         )
-        assert f"second: process {os.getpid()} is training" in other.stderr.readline()
+        assert f"second: process {os.getpid()} is already training" in other.stderr.readline()
         assert other.poll() is None
     assert other.wait(timeout=30) == 0
 
