@@ -6,10 +6,12 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from charlens.errors import InputError
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 
 @contextlib.contextmanager
@@ -73,12 +75,14 @@ def only_one(path: Path, label: str, doing: str) -> Iterator[bool]:
         lock.release()
 
 
-def try_lock(path: Path, wait: bool = False) -> FileLock | None:
+def try_lock(path: Path, wait: bool = False) -> "FileLock | None":
     """Acquire the lock file `path`; None if another process holds it (with `wait`: wait for it).
 
     The lock ends with `release()`, with the last reference to it, or with the process: a killed one
     leaves no stale lock. On a file system without locks, nothing is locked.
     """
+    from filelock import FileLock, Timeout  # here, because most jobs take no lock
+
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path, fallback_to_soft=False)  # a soft lock would outlive a killed process
     try:

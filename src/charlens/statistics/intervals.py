@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.stats import binomtest
 
 
 def pooled_sd(groups: Iterable[Iterable[float]]) -> tuple[float, int] | None:
@@ -22,5 +21,7 @@ def pooled_sd(groups: Iterable[Iterable[float]]) -> tuple[float, int] | None:
 
 def share_interval(count: int, total: int, level: float = 0.95) -> tuple[float, float]:
     """Wilson's interval of the share count / total. Raises ValueError if total is 0."""
+    from scipy.stats import binomtest  # here, because it takes a second to import
+
     found = binomtest(count, total).proportion_ci(level, method="wilson")
     return float(found.low), float(found.high)
