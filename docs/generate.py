@@ -234,7 +234,7 @@ def far() -> str:
 def candidates() -> str:
     tried = table("histories/candidates.csv")
     tried = tried[tried["corpus"].isin(TITLES)]
-    sizes = tried["model"].str.extract(r"size~(\d+)")[0].fillna(0).astype(int)
+    sizes = tried["model"].str.extract(r"size~(\d+)")[0].astype(float).fillna(0).astype(int)
     rows = []
     for (corpus, size, candidate), own in tried.groupby(["corpus", sizes, "candidate"]):
         models = f"size {size}" if size else "n-NN"

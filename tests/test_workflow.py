@@ -93,7 +93,7 @@ def test_the_plan_of_the_paper(tmp_path):
     # one candidate at size 64, two above
     assert planned["train"] == 2 * (9 + 2 * 24) + 2 * (9 + 2 * 9) + 2 * 3 + plain
     assert planned["ngram"] == planned["score_ngram"] == 2 * 20  # under both splits
-    assert planned["select_nn"] == 12 and planned["train_nn"] == 36
+    assert planned["select_nn"] == 12 and planned["train_nn"] == 60
 
 
 def test_the_ngrams_alone_ask_for_no_training(tmp_path):

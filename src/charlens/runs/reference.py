@@ -312,7 +312,9 @@ def readme(publication: Publication) -> str:
         "| --- | --- | --- | --- | --- |",
     ]
     tried = candidates(publication)
-    sizes = tried["model"].astype(str).str.extract(r"size~(\d+)")[0].fillna(0).astype(int)
+    sizes = (
+        tried["model"].astype(str).str.extract(r"size~(\d+)")[0].astype(float).fillna(0).astype(int)
+    )
     for (corpus, size, candidate), own in tried.groupby(["corpus", sizes, "candidate"]):
         models, taken = f"size {size}" if size else "n-NN", (own["chosen"] == 1).sum()
         name = candidate.replace("~", " ")
