@@ -20,7 +20,7 @@ const scripts = readdirSync(FOLDER).filter((name) => name.endsWith('.js'));
 const shared = scripts.flatMap((name) => topLevelNames(`${FOLDER}/${name}`));
 
 export default [
-  { ignores: ['.venv/', 'results/', 'node_modules/'] },
+  { ignores: ['.venv/', 'results/', 'node_modules/', 'docs/_build/'] },
   js.configs.recommended,
   {
     files: ['eslint.config.js'],
