@@ -63,7 +63,7 @@ def test_the_first_dropout_entry_that_fits_counts():
 def test_candidates_of_an_nn_are_its_hidden_sizes():
     keys = grid.candidates(made(), ModelKey("wp", "nn", seed=1, n=3))
     assert [key.path for key in keys][0] == "wp/nn/context~3/seed~1/hidden~128"
-    assert [key.candidate for key in keys] == [128, 256, 512]
+    assert [key.candidate for key in keys] == PAPER["nn"]["hidden"]
     assert grid.candidates(made(), ModelKey("wp", "ngram", n=3)) == []
 
 
