@@ -36,7 +36,8 @@ def test_it_ends_quietly_when_nobody_reads_on(saved):
         assert process.stdout.read(5)
         process.stdout.close()
         assert process.wait(timeout=60) == 1
-        assert process.stderr.read() == b""
+        said = process.stderr.read().splitlines()  # without a compiled backend, one line about it
+        assert [line for line in said if not line.startswith(b"charlens: plain torch")] == []
 
 
 def test_any_byte_may_be_the_start(saved, capfdbinary):
