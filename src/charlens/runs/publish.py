@@ -20,8 +20,8 @@ from charlens.networks import half, model_file
 from charlens.networks.version import version, version_of
 from charlens.runs import grid, merge, reference, steps
 from charlens.runs.reference import Publication, copy
-from charlens.runs.settings import Settings, comparable, read
-from charlens.runs.steps import images, options, verb
+from charlens.runs.settings import Settings, arguments, comparable, read
+from charlens.runs.steps import images, verb
 from charlens.store import models
 from charlens.store.corpora import read_split
 from charlens.store.models import ModelKey, twin
@@ -250,7 +250,7 @@ class Builder:
         init = self.settings.training_of(corpus)["init"]
         verb(
             "cells", *networks, "--split", split, "--text", text, "--info", info,
-            *options(chosen), "--init", init, "--passages", passages,
+            *arguments(chosen), "--init", init, "--passages", passages,
             "--out", out[0], "--cells", out[1], "--untrained", out[2], "--gates", out[3],
         )  # fmt: skip
         return self.work / "cells"

@@ -92,12 +92,16 @@ def comparable(settings: Settings) -> dict:
     return {"run": settings.run, "corpora": corpora}
 
 
-def options(values: Mapping | Section) -> str:
-    """Values as command-line options: {"decay_after": 10} gives --decay-after 10."""
+def arguments(values: Mapping | Section) -> list[str]:
+    """Values as command-line arguments: {"decay_after": 10} gives ["--decay-after", "10"]."""
     values = values.model_dump(exclude_none=True) if isinstance(values, Section) else values
-    return " ".join(
-        f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in values.items()
-    )
+    pairs = ((f"--{name.replace('_', '-')}", str(value)) for name, value in values.items())
+    return [word for pair in pairs for word in pair]
+
+
+def options(values: Mapping | Section) -> str:
+    """The same for a shell."""
+    return shlex.join(arguments(values))
 
 
 def schema() -> dict:

@@ -11,7 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from charlens.errors import InputError
-from charlens.runs.schema import Bootstrap, Claims, Section, Tsne
+from charlens.runs.schema import Bootstrap, Claims, Tsne
+from charlens.runs.settings import arguments
 from charlens.store.models import ModelKey, twin
 from charlens.store.tables import paper_table
 
@@ -25,13 +26,6 @@ def verb(name: str, *arguments: object) -> None:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
         raise InputError(f"charlens {name}: {last.removeprefix('charlens: error: ')}")
-
-
-def options(settings: Mapping | Section) -> list[str]:
-    """Settings as command-line options: {"decay_after": 10} gives --decay-after 10."""
-    values = dict(settings).items()
-    pairs = ((f"--{name.replace('_', '-')}", str(value)) for name, value in values)
-    return [word for pair in pairs for word in pair]
 
 
 def images(out: Path, name: str) -> list[Path]:
@@ -56,7 +50,7 @@ def loss_tables(
             verb(
                 name, "--scores", *own.values(),
                 "--corpora", *(info for corpus, info in corpora.items() if corpus in known),
-                *options(bootstrap),
+                *arguments(bootstrap),
                 "--csv", out / f"tables/{name}.csv", "--html", out / f"tables/{name}.html",
             )  # fmt: skip
 
@@ -96,7 +90,7 @@ def split_table(
         verb(
             "contiguous-split", "--scores", *(p for key, p in both.items() if key.corpus in names),
             "--splits", *(splits[name] for name in names), "--corpora", *infos,
-            *options(resampling),
+            *arguments(resampling),
             "--csv", out / "tables/plain_cut.csv", "--html", out / "tables/plain_cut.html",
         )  # fmt: skip
 
@@ -109,7 +103,7 @@ def figure1(out: Path, scores: Mapping[ModelKey, Path], infos: Sequence[Path], t
     if infos:
         own = [p for k, p in scores.items() if k.kind == "recurrent" and k.corpus in names]
         verb(
-            "figure1", "--scores", *own, "--corpora", *infos, *options(tsne),
+            "figure1", "--scores", *own, "--corpora", *infos, *arguments(tsne),
             "--out", *images(out, "figure1"), "--csv", out / "figures/figure1.csv",
         )  # fmt: skip
 
@@ -138,6 +132,6 @@ def claims(
         "--splits", *(splits[info.stem] for info in infos), "--corpora", *infos, *more,
         "--inside", *existing(*(out / name for name in (*tables, "figures/figure6.csv"))),
         "--trajectory", *existing(*(out / f"figure5/{info.stem}.csv" for info in infos)),
-        "--status", out / "tables/status.csv", *options(resampling),
+        "--status", out / "tables/status.csv", *arguments(resampling),
         "--csv", out / "tables/claims.csv", "--html", out / "tables/claims.html",
     )  # fmt: skip
