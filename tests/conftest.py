@@ -31,3 +31,14 @@ def small_split(streams=4, unroll=8, symbols=11, windows=(5, 2, 2), seed=0) -> S
 @pytest.fixture
 def data() -> Split:
     return small_split()
+
+
+@pytest.fixture
+def one_thread():
+    """Small networks are too small for more threads."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)

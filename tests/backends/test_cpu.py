@@ -17,14 +17,7 @@ from charlens.errors import InputError
 from charlens.training.recipe import Recipe
 from charlens.training.rmsprop import rmsprop_
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Float64 steps are too small for more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(params=paths.TESTABLE or ["none"])

@@ -58,13 +58,7 @@ FLOAT64 = 1e-9  # how far a number may be from the stored one; 1e-12 is measured
 FLOAT32 = 1e-5  # 3e-7 is measured
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """The networks are too small for more."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def trained(case: str, engine, dtype=torch.float32) -> dict[str, list[float]]:
