@@ -243,11 +243,13 @@ class NetworkSelection(Selection):
 
 
 class Dropouts(Section):
-    """Candidates for the dropout of the grid entries that these lists hold."""
+    """Candidates for the dropout of the networks that these lists hold."""
 
+    corpora: Several[str] | None = None
     types: Several[Type] | None = None
     layers: Several[Count] | None = None
     sizes: Several[Count] | None = None
+    seeds: Several[Seed] | None = None
     values: Several[Annotated[Number, Field(ge=0, lt=1)]]
 
 
@@ -353,11 +355,25 @@ class FirstEpochs(Section):
     snapshots: Count = Field(description="Per epoch.")
 
 
+class Emergence(Section):
+    """When units and skills appear: networks that are watched as they are trained, every
+    combination of these lists, all seeds of the grid, with the first of the dropout candidates."""
+
+    corpora: Distinct[Name] = Field([], description="Of those in use.")
+    types: Distinct[Type] = []
+    layers: Distinct[Count] = []
+    sizes: Distinct[Count] = []
+    epochs: Count = Field(3, description="The first ones, with so many snapshots per epoch ...")
+    snapshots: Count = Field(10, description="... per epoch; then one per epoch.")
+    characters: Count = Field(1000, description="Of each test stream, on which units are scored.")
+
+
 class Figures(Section):
     """Settings of single figures."""
 
     tsne: Tsne
     first_epochs: FirstEpochs
+    emergence: Emergence = Emergence()
 
 
 class Record(Section):

@@ -148,9 +148,11 @@ def _names_of_corpora(settings: Settings) -> Iterator[str]:
         "cells.passages": settings.cells.passages,
         "contiguous_split.corpora": settings.contiguous_split.corpora,
         "figures.first_epochs.corpora": settings.figures.first_epochs.corpora,
+        "figures.emergence.corpora": settings.figures.emergence.corpora,
     }
-    for place, entry in enumerate(settings.grid.seeds):
-        named[f"grid.seeds.{place}.corpora"] = entry.corpora or []
+    for key in ("dropout", "seeds"):
+        for place, entry in enumerate(getattr(settings.grid, key)):
+            named[f"grid.{key}.{place}.corpora"] = entry.corpora or []
     for key, there in named.items():
         for corpus in there:
             if corpus not in corpora:

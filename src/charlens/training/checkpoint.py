@@ -13,14 +13,16 @@ from charlens.networks.version import version
 from charlens.progress import say
 
 
-def fingerprint(arch, recipe, data, seed, dropout) -> str:
+def fingerprint(arch, recipe, data, seed, dropout, schedule=None) -> str:
     """Identify a training: a hash of settings, version and data, but not of its last epoch.
 
-    dropout: probability. data: the split. Returns hex digits.
+    dropout: probability. data: the split. schedule: of snapshots. Returns hex digits.
     """
     settings = asdict(recipe) | asdict(arch) | {"seed": seed, "dropout": dropout}
     settings |= {"version": version(arch.type)}
     settings |= {"streams": data.streams, "unroll": data.unroll}  # not evident from the codes
+    if schedule:
+        settings |= {"snapshots": asdict(schedule)}
     del settings["epochs"]  # a longer training resumes a shorter one
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for content in (data.train.y, data.val.y):
