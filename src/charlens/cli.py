@@ -28,6 +28,8 @@ VERBS = {
     "compare": ("report.comparison", "tables 1 and 2 beside the paper's"),
     "cells": ("units.analysis", "saturation of gates; which unit follows which hypothesis"),
     "cell-tables": ("units.unit_tables", "tables of units and gates"),
+    "emergence": ("units.emergence", "skills and units of a network as it is trained"),
+    "emergence-table": ("report.emergence", "when skills and units appear, in a table and figure"),
     "record": ("units.activations", "record every gate and state over a stretch of text"),
     "figure1": ("report.figure1", "t-SNE map of the recurrent networks"),
     "figure2": ("report.figure2", "passages coloured by the best unit of each hypothesis"),

@@ -149,7 +149,7 @@ rule figure6:
 
 
 rule figures:
-    """Figures 1 to 6, as PNG and as SVG."""
+    """Figures 1 to 6, and when skills and units appear, as PNG and as SVG."""
     input:
         rules.figure1.output,
         rules.figure2.input,
@@ -157,4 +157,5 @@ rule figures:
         rules.figure4.output,
         rules.figure5.output if CODE or FIRST_EPOCHS else [],
         rules.figure6.output,
+        rules.emergence_table.output if WATCHED else [],
     localrule: True

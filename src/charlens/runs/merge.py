@@ -85,6 +85,7 @@ def join(first: Path, second: Path, out: Path) -> None:
         joined.take_tables()
         joined.draw_figures()
         joined.analyse()
+    joined.join_emergence()
     reference.write_status(out, joined.planned)
     reference.describe(out)
 
@@ -265,6 +266,13 @@ class Join:
             after = page[page.rindex("</section>") + len("</section>") :]
             content = before + "\n".join(sections) + after
             write_atomically(self.out / name, content.encode())
+
+    def join_emergence(self) -> None:
+        """When skills and units appear, from the watched networks of both publications."""
+        name = "tables/emergence.csv"
+        tables = steps.existing(*(p.folder / name for p in reversed(self.publications)))
+        corpora = {corpus for path in tables for corpus in pd.read_csv(path)["corpus"]}
+        steps.emergence(self.out, tables, [p for p in self.infos() if p.stem in corpora])
 
     # ---- what is made from losses ----
 
