@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from machines import NETWORKS, SAMPLES, Verbs, files, settings, write_run
+from machines import NETWORKS, SAMPLES, Verbs, files, settings, watch, write_run
 from synthetic import run
 
 from charlens.claims.published import with_published
@@ -34,6 +34,23 @@ def machine(tmp_path, monkeypatch):
         return tmp_path / name
 
     return make
+
+
+def test_watched_networks_of_both_machines_are_joined(tmp_path, monkeypatch):
+    """Each machine watched some; of a network that both watched, the other's measures count."""
+    watched = {"corpora": ["code"], "types": ["lstm", "gru"], "layers": [1], "sizes": [8]}
+    figures = settings()["figures"] | {"emergence": watched}
+    for name, networks, unit in (("one", (LSTM, GRU), 1), ("other", (GRU,), 2)):
+        verbs = Verbs(unit)
+        for module in (steps, publish):
+            monkeypatch.setattr(module, "verb", verbs)
+        source = write_run(tmp_path / f"runs-{name}/small", figures=figures)
+        for network in networks:
+            watch(source, network)
+        publish.publish(source, tmp_path / name)
+    run(merge, [tmp_path / "one", tmp_path / "other"])
+    table = pd.read_csv(tmp_path / "one/tables/emergence.csv")
+    assert table.groupby("type")["value"].max().to_dict() == {"lstm": 0.1, "gru": 0.2}
 
 
 def losses(folder):
