@@ -284,7 +284,8 @@ def units() -> str:
             score = max(row.score, 1 - row.score) if row.measure == "auc" else abs(row.score)
             measure = "AUC" if row.measure == "auc" else "τ"
             type, _, shape = row.model.partition(" ")
-            rows.append([TITLES[row.corpus], f"{type.upper()} {shape}", row.hypothesis.replace("_", " "),
+            network = f"{type.upper()} {shape}"
+            rows.append([TITLES[row.corpus], network, row.hypothesis.replace("_", " "),
                          f"{int(row.layer)}", f"{int(row.unit)}", f"{measure} {score:.3f}",
                          f"{row.untrained:.2f}"])  # fmt: skip
     head = ["corpus", "network", "hypothesis", "layer", "unit", "score", "strength untrained"]

@@ -144,11 +144,13 @@ def first_fit(settings: Settings, key: str, corpus: str, entry: dict) -> list | 
 
 
 def own_files(settings: Settings, corpus: str) -> list[str]:
-    """The user's own files that a corpus is made from: it is made again when they change."""
+    """The user's own files that a corpus is made from, as patterns of Snakemake's: the corpus is
+    made again when they change."""
     sources = settings.of_corpus(corpus).sources
     named = [source.path or source.recipe and source.recipe.archive for source in sources]
     paths = [Path(path).expanduser() for path in named if path]
-    return [str(path) for path in paths if path.is_file()]
+    files = [str(path) for path in paths if path.is_file()]
+    return [path.replace("{", "{{").replace("}", "}}") for path in files]  # no wildcards
 
 
 def spec(settings: Settings, corpus: str) -> dict:

@@ -83,8 +83,12 @@ Number = Annotated[float, BeforeValidator(number_in_text)]
 Positive = Annotated[Number, Field(gt=0)]
 Order = Annotated[Integer, Field(ge=2, le=21)]
 Text = Annotated[str, StringConstraints(min_length=1)]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")]
-Type = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$"), AfterValidator(cell_type)]
+# Names become parts of paths, commands and patterns: letters, digits, _ and -, not - first.
+NAME = r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+Type = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$"), AfterValidator(cell_type)
+]
 Distinct = Annotated[
     list[Value], AfterValidator(distinct), Field(json_schema_extra={"uniqueItems": True})
 ]
@@ -128,7 +132,7 @@ class Source(Section):
     """A known text: where to get it (one of url, recipe, package and path), and how to check it."""
 
     name: Text = Field(description="Shown in tables and figures.")
-    url: Annotated[str, StringConstraints(pattern="^(https?|file)://")] | None = Field(
+    url: Annotated[str, StringConstraints(pattern="^https?://")] | None = Field(
         None, description="Where it is downloaded from."
     )
     recipe: Recipe | None = Field(
@@ -142,6 +146,10 @@ class Source(Section):
     )
     sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")] | None = Field(
         None, description="Its digest."
+    )
+    allow_http: bool | None = Field(None, description="Whether a plain http address is allowed.")
+    max_mb: Count | None = Field(
+        None, description="Largest download, 1000 unless stated; a url's `bytes` count before it."
     )
 
     @model_validator(mode="after")

@@ -121,6 +121,7 @@ def schema() -> dict:
 def describe(mistake: dict) -> str:
     """One line about a mistake that pydantic found, which begins with the key."""
     key = ".".join(str(part) for part in mistake["loc"] if part != "[key]") or "config"
+    key = key if key.isprintable() else repr(key)
     if key in RENAMED:
         return f"{key}: is now called {RENAMED[key]}; rename it"
     if mistake["type"] == "extra_forbidden":

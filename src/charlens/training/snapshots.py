@@ -4,7 +4,6 @@ They show when a unit or a skill appears (see `charlens.units.emergence`). Snaps
 half precision and travel in the checkpoint, so that a resumed training loses none.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,8 +11,9 @@ import torch
 
 from charlens.errors import InputError
 from charlens.files import write_atomically
+from charlens.networks import metadata
 from charlens.networks.architecture import Architecture
-from charlens.networks.model_file import about, architecture_of
+from charlens.networks.model_file import architecture_of, content_of, read
 from charlens.networks.network import Parameters
 
 
@@ -54,7 +54,7 @@ def save(path: Path, snapshots: list[dict], described: dict) -> None:
     names = snapshots[0]["params"]
     tensors = {name: torch.stack([one["params"][name] for one in snapshots]) for name in names}
     described = described | {"epochs": [one["epoch"] for one in snapshots]}
-    write_atomically(path, serialize(tensors, metadata={"charlens": json.dumps(described)}))
+    write_atomically(path, content_of(tensors, described, serialize))
 
 
 def load(path: Path) -> tuple[Architecture, list[tuple[float, Parameters]], dict]:
@@ -63,17 +63,20 @@ def load(path: Path) -> tuple[Architecture, list[tuple[float, Parameters]], dict
     Raises InputError where the file is missing, damaged or holds no snapshots.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load as deserialize
 
-    described = about(path)
+    described, content = read(path)
+    metadata.require(described, path)
     if "epochs" not in described:
         raise InputError(f"{path}: a model, not the snapshots of a training")
     try:
-        stacked = load_file(path)
-    except SafetensorError as error:
+        stacked = deserialize(content)
+    except (SafetensorError, ValueError, KeyError) as error:
         raise InputError(f"{path}: damaged ({error}); train the network again") from None
+    arch, epochs = architecture_of(described), described["epochs"]
+    metadata.check_tensors(stacked, arch, path, snapshots=len(epochs))
     found = [
         (epoch, {name: value[index].float() for name, value in stacked.items()})
-        for index, epoch in enumerate(described["epochs"])
+        for index, epoch in enumerate(epochs)
     ]
-    return architecture_of(described), found, described
+    return arch, found, described

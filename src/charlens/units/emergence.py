@@ -13,7 +13,6 @@ stream, which is enough for a score and keeps a training of many snapshots cheap
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 
@@ -27,6 +26,8 @@ from charlens.errors import InputError
 from charlens.files import write_csv
 from charlens.networks import network
 from charlens.progress import say, time_left
+from charlens.store.corpora import read_text
+from charlens.store.reading import read_json
 from charlens.text.hypotheses import labellings
 from charlens.training import snapshots
 from charlens.training.evaluate import target_log_probs, tensors
@@ -136,8 +137,8 @@ def run(args: argparse.Namespace) -> None:
     if args.characters < 1:
         raise InputError("--characters must be at least 1")
     torch.set_num_threads(args.threads)
-    data, text = split.load(args.split), args.text.read_bytes()
+    data, text = split.load(args.split), read_text(args.text, args.info)
     check_text(args, data, text)
-    kind = json.loads(args.info.read_text())["kind"]
+    kind = read_json(args.info)["kind"]
     table = emergence(args.model, data, text, kind, args.characters, args.backend)
     write_csv(table.assign(value=table["value"].round(5)), args.out)
