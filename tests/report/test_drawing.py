@@ -231,7 +231,7 @@ def test_areas_of_errors(contexts):
 def test_buckets_are_narrow_where_there_are_pairs_enough():
     random = np.random.default_rng(0)
     distance = np.concatenate([random.integers(1, 100, 400), random.integers(100, 3000, 100)])
-    edges = figure5.edges(distance)
+    edges = figure5.bucket_edges(distance)
     pairs = np.histogram(distance, edges)[0]
     assert pairs.sum() == 500 and pairs.min() >= figure5.LEAST
     assert edges[:6].tolist() == [1, 20, 40, 60, 80, 100]
@@ -240,7 +240,7 @@ def test_buckets_are_narrow_where_there_are_pairs_enough():
 
 @pytest.mark.parametrize("distances", [[1], [1, 5000], [20] * 29, [20] * 30, [7] * 30 + [900]])
 def test_all_pairs_are_in_a_bucket(distances):
-    edges = figure5.edges(np.array(distances))
+    edges = figure5.bucket_edges(np.array(distances))
     assert np.histogram(distances, edges)[0].tolist() == [len(distances)]
     assert edges[-1] > max(distances)
 
@@ -265,7 +265,7 @@ def test_no_line_through_a_dozen_pairs():
     joined = [line for line in means.lines if line.get_linestyle() != "None"]
     assert joined and all(len(line.get_xdata()) == 2 for line in joined)
     few = [text.get_text() for text in means.texts]
-    assert few == ["12 pairs", "12 pairs"]
+    assert few == ["n = 12", "n = 12"]
 
 
 def test_no_corner_of_figure_5_is_empty():

@@ -437,7 +437,9 @@ def test_figure_2(folder, tables, tmp_path):
     assert "made up" in svg and "Depth of an expression: unit 1." in svg and "Set(" in svg
     page = (tmp_path / "f.html").read_text()
     check(page)
-    assert page.count("<pre>") == 15 and "Least explained: unit 1." in page
+    report = json.loads((folder / "cells/code.json").read_text())
+    passages, _ = figure2.shown(report, pd.read_csv(tables / "hypotheses.csv"))
+    assert page.count("<pre>") == len(passages) and "Least explained: unit 1." in page
     assert "a passage of the paper’s, here training text" in page
 
 

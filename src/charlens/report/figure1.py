@@ -123,7 +123,7 @@ def draw(groups: dict[str, list[Score]], maps: dict[str, np.ndarray], corpora: d
         panel.margins(0.12)
         method = "t-SNE" if len(scores) >= FEW else "principal components"
         number = f"{len(scores)} networks" if len(scores) > 1 else "1 network"
-        panel.set_title(f"{corpora[corpus]['title']}: {method}, {number}, each seed a mark")
+        panel.set_title(f"{corpora[corpus]['title']}\n{method} of {number}, all seeds")
     add_legend(figure, models["layers"], sizes, colours)
     plots.name_sources(figure, corpora.values())
     figure.draw_without_rendering()  # the layout says which marks overlap

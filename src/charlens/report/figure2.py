@@ -2,7 +2,7 @@
 
 Red is -1, blue is +1, and a character has the colour of what the unit holds after reading it: for
 an LSTM tanh(c). A hypothesis whose best unit is at chance level has no passage. The picture fits a
-printed page; where the passages do not, the page below `--html` has the last ones.
+printed page; the page below `--html` has the passages that are too many for it.
 """
 
 import textwrap
@@ -28,7 +28,7 @@ LINE = 1.15 * SIZE / 72  # inches
 WIDE = {"code": 60, "prose": 76}  # characters in a line of the picture, where longer ones break
 COLUMNS = {"code": 2, "prose": 1}  # prose has its headings beside the passages
 TITLE, GAP = 0.31, 0.11  # inches: a heading above its passage, and the space below a passage
-HEAD, FOOT, PAGE = 0.3, 0.55, 9.7  # inches: above and below the passages, and of all at most
+HEAD, FOOT, PAGE = 0.3, 0.55, 10.0  # inches: above and below the passages, and of all at most
 PARTS = {"train": "training text", "val": "validation text", "test": "test text"}
 
 
@@ -153,25 +153,29 @@ def draw(found: dict, best: pd.DataFrame, about: dict):
     texts = [lines(characters(p["text"], p["values"]), wide) for p in passages]
     heading_height = TITLE if columns > 1 else 0
     heights = [heading_height + LINE * max(4, len(rows)) + GAP for rows in texts]
-    spots, height = balanced(heights, columns)
-    while height > PAGE - HEAD - FOOT and len(heights) > 1:
-        spots, height = balanced(heights := heights[:-1], columns)
+    kept: list[int] = []
+    for at in range(len(passages)):
+        _, height = balanced([heights[k] for k in [*kept, at]], columns)
+        if not kept or height <= PAGE - HEAD - FOOT:
+            kept.append(at)
+    spots, height = balanced([heights[k] for k in kept], columns)
     total = HEAD + height + FOOT
     figure = plots.new_figure(total)
     figure.set_layout_engine("none")
     title = f"{about['title']}: {model_name(found)}"
     figure.text(0.04 / plots.WIDTH, 1 - 0.06 / total, title, fontsize=10, va="top")
-    for (column, down), passage, rows in zip(spots, passages, texts, strict=False):
+    for (column, down), at in zip(spots, kept, strict=True):
+        passage, rows = passages[at], texts[at]
         x, y = 0.04 + column * plots.WIDTH / columns, HEAD + down
         what, where = heading(passage, found, best)
+        beside = x
         if columns == 1:
-            at, what = x + wide * CHARACTER + 0.15, textwrap.fill(what, 38)
-        else:
-            at = x
+            beside = x + wide * CHARACTER + 0.15
+            what, where = textwrap.fill(what, 38), textwrap.fill(where, 42)
         under = y + 0.02 + 0.14 * (1 + what.count("\n"))
-        figure.text(at / plots.WIDTH, 1 - (y + 0.02) / total, what, fontsize=7.5, va="top")
+        figure.text(beside / plots.WIDTH, 1 - (y + 0.02) / total, what, fontsize=7.5, va="top")
         figure.text(
-            at / plots.WIDTH, 1 - under / total, textwrap.fill(where, 42 if columns == 1 else 80),
+            beside / plots.WIDTH, 1 - under / total, where,
             fontsize=SIZE, va="top", color="#555555",
         )  # fmt: skip
         box = (x, total - y - heading_height - LINE * len(rows), wide * CHARACTER, LINE * len(rows))

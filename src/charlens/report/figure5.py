@@ -87,7 +87,7 @@ def braces_in_test(text: Path, split: Path, scores: list[Score]) -> tuple[np.nda
     return index, distance
 
 
-def edges(distance: np.ndarray) -> np.ndarray:
+def bucket_edges(distance: np.ndarray) -> np.ndarray:
     """The edges of buckets of distances [Q], in characters: multiples of WIDTH, as narrow as LEAST
     pairs in each allow. Too few pairs at the end belong to the last bucket."""
     steps = np.arange(0, distance.max() + WIDTH + 1, WIDTH)
@@ -109,7 +109,7 @@ def brace_means(lstm: Score, ngram: Score, index: np.ndarray, distance: np.ndarr
     and size of the LSTM, n of the n-gram model, from and below (distances in characters), distance
     (geometric mean), pairs, and for each model its mean probability and standard error.
     """
-    bounds = edges(distance) if len(distance) else np.array([1])
+    bounds = bucket_edges(distance) if len(distance) else np.array([1])
     bucket = np.searchsorted(bounds, distance, side="right") - 1
     probabilities = {"lstm": lstm.probabilities()[index], "ngram": ngram.probabilities()[index]}
     rows = []
@@ -183,7 +183,7 @@ def draw_braces(means, pairs, braces: pd.DataFrame):
             )  # fmt: skip
     for row in braces[~enough].itertuples():
         means.annotate(
-            f"{row.pairs} pairs", (row.distance, max(row.lstm, row.ngram)), (0, 6), ha="center",
+            f"n = {row.pairs}", (row.distance, max(row.lstm, row.ngram)), (0, 6), ha="center",
             textcoords="offset points", fontsize=7, color="#555555",
         )  # fmt: skip
     means.set(xscale="log", ylim=(0, 1), ylabel="probability")

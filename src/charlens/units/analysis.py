@@ -42,7 +42,7 @@ GATES = ["corpus", "type", "layers", "size", "layer", "gate", "unit", "left", "r
 CELLS = [
     "corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high", "picked", "beyond",
 ]  # fmt: skip
-PASSAGE = {"prose": 420, "code": 180}  # bytes, up to the end of a line: figure 2 fits a page
+PASSAGE = {"prose": 280, "code": 180}  # bytes, up to the end of a line: figure 2 fits a page
 WARM = 200  # bytes that a network reads before a passage that is chosen from the data
 
 
