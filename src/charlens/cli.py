@@ -34,7 +34,7 @@ VERBS = {
     "figure1": ("report.figure1", "t-SNE map of the recurrent networks"),
     "figure2": ("report.figure2", "passages coloured by the best unit of each hypothesis"),
     "figure3": ("report.figure3", "how often gates are saturated"),
-    "figure4": ("report.figure4", "errors of the best LSTM and of the n-gram models"),
+    "figure4": ("report.figure4", "errors of the best LSTM, of n-gram and n-NN models"),
     "trajectory": ("training.first_epochs", "the first epochs of an LSTM beside the n-NN models"),
     "figure5": ("report.figure5", "closing braces by distance; first epochs of an LSTM"),
     "figure6": ("report.figure6", "errors of the best LSTM, removed by oracles"),

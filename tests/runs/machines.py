@@ -124,8 +124,9 @@ class Verbs:
     }
 
     FIGURES = {
-        "figure4": "corpus,panel,layers,size,n,byte,character,count,both,lstm,ngram,difference\n"
-        "code,errors,1,8,1,,,,0.4,0.1,0.2,\ncode,characters,1,8,2,97,a,{unit}0,,0.6,0.5,0.1\n",
+        "figure4": "corpus,panel,layers,size,n,byte,character,count,both,lstm,ngram,difference,"
+        "model\ncode,errors,1,8,1,,,,0.4,0.1,0.2,,n-gram\n"
+        "code,characters,1,8,2,97,a,{unit}0,,0.6,0.5,0.1,n-gram\n",
         "figure5": "corpus,layers,size,n,from,below,distance,pairs,lstm,lstm_se,ngram,ngram_se\n"
         "code,1,8,2,1,10,3,{unit},0.5,0.1,0.4,0.1\n",
         "figure6": "corpus,layers,size,category,level,errors,share,rate\n"

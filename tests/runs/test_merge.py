@@ -207,6 +207,8 @@ def test_figures_are_drawn_again_where_their_numbers_come_from_both(tmp_path, ma
     for number in (4, 5, 6):
         table = (one / f"figures/figure{number}.csv").read_text()
         (other / f"figures/figure{number}.csv").write_text(table.replace("code", "prose"))
+    older = pd.read_csv(other / "figures/figure4.csv").drop(columns="model")
+    older.to_csv(other / "figures/figure4.csv", index=False)
     looks = "layers,size,look,epoch,n,kl,delta\n1,8,1,0.5,1,0.1,0.2\n1,8,2,1,1,0.2,0.1\n"
     (other / "figure5/prose.csv").write_text(looks)
     page = "<html><section>\n<h2>{}: 1-layer LSTM 8</h2>\n{}</section>\n</html>"
@@ -219,6 +221,8 @@ def test_figures_are_drawn_again_where_their_numbers_come_from_both(tmp_path, ma
         table = pd.read_csv(one / f"figures/figure{number}.csv")
         assert set(table["corpus"]) == {"code", "prose"}
         assert (one / f"figures/figure{number}.png").read_bytes().startswith(b"\x89PNG")
+    models = pd.read_csv(one / "figures/figure4.csv").groupby("corpus")["model"]
+    assert models.count()["code"] and not models.count()["prose"]  # as the older version wrote it
     assert set(pd.read_csv(one / "tables/gates.csv")["corpus"]) == {"code", "prose"}
     assert (one / "figure5/prose.csv").read_text() == looks
     found = (one / "tables/cells.html").read_text()

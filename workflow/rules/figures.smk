@@ -34,10 +34,14 @@ rule figure1:
 
 
 rule figure4:
-    """Figure 4: errors of an LSTM and of n-gram models; gains by character over the largest one."""
+    """Figure 4: errors of an LSTM, of n-gram and of n-NN models; gains by character over the
+    largest n-gram model."""
     input:
         code=code("report.figure4"),
-        scores=lstms_and_ngrams(CORPORA, deepest_lstms),
+        scores=[
+            *lstms_and_ngrams(CORPORA, deepest_lstms),
+            *(p for corpus in CORPORA for p in scores(grid.nn(SETTINGS, corpus))),
+        ],
         splits=collect("<results>/corpora/{corpus}.npz", corpus=CORPORA),
         corpora=rules.table1.input.corpora,
     output:
