@@ -27,11 +27,13 @@ def atomic(path: str | Path) -> Iterator[Path]:
     `path`, from which some writers choose their format. Raises InputError if the disk is full or
     `path` cannot be written.
     """
-    path = Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
+    path = Path(path)
     if path.exists() and not path.is_file():
         with stream(path) as temporary:
             yield temporary
         return
+    if path.is_symlink():
+        path = Path(os.path.realpath(path))
     temporary = path.with_name(f".tmp{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
