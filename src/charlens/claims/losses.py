@@ -43,8 +43,9 @@ def beats_rnn(type: str) -> Callable[[Evidence], list[Finding]]:
             if effects[size].verdict() != HOLDS:
                 break
             from_on = size
+        said = {HOLDS: f"the {type.upper()} leads", FAILS: "the RNN leads", UNDECIDED: "not shown"}
         before = [
-            f"size {size}: {'the RNN leads' if effects[size].verdict() == FAILS else 'not shown'}"
+            f"size {size}: {said[effects[size].verdict()]}"
             for size in groups
             if from_on is None or size < from_on
         ]
