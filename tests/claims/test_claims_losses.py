@@ -51,7 +51,9 @@ def test_a_lead_that_is_lost_again_does_not_count():
     )  # fmt: skip
     found = whole(losses.beats_rnn("gru")(e))
     assert found.verdict == HOLDS
-    assert found.basis.startswith("from size 256 on; size 64: the GRU leads; size 128: the RNN leads;")
+    assert found.basis.startswith(
+        "from size 256 on; size 64: the GRU leads; size 128: the RNN leads;"
+    )
     with pytest.raises(Missing, match="RNN and LSTM"):
         losses.beats_rnn("lstm")(e)
 

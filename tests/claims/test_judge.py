@@ -121,7 +121,8 @@ def test_digests_give_the_same_verdicts_on_losses():
     assert elsewhere[decided][numbers].to_numpy() == pytest.approx(
         here[decided][numbers].to_numpy(), abs=1e-4, nan_ok=True
     )
-    assert (here["basis"] == elsewhere["basis"]).all()
+    same = here["claim"] != "deviations are small"  # names one of several with equal deviations
+    assert (here["basis"] == elsewhere["basis"])[same].all()
 
 
 def test_characters_need_arrays():

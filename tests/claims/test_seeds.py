@@ -4,12 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
-from constructed import LENGTH, S, evidence, network, ngram, part, seeds, whole
+from constructed import LENGTH, S, evidence, network, ngram, part, whole
 
 from charlens.claims import losses
 from charlens.claims.evidence import LOSS
 from charlens.claims.measure import UNDECIDED, measure
-from charlens.claims.seeds import Spread, from_means, spread, states, two_groups
+from charlens.claims.seeds import Spread, from_means, spread, two_groups, upper_group
 from charlens.statistics.bootstrap import interval
 
 LINES = {"split": {"alphabet": np.frombuffer(b"\n\ra", np.uint8)}}
@@ -48,16 +48,16 @@ def test_two_groups():
     assert two_groups(np.array([0.1, 0.9])) is None
 
 
-def test_the_state_of_a_network_is_seen_at_line_breaks():
-    found = states(evidence(*GRID, **LINES))
+def test_the_group_of_a_network_is_seen_at_line_breaks():
+    found = upper_group(evidence(*GRID, **LINES))
     assert [found[score.path] for scores in GRID for score in scores] == [
         True, False, False, True, True, True, True, False, False, False,
     ]  # fmt: skip
-    assert states(evidence(*GRID)) is None  # a text without lines
-    assert states(evidence(*GRID[1:3], **LINES)) is None  # all have learned it
+    assert upper_group(evidence(*GRID)) is None  # a text without lines
+    assert upper_group(evidence(*GRID[1:3], **LINES)) is None  # all have learned it
 
 
-def test_seeds_in_two_states_are_resampled_where_both_occur():
+def test_seeds_in_two_groups_are_resampled_where_both_occur():
     e = evidence(*GRID, **LINES)
     of = {entry.key.size: spread(e, [(1, LOSS)], entry.key) for entry in e.grid[:3]}
     assert sorted(abs(of[64].deviations)) == pytest.approx(
@@ -69,10 +69,10 @@ def test_seeds_in_two_states_are_resampled_where_both_occur():
         assert of[size].deviations is None and of[size].sd < 0.002
     alone = measure(e, [(1, GRID[2], LOSS)])
     assert alone.high - alone.low < 0.01 < JUMP
-    assert "seed SD within a state 0.00" in alone.basis and "1 network, 1 seed;" in alone.basis
+    assert "seed SD within a group 0.00" in alone.basis and "1 network, 1 seed;" in alone.basis
     both = measure(e, [(1, GRID[0], LOSS), (-1, GRID[3], LOSS)])
     assert both.high - both.low > JUMP / 2
-    assert "seeds in two states, resampled: LSTM of size 64" in both.basis
+    assert "seeds in two groups, resampled: LSTM of size 64" in both.basis
 
 
 def test_an_interval_is_turned_around_where_deviations_are_lopsided():
@@ -87,8 +87,8 @@ def test_an_interval_is_turned_around_where_deviations_are_lopsided():
 
 def test_two_groups_of_seeds_give_the_right_interval():
     """Three entries with three seeds each, of which a share between 0.2 and 0.8 is in the upper
-    state: 95% intervals of their mean cover the truth in 93% to 97% of the simulations in which
-    both states are seen."""
+    group: 95% intervals of their mean cover the truth in 93% to 97% of the simulations in which
+    both groups are seen."""
     random, hits, trials = np.random.default_rng(1), 0, 0
     while trials < 2000:
         share = random.uniform(0.2, 0.8)
@@ -106,7 +106,7 @@ def test_two_groups_of_seeds_give_the_right_interval():
 
 
 def test_one_group_of_seeds_gives_the_right_interval():
-    """95% intervals of a network's single seed, from the deviations of others in its state."""
+    """95% intervals of a network's single seed, from the deviations of others in its group."""
     random, hits = np.random.default_rng(1), 0
     for _ in range(2000):
         others = random.normal(size=(4, 3))
@@ -117,9 +117,10 @@ def test_one_group_of_seeds_gives_the_right_interval():
     assert 0.93 < hits / 2000 < 0.97
 
 
-def test_seeds_of_two_states_leave_open_what_one_state_decides():
+def test_seeds_of_two_groups_leave_open_what_one_decides():
     rows = [
-        counting("lstm", 1, 64, 1.42, True, False, False), counting("rnn", 1, 64, 1.42, *[False] * 3),
+        counting("lstm", 1, 64, 1.42, True, False, False),
+        counting("rnn", 1, 64, 1.42, False, False, False),
         counting("lstm", 1, 256, 1.22, True), counting("rnn", 1, 256, 1.18, False),
     ]  # fmt: skip
     findings = losses.beats_rnn("lstm")(evidence(*rows, **LINES))

@@ -50,7 +50,7 @@ class Evidence:
     histories: dict[ModelKey, pd.DataFrame] = field(default_factory=dict)  # of n-NN candidates
     planned: list[ModelKey] = field(default_factory=list)  # networks of the configured grid
     everything: list["Evidence"] = field(default_factory=list)  # of all corpora, this one included
-    known: dict = field(default_factory=dict)  # computed so far: see Statistic, seeds.states
+    known: dict = field(default_factory=dict)  # computed so far: see Statistic, seeds.upper_group
 
     @cached_property
     def grid(self) -> list[GridEntry]:

@@ -150,7 +150,7 @@ def seed_basis(used: list[tuple[ModelKey, float, Spread]]) -> str:
         sds = {known.sd / weight: known for _, weight, known in used if known.deviations is None}
         ends = {f"{sd:.2g}": sds[sd] for sd in (min(sds), max(sds))}
         freedoms = " and ".join(str(known.freedom) for known in ends.values())
-        within = " within a state" * used[0][2].two_states
+        within = " within a group" * used[0][2].grouped
         suffix = ", of recurrent networks" * any(key.kind == "nn" for key, *_ in used)
         words.append(
             f"seed SD{within}{list(sds.values())[-1].whose} {' and '.join(ends)}"
@@ -159,5 +159,5 @@ def seed_basis(used: list[tuple[ModelKey, float, Spread]]) -> str:
     if mixed:
         kinds = sorted({(key.type.upper(), key.size) for key in mixed})
         names = ", ".join(f"{type} of size {size}" for type, size in kinds)
-        words.append(f"seeds in two states, resampled: {names}")
+        words.append(f"seeds in two groups, resampled: {names}")
     return "; ".join(words)

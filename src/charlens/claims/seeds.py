@@ -2,14 +2,14 @@
 
 Most numbers vary little and evenly. But some networks learn from one seed what they do not learn
 from another: on War and Peace, where lines end at a fixed width, some count the length of the line
-and some do not. The networks of a corpus are then in two *states* (`states`), seen in the
-probability that they give to a line break, and the deviations of their seeds form two groups, not
-one bell. So there are two cases, by the networks of the same type and size as the one in question:
+and some do not. The networks of a corpus then fall into two groups (`upper_group`), seen in the
+probability that they give to a line break, and the deviations of their seeds are no bell. So there
+are two cases, by the networks of the same type and size as the one in question:
 
-    both states occur among the seeds of one entry: the deviations of all their seeds from their
+    both groups occur among the seeds of one entry: the deviations of all their seeds from their
     entries' means are resampled as they are
-    all are in one state, or have one seed each: the deviation is a Student's t variable, scaled by
-    the standard deviation between seeds in the same state, pooled over all entries of the corpus,
+    all are in one group, or have one seed each: the deviation is a Student's t variable, scaled by
+    the standard deviation between seeds in the same group, pooled over all entries of the corpus,
     or over those of its own type where there are two or more and they vary more
 
 Where no network of the corpus has two seeds, those of the other corpora stand in. The simulation in
@@ -34,17 +34,17 @@ APART = 2  # standard deviations within a group: two groups have a wider gap bet
 class Spread:
     """How much a number varies with the seed.
 
-    sd: the standard deviation within a state; freedom: its degrees of freedom; whose: in words, the
+    sd: the standard deviation within a group; freedom: its degrees of freedom; whose: in words, the
     other corpora that it was measured on ("" if on this one). deviations: of the seeds of the same
-    type and size, float [D], where both states occur among them; else None. two_states: whether the
-    corpus's networks are in two states.
+    type and size, float [D], where both groups occur among them; else None. grouped: whether the
+    corpus's networks fall into two groups.
     """
 
     sd: float
     freedom: int
     whose: str = ""
     deviations: np.ndarray | None = None
-    two_states: bool = False
+    grouped: bool = False
 
     def draw(self, random: np.random.Generator, samples: int, seeds: int) -> np.ndarray:
         """Deviations of a mean over so many seeds from the mean over all seeds, [samples]."""
@@ -72,19 +72,19 @@ def two_groups(values: np.ndarray) -> np.ndarray | None:
     return values >= ordered[at]
 
 
-def states(evidence: Evidence) -> dict | None:
+def upper_group(evidence: Evidence) -> dict | None:
     """Whether each network of the grid, by the path of its score, has learned where lines end; None
     where the networks of the corpus do not fall into two groups.
 
     They are grouped by the mean probability of the character that begins a line break.
     """
-    if "states" not in evidence.known:
-        evidence.known["states"] = find_states(evidence)
-    return evidence.known["states"]
+    if "upper group" not in evidence.known:
+        evidence.known["upper group"] = find_upper_group(evidence)
+    return evidence.known["upper group"]
 
 
-def find_states(evidence: Evidence) -> dict | None:
-    """See `states`."""
+def find_upper_group(evidence: Evidence) -> dict | None:
+    """See `upper_group`."""
     alphabet = evidence.split["alphabet"].tobytes()
     code = next((alphabet.index(byte) for byte in LINE_BREAKS if byte in alphabet), None)
     if code is None:
@@ -99,11 +99,11 @@ def find_states(evidence: Evidence) -> dict | None:
 
 
 def of_seeds(evidence: Evidence, entry: GridEntry, parts: Parts) -> list[tuple[bool, float]]:
-    """State and sum of weight x statistic of each seed of an entry that has what it needs."""
-    found, state = [], states(evidence) or {}
+    """Group and sum of weight x statistic of each seed of an entry that has what it needs."""
+    found, upper = [], upper_group(evidence) or {}
     for score in entry.seeds:
         with contextlib.suppress(Missing):
-            found.append((state.get(score.path, False), total(evidence, score, parts)))
+            found.append((upper.get(score.path, False), total(evidence, score, parts)))
     return found if all(math.isfinite(value) for _, value in found) else []
 
 
@@ -121,24 +121,24 @@ def spread(evidence: Evidence, parts: Parts, key: ModelKey) -> Spread | None:
         if not repeated:
             continue
         alike = [seeds for own, seeds in repeated if (own.type, own.size) == (key.type, key.size)]
-        mixed = any(len({state for state, _ in seeds}) == 2 for seeds in alike)
-        within = [(own.type, same) for own, seeds in repeated for same in by_state(seeds)]
+        mixed = any(len({group for group, _ in seeds}) == 2 for seeds in alike)
+        within = [(own.type, same) for own, seeds in repeated for same in by_group(seeds)]
         pooled = pooled_sd(values for _, values in within)
         if mixed and not whose:
             deviations, freedom = from_means([[value for _, value in seeds] for seeds in alike])
             sd = pooled[0] if pooled else math.nan
-            return Spread(sd, freedom, whose, deviations, two_states=True)
+            return Spread(sd, freedom, whose, deviations, grouped=True)
         if pooled is None:
             continue
         own = [values for type, values in within if type == key.type and len(values) > 1]
         sd, freedom = max(pooled, pooled_sd(own) if len(own) > 1 else pooled)
-        return Spread(sd, freedom, whose, two_states=states(evidence) is not None)
+        return Spread(sd, freedom, whose, grouped=upper_group(evidence) is not None)
     return None
 
 
-def by_state(seeds: list[tuple[bool, float]]) -> list[list[float]]:
-    """The values of the seeds in the lower state, and those in the upper state, where there are."""
-    groups = [[value for state, value in seeds if state == which] for which in (False, True)]
+def by_group(seeds: list[tuple[bool, float]]) -> list[list[float]]:
+    """The values of the seeds in the lower group, and those in the upper, where there are any."""
+    groups = [[value for upper, value in seeds if upper == which] for which in (False, True)]
     return [values for values in groups if values]
 
 

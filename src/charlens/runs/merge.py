@@ -296,7 +296,7 @@ class Join:
     def alphabet(self, corpus: str) -> bytes:
         """The alphabet of a corpus, as its networks in half precision have it; b"" without any."""
         paths = Publication(self.out).files(f"models/{corpus}-*.safetensors")
-        return bytes.fromhex(model_file.about(paths[0])["alphabet"]) if paths else b""
+        return bytes.fromhex(model_file.about(paths[0]).get("alphabet", "")) if paths else b""
 
 
 def check_versions(digests: Mapping[Path, dict]) -> None:

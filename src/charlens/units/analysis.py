@@ -31,10 +31,11 @@ from charlens.files import only_one, write_atomically, write_csv
 from charlens.networks import model_file, network
 from charlens.networks.cells import cell
 from charlens.store import models
-from charlens.text.hypotheses import HYPOTHESES, PARTS
+from charlens.text.hypotheses import HYPOTHESES
 from charlens.training.train import describe
 from charlens.units import selectivity
 from charlens.units.activations import held, in_windows, load_recurrent, memory
+from charlens.units.parts import part_scores
 
 LEFT, RIGHT = 0.1, 0.9  # a gate is left-saturated below, right-saturated above
 CANDIDATE = "g"  # the tanh that is added to the state; not a gate
@@ -42,7 +43,6 @@ GATES = ["corpus", "type", "layers", "size", "layer", "gate", "unit", "left", "r
 CELLS = [
     "corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high", "picked", "beyond",
 ]  # fmt: skip
-PART_SCORES = ("score", "low", "high")
 PASSAGE = 420  # bytes, up to the end of a line
 WARM = 200  # bytes that a network reads before a passage that is chosen from the data
 
@@ -352,7 +352,8 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
         name = describe(arch, about["size"])
         found = selectivity.search(values, labels, args.samples, args.shifts, args.seed)
         shown = passages(arch, params, data, text, labels, found, values, wanted)
-        parts = part_scores(args, found, values, text, kind, read)
+        resampling = args.samples, args.shifts, args.seed
+        parts = part_scores(found, values, text, kind, read, *resampling)
         untrained = network.initialise(arch, args.init, torch.Generator().manual_seed(args.seed))
         observe(arch, untrained, x, values)
         control = selectivity.search(values, labels, args.samples, args.shifts, args.seed)
@@ -413,30 +414,6 @@ def tested(labels: dict, found: selectivity.Found) -> list[dict]:
         if h.name in labels
         for values, defined, _ in [labels[h.name]]
     ]
-
-
-def part_scores(args, found: selectivity.Found, values, text: bytes, kind: str, read) -> dict:
-    """The scores of the unit selected for a hypothesis of several parts, on each part that varies
-    enough: {hypothesis: {part: {"score", "low", "high"}}}, see `hypotheses.PARTS`.
-
-    values: [U, S, n], from `observe`. read: as in `read_labels`.
-    """
-    scores = {}
-    for y, name in enumerate(found.hypotheses):
-        own = PARTS.get(name, ())
-        labels = {}
-        for part in own:
-            known = part.label[kind](text)
-            labels[part.name] = known.values[read], known.defined[read] & (read >= 0), part.yes_no
-        if labels:
-            unit = int(selectivity.strength(found.picked[:, y], found.yes_no[y]).argmax())
-            of_unit = values[unit : unit + 1]
-            alone = selectivity.search(of_unit, labels, args.samples, args.shifts, args.seed)
-            scores[name] = {
-                part: {key: round(float(getattr(alone, key)[0, p]), 6) for key in PART_SCORES}
-                for p, part in enumerate(alone.hypotheses)
-            }
-    return scores
 
 
 def print_strongest(found: selectivity.Found, arch, label: str) -> None:
