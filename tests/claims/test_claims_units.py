@@ -178,6 +178,16 @@ def test_a_hypothesis_of_two_parts_needs_both(comment, string, verdict, low_when
     assert whole(units.units_follow_hypotheses(missing)).verdict == UNDECIDED
 
 
+def test_some_units_are_interpretable_whatever_becomes_of_one_with_parts():
+    table = scored((1, "comment_or_quote", 0.99, 0.98, 1.0), (2, "quote", 0.95, 0.94, 0.96))
+    for name, scores in (("comment", GOOD), ("string", BAD)):
+        for bound, score in zip(("", "_low", "_high"), scores, strict=True):
+            table[f"{name}{bound}"] = [score, np.nan]
+    findings = units.units_follow_hypotheses(evidence(hypotheses=table))
+    assert whole(findings).verdict == HOLDS and whole(findings).basis.startswith("quote: ")
+    assert part(findings, "comment or quote").verdict == FAILS
+
+
 def test_most_cells_depend_on_the_strength():
     rows = [(unit, "quote", score, score - 0.01, score + 0.01) for unit, score in
             enumerate([0.99, 0.82, 0.82, 0.82, 0.5])]  # fmt: skip

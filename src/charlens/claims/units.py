@@ -64,10 +64,11 @@ def units_follow_hypotheses(evidence: Evidence) -> list[Finding]:
     correlation| for counts. A unit follows a hypothesis if the whole interval is above 0.8. It
     follows a hypothesis of several parts, such as comments and quotes, only if it follows each of
     them, scored against the text outside of all; the parts stand below it. The overall verdict is
-    that of the hypothesis with the strongest unit on the selection streams. The interval is over
-    streams, and about this unit."""
+    that of the hypothesis, of those without parts where there are any, with the strongest unit on
+    the selection streams. The interval is over streams, and about this unit."""
     units = picked_units(evidence)
-    findings, first = [], units["picked_strength"].idxmax()
+    whole = units[~units["hypothesis"].isin(PARTS)]
+    findings, first = [], (units if whole.empty else whole)["picked_strength"].idxmax()
     for index, row in units.iterrows():
         found, *parts = follows(row)
         if index == first:
