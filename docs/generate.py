@@ -21,8 +21,8 @@ FAR = 0.03  # nats: an entry further off than this is named
 TITLES = {"wp": "War and Peace", "lk": "Linux"}
 CLAIMS = {  # the statement in words, and how its effect is read
     "depth helps": ("two or three layers beat one", "nats"),
-    "LSTM beats RNN": ("the LSTM beats the RNN", "nats"),
-    "GRU beats RNN": ("the GRU beats the RNN", "nats"),
+    "LSTM beats RNN": ("the LSTM beats the RNN; effect: at the largest size", "nats"),
+    "GRU beats RNN": ("the GRU beats the RNN; effect: at the largest size", "nats"),
     "3 layers against 2 is mixed": ("three layers against two is mixed; effect: by how much the "
                                     "lead of two shrinks per doubling of size", "nats"),
     "LSTM against GRU is mixed": ("LSTM against GRU is mixed; effect: by how much the lead of the "
@@ -214,13 +214,15 @@ def effect(row, unit: str) -> str:
     """A verdict with its effect, its interval and, in brackets, the paper's effect."""
     if not unit or pd.isna(row.effect):
         return row.verdict
+    start = row.basis.split(";")[0]
+    verdict = f"{row.verdict} {start}" if start.startswith("from size") else row.verdict
     value = f"{row.effect:.0%}" if unit == "share" else f"{row.effect:.3f}"
     if unit == "share" and pd.notna(row.low):
         value += f" ({row.low:.1%} to {row.high:.1%})"
     elif pd.notna(row.low):
         value += f" ({row.low:+.3f} to {row.high:+.3f})"
     paper = "" if pd.isna(row.paper) else f"; paper {row.paper:.3f}"
-    return f"{row.verdict}: {value}{paper}"
+    return f"{verdict}: {value}{paper}"
 
 
 def claims() -> str:
