@@ -90,4 +90,4 @@ def test_a_networks_seeds_count_once():
     scores = alike(rnn=2)
     twice = [probable(f"{s.path}-2", np.exp(s.logp), **(s.meta | {"seed": 2})) for s in scores[:3]]
     found = whole(likeness.rnns_lie_apart(evidence(*scores, *twice)))
-    assert "18 networks, 1 to 2 seeds each" in found.basis and found.verdict == HOLDS
+    assert "21 networks: 18 entries, 1 to 2 seeds each" in found.basis and found.verdict == HOLDS

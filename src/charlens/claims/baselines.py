@@ -81,9 +81,9 @@ def nn_overfits(evidence: Evidence) -> list[Finding]:
         turned = [key for key in keys if turns_up(trainings[key], least_gap)]
         limited += best == largest and found["best"] == found["epochs"]
         words = (
-            f"{best.candidate} of up to {largest.candidate} hidden units chosen, best in epoch"
-            f" {found['best']} of {found['epochs']}: training {found['train']:.3f}, validation"
-            f" {found['val']:.3f}"
+            f"{n}-NN, one seed: {best.candidate} of up to {largest.candidate} hidden units chosen,"
+            f" best in epoch {found['best']} of {found['epochs']}: training {found['train']:.3f},"
+            f" validation {found['val']:.3f}"
         )
         units = ", ".join(str(key.candidate) for key in turned)
         turning = f"turned up with {units} hidden units" if turned else "none turned up"

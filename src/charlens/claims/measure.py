@@ -124,12 +124,18 @@ def measure(evidence: Evidence, terms: Iterable[Term], level: float = 0.95) -> E
 
 
 def counted(seeds: list[int]) -> str:
-    """How many networks of how many seeds each: 6 networks, 1 to 3 seeds each."""
+    """How many networks, from how many seeds each: 9 networks: 4 entries, 1 to 3 seeds each.
+
+    seeds: the number of seeds of each grid entry or n-NN.
+    """
     if not seeds:
         return ""
     least, most = min(seeds), max(seeds)
     of_each = f"{least} to {most} seeds" if least < most else plural(most, "seed")
-    return f"{plural(len(seeds), 'network')}, {of_each}{' each' * (len(seeds) > 1)}"
+    of_each += " each" * (len(seeds) > 1)
+    entries = "1 entry" if len(seeds) == 1 else f"{len(seeds)} entries"
+    networks = plural(sum(seeds), "network")
+    return f"{networks}, {of_each}" if most == 1 else f"{networks}: {entries}, {of_each}"
 
 
 def plural(count: int, word: str) -> str:

@@ -122,13 +122,13 @@ def most_units_do_not(evidence: Evidence) -> list[Finding]:
     verdict = verdicts[EXPLAINED]
     if verdict == FAILS and verdicts[FOLLOWS] != FAILS:
         verdict = UNDECIDED  # it depends on the strength
-    words = f"one network, {name(own['model'].iloc[0])}, one seed: {len(own)} units,"
-    words += f" {scored['hypothesis'].nunique()} hypotheses"
+    whose = f"one network, {name(own['model'].iloc[0])}, one seed"
+    words = f"{whose}: {len(own)} units, {scored['hypothesis'].nunique()} hypotheses"
     explained = own[own["beyond"].astype(bool) & (own["strength"] >= EXPLAINED)]
     findings = [at[EXPLAINED].finding("", verdict, words, by_hypothesis(explained["hypothesis"]))]
     for bar in BARS:
         count = round((1 - at[bar].value) * len(own))
-        words = f"{count} of {len(own)} units explained"
+        words = f"{whose}: {count} of {len(own)} units explained"
         findings.append(at[bar].finding(f"strength {bar:g}", verdicts[bar], words))
     return findings
 
