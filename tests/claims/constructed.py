@@ -5,6 +5,7 @@ import zlib
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from charlens.claims.evidence import Evidence
 from charlens.statistics.bootstrap import stream_draws
@@ -54,6 +55,15 @@ def evidence(*scores, characters=None, **more):
     e = Evidence(about, flat, split, stream_draws(S, 2000, 0), **more)
     e.everything = [e]
     return e
+
+
+def history(n, hidden, val, train=None, corpus="wp"):
+    """The key of an n-NN's training, and its losses epoch by epoch; training: 0.01 below."""
+    val = np.array(val, dtype=float)
+    train = val - 0.01 if train is None else train
+    table = pd.DataFrame({"epoch": np.arange(1, len(val) + 1), "train_loss": train})
+    key = ModelKey(corpus, "nn", seed=1, n=n, candidate=hidden)
+    return {key: table.assign(val_loss=val)}
 
 
 def planned(*networks):

@@ -9,11 +9,11 @@ from charlens.claims.evidence import Missing
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED
 
 
-def snapshots(*nearest):
+def snapshots(*nearest, known=(1, 2, 3, 4)):
     rows = [
         (look, look / 10, n, 0.1 if n == near else 0.5, 0.0)
         for look, near in enumerate(nearest, start=1)
-        for n in (1, 2, 3, 4)
+        for n in known
     ]
     table = pd.DataFrame(rows, columns=["look", "epoch", "n", "kl", "delta"])
     return table.assign(layers=3, size=128)
@@ -36,7 +36,26 @@ def snapshots(*nearest):
 def test_nearest_nn(nearest, verdict):
     found = whole(first_epochs.nearest_nn_climbs(evidence(first_epochs=snapshots(*nearest))))
     assert found.verdict == verdict
-    assert found.basis.startswith("LSTM 3x128; nearest")
+    assert found.basis.startswith("one network, LSTM 3x128, one seed; nearest")
+
+
+@pytest.mark.parametrize(
+    ("nearest", "verdict"),
+    [
+        ((1, 2, 3, 4, 5), HOLDS),
+        ((3, 4, 3, 5), HOLDS),
+        ((3, 5, 4), FAILS),
+        ((3, 5, 5), FAILS),
+        ((1, 2, 3, 4), UNDECIDED),
+        ((1, 2, 2), UNDECIDED),
+    ],
+)
+def test_the_resemblance_goes_on(nearest, verdict):
+    table = snapshots(*nearest, known=(1, 2, 3, 4, 5))
+    found = whole(first_epochs.nearest_nn_goes_on(evidence(first_epochs=table)))
+    assert found.verdict == verdict
+    with pytest.raises(Missing, match="3-NN, 4-NN and 5-NN"):
+        first_epochs.nearest_nn_goes_on(evidence(first_epochs=snapshots(1, 2)))
 
 
 def test_nearest_nn_needs_the_three_nn():

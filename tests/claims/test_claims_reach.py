@@ -5,6 +5,7 @@ import pytest
 from constructed import LENGTH, S, evidence, lstms_and_ngram, part, whole
 
 from charlens.claims import reach
+from charlens.claims.evidence import Missing
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED
 
 
@@ -52,3 +53,32 @@ def test_far_braces():
     assert found.verdict == HOLDS and found.effect == pytest.approx(0.2, abs=0.01)
     assert f"{S} braces" in found.basis
     assert reach.gains_on_far_braces(evidence(*lstms_and_ngram(lstm, ngram))) == []  # prose
+
+
+@pytest.mark.parametrize(
+    ("near", "far", "verdict"),
+    [(0.3, 0.1, HOLDS), (0.1, 0.3, FAILS), (0.2, 0.2, UNDECIDED)],
+)
+def test_the_gain_on_braces_decays(near, far, verdict):
+    length = 200
+    line = (b"{ " + b"x = 1; " * 4 + b"}" + b"{" + b"x = 1; " * 12 + b"}").ljust(length)
+    codes = np.frombuffer(line * S, np.uint8)
+    alphabet = np.unique(codes)
+    split = {"alphabet": alphabet, "test_at": np.arange(S) * length}
+    y = np.searchsorted(alphabet, codes).reshape(S, length)
+    first, second = line.index(b"}"), line.rindex(b"}")
+    lstm, ngram = np.full((2, S, length), 0.5)
+    noise = 0.02 * np.random.default_rng(0).normal(size=(2, S))
+    lstm[:, first] += near + noise[0]
+    lstm[:, second] += far + noise[1]
+    more = {"characters": y, "split": split, "text": line * S, "kind": "code"}
+    findings = reach.brace_gain_decays(evidence(*lstms_and_ngram(lstm, ngram), **more))
+    assert whole(findings).verdict == verdict
+    assert whole(findings).effect == pytest.approx(near - far, abs=0.02)
+    assert part(findings, "21 to 60").effect == pytest.approx(near, abs=0.02)
+    assert part(findings, "61 to 120").effect == pytest.approx(far, abs=0.02)
+    assert len(findings) == 3 and f"{S} braces up to 60" in whole(findings).basis
+    assert reach.brace_gain_decays(evidence(*lstms_and_ngram(lstm, ngram))) == []  # prose
+    near_only = more | {"text": b" " * len(line * S)}
+    with pytest.raises(Missing, match="nearer and farther than 60"):
+        reach.brace_gain_decays(evidence(*lstms_and_ngram(lstm, ngram), **near_only))

@@ -30,10 +30,16 @@ def test_gates():
     forget = whole(gates.forget_gates_stay_open(e))
     assert forget.verdict == HOLDS and forget.effect == 0.25 and "1 of 4" in forget.basis
     assert 0 < forget.low < 0.25 < forget.high < 1
-    assert whole(gates.output_gates_move(e)).verdict == HOLDS
+    moving = gates.output_gates_move(e)
+    assert whole(moving).verdict == HOLDS and whole(moving).effect == 0.6
+    assert "closed at 60.0%" in whole(moving).basis and "LSTM 2x64, one seed" in whole(moving).basis
+    assert part(moving, "bar 50%").effect == 0.75 and part(moving, "bar 50%").verdict == FAILS
+    assert part(moving, "bar 70%").effect == 0 and part(moving, "bar 70%").verdict == HOLDS
     closed = evidence(gates=saturation(right_f=0.5, left_o=0.99, right_o=0.0))
     assert whole(gates.forget_gates_stay_open(closed)).verdict == FAILS
     assert whole(gates.output_gates_move(closed)).verdict == FAILS
+    nearly = gates.output_gates_move(evidence(gates=saturation(0.5, left_o=0.96, right_o=0.0)))
+    assert whole(nearly).verdict == HOLDS and part(nearly, "bar 95%").verdict == FAILS
     opened = evidence(gates=saturation(right_f=0.5, left_o=0.0, right_o=0.99))
     assert whole(gates.output_gates_move(opened)).verdict == FAILS
 
@@ -52,6 +58,35 @@ def test_diffuse_first_layer(between, verdict):
     one_layer = evidence(gates=table[table["layer"] == 1])
     with pytest.raises(Missing, match="two layers"):
         gates.first_layer_is_diffuse(one_layer)
+
+
+@pytest.mark.parametrize(
+    ("reset", "update", "verdict"),
+    [
+        ([0.0, 0.01, 0.02], [0.01, 0.02, 0.03], HOLDS),
+        ([0.0, 0.01, 0.02], [0.2, 0.3, 0.4], FAILS),
+        ([0.2, 0.3, 0.4], [0.01, 0.02, 0.03], FAILS),
+        ([0.0, 0.01, 0.02], [0.0, 0.02, 0.12], UNDECIDED),
+    ],
+)
+def test_first_gru_layer(reset, update, verdict):
+    rows = [
+        ["wp", "gru", 2, 64, layer, gate, unit, *sides]
+        for layer in (1, 2)
+        for gate, shares in (("r", reset), ("z", update))
+        for unit, share in enumerate(shares, start=1)
+        for value in [share if layer == 1 else 0.5]
+        for sides in [(0.4, value) if gate == "r" else (value, 0.4)]
+    ]
+    columns = ["corpus", "type", "layers", "size", "layer", "gate", "unit", "left", "right"]
+    table = pd.DataFrame(rows, columns=columns)
+    findings = gates.first_gru_layer_is_one_sided(evidence(gates=table))
+    assert whole(findings).verdict == verdict
+    assert part(findings, "reset, right").effect == pytest.approx(np.mean(reset))
+    assert part(findings, "update, left").effect == pytest.approx(np.mean(update))
+    assert "GRU 2x64" in whole(findings).basis and "50.0% in higher" in whole(findings).basis
+    with pytest.raises(Missing, match="type gru"):
+        gates.first_gru_layer_is_one_sided(evidence(gates=table.assign(type="lstm")))
 
 
 def scored(*rows):
@@ -105,7 +140,64 @@ def test_the_strongest_hypothesis_is_chosen_where_cells_are_picked():
     best = scored((1, "quote", 0.91, 0.905, 0.93), (2, "depth", 0.85, 0.82, 0.9))
     best["picked"] = [0.98, 0.9]  # 0.96 and 0.9 in strength
     found = whole(units.units_follow_hypotheses(evidence(hypotheses=best)))
-    assert found.effect == pytest.approx(0.82) and "unit 1: quote" in found.basis
+    assert found.effect == pytest.approx(0.82) and found.basis.startswith("quote: ")
+
+
+GOOD, BAD, OPEN = (0.99, 0.98, 1.0), (0.84, 0.83, 0.86), (0.92, 0.85, 0.95)
+
+
+@pytest.mark.parametrize(
+    ("comment", "string", "verdict"),
+    [
+        (GOOD, GOOD, HOLDS),
+        (GOOD, BAD, FAILS),  # tells comments from code, and not strings
+        (BAD, OPEN, FAILS),
+        (GOOD, OPEN, UNDECIDED),
+        (GOOD, (0.01, 0.0, 0.02), FAILS),  # on in comments, off in strings
+        (GOOD, (np.nan,) * 3, UNDECIDED),  # no strings in this text
+    ],
+)
+@pytest.mark.parametrize("low_when_true", [False, True])
+def test_a_hypothesis_of_two_parts_needs_both(comment, string, verdict, low_when_true):
+    table = scored((7, "comment_or_quote", 0.98, 0.97, 0.99))
+    names = [f"{name}{bound}" for name in ("comment", "string") for bound in ("", "_low", "_high")]
+    for name, score in zip(names, (*comment, *string), strict=True):
+        table[name] = score
+    if low_when_true:
+        table[["score", "low", "high", *names]] = 1 - table[["score", "low", "high", *names]]
+    findings = units.units_follow_hypotheses(evidence(hypotheses=table))
+    assert whole(findings).verdict == verdict == part(findings, "comment or quote").verdict
+    assert part(findings, "comment or quote").effect == pytest.approx(0.96)
+    if not np.isnan(string).any():
+        found = part(findings, "comment or quote: string")
+        assert found.effect == pytest.approx(2 * string[0] - 1)
+        assert found.low < found.effect < found.high
+    else:
+        assert "not scored against plain code: string" in whole(findings).basis
+    missing = evidence(hypotheses=table.drop(columns=names))  # as an older version published
+    assert whole(units.units_follow_hypotheses(missing)).verdict == UNDECIDED
+
+
+def test_some_units_are_interpretable_whatever_becomes_of_one_with_parts():
+    table = scored((1, "comment_or_quote", 0.99, 0.98, 1.0), (2, "quote", 0.95, 0.94, 0.96))
+    for name, scores in (("comment", GOOD), ("string", BAD)):
+        for bound, score in zip(("", "_low", "_high"), scores, strict=True):
+            table[f"{name}{bound}"] = [score, np.nan]
+    findings = units.units_follow_hypotheses(evidence(hypotheses=table))
+    assert whole(findings).verdict == HOLDS and whole(findings).basis.startswith("quote: ")
+    assert part(findings, "comment or quote").verdict == FAILS
+
+
+def test_most_cells_depend_on_the_strength():
+    rows = [(unit, "quote", score, score - 0.01, score + 0.01) for unit, score in
+            enumerate([0.99, 0.82, 0.82, 0.82, 0.5])]  # fmt: skip
+    findings = units.most_units_do_not(searched(*rows))
+    assert whole(findings).verdict == UNDECIDED and whole(findings).effect == pytest.approx(0.2)
+    assert part(findings, "strength 0.6").verdict == FAILS
+    assert part(findings, "strength 0.7").verdict == HOLDS
+    assert part(findings, "strength 0.7").effect == pytest.approx(0.8)
+    assert "of the explained: quote 100%" in whole(findings).basis
+    assert "one network, LSTM, one seed" in whole(findings).basis
 
 
 def test_most_cells_are_not_interpretable():

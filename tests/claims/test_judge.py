@@ -31,7 +31,7 @@ from charlens.store.tables import TRAJECTORY
 def test_what_is_missing_is_said():
     table = judge.judge([evidence()])
     assert list(table.columns) == judge.COLUMNS
-    assert len(table) == len(judge.CLAIMS) - 1  # braces are for code
+    assert len(table) == len(judge.CLAIMS) - 2  # braces are for code
     assert (table["verdict"] == UNDECIDED).all()
     assert table["basis"].str.startswith("missing: ").all() and table["effect"].isna().all()
 
@@ -48,7 +48,7 @@ def test_the_papers_own_effects_stand_beside_ours():
     )
     assert table["best network beats the n-gram", "wp"] == pytest.approx(1.195 - 1.373)
     assert table["n-NN falls behind", "wp"] == pytest.approx(1.321 - 1.203)
-    assert table["n-NN overfits", "wp"] == pytest.approx(1.321 - 2.399)
+    assert table["n-NN's loss rises", "wp"] == pytest.approx(1.321 - 2.399)
     assert np.isnan(table["long reach", "wp"])  # of characters the paper has no numbers
     e.about["corpus"] = "mine"
     for score in e.scores:
@@ -92,17 +92,37 @@ def test_the_command(tmp_path):
     assert (tmp_path / "c.csv").read_bytes() == first
 
 
+def test_the_histories_of_a_corpus_reach_its_claims(tmp_path):
+    size = write_corpus(tmp_path, text=TEXT)
+    score = write_score(tmp_path / "a.npy", random_logp(size, 1), layers=1)
+    paths = [tmp_path / f"{corpus}/nn/context~3/seed~1/hidden~8/history.csv"
+             for corpus in ("code", "other")]  # fmt: skip
+    for path in paths:
+        path.parent.mkdir(parents=True)
+        path.write_text("epoch,train_loss,val_loss\n1,2.0,2.1\n2,1.5,1.9\n3,1.0,2.0\n")
+    run(judge, [*arguments(tmp_path, score), "--histories", *paths])
+    table = pd.read_csv(tmp_path / "c.csv").set_index(["claim", "where"])
+    found = table.loc["n-NN overfits", "code: n = 3"]
+    assert found["effect"] == pytest.approx(0.4) and "8 of up to 8 hidden" in found["basis"]
+    paths[0].write_text("epoch,val_loss\n1,2.1\n")
+    with pytest.raises(InputError, match=r"history.csv: has no column train_loss"):
+        run(judge, [*arguments(tmp_path, score), "--histories", paths[0]])
+
+
 def test_digests_give_the_same_verdicts_on_losses():
     scores = [*seeds("lstm", 1, 64, 1.4), *seeds("lstm", 2, 64, 1.38), ngram(20, 1.5)]
     here, elsewhere = (judge.judge([evidence(*some)]) for some in (scores, map(published, scores)))
     assert list(here["verdict"]) == list(elsewhere["verdict"])
     decided = here["effect"].notna()
-    assert {"depth helps", "best network beats the n-gram"} == set(here[decided]["claim"])
+    assert set(here[decided]["claim"]) == {
+        "depth helps", "best network beats the n-gram", "deviations are small",
+    }  # fmt: skip
     numbers = ["effect", "low", "high"]
     assert elsewhere[decided][numbers].to_numpy() == pytest.approx(
-        here[decided][numbers].to_numpy(), abs=1e-4
+        here[decided][numbers].to_numpy(), abs=1e-4, nan_ok=True
     )
-    assert (here["basis"] == elsewhere["basis"]).all()
+    same = here["claim"] != "deviations are small"  # names one of several with equal deviations
+    assert (here["basis"] == elsewhere["basis"])[same].all()
 
 
 def test_characters_need_arrays():
@@ -179,7 +199,8 @@ def test_claims_and_figures_are_about_the_same_networks(tmp_path):
     basis = pd.read_csv(tmp_path / "c.csv").set_index("where").groupby("claim")["basis"]
     of = {claim: list(words) for claim, words in basis}
     for claim in ("long reach", "far braces", "first a 1-NN, then more"):
-        assert all(words.startswith("LSTM 3x128") for words in of[claim]), claim
+        assert all("LSTM 3x128" in words for words in of[claim]), claim
+        assert not any("2x128" in words for words in of[claim]), claim
     assert of["size removes n-gram errors"][0].startswith("LSTM 2x32 to LSTM 2x128")
     assert of["best network beats the n-gram"][0].startswith("LSTM 2x128")
 

@@ -231,7 +231,7 @@ def test_figures_are_drawn_again_where_their_numbers_come_from_both(tmp_path, ma
 
 @pytest.mark.parametrize(("recorded", "samples"), [(True, "10"), (False, "100")])
 def test_losses_are_analysed_as_the_publication_says(recorded, samples, machine, monkeypatch):
-    one, other = machine("one", {LSTM: 1.5}), machine("other", {GRU: 1.6}, ngrams=())
+    one, other = machine("one", {LSTM: 1.5, NN: 2.5}), machine("other", {GRU: 1.6}, ngrams=())
     about = json.loads((one / "settings.json").read_text())
     assert about["analysis"] == {
         "bootstrap": {"samples": 10, "seed": 0},
@@ -245,6 +245,9 @@ def test_losses_are_analysed_as_the_publication_says(recorded, samples, machine,
     monkeypatch.setattr(steps, "verb", lambda name, *words: called.update({name: words}))
     merge.merge(one, other)
     words = [str(word) for word in called["table1"]]
+    claims = [str(word) for word in called["claims"]]
+    at = slice(claims.index("--histories") + 1, claims.index("--status"))
+    assert len(claims[at]) == 1 and "/nn/context~1/" in claims[at][0]
     assert words[words.index("--samples") + 1] == samples
     assert ("analysis" in json.loads((one / "settings.json").read_text())) == recorded
 
@@ -294,6 +297,18 @@ def test_the_joined_page_is_the_page_of_both_corpora(tmp_path):
     joined.copy_models()
     joined.join_page()
     assert (tmp_path / "joined/tables/cells.html").read_text() == page(*titles)
+
+
+def test_a_split_without_text_has_the_alphabet_of_the_networks(tmp_path):
+    """By which claims tell the networks that have learned where lines end."""
+    joined = merge.Join(*[reference.Publication(PUBLISHED)] * 2, PUBLISHED)
+    digest = PUBLISHED / "scores/wp/ngram/order~2.json"
+    split = merge.shape_of_split(digest, joined.alphabet("wp"), tmp_path / "wp.npz")
+    with np.load(split) as arrays:
+        assert arrays["alphabet"][:2].tobytes() == b"\n\r" and len(arrays["alphabet"]) == 87
+    assert joined.alphabet("unknown") == b""
+    with np.load(merge.shape_of_split(digest, b"", tmp_path / "wp.npz")) as arrays:
+        assert arrays["alphabet"].tolist() == [0] * 87
 
 
 def test_findings_that_need_score_arrays_stay_as_published():

@@ -170,6 +170,20 @@ def test_comments_and_literals(marked):
     check(code.comment_or_quote, marked)
 
 
+def test_comments_and_strings_are_each_set_against_plain_code():
+    text = b"""a /* b */ "c" 'd' // e\n"f /* g\n"""  # the last string is not closed
+    either = code.comment_or_quote(text)
+    comment, string = code.comment(text), code.string(text)
+    inside = either.values.astype(bool)
+    assert not (comment.values & string.values).any()
+    assert ((comment.values | string.values) == (inside & either.defined)).all()
+    # each is undefined inside the other; plain code is defined for both
+    assert (comment.defined == (comment.values.astype(bool) | ~inside)).all()
+    assert (string.defined == (string.values.astype(bool) | ~inside)).all()
+    assert comment.values[text.index(b"b")] == 1 == comment.values[text.index(b"e\n")]
+    assert string.values[text.index(b"c")] == 1 == string.values[text.index(b"d")]
+
+
 @pytest.mark.parametrize(
     "marked",
     [

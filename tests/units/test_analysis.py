@@ -20,7 +20,7 @@ from charlens.errors import InputError
 from charlens.networks import architecture, model_file, network
 from charlens.networks.architecture import Architecture
 from charlens.report import figure2, figure3
-from charlens.text.hypotheses import HYPOTHESES
+from charlens.text.hypotheses import HYPOTHESES, PARTS
 from charlens.units import activations, analysis, selectivity, unit_tables
 
 TEXT = some_code(random.Random(3))
@@ -344,6 +344,27 @@ def test_the_tables_of_a_run(tables, found):
     page = (tables / "cells.html").read_text()
     check(page)
     assert "Some &lt;code&gt;: LSTM 2x8" in page and "made up" in page and "<code>" not in page
+
+
+def test_the_unit_of_a_hypothesis_of_two_parts_is_scored_on_each(folder, tables):
+    from sklearn.metrics import roc_auc_score
+
+    best = pd.read_csv(tables / "hypotheses.csv").set_index("hypothesis")
+    row = best.loc["comment_or_quote"]
+    arch, params, _ = model_file.load(folder / "lstm2.safetensors")
+    data = split.load(folder / "code.npz")
+    x = torch.from_numpy(data.test.x)
+    c = activations.activations(arch, params, x, network.zero_state(arch, 8))["c"]
+    cell = torch.tanh(c[int(row["layer"]) - 1, 1::2, :, int(row["unit"]) - 1]).numpy()
+    read = (data.test.at[:, None] - 1 + np.arange(x.shape[1]))[1::2]
+    for part in PARTS["comment_or_quote"]:
+        labels = part.label["code"](TEXT)
+        defined = labels.defined[read]
+        score = roc_auc_score(labels.values[read][defined], cell[defined])
+        assert row[part.name] == pytest.approx(score, abs=5e-3)
+        assert row[f"{part.name}_low"] <= row[part.name] <= row[f"{part.name}_high"]
+    others = best.drop("comment_or_quote")[unit_tables.PART_COLUMNS]
+    assert others.isna().all(axis=None) and not set(best.index) & {"comment", "string"}
 
 
 def test_the_share_of_cells_explained():

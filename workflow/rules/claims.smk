@@ -1,5 +1,5 @@
-# Needs: the scores of all models; for some claims also the texts, an LSTM's first epochs, and the
-#        tables of units and gates.
+# Needs: the scores of all models; for some claims also the texts, an LSTM's first epochs, the
+#        histories of the n-NNs' candidates, and the tables of units and gates.
 # Makes: tables/claims, tests of the paper's conclusions; tables/comparison and figures/comparison,
 #        our numbers beside the paper's; tables/plain_cut, what the paper's split is worth;
 #        tables/status, which models are finished.
@@ -41,6 +41,12 @@ rule claims:
             rules.cell_tables.output.best,
             rules.figure6.output.csv,
         ],
+        histories=[
+            path.replace("model.safetensors", "history.csv")
+            for corpus in CORPORA
+            for key in grid.nn(SETTINGS, corpus)
+            for path in candidates(key)
+        ],
         status=rules.status.output,
     output:
         csv="<results>/tables/claims.csv",
@@ -60,7 +66,7 @@ rule claims:
     shell:
         "charlens claims --scores {input.scores} --splits {input.splits} --texts {input.texts}"
         " --corpora {input.corpora} --trajectory {input.trajectory} --inside {input.inside}"
-        " --status {input.status} {params.options} --csv {output.csv} --html {output.html}"
+        " --histories {input.histories} --status {input.status} {params.options} --csv {output.csv} --html {output.html}"
         " 2>&1 | tee {log}"
 
 

@@ -1,14 +1,18 @@
 """The paper's conclusions, put to the test.
 
 judge.py             the list of claims, and the verb that tests them all
-losses.py            claims about losses (tables 1 and 2)
+losses.py            claims about losses of recurrent networks (table 1)
+baselines.py         claims about n-gram and n-NN (table 2)
+captions.py          claims about deviations and the size of files (tables 1 and 2)
+likeness.py          the claim about networks that predict alike (figure 1)
 reach.py             claims about long-range dependencies (figures 4 and 5)
-first_epochs.py      the claim about an LSTM early in training (figure 5)
+first_epochs.py      claims about an LSTM early in training (figure 5)
 error_causes.py      the claim about errors by size (figure 6)
 units.py             claims about units and the hypotheses they follow (figure 2)
 gates.py             claims about gates (figure 3)
 evidence.py          what claims are tested on: models, tables, statistics of a model
 measure.py           effects, their intervals and verdicts
+seeds.py             how much a number varies with the seed
 published.py         published findings in place of what cannot be tested here
 page.py              the page of verdicts
 contiguous_split.py  the effect of the paper's split on losses

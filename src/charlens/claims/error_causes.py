@@ -24,5 +24,6 @@ def size_removes_ngram_errors(evidence: Evidence) -> list[Finding]:
     names = (network_name("lstm", own["layers"].iloc[0], own["size"].iloc[0])
              for own in (small, large))  # fmt: skip
     words = f"{' to '.join(names)}: {of_ngram[0] - of_ngram[1]:,} of {fewer:,} errors removed"
+    words += "; two networks, one seed each"
     verdict = HOLDS if share > MOST else FAILS
     return [Finding("", verdict, share, math.nan, math.nan, words)]

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from charlens.errors import InputError
-from charlens.statistics.intervals import pooled_sd
 from charlens.store import models, scores
 from charlens.store.models import ModelKey
 from charlens.store.scores import Score
@@ -48,9 +47,10 @@ class Evidence:
     units: pd.DataFrame | None = None  # cells.csv: the score of every unit and hypothesis
     hypotheses: pd.DataFrame | None = None  # hypotheses.csv: the unit picked for each hypothesis
     oracles: pd.DataFrame | None = None  # figure6.csv: errors by size and category
+    histories: dict[ModelKey, pd.DataFrame] = field(default_factory=dict)  # of n-NN candidates
     planned: list[ModelKey] = field(default_factory=list)  # networks of the configured grid
     everything: list["Evidence"] = field(default_factory=list)  # of all corpora, this one included
-    known: dict = field(default_factory=dict)  # sums computed so far, see Statistic
+    known: dict = field(default_factory=dict)  # computed so far: see Statistic, seeds.upper_group
 
     @cached_property
     def grid(self) -> list[GridEntry]:
@@ -136,30 +136,6 @@ class Evidence:
     def per_stream(self, values: np.ndarray) -> np.ndarray:
         """Sums [S] over each test stream of one value per test character [N]."""
         return values.reshape(len(self.split["test_y"]), -1).sum(axis=1, dtype=np.float64)
-
-    def seed_sd(self, parts: "Parts", type: str | None) -> tuple[float, int, str] | None:
-        """How much a sum of weight x statistic of a network varies with its seed.
-
-        Returns the standard deviation, its degrees of freedom, and in words the other corpora that
-        it was measured on ("" if on this one alone); None where no network has two seeds. It is
-        pooled over all networks with several seeds, of this corpus or, without any, of all corpora;
-        or over those of `type` alone, where that is larger.
-        """
-        others = [evidence.about["title"] for evidence in self.everything if evidence is not self]
-        for group, whose in (([self], ""), (self.everything, f" of {' and '.join(others)}")):
-            values: dict[str, list] = {}
-            for evidence in group:
-                for entry in evidence.grid:
-                    known = []
-                    for score in entry.seeds:
-                        with contextlib.suppress(Missing):
-                            known.append(total(evidence, score, parts))
-                    if len(known) > 1 and np.isfinite(known).all():
-                        values.setdefault(entry.key.type, []).append(known)
-            if every := pooled_sd(known for entries in values.values() for known in entries):
-                own = values.get(type, [])
-                return (*max(every, pooled_sd(own) if len(own) > 1 else every), whose)
-        return None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,84 +1,132 @@
-"""Claims about gates (section 4.2, figure 3), of the LSTM that gates.csv names."""
+"""Claims about gates (section 4.2, figure 3), of the networks that gates.csv names.
+
+There is one network of each type, so an interval resamples its units and is about this network: it
+covers neither seeds nor the choice of the network.
+"""
+
+import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from charlens.claims.evidence import Evidence, Missing
-from charlens.claims.measure import FAILS, HOLDS, Effect, Finding
+from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Effect, Finding
 from charlens.statistics.bootstrap import interval
 from charlens.statistics.intervals import share_interval
 from charlens.store.models import network_name
 from charlens.units.unit_tables import ALWAYS
 
 SAMPLES = 2000  # of the bootstrap over units
+BARS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)  # shares of the test characters
+CONSTANT = 0.99  # an output gate saturated on one side at this share never moves
+RARELY = 0.05  # "almost never": less than this share of the test characters
 
 
-def lstm_gates(evidence: Evidence, gates: str) -> pd.DataFrame:
-    """The saturation of these gates of the LSTM, one row per unit.
+def gates_of(evidence: Evidence, type: str, gates: str) -> pd.DataFrame:
+    """The saturation of these gates of the network of a type, one row per unit.
 
-    gates: letters among i, f, o. Raises Missing where gates.csv lacks them.
+    gates: letters among i, f, o (LSTM) or r, z (GRU). Raises Missing where gates.csv lacks them.
     """
     if evidence.gates is None or evidence.gates.empty:
         raise Missing("the saturation of gates (tables/gates.csv)")
     units = evidence.gates[
-        (evidence.gates["type"] == "lstm") & evidence.gates["gate"].str[0].isin(list(gates))
+        (evidence.gates["type"] == type) & evidence.gates["gate"].str[0].isin(list(gates))
     ]
     if units.empty:
-        raise Missing("the saturation of an LSTM's gates (tables/gates.csv)")
+        raise Missing(f"the saturation of the gates of a network of type {type} (tables/gates.csv)")
     return units
 
 
 def name(units: pd.DataFrame) -> str:
     """The network whose gates these are."""
-    layers, size = units[["layers", "size"]].iloc[0]
-    return network_name("lstm", layers, size)
+    type, layers, size = units[["type", "layers", "size"]].iloc[0]
+    return f"one network, {network_name(type, layers, size)}, one seed"
 
 
 def forget_gates_stay_open(evidence: Evidence) -> list[Finding]:
     """Effect: the share of units whose forget gate is right-saturated (above 0.9) at 95% or more of
-    the test characters. The claim holds if there is at least one."""
-    units = lstm_gates(evidence, "f")
+    the test characters. The claim holds if there is at least one. The interval is Wilson's, over
+    the units of this network."""
+    units = gates_of(evidence, "lstm", "f")
     stay = units["right"] >= ALWAYS
     most = f"the most open at {units['right'].max():.1%}"
-    return [share_finding(HOLDS if stay.any() else FAILS, units, stay, "forget", most)]
+    return [share_finding("", HOLDS if stay.any() else FAILS, units, stay, "forget", most)]
 
 
 def output_gates_move(evidence: Evidence) -> list[Finding]:
-    """Effect: the share of units whose output gate is open (above 0.9), or closed (below 0.1), at
-    95% or more of the test characters. The claim holds if there is none."""
-    units = lstm_gates(evidence, "o")
-    constant = units[["left", "right"]].max(axis=1)
-    stay = constant >= ALWAYS
-    most = f"the most constant at {constant.max():.1%}"
-    return [share_finding(FAILS if stay.any() else HOLDS, units, stay, "output", most)]
+    """A gate's constancy is the share of the test characters at which it is open (above 0.9), or
+    that at which it is closed (below 0.1), whichever is larger. Effect: the largest constancy of
+    an output gate. The claim holds if that is below 99%. Each part gives the share of output gates
+    whose constancy reaches a bar, with Wilson's interval over the units of this network; at a bar,
+    the claim holds if there is none."""
+    units = gates_of(evidence, "lstm", "o")
+    constancy = units[["left", "right"]].max(axis=1)
+    most = constancy.idxmax()
+    side = "open" if units.loc[most, "right"] == constancy[most] else "closed"
+    words = f"{name(units)}: the most constant of {len(units)} output gates is {side} at"
+    words += f" {constancy[most]:.1%} of the characters"
+    verdict = HOLDS if constancy[most] < CONSTANT else FAILS
+    findings = [Finding("", verdict, constancy[most], math.nan, math.nan, words)]
+    for bar in BARS:
+        stay = constancy >= bar
+        verdict = FAILS if stay.any() else HOLDS
+        findings.append(share_finding(f"bar {bar:.0%}", verdict, units, stay, "output"))
+    return findings
 
 
 def share_finding(
-    verdict: str, units: pd.DataFrame, stay: pd.Series, gate: str, most: str
+    part: str, verdict: str, units: pd.DataFrame, stay: pd.Series, gate: str, *more: str
 ) -> Finding:
     """The share of units whose gate stays saturated, with Wilson's interval.
 
-    stay: bool, one per unit. gate: its name. most: the most extreme unit, in words.
+    stay: bool, one per unit. gate: its name. more: for the basis.
     """
     low, high = share_interval(int(stay.sum()), len(units))
-    words = f"{name(units)}: {stay.sum()} of {len(units)} {gate} gates; {most}"
-    return Finding("", verdict, stay.mean(), low, high, words)
+    words = f"{name(units)}: {stay.sum()} of {len(units)} {gate} gates"
+    basis = "; ".join([words, *more, "interval over its units"])
+    return Finding(part, verdict, stay.mean(), low, high, basis)
 
 
 def first_layer_is_diffuse(evidence: Evidence) -> list[Finding]:
     """Effect: the share of test characters at which the LSTM's gates are not saturated, first layer
     minus higher layers. The interval resamples units, not streams, and does not cover seeds."""
-    gates = lstm_gates(evidence, "ifo")
+    gates = gates_of(evidence, "lstm", "ifo")
     between = 1 - gates["left"] - gates["right"]
     lowest = gates["layer"].min()
     first, higher = between[gates["layer"] == lowest], between[gates["layer"] > lowest]
     if higher.empty:
         raise Missing("an LSTM of two layers or more")
     random = np.random.default_rng(0)
-    drawn = [
-        values.to_numpy()[random.integers(len(values), size=(SAMPLES, len(values)))].mean(axis=1)
-        for values in (first, higher)
-    ]
+    drawn = [resampled_means(values, random) for values in (first, higher)]
     effect = Effect(first.mean() - higher.mean(), *interval(drawn[0] - drawn[1]))
     shares = f"{first.mean():.0%} of the time in the first layer, {higher.mean():.0%} above"
-    return [effect.finding("", effect.verdict(), f"{name(gates)}: {shares}")]
+    words = f"{name(gates)}: {shares}; interval over its units"
+    return [effect.finding("", effect.verdict(), words)]
+
+
+def resampled_means(values: pd.Series, random: np.random.Generator) -> np.ndarray:
+    """Means of bootstrap samples of the values, [SAMPLES]."""
+    return values.to_numpy()[random.integers(len(values), size=(SAMPLES, len(values)))].mean(axis=1)
+
+
+def first_gru_layer_is_one_sided(evidence: Evidence) -> list[Finding]:
+    """Effect: the share of the test characters at which the first layer of the GRU saturates the
+    reset gate to the right (above 0.9), or the update gate to the left (below 0.1), mean over
+    units. A part holds if the whole interval is below 5%, and does not if it is all above. The
+    overall finding is the part with the larger share. The interval resamples units, not streams,
+    and does not cover seeds."""
+    gates = gates_of(evidence, "gru", "rz")
+    random = np.random.default_rng(0)
+    parts = []
+    for part, gate, side in (("reset, right", "r", "right"), ("update, left", "z", "left")):
+        own = gates[gates["gate"] == gate]
+        first = own[side][own["layer"] == own["layer"].min()]
+        above = own[side][own["layer"] > own["layer"].min()]
+        effect = Effect(first.mean(), *interval(resampled_means(first, random)))
+        verdict = HOLDS if effect.high < RARELY else FAILS if effect.low > RARELY else UNDECIDED
+        higher = f", {above.mean():.1%} in higher layers" if len(above) else ""
+        words = f"{name(own)}: {first.mean():.1%} of the time{higher}; interval over its units"
+        parts.append(effect.finding(part, verdict, words))
+    worst = max(parts, key=lambda found: found.effect)
+    return [replace(worst, part="", basis=f"{worst.part}: {worst.basis}"), *parts]

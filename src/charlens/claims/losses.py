@@ -1,13 +1,14 @@
-"""Claims about losses (tables 1 and 2). They use every network of the grid."""
+"""Claims about the losses of recurrent networks (table 1). They use every network of the grid."""
 
 from collections.abc import Callable
 
+import numpy as np
+
 from charlens.claims.evidence import LOSS, Evidence, GridEntry, Missing
-from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Effect, Finding, losses, measure
+from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Finding, Term, losses, measure
 from charlens.store.models import types_in_order
 
-SMALL_N = 2  # n-gram and n-NN should agree up to this n ...
-AGREE = 0.05  # ... within so many nats per character
+NO_LEAD = 0.02  # nats: neither of two types leads if the whole interval is this close to zero
 Pair = tuple[GridEntry, GridEntry]
 
 
@@ -29,21 +30,73 @@ def depth_helps(evidence: Evidence) -> list[Finding]:
 
 
 def beats_rnn(type: str) -> Callable[[Evidence], list[Finding]]:
-    """Effect: loss of the RNN minus loss of this type, mean over the layers and sizes that both
-    have; nats per character."""
+    """Effect, for each size: loss of the RNN minus loss of this type, mean over the layers that
+    both have; nats per character. Overall effect: that at the largest size. The claim holds from a
+    size on if the whole interval is positive at that size and at all larger ones; the basis says
+    from which. It does not hold if the whole interval is negative at the largest size."""
 
     def beats(evidence: Evidence) -> list[Finding]:
-        pairs: dict[str, list[Pair]] = {}
-        rnns = evidence.of_type("rnn")
-        for key, entry in sorted(evidence.of_type(type).items()):
-            if key in rnns:
-                pairs.setdefault(f"size {entry.key.size}", []).append((rnns[key], entry))
-        if not pairs:
-            raise Missing(f"RNN and {type.upper()} with the same layers and size")
-        return mean_of_pairs(evidence, pairs, "the RNN")
+        groups = pairs_by_size(evidence, "rnn", type)
+        effects = {size: measure(evidence, mean_of(pairs)) for size, pairs in groups.items()}
+        from_on = None
+        for size in sorted(groups, reverse=True):
+            if effects[size].verdict() != HOLDS:
+                break
+            from_on = size
+        said = {HOLDS: f"the {type.upper()} leads", FAILS: "the RNN leads", UNDECIDED: "not shown"}
+        before = [
+            f"size {size}: {said[effects[size].verdict()]}"
+            for size in groups
+            if from_on is None or size < from_on
+        ]
+        start = [] if from_on is None else [f"from size {from_on} on"]
+        largest = max(groups)
+        overall = effects[largest].finding(
+            "", effects[largest].verdict(), *start, *before, shapes(groups[largest], "the RNN"),
+            evidence.finished,
+        )  # fmt: skip
+        return [
+            overall,
+            *(
+                effects[size].finding(
+                    f"size {size}", effects[size].verdict(), shapes(pairs, "the RNN")
+                )
+                for size, pairs in groups.items()
+            ),
+        ]
 
     beats.__doc__ = beats_rnn.__doc__.replace("this type", f"the {type.upper()}")
     return beats
+
+
+def pairs_by_size(evidence: Evidence, first: str, second: str) -> dict[int, list[Pair]]:
+    """The pairs of entries of two types with the same layers and size, by size, in order.
+
+    Raises Missing where there is none.
+    """
+    theirs, groups = evidence.of_type(first), {}
+    for key, entry in sorted(evidence.of_type(second).items()):
+        if key in theirs:
+            groups.setdefault(entry.key.size, []).append((theirs[key], entry))
+    if not groups:
+        raise Missing(f"{first.upper()} and {second.upper()} with the same layers and size")
+    return groups
+
+
+def mean_of(pairs: list[Pair], weight: float = 1.0) -> list[Term]:
+    """The terms for loss of the first minus loss of the second, mean over the pairs."""
+    share = weight / len(pairs)
+    return [
+        losses(sign * share, entry)
+        for pair in pairs
+        for sign, entry in zip((1, -1), pair, strict=True)
+    ]
+
+
+def shapes(pairs: list[Pair], against: str) -> str:
+    """The pairs in words. against: the first of each pair."""
+    count = f"mean of {len(pairs)} pairs: " if len(pairs) > 1 else ""
+    return f"{count}{', '.join(entry.key.name for _, entry in pairs)} against {against}"
 
 
 def mean_of_pairs(evidence: Evidence, groups: dict[str, list[Pair]], against: str) -> list[Finding]:
@@ -54,50 +107,93 @@ def mean_of_pairs(evidence: Evidence, groups: dict[str, list[Pair]], against: st
     every = [pair for pairs in groups.values() for pair in pairs]
     findings = []
     for part, pairs in [("", every), *groups.items()]:
-        share = 1 / len(pairs)
-        terms = [
-            losses(weight, entry)
-            for pair in pairs
-            for weight, entry in zip((share, -share), pair, strict=True)
-        ]
-        effect = measure(evidence, terms)
-        count = f"mean of {len(pairs)} pairs: " if len(pairs) > 1 else ""
-        names = ", ".join(entry.key.name for _, entry in pairs)
-        words = f"{count}{names} against {against}"
+        effect = measure(evidence, mean_of(pairs))
+        words = shapes(pairs, against)
         findings.append(
             effect.finding(part, effect.verdict(), words, "" if part else evidence.finished)
         )
     return findings
 
 
+MIXED = """Overall effect: by how much the lead shrinks each time that the size doubles (the slope
+    of a straight line through the leads). The claim holds if one of the two leads at some size and,
+    at another, the other one leads or neither does. It does not hold if one leads at every size.
+    Otherwise it is undecided. One leads if the whole interval is on its side, and neither does if
+    the whole interval is within 0.02 of zero; for this rule the intervals are corrected for the
+    number of sizes."""
+
+
 def lstm_and_gru_mixed(evidence: Evidence) -> list[Finding]:
-    """Effect: loss of the GRU minus loss of the LSTM, mean over layers and sizes; nats per
-    character. The claim holds if each type is significantly better somewhere, at a level corrected
-    for the number of comparisons. It does not hold if one type is significantly better at every
-    entry of the grid. Otherwise it is undecided."""
-    lstms, grus = evidence.of_type("lstm"), evidence.of_type("gru")
-    keys = sorted(set(lstms) & set(grus))
-    if not keys:
-        raise Missing("LSTM and GRU with the same layers and size")
-    level = 1 - 0.05 / len(keys)
-    ahead: dict[str, list[str]] = {HOLDS: [], FAILS: [], UNDECIDED: []}
-    for size, layers in keys:
-        pair = [losses(1, grus[size, layers]), losses(-1, lstms[size, layers])]
-        ahead[measure(evidence, pair, level).verdict()].append(f"{layers}x{size}")
-    lstm, gru, neither = ahead[HOLDS], ahead[FAILS], ahead[UNDECIDED]
-    share = 1 / len(keys)
-    effect = measure(
-        evidence,
-        [losses(w, entries[k]) for k in keys for w, entries in ((share, grus), (-share, lstms))],
-    )
-    unknown = neither or evidence.lacks("lstm", "gru")
-    verdict = HOLDS if lstm and gru else UNDECIDED if unknown else FAILS
-    counted = [
-        f"{words} {', '.join(shapes)}"
-        for words, shapes in (("LSTM ahead at", lstm), ("GRU at", gru), ("not separated:", neither))
-        if shapes
+    groups = pairs_by_size(evidence, "lstm", "gru")
+    return mixed(evidence, groups, "the LSTM", "the GRU", evidence.lacks("lstm", "gru"))
+
+
+lstm_and_gru_mixed.__doc__ = f"""Effect, for each size: the GRU's lead, the loss of the LSTM minus
+    the loss of the GRU, mean over the layers that both have; nats per character. {MIXED}"""
+
+
+def third_layer_mixed(evidence: Evidence) -> list[Finding]:
+    groups: dict[int, list[Pair]] = {}
+    for type in types_in_order(entry.key.type for entry in evidence.grid):
+        entries = evidence.of_type(type)
+        for size, layers in entries:
+            if layers == 3 and (size, 2) in entries:
+                groups.setdefault(size, []).append((entries[size, 3], entries[size, 2]))
+    if not groups:
+        raise Missing("networks of two layers and of three, of the same type and size")
+    groups = dict(sorted(groups.items()))
+    return mixed(evidence, groups, "three layers", "two layers", evidence.lacks())
+
+
+third_layer_mixed.__doc__ = f"""Effect, for each size: the lead of two layers, the loss of three
+    minus the loss of two, mean over the types that have both; nats per character. {MIXED}"""
+
+
+def mixed(
+    evidence: Evidence, groups: dict[int, list[Pair]], first: str, second: str, lacks: bool
+) -> list[Finding]:
+    """The findings whether neither of two is consistently better, by the rule of MIXED.
+
+    groups: the pairs of both, by size, in order. first, second: what the pairs are of, in words; a
+    lead is that of the second. lacks: whether pairs are still to be trained.
+    """
+    if len(groups) < 2:
+        raise Missing(f"networks of two sizes, for {first} and {second}")
+    doublings = np.log2(list(groups))
+    distance = doublings - doublings.mean()
+    slopes = -distance / (distance**2).sum()
+    terms = [
+        term
+        for weight, pairs in zip(slopes, groups.values(), strict=True)
+        for term in mean_of(pairs, float(weight))
+        if weight
     ]
-    return [effect.finding("", verdict, *counted, evidence.finished)]
+    trend = measure(evidence, terms)
+    leads: dict[str, list[int]] = {second: [], first: [], "": []}
+    findings = []
+    for size, pairs in groups.items():
+        lead = measure(evidence, mean_of(pairs))
+        part = f"lead of {second}, size {size}"
+        findings.append(lead.finding(part, lead.verdict(), shapes(pairs, first)))
+        corrected = measure(evidence, mean_of(pairs), 1 - 0.05 / len(groups))
+        ahead = {HOLDS: second, FAILS: first}.get(corrected.verdict())
+        if ahead is not None:
+            leads[ahead].append(size)
+        elif corrected.agreement(NO_LEAD) == HOLDS:
+            leads[""].append(size)
+    led = leads[first] + leads[second]
+    verdict = UNDECIDED
+    if (leads[first] and leads[second]) or (led and leads[""]):
+        verdict = HOLDS
+    elif len(led) == len(groups) and not lacks:
+        verdict = FAILS
+    where = [
+        f"{who + ' ahead' if who else 'neither ahead'} at size {', '.join(map(str, sizes))}"
+        for who, sizes in leads.items()
+        if sizes
+    ]
+    compared = f"{second} against {first}"
+    return [trend.finding("", verdict, compared, *where, evidence.finished), *findings]
 
 
 def best_beats_ngram(evidence: Evidence) -> list[Finding]:
@@ -111,59 +207,3 @@ def best_beats_ngram(evidence: Evidence) -> list[Finding]:
         verdict = UNDECIDED
     names = f"{best.key.name} {best.loss:.3f} against {ngram.key.name} {ngram.loss:.3f}"
     return [effect.finding("", verdict, names, evidence.finished)]
-
-
-def nn_agrees(evidence: Evidence) -> list[Finding]:
-    """Effect: loss of the n-NN minus loss of the n-gram, for n up to 2; nats per character. They
-    agree if the whole interval lies within 0.05 of zero. The overall verdict is that of the n with
-    the largest difference."""
-    effects = {n: nn_less_ngram(evidence, n) for n in common_n(evidence) if n <= SMALL_N}
-    if not effects:
-        raise Missing(f"an n-gram and an n-NN with the same n up to {SMALL_N}")
-    worst = max(effects, key=lambda n: abs(effects[n].value))
-    return [
-        effects[n].finding(part, effects[n].agreement(AGREE), f"{n}-NN against {n}-gram")
-        for part, n in [("", worst), *((f"n = {n}", n) for n in effects)]
-    ]
-
-
-def nn_falls_behind(evidence: Evidence) -> list[Finding]:
-    """Effect: loss of the n-NN minus loss of the n-gram, at the largest n that both have minus at
-    the smallest; nats per character."""
-    shared = common_n(evidence)
-    if len(shared) < 2:
-        raise Missing("n-gram and n-NN models for two values of n")
-    first, last = shared[0], shared[-1]
-    terms = [
-        (sign * side, [models[n]], LOSS)
-        for n, sign in ((last, 1), (first, -1))
-        for models, side in ((evidence.nns, 1), (evidence.ngrams, -1))
-    ]
-    effect = measure(evidence, terms)
-    behind = [
-        f"{n}-NN {evidence.nns[n].loss - evidence.ngrams[n].loss:+.3f} against {n}-gram"
-        for n in (first, last)
-    ]
-    return [effect.finding("", effect.verdict(), ", ".join(behind))]
-
-
-def nn_overfits(evidence: Evidence) -> list[Finding]:
-    """Effect: loss of the n-NN at the largest n minus its loss at the smaller n that is best on
-    validation; nats per character."""
-    if len(evidence.nns) < 2:
-        raise Missing("n-NN models for two values of n")
-    *shorter, last = evidence.nns.values()
-    least = min(shorter, key=lambda score: score.meta["val_loss"])
-    effect = measure(evidence, [(1, [last], LOSS), (-1, [least], LOSS)])
-    words = ", ".join(f"{score.key.name} {score.loss:.3f}" for score in (least, last))
-    return [effect.finding("", effect.verdict(), words)]
-
-
-def common_n(evidence: Evidence) -> list[int]:
-    """Every n for which there are both an n-gram and an n-NN, in order."""
-    return sorted(set(evidence.ngrams) & set(evidence.nns))
-
-
-def nn_less_ngram(evidence: Evidence, n: int) -> Effect:
-    """Loss of the n-NN minus loss of the n-gram, nats per character."""
-    return measure(evidence, [(1, [evidence.nns[n]], LOSS), (-1, [evidence.ngrams[n]], LOSS)])

@@ -10,11 +10,10 @@ Unless stated otherwise, the sign of an effect is such that a positive one suppo
 
 For losses and probabilities an interval covers two sources of variation. Test text: whole test
 streams are drawn with replacement, the same ones for every model. Seeds: each draw also moves each
-trained network by a Student's t variable, scaled by the standard deviation between seeds. That is
-measured on the corpus's networks with several seeds: on all of them, or on those of its own type
-where there are two or more and they vary more. Where the corpus has none, the other corpora's are
-used, and the basis says so. Where no network has two seeds, the verdict is undecided. Claims about
-units, gates, errors or first epochs rest on one network of each kind.
+trained network by a deviation between seeds (see `seeds`). Where no network has two seeds, the
+verdict is undecided. Every basis says how many networks the effect is about and from how many seeds
+each. Claims about units, gates, errors or first epochs rest on one network of each kind, and their
+intervals, where there are any, are about that network.
 """
 
 import math
@@ -24,7 +23,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from charlens.claims.evidence import LOSS, Evidence, GridEntry, Parts, Statistic
+from charlens.claims.seeds import Spread, spread
 from charlens.statistics.bootstrap import interval
+from charlens.store.models import ModelKey
 from charlens.store.scores import Score
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
@@ -101,35 +102,68 @@ def measure(evidence: Evidence, terms: Iterable[Term], level: float = 0.95) -> E
         if models[0].key.kind != "ngram":  # which has no seed
             key = tuple(score.path for score in models)
             trained.setdefault(key, (models, []))[1].append((weight, statistic))
-    seeds_known = True
-    used = {}  # standard deviation between seeds: its degrees of freedom, whose networks
+    seeds_known, used = True, []
     for models, parts in trained.values():
-        pooled = evidence.seed_sd(parts, models[0].key.type)
-        if pooled is None:
+        known = spread(evidence, parts, models[0].key)
+        if known is None:
             seeds_known = False
             continue
-        sd, *rest = pooled
-        drawn = drawn + random.standard_t(rest[0], len(drawn)) * sd / math.sqrt(len(models))
-        used[sd / max(abs(weight) for weight, _ in parts)] = rest
-    basis = seed_basis(used, any(models[0].key.kind == "nn" for models, _ in trained.values()))
-    if not seeds_known:
-        basis = "the effect of the seed is unknown: no network was measured with two seeds"
+        drawn = drawn - known.draw(random, len(drawn), len(models))
+        used.append((models[0].key, max(abs(weight) for weight, _ in parts), known))
+    counts = counted([len(models) for models, _ in trained.values()])
+    if seeds_known:
+        basis = "; ".join(word for word in (counts, seed_basis(used)) if word)
+    else:
+        basis = (
+            f"{counts}; the effect of the seed is unknown: no network was measured with two seeds"
+        )
     low, high = (
         interval(drawn[~np.isnan(drawn)], level) if math.isfinite(value) else (math.nan,) * 2
     )
     return Effect(value, low, high, basis, seeds_known)
 
 
-def seed_basis(used: dict[float, list], nn: bool) -> str:
+def counted(seeds: list[int]) -> str:
+    """How many networks, from how many seeds each: 9 networks: 4 entries, 1 to 3 seeds each.
+
+    seeds: the number of seeds of each grid entry or n-NN.
+    """
+    if not seeds:
+        return ""
+    least, most = min(seeds), max(seeds)
+    of_each = f"{least} to {most} seeds" if least < most else plural(most, "seed")
+    of_each += " each" * (len(seeds) > 1)
+    entries = "1 entry" if len(seeds) == 1 else f"{len(seeds)} entries"
+    networks = plural(sum(seeds), "network")
+    return f"{networks}, {of_each}" if most == 1 else f"{networks}: {entries}, {of_each}"
+
+
+def plural(count: int, word: str) -> str:
+    """A number of things: 1 seed, 2 seeds."""
+    return f"{count} {word}" + "s" * (count != 1)
+
+
+def seed_basis(used: list[tuple[ModelKey, float, Spread]]) -> str:
     """In words, where an interval's variation between seeds was measured.
 
-    used: standard deviations, each with its degrees of freedom and whose networks they are of.
-    nn: whether an n-NN is among the models, for which recurrent networks stand in.
+    used: each network, its weight, and how it varies. Recurrent networks stand in for n-NNs.
     """
     if not used:
         return ""
-    ends = sorted({f"{sd:.2g}": used[sd][0] for sd in (min(used), max(used))}.items())
-    sds, freedoms = (" and ".join(map(str, part)) for part in zip(*ends, strict=True))
-    whose = list(used.values())[-1][1]
-    suffix = ", of recurrent networks" if nn else ""
-    return f"seed SD{whose} {sds} ({freedoms} degrees of freedom){suffix}"
+    mixed = [key for key, _, known in used if known.deviations is not None]
+    words = []
+    if len(mixed) < len(used):
+        sds = {known.sd / weight: known for _, weight, known in used if known.deviations is None}
+        ends = {f"{sd:.2g}": sds[sd] for sd in (min(sds), max(sds))}
+        freedoms = " and ".join(str(known.freedom) for known in ends.values())
+        within = " within a group" * used[0][2].grouped
+        suffix = ", of recurrent networks" * any(key.kind == "nn" for key, *_ in used)
+        words.append(
+            f"seed SD{within}{list(sds.values())[-1].whose} {' and '.join(ends)}"
+            f" ({freedoms} degrees of freedom){suffix}"
+        )
+    if mixed:
+        kinds = sorted({(key.type.upper(), key.size) for key in mixed})
+        names = ", ".join(f"{type} of size {size}" for type, size in kinds)
+        words.append(f"seeds in two groups, resampled: {names}")
+    return "; ".join(words)

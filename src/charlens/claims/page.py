@@ -32,7 +32,7 @@ VERDICTS = {
     "does not hold": Verdict("fails", "✗", "does not hold"),
     "undecided": Verdict("undecided", "?", "undecided"),
 }
-REACH, MARGIN = 70, 10  # pixels from zero to the farthest bound of a section, and beyond it
+REACH, MARGIN = 50, 8  # pixels from zero to the farthest bound of a section, and beyond it
 
 
 def page(table: pd.DataFrame, claims: Iterable, corpora: dict[str, dict], resamples: int) -> str:

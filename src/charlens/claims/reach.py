@@ -18,6 +18,9 @@ REACH = {  # characters that depend on long-range context
     "newline": b"\r\n",
     "space": b" ",
 }
+PEAK = 60  # characters: up to this distance the paper's gain on "}" grows
+FARTHER = (120, 250, 500)  # bounds of the distances beyond it
+FEW = 20  # the gain on fewer braces is not reported
 
 
 def mean_probability(chosen: Callable[[Evidence], np.ndarray]) -> Statistic:
@@ -84,18 +87,53 @@ def gains_on_far_braces(evidence: Evidence) -> list[Finding]:
     if evidence.about["kind"] != "code":
         return []
     lstm, ngram = evidence.best_lstm(), evidence.largest_ngram()
-    n = ngram.key.n
-
-    def far(evidence: Evidence) -> np.ndarray:
-        index, distance = evidence.braces
-        mask = np.zeros(evidence.characters.size, dtype=bool)
-        mask[index[distance > n]] = True
-        return mask
-
-    count = int(far(evidence).sum())
+    count, probability = braces(evidence, ngram.key.n, math.inf)
     if not count:
-        raise Missing(f"a closing brace more than {n} characters after its opening one")
-    probability = mean_probability(far)
+        raise Missing(f"a closing brace more than {ngram.key.n} characters after its opening one")
     effect = measure(evidence, [(1, [lstm], probability), (-1, [ngram], probability)])
     words = f"{lstm.key.name} against {ngram.key.name}: {count} braces"
     return [effect.finding("", effect.verdict(), words)]
+
+
+def brace_gain_decays(evidence: Evidence) -> list[Finding]:
+    """The gain on "}" is its mean probability under the LSTM of figure 5 minus that under the
+    longest n-gram. Effect: the gain at distances from the n-gram's context to 60 characters minus
+    the gain at larger distances. Each part gives the gain at some distances; a part holds if the
+    gain is positive."""
+    if evidence.about["kind"] != "code":
+        return []
+    lstm, ngram = evidence.best_lstm(), evidence.largest_ngram()
+    bounds = (ngram.key.n, PEAK, *FARTHER)
+    near, near_gain = braces(evidence, ngram.key.n, PEAK)
+    far, far_gain = braces(evidence, PEAK, math.inf)
+    if not near or not far:
+        raise Missing(f"closing braces nearer and farther than {PEAK} characters")
+    terms = [
+        (sign * gain, [model], statistic)
+        for sign, statistic in ((1, near_gain), (-1, far_gain))
+        for gain, model in ((1, lstm), (-1, ngram))
+    ]
+    effect = measure(evidence, terms)
+    words = f"{lstm.key.name} against {ngram.key.name}"
+    counts = f"{near} braces up to {PEAK} characters, {far} farther"
+    findings = [effect.finding("", effect.verdict(), f"{words}: {counts}")]
+    for low, high in zip(bounds, (*bounds[1:], math.inf), strict=True):
+        count, probability = braces(evidence, low, high)
+        if count >= FEW:
+            gain = measure(evidence, [(1, [lstm], probability), (-1, [ngram], probability)])
+            part = f"{low + 1} to {high}" if high < math.inf else f"over {low}"
+            findings.append(gain.finding(part, gain.verdict(), f"{words}: {count} braces"))
+    return findings
+
+
+def braces(evidence: Evidence, low: float, high: float) -> tuple[int, Statistic]:
+    """How many closing braces are more than `low` and up to `high` characters from their opening
+    one, and the mean probability of these."""
+
+    def chosen(evidence: Evidence) -> np.ndarray:
+        index, distance = evidence.braces
+        mask = np.zeros(evidence.characters.size, dtype=bool)
+        mask[index[(distance > low) & (distance <= high)]] = True
+        return mask
+
+    return int(chosen(evidence).sum()), mean_probability(chosen)

@@ -289,7 +289,8 @@ class Join:
         splits = {}
         for key, path in scores.items():
             if key.corpus not in splits:
-                splits[key.corpus] = shape_of_split(path, work / f"{key.corpus}.npz")
+                alphabet = self.alphabet(key.corpus)
+                splits[key.corpus] = shape_of_split(path, alphabet, work / f"{key.corpus}.npz")
         reference.write_status(self.out, self.planned)
         steps.loss_tables(self.out, scores, infos, self.analysis.bootstrap)
         steps.comparison(self.out, infos)
@@ -301,6 +302,11 @@ class Join:
         else:
             published = []
         steps.claims(self.out, scores, splits, infos, published, self.analysis.claims)
+
+    def alphabet(self, corpus: str) -> bytes:
+        """The alphabet of a corpus, as its networks in half precision have it; b"" without any."""
+        paths = Publication(self.out).files(f"models/{corpus}-*.safetensors")
+        return bytes.fromhex(model_file.about(paths[0]).get("alphabet", "")) if paths else b""
 
 
 def check_versions(digests: Mapping[Path, dict]) -> None:
@@ -363,16 +369,17 @@ def numbers(publication: Publication, *patterns: str) -> dict[Path, bytes]:
     return {publication.below(path): path.read_bytes() for path in paths}
 
 
-def shape_of_split(digest: Path, out: Path) -> Path:
+def shape_of_split(digest: Path, alphabet: bytes, out: Path) -> Path:
     """A split with as many test streams and characters as a digest, and no text: all that the verbs
-    read of it where models have only digests. Raises InputError where the digest is missing."""
+    read of it where models have only digests. An unknown alphabet (b"") is all zeros. Raises
+    InputError where the digest is missing."""
     about = read_json(digest)
     require(about, ("digest",), digest)
     found = about["digest"]
     streams = len(found["streams"])
     shape = (streams, found["characters"] // streams)
-    alphabet = np.arange(len(found["symbols"]), dtype=np.uint8)
-    np.savez(out, alphabet=alphabet, test_y=np.zeros(shape, np.uint8), test_at=np.zeros(streams))
+    symbols = np.frombuffer(alphabet or bytes(len(found["symbols"])), np.uint8)
+    np.savez(out, alphabet=symbols, test_y=np.zeros(shape, np.uint8), test_at=np.zeros(streams))
     return out
 
 

@@ -136,13 +136,16 @@ def claims(
     """Tests of the paper's conclusions on the corpora with scores. more: further arguments."""
     scored = {key.corpus for key in scores}
     infos = [info for info in infos if info.stem in scored]
-    names = {info.stem for info in infos}
+    names = [info.stem for info in infos]
     tables = ("tables/gates.csv", "tables/cells.csv", "tables/hypotheses.csv")
+    found = (sorted(out.glob(f"histories/{name}/nn/**/history.csv")) for name in names)
+    histories = [path for paths in found for path in paths]
     verb(
         "claims", "--scores", *(p for key, p in scores.items() if key.corpus in names),
         "--splits", *(splits[info.stem] for info in infos), "--corpora", *infos, *more,
         "--inside", *existing(*(out / name for name in (*tables, "figures/figure6.csv"))),
         "--trajectory", *existing(*(out / f"figure5/{info.stem}.csv" for info in infos)),
+        "--histories", *histories,
         "--status", out / "tables/status.csv", *arguments(resampling),
         "--csv", out / "tables/claims.csv", "--html", out / "tables/claims.html",
     )  # fmt: skip

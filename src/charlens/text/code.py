@@ -57,7 +57,7 @@ class Scan:
     pieces: list[Piece]
 
 
-@functools.lru_cache(maxsize=1)  # seven labellings share one scan
+@functools.lru_cache(maxsize=1)  # nine labellings share one scan
 def scan(text: bytes) -> Scan:
     """Scan C or C++ text once, token by token."""
     found = Scan([], [], [], [], [])
@@ -158,6 +158,19 @@ def comment_or_quote(text: bytes) -> Labels:
     """Yes/no [N]: inside a comment, string or character literal; undefined as in `quote`."""
     found = scan(text)
     return spans(text, found.comments + found.literals + found.unclosed, found.unclosed)
+
+
+def comment(text: bytes) -> Labels:
+    """Yes/no [N]: inside a comment, against plain code; undefined in strings and literals."""
+    found = scan(text)
+    return spans(text, found.comments, found.literals + found.unclosed)
+
+
+def string(text: bytes) -> Labels:
+    """Yes/no [N]: inside a string or character literal, against plain code; undefined in comments
+    and as in `quote`."""
+    found = scan(text)
+    return spans(text, found.literals, found.comments + found.unclosed)
 
 
 def preprocessor(text: bytes) -> Labels:

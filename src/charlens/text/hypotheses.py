@@ -61,6 +61,15 @@ HYPOTHESES = (
     Hypothesis("capitalised", "inside a capitalised word", True, _any_text(capitalised_word)),
 )
 
+PARTS = {
+    "comment_or_quote": (
+        Hypothesis("comment", "inside a comment", True, {"code": code.comment}),
+        Hypothesis("string", "inside a string", True, {"code": code.string}),
+    )
+}
+"""The parts of a hypothesis of several parts. Each is labelled against the text outside of all. A
+unit follows the hypothesis only if it follows each part; no unit is selected for a part alone."""
+
 
 def labellings(text: bytes, kind: str) -> dict[str, Labels]:
     """The labels [N] of every hypothesis that applies to a kind of text (of KINDS), by name."""

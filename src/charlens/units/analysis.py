@@ -35,6 +35,7 @@ from charlens.text.hypotheses import HYPOTHESES
 from charlens.training.train import describe
 from charlens.units import selectivity
 from charlens.units.activations import held, in_windows, load_recurrent, memory
+from charlens.units.parts import part_scores
 
 LEFT, RIGHT = 0.1, 0.9  # a gate is left-saturated below, right-saturated above
 CANDIDATE = "g"  # the tanh that is added to the state; not a gate
@@ -374,6 +375,8 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
         name = describe(arch, about["size"])
         found = selectivity.search(values, labels, args.samples, args.shifts, args.seed)
         shown = passages(arch, params, data, text, labels, found, values, wanted, PASSAGE[kind])
+        resampling = args.samples, args.shifts, args.seed
+        parts = part_scores(found, values, text, kind, read, *resampling)
         untrained = network.initialise(arch, args.init, torch.Generator().manual_seed(args.seed))
         observe(arch, untrained, x, values)
         control = selectivity.search(values, labels, args.samples, args.shifts, args.seed)
@@ -385,6 +388,7 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
         "shifts": args.shifts,
         "streams": len(selectivity.selection_and_evaluation(data.streams)[1]),
         "hypotheses": tested(labels, found),
+        "parts": parts,
         "passages": shown,
     }
     write_csv(pd.concat(gates) if gates else pd.DataFrame(columns=GATES), args.gates)

@@ -16,6 +16,7 @@ from charlens.store.corpora import by_stem, read_corpora
 from charlens.store.found import model_name, number, read_found
 from charlens.store.models import types_in_order
 from charlens.store.tables import read_table
+from charlens.text.hypotheses import PARTS
 from charlens.units import selectivity
 
 COLUMNS = [
@@ -23,6 +24,12 @@ COLUMNS = [
 ]  # fmt: skip
 GATE_COLUMNS = ["corpus", "type", "layers", "size", "layer", "gate", "left", "right"]
 ALWAYS = 0.95  # a gate saturated on one side at this share of the test characters always is
+PART_COLUMNS = [  # scores of the unit of a hypothesis of several parts, on each part
+    f"{part.name}{bound}"
+    for parts in PARTS.values()
+    for part in parts
+    for bound in ("", "_low", "_high")
+]
 RUNNERS_UP = 2  # shown after each best unit
 BAR = 5  # em: the bar of strength 1
 
@@ -109,8 +116,9 @@ def ranking(units: pd.DataFrame, found: dict) -> pd.DataFrame:
 def best_units(units: pd.DataFrame, untrained: pd.DataFrame, found: dict) -> pd.DataFrame:
     """One row per hypothesis (figure 2): the unit selected for it and its evaluation score.
 
-    untrained: the strength of the unit selected in the same way in the untrained network. The
-    unit's columns are empty where the hypothesis varies too little in the text.
+    untrained: the strength of the unit selected in the same way in the untrained network. Columns
+    PART_COLUMNS: its score on each part of a hypothesis of several parts. The unit's columns are
+    empty where the hypothesis varies too little in the text.
     """
     rows = []
     for entry in found["hypotheses"]:
@@ -119,9 +127,13 @@ def best_units(units: pd.DataFrame, untrained: pd.DataFrame, found: dict) -> pd.
             known = ["layer", "unit", "score", "low", "high", "strength", "picked", "beyond"]
             row |= selected_unit(units, entry["hypothesis"])[known].to_dict()
             row["untrained"] = selected_unit(untrained, entry["hypothesis"])["strength"]
+        for part, scores in found.get("parts", {}).get(entry["hypothesis"], {}).items():
+            row |= {part: scores["score"]}
+            row |= {f"{part}_{bound}": scores[bound] for bound in ("low", "high")}
         rows.append(row)
     columns = ["corpus", "model", "hypothesis", "measure", "layer", "unit", "score", "low", "high"]
     columns += ["strength", "picked", "beyond", "untrained", "mean", "undefined"]
+    columns += PART_COLUMNS
     table = pd.DataFrame(rows)
     table["measure"] = np.where(table["yes_no"], "auc", "tau")
     return table.reindex(columns=columns).astype({"layer": "Int64", "unit": "Int64"})

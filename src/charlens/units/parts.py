@@ -1,0 +1,35 @@
+"""The unit selected for a hypothesis of several parts, on each part alone."""
+
+import numpy as np
+
+from charlens.text.hypotheses import PARTS
+from charlens.units import selectivity
+
+SCORES = ("score", "low", "high")
+
+
+def part_scores(
+    found: selectivity.Found, values, text: bytes, kind: str, read: np.ndarray,
+    samples: int, shifts: int, seed: int,
+) -> dict:  # fmt: skip
+    """Score the unit selected for a hypothesis of several parts on each part that varies enough.
+
+    Returns {hypothesis: {part: {"score", "low", "high"}}}, see `hypotheses.PARTS`. values: float16
+    [U, S, n], on the test streams. kind: of the text. read: the offsets in the text of the
+    characters read, int [S, n]. samples, shifts, seed: as in `selectivity.search`.
+    """
+    scores = {}
+    for y, name in enumerate(found.hypotheses):
+        labels = {}
+        for part in PARTS.get(name, ()):
+            known = part.label[kind](text)
+            labels[part.name] = known.values[read], known.defined[read] & (read >= 0), part.yes_no
+        if labels:
+            unit = int(selectivity.strength(found.picked[:, y], found.yes_no[y]).argmax())
+            of_unit = values[unit : unit + 1]
+            alone = selectivity.search(of_unit, labels, samples, shifts, seed)
+            scores[name] = {
+                part: {key: round(float(getattr(alone, key)[0, p]), 6) for key in SCORES}
+                for p, part in enumerate(alone.hypotheses)
+            }
+    return scores

@@ -1,0 +1,76 @@
+"""Claims about n-gram and n-NN: verdicts on constructed arrays and histories."""
+
+import pytest
+from constructed import evidence, history, ngram, nn, part, seeds, whole
+
+from charlens.claims import baselines
+from charlens.claims.evidence import Missing
+from charlens.claims.measure import FAILS, HOLDS, UNDECIDED
+
+
+@pytest.mark.parametrize(("off", "verdict"), [(0.003, HOLDS), (0.3, FAILS), (0.05, UNDECIDED)])
+def test_nn_agrees(off, verdict):
+    e = evidence(
+        seeds("lstm", 1, 64, 1.4), ngram(1, 2.4), nn(1, 2.4), ngram(2, 1.9), nn(2, 1.9 - off),
+        ngram(6, 1.2), nn(6, 2.0),
+    )  # fmt: skip
+    findings = baselines.nn_agrees(e)
+    assert whole(findings).verdict == verdict and "2-NN against 2-gram" in whole(findings).basis
+    assert part(findings, "n = 1").verdict == HOLDS
+    assert [f.part for f in findings] == ["", "n = 1", "n = 2"]
+
+
+@pytest.mark.parametrize(("last", "verdict"), [(1.4, HOLDS), (1.1, FAILS), (1.21, UNDECIDED)])
+def test_nn_falls_behind(last, verdict):
+    # at n = 1 the n-NN is 0.01 behind
+    e = evidence(seeds("lstm", 1, 64, 1.4), ngram(1, 2.4), nn(1, 2.41), ngram(6, 1.2), nn(6, last))
+    assert whole(baselines.nn_falls_behind(e)).verdict == verdict
+    with pytest.raises(Missing, match="two values of n"):
+        baselines.nn_falls_behind(evidence(ngram(1, 2.4), nn(1, 2.4)))
+
+
+@pytest.mark.parametrize(("last", "verdict"), [(1.5, HOLDS), (1.3, FAILS), (1.4, UNDECIDED)])
+def test_nn_loss_rises(last, verdict):
+    e = evidence(seeds("lstm", 1, 64, 1.4), nn(1, 2.4), nn(4, 1.4), nn(5, 1.45), nn(6, last))
+    found = whole(baselines.nn_loss_rises(e))
+    assert found.verdict == verdict and found.effect == pytest.approx(last - 1.4, abs=1e-3)
+    with pytest.raises(Missing, match="two values of n"):
+        baselines.nn_loss_rises(evidence(nn(1, 2.4)))
+
+
+FALLING, TURNING = [2.0, 1.8, 1.7], [2.0, 1.5, 1.6]
+TRAINING = [2.0, 1.4, 1.2]
+
+
+@pytest.mark.parametrize(
+    ("small", "large", "verdict"),
+    [
+        (FALLING, FALLING, FAILS),
+        (FALLING, TURNING, HOLDS),
+        (TURNING, FALLING, HOLDS),  # a candidate that was not chosen, too
+        (FALLING, [2.0, 1.5, 1.504], FAILS),  # within what an epoch changes
+    ],
+)
+def test_nn_overfits(small, large, verdict):
+    histories = history(1, 128, [2.5, 2.45, 2.4]) | history(2, 128, TURNING, TRAINING)
+    histories |= history(5, 128, small, TRAINING) | history(5, 256, large, TRAINING)
+    findings = baselines.nn_overfits(evidence(histories=histories))
+    assert whole(findings).verdict == verdict == part(findings, "n = 5").verdict
+    assert part(findings, "n = 1").verdict == FAILS and part(findings, "n = 2").verdict == HOLDS
+    assert part(findings, "n = 1").effect == pytest.approx(0.01)  # the gap
+    assert whole(findings).effect == pytest.approx(max(0, *[h[2] - min(h) for h in (small, large)]))
+
+
+def test_a_rise_without_a_gap_is_not_overfitting():
+    noisy = history(1, 128, [2.4]) | history(4, 128, [1.5, 1.4, 1.45], [1.5, 1.4, 1.4])
+    assert whole(baselines.nn_overfits(evidence(histories=noisy))).verdict == FAILS
+
+
+def test_where_capacity_limits_an_nn():
+    histories = history(1, 128, [2.5, 2.4]) | history(3, 128, [1.8, 1.7]) | history(4, 128, [1.6])
+    histories |= history(3, 256, [1.7, 1.6]) | history(4, 256, [1.7])
+    findings = baselines.nn_overfits(evidence(histories=histories))
+    assert "capacity limits 2 of 3 n-NNs" in whole(findings).basis  # at n = 4, 128 units are best
+    assert "256 of up to 256 hidden units chosen, best in epoch 2 of 2" in findings[2].basis
+    with pytest.raises(Missing, match="histories"):
+        baselines.nn_overfits(evidence(histories=history(2, 128, [2.0])))
