@@ -20,6 +20,8 @@ from pydantic import (
     model_validator,
 )
 
+from charlens.store.models import original, twin
+
 CELLS = Path(__file__).parents[1] / "networks/cells"
 RESERVED = ("downloads", "kenlm", "reference", "bench")  # folders of results/ that are no run
 
@@ -310,6 +312,16 @@ class ContiguousSplit(Section):
     recurrent: list[Selection] = Field(description="Grid entries; the first seed of each.")
 
 
+class Reshuffles(Section):
+    """What a loss owes to the order of a corpus's files: these models again, on the same files in
+    other random orders. For corpora made from the files of an archive or a package."""
+
+    corpora: Distinct[str] = Field([], description="Of those in use.")
+    seeds: Distinct[Seed] = Field([], description="One order of the files each.")
+    orders: Distinct[Order] = Field([], description="Of n-gram models.")
+    recurrent: list[Selection] = Field([], description="Grid entries; the first seed of each.")
+
+
 class Bootstrap(Section):
     """Standard deviations of losses (tables 1 and 2)."""
 
@@ -436,6 +448,7 @@ class Settings(Section):
     nn: FixedContext
     ngrams: Ngrams
     contiguous_split: ContiguousSplit
+    reshuffles: Reshuffles = Reshuffles()
     bootstrap: Bootstrap
     claims: Claims
     figures: Figures
@@ -459,12 +472,13 @@ class Settings(Section):
         return Analysis(bootstrap=self.bootstrap, tsne=self.figures.tsne, claims=self.claims)
 
     def of_corpus(self, corpus: str) -> Corpus:
-        """The definition of a corpus, or of the corpus whose twin it is (see `grid.contiguous`)."""
-        return self.corpora[corpus.partition(".")[0]]
+        """The definition of a corpus, or of the one whose text it has (see `grid.contiguous`,
+        `grid.reshuffles`)."""
+        return self.corpora[original(corpus)]
 
     def split_of(self, corpus: str) -> dict:
         """How a corpus or its twin is split: `split`; a twin has the contiguous layout."""
-        layout = {} if corpus in self.corpora else {"layout": "contiguous"}
+        layout = {"layout": "contiguous"} if corpus == twin(original(corpus)) else {}
         return self.split.model_dump() | layout
 
     def training_of(self, corpus: str) -> dict:

@@ -56,14 +56,16 @@ def loss_tables(
 
 
 def comparison(out: Path, infos: Sequence[Path]) -> None:
-    """Tables 1 and 2 beside the paper's, for the corpora of the paper."""
+    """Tables 1 and 2 and figures 5 and 6 beside the paper's numbers, for its corpora."""
     known = {*paper_table(1)["corpus"], *paper_table(2)["corpus"]}
     infos = [info for info in infos if info.stem in known]
     tables = existing(out / "tables/table1.csv", out / "tables/table2.csv")
+    figures = existing(out / "figures/figure5.csv", out / "figures/figure6.csv")
     if infos and tables:
         verb(
-            "compare", *(word for path in tables for word in (f"--{path.stem}", path)),
+            "compare", *(word for path in tables + figures for word in (f"--{path.stem}", path)),
             "--corpora", *infos, "--csv", out / "tables/comparison.csv",
+            "--text-csv", out / "tables/paper_text.csv",
             "--summary-csv", out / "tables/agreement.csv",
             "--html", out / "tables/comparison.html", "--out", *images(out, "comparison"),
         )  # fmt: skip
