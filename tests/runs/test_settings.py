@@ -58,6 +58,7 @@ def test_our_own_configurations_pass(path):
         ({"grid": {"dropout": [{"values": [1.0]}]}}, ["grid.dropout.0.values.0", "1.0"]),
         ({"ngrams": {"orders": [2, 22]}}, ["ngrams.orders.1", "22"]),
         ({"contiguous_split": {"orders": [11]}}, ["contiguous_split.orders.0", "11"]),
+        ({"reshuffles": {"orders": [11]}}, ["reshuffles.orders.0", "11"]),
         ({"training": {"epochs": 5.0}}, ["training.epochs", "5.0", "whole number"]),
         ({"grid": {"sizes": [64.0]}}, ["grid.sizes.0", "64.0"]),
         ({"training": {"learning_rate": float("nan")}}, ["training.learning_rate", "nan"]),
@@ -90,6 +91,7 @@ def test_our_own_configurations_pass(path):
             ["figures.first_epochs.corpora", "prosa"],
         ),
         ({"contiguous_split": {"corpora": ["wpp"]}}, ["contiguous_split.corpora", "wpp"]),
+        ({"reshuffles": {"corpora": ["wpp"]}}, ["reshuffles.corpora", "wpp"]),
         (
             {"grid": {"seeds": [{"corpora": ["wpp"], "values": [2]}, {"values": [1]}]}},
             ["grid.seeds.0.corpora", "wpp"],
@@ -184,7 +186,8 @@ def test_a_cell_type_that_is_no_python_is_named(tmp_path, monkeypatch):
 
 
 def test_orders_of_the_contiguous_split_matter_only_where_it_is_compared():
-    made(split={"layout": "contiguous"}, ngrams={"orders": [2, 3]})
+    off = {"corpora": []}
+    made(split={"layout": "contiguous"}, ngrams={"orders": [2, 3]}, reshuffles=off)
     made(use=["mine"], corpora={"mine": PAPER["corpora"]["wp"]}, ngrams={"orders": [2]})
 
 

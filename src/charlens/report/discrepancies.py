@@ -230,9 +230,9 @@ def pooled(table1: pd.DataFrame, corpus: str, type: str) -> float:
 def among_orders(shuffled: pd.DataFrame) -> pd.DataFrame:
     """Where the paper's number lies among losses on random orders of the files: columns SHUFFLES.
 
-    One row per model with several orders, and one for the mean of its n-grams. deviations: from the
-    mean, in standard deviations of the difference of one more order from the mean of these; p: its
-    two-sided probability by Student's t, NaN where the paper has no number.
+    One row per model with several orders, and one for the mean of several n-grams. deviations: from
+    the mean, in standard deviations of the difference of one more order from the mean of these; p:
+    its two-sided probability by Student's t, NaN where the paper has no number.
     """
     if shuffled.empty:
         return pd.DataFrame(columns=SHUFFLES)
@@ -241,8 +241,13 @@ def among_orders(shuffled: pd.DataFrame) -> pd.DataFrame:
     keys = zip(random["corpus"], random["model"], strict=True)
     random = random.assign(paper=[known.get(key, np.nan) for key in keys])
     of_ngrams = random[random["model"].str.endswith("-gram")]
-    mean = of_ngrams.groupby(["corpus", "seed"])[["loss", "paper"]].mean().reset_index()
-    random = pd.concat([random, mean.assign(model="mean of the n-grams")])
+    mean = of_ngrams.groupby(["corpus", "seed"]).agg(
+        loss=("loss", "mean"),
+        paper=("paper", lambda losses: losses.mean(skipna=False)),
+        models=("model", "size"),
+    )
+    mean = mean[mean["models"] > 1].reset_index().assign(model="mean of the n-grams")
+    random = pd.concat([random, mean])
     rows = []
     for (corpus, model), own in random.groupby(["corpus", "model"], sort=False):
         losses, paper = own["loss"].to_numpy(), own["paper"].iloc[0]

@@ -179,7 +179,8 @@ def examples_of(
         errors = np.flatnonzero(own)
         chosen = np.sort(random.choice(errors, min(EXAMPLES, len(errors)), replace=False))
         shown = [example(text, int(positions[k]), float(np.exp(logp[k]))) for k in chosen]
-        found.setdefault(category, []).append((level, shown))
+        if shown:
+            found.setdefault(category, []).append((level, shown))
     return list(found.items())
 
 

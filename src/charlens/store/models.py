@@ -135,9 +135,14 @@ def twin(corpus: str) -> str:
     return f"{corpus}.contiguous"
 
 
-def reshuffled(corpus: str, seed: int) -> str:
+def reshuffled(corpus: str, seed: int | str) -> str:
     """The name of a corpus with its files in another order."""
     return f"{corpus}.shuffle{seed}"
+
+
+def is_reshuffled(corpus: str) -> bool:
+    """Is this the name of a corpus with its files in another order?"""
+    return corpus.startswith(reshuffled(original(corpus), ""))
 
 
 def original(corpus: str) -> str:
