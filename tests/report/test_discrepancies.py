@@ -91,6 +91,16 @@ def test_nothing_fits_where_nothing_does(tmp_path, tables):
     assert row["fits"] == "none" and row["candidate"] == "" or pd.isna(row["candidate"])
 
 
+def test_a_single_entry_is_its_own_offset(tmp_path, tables):
+    first, second = tables
+    write_corpus(tmp_path, "wp")
+    one = first[:1].assign(loss=first["paper"] + 0.05)
+    run(discrepancies, arguments(tmp_path, (one, second[:0])))
+    found = pd.read_csv(tmp_path / "d.csv")
+    assert found["fits"].tolist() == ["offset"] and found["offset"].tolist() == [0.05]
+    assert "LSTM 1x64" in (tmp_path / "d.html").read_text()
+
+
 def test_deviations_of_seeds_are_pooled(tables):
     first, _ = tables
     one = first[(first["type"] == "gru") & (first["layers"] == 1)]
@@ -133,6 +143,9 @@ def test_the_place_of_the_papers_number_among_orders():
     assert found.loc["LSTM 1x64", "paper"] == 1.355 and np.isnan(found.loc["LSTM 1x9", "p"])
     mean = found.loc["mean of the n-grams"]
     assert mean["paper"] == pytest.approx((2.702 + 0.889) / 2) and mean["orders"] == 6
+    # the mean is of n-grams that every order has
+    fewer = table[(table["model"] != "20-gram") | (table["seed"] > 2)]
+    assert "mean of the n-grams" not in set(discrepancies.among_orders(fewer)["model"])
     # the sorted text is no random order
     sorted_too = pd.concat([table, table[:4].assign(seed=pd.NA)])
     assert discrepancies.among_orders(sorted_too)["orders"].eq(6).all()

@@ -203,7 +203,10 @@ def deviations(
     Of the seeds: pooled within the grid entries of a corpus and type that have several; 0 for
     n-grams, which have none. Of the order: the mean over the reshuffled models.
     """
-    orders = {corpus: own["sd"].mean() for corpus, own in among_orders(shuffled).groupby("corpus")}
+    orders = {}
+    if len(shuffled):
+        spreads = shuffled.dropna(subset=["seed"]).groupby(["corpus", "model"])["loss"].std()
+        orders = spreads.groupby("corpus").mean().to_dict()
     found = []
     for row in entries.itertuples():
         seeds = 0.0 if row.model == "n-gram" else pooled(table1, row.corpus, row.model)
@@ -230,9 +233,10 @@ def pooled(table1: pd.DataFrame, corpus: str, type: str) -> float:
 def among_orders(shuffled: pd.DataFrame) -> pd.DataFrame:
     """Where the paper's number lies among losses on random orders of the files: columns SHUFFLES.
 
-    One row per model with several orders, and one for the mean of several n-grams. deviations: from
-    the mean, in standard deviations of the difference of one more order from the mean of these; p:
-    its two-sided probability by Student's t, NaN where the paper has no number.
+    One row per model with several orders, and one for the mean of the n-grams that all orders have,
+    if these are several. deviations: from the mean, in standard deviations of the difference of one
+    more order from the mean of these; p: its two-sided probability by Student's t, NaN where the
+    paper has no number.
     """
     if shuffled.empty:
         return pd.DataFrame(columns=SHUFFLES)
@@ -241,6 +245,9 @@ def among_orders(shuffled: pd.DataFrame) -> pd.DataFrame:
     keys = zip(random["corpus"], random["model"], strict=True)
     random = random.assign(paper=[known.get(key, np.nan) for key in keys])
     of_ngrams = random[random["model"].str.endswith("-gram")]
+    orders = of_ngrams.groupby("corpus")["seed"].transform("nunique")
+    everywhere = of_ngrams.groupby(["corpus", "model"])["seed"].transform("size") == orders
+    of_ngrams = of_ngrams[everywhere]
     mean = of_ngrams.groupby(["corpus", "seed"]).agg(
         loss=("loss", "mean"),
         paper=("paper", lambda losses: losses.mean(skipna=False)),
@@ -312,11 +319,12 @@ def far_grid(far: pd.DataFrame) -> Grid:
     for row in far.itertuples():
         deviations = "" if pd.isna(row.deviations) else f"{multiple(row.deviations)} SD"
         implied = "" if pd.isna(row.implied_size) else f"ours there at size {row.implied_size:.0f}"
+        typical = f"{multiple(row.residual / row.typical)} typical" if row.typical else ""
         fits = row.fits.split(", ")
         cells = [
             Entry(f"{row.ours:.3f}", [f"paper {row.paper:.3f}"]),
             Entry(signed(row.difference), [deviations]),
-            Entry(signed(row.residual), [f"{multiple(row.residual / row.typical)} typical"],
+            Entry(signed(row.residual), [typical],
                   best="offset" in fits),
             left(row.slip_residual, f"{signed(row.slip)} on the paper’s", "slip" in fits),
             left(row.size_residual, f"row {row.nearest_size}", f"size {row.nearest_size}" in fits,

@@ -6,7 +6,7 @@ from matplotlib.patches import Patch
 from charlens.data.split import load
 from charlens.files import write_csv
 from charlens.report import plots
-from charlens.report.figure6 import COLOURS, applied, test_positions
+from charlens.report.figure6 import COLOURS, applied, positions_in_text
 from charlens.statistics import oracles
 from charlens.store.corpora import by_stem, read_corpora, read_text
 from charlens.store.models import types_in_order
@@ -34,7 +34,7 @@ def run(args):
     for corpus, group in by_corpus(scores, corpora, "score").items():
         text, split, ngrams = read_text(texts[corpus]), load(splits[corpus]), ngrams_by_n(group)
         networks = [score for score in group if score.key.kind == "recurrent"]
-        positions = test_positions(text, split, networks)
+        positions = positions_in_text(text, split, networks)
         parts.append(table(networks, applied(text, split, positions, ngrams)))
     rows = pd.concat(parts, ignore_index=True)
     with plots.style():

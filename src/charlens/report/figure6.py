@@ -57,7 +57,7 @@ def run(args):
     for corpus, group in by_corpus(scores, corpora, "score").items():
         text, split, networks = read_text(texts[corpus]), load(splits[corpus]), lstms(group)
         ngrams, best = ngrams_by_n(group), networks[-1]
-        positions = test_positions(text, split, networks)
+        positions = positions_in_text(text, split, networks)
         made = {
             name: applied(text, split, positions, ngrams, **definition)
             for name, definition in oracles.DEFINITIONS.items()
@@ -114,7 +114,7 @@ def lstms(scores: list[Score]) -> list[Score]:
     return [best([score for score in smaller if score.key.size == size]) for size in sizes]
 
 
-def test_positions(text: bytes, split: Split, scores: list[Score]) -> np.ndarray:
+def positions_in_text(text: bytes, split: Split, scores: list[Score]) -> np.ndarray:
     """The offset in the text of every test character, int64 [N].
 
     Raises InputError where the split or a score is not of this text.

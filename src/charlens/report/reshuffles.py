@@ -1,11 +1,13 @@
 """Losses on the same files in other random orders: what a loss owes to the order."""
 
+import math
+
 import pandas as pd
 
 from charlens.errors import InputError
 from charlens.files import write_csv
 from charlens.store.corpora import read_corpora
-from charlens.store.models import original
+from charlens.store.models import PAPER_TYPES, original
 from charlens.store.reading import require
 from charlens.store.scores import Score, read_scores
 
@@ -36,7 +38,7 @@ def table(scores: list[Score], corpora: dict[str, dict]) -> pd.DataFrame:
             require(about, ("shuffle", "own_shuffle"), f"{corpus}.json")
             seeds |= {corpus: about["shuffle"], original(corpus): about["own_shuffle"]}
     rows = []
-    for score in scores:
+    for score in sorted(scores, key=place):
         corpus = score.meta["corpus"]
         if corpus not in seeds:
             raise InputError(f"{score.path}: no reshuffle of its corpus {corpus!r} is given")
@@ -44,11 +46,13 @@ def table(scores: list[Score], corpora: dict[str, dict]) -> pd.DataFrame:
         rows.append([original(corpus), seeds[corpus], score.key.label, score.loss, own])
     found = pd.DataFrame(rows, columns=[*COLUMNS, "own"]).astype({"seed": "Int64"})
     several = found.groupby(["corpus", "model"])["own"].transform(lambda own: (~own).any())
-    order = {name: place for place, name in enumerate(dict.fromkeys(found["model"]))}
-    found = found[several].sort_values(
-        ["corpus", "own", "seed", "model"],
-        key=lambda column: column.map(order) if column.name == "model" else column,
-        ascending=[True, False, True, True],
-        ignore_index=True,
-    )
+    by = ["corpus", "own", "seed"]
+    found = found[several].sort_values(by, ascending=[True, False, True], kind="stable")
     return found[COLUMNS]
+
+
+def place(score: Score) -> tuple:
+    """Where a model stands in a table: n-grams by n, then networks by type, depth and size."""
+    key = score.key
+    types = PAPER_TYPES.index(key.type) if key.type in PAPER_TYPES else len(PAPER_TYPES)
+    return key.n or math.inf, types, key.layers or 0, key.size or 0, key.seed or 0
