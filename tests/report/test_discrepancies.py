@@ -95,7 +95,7 @@ def test_a_single_entry_is_its_own_offset(tmp_path, tables):
     first, second = tables
     write_corpus(tmp_path, "wp")
     one = first[:1].assign(loss=first["paper"] + 0.05)
-    run(discrepancies, arguments(tmp_path, (one, second[:0])))
+    run(discrepancies, arguments(tmp_path, (one, second)))
     found = pd.read_csv(tmp_path / "d.csv")
     assert found["fits"].tolist() == ["offset"] and found["offset"].tolist() == [0.05]
     assert "LSTM 1x64" in (tmp_path / "d.html").read_text()
