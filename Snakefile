@@ -22,7 +22,7 @@ from charlens.errors import InputError
 from charlens.networks.version import version
 from charlens.runs import cost, grid, host, modules, settings
 from charlens.runs.settings import options
-from charlens.store.models import ModelKey, twin
+from charlens.store.models import ModelKey, reshuffled, twin
 
 # Jobs run in the environment that runs Snakemake, activated or not.
 shell.prefix(
@@ -39,6 +39,12 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 CORPORA = SETTINGS.use
 TWINS = [twin(corpus) for corpus in grid.with_twins(SETTINGS)]
+SHUFFLED = [corpus for corpus in CORPORA if grid.reshuffles(SETTINGS, corpus)]
+RESHUFFLED = [
+    reshuffled(corpus, seed)
+    for corpus in SHUFFLED
+    for seed in SETTINGS.reshuffles.seeds
+]
 
 
 # The rules write <results>/...; <src> is the package (see `code` in common.smk).
@@ -51,11 +57,12 @@ pathvars:
 
 
 wildcard_constraints:
-    corpus="|".join(map(re.escape, [*SETTINGS.corpora, *TWINS])),
+    corpus="|".join(map(re.escape, [*SETTINGS.corpora, *TWINS, *RESHUFFLED])),
     type="[a-z][a-z0-9_]*",
     layers=r"\d+",
     size=r"\d+",
     seed=r"\d+",
+    shuffle=r"\d+",
     dropout=r"[0-9.e-]+",
     context=r"\d+",
     hidden=r"\d+",

@@ -238,15 +238,88 @@ def claims() -> str:
     return markdown(["the paper concludes", *TITLES.values()], rows)
 
 
-def far() -> str:
-    cells = table("tables/comparison.csv")
-    lines = [f"Off by more than {FAR:g} nats, ours minus the paper's:", ""]
+def published(name: str) -> pd.DataFrame:
+    """A published table; empty where it has not been published yet."""
+    return table(name) if (REFERENCE / name).exists() else pd.DataFrame()
+
+
+def discrepancies() -> str:
+    far, parts = published("tables/discrepancies.csv"), []
+    if far.empty:
+        return "Not published yet."
+    head = ["entry", "ours", "paper", "difference", "beyond the offset", "a slip of 0.1 leaves",
+            "another size leaves", "another candidate leaves", "fits"]  # fmt: skip
     for corpus, title in TITLES.items():
-        own = cells[(cells["corpus"] == corpus) & (cells["difference"].abs() > FAR)]
-        own = own.sort_values("difference", key=abs, ascending=False)
-        names = ", ".join(f"{network(row)} {row.difference:+.3f}" for row in own.itertuples())
-        lines.append(f"- {title}: {names}.")
-    return "\n".join(lines)
+        own, rows = far[far["corpus"] == corpus], []
+        for row in own.itertuples():
+            size = "" if pd.isna(row.nearest_size) else f"row {row.nearest_size:.0f}"
+            rows.append([
+                network(row), f"{row.ours:.3f}", f"{row.paper:.3f}", f"{row.difference:+.3f}",
+                f"{row.residual:+.3f}", f"{row.slip_residual:+.3f}",
+                leaves(row.size_residual, size), leaves(row.candidate_residual, row.candidate),
+                row.fits,
+            ])  # fmt: skip
+        kind = own["model"].where(own["model"].isin(["n-gram", "n-NN"]), "recurrent networks")
+        offsets = ", ".join(
+            f"{name} {rows['offset'].iloc[0]:+.3f} (deviation {rows['typical'].iloc[0]:.3f})"
+            for name, rows in own.groupby(kind, sort=False)
+        )
+        words = f"offsets and typical deviations: {offsets}"
+        parts.append(f"**{title}**, {words}.\n\n{markdown(head, rows)}")
+    return "\n\n".join([f"Off by more than {FAR:g} nats, ours minus the paper's:", *parts])
+
+
+def leaves(residual: float, what: str) -> str:
+    return "–" if pd.isna(residual) else f"{residual:+.3f} ({what})"
+
+
+def shuffle_offsets() -> str:
+    found = published("tables/shuffle_offsets.csv").dropna(how="all")
+    if found.empty:
+        return "No model has been trained on other orders of the files yet."
+    rows = [
+        [TITLES[row.corpus], row.model, str(row.orders), f"{row.mean:.3f}", f"{row.sd:.4f}",
+         f"{row.paper:.3f}", f"{row.deviations:+.1f}", f"{row.p:.2f}"]
+        for row in found.dropna(subset=["paper"]).itertuples()
+    ]  # fmt: skip
+    head = ["corpus", "model", "orders", "mean", "deviation", "paper", "deviations off", "p"]
+    return markdown(head, rows)
+
+
+def paper_text() -> str:
+    rows = []
+    for row in published("tables/paper_text.csv").itertuples():
+        form = "{:.0%}" if row.unit == "share" else "{:.0f} " + row.unit
+        where, ours = f"{row.where}, {row.source}", f"{form.format(row.ours)} ({row.basis})"
+        rows.append([TITLES[row.corpus], row.quantity, form.format(row.paper), where, ours])
+    head = ["corpus", "quantity", "paper", "where it stands", "ours"]
+    return markdown(head, rows) if rows else "Not published yet."
+
+
+def errors_by_size() -> str:
+    """Of the errors that the largest networks of a type no longer make, the share per category."""
+    found, rows = published("tables/errors.csv"), []
+    if found.empty:
+        return "Not published yet: this needs the score arrays of a whole run."
+    categories = list(dict.fromkeys(found["category"]))
+    for (corpus, type, layers), own in found.groupby(["corpus", "type", "layers"], sort=False):
+        means = own.groupby(["size", "category"])["errors"].mean().unstack()
+        fewer = means.iloc[0] - means.iloc[-1]
+        ends = f"{means.index[0]} to {means.index[-1]}"
+        if corpus in TITLES and len(means) > 1:
+            rows.append([TITLES[corpus], f"{type.upper()}, {layers}", ends, f"{fewer.sum():,.0f}",
+                         *(f"{fewer[c] / fewer.sum():.0%}" for c in categories)])  # fmt: skip
+    return markdown(["corpus", "type, layers", "size", "fewer errors", *categories], rows)
+
+
+def definitions() -> str:
+    found, rows = published("figures/figure6_definitions.csv"), []
+    if found.empty:
+        return "Not published yet: this needs the score arrays of a whole run."
+    for (corpus, definition), own in found.groupby(["corpus", "definition"], sort=False):
+        shares = own.set_index("category")["share"]
+        rows.append([TITLES[corpus], definition, *(f"{share:.1%}" for share in shares)])
+    return markdown(["corpus", "definition", *shares.index], rows)
 
 
 def candidates() -> str:
@@ -392,8 +465,9 @@ def equal() -> str:
     )
 
 
-BLOCKS = (commands, verdict, state, table1, table2, claims, far, candidates, uncertainty,
-          split_layouts, units, learned_when, costs, speeds, equal)  # fmt: skip
+BLOCKS = (commands, verdict, state, table1, table2, claims, discrepancies, shuffle_offsets,
+          paper_text, errors_by_size, definitions, candidates, uncertainty, split_layouts,
+          units, learned_when, costs, speeds, equal)  # fmt: skip
 
 
 # ---- writing ----

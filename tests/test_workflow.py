@@ -89,10 +89,12 @@ def tiny(tmp_path_factory) -> Path:
 def test_the_plan_of_the_paper(tmp_path):
     planned = counts(snakemake(tmp_path, "-n", "-q", "rules").stdout)
     seeds, plain = 2 * (9 + 9) + 2 * 3, 2  # further seeds, and one network under the plain cut
-    assert planned["select"] == 66 + seeds + plain
+    orders = 5  # of the files of Linux, with one network each
+    assert planned["select"] == 66 + seeds + plain + orders
     # one candidate at size 64, two above
-    assert planned["train"] == 2 * (9 + 2 * 24) + 2 * (9 + 2 * 9) + 2 * 3 + plain
-    assert planned["ngram"] == planned["score_ngram"] == 2 * 20  # under both splits
+    assert planned["train"] == 2 * (9 + 2 * 24) + 2 * (9 + 2 * 9) + 2 * 3 + plain + orders
+    assert planned["ngram"] == 2 * 20 and planned["ngram_reshuffled"] == 10 * orders  # both splits
+    assert planned["score_ngram"] == 2 * 20 + 10 * orders and planned["reshuffle"] == orders
     assert planned["select_nn"] == 12 and planned["train_nn"] == 60
 
 
@@ -242,6 +244,22 @@ def test_errors_by_oracle_add_up(tiny):
     assert table.groupby(["layers", "size"])["share"].sum().to_numpy() == pytest.approx(1)
 
 
+def test_errors_of_every_network(tiny):
+    table = pd.read_csv(tiny / "tables/errors.csv")
+    networks = table.groupby(["type", "layers", "size", "seed"])
+    assert len(networks) == 7 and networks["share"].sum().to_numpy() == pytest.approx(1)
+
+
+def test_other_orders_of_the_files(tiny):
+    table = pd.read_csv(tiny / "tables/reshuffles.csv")
+    assert set(table["model"]) == {"LSTM 1x8", "1-gram"} and len(table) == 3 * 2
+    texts = [(tiny / f"corpora/code{name}.txt").read_bytes() for name in ("", ".shuffle1")]
+    assert texts[0] != texts[1] and sorted(texts[0]) == sorted(texts[1])
+    assert not list(tiny.glob("ngrams/code.shuffle*/*.binary"))  # the scores alone are kept
+    assert pd.read_csv(tiny / "tables/discrepancies.csv").empty  # the paper has no such text
+    assert len(pd.read_csv(tiny / "tables/shuffle_offsets.csv")) == 2
+
+
 def test_the_plain_cut(tiny):
     table = pd.read_csv(tiny / "tables/plain_cut.csv").set_index("model")
     assert list(table.index) == ["1-gram", "20-gram", "LSTM 1x8"]
@@ -293,7 +311,7 @@ def test_a_raised_version_plans_the_trainings_that_it_is_about(tiny):
     raised = partial(re.sub, r"(?m)^VERSION = .*", "VERSION = 99")
     with edited(networks / "version.py", raised):
         jobs = planned(tiny)
-        assert (jobs["train"], jobs["train_nn"], jobs["trajectory"]) == (11, 4, 1)
+        assert (jobs["train"], jobs["train_nn"], jobs["trajectory"]) == (13, 4, 1)
     with edited(networks / "cells/gru.py", raised):
         jobs = planned(tiny)
         # one layer from two seeds, three layers with two dropouts

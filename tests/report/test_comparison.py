@@ -60,7 +60,15 @@ def compare_arguments(folder, tables, *corpora):
         *("--table1", folder / "table1.csv", "--table2", folder / "table2.csv"),
         *("--corpora", *(folder / f"{name}.json" for name in corpora)),
         *("--csv", folder / "c.csv", "--summary-csv", folder / "s.csv"),
-        *("--html", folder / "c.html", "--out", folder / "c.png", folder / "c.svg"),
+        *(
+            "--text-csv",
+            folder / "t.csv",
+            "--html",
+            folder / "c.html",
+            "--out",
+            folder / "c.png",
+            folder / "c.svg",
+        ),
     ]
 
 
@@ -80,6 +88,37 @@ def test_compare(tmp_path, tables):
     (tmp_path / "table1.csv").unlink()
     with pytest.raises(InputError, match="table1.csv: no readable table"):
         run(comparison, arguments)
+
+
+def test_the_papers_text_beside_our_figures(tmp_path, tables):
+    figure6 = pd.DataFrame(
+        [["wp", 2, 64, "n-gram", 0.5], ["wp", 2, 64, "memory", 0.5],
+         ["wp", 2, 512, "n-gram", 0.12], ["wp", 2, 512, "n-gram", 0.08],
+         ["wp", 2, 512, "boost", 0.8]],
+        columns=["corpus", "layers", "size", "category", "share"],
+    )  # fmt: skip
+    figure5 = pd.DataFrame(
+        [["lk", 3, 256, 1, 50, 20.0, 90, 0.5, 0.4], ["lk", 3, 256, 50, 100, 70.0, 90, 0.6, 0.4],
+         ["lk", 3, 256, 100, 200, 150.0, 2, 0.9, 0.1]],  # two pairs are no mean
+        columns=["corpus", "layers", "size", "from", "below", "distance", "pairs", "lstm", "ngram"],
+    )  # fmt: skip
+    found = comparison.compare_text(figure5, figure6).set_index("corpus")
+    assert list(found.reset_index().columns) == comparison.TEXT
+    assert found.loc["wp", ["paper", "ours"]].tolist() == pytest.approx([0.18, 0.2])
+    assert found.loc["lk", ["paper", "ours"]].tolist() == [60, 70]
+    assert (
+        found.loc["wp", "basis"] == "LSTM 2x512, figure 6"
+        and "50 to 100" in found.loc["lk", "basis"]
+    )
+    assert found["where"].tolist() == ["section 4.4", "section 4.3"]
+    assert found["source"].str.contains("quoted").all()
+    assert comparison.compare_text(pd.DataFrame(), pd.DataFrame())["ours"].isna().all()
+    write_corpus(tmp_path, "wp")
+    figure6.to_csv(tmp_path / "f6.csv", index=False)
+    run(comparison, [*compare_arguments(tmp_path, tables, "wp"), "--figure6", tmp_path / "f6.csv"])
+    page = (tmp_path / "c.html").read_text()
+    assert "Numbers of the paper’s text" in page and "LSTM 2x512, figure 6" in page
+    assert len(pd.read_csv(tmp_path / "t.csv")) == 1  # of the corpora of this run
 
 
 # ---- the contiguous split ----

@@ -1,4 +1,4 @@
-"""Figure 6: which LSTMs it shows, and that it adds up."""
+"""Figure 6: which LSTMs it shows, and that it adds up; examples; errors by type, depth, size."""
 
 from pathlib import Path
 
@@ -10,7 +10,8 @@ from synthetic import run, write_score
 
 from charlens.data import split
 from charlens.errors import InputError
-from charlens.report import figure6
+from charlens.report import errors_by_size, figure6, plots
+from charlens.statistics import oracles
 from charlens.store.scores import Score
 
 
@@ -75,6 +76,86 @@ def test_figure6(made):
         assert rate == pytest.approx(np.mean(np.load(folder / name) < np.log(0.5)), abs=1e-5)
     assert (folder / "f.png").read_bytes().startswith(b"\x89PNG")
     assert "made up" in (folder / "f.svg").read_text()
+
+
+def test_other_definitions_move_errors_between_categories_alone(made):
+    folder, scores = made
+    run(figure6, [*arguments(folder, scores), "--definitions-csv", folder / "d.csv"])
+    table = pd.read_csv(folder / "d.csv")
+    assert list(table.columns) == figure6.DEFINITIONS
+    assert table["definition"].unique().tolist() == list(oracles.DEFINITIONS)
+    assert set(table["size"]) == {128}  # the best LSTM alone
+    counts = table.pivot(index="category", columns="definition", values="errors")
+    assert counts.sum().nunique() == 1
+    default = pd.read_csv(folder / "f.csv").query("size == 128").groupby("category")["errors"].sum()
+    assert counts["default"].to_dict() == default.to_dict()
+    # the memory of substrings holds all words of the other, and more
+    assert counts.loc["memory", "substring memory"] >= counts.loc["memory", "default"]
+
+
+def test_examples_of_each_kind_of_error(made):
+    folder, scores = made
+    run(figure6, [*arguments(folder, scores), "--html", folder / "f.html"])
+    page = (folder / "f.html").read_text()
+    assert "Code: LSTM 2x128" in page and page.count("<mark>") >= figure6.EXAMPLES
+    text, logp = b"one <two>\n", np.log(np.full(10, 0.25))
+    at = np.arange(10)
+    applied = [("n-gram", "n = 1", np.arange(10) < 6), ("memory", "last 100", at == 9)]
+    found = figure6.examples_of(text, at, logp, oracles.removed(logp, applied))
+    assert [category for category, _ in found] == ["n-gram", "memory", "boost"]
+    [(level, shown)] = found[0][1]
+    assert level == "n = 1" and len(shown) == figure6.EXAMPLES
+    [(_, [newline])] = found[1][1]
+    assert newline == {"before": "one <two>", "error": "↵", "after": "", "probability": 0.25}
+    with_context = figure6.example(text, 5, 0.1)
+    assert (with_context["before"], with_context["error"]) == ("one <", "t")
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_labels_stand_apart(seed):
+    """Whatever the counts: no label of a category covers another one, or the title."""
+    rng = np.random.default_rng(seed)
+    levels = {
+        "n-gram": 9,
+        "memory": 4,
+        "rare words": 6,
+        "word model": 3,
+        "punctuation": 1,
+        "boost": 3,
+    }
+    names = [(category, f"level {k}") for category, many in levels.items() for k in range(many)]
+    rates = rng.dirichlet(np.full(len(names), 0.1 + seed)) * 0.4
+    rows = pd.DataFrame(names, columns=["category", "level"])
+    rows = rows.assign(corpus="code", layers=2, size=64, errors=1, share=rates / 0.4, rate=rates)
+    with plots.style():
+        figure = figure6.draw(rows, {"code": {"title": "Code", "source": "made up"}})
+        figure.draw_without_rendering()
+        steps = figure.axes[0]
+        labels = [*steps.texts, steps._left_title]
+        boxes = [label.get_window_extent() for label in labels]
+    assert len(boxes) == 7
+    for place, box in enumerate(boxes):
+        assert not any(box.overlaps(other) for other in boxes[:place]), labels[place].get_text()
+
+
+def test_errors_by_type_depth_and_size(made):
+    folder, scores = made
+    out = ["--out", folder / "e.png", folder / "e.svg", "--csv", folder / "e.csv"]
+    run(errors_by_size, [*arguments(folder, scores)[:-5], *out])
+    table = pd.read_csv(folder / "e.csv")
+    assert list(table.columns) == errors_by_size.COLUMNS
+    networks = table.groupby(["type", "layers", "size", "seed"])
+    assert len(networks) == 5 and networks["share"].sum().to_numpy() == pytest.approx(1)
+    assert (networks["category"].apply(list).str.len() == 6).all()
+    # of the LSTMs that figure 6 shows it has the numbers of figure 6
+    run(figure6, arguments(folder, scores))
+    figure = pd.read_csv(folder / "f.csv").groupby(["size", "category"])["errors"].sum()
+    lstms = table.query("type == 'lstm' and layers == 2 and size <= 128")
+    assert (
+        lstms.set_index(["size", "category"])["errors"].sort_index().to_dict() == figure.to_dict()
+    )
+    assert (folder / "e.png").read_bytes().startswith(b"\x89PNG")
+    assert "GRU" in (folder / "e.svg").read_text()
 
 
 def test_smaller_models_that_are_published_only_are_in_figure6(made):

@@ -129,6 +129,8 @@ class Verbs:
         "code,characters,1,8,2,97,a,{unit}0,,0.6,0.5,0.1,n-gram\n",
         "figure5": "corpus,layers,size,n,from,below,distance,pairs,lstm,lstm_se,ngram,ngram_se\n"
         "code,1,8,2,1,10,3,{unit},0.5,0.1,0.4,0.1\n",
+        "errors": "corpus,type,layers,size,seed,category,errors,share\n"
+        "code,lstm,1,8,1,n-gram,{unit},1\n",
         "figure6": "corpus,layers,size,category,level,errors,share,rate\n"
         "code,1,8,n-gram,n = 1,{unit},1,0.1\n",
     }
@@ -146,7 +148,7 @@ class Verbs:
             write_measures(Path(words[0]), Path(options["out"][0]), self.unit / 10)
         elif name == "emergence-table":
             assert cli.main([name, *words]) == 0
-        elif name in ("cells", "cell-tables", "figure2", "figure6") or self.light:
+        elif name in ("cells", "cell-tables", "errors", "figure2", "figure6") or self.light:
             self.make_up(name, options)
         elif cli.main([name, *words]):
             raise InputError(f"charlens {name} failed")
@@ -164,7 +166,8 @@ class Verbs:
 
     def make_up(self, name: str, options: dict[str, list[str]]) -> None:
         tables = self.TABLES | {"csv": self.TABLES["cells"]} if name == "cell-tables" else {}
-        for option in ("out", "csv", "html", "summary_csv", *tables, "cells", "untrained", "gates"):
+        more = ("summary_csv", "text_csv", "definitions_csv", "shuffles_csv")
+        for option in ("out", "csv", "html", *more, *tables, "cells", "untrained", "gates"):
             for path in options.get(option, []):
                 if name == "cell-tables" and option in ("cells", "untrained", "gates"):
                     continue  # read, not written

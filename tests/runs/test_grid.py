@@ -93,6 +93,20 @@ def test_models_are_compared_under_both_split_layouts():
     assert [key.candidate for key in grid.candidates(its, twin)] == [0.0]
 
 
+def test_models_on_other_orders_of_the_files():
+    section = {"corpora": ["lk"], "seeds": [1, 2], "orders": [2], "recurrent": [{"size": 64}]}
+    its = made(reshuffles=section)
+    keys = grid.reshuffles(its, "lk")
+    assert [key.corpus for key in keys[::10]] == ["lk", "lk.shuffle1", "lk.shuffle2"]
+    assert len(keys) == 3 * (9 + 1) and {key.seed for key in keys} == {1, None}
+    assert grid.reshuffles(its, "wp") == [] == grid.reshuffles(made(reshuffles={"seeds": []}), "lk")
+    # a reshuffled corpus has the candidates of its corpus, its split and its training
+    assert [key.candidate for key in grid.candidates(its, keys[-2])] == [0.0]
+    assert its.split_of("lk.shuffle1") == its.split_of("lk")
+    assert its.training_of("lk.shuffle1") == its.training_of("lk")
+    assert its.split_of("lk.contiguous")["layout"] == "contiguous"
+
+
 def test_where_the_contiguous_layout_is_the_runs_own_there_is_nothing_to_compare():
     assert grid.with_twins(made(split={"layout": "contiguous"})) == []
 

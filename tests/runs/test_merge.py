@@ -229,6 +229,21 @@ def test_figures_are_drawn_again_where_their_numbers_come_from_both(tmp_path, ma
     assert "ours" in found and "theirs" in found and found.count("<section>") == 2
 
 
+def test_errors_of_networks_from_both(machine):
+    one = machine("one", {LSTM: 1.5, WORSE_GRU: 1.7}, unit=1)
+    other = machine("other", {GRU: 1.6, NN: 2.5}, unit=2)
+    head = "corpus,type,layers,size,seed,category,errors,share\n"
+    row = "code,{},1,8,1,n-gram,{},1\n"
+    for folder, errors, types in ((one, 10, ("lstm", "gru")), (other, 20, ("gru",))):
+        rows = [row.format(type, errors) for type in types]
+        (folder / "tables/errors.csv").write_text(head + "".join(rows))
+    merge.merge(one, other)
+    # the GRU with the lower validation loss is the other one's
+    expected = head + row.format("lstm", 10) + row.format("gru", 20)
+    assert (one / "tables/errors.csv").read_text() == expected
+    assert (one / "figures/errors.png").read_bytes().startswith(b"\x89PNG")
+
+
 @pytest.mark.parametrize(("recorded", "samples"), [(True, "10"), (False, "100")])
 def test_losses_are_analysed_as_the_publication_says(recorded, samples, machine, monkeypatch):
     one, other = machine("one", {LSTM: 1.5, NN: 2.5}), machine("other", {GRU: 1.6}, ngrams=())
@@ -348,7 +363,8 @@ def test_the_published_results_can_be_read_and_halves_of_them_joined(tmp_path, m
     merge.merge(*halves)
     assert called == ["table1", "table2", "contiguous-split", "figure1", "claims"]
     joined, before = files(halves[0]), files(PUBLISHED)
-    made = ("table1", "table2", "comparison", "agreement", "plain_cut", "claims", "figure1")
+    made = ("table1", "table2", "comparison", "agreement", "plain_cut", "claims", "figure1",
+            "paper_text", "discrepancies", "shuffle_offsets")  # fmt: skip
     for name in before:
         if not any(known in name for known in made) and name != "README.md":
             assert joined[name] == before[name], name

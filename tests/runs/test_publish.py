@@ -68,15 +68,18 @@ def test_publish(tmp_path, verbs):
         "README.md", "corpora/code.json", "histories/candidates.csv", "settings.json",
         *(f"histories/code/{name}/history.csv" for name in NETWORKS),
         *(f"figures/figure{n}.{end}" for n in (1, 4, 5, 6) for end in ("csv", "png", "svg")),
-        *(f"figures/{name}.{end}" for name in ("figure2-code", "figure3")
+        "figures/figure6_definitions.csv",
+        *(f"figures/{name}.{end}" for name in ("errors", "figure2-code", "figure3")
           for end in ("png", "svg")),
         "models/code-gru.safetensors", "models/code-lstm.safetensors",
         *(f"scores/code/{name}.json" for name in
           ("ngram/order~2", "ngram/order~3", "nn/context~1/seed~1")),
         *(f"scores/code/type~{type}/layers~1/size~8/seed~1.json" for type in ("lstm", "gru")),
         *(f"tables/{name}.csv" for name in
-          ("cells", "claims", "explained", "gates", "hypotheses", "status", "table1", "table2")),
-        *(f"tables/{name}.html" for name in ("cells", "claims", "table1", "table2")),
+          ("cells", "claims", "discrepancies", "errors", "explained", "gates", "hypotheses",
+           "shuffle_offsets", "status", "table1", "table2")),
+        *(f"tables/{name}.html" for name in
+          ("cells", "claims", "discrepancies", "table1", "table2")),
     ])  # fmt: skip
     assert json.loads(found[GRU_SCORES])["dropout"] == 0.0
     table = pd.read_csv(published / "histories/candidates.csv")

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from charlens.errors import InputError
-from charlens.runs import schema, settings
+from charlens.runs import schema, settings, values
 from charlens.text.hypotheses import labellings
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +58,7 @@ def test_our_own_configurations_pass(path):
         ({"grid": {"dropout": [{"values": [1.0]}]}}, ["grid.dropout.0.values.0", "1.0"]),
         ({"ngrams": {"orders": [2, 22]}}, ["ngrams.orders.1", "22"]),
         ({"contiguous_split": {"orders": [11]}}, ["contiguous_split.orders.0", "11"]),
+        ({"reshuffles": {"orders": [11]}}, ["reshuffles.orders.0", "11"]),
         ({"training": {"epochs": 5.0}}, ["training.epochs", "5.0", "whole number"]),
         ({"grid": {"sizes": [64.0]}}, ["grid.sizes.0", "64.0"]),
         ({"training": {"learning_rate": float("nan")}}, ["training.learning_rate", "nan"]),
@@ -90,6 +91,7 @@ def test_our_own_configurations_pass(path):
             ["figures.first_epochs.corpora", "prosa"],
         ),
         ({"contiguous_split": {"corpora": ["wpp"]}}, ["contiguous_split.corpora", "wpp"]),
+        ({"reshuffles": {"corpora": ["wpp"]}}, ["reshuffles.corpora", "wpp"]),
         (
             {"grid": {"seeds": [{"corpora": ["wpp"], "values": [2]}, {"values": [1]}]}},
             ["grid.seeds.0.corpora", "wpp"],
@@ -165,26 +167,27 @@ def test_numbers_may_be_text():
 
 
 def test_a_cell_type_that_is_no_python_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(schema, "CELLS", tmp_path)
+    monkeypatch.setattr(values, "CELLS", tmp_path)
     own = tmp_path / "own.py"
     own.write_text("GATES = 1\ndef step(:\n")
     with pytest.raises(ValueError, match=r"own.py, line 2: invalid syntax"):
-        schema.cell_type("own")
+        values.cell_type("own")
     own.write_text("GATES = 1\nwider = STATES\ndef step(): pass\n")
     with pytest.raises(ValueError, match=r"own.py has no STATES;"):
-        schema.cell_type("own")
+        values.cell_type("own")
     own.write_text(
         "from charlens.networks.cells.rnn import recurrent_shapes, step\n"
         "GATES, STATES = 1, ('h',)\n"
     )
-    assert schema.cell_type("own") == "own"
+    assert values.cell_type("own") == "own"
     (tmp_path / "nn.py").write_text("")
     with pytest.raises(ValueError, match="cannot be called nn"):
-        schema.cell_type("nn")
+        values.cell_type("nn")
 
 
 def test_orders_of_the_contiguous_split_matter_only_where_it_is_compared():
-    made(split={"layout": "contiguous"}, ngrams={"orders": [2, 3]})
+    off = {"corpora": []}
+    made(split={"layout": "contiguous"}, ngrams={"orders": [2, 3]}, reshuffles=off)
     made(use=["mine"], corpora={"mine": PAPER["corpora"]["wp"]}, ngrams={"orders": [2]})
 
 

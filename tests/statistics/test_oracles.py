@@ -47,6 +47,26 @@ def test_memory():
     assert marked(back <= 8) == ".........^^........."
 
 
+def test_a_memory_of_substrings_finds_words_inside_others():
+    text = b"cats cat scatter cat"
+    back = oracles.in_memory(text, everywhere(text), substring=True)
+    inf = np.inf
+    #                c    a    t    s         c   a  t         s  c  a  t  t  e  r       c  a  t
+    assert back.tolist() == [inf] * 6 + [5, 5] + [inf] * 10 + [7, 7]
+    # the same word found at the same distance, unless another word holds it nearer by
+    whole = oracles.in_memory(text, everywhere(text))
+    assert whole[[6, 7, 18, 19]].tolist() == [inf, inf, 12, 12]
+    far = b"word " + b"." * 5000 + b" word"
+    assert oracles.in_memory(far, np.array([len(far) - 1]), substring=True).tolist() == [inf]
+
+
+def test_punctuation_on_the_mark_or_after_it():
+    text = b'a,b "c"'
+    for definition, expected in ({}, "..^...."), ({"on_mark": True}, ".^..^.^"):
+        (mask,) = (m for c, _, m in applied(text, **definition) if c == "punctuation")
+        assert marked(mask) == expected
+
+
 def test_memory_reaches_back_over_the_beginning_of_the_test_stream():
     text = b"word " + b"." * 90 + b" word"
     last = np.array([len(text) - 1])
@@ -75,14 +95,14 @@ def test_word_model_and_punctuation():
     assert oracles.before(text, np.array([0])).tolist() == [ord("2")]  # the text is a ring
 
 
-def applied(text, logp, ngrams=None, training=()):
-    return oracles.oracles(text, everywhere(text), training, ngrams or {}, np.asarray(logp))
+def applied(text, ngrams=None, training=(), **definition):
+    return oracles.oracles(text, everywhere(text), training, ngrams or {}, **definition)
 
 
 def test_the_order_is_the_papers():
     text = b"abc abc"
     ngrams = {n: np.zeros(len(text)) for n in (20, 9, 1, 2)}
-    found = [(c, level) for c, level, _ in applied(text, np.full(len(text), -1.0), ngrams)]
+    found = [(c, level) for c, level, _ in oracles.removed(np.full(7, -1.0), applied(text, ngrams))]
     assert list(dict.fromkeys(c for c, _ in found)) == (
         ["n-gram", "memory", "rare words", "word model", "punctuation", "boost"]
     )
@@ -104,7 +124,7 @@ def test_each_error_goes_to_the_first_oracle_that_fixes_it():
     ngram = np.full(len(text), np.log(0.1))
     ngram[0] = np.log(0.5)
     training = [b"common " * 9 + b"zz zz zz zz zz zz b b b b b b d d d d d d d"]
-    rows = oracles.breakdown(logp, applied(text, logp, {1: ngram}, training))
+    rows = oracles.breakdown(logp, applied(text, {1: ngram}, training))
     count = {}
     for row in rows:
         count[row["category"]] = count.get(row["category"], 0) + row["errors"]
@@ -132,7 +152,7 @@ def test_shares_add_up_to_all_errors(text, seed, orders):
     rng = np.random.default_rng(seed)
     logp = np.log(rng.uniform(0.01, 1, len(text))).astype(np.float32)
     ngrams = {n: np.log(rng.uniform(0.01, 1, len(text))) for n in orders}
-    rows = oracles.breakdown(logp, applied(text, logp, ngrams, [text[::2]]))
+    rows = oracles.breakdown(logp, applied(text, ngrams, [text[::2]]))
     wrong = int((np.exp(logp.astype(float)) < 0.4999999).sum())
     assert sum(row["errors"] for row in rows) == wrong
     if wrong:

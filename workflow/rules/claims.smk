@@ -2,7 +2,8 @@
 #        histories of the n-NNs' candidates, and the tables of units and gates.
 # Makes: tables/claims, tests of the paper's conclusions; tables/comparison and figures/comparison,
 #        our numbers beside the paper's; tables/plain_cut, what the paper's split is worth;
-#        tables/status, which models are finished.
+#        tables/reshuffles, losses on other orders of a corpus's files; tables/discrepancies, what is
+#        far from the paper, and why; tables/status, which models are finished.
 
 ALL_SCORES = RECURRENT_SCORES + FIXED_SCORES
 IN_PAPER = grid.in_paper(CORPORA)
@@ -76,10 +77,13 @@ rule comparison:
         code=code("report.comparison"),
         table1=rules.table1.output.csv,
         table2=rules.table2.output.csv,
+        figure5=rules.figure5.output.csv if CODE or FIRST_EPOCHS else [],
+        figure6=rules.figure6.output.csv,
         corpora=collect("<results>/corpora/{corpus}.json", corpus=IN_PAPER),
     output:
         csv="<results>/tables/comparison.csv",
         summary="<results>/tables/agreement.csv",
+        text="<results>/tables/paper_text.csv",
         html=report(
             "<results>/tables/comparison.html",
             caption="../report/comparison.rst",
@@ -100,8 +104,67 @@ rule comparison:
         runtime=30,
     shell:
         "charlens compare --table1 {input.table1} --table2 {input.table2}"
+        " --figure5 {input.figure5} --figure6 {input.figure6}"
         " --corpora {input.corpora} --csv {output.csv} --summary-csv {output.summary}"
+        " --text-csv {output.text}"
         " --html {output.html} --out {output.png} {output.svg} 2>&1 | tee {log}"
+
+
+rule reshuffles:
+    """Losses on the same files in other random orders: what a loss owes to the order."""
+    input:
+        code=code("report.reshuffles"),
+        scores=[
+            path
+            for corpus in SHUFFLED
+            for path in scores(grid.reshuffles(SETTINGS, corpus))
+        ],
+        corpora=collect("<results>/corpora/{corpus}.json", corpus=SHUFFLED + RESHUFFLED),
+    output:
+        "<results>/tables/reshuffles.csv",
+    log:
+        "<logs>/reshuffles.log",
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    shell:
+        "charlens reshuffles --scores {input.scores} --corpora {input.corpora} --csv {output}"
+        " 2>&1 | tee {log}"
+
+
+rule discrepancies:
+    """What is far from the paper's tables, and what could explain it."""
+    input:
+        code=code("report.discrepancies"),
+        table1=rules.table1.output.csv,
+        table2=rules.table2.output.csv,
+        histories=[
+            path
+            for corpus in IN_PAPER
+            for key in grid.recurrent(SETTINGS, corpus) + grid.nn(SETTINGS, corpus)
+            for path in histories(key)
+        ],
+        reshuffles=rules.reshuffles.output if SHUFFLED else [],
+        corpora=rules.table1.input.corpora,
+    output:
+        csv="<results>/tables/discrepancies.csv",
+        shuffles="<results>/tables/shuffle_offsets.csv",
+        html=report(
+            "<results>/tables/discrepancies.html",
+            caption="../report/discrepancies.rst",
+            category="B. Beside the paper",
+            labels={"what": "what is far off, and why"},
+        ),
+    log:
+        "<logs>/discrepancies.log",
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    shell:
+        "charlens discrepancies --table1 {input.table1} --table2 {input.table2}"
+        " --histories {input.histories} --reshuffles {input.reshuffles}"
+        " --corpora {input.corpora} --csv {output.csv} --shuffles-csv {output.shuffles}"
+        " --html {output.html} 2>&1 | tee {log}"
 
 
 rule plain_cut:
@@ -137,11 +200,12 @@ rule plain_cut:
 
 
 rule verdict:
-    """Claims, the comparison with the paper, figure 6, and what the split is worth."""
+    """Claims, the comparison with the paper, figure 6, what the split is worth, what is far off."""
     input:
         rules.status.output,
         rules.claims.output,
         rules.comparison.output if IN_PAPER else [],
+        rules.discrepancies.output,
         rules.figure6.output,
         rules.plain_cut.output if TWO_LAYOUTS else [],
     localrule: True

@@ -24,6 +24,14 @@ def candidates(key):
     ]
 
 
+def histories(key):
+    """The histories of the candidates for a network."""
+    return [
+        f"<results>/models/{candidate.path}/history.csv"
+        for candidate in grid.candidates(SETTINGS, key)
+    ]
+
+
 def deepest_lstms(corpus):
     """The LSTMs of figures 4 and 5: three layers, or the deepest there are."""
     return grid.deepest(SETTINGS, corpus, "lstm")

@@ -1,5 +1,6 @@
 # Needs: the sources that config.yaml names for each corpus.
-# Makes: corpora/<corpus>.txt, its provenance (.json), and its split into streams (.npz).
+# Makes: corpora/<corpus>.txt, its provenance (.json), and its split into streams (.npz); the same of
+#        <corpus>.shuffle<seed>, its files in another order.
 
 # In the environment, not a param of the rule: the text is the same wherever it is stored.
 if SETTINGS.mirror:
@@ -23,6 +24,29 @@ rule fetch:
         "charlens fetch --corpus {wildcards.corpus} --spec {params.spec:q}"
         " --cache results/downloads"
         " --text {output.text} --info {output.info} 2>&1 | tee {log}"
+
+
+rule reshuffle:
+    """The text of a corpus with its files in another random order."""
+    input:
+        text="<results>/corpora/{corpus}.txt",
+        info="<results>/corpora/{corpus}.json",
+    output:
+        text="<results>/corpora/{corpus}.shuffle{shuffle}.txt",
+        info="<results>/corpora/{corpus}.shuffle{shuffle}.json",
+    log:
+        "<logs>/reshuffle/{corpus}.shuffle{shuffle}.log",
+    localrule: True
+    params:
+        spec=lambda w: json.dumps(grid.spec(SETTINGS, w.corpus)),
+        version=version("nn"),
+    shell:
+        "charlens reshuffle --text {input.text} --info {input.info} --spec {params.spec:q}"
+        " --seed {wildcards.shuffle} --cache results/downloads"
+        " --out {output.text} --out-info {output.info} 2>&1 | tee {log}"
+
+
+ruleorder: reshuffle > fetch
 
 
 rule split:

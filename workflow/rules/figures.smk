@@ -1,6 +1,6 @@
 # Needs: the scores of all models; for figures 5 and 6 also the texts.
 # Makes: figures/figure1, figure4, figure5 and figure6 as PNG and SVG, with the plotted numbers as
-#        CSV; figure5/<corpus>.csv, the first epochs of an LSTM beside the n-NN.
+#        CSV; tables/errors, the errors of figure 6 by type, depth and size; figure5/<corpus>.csv, the first epochs of an LSTM beside the n-NN.
 
 FIRST_EPOCHS = grid.first_epochs(SETTINGS)
 CODE = [corpus for corpus in CORPORA if SETTINGS.corpora[corpus].kind == "code"]
@@ -141,6 +141,13 @@ rule figure6:
         ),
         svg="<results>/figures/figure6.svg",
         csv="<results>/figures/figure6.csv",
+        definitions="<results>/figures/figure6_definitions.csv",
+        html=report(
+            "<results>/figures/figure6.html",
+            caption="../report/figure6_examples.rst",
+            category="Figure 6",
+            labels={"figure": "examples of errors"},
+        ),
     log:
         "<logs>/figure6.log",
     resources:
@@ -148,6 +155,34 @@ rule figure6:
         runtime=30,
     shell:
         "charlens figure6 --scores {input.scores} --texts {input.texts} --splits {input.splits}"
+        " --corpora {input.corpora} --out {output.png} {output.svg} --csv {output.csv}"
+        " --definitions-csv {output.definitions} --html {output.html} 2>&1 | tee {log}"
+
+
+rule errors:
+    """Which errors go away with size: figure 6's categories over all types, depths and sizes."""
+    input:
+        code=code("report.errors_by_size"),
+        scores=RECURRENT_SCORES + NGRAM_SCORES,
+        texts=rules.figure6.input.texts,
+        splits=rules.figure4.input.splits,
+        corpora=rules.table1.input.corpora,
+    output:
+        png=report(
+            "<results>/figures/errors.png",
+            caption="../report/errors.rst",
+            category="Figure 6",
+            labels={"figure": "errors by type, depth and size"},
+        ),
+        svg="<results>/figures/errors.svg",
+        csv="<results>/tables/errors.csv",
+    log:
+        "<logs>/errors.log",
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    shell:
+        "charlens errors --scores {input.scores} --texts {input.texts} --splits {input.splits}"
         " --corpora {input.corpora} --out {output.png} {output.svg} --csv {output.csv}"
         " 2>&1 | tee {log}"
 
@@ -162,4 +197,5 @@ rule figures:
         rules.figure5.output if CODE or FIRST_EPOCHS else [],
         rules.figure6.output,
         rules.emergence_table.output if WATCHED else [],
+        rules.errors.output,
     localrule: True

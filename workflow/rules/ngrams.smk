@@ -44,6 +44,24 @@ rule ngram:
         " 2>&1 | tee {log}"
 
 
+# Of a reshuffled text only the scores are kept: a model of order 21 has a gigabyte.
+use rule ngram as ngram_reshuffled with:
+    input:
+        code=rules.ngram.input.code,
+        split="<results>/corpora/{corpus}.shuffle{shuffle}.npz",
+        kenlm="results/kenlm",
+    output:
+        model=temp("<results>/ngrams/{corpus}.shuffle{shuffle}/order~{order}.binary"),
+        info="<results>/ngrams/{corpus}.shuffle{shuffle}/order~{order}.json",
+    log:
+        "<logs>/ngram/{corpus}.shuffle{shuffle}/order~{order}.log",
+    benchmark:
+        "<benchmarks>/ngram/{corpus}.shuffle{shuffle}/order~{order}.jsonl"
+
+
+ruleorder: ngram_reshuffled > ngram
+
+
 rule score_ngram:
     """Log-probability of every test character under an n-gram model."""
     input:

@@ -5,7 +5,7 @@ import random
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -18,16 +18,30 @@ UNREADABLE += (tarfile.TarError, zipfile.BadZipFile)
 
 
 def unpack(path: Path, recipe: dict) -> bytes:
-    """The files of an archive (tar or zip) that match the recipe's `glob`, concatenated.
-
-    The glob is relative to the archive's single top folder if it has one. The files are sorted by
-    path and then, if the recipe has a `shuffle` seed, shuffled by `random.Random(seed)`. Nothing is
-    inserted between them. Raises Unavailable if the archive
-    cannot be read or no file matches.
+    """The files of an archive (tar or zip) that match the recipe's `glob`, joined as it says: see
+    `files` and `join`. Raises Unavailable if the archive cannot be read or no file matches.
     """
-    pattern = PurePosixPath(recipe["glob"]).parts
+    return join(files(path, recipe["glob"]), recipe.get("shuffle"))
+
+
+def join(texts: Mapping[str, bytes], shuffle: int | None) -> bytes:
+    """Texts by path, sorted by path, then shuffled by `random.Random(shuffle)` unless it is None,
+    with nothing between them."""
+    order = sorted(texts)
+    if shuffle is not None:
+        random.Random(shuffle).shuffle(order)
+    return b"".join(texts[name] for name in order)
+
+
+def files(path: Path, glob: str) -> dict[str, bytes]:
+    """The files of an archive (tar or zip) that match `glob`, by path.
+
+    The glob and the paths are relative to the archive's single top folder if it has one. Raises
+    Unavailable if the archive cannot be read or no file matches.
+    """
+    pattern = PurePosixPath(glob).parts
     top_folders = set()
-    files = {}
+    found = {}
     try:
         # Only at the end is it known whether there is a single top folder, and reading a compressed
         # archive twice is slow: keep all files that match either way.
@@ -35,21 +49,18 @@ def unpack(path: Path, recipe: dict) -> bytes:
             parts = PurePosixPath(name).parts
             top_folders.add(parts[:-1][:1])
             if _matches(parts, pattern) or _matches(parts[1:], pattern):
-                files[parts] = read()
+                found[parts] = read()
     except UNREADABLE as error:
         raise Unavailable(f"cannot read the archive {path.name}: {error}") from error
     depth = 1 if len(top_folders) == 1 and () not in top_folders else 0
     texts = {
         "/".join(parts[depth:]): text
-        for parts, text in files.items()
+        for parts, text in found.items()
         if _matches(parts[depth:], pattern)
     }
     if not texts:
-        raise Unavailable(f"{recipe['glob']} matches no file in {path.name}")
-    order = sorted(texts)
-    if recipe.get("shuffle") is not None:
-        random.Random(recipe["shuffle"]).shuffle(order)
-    return b"".join(texts[name] for name in order)
+        raise Unavailable(f"{glob} matches no file in {path.name}")
+    return texts
 
 
 def _members(path: Path) -> Iterator[tuple[str, Callable[[], bytes]]]:

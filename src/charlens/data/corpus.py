@@ -178,7 +178,7 @@ def from_package(source: dict) -> tuple[bytes, str]:
         text = package.attribute_text(module, entry["attribute"])
         part = f"{module}.{entry['attribute']}"
     else:
-        text = package.files_text(module, entry["glob"])
+        text = b"".join(package.files(module, entry["glob"]).values())
         part = f"{module}, {entry['glob']}"
     return checked(text, source), f"package: {part} ({package.version(module)})"
 

@@ -26,8 +26,8 @@ def attribute_text(module: str, attribute: str) -> bytes:
     return value.encode()
 
 
-def files_text(module: str, glob: str) -> bytes:
-    """The files of a package that match `glob`, sorted by path and concatenated.
+def files(module: str, glob: str) -> dict[str, bytes]:
+    """The files of a package that match `glob`, by path, sorted.
 
     Does not import the package. Raises Unavailable if it is not installed or no file matches.
     """
@@ -39,13 +39,13 @@ def files_text(module: str, glob: str) -> bytes:
         raise Unavailable(f"no installed package {module}")
     folder = Path(spec.submodule_search_locations[0])
     try:
-        files = {path.relative_to(folder).as_posix(): path for path in folder.glob(glob)}
-        texts = [files[name].read_bytes() for name in sorted(files) if files[name].is_file()]
+        paths = {path.relative_to(folder).as_posix(): path for path in folder.glob(glob)}
+        texts = {name: paths[name].read_bytes() for name in sorted(paths) if paths[name].is_file()}
     except (OSError, ValueError, NotImplementedError) as error:
         raise Unavailable(f"{glob} in package {module}: {error}") from error
     if not texts:
         raise Unavailable(f"{glob} matches no file in package {module}")
-    return b"".join(texts)
+    return texts
 
 
 def version(module: str) -> str:

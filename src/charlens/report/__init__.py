@@ -1,8 +1,11 @@
 """Tables and figures of the paper, and the pages that show them.
 
-tables.py       tables 1 and 2
-comparison.py   both beside the paper's numbers
-figure1.py ...  figures 1 to 6
-html.py         what all pages share; templates/, their markup
-plots.py        what all figures share
+tables.py          tables 1 and 2
+comparison.py      both beside the paper's numbers, and the numbers of its text
+discrepancies.py   what is far from the paper's numbers, and why
+reshuffles.py      losses on other orders of a corpus's files
+figure1.py ...     figures 1 to 6
+errors_by_size.py  the errors of figure 6 over all types, depths and sizes
+html.py            what all pages share; templates/, their markup
+plots.py           what all figures share
 """

@@ -1,4 +1,7 @@
-"""Tables 1 and 2 beside the paper's: the difference of every entry, and how well they agree."""
+"""Tables 1 and 2 beside the paper's: the difference of every entry, and how well they agree; and
+the numbers of the paper's text beside ours."""
+
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -6,13 +9,15 @@ import pandas as pd
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
 from charlens.report import plots
+from charlens.report.figure5 import FEW
 from charlens.report.html import Entry, Grid, grid_of_contexts, grid_of_networks, render, signed
 from charlens.store.corpora import read_corpora
-from charlens.store.models import ModelKey
-from charlens.store.tables import MODELS, read_table
+from charlens.store.models import ModelKey, network_name
+from charlens.store.tables import MODELS, paper_text, read_table
 
 COLUMNS = ["corpus", "model", "layers", "size", "n", "seeds", "ours", "paper", "difference"]
 SUMMARY = ["corpus", "models", "cells", "mean_abs", "median_abs", "rank_correlation", "far"]
+TEXT = ["corpus", "where", "quantity", "unit", "paper", "ours", "basis", "source"]
 KINDS = {word: kind for kind, word in MODELS.items()}  # n-gram: ngram, n-NN: nn
 FAR = 0.03  # nats: entries further off than this are named on the page
 STRONGEST = 0.1  # nats: the difference that has the full colour
@@ -22,9 +27,12 @@ NAMED = 0.08  # nats: points further off than this are named in the figure
 def add_arguments(parser):
     parser.add_argument("--table1", nargs="?", help="losses of the recurrent networks (.csv)")
     parser.add_argument("--table2", nargs="?", help="losses of n-gram and n-NN models (.csv)")
+    parser.add_argument("--figure5", nargs="?", help="closing braces by distance (.csv)")
+    parser.add_argument("--figure6", nargs="?", help="errors of LSTMs by oracle (.csv)")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, in order")
     parser.add_argument("--csv", required=True, help="one row per entry that the paper has as well")
     parser.add_argument("--summary-csv", required=True, help="mean and median difference, ranks")
+    parser.add_argument("--text-csv", required=True, help="numbers of the paper's text beside ours")
     parser.add_argument("--html", required=True, help="the comparison as a page")
     parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
 
@@ -40,10 +48,17 @@ def run(args):
         raise InputError("compare: the paper has no numbers for any of these models")
     corpora = {key: about for key, about in corpora.items() if key in set(entries["corpus"])}
     summary = summarise(entries, corpora)
-    write_atomically(args.html, page(entries, summary, corpora).encode())
+    figures = {
+        name: read_table(path) if path else pd.DataFrame()
+        for name, path in (("figure5", args.figure5), ("figure6", args.figure6))
+    }
+    text = compare_text(**figures)
+    text = text[text["corpus"].isin(list(corpora))]
+    write_atomically(args.html, page(entries, summary, text, corpora).encode())
     with plots.style():
         plots.save(draw(entries, corpora), args.out)
     write_csv(summary, args.summary_csv)
+    write_csv(text, args.text_csv)
     write_csv(entries, args.csv)
 
 
@@ -107,11 +122,51 @@ def name(row) -> str:
     return ModelKey(row.corpus, "recurrent", row.model, row.layers, row.size).name
 
 
+# ---- the numbers of the paper's text ----
+
+
+def compare_text(figure5: pd.DataFrame, figure6: pd.DataFrame) -> pd.DataFrame:
+    """The numbers of the paper's text (`tables.paper_text`) beside ours: columns TEXT.
+
+    basis: where ours comes from. ours is NaN where a figure has no such number.
+    """
+    ours = {"share": partial(ngram_share, figure6), "characters": partial(peak_of_gain, figure5)}
+    text = paper_text().rename(columns={"value": "paper"})
+    found = [ours[row.unit](row.corpus) for row in text.itertuples()]
+    return text.assign(ours=[value for value, _ in found], basis=[b for _, b in found])[TEXT]
+
+
+def ngram_share(figure6: pd.DataFrame, corpus: str) -> tuple[float, str]:
+    """The share of the best LSTM's errors that the n-gram oracle removes, and the LSTM's name."""
+    own = figure6[figure6["corpus"] == corpus] if len(figure6) else figure6
+    if own.empty:
+        return np.nan, ""
+    best = own[own["size"] == own["size"].max()]
+    lstm = network_name("lstm", *best[["layers", "size"]].iloc[0])
+    return best[best["category"] == "n-gram"]["share"].sum(), f"{lstm}, figure 6"
+
+
+def peak_of_gain(figure5: pd.DataFrame, corpus: str) -> tuple[float, str]:
+    """The distance in characters at which the LSTM's gain on "}" over the n-gram model is largest,
+    among the buckets that figure 5 draws, and that bucket."""
+    own = figure5[figure5["corpus"] == corpus] if len(figure5) else figure5
+    own = own[own["pairs"] >= FEW] if len(own) else own
+    if own.empty:
+        return np.nan, ""
+    best = own.loc[(own["lstm"] - own["ngram"]).idxmax()]
+    lstm = network_name("lstm", *best[["layers", "size"]])
+    bucket = f"{best['from']:g} to {best['below']:g} characters, {best['pairs']:g} pairs"
+    return best["distance"], f"{lstm}, figure 5: {bucket}"
+
+
 # ---- the page ----
 
 
-def page(entries: pd.DataFrame, summary: pd.DataFrame, corpora: dict[str, dict]) -> str:
-    """Both tables with every difference coloured, and their agreement, corpus by corpus."""
+def page(
+    entries: pd.DataFrame, summary: pd.DataFrame, text: pd.DataFrame, corpora: dict[str, dict]
+) -> str:
+    """Both tables with every difference coloured, their agreement, and the numbers of the text,
+    corpus by corpus."""
     sections = []
     for corpus, about in corpora.items():
         own = entries[entries["corpus"] == corpus]
@@ -120,6 +175,7 @@ def page(entries: pd.DataFrame, summary: pd.DataFrame, corpora: dict[str, dict])
             "about": about,
             "agreement": agreement_grid(summary[summary["corpus"] == corpus]),
             "losses": loss_grids(own),
+            "text": text_grid(text[text["corpus"] == corpus]),
             "far": [f"{name(row)} ({signed(row.difference)})" for row in far.itertuples()],
         }
         sections.append(section)
@@ -142,6 +198,19 @@ def agreement_grid(summary: pd.DataFrame) -> Grid:
         ]
         rows.append((row.models, [Entry(text) for text in texts]))
     return Grid("Agreement", "", [*columns, f"off by more than {FAR:g}"], rows)
+
+
+def text_grid(text: pd.DataFrame) -> Grid | None:
+    """The numbers of the paper's text beside ours; None where there is none."""
+    if text.empty:
+        return None
+    rows = []
+    for row in text.itertuples():
+        form = "{:.0%}" if row.unit == "share" else "{:.0f} " + row.unit
+        ours = Entry() if np.isnan(row.ours) else Entry(form.format(row.ours), [row.basis])
+        paper = Entry(form.format(row.paper), [f"{row.where}, {row.source}"])
+        rows.append((f"{row.quantity[0].upper()}{row.quantity[1:]}", [ours, paper]))
+    return Grid("Numbers of the paper’s text", "", ["ours", "paper"], rows)
 
 
 def loss_grids(entries: pd.DataFrame) -> list[Grid]:

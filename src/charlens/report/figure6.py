@@ -1,12 +1,16 @@
-"""Figure 6: errors of the best LSTM and of smaller ones, removed category by category."""
+"""Figure 6: errors of the best LSTM and of smaller ones, removed category by category; a page with
+examples of each kind of error."""
+
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
 
 from charlens.data.split import Split, load
 from charlens.errors import InputError
-from charlens.files import write_csv
+from charlens.files import write_atomically, write_csv
 from charlens.report import plots
+from charlens.report.html import render
 from charlens.statistics import oracles
 from charlens.store import models
 from charlens.store.corpora import by_stem, read_corpora, read_text
@@ -15,6 +19,10 @@ from charlens.store.scores import Score, by_corpus, ngrams_by_n, read_scores
 from charlens.store.tables import read_table
 
 COLUMNS = ["corpus", "layers", "size", "category", "level", "errors", "share", "rate"]
+EXAMPLES, BEFORE, AFTER = 4, 50, 15  # of a level; characters shown on either side
+VISIBLE = {ord("\n"): "↵", ord("\r"): "←", ord("\t"): "⇥"}
+LETTER = 0.6  # width of a letter of a label, in bars
+DEFINITIONS = ["corpus", "layers", "size", "definition", "category", "errors", "share"]
 COLOURS = {
     "n-gram": plots.NGRAM,
     "memory": "#17375E",
@@ -33,6 +41,10 @@ def add_arguments(parser):
     parser.add_argument("--published", nargs="?", help="rows for sizes without scores here (.csv)")
     parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
     parser.add_argument("--csv", help="also write the numbers to this file")
+    parser.add_argument(
+        "--definitions-csv", help="also write the best LSTM's errors by other definitions"
+    )
+    parser.add_argument("--html", help="also write a page with examples of each kind of error")
 
 
 def run(args):
@@ -41,15 +53,30 @@ def run(args):
     splits = by_stem(args.splits, corpora, "split")
     texts = by_stem(args.texts, corpora, "text")
     scores = read_scores(args.scores, "recurrent", "ngram")
-    tables = [
-        table(read_text(texts[corpus]), load(splits[corpus]), lstms(group), ngrams_by_n(group))
-        for corpus, group in by_corpus(scores, corpora, "score").items()
-    ]
+    tables, definitions, sections = [], [], []
+    for corpus, group in by_corpus(scores, corpora, "score").items():
+        text, split, networks = read_text(texts[corpus]), load(splits[corpus]), lstms(group)
+        ngrams, best = ngrams_by_n(group), networks[-1]
+        positions = positions_in_text(text, split, networks)
+        made = {
+            name: applied(text, split, positions, ngrams, **definition)
+            for name, definition in oracles.DEFINITIONS.items()
+        }
+        tables.append(table(networks, made["default"]))
+        definitions.append(by_definition(best, made))
+        removed = oracles.removed(best.logp, made["default"])
+        examples = examples_of(text, positions, best.logp, removed)
+        sections.append((corpora[corpus], best.key.name, examples))
     rows = with_published(pd.concat(tables), args.published)
     with plots.style():
         plots.save(draw(rows, corpora), args.out)
     if args.csv:
         write_csv(rows, args.csv)
+    if args.definitions_csv:
+        write_csv(pd.concat(definitions), args.definitions_csv)
+    if args.html:
+        page = render("figure6", sections=sections, colours=COLOURS, examples=EXAMPLES)
+        write_atomically(args.html, page.encode())
 
 
 def with_published(rows: pd.DataFrame, path: str | None) -> pd.DataFrame:
@@ -87,30 +114,88 @@ def lstms(scores: list[Score]) -> list[Score]:
     return [best([score for score in smaller if score.key.size == size]) for size in sizes]
 
 
-def table(text: bytes, split: Split, networks: list[Score], ngrams: dict[int, Score]):
-    """One row per network and oracle, columns COLUMNS; shares of a network's errors add up to 1.
+def positions_in_text(text: bytes, split: Split, scores: list[Score]) -> np.ndarray:
+    """The offset in the text of every test character, int64 [N].
 
-    Raises InputError where the split or the scores are not of this text.
+    Raises InputError where the split or a score is not of this text.
     """
     positions = (split.test.at[:, None] + np.arange(split.test.y.shape[1])).ravel()
     expected = split.alphabet[split.joined("test")]
     if positions[-1] >= len(text) or np.any(np.frombuffer(text, np.uint8)[positions] != expected):
-        corpus = networks[0].key.corpus
+        corpus = scores[0].key.corpus
         raise InputError(f"corpus {corpus}: the split was not made from this text; split it again")
-    training = [stream.tobytes() for stream in split.alphabet[split.train.y]]
-    by_n = {n: score.logp for n, score in ngrams.items()}
-    rows = []
-    for score in networks:
+    for score in scores:
         if score.logp.size != positions.size:
             raise InputError(
                 f"{score.path}: {score.logp.size} scores for {positions.size} test characters;"
                 " score the model on this split"
             )
-        applied = oracles.oracles(text, positions, training, by_n, score.logp)
+    return positions
+
+
+def applied(
+    text: bytes, split: Split, positions: np.ndarray, ngrams: dict[int, Score], **definition
+):
+    """The oracles for a corpus, but for the boost; see `oracles.oracles`."""
+    training = [stream.tobytes() for stream in split.alphabet[split.train.y]]
+    by_n = {n: score.logp for n, score in ngrams.items()}
+    return oracles.oracles(text, positions, training, by_n, **definition)
+
+
+def table(networks: list[Score], made: list[oracles.Oracle]) -> pd.DataFrame:
+    """One row per network and oracle, columns COLUMNS; shares of a network's errors add up to 1.
+
+    made: see `applied`.
+    """
+    rows = []
+    for score in networks:
         key = score.key
         which = {"corpus": key.corpus, "layers": key.layers, "size": key.size}
-        rows += [which | row for row in oracles.breakdown(score.logp, applied)]
+        rows += [which | row for row in oracles.breakdown(score.logp, made)]
     return pd.DataFrame(rows)[COLUMNS]
+
+
+def by_definition(best: Score, made: dict[str, list[oracles.Oracle]]) -> pd.DataFrame:
+    """The errors of a network by category, however two of them are defined: columns DEFINITIONS.
+
+    made: the oracles by definition, see `oracles.DEFINITIONS`.
+    """
+    parts = []
+    for definition, own in made.items():
+        rows = table([best], own).groupby(COLUMNS[:4], sort=False)[["errors", "share"]].sum()
+        parts.append(rows.reset_index().assign(definition=definition))
+    return pd.concat(parts, ignore_index=True)[DEFINITIONS]
+
+
+def examples_of(
+    text: bytes, positions: np.ndarray, logp: np.ndarray, removed: Iterable[oracles.Oracle]
+) -> list[tuple[str, list[tuple[str, list[dict]]]]]:
+    """EXAMPLES errors of each level, by category, chosen at random (seed 0): see `example`.
+
+    positions: int64 [N]; logp: float [N]; removed: see `oracles.removed`.
+    """
+    random, found = np.random.default_rng(0), {}
+    for category, level, own in removed:
+        errors = np.flatnonzero(own)
+        chosen = np.sort(random.choice(errors, min(EXAMPLES, len(errors)), replace=False))
+        shown = [example(text, int(positions[k]), float(np.exp(logp[k]))) for k in chosen]
+        if shown:
+            found.setdefault(category, []).append((level, shown))
+    return list(found.items())
+
+
+def example(text: bytes, position: int, probability: float) -> dict:
+    """The text before an error, the character itself, the text after it, its probability."""
+
+    def visible(begin: int, end: int) -> str:
+        return text[max(0, begin) : end].decode(errors="replace").translate(VISIBLE)
+
+    return {
+        "before": visible(position - BEFORE, position),
+        "error": visible(position, position + 1),
+        "after": visible(position + 1, position + 1 + AFTER),
+        "probability": probability,
+    }
 
 
 def draw(rows: pd.DataFrame, corpora: dict[str, dict]):
@@ -126,11 +211,24 @@ def draw(rows: pd.DataFrame, corpora: dict[str, dict]):
     return figure
 
 
+def places(best: pd.DataFrame) -> tuple[np.ndarray, dict[str, float]]:
+    """Where the bars stand, [levels], and the middle of each category.
+
+    A category is as wide as its bars or its label, whichever is more, so that labels stay apart.
+    """
+    at, middles, begin = [], {}, 0.0
+    for category, own in best.groupby("category", sort=False):
+        width = max(len(own), LETTER * len(category))
+        middles[category] = begin + width / 2
+        at.append(begin + (width - len(own)) / 2 + 0.5 + np.arange(len(own)))
+        begin += width + 1
+    return np.concatenate(at), middles
+
+
 def draw_steps(panel, best: pd.DataFrame, title: str):
     """A bar per level: the errors that it removes, out of those that earlier levels left."""
     left = best["rate"].sum()
-    at = np.arange(len(best), dtype=float)
-    at += 2.3 * (best["category"] != best["category"].shift()).cumsum().to_numpy()  # groups apart
+    at, middles = places(best)
     bottoms = left - best["rate"].cumsum().to_numpy()
     for category, shade in COLOURS.items():
         own = (best["category"] == category).to_numpy()
@@ -141,7 +239,7 @@ def draw_steps(panel, best: pd.DataFrame, title: str):
         share = best["share"].to_numpy()[own].sum()
         top = (bottoms + best["rate"].to_numpy())[own][0]
         panel.text(
-            at[own].mean(), top + 0.012 * left, f"{category}\n{share:.0%}", ha="center",
+            middles[category], top + 0.012 * left, f"{category}\n{share:.0%}", ha="center",
             va="bottom", fontsize=7, color=shade if category != "boost" else "#555555",
         )  # fmt: skip
     lstm = network_name("lstm", *best[["layers", "size"]].iloc[0])

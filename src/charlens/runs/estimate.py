@@ -29,7 +29,7 @@ from charlens.files import write_atomically
 from charlens.networks.architecture import Architecture
 from charlens.progress import say
 from charlens.runs import cost
-from charlens.store.models import ModelKey
+from charlens.store.models import ModelKey, original
 from charlens.training.recipe import Recipe
 from charlens.training.train import Training
 from charlens.training.train import describe as label
@@ -118,9 +118,9 @@ def seconds(job: Job, run: dict, rates: Rates) -> float:
         model = ModelKey(model, "recurrent", "lstm", first["layers"], first["size"])
     elif not isinstance(model, ModelKey):
         return OTHER_SECONDS
-    corpus = model.corpus.partition(".")[0]  # a twin takes as long
+    corpus = original(model.corpus)  # a twin, or a reshuffled text, takes as long
     text = cost.Text(**run["texts"][corpus])
-    if rule in ("ngram", "score_ngram"):
+    if rule in ("ngram", "ngram_reshuffled", "score_ngram"):
         return START_SECONDS + NGRAM_SECONDS * (text.train + text.val + text.test) / 1e6
     if rule in ("train", "train_nn"):
         updates = cost.training(text, run["epochs"][corpus])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from charlens.runs.schema import Section, Settings
 from charlens.store import models
-from charlens.store.models import ModelKey, twin
+from charlens.store.models import ModelKey, original, reshuffled, twin
 
 
 def recurrent(settings: Settings, corpus: str) -> list[ModelKey]:
@@ -65,12 +65,29 @@ def contiguous(settings: Settings, corpus: str) -> list[ModelKey]:
     first seed. [] where the corpus is not compared."""
     if corpus not in with_twins(settings):
         return []
-    wanted = fitting(recurrent(settings, corpus), settings.contiguous_split.recurrent)
-    first = {(key.type, key.layers, key.size): key for key in reversed(wanted)}
-    keys = list(reversed(first.values()))
-    orders = settings.contiguous_split.orders
-    keys += [ModelKey(corpus, "ngram", n=order - 1) for order in orders]
+    keys = chosen(settings, corpus, settings.contiguous_split)
     return keys + [replace(key, corpus=twin(corpus)) for key in keys]
+
+
+def chosen(settings: Settings, corpus: str, by: Section) -> list[ModelKey]:
+    """The models of a corpus that a section names by `recurrent` and `orders`; of each network the
+    first seed."""
+    wanted = fitting(recurrent(settings, corpus), by.recurrent)
+    first = {(key.type, key.layers, key.size): key for key in reversed(wanted)}
+    return [
+        *reversed(first.values()),
+        *(ModelKey(corpus, "ngram", n=order - 1) for order in by.orders),
+    ]
+
+
+def reshuffles(settings: Settings, corpus: str) -> list[ModelKey]:
+    """The models of a corpus whose files are also shuffled anew, then the same on each new order
+    (`store.models.reshuffled`). [] where the corpus is not reshuffled."""
+    if corpus not in settings.reshuffles.corpora or not settings.reshuffles.seeds:
+        return []
+    keys = chosen(settings, corpus, settings.reshuffles)
+    names = [reshuffled(corpus, seed) for seed in settings.reshuffles.seeds]
+    return keys + [replace(key, corpus=name) for name in names for key in keys]
 
 
 def with_twins(settings: Settings) -> list[str]:
@@ -133,8 +150,8 @@ def entries(settings: Settings) -> list[dict]:
 def first_fit(settings: Settings, key: str, corpus: str, entry: dict) -> list | None:
     """The values of the first item of `grid.<key>` (dropout or seeds) that matches a grid entry of
     a corpus (with a seed, for dropout); None where none does, which `settings.make` refuses. A twin
-    counts as its corpus."""
-    about = {"corpora": corpus.partition(".")[0], "types": entry["type"]}
+    or a reshuffled corpus counts as its corpus."""
+    about = {"corpora": original(corpus), "types": entry["type"]}
     about |= {"layers": entry["layers"], "sizes": entry["size"], "seeds": entry.get("seed")}
     for item in getattr(settings.grid, key):
         lists = {name: its for name, its in item if name != "values" and its is not None}

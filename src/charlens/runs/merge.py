@@ -21,14 +21,14 @@ from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
 from charlens.networks import model_file
 from charlens.networks.version import version_of
-from charlens.report import figure4, figure5, figure6, plots
+from charlens.report import errors_by_size, figure4, figure5, figure6, plots
 from charlens.runs import reference, steps
 from charlens.runs.reference import Publication, copy
 from charlens.store import models
 from charlens.store.corpora import read_corpora
 from charlens.store.models import ModelKey
 from charlens.store.reading import read_json, require
-from charlens.store.tables import read_trajectory
+from charlens.store.tables import read_table, read_trajectory
 
 # Tables whose rows about a corpus are about networks of one machine: its best LSTM, or (True) the
 # best LSTM of the paper's depth. The first column is the corpus.
@@ -40,6 +40,7 @@ NETWORK_TABLES = {
     "figures/figure4.csv": True,
     "figures/figure5.csv": True,
     "figures/figure6.csv": False,
+    "figures/figure6_definitions.csv": False,
 }
 INSIDE = [name for name in NETWORK_TABLES if name.startswith("tables/")]
 MADE = (
@@ -220,8 +221,8 @@ class Join:
             write_atomically(out, (head + "".join(rows)).encode())
 
     def draw_figures(self) -> None:
-        """Figures 3 to 6 from the numbers behind them, and the page about units; a figure whose
-        numbers all come from one publication is copied."""
+        """Figures 3 to 6 from the numbers behind them, the page about units, and the errors by
+        size; a figure whose numbers all come from one publication is copied."""
         infos = [p for p in self.infos() if self.says("tables/gates.csv", p.stem)]
         if infos and not self.copied("tables/gates.csv", "figures/figure3.*"):
             steps.figure3(self.out, infos)
@@ -235,6 +236,7 @@ class Join:
             ):
                 with plots.style():
                     plots.save(draw(self.out), steps.images(self.out, f"figure{number}"))
+        self.join_errors()
 
     def says(self, name: str, corpus: str) -> bool:
         """Does a file of the result say anything about a corpus?"""
@@ -276,6 +278,26 @@ class Join:
         corpora = {corpus for path in tables for corpus in pd.read_csv(path)["corpus"]}
         steps.emergence(self.out, tables, [p for p in self.infos() if p.stem in corpora])
 
+    def join_errors(self) -> None:
+        """tables/errors.csv: the rows of each network from a publication that has it, and the
+        figure drawn from them."""
+        name, found = "tables/errors.csv", {}
+        for publication in self.publications:
+            if not (publication.folder / name).exists():
+                continue
+            rows = read_table(publication.folder / name, errors_by_size.COLUMNS, "table of errors")
+            for which, own in rows.groupby(errors_by_size.COLUMNS[:5], sort=False):
+                key = ModelKey(which[0], "recurrent", *which[1:])
+                if key in self.taken and self.holds(publication, key):
+                    found.setdefault(key, own)
+        rows = [found[key] for key in self.planned if key in found]
+        if rows:
+            write_csv(pd.concat(rows), self.out / name)
+            with plots.style():
+                corpora = corpora_of(self.out, {key.corpus for key in found})
+                figure = errors_by_size.draw(pd.concat(rows), corpora)
+                plots.save(figure, steps.images(self.out, "errors"))
+
     # ---- what is made from losses ----
 
     def analyse(self) -> None:
@@ -295,6 +317,8 @@ class Join:
         steps.loss_tables(self.out, scores, infos, self.analysis.bootstrap)
         steps.comparison(self.out, infos)
         steps.split_table(self.out, scores, splits, infos, self.analysis.claims)
+        steps.reshuffles(self.out, scores, infos)
+        steps.discrepancies(self.out, infos)
         steps.figure1(self.out, scores, infos, self.analysis.tsne)
         published = ["--published", work / "claims.csv"]
         if (self.out / "tables/claims.csv").exists():

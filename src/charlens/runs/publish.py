@@ -93,10 +93,16 @@ class Builder:
     def __init__(self, run: Path, settings: Settings, out: Path, work: Path):
         self.run, self.settings, self.out, self.work = run, settings, out, work
         self.corpora, self.planned = settings.use, grid.planned(settings)
-        twins = [replace(key, corpus=twin(key.corpus)) for key in self.planned]
-        self.models = {key: path for key in self.planned + twins if (path := self.trained(key))}
+        others = [replace(key, corpus=twin(key.corpus)) for key in self.planned]
+        others += [
+            key
+            for corpus in self.corpora
+            for key in grid.reshuffles(settings, corpus)
+            if key.corpus != corpus
+        ]
+        self.models = {key: path for key in self.planned + others if (path := self.trained(key))}
         self.scores: dict[ModelKey, Path] = {}
-        for key in self.planned + twins:
+        for key in self.planned + others:
             if key.kind == "ngram" and (path := run / f"scores/{key.path}.npy").exists():
                 self.scores[key] = path
 
@@ -133,6 +139,7 @@ class Builder:
         self.inside()
         self.figures()
         self.emergence()
+        self.beside_paper()
         reference.write_status(self.out, self.planned)
         self.claims()
         self.halves()
@@ -200,11 +207,17 @@ class Builder:
         return [c for c in corpora if self.settings.corpora[c].kind == "code"]
 
     def tables(self) -> None:
-        """Tables 1 and 2, the comparison with the paper, and what its split is worth."""
+        """Tables 1 and 2, what the paper's split is worth, and losses on reshuffled files."""
         infos = self.of_corpora(".json", self.corpora)
         steps.loss_tables(self.out, self.scores, infos, self.settings.bootstrap)
-        steps.comparison(self.out, [info for info in infos if self.of(info.stem)])
         steps.split_table(self.out, self.scores, self.splits(), infos, self.settings.claims)
+        steps.reshuffles(self.out, self.scores, infos)
+
+    def beside_paper(self) -> None:
+        """The comparison with the paper, and what is far from it."""
+        infos = [i for i in self.of_corpora(".json", self.corpora) if self.of(i.stem)]
+        steps.comparison(self.out, infos)
+        steps.discrepancies(self.out, infos)
 
     def splits(self) -> dict[str, Path]:
         """The split of each corpus with scores."""
@@ -257,21 +270,25 @@ class Builder:
         return self.work / "cells"
 
     def figures(self) -> None:
-        """Figures 1, 4, 5 and 6."""
+        """Figures 1, 4, 5 and 6, and the errors of figure 6 by type, depth and size."""
         infos = self.of_corpora(".json", self.corpora)
         steps.figure1(self.out, self.scores, infos, self.settings.figures.tsne)
         both = self.having("lstm", "ngram")
         first_epochs = steps.existing(*(self.out / f"figure5/{corpus}.csv" for corpus in both))
         texts = ["--texts", *self.of_corpora(".txt", both)]
         figure5 = [*texts, "--trajectory", *first_epochs]
-        drawn = {"figure4": [], "figure5": figure5, "figure6": texts}
+        drawn = {"figure4": [], "figure5": figure5}
         if not first_epochs and not self.code(both):
             del drawn["figure5"]
+        definitions = self.out / "figures/figure6_definitions.csv"
+        drawn["figure6"] = [*texts, "--definitions-csv", definitions]
+        drawn["errors"] = texts
         for name, more in drawn.items() if both else ():
+            folder = "tables" if name == "errors" else "figures"
             verb(
                 name, "--scores", *self.of(*both), "--splits", *self.of_corpora(".npz", both),
                 "--corpora", *self.of_corpora(".json", both), *more,
-                "--out", *images(self.out, name), "--csv", self.out / f"figures/{name}.csv",
+                "--out", *images(self.out, name), "--csv", self.out / f"{folder}/{name}.csv",
             )  # fmt: skip
 
     def emergence(self) -> None:

@@ -39,6 +39,7 @@ EXPECTED = {
     "figures/figure4.png": "figure 4",
     "figures/figure5.png": "figure 5",
     "figures/figure6.png": "figure 6",
+    "tables/errors.csv": "errors by size",
     "tables/claims.csv": "claims",
 }
 

@@ -1,107 +1,30 @@
-"""Keys and values of the settings: one class per section of config.yaml (see `settings.make`).
+"""Keys of the settings: one class per section of config.yaml (see `settings.make`).
 
 The Snakefile imports this, so it imports nothing slow.
 """
 
-import ast
 import math
-import re
-from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    field_validator,
-    model_validator,
+from pydantic import Field, StringConstraints, field_validator, model_validator
+
+from charlens.runs.values import (
+    Count,
+    Distinct,
+    Integer,
+    Name,
+    Number,
+    Order,
+    Positive,
+    Section,
+    Seed,
+    Several,
+    Text,
+    Type,
 )
+from charlens.store.models import original, twin
 
-CELLS = Path(__file__).parents[1] / "networks/cells"
 RESERVED = ("downloads", "kenlm", "reference", "bench")  # folders of results/ that are no run
-
-# ---- values ----
-
-
-def integer_in_text(value):
-    """--config gives numbers as text."""
-    return int(value) if isinstance(value, str) and re.fullmatch(r"[-+]?\d+", value) else value
-
-
-def number_in_text(value):
-    """--config gives numbers as text; YAML reads 1e-3 as text."""
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
-
-
-def distinct(values: list) -> list:
-    """Raises ValueError where a value occurs twice."""
-    for value in values:
-        if values.count(value) > 1:
-            raise ValueError(f"{value!r} occurs twice")
-    return values
-
-
-def cell_type(type: str) -> str:
-    """Raises ValueError where networks/cells/ has no file for the type, or one that is no cell."""
-    path = CELLS / f"{type}.py"
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in CELLS.glob("[a-z]*.py")))
-        raise ValueError(f"no cell type '{type}' ({path}); there are {known}")
-    if type == "nn":
-        raise ValueError("a cell type cannot be called nn: that is the type of n-NN models")
-    try:
-        lines = ast.parse(path.read_bytes()).body
-    except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None) or "?"
-        raise ValueError(f"{path}, line {line}: {error.args[0]}") from None
-    has = set()
-    for line in lines:
-        if isinstance(line, ast.FunctionDef):
-            has.add(line.name)
-        elif isinstance(line, ast.ImportFrom):
-            has |= {name.asname or name.name for name in line.names}
-        else:
-            names = (node for node in ast.walk(line) if isinstance(node, ast.Name))
-            has |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
-    for name in ("GATES", "STATES", "recurrent_shapes", "step"):
-        if name not in has:
-            raise ValueError(f"{path} has no {name}; cells/__init__.py says what it needs")
-    return type
-
-
-Value = TypeVar("Value")
-Integer = Annotated[int, BeforeValidator(integer_in_text)]
-Count = Annotated[Integer, Field(ge=1)]
-Seed = Annotated[Integer, Field(ge=0, le=2**32 - 1)]
-Number = Annotated[float, BeforeValidator(number_in_text)]
-Positive = Annotated[Number, Field(gt=0)]
-Order = Annotated[Integer, Field(ge=2, le=21)]
-Text = Annotated[str, StringConstraints(min_length=1)]
-# Names become parts of paths, commands and patterns: letters, digits, _ and -, not - first.
-NAME = r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$"
-Name = Annotated[str, StringConstraints(pattern=NAME)]
-Type = Annotated[
-    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$"), AfterValidator(cell_type)
-]
-Distinct = Annotated[
-    list[Value], AfterValidator(distinct), Field(json_schema_extra={"uniqueItems": True})
-]
-Several = Annotated[Distinct[Value], Field(min_length=1)]
-
-
-class Section(BaseModel):
-    """Part of the settings: only these keys, values of these types, immutable."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-# ---- sections ----
 
 
 class Recipe(Section):
@@ -320,6 +243,16 @@ class ContiguousSplit(Section):
     recurrent: list[Selection] = Field(description="Grid entries; the first seed of each.")
 
 
+class Reshuffles(Section):
+    """What a loss owes to the order of a corpus's files: these models again, on the same files in
+    other random orders. For corpora made from the files of an archive or a package."""
+
+    corpora: Distinct[str] = Field([], description="Of those in use.")
+    seeds: Distinct[Seed] = Field([], description="One order of the files each.")
+    orders: Distinct[Order] = Field([], description="Of n-gram models.")
+    recurrent: list[Selection] = Field([], description="Grid entries; the first seed of each.")
+
+
 class Bootstrap(Section):
     """Standard deviations of losses (tables 1 and 2)."""
 
@@ -460,6 +393,7 @@ class Settings(Section):
     nn: FixedContext
     ngrams: Ngrams
     contiguous_split: ContiguousSplit
+    reshuffles: Reshuffles = Reshuffles()
     bootstrap: Bootstrap
     claims: Claims
     figures: Figures
@@ -483,12 +417,13 @@ class Settings(Section):
         return Analysis(bootstrap=self.bootstrap, tsne=self.figures.tsne, claims=self.claims)
 
     def of_corpus(self, corpus: str) -> Corpus:
-        """The definition of a corpus, or of the corpus whose twin it is (see `grid.contiguous`)."""
-        return self.corpora[corpus.partition(".")[0]]
+        """The definition of a corpus, or of the one whose text it has (see `grid.contiguous`,
+        `grid.reshuffles`)."""
+        return self.corpora[original(corpus)]
 
     def split_of(self, corpus: str) -> dict:
         """How a corpus or its twin is split: `split`; a twin has the contiguous layout."""
-        layout = {} if corpus in self.corpora else {"layout": "contiguous"}
+        layout = {"layout": "contiguous"} if corpus == twin(original(corpus)) else {}
         return self.split.model_dump() | layout
 
     def training_of(self, corpus: str) -> dict:

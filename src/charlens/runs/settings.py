@@ -148,6 +148,7 @@ def _names_of_corpora(settings: Settings) -> Iterator[str]:
     named = {
         "cells.passages": settings.cells.passages,
         "contiguous_split.corpora": settings.contiguous_split.corpora,
+        "reshuffles.corpora": settings.reshuffles.corpora,
         "figures.first_epochs.corpora": settings.figures.first_epochs.corpora,
         "figures.emergence.corpora": settings.figures.emergence.corpora,
     }
@@ -170,12 +171,15 @@ def _streams(settings: Settings) -> Iterator[str]:
 
 
 def _orders(settings: Settings) -> Iterator[str]:
-    there = set(settings.use) & set(settings.contiguous_split.corpora)
-    if settings.split.layout == "contiguous" or not there:
-        return
-    for place, order in enumerate(settings.contiguous_split.orders):
-        if order not in settings.ngrams.orders:
-            yield f"contiguous_split.orders.{place}: {order} is not among ngrams.orders"
+    for key in ("contiguous_split", "reshuffles"):
+        section = getattr(settings, key)
+        if not set(settings.use) & set(section.corpora):
+            continue
+        if key == "contiguous_split" and settings.split.layout == "contiguous":
+            continue
+        for place, order in enumerate(section.orders):
+            if order not in settings.ngrams.orders:
+                yield f"{key}.orders.{place}: {order} is not among ngrams.orders"
 
 
 def _values_for_every_entry(settings: Settings) -> Iterator[str]:

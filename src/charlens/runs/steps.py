@@ -13,7 +13,7 @@ from pathlib import Path
 from charlens.errors import InputError
 from charlens.runs.schema import Bootstrap, Claims, Tsne
 from charlens.runs.settings import arguments
-from charlens.store.models import ModelKey, twin
+from charlens.store.models import ModelKey, is_reshuffled, original, twin
 from charlens.store.tables import paper_table
 
 
@@ -56,14 +56,16 @@ def loss_tables(
 
 
 def comparison(out: Path, infos: Sequence[Path]) -> None:
-    """Tables 1 and 2 beside the paper's, for the corpora of the paper."""
+    """Tables 1 and 2 and figures 5 and 6 beside the paper's numbers, for its corpora."""
     known = {*paper_table(1)["corpus"], *paper_table(2)["corpus"]}
     infos = [info for info in infos if info.stem in known]
     tables = existing(out / "tables/table1.csv", out / "tables/table2.csv")
+    figures = existing(out / "figures/figure5.csv", out / "figures/figure6.csv")
     if infos and tables:
         verb(
-            "compare", *(word for path in tables for word in (f"--{path.stem}", path)),
+            "compare", *(word for path in tables + figures for word in (f"--{path.stem}", path)),
             "--corpora", *infos, "--csv", out / "tables/comparison.csv",
+            "--text-csv", out / "tables/paper_text.csv",
             "--summary-csv", out / "tables/agreement.csv",
             "--html", out / "tables/comparison.html", "--out", *images(out, "comparison"),
         )  # fmt: skip
@@ -92,6 +94,41 @@ def split_table(
             "--splits", *(splits[name] for name in names), "--corpora", *infos,
             *arguments(resampling),
             "--csv", out / "tables/plain_cut.csv", "--html", out / "tables/plain_cut.html",
+        )  # fmt: skip
+
+
+def reshuffles(out: Path, scores: Mapping[ModelKey, Path], infos: Sequence[Path]) -> None:
+    """Losses on other orders of a corpus's files, for the models scored on such an order.
+
+    infos: provenance of the corpora, beside that of the reshuffled ones.
+    """
+    shuffled = [key for key in scores if is_reshuffled(key.corpus)]
+    corpora = {key.corpus for key in shuffled} | {original(key.corpus) for key in shuffled}
+    own = {replace(key, corpus=original(key.corpus)) for key in shuffled}
+    paths = [path for key, path in scores.items() if key in own or key in shuffled]
+    if shuffled:
+        verb(
+            "reshuffles", "--scores", *paths,
+            "--corpora", *(infos[0].with_name(f"{corpus}.json") for corpus in sorted(corpora)),
+            "--csv", out / "tables/reshuffles.csv",
+        )  # fmt: skip
+
+
+def discrepancies(out: Path, infos: Sequence[Path]) -> None:
+    """What is far from the paper's tables, from tables 1 and 2 and the histories in `out`."""
+    names = {info.stem for info in infos}
+    tables = existing(out / "tables/table1.csv", out / "tables/table2.csv")
+    shuffled = existing(out / "tables/reshuffles.csv")
+    histories = [
+        p for name in sorted(names) for p in sorted(out.glob(f"histories/{name}/**/*.csv"))
+    ]
+    if tables:
+        verb(
+            "discrepancies", *(word for path in tables for word in (f"--{path.stem}", path)),
+            "--histories", *histories, "--reshuffles", *shuffled, "--corpora", *infos,
+            "--csv", out / "tables/discrepancies.csv",
+            "--shuffles-csv", out / "tables/shuffle_offsets.csv",
+            "--html", out / "tables/discrepancies.html",
         )  # fmt: skip
 
 

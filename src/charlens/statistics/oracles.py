@@ -14,12 +14,17 @@ other, and each removes errors that the ones before it left. Their order and lev
 The last level of the last oracle removes whatever is left, so the shares add up to all errors.
 A word is a run of letters, digits, "_" and bytes above ASCII; apostrophes and hyphens end it. The
 memory includes the text before a test stream: it is about the text, not about a model.
+
+The paper may count two categories differently; `oracles` has both ways (DEFINITIONS):
+
+    substring memory        the word's letters occurred, be it inside another word
+    punctuation on the mark the character is itself a punctuation mark, quotes included
 """
 
 import re
 import string
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -28,9 +33,17 @@ RARE = (0, 1, 2, 3, 4, 5)
 BOOST = (0.4, 0.45, 0.5)
 NGRAMS = range(1, 10)
 AFTER = {"space": b" \t", "newline": b"\r\n", "quote": b"\"'`"}
-PUNCTUATION = bytes(set(string.punctuation.encode()) - set(AFTER["quote"]))
+DEFINITIONS = {
+    "default": {},
+    "substring memory": {"substring": True},
+    "punctuation on the mark": {"on_mark": True},
+}
+MARKS = string.punctuation.encode()
+PUNCTUATION = bytes(set(MARKS) - set(AFTER["quote"]))
 WORD = re.compile(rb"[A-Za-z0-9_\x80-\xff]+")
 HALF = np.float32(np.log(0.5))  # rounded as scores are: a probability of exactly 0.5 is no error
+
+Oracle = tuple[str, str, np.ndarray]  # category, level, which characters [N]
 
 
 def errors(logp: np.ndarray) -> np.ndarray:
@@ -71,17 +84,35 @@ def since_last(starts: np.ndarray, spelled: Iterable[bytes]) -> np.ndarray:
     return back
 
 
-def in_memory(text: bytes, positions: np.ndarray) -> np.ndarray:
+def since_last_within(text: bytes, starts: np.ndarray, spelled: list[bytes]) -> np.ndarray:
+    """As `since_last`, but any occurrence of the word's letters counts, also inside another word.
+
+    Occurrences further back than the longest memory are not looked for.
+    """
+    back = np.full(len(starts), np.inf)
+    for number, (start, word) in enumerate(zip(starts.tolist(), spelled, strict=True)):
+        found = text.rfind(word, max(0, start - MEMORY[-1]), start)
+        if found >= 0:
+            back[number] = start - found
+    return back
+
+
+def in_memory(text: bytes, positions: np.ndarray, substring: bool = False) -> np.ndarray:
     """The distance from the word at each position to its previous occurrence, in characters.
 
-    positions: int64 [N]. Returns float64 [N]: inf if there is no earlier occurrence, if the
-    position is in no word, and at the first character of a word.
+    positions: int64 [N]. substring: see `since_last_within`. Returns float64 [N]: inf if there is
+    no earlier occurrence, if the position is in no word, and at the first character of a word.
     """
     starts, ends, spelled = words(text)
     word = word_at(starts, ends, positions)
-    back = np.append(since_last(starts, spelled), np.inf)[word]
+    back = np.full(len(starts) + 1, np.inf)  # the last one for positions in no word
+    if substring:
+        here = np.unique(word[word >= 0])
+        back[here] = since_last_within(text, starts[here], [spelled[w] for w in here])
+    else:
+        back[:-1] = since_last(starts, spelled)
     first = np.append(starts, -1)[word] == positions
-    return np.where(first, np.inf, back)
+    return np.where(first, np.inf, back[word])
 
 
 def times_in_training(text: bytes, positions: np.ndarray, streams: Iterable[bytes]) -> np.ndarray:
@@ -105,18 +136,19 @@ def oracles(
     positions: np.ndarray,
     training: Iterable[bytes],
     ngrams: dict[int, np.ndarray],
-    logp: np.ndarray,
-) -> list[tuple[str, str, np.ndarray]]:
-    """The oracles in order: category, level, and the characters that it gets right, bool [N].
+    substring: bool = False,
+    on_mark: bool = False,
+) -> list[Oracle]:
+    """The oracles but for the boost, in order: category, level, and the characters that it gets
+    right, bool [N].
 
     positions: int64 [N], offsets of the test characters in the text. training: the training
-    streams. ngrams: log-probabilities [N], nats, by n. logp: float [N], those of the network whose
-    errors are analysed. Source: figure 6.
+    streams. ngrams: log-probabilities [N], nats, by n. substring, on_mark: see DEFINITIONS. Source:
+    figure 6.
     """
-    back = in_memory(text, positions)
+    back = in_memory(text, positions, substring)
     seen = times_in_training(text, positions, training)
     previous = before(text, positions)
-    probability = np.exp(logp, dtype=np.float64)
     applied = [("n-gram", f"n = {n}", ~errors(ngrams[n])) for n in NGRAMS if n in ngrams]
     applied += [("memory", f"last {length:,}", back <= length) for length in MEMORY]
     applied += [("rare words", f"seen {times} times", seen <= times) for times in RARE]
@@ -124,30 +156,45 @@ def oracles(
         ("word model", f"after {name}", np.isin(previous, list(marks)))
         for name, marks in AFTER.items()
     ]
-    applied.append(("punctuation", "after punctuation", np.isin(previous, list(PUNCTUATION))))
-    applied += [("boost", f"+{more:g}", probability + more >= 0.5) for more in BOOST[:-1]]
-    applied.append(("boost", f"+{BOOST[-1]:g}", np.ones(len(logp), dtype=bool)))
+    if on_mark:
+        own = np.frombuffer(text, np.uint8)[positions]
+        applied.append(("punctuation", "on punctuation", np.isin(own, list(MARKS))))
+    else:
+        applied.append(("punctuation", "after punctuation", np.isin(previous, list(PUNCTUATION))))
     return applied
 
 
-def breakdown(logp: np.ndarray, applied: list) -> list[dict]:
-    """The errors that each oracle removes of those that the ones before it left (figure 6).
+def boosts(logp: np.ndarray) -> list[Oracle]:
+    """The last oracle: what more probability, up to BOOST, would get right; logp: float [N]."""
+    probability = np.exp(logp, dtype=np.float64)
+    applied = [("boost", f"+{more:g}", probability + more >= 0.5) for more in BOOST[:-1]]
+    return [*applied, ("boost", f"+{BOOST[-1]:g}", np.ones(len(logp), dtype=bool))]
 
-    logp: float [N]; applied: see `oracles`. Returns rows of category, level, errors (their number),
-    share (of all errors), rate (of all characters).
+
+def removed(logp: np.ndarray, applied: Iterable[Oracle]) -> Iterator[Oracle]:
+    """The errors that each oracle, the boost last, removes of those that the ones before it left.
+
+    logp: float [N]; applied: see `oracles`. Yields category, level, errors removed, bool [N].
     """
     left = errors(logp)
-    total, rows = int(left.sum()), []
-    for category, level, right in applied:
-        removed = int((left & right).sum())
+    for category, level, right in [*applied, *boosts(logp)]:
+        yield category, level, left & right
         left = left & ~right
-        rows.append(
-            {
-                "category": category,
-                "level": level,
-                "errors": removed,
-                "share": removed / total if total else 0.0,
-                "rate": removed / len(left),
-            }
-        )
-    return rows
+
+
+def breakdown(logp: np.ndarray, applied: Iterable[Oracle]) -> list[dict]:
+    """How many errors each oracle removes (figure 6): rows of category, level, errors (their
+    number), share (of all errors), rate (of all characters). logp, applied: see `removed`.
+    """
+    total = int(errors(logp).sum())
+    counts = [(category, level, int(own.sum())) for category, level, own in removed(logp, applied)]
+    return [
+        {
+            "category": category,
+            "level": level,
+            "errors": count,
+            "share": count / total if total else 0.0,
+            "rate": count / len(logp),
+        }
+        for category, level, count in counts
+    ]

@@ -135,6 +135,21 @@ def twin(corpus: str) -> str:
     return f"{corpus}.contiguous"
 
 
+def reshuffled(corpus: str, seed: int | str) -> str:
+    """The name of a corpus with its files in another order."""
+    return f"{corpus}.shuffle{seed}"
+
+
+def is_reshuffled(corpus: str) -> bool:
+    """Is this the name of a corpus with its files in another order?"""
+    return corpus.startswith(reshuffled(original(corpus), ""))
+
+
+def original(corpus: str) -> str:
+    """The corpus whose text, or whose files, a twin or a reshuffled corpus has; itself if none."""
+    return corpus.partition(".")[0]
+
+
 def deepest(models: list[dict], type: str) -> list[dict]:
     """The models of a type with PAPER_DEPTH layers or, if there are none, with the most layers.
 

@@ -23,6 +23,13 @@ def paper_table(number: int) -> pd.DataFrame:
     return paper[paper["table"] == number]
 
 
+def paper_text() -> pd.DataFrame:
+    """The numbers of the paper's text that could be verified: columns corpus, where, quantity,
+    value, unit, source."""
+    with (resources.files("charlens.store") / "paper_text.csv").open() as file:
+        return pd.read_csv(file)
+
+
 def read_table(path: str | Path, columns: Iterable[str] = (), what: str = "table") -> pd.DataFrame:
     """Read a .csv file. Raises InputError if it is missing, unreadable or lacks a column."""
     check_digest(path)

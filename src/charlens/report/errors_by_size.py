@@ -1,0 +1,105 @@
+"""Which errors go away with size: figure 6's categories over all types, depths and sizes."""
+
+import pandas as pd
+from matplotlib.patches import Patch
+
+from charlens.data.split import load
+from charlens.files import write_csv
+from charlens.report import plots
+from charlens.report.figure6 import COLOURS, applied, positions_in_text
+from charlens.statistics import oracles
+from charlens.store.corpora import by_stem, read_corpora, read_text
+from charlens.store.models import types_in_order
+from charlens.store.scores import Score, by_corpus, ngrams_by_n, read_scores
+
+COLUMNS = ["corpus", "type", "layers", "size", "seed", "category", "errors", "share"]
+
+
+def add_arguments(parser):
+    parser.add_argument("--scores", nargs="+", required=True, help="recurrent and n-gram scores")
+    parser.add_argument("--texts", nargs="+", required=True, help="corpora's .txt")
+    parser.add_argument("--splits", nargs="+", required=True, help="corpora's .npz")
+    parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, one a row")
+    parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
+    parser.add_argument("--csv", required=True, help="one row per network and category")
+
+
+def run(args):
+    plots.check_formats(args.out)
+    corpora = read_corpora(args.corpora)
+    splits = by_stem(args.splits, corpora, "split")
+    texts = by_stem(args.texts, corpora, "text")
+    scores = read_scores(args.scores, "recurrent", "ngram")
+    parts = []
+    for corpus, group in by_corpus(scores, corpora, "score").items():
+        text, split, ngrams = read_text(texts[corpus]), load(splits[corpus]), ngrams_by_n(group)
+        networks = [score for score in group if score.key.kind == "recurrent"]
+        positions = positions_in_text(text, split, networks)
+        parts.append(table(networks, applied(text, split, positions, ngrams)))
+    rows = pd.concat(parts, ignore_index=True)
+    with plots.style():
+        plots.save(draw(rows, corpora), args.out)
+    write_csv(rows, args.csv)
+
+
+def table(networks: list[Score], made: list[oracles.Oracle]) -> pd.DataFrame:
+    """One row per network and category, columns COLUMNS, in the order of figure 6.
+
+    errors: test characters given a probability below one half; share: of the network's errors.
+    made: see `figure6.applied`.
+    """
+    rows = []
+    for score in networks:
+        levels = pd.DataFrame(oracles.breakdown(score.logp, made))
+        counts = levels.groupby("category", sort=False)[["errors", "share"]].sum()
+        which = {name: getattr(score.key, name) for name in COLUMNS[:5]}
+        rows += [which | row for row in counts.reset_index().to_dict("records")]
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+# ---- the figure ----
+
+
+def draw(rows: pd.DataFrame, corpora: dict[str, dict]):
+    """A row of panels per corpus, a panel per type: the mean over seeds of each grid entry."""
+    rows = rows[rows["corpus"].isin(list(corpora))]
+    types = types_in_order(rows["type"])
+    figure = plots.new_figure(2.5 * rows["corpus"].nunique() + 0.7)
+    panels = figure.subplots(rows["corpus"].nunique(), len(types), sharey="row", squeeze=False)
+    shown = [corpus for corpus in corpora if corpus in set(rows["corpus"])]
+    for row, corpus in zip(panels, shown, strict=True):
+        for panel, type in zip(row, types, strict=True):
+            own = rows[(rows["corpus"] == corpus) & (rows["type"] == type)]
+            draw_panel(panel, own)
+            panel.set_title(f"{corpora[corpus]['title']}: {type.upper()}")
+        row[0].set_ylabel("errors, thousands")
+    handles = [Patch(color=shade, label=category) for category, shade in COLOURS.items()]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    plots.name_sources(figure, (corpora[corpus] for corpus in shown))
+    return figure
+
+
+def draw_panel(panel, own: pd.DataFrame):
+    """Stacked bars: a group per size, a bar per number of layers, named below it; the category that
+    is removed first is on top."""
+    means = own.groupby(["size", "layers", "category"])["errors"].mean().unstack()
+    at, begin, middles = [], 0.0, {}
+    for size, bars in means.groupby(level="size", sort=True):
+        at += [begin + k for k in range(len(bars))]
+        middles[size] = begin + (len(bars) - 1) / 2
+        begin += len(bars) + 0.8
+    bottom = 0.0
+    for category, shade in reversed(COLOURS.items()):
+        if category in means:
+            height = means[category].fillna(0).to_numpy() / 1000
+            panel.bar(at, height, 0.9, bottom=bottom, color=shade)
+            bottom = bottom + height
+    panel.set_xticks(at, means.index.get_level_values("layers"), fontsize=6)
+    panel.tick_params(axis="x", length=0, pad=1)
+    for size, middle in middles.items():
+        panel.annotate(
+            str(size), (middle, 0), (0, -12), xycoords=("data", "axes fraction"),
+            textcoords="offset points", ha="center", va="top", fontsize=7.5,
+        )  # fmt: skip
+    panel.set_xlabel("size (above it: layers)", labelpad=13)
+    panel.set_ylim(bottom=0)

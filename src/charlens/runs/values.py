@@ -1,0 +1,92 @@
+"""Types of value in the settings, and what a section is made of (see `schema`)."""
+
+import ast
+import re
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+)
+
+CELLS = Path(__file__).parents[1] / "networks/cells"
+
+
+def integer_in_text(value):
+    """--config gives numbers as text."""
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[-+]?\d+", value) else value
+
+
+def number_in_text(value):
+    """--config gives numbers as text; YAML reads 1e-3 as text."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+def distinct(values: list) -> list:
+    """Raises ValueError where a value occurs twice."""
+    for value in values:
+        if values.count(value) > 1:
+            raise ValueError(f"{value!r} occurs twice")
+    return values
+
+
+def cell_type(type: str) -> str:
+    """Raises ValueError where networks/cells/ has no file for the type, or one that is no cell."""
+    path = CELLS / f"{type}.py"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in CELLS.glob("[a-z]*.py")))
+        raise ValueError(f"no cell type '{type}' ({path}); there are {known}")
+    if type == "nn":
+        raise ValueError("a cell type cannot be called nn: that is the type of n-NN models")
+    try:
+        lines = ast.parse(path.read_bytes()).body
+    except (SyntaxError, ValueError) as error:
+        line = getattr(error, "lineno", None) or "?"
+        raise ValueError(f"{path}, line {line}: {error.args[0]}") from None
+    has = set()
+    for line in lines:
+        if isinstance(line, ast.FunctionDef):
+            has.add(line.name)
+        elif isinstance(line, ast.ImportFrom):
+            has |= {name.asname or name.name for name in line.names}
+        else:
+            names = (node for node in ast.walk(line) if isinstance(node, ast.Name))
+            has |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
+    for name in ("GATES", "STATES", "recurrent_shapes", "step"):
+        if name not in has:
+            raise ValueError(f"{path} has no {name}; cells/__init__.py says what it needs")
+    return type
+
+
+Value = TypeVar("Value")
+Integer = Annotated[int, BeforeValidator(integer_in_text)]
+Count = Annotated[Integer, Field(ge=1)]
+Seed = Annotated[Integer, Field(ge=0, le=2**32 - 1)]
+Number = Annotated[float, BeforeValidator(number_in_text)]
+Positive = Annotated[Number, Field(gt=0)]
+Order = Annotated[Integer, Field(ge=2, le=21)]
+Text = Annotated[str, StringConstraints(min_length=1)]
+# Names become parts of paths, commands and patterns: letters, digits, _ and -, not - first.
+NAME = r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+Type = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$"), AfterValidator(cell_type)
+]
+Distinct = Annotated[
+    list[Value], AfterValidator(distinct), Field(json_schema_extra={"uniqueItems": True})
+]
+Several = Annotated[Distinct[Value], Field(min_length=1)]
+
+
+class Section(BaseModel):
+    """Part of the settings: only these keys, values of these types, immutable."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
