@@ -1,7 +1,8 @@
 """A run: its settings, what it consists of, what it costs, how it is published.
 
 settings.py     one typed object with all settings of a run
-schema.py       the keys and values of the settings
+schema.py       the keys of the settings
+values.py       types of their values
 grid.py         the models of a run
 modules.py      the files of the package that a rule runs
 cost.py         memory and priority of jobs
