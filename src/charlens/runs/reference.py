@@ -34,6 +34,7 @@ EXPECTED = {
     "tables/table1.csv": "table 1",
     "tables/table2.csv": "table 2",
     "tables/cells.csv": "tables of units and gates",
+    "tables/inside.csv": "units and gates of all networks",
     "figures/figure1.png": "figure 1",
     "figures/figure3.png": "figure 3",
     "figures/figure4.png": "figure 4",
@@ -273,10 +274,10 @@ those of other machines by `charlens merge`:
 | `models/` | the best LSTM and GRU of each corpus in half precision |
 | `bench/` | what `make bench` and `make equal` measured |
 
-Tables 1 and 2, figure 1 and the claims about losses cover all models published here. Figures 2 to
-6, the tables of units and gates, and the claims about single characters need the score arrays or
-the networks themselves, which are not published: for each corpus they were made on the machine that
-trained its best LSTM.
+Tables 1 and 2, figure 1 and the claims about losses cover all models published here, and so does
+the table of units and gates of all networks. Figures 2 to 6, the tables of units and gates, and the
+claims about single characters need the score arrays or the networks themselves, which are not
+published: for each corpus they were made on the machine that trained its best LSTM.
 """
 
 

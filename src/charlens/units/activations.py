@@ -90,6 +90,15 @@ def in_windows(arch, params, x: Tensor, only=None):
         yield at, activations(arch, params, x[:, at : at + WINDOW], state, only)
 
 
+def memories(arch, params, x: Tensor):
+    """Yield (position of its first character, the units' memory) window by window, from a zero
+    state. x: integer codes [S, n]. The memory is float32 [layers, S, T, H], see `held`.
+    """
+    name = memory(arch.type)
+    for at, window in in_windows(arch, params, x, [name]):
+        yield at, held(arch.type, window[name])
+
+
 def load_recurrent(path: Path, data) -> tuple[Architecture, Parameters, dict]:
     """Architecture, parameters and metadata of a recurrent network of the split's alphabet.
 

@@ -3,11 +3,10 @@
     --gates      for each unit of each gate, the share of test characters at which it is saturated:
                  left (below 0.1), right (above 0.9) (figure 3)
     --cells      the scores of every unit of the best LSTM against every hypothesis, see
-                 `selectivity`
-    --untrained  the same for an untrained network of the same shape: even that remembers the last
-                 letters, so only what exceeds its scores was learned
-    --out        the network, the hypotheses that were tested, and passages with tanh(c) of the
-                 units that were found (figure 2)
+                 `selectivity`, and whether they exceed both baselines, see `baselines`
+    --untrained  the same for an untrained network of the same shape
+    --out        the network, the hypotheses that were tested, what the last k characters tell of
+                 each, and passages with tanh(c) of the units that were found (figure 2)
 
 A network reads every test stream from a zero state, as in scoring. "Best" is lowest validation
 loss. Memory is bounded: the units' values are kept on disk, as float16, until they are scored.
@@ -33,14 +32,15 @@ from charlens.networks.cells import cell
 from charlens.store import models
 from charlens.text.hypotheses import HYPOTHESES
 from charlens.training.train import describe
-from charlens.units import selectivity
-from charlens.units.activations import held, in_windows, load_recurrent, memory
+from charlens.units import baselines, selectivity
+from charlens.units.activations import held, in_windows, load_recurrent, memories, memory
 
 LEFT, RIGHT = 0.1, 0.9  # a gate is left-saturated below, right-saturated above
 CANDIDATE = "g"  # the tanh that is added to the state; not a gate
 GATES = ["corpus", "type", "layers", "size", "layer", "gate", "unit", "left", "right"]
 CELLS = [
     "corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high", "picked", "beyond",
+    "beyond_baselines",
 ]  # fmt: skip
 PASSAGE = 420  # bytes, up to the end of a line
 WARM = 200  # bytes that a network reads before a passage that is chosen from the data
@@ -122,8 +122,27 @@ def read_labels(text: bytes, kind: str, read: np.ndarray):
     return found
 
 
-def unit_rows(found: selectivity.Found, arch, corpus: str, name: str) -> pd.DataFrame:
-    """One row per unit and hypothesis, columns CELLS; layers and units are counted from 1."""
+def offsets(part: split.Part) -> np.ndarray:
+    """The offset in the text of each character that a part's streams read, int64 [S, n]; -1 before
+    the text."""
+    return part.at[:, None] - 1 + np.arange(part.x.shape[1])
+
+
+def labels_of_parts(text: bytes, kind: str, *reads: np.ndarray) -> list[dict]:
+    """`read_labels` for several arrays of offsets [S, n], which differ in n: a dict for each."""
+    every = read_labels(text, kind, np.concatenate(reads, axis=1))
+    ends, found = np.cumsum([read.shape[1] for read in reads]), []
+    for read, end in zip(reads, ends, strict=True):
+        own = slice(end - read.shape[1], end)
+        found.append({name: (v[:, own], d[:, own], yes) for name, (v, d, yes) in every.items()})
+    return found
+
+
+def unit_rows(found: selectivity.Found, beaten, arch, corpus: str, name: str) -> pd.DataFrame:
+    """One row per unit and hypothesis, columns CELLS; layers and units are counted from 1.
+
+    beaten: bool [U, Y], see `baselines.beyond_baselines`.
+    """
     U, Y = found.score.shape
     unit, hypothesis = np.divmod(np.arange(U * Y), max(1, Y))
     return pd.DataFrame(
@@ -137,6 +156,7 @@ def unit_rows(found: selectivity.Found, arch, corpus: str, name: str) -> pd.Data
                 column: getattr(found, column).ravel()
                 for column in ("score", "low", "high", "picked", "beyond")
             },
+            "beyond_baselines": beaten.ravel(),
         },
         columns=CELLS,
     )
@@ -203,7 +223,7 @@ def states(arch, params, data, spots: list[tuple[str, int, int, int]]) -> list[n
     begin and end are positions among the characters that the stream predicts; each is read one step
     later. The streams of a part run in parallel, from their beginning.
     """
-    state_name, found = memory(arch.type), {}
+    found = {}
     for name in split.PARTS:
         wanted = {spot for spot in spots if spot[0] == name}
         if not wanted:
@@ -214,8 +234,7 @@ def states(arch, params, data, spots: list[tuple[str, int, int, int]]) -> list[n
         # read y itself: the last character of a stream is not in x
         x = np.concatenate([part.x[streams, :1], part.y[streams, :last]], axis=1)
         pieces = {spot: [] for spot in wanted}
-        for at, window in in_windows(arch, params, torch.from_numpy(x), [state_name]):
-            state = held(arch.type, window[state_name])  # step t + 1 has read y[t]
+        for at, state in memories(arch, params, torch.from_numpy(x)):  # step t + 1 has read y[t]
             for spot in wanted:
                 _, stream, begin, end = spot
                 steps = slice(max(0, begin + 1 - at), max(0, end + 1 - at))
@@ -279,8 +298,7 @@ def chosen_passages(data, text: bytes, labels, found, values, wanted: list[dict]
     strengths = selectivity.strength(found.picked, found.yes_no)
     strongest = {name: int(strengths[:, y].argmax()) for y, name in enumerate(found.hypotheses)}
     least = least_explained(found, values)
-    read = data.test.at[:, None] - 1 + np.arange(data.test.x.shape[1])
-    chosen = []
+    read, chosen = offsets(data.test), []
     for name, unit in strongest.items():
         stream, begin = most_variable(text, read, *labels[name])
         chosen.append((name, unit, int(read[stream, begin]), PASSAGE, "data"))
@@ -327,8 +345,8 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
     chosen = best_lstm(args.models)
     by_type = best_by_type(args.models)
     x = torch.from_numpy(data.test.x)
-    read = data.test.at[:, None] - 1 + np.arange(x.shape[1])
-    labels = read_labels(text, kind, read)
+    reads = offsets(data.train), offsets(data.test)
+    train_labels, labels = labels_of_parts(text, kind, *reads)
     gates = []
     for stale in args.cells.parent.glob(f".tmp-{corpus}-*"):  # left by a killed process
         shutil.rmtree(stale)
@@ -354,6 +372,9 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
         untrained = network.initialise(arch, args.init, torch.Generator().manual_seed(args.seed))
         observe(arch, untrained, x, values)
         control = selectivity.search(values, labels, args.samples, args.shifts, args.seed)
+    tested_labels = {hypothesis: labels[hypothesis] for hypothesis in found.hypotheses}
+    guessed = baselines.last_characters(data.train.x, train_labels, data.test.x, data.symbols)
+    last = baselines.score_last(guessed, tested_labels, args.samples, args.seed)
     report = {
         "corpus": corpus,
         "model": name,
@@ -361,12 +382,13 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
         "samples": args.samples,
         "shifts": args.shifts,
         "streams": len(selectivity.selection_and_evaluation(data.streams)[1]),
-        "hypotheses": tested(labels, found),
+        "hypotheses": tested(labels, found, last),
         "passages": shown,
     }
     write_csv(pd.concat(gates) if gates else pd.DataFrame(columns=GATES), args.gates)
-    write_csv(unit_rows(found, arch, corpus, name), args.cells)
-    write_csv(unit_rows(control, arch, corpus, name), args.untrained)
+    for one, path in ((found, args.cells), (control, args.untrained)):
+        beaten = baselines.beyond_baselines(one, control, last)
+        write_csv(unit_rows(one, beaten, arch, corpus, name), path)
     write_atomically(args.out, (json.dumps(report, indent=1) + "\n").encode())
     print_strongest(found, arch, f"{corpus} {name}")
 
@@ -395,8 +417,15 @@ def wanted_passages(as_json: str, corpus: str) -> list[dict]:
     return wanted
 
 
-def tested(labels: dict, found: selectivity.Found) -> list[dict]:
-    """The report's entry for each hypothesis that applies to the text."""
+def tested(labels: dict, found: selectivity.Found, last: baselines.LastCharacters) -> list[dict]:
+    """The report's entry for each hypothesis that applies to the text.
+
+    last_k: the strength of the predictor from the last k characters.
+    """
+    known = {
+        name: {"k": int(k), "last_k": round(float(strength), 6)}
+        for name, k, strength in zip(found.hypotheses, last.k, last.strength, strict=True)
+    }
     return [
         {
             "hypothesis": h.name,
@@ -405,6 +434,7 @@ def tested(labels: dict, found: selectivity.Found) -> list[dict]:
             "searched": h.name in found.hypotheses,
             "mean": round(float(values[defined].mean()), 6) if defined.any() else None,
             "undefined": round(float(1 - defined.mean()), 6),
+            **known.get(h.name, {"k": None, "last_k": None}),
         }
         for h in HYPOTHESES
         if h.name in labels
