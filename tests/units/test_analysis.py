@@ -21,7 +21,15 @@ from charlens.networks import architecture, model_file, network
 from charlens.networks.architecture import Architecture
 from charlens.report import figure2, figure3
 from charlens.text.hypotheses import HYPOTHESES
-from charlens.units import activations, analysis, selectivity, unit_tables
+from charlens.units import (
+    activations,
+    analysis,
+    inside,
+    inside_table,
+    probes,
+    selectivity,
+    unit_tables,
+)
 
 TEXT = some_code(random.Random(3))
 
@@ -297,10 +305,17 @@ def test_a_configuration_knows_the_hypotheses():
 @pytest.fixture(scope="module")
 def tables(folder, found):
     out = folder / "tables"
+    run(probes, [
+        *sorted(folder.glob("*.safetensors")), "--split", folder / "code.npz",
+        "--text", folder / "code.txt", "--info", folder / "code.json",
+        "--found", folder / "cells/code.json", "--cells", folder / "cells/code.csv",
+        "--characters", 800, "--val-characters", 400, "--out", out / "probes/code.csv",
+    ])  # fmt: skip
     run(unit_tables, [
         "--found", folder / "cells/code.json", "--cells", folder / "cells/code.csv",
         "--untrained", folder / "cells/untrained/code.csv",
         "--gates", folder / "cells/gates/code.csv", "--corpora", folder / "code.json",
+        "--probes", out / "probes/code.csv", "--probes-csv", out / "probes.csv",
         "--csv", out / "cells.csv", "--best-csv", out / "hypotheses.csv",
         "--explained-csv", out / "explained.csv", "--gates-csv", out / "gates.csv",
         "--html", out / "cells.html",
@@ -324,6 +339,58 @@ def test_the_tables_of_a_run(tables, found):
     page = (tables / "cells.html").read_text()
     check(page)
     assert "Some &lt;code&gt;: LSTM 2x8" in page and "made up" in page and "<code>" not in page
+    assert page.count('<svg class="strip"') == 2 * 12 and ": not beyond both" in page
+
+
+def test_units_probes_and_last_characters_side_by_side(tables, found):
+    _, cells, report = found
+    table = pd.read_csv(tables / "probes.csv")
+    assert list(table.columns) == (
+        ["corpus", "model", "layer", "hypothesis", "unit", "single", "probe", "last_k", "untrained"]
+    )
+    best = pd.read_csv(tables / "hypotheses.csv").set_index("hypothesis")
+    assert best["k"].between(1, 5).all() and best["beyond_baselines"].isin([True, False]).all()
+    for row in table.itertuples():  # the unit of the layer that the selection streams prefer
+        own = cells[(cells["hypothesis"] == row.hypothesis) & (cells["layer"] == row.layer)]
+        yes_no = best.loc[row.hypothesis, "measure"] == "auc"
+        first = own.iloc[selectivity.strength(own["picked"].to_numpy(), yes_no).argmax()]
+        assert row.unit == first["unit"]
+        assert row.single == pytest.approx(selectivity.strength(first["score"], yes_no), abs=1e-5)
+        assert row.last_k == pytest.approx(best.loc[row.hypothesis, "last_k"], abs=1e-5)
+    assert len(table) == 2 * 12 and table[["probe", "untrained"]].stack().between(0, 1).all()
+    # five characters tell more of the line's position than a random network's unit
+    assert not best.loc["line_position", "beyond_baselines"]
+
+
+def test_every_network_in_short(folder, found, tables, tmp_path):
+    """The same numbers as in the long search, and a page by type, size and depth."""
+    gates, *_ = found
+    for name in ("lstm2", "lstm3", "gru3"):
+        run(inside, [
+            folder / f"{name}.safetensors", "--split", folder / "code.npz",
+            "--text", folder / "code.txt", "--info", folder / "code.json",
+            "--out", tmp_path / f"{name}.csv",
+        ])  # fmt: skip
+    short = pd.read_csv(tmp_path / "lstm2.csv", dtype={"layer": str})
+    every = short[short["layer"] == "all"].set_index("measure")["value"]
+    best = pd.read_csv(tables / "hypotheses.csv").set_index("hypothesis")["strength"]
+    for name, strength in best.items():
+        assert every[f"best {name}"] == pytest.approx(strength, abs=1e-5)
+    short = pd.read_csv(tmp_path / "gru3.csv", dtype={"layer": str})
+    second = short[short["layer"] == "2"].set_index("measure")["value"]
+    own = gates[(gates["type"] == "gru") & (gates["layer"] == 2) & (gates["gate"] == "z")]
+    assert second["left z"] == pytest.approx(own["left"].mean(), abs=1e-5)
+    assert second["always right z"] == pytest.approx((own["right"] >= 0.95).mean(), abs=1e-5)
+    networks = [tmp_path / f"{name}.csv" for name in ("lstm2", "lstm3", "gru3")]
+    out = ["--csv", tmp_path / "inside.csv", "--html", tmp_path / "inside.html"]
+    more = ["--best", tables / "hypotheses.csv", "--corpora", folder / "code.json", *out]
+    run(inside_table, ["--networks", *networks, *more])
+    assert len(pd.read_csv(tmp_path / "inside.csv")) == sum(len(pd.read_csv(p)) for p in networks)
+    page = (tmp_path / "inside.html").read_text()
+    check(page)
+    assert "3 networks" in page and "LSTM forget" in page and "GRU update" in page
+    with pytest.raises(InputError, match="about the network code lstm 2 8 1: name each"):
+        run(inside_table, ["--networks", *networks[:1], *networks[:1], *more])
 
 
 def test_the_share_of_cells_explained():
@@ -374,10 +441,19 @@ def test_nothing_to_search_for_still_makes_the_tables(folder, tmp_path, text, st
     gates, cells, report = look(tmp_path, tmp_path / "cells")
     assert gates.empty and cells.empty
     assert all(passage["hypothesis"] is None for passage in report["passages"])
+    this = ["--split", tmp_path / "code.npz", "--text", tmp_path / "code.txt",
+            "--info", tmp_path / "code.json"]  # fmt: skip
+    run(probes, [
+        tmp_path / "rnn1.safetensors", *this, "--found", tmp_path / "cells/code.json",
+        "--cells", tmp_path / "cells/code.csv", "--out", tmp_path / "probes/code.csv",
+    ])  # fmt: skip
+    run(inside, [tmp_path / "rnn1.safetensors", *this, "--out", tmp_path / "rnn1.csv"])
+    assert pd.read_csv(tmp_path / "rnn1.csv").empty
     run(unit_tables, [
         "--found", tmp_path / "cells/code.json", "--cells", tmp_path / "cells/code.csv",
         "--untrained", tmp_path / "cells/untrained/code.csv",
         "--gates", tmp_path / "cells/gates/code.csv", "--corpora", tmp_path / "code.json",
+        "--probes", tmp_path / "probes/code.csv", "--probes-csv", tmp_path / "probes.csv",
         "--csv", tmp_path / "a.csv", "--best-csv", tmp_path / "b.csv",
         "--explained-csv", tmp_path / "e.csv", "--gates-csv", tmp_path / "g.csv",
         "--html", tmp_path / "p.html",

@@ -38,9 +38,17 @@ def run(args):
         which = " ".join(map(str, twice[NETWORK].iloc[0]))
         raise InputError(f"two tables are about the network {which}: name each network once")
     table = table[table["corpus"].isin(corpora)]
-    best = read_table(args.best, ["corpus", "hypothesis", "last_k"]) if args.best else None
     write_csv(table, args.csv)
-    write_atomically(args.html, page(corpora, table, best).encode())
+    write_atomically(args.html, page(corpora, table, last_characters(args.best)).encode())
+
+
+def last_characters(path: str | None) -> dict[tuple[str, str], float]:
+    """What the last characters tell of each hypothesis, by corpus and hypothesis, from
+    hypotheses.csv; nothing where another version made that."""
+    best = read_table(path, ["corpus", "hypothesis"]) if path else pd.DataFrame()
+    if "last_k" not in best:
+        return {}
+    return best.dropna(subset=["last_k"]).set_index(["corpus", "hypothesis"])["last_k"].to_dict()
 
 
 # ---- shares ----
@@ -69,19 +77,16 @@ def percent(share: float) -> str:
 # ---- the page ----
 
 
-def page(corpora: dict[str, dict], table: pd.DataFrame, best: pd.DataFrame | None) -> str:
-    """Units and gates by type, size and depth, corpus by corpus. best: hypotheses.csv."""
+def page(corpora: dict[str, dict], table: pd.DataFrame, last: dict) -> str:
+    """Units and gates by type, size and depth, corpus by corpus. last: `last_characters`."""
     sections = []
     for corpus, about in corpora.items():
         own = table[table["corpus"] == corpus]
         if own.empty:
             continue
         networks = wide(own)
-        last = {}
-        if best is not None:
-            known = best[best["corpus"] == corpus].dropna(subset=["last_k"])
-            last = dict(zip(known["hypothesis"], known["last_k"], strict=True))
-        grids = [units_grid(networks), hypotheses_grid(networks, last), gates_grid(networks)]
+        known = {name: last[corpus, name] for name in TITLES if (corpus, name) in last}
+        grids = [units_grid(networks), hypotheses_grid(networks, known), gates_grid(networks)]
         sections.append(
             {
                 "about": about,
