@@ -284,7 +284,10 @@ def units() -> str:
             rows.append([TITLES[row.corpus], row.model.upper(), row.hypothesis.replace("_", " "),
                          f"{int(row.layer)}", f"{int(row.unit)}", f"{measure} {score:.3f}",
                          f"{row.untrained:.2f}"])  # fmt: skip
+            if "last_k" in best:
+                rows[-1].append(f"{row.last_k:.2f}")
     head = ["corpus", "network", "hypothesis", "layer", "unit", "score", "strength untrained"]
+    head += ["strength of the last characters"] if "last_k" in best else []
     return markdown(head, rows)
 
 

@@ -131,6 +131,7 @@ class Builder:
         self.digest_all()
         self.tables()
         self.inside()
+        self.all_networks()
         self.figures()
         reference.write_status(self.out, self.planned)
         self.claims()
@@ -211,7 +212,7 @@ class Builder:
         return dict(zip(corpora, self.of_corpora(".npz", corpora), strict=True))
 
     def inside(self) -> None:
-        """Tables of units and gates, and figures 2 and 3; all networks by type, size and depth."""
+        """Tables of units and gates, and figures 2 and 3."""
         found = {c: self.found(c) for c in self.having("lstm")}
         if not found:
             return
@@ -233,14 +234,18 @@ class Builder:
                 "--out", *images(self.out, name), "--html", self.work / f"{name}.html",
             )  # fmt: skip
         steps.figure3(self.out, infos)
+
+    def all_networks(self) -> None:
+        """Units and gates of all networks, by type, size and depth."""
+        corpora = self.having("recurrent")
         networks = [
             self.measured(key, path)
-            for corpus in found
+            for corpus in corpora
             for key in grid.measured(self.settings, corpus)
             if (path := self.models.get(key))
         ]
         if networks:
-            steps.inside_table(self.out, networks, infos)
+            steps.inside_table(self.out, networks, self.of_corpora(".json", corpora))
 
     def measured(self, key: ModelKey, model: Path) -> Path:
         """What `charlens inside` writes of a network: the run's, where that is newer than the

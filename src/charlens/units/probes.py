@@ -144,7 +144,7 @@ def probe_corpus(args: argparse.Namespace) -> pd.DataFrame:
         for part, characters in ((data.train, args.characters), (data.val, args.val_characters))
     ]
     train, val, test = (
-        {name: of[name] for name in last_k}
+        {hypothesis: of[hypothesis] for hypothesis in last_k}
         for of in labels_of_parts(
             text,
             info["kind"],

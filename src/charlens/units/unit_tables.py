@@ -266,7 +266,9 @@ def hypothesis_row(row, ranked: pd.DataFrame, titles: dict[str, str]) -> Hypothe
         bar=f"{BAR * row.strength:.2f}",
         strength=f"{row.strength:.2f}",
         baselines=[
-            f"untrained {row.untrained:.2f}, last {row.k} {row.last_k:.2f}: {verdict}",
+            f"untrained {row.untrained:.2f}",
+            f"last {row.k} character{'' if row.k == 1 else 's'} {row.last_k:.2f}",
+            verdict,
         ],
         next=[f"{o.layer}.{o.unit}: {number(o.score)}" for o in others.itertuples()],
     )
