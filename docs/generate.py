@@ -295,29 +295,29 @@ ABSENT = "Not published yet."
 
 
 def probes() -> str:
-    """Where each hypothesis is held: the layer in which the probe tells most."""
+    """What tells of each hypothesis, in the layer in which the probe tells most."""
     path = REFERENCE / "tables/probes.csv"
     if not path.exists():
         return ABSENT
-    from charlens.units.unit_tables import where_held
+    from charlens.units.unit_tables import told_by
 
     found, rows, lines = pd.read_csv(path), [], []
     names = ["single", "probe", "last_k", "untrained"]
     for corpus, own in found.groupby("corpus", sort=False):
         best = own.loc[own.groupby("hypothesis", sort=False)["probe"].idxmax()]
-        held = [where_held(*row) for row in best[names].itertuples(index=False)]
-        counts = pd.Series(held).value_counts()
+        told = [told_by(*row) for row in best[names].itertuples(index=False)]
+        counts = pd.Series(told).value_counts()
         lines.append(
-            f"{TITLES[corpus]}, {network_of(best['model'].iloc[0])}: of {len(held)} hypotheses"
-            f" {counts.get('one unit', 0)} are held in one unit, {counts.get('many units', 0)} in"
-            f" many, {counts.get('absent', 0)} are absent."
+            f"{TITLES[corpus]}, {network_of(best['model'].iloc[0])}: of {len(told)} hypotheses"
+            f" {counts.get('one unit', 0)} are told by one unit, {counts.get('many units', 0)} by"
+            f" many, {counts.get('baselines alone', 0)} no better than by the baselines."
         )
-        for row, where in zip(best.itertuples(), held, strict=True):
+        for row, where in zip(best.itertuples(), told, strict=True):
             strengths = (f"{getattr(row, name):.2f}" for name in names)
             rows.append([TITLES[corpus], row.hypothesis.replace("_", " "), str(row.layer),
                          *strengths, where])  # fmt: skip
     head = ["corpus", "hypothesis", "layer", "best unit", "all units", "last characters",
-            "all units untrained", "held in"]  # fmt: skip
+            "all units untrained", "told by"]  # fmt: skip
     return "\n".join([f"- {line}" for line in lines + beyond()] + ["", markdown(head, rows)])
 
 

@@ -72,10 +72,10 @@ def test_probes_are_fitted_where_labels_are_defined():
 
 
 @pytest.mark.parametrize(
-    ("single", "probe", "held"),
-    [(0.9, 0.92, "one unit"), (0.6, 0.9, "many units"), (0.5, 0.52, "absent"),
+    ("single", "probe", "told"),
+    [(0.9, 0.92, "one unit"), (0.6, 0.9, "many units"), (0.5, 0.52, "baselines alone"),
      (0.6, 0.58, "one unit")],
 )  # fmt: skip
-def test_where_a_layer_holds_a_hypothesis(single, probe, held):
-    assert unit_tables.where_held(single, probe, last_k=0.5, untrained=0.4) == held
-    assert unit_tables.where_held(single, probe, last_k=0.4, untrained=0.5) == held
+def test_what_tells_most_of_a_hypothesis(single, probe, told):
+    assert unit_tables.told_by(single, probe, last_k=0.5, untrained=0.4) == told
+    assert unit_tables.told_by(single, probe, last_k=0.4, untrained=0.5) == told

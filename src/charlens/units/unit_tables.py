@@ -316,18 +316,18 @@ def probe_rows(probes: pd.DataFrame, titles: dict[str, str]) -> list[ProbeRow]:
         for row in own.itertuples():
             title = "" if len(rows) and row.layer > own["layer"].min() else titles[hypothesis]
             marks = {name: getattr(row, name) for name in PROBES[5:]}
-            rows.append(ProbeRow(title, row.layer, where_held(**marks), marks))
+            rows.append(ProbeRow(title, row.layer, told_by(**marks), marks))
     return rows
 
 
-def where_held(single: float, probe: float, last_k: float, untrained: float) -> str:
-    """Where a layer holds a hypothesis, from strengths (see `probes`).
+def told_by(single: float, probe: float, last_k: float, untrained: float) -> str:
+    """What tells most of a hypothesis in a layer, from strengths (see `probes`).
 
-    absent: neither the best unit nor the probe on all units exceeds both baselines by MARGIN. one
-    unit: the best unit comes within MARGIN of the probe. many units: it does not.
+    baselines alone: neither the best unit nor the probe on all units exceeds both baselines by
+    MARGIN. one unit: the best unit comes within MARGIN of the probe. many units: it does not.
     """
     if max(single, probe) < max(last_k, untrained) + MARGIN:
-        return "absent"
+        return "baselines alone"
     return "one unit" if single >= probe - MARGIN else "many units"
 
 
