@@ -13,6 +13,7 @@ layers together and for each:
 """
 
 import argparse
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -63,7 +64,10 @@ def measure(args: argparse.Namespace) -> pd.DataFrame:
     labels = read_labels(text, info["kind"], offsets(data.test))
     x = torch.from_numpy(data.test.x)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=args.out.parent, prefix=".tmp-") as folder:
+    temporary = f".tmp-{args.out.stem}-"
+    for stale in args.out.parent.glob(f"{temporary}*"):  # left by a killed process
+        shutil.rmtree(stale)
+    with tempfile.TemporaryDirectory(dir=args.out.parent, prefix=temporary) as folder:
         shape = (arch.layers * arch.hidden, *x.shape)
         values = np.lib.format.open_memmap(Path(folder, "values.npy"), "w+", np.float16, shape)
         counts = observe(arch, params, x, values)
