@@ -127,8 +127,8 @@ def hypotheses_grid(networks: pd.DataFrame, last: dict[str, float]) -> Grid:
                 count = f"{int((own >= FOLLOWS).sum())} of {len(own)}"
                 entries.append(Entry(count, [f"mean {own.mean():.2f}"]))
         rows.append((title, entries))
-    names = ["strength", *(name for _, columns in by for name, _ in columns)]
-    spans = [("last characters", 1), *((heading, len(columns)) for heading, columns in by)]
+    names = ["chars", *(name for _, columns in by for name, _ in columns)]
+    spans = [("last", 1), *((heading, len(columns)) for heading, columns in by)]
     caption = f"Networks with a unit of strength ≥ {FOLLOWS:g}; below, the mean of the best units"
     return Grid(caption, "Hypothesis", names, rows, spans)
 
