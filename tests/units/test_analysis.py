@@ -403,7 +403,7 @@ def test_the_share_of_cells_explained():
     ]  # fmt: skip
     cells = pd.DataFrame(
         rows, columns=["layer", "unit", "hypothesis", "score", "picked", "beyond"]
-    ).assign(corpus="c", model="m")
+    ).assign(corpus="c", model="m", beyond_baselines=[True, True, False, True] * 2)
     found = {
         "hypotheses": [{"hypothesis": "a", "yes_no": True}, {"hypothesis": "b", "yes_no": False}]
     }
@@ -411,6 +411,8 @@ def test_the_share_of_cells_explained():
     assert list(shares.loc["all"][["cells", "beyond_null"]]) == [4, 1.0]
     assert shares.loc["all", "strength_0.8"] == 0.5 and shares.loc["all", "strength_0.5"] == 0.75
     assert shares.loc["1", "strength_0.8"] == 1.0 and shares.loc["2", "strength_0.8"] == 0.0
+    # each on the hypothesis that is picked: all but unit 1.2, which is beyond them on b alone
+    assert list(shares["beyond_baselines"]) == [0.75, 0.5, 1.0]
 
 
 def test_units_that_are_always_saturated_are_counted():
