@@ -377,7 +377,10 @@ def units() -> str:
             rows.append([TITLES[row.corpus], network, row.hypothesis.replace("_", " "),
                          f"{int(row.layer)}", f"{int(row.unit)}", f"{measure} {score:.3f}",
                          f"{row.untrained:.2f}"])  # fmt: skip
+            if "last_k" in best:
+                rows[-1].append(f"{row.last_k:.2f}")
     head = ["corpus", "network", "hypothesis", "layer", "unit", "score", "strength untrained"]
+    head += ["strength of the last characters"] if "last_k" in best else []
     return markdown(head, rows)
 
 
@@ -414,6 +417,87 @@ def largest_gap(values: pd.Series) -> float:
         return 0.0
     at = (ordered[1:] - ordered[:-1]).argmax()
     return float(ordered[at : at + 2].mean())
+
+
+ABSENT = "Not published yet."
+
+
+def probes() -> str:
+    """What tells of each hypothesis, in the layer in which the probe tells most."""
+    path = REFERENCE / "tables/probes.csv"
+    if not path.exists():
+        return ABSENT
+    from charlens.units.unit_tables import told_by
+
+    found, rows, lines = pd.read_csv(path), [], []
+    names = ["single", "probe", "last_k", "untrained"]
+    for corpus, own in found.groupby("corpus", sort=False):
+        best = own.loc[own.groupby("hypothesis", sort=False)["probe"].idxmax()]
+        told = [told_by(*row) for row in best[names].itertuples(index=False)]
+        counts = pd.Series(told).value_counts()
+        lines.append(
+            f"{TITLES[corpus]}, {network_of(best['model'].iloc[0])}: of {len(told)} hypotheses"
+            f" {counts.get('one unit', 0)} are told by one unit, {counts.get('many units', 0)} by"
+            f" many, {counts.get('baselines alone', 0)} no better than by the baselines."
+        )
+        for row, where in zip(best.itertuples(), told, strict=True):
+            strengths = (f"{getattr(row, name):.2f}" for name in names)
+            rows.append([TITLES[corpus], row.hypothesis.replace("_", " "), str(row.layer),
+                         *strengths, where])  # fmt: skip
+    head = ["corpus", "hypothesis", "layer", "best unit", "all units", "last characters",
+            "all units untrained", "told by"]  # fmt: skip
+    return "\n".join([f"- {line}" for line in lines + beyond()] + ["", markdown(head, rows)])
+
+
+def beyond() -> list[str]:
+    """The share of units beyond both baselines, and beyond shifted labels."""
+    shares = table("tables/explained.csv")
+    if "beyond_baselines" not in shares:
+        return []
+    lines = []
+    for corpus, own in shares[shares["layer"] == "all"].groupby("corpus", sort=False):
+        own = own.set_index("trained")
+        lines.append(
+            f"{TITLES[corpus]}: {own.loc[True, 'beyond_baselines']:.1%} of the units are beyond"
+            f" both baselines. Beyond shifted labels are {own.loc[True, 'beyond_null']:.1%}, and"
+            f" {own.loc[False, 'beyond_null']:.1%} in the untrained network."
+        )
+    return lines
+
+
+def network_of(model: str) -> str:
+    """lstm 2x512 as LSTM 2x512."""
+    type, shape = model.split(" ")
+    return f"{type.upper()} {shape}"
+
+
+def all_networks() -> str:
+    """Shares by type, by layers and by size, mean over networks."""
+    path = REFERENCE / "tables/inside.csv"
+    if not path.exists():
+        return ABSENT
+    found = pd.read_csv(path, dtype={"layer": str})
+    keys = ["corpus", "type", "layers", "size", "seed"]
+    wide = found[found["layer"] == "all"].pivot(index=keys, columns="measure", values="value")
+    wide = wide.reset_index()
+    shown = {"units 0.5": "units ≥ 0.5", "units 0.8": "units ≥ 0.8",
+             "always right f": "forget gates always open", "always left o": "output always closed",
+             "always right o": "output always open", "always left z": "update always closed",
+             "always right z": "update always open"}  # fmt: skip
+    rows = []
+    for corpus, own in wide.groupby("corpus", sort=False):
+        for name in ("type", "layers", "size"):
+            for value, some in own.groupby(name, sort=name != "type"):
+                label = value.upper() if name == "type" else f"{name} {value}"
+                shares = (some[m].mean() if m in some else float("nan") for m in shown)
+                cells = ("–" if pd.isna(share) else f"{share:.1%}" for share in shares)
+                rows.append([TITLES[corpus], label, str(len(some)), *cells])
+    head = ["corpus", "", "networks", *shown.values()]
+    return (
+        f"{markdown(head, rows)}\n\nUnits ≥ 0.5: the share of units that follow some hypothesis"
+        " with at least this strength. A gate is always open (closed) at 95% of the characters or"
+        " more."
+    )
 
 
 # ---- docs/reproduce.md, docs/speed.md ----
@@ -467,7 +551,7 @@ def equal() -> str:
 
 BLOCKS = (commands, verdict, state, table1, table2, claims, discrepancies, shuffle_offsets,
           paper_text, errors_by_size, definitions, candidates, uncertainty, split_layouts,
-          units, learned_when, costs, speeds, equal)  # fmt: skip
+          units, probes, all_networks, learned_when, costs, speeds, equal)  # fmt: skip
 
 
 # ---- writing ----

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 from charlens.runs import settings
+from charlens.store import tables as stored
 from charlens.units import analysis, unit_tables
 
 ROOT = Path(__file__).parents[1]
@@ -178,6 +179,17 @@ def test_cells_and_gates(tiny):
     assert list(gates.columns) == analysis.GATES
     assert set(gates.type + gates.gate) == {"lstmi", "lstmf", "lstmo", "grur", "gruz"}
     assert set(gates.layers) == {3} and (gates.left + gates.right <= 1).all()
+
+
+def test_probes_and_all_networks(tiny):
+    probes = pd.read_csv(tiny / "tables/probes.csv")
+    assert list(probes.columns) == stored.PROBES and probes.layer.min() == 1
+    inside = pd.read_csv(tiny / "tables/inside.csv")
+    assert list(inside.columns) == stored.INSIDE
+    chosen = inside[["type", "layers", "seed"]].drop_duplicates().to_numpy().tolist()
+    assert sorted(chosen) == [["gru", 1, 1], ["gru", 1, 2], ["gru", 3, 1]]
+    assert inside.value.between(0, 1).all()
+    assert "3 networks" in (tiny / "tables/inside.html").read_text()
 
 
 def test_every_score_is_of_the_same_characters(tiny):

@@ -6,14 +6,18 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from synthetic import random_logp, write_corpus, write_score
+from synthetic import random_logp, run, write_corpus, write_score
 
 from charlens import cli
 from charlens.errors import InputError
+from charlens.networks import model_file
 from charlens.store.models import ModelKey
+from charlens.store.tables import INSIDE
+from charlens.units import inside_table
 
 ROOT = Path(__file__).parents[2]
 STREAMS, SAMPLES = 4, 1000
+MADE_UP = ("cells", "probes", "cell-tables", "errors", "figure2", "figure6")  # verbs
 NETWORKS = {  # validation loss of a candidate's last epoch
     "type~lstm/layers~1/size~8/seed~1/dropout~0.0": 1.5,
     "type~gru/layers~1/size~8/seed~1/dropout~0.0": 1.6,
@@ -55,7 +59,8 @@ def write_network(run: Path, path: str, val_loss: float, corpus="code", scored=T
     folder.mkdir(parents=True)
     header = json.dumps({"__metadata__": {"charlens": json.dumps(about)}}).encode()
     (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
-    (folder / "history.csv").write_text(f"epoch,val_loss\n1,{val_loss + 1}\n2,{val_loss}\n")
+    rows = "".join(f"{e},{val_loss + 2 - e},{val_loss + 2 - e}\n" for e in (1, 2))
+    (folder / "history.csv").write_text(f"epoch,train_loss,val_loss\n{rows}")
     if scored:
         score(folder / "model.safetensors", run / f"scores/{key.chosen.path}.npy")
 
@@ -119,6 +124,8 @@ class Verbs:
         "beyond,untrained,mean,undefined\n"
         "code,lstm 1x8,quote,auc,1,{unit},0.9,0.85,0.95,0.8,0.9,True,0.1,0.2,0\n",
         "explained_csv": "corpus,model,trained,layer\ncode,lstm 1x8,True,all\n",
+        "probes_csv": "corpus,model,layer,hypothesis,unit,single,probe,last_k,untrained\n"
+        "code,lstm 1x8,1,quote,{unit},0.8,0.9,0.4,0.3\n",
         "gates_csv": "corpus,type,layers,size,layer,gate,unit,left,right\n"
         "code,lstm,1,8,1,f,{unit},0.1,0.2\n",
     }
@@ -148,7 +155,13 @@ class Verbs:
             write_measures(Path(words[0]), Path(options["out"][0]), self.unit / 10)
         elif name == "emergence-table":
             assert cli.main([name, *words]) == 0
-        elif name in ("cells", "cell-tables", "errors", "figure2", "figure6") or self.light:
+        elif name == "inside":
+            self.measure(model_file.about(Path(words[0])), Path(options["out"][0]))
+        elif name == "inside-table":
+            run(inside_table, words)
+        elif (
+            name in ("cells", "probes", "cell-tables", "errors", "figure2", "figure6") or self.light
+        ):
             self.make_up(name, options)
         elif cli.main([name, *words]):
             raise InputError(f"charlens {name} failed")
@@ -164,6 +177,13 @@ class Verbs:
                 found[name].append(word)
         return found
 
+    def measure(self, about: dict, out: Path) -> None:
+        """What `charlens inside` writes of a network, made up."""
+        network = [about[name] for name in ("corpus", "type", "layers", "size", "seed")]
+        row = ",".join(map(str, [*network, "all", "best quote", f"0.{self.unit}"]))
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(f"{','.join(INSIDE)}\n{row}\n")
+
     def make_up(self, name: str, options: dict[str, list[str]]) -> None:
         tables = self.TABLES | {"csv": self.TABLES["cells"]} if name == "cell-tables" else {}
         more = ("summary_csv", "text_csv", "definitions_csv", "shuffles_csv")
@@ -171,6 +191,8 @@ class Verbs:
             for path in options.get(option, []):
                 if name == "cell-tables" and option in ("cells", "untrained", "gates"):
                     continue  # read, not written
+                if name == "probes" and option == "cells":
+                    continue
                 if name in ("claims", "figure3") and option == "gates":
                     continue
                 content = tables.get(option, f"corpus,what\ncode,{name} {self.unit}\n")

@@ -79,6 +79,9 @@ def test_each_machine_trained_some_of_the_models(tmp_path, machine):
                  "tables/cells.csv", "tables/cells.html", "tables/gates.csv"):  # fmt: skip
         assert after[name] == before[name]
     assert "| code | 2 of 2 | 1 of 1 | 2 of 2 |" in after["README.md"].decode()
+    inside = pd.read_csv(one / "tables/inside.csv")  # of each network, from where it was measured
+    assert dict(zip(inside["type"], inside["value"], strict=True)) == {"lstm": 0.1, "gru": 0.2}
+    assert "2 networks" in (one / "tables/inside.html").read_text()
     status = pd.read_csv(one / "tables/status.csv")
     assert status["finished"].tolist() == [1] * 5
     assert sorted(path.name for path in tmp_path.iterdir() if "runs" not in path.name) == [
@@ -244,6 +247,20 @@ def test_errors_of_networks_from_both(machine):
     assert (one / "figures/errors.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_column_that_one_publication_lacks_stays_empty(tmp_path, machine):
+    """As published before the column existed."""
+    one, other = machine("one", {LSTM: 1.5}), machine("other", {GRU: 1.6}, ngrams=())
+    settings = json.loads((one / "settings.json").read_text())
+    settings["corpora"]["prose"] = settings["corpora"]["code"]
+    for folder in (one, other):
+        (folder / "settings.json").write_text(json.dumps(settings))
+    (one / "tables/explained.csv").write_text("corpus,layer\ncode,all\n")
+    (other / "tables/explained.csv").write_text("corpus,layer,beyond_baselines\nprose,all,0.5\n")
+    merge.merge(one, other)
+    joined = (one / "tables/explained.csv").read_text()
+    assert joined == "corpus,layer,beyond_baselines\ncode,all,\nprose,all,0.5\n"
+
+
 @pytest.mark.parametrize(("recorded", "samples"), [(True, "10"), (False, "100")])
 def test_losses_are_analysed_as_the_publication_says(recorded, samples, machine, monkeypatch):
     one, other = machine("one", {LSTM: 1.5, NN: 2.5}), machine("other", {GRU: 1.6}, ngrams=())
@@ -287,14 +304,14 @@ def test_the_joined_page_is_the_page_of_both_corpora(tmp_path):
         corpus: {
             "about": info | {"corpus": corpus, "title": title}, "network": "LSTM 1x8",
             "hypotheses": [], "shares": html.Grid("Shares", "Layer", [], []), "shifts": 250,
-            "gates": None, "watched": [],
+            "probes": [], "gates": None, "watched": [],
         }
         for corpus, title in titles.items()
     }  # fmt: skip
 
     def page(*corpora):
         chosen = [sections[corpus] for corpus in corpora]
-        return html.render("units", sections=chosen, samples=1000, always="95%")
+        return html.render("units", sections=chosen, samples=1000, always="95%", margin=0.05)
 
     corpora = {corpus: {} for corpus in titles}
     for corpus in titles:

@@ -77,9 +77,9 @@ def test_publish(tmp_path, verbs):
         *(f"scores/code/type~{type}/layers~1/size~8/seed~1.json" for type in ("lstm", "gru")),
         *(f"tables/{name}.csv" for name in
           ("cells", "claims", "discrepancies", "errors", "explained", "gates", "hypotheses",
-           "shuffle_offsets", "status", "table1", "table2")),
+           "inside", "probes", "shuffle_offsets", "status", "table1", "table2")),
         *(f"tables/{name}.html" for name in
-          ("cells", "claims", "discrepancies", "table1", "table2")),
+          ("cells", "claims", "discrepancies", "inside", "table1", "table2")),
     ])  # fmt: skip
     assert json.loads(found[GRU_SCORES])["dropout"] == 0.0
     table = pd.read_csv(published / "histories/candidates.csv")
@@ -118,16 +118,19 @@ def test_what_is_trained_and_not_scored_is_scored_and_what_is_missing_is_named(t
 
 def test_what_was_found_inside_networks_is_looked_for_again_only_if_they_are_newer(tmp_path, verbs):
     source, published = write_run(tmp_path / "small"), tmp_path / "reference"
-    for file in publish.FOUND:
-        path = source / "cells" / file.format("code")
+    for file in (*publish.FOUND, f"inside/code/{LSTM.rpartition('/')[0]}.csv"):
+        path = source / file.format("code")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("found")
+    verbs.measure(model_file.about(source / f"models/code/{LSTM}/model.safetensors"), path)
     publish.publish(source, published)
-    assert "cells" not in verbs.called and "cell-tables" in verbs.called
+    assert not {"cells", "probes"} & set(verbs.called) and "cell-tables" in verbs.called
+    assert verbs.called.count("inside") == 1  # of the GRU
     shutil.rmtree(source / f"models/code/{LSTM}")
     write_network(source, LSTM, 1.4)
     publish.publish(source, published)
-    assert verbs.called.count("cells") == 1
+    assert verbs.called.count("cells") == verbs.called.count("probes") == 1
+    assert verbs.called.count("inside") == 3
 
 
 WATCHED = {"corpora": ["code"], "types": ["lstm", "gru"], "layers": [1], "sizes": [8]}

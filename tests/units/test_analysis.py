@@ -21,7 +21,16 @@ from charlens.networks import architecture, model_file, network
 from charlens.networks.architecture import Architecture
 from charlens.report import figure2, figure3
 from charlens.text.hypotheses import HYPOTHESES, PARTS
-from charlens.units import activations, analysis, selectivity, unit_tables
+from charlens.units import (
+    activations,
+    analysis,
+    inside,
+    inside_table,
+    passages,
+    probes,
+    selectivity,
+    unit_tables,
+)
 
 TEXT = some_code(random.Random(3))
 
@@ -203,7 +212,7 @@ def test_the_least_explained_cell_moves():
     empty = np.zeros((4, 2))
     found = selectivity.Found(["a", "b"], np.array([True, False]), picked, *[empty] * 4)
     assert (
-        analysis.least_explained(found, values) == 2
+        passages.least_explained(found, values) == 2
     )  # of the more variable half the one with 0.3, not 0.4
 
 
@@ -250,19 +259,19 @@ def test_passages_are_coloured_by_what_the_cell_held_when_it_had_read_them(folde
 
 def test_a_passage_is_found_by_how_it_begins():
     text = b"one\r\n\ttwo  Three(four"
-    assert analysis.find_passage(text, "TWO three( four") == 6
-    assert analysis.find_passage(text, "two four") is None
-    assert analysis.find_passage(text, "o.e") is None  # not a pattern
+    assert passages.find_passage(text, "TWO three( four") == 6
+    assert passages.find_passage(text, "two four") is None
+    assert passages.find_passage(text, "o.e") is None  # not a pattern
 
 
 def test_where_a_passage_lies(folder):
     data = split.load(folder / "code.npz")
     for name in split.PARTS:
         part = getattr(data, name)
-        assert analysis.locate(data, int(part.at[3]) + 2) == (name, 3, 2)
+        assert passages.locate(data, int(part.at[3]) + 2) == (name, 3, 2)
         last = part.y.shape[1] - 1
-        assert analysis.locate(data, int(part.at[7]) + last) == (name, 7, last)
-    assert analysis.locate(data, len(TEXT)) is None
+        assert passages.locate(data, int(part.at[7]) + last) == (name, 7, last)
+    assert passages.locate(data, len(TEXT)) is None
 
 
 def test_the_most_variable_passage_is_where_the_labels_change():
@@ -273,7 +282,7 @@ def test_the_most_variable_passage_is_where_the_labels_change():
     read = np.arange(8)[:, None] * n + np.arange(n)
     label[2, 300:900] = np.arange(600) % 2  # in a selection stream: not shown
     label[5, begins : begins + 400] = np.arange(400) // 20 % 2
-    stream, at = analysis.most_variable(text.tobytes(), read, 420, (label, defined, True))
+    stream, at = passages.most_variable(text.tobytes(), read, 420, (label, defined, True))
     assert stream == 5 and begins - 60 < at < begins + 60
     assert text[read[stream, at] - 1] == ord("\n")
 
@@ -290,11 +299,11 @@ def test_a_passage_about_comments_or_quotes_has_both():
     comment[5, 900:1000], quote[5, 1120:1150] = 1, 1
     labels = {"quote": (quote, np.ones_like(quote, bool), True)}
     labels["comment_or_quote"] = (comment + quote, np.ones_like(quote, bool), True)
-    wanted = analysis.labels_to_show(labels, "comment_or_quote")
-    stream, at = analysis.most_variable(text.tobytes(), read, 300, *wanted)
+    wanted = passages.labels_to_show(labels, "comment_or_quote")
+    stream, at = passages.most_variable(text.tobytes(), read, 300, *wanted)
     shown = slice(at, at + 300)
     assert stream == 5 and comment[5, shown].any() and quote[5, shown].any()
-    alone, _ = analysis.most_variable(text.tobytes(), read, 300, labels["comment_or_quote"])
+    alone, _ = passages.most_variable(text.tobytes(), read, 300, labels["comment_or_quote"])
     assert alone != 5
 
 
@@ -317,10 +326,17 @@ def test_a_configuration_knows_the_hypotheses():
 @pytest.fixture(scope="module")
 def tables(folder, found):
     out = folder / "tables"
+    run(probes, [
+        *sorted(folder.glob("*.safetensors")), "--split", folder / "code.npz",
+        "--text", folder / "code.txt", "--info", folder / "code.json",
+        "--found", folder / "cells/code.json", "--cells", folder / "cells/code.csv",
+        "--characters", 800, "--val-characters", 400, "--out", out / "probes/code.csv",
+    ])  # fmt: skip
     run(unit_tables, [
         "--found", folder / "cells/code.json", "--cells", folder / "cells/code.csv",
         "--untrained", folder / "cells/untrained/code.csv",
         "--gates", folder / "cells/gates/code.csv", "--corpora", folder / "code.json",
+        "--probes", out / "probes/code.csv", "--probes-csv", out / "probes.csv",
         "--csv", out / "cells.csv", "--best-csv", out / "hypotheses.csv",
         "--explained-csv", out / "explained.csv", "--gates-csv", out / "gates.csv",
         "--html", out / "cells.html",
@@ -344,6 +360,58 @@ def test_the_tables_of_a_run(tables, found):
     page = (tables / "cells.html").read_text()
     check(page)
     assert "Some &lt;code&gt;: LSTM 2x8" in page and "made up" in page and "<code>" not in page
+    assert page.count('<svg class="strip"') == 2 * 12 and "not beyond both" in page
+
+
+def test_units_probes_and_last_characters_side_by_side(tables, found):
+    _, cells, report = found
+    table = pd.read_csv(tables / "probes.csv")
+    assert list(table.columns) == (
+        ["corpus", "model", "layer", "hypothesis", "unit", "single", "probe", "last_k", "untrained"]
+    )
+    best = pd.read_csv(tables / "hypotheses.csv").set_index("hypothesis")
+    assert best["k"].between(1, 5).all() and best["beyond_baselines"].isin([True, False]).all()
+    for row in table.itertuples():  # the unit of the layer that the selection streams prefer
+        own = cells[(cells["hypothesis"] == row.hypothesis) & (cells["layer"] == row.layer)]
+        yes_no = best.loc[row.hypothesis, "measure"] == "auc"
+        first = own.iloc[selectivity.strength(own["picked"].to_numpy(), yes_no).argmax()]
+        assert row.unit == first["unit"]
+        assert row.single == pytest.approx(selectivity.strength(first["score"], yes_no), abs=1e-5)
+        assert row.last_k == pytest.approx(best.loc[row.hypothesis, "last_k"], abs=1e-5)
+    assert len(table) == 2 * 12 and table[["probe", "untrained"]].stack().between(0, 1).all()
+    # five characters tell more of the line's position than a random network's unit
+    assert not best.loc["line_position", "beyond_baselines"]
+
+
+def test_every_network_in_short(folder, found, tables, tmp_path):
+    """The same numbers as in the long search, and a page by type, size and depth."""
+    gates, *_ = found
+    for name in ("lstm2", "lstm3", "gru3"):
+        run(inside, [
+            folder / f"{name}.safetensors", "--split", folder / "code.npz",
+            "--text", folder / "code.txt", "--info", folder / "code.json",
+            "--out", tmp_path / f"{name}.csv",
+        ])  # fmt: skip
+    short = pd.read_csv(tmp_path / "lstm2.csv", dtype={"layer": str})
+    every = short[short["layer"] == "all"].set_index("measure")["value"]
+    best = pd.read_csv(tables / "hypotheses.csv").set_index("hypothesis")["strength"]
+    for name, strength in best.items():
+        assert every[f"best {name}"] == pytest.approx(strength, abs=1e-5)
+    short = pd.read_csv(tmp_path / "gru3.csv", dtype={"layer": str})
+    second = short[short["layer"] == "2"].set_index("measure")["value"]
+    own = gates[(gates["type"] == "gru") & (gates["layer"] == 2) & (gates["gate"] == "z")]
+    assert second["left z"] == pytest.approx(own["left"].mean(), abs=1e-5)
+    assert second["always right z"] == pytest.approx((own["right"] >= 0.95).mean(), abs=1e-5)
+    networks = [tmp_path / f"{name}.csv" for name in ("lstm2", "lstm3", "gru3")]
+    out = ["--csv", tmp_path / "inside.csv", "--html", tmp_path / "inside.html"]
+    more = ["--best", tables / "hypotheses.csv", "--corpora", folder / "code.json", *out]
+    run(inside_table, ["--networks", *networks, *more])
+    assert len(pd.read_csv(tmp_path / "inside.csv")) == sum(len(pd.read_csv(p)) for p in networks)
+    page = (tmp_path / "inside.html").read_text()
+    check(page)
+    assert "3 networks" in page and "LSTM forget" in page and "GRU update" in page
+    with pytest.raises(InputError, match="about the network code lstm 2 8 1: name each"):
+        run(inside_table, ["--networks", *networks[:1], *networks[:1], *more])
 
 
 def test_the_unit_of_a_hypothesis_of_two_parts_is_scored_on_each(folder, tables):
@@ -377,7 +445,7 @@ def test_the_share_of_cells_explained():
     ]  # fmt: skip
     cells = pd.DataFrame(
         rows, columns=["layer", "unit", "hypothesis", "score", "picked", "beyond"]
-    ).assign(corpus="c", model="m")
+    ).assign(corpus="c", model="m", beyond_baselines=[True, True, False, True] * 2)
     found = {
         "hypotheses": [{"hypothesis": "a", "yes_no": True}, {"hypothesis": "b", "yes_no": False}]
     }
@@ -385,6 +453,8 @@ def test_the_share_of_cells_explained():
     assert list(shares.loc["all"][["cells", "beyond_null"]]) == [4, 1.0]
     assert shares.loc["all", "strength_0.8"] == 0.5 and shares.loc["all", "strength_0.5"] == 0.75
     assert shares.loc["1", "strength_0.8"] == 1.0 and shares.loc["2", "strength_0.8"] == 0.0
+    # each on the hypothesis that is picked: all but unit 1.2, which is beyond them on b alone
+    assert list(shares["beyond_baselines"]) == [0.75, 0.5, 1.0]
 
 
 def test_units_that_are_always_saturated_are_counted():
@@ -415,10 +485,19 @@ def test_nothing_to_search_for_still_makes_the_tables(folder, tmp_path, text, st
     gates, cells, report = look(tmp_path, tmp_path / "cells")
     assert gates.empty and cells.empty
     assert all(passage["hypothesis"] is None for passage in report["passages"])
+    this = ["--split", tmp_path / "code.npz", "--text", tmp_path / "code.txt",
+            "--info", tmp_path / "code.json"]  # fmt: skip
+    run(probes, [
+        tmp_path / "rnn1.safetensors", *this, "--found", tmp_path / "cells/code.json",
+        "--cells", tmp_path / "cells/code.csv", "--out", tmp_path / "probes/code.csv",
+    ])  # fmt: skip
+    run(inside, [tmp_path / "rnn1.safetensors", *this, "--out", tmp_path / "rnn1.csv"])
+    assert pd.read_csv(tmp_path / "rnn1.csv").empty
     run(unit_tables, [
         "--found", tmp_path / "cells/code.json", "--cells", tmp_path / "cells/code.csv",
         "--untrained", tmp_path / "cells/untrained/code.csv",
         "--gates", tmp_path / "cells/gates/code.csv", "--corpora", tmp_path / "code.json",
+        "--probes", tmp_path / "probes/code.csv", "--probes-csv", tmp_path / "probes.csv",
         "--csv", tmp_path / "a.csv", "--best-csv", tmp_path / "b.csv",
         "--explained-csv", tmp_path / "e.csv", "--gates-csv", tmp_path / "g.csv",
         "--html", tmp_path / "p.html",

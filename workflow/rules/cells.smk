@@ -1,7 +1,8 @@
 # Needs: the recurrent networks, the texts and the split corpora.
-# Makes: cells/<corpus>, units and gates of the best networks; from these the tables of units and
-#        gates, and figures 2 and 3; activations/, every gate and state of chosen networks over a
-#        stretch of text.
+# Makes: cells/<corpus>, units and gates of the best networks; probes/<corpus>, what all units of a
+#        layer tell together; from these the tables of units and gates, and figures 2 and 3;
+#        inside/, units and gates of every network in short, and their table; activations/, every
+#        gate and state of chosen networks over a stretch of text.
 
 
 rule cells:
@@ -42,6 +43,35 @@ rule cells:
         " 2>&1 | tee {log}"
 
 
+rule probes:
+    """One unit or many: a linear probe on all units of each layer, for each hypothesis."""
+    input:
+        code=code("units.probes"),
+        models=rules.cells.input.models,
+        split="<results>/corpora/{corpus}.npz",
+        text="<results>/corpora/{corpus}.txt",
+        info="<results>/corpora/{corpus}.json",
+        found=rules.cells.output.found,
+        cells=rules.cells.output.cells,
+    output:
+        "<results>/probes/{corpus}.csv",
+    log:
+        "<logs>/probes/{corpus}.log",
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        options=options(SETTINGS.cells.probes),
+        seed=SETTINGS.cells.seed,
+        init=lambda w: SETTINGS.training_of(w.corpus)["init"],
+    shell:
+        "charlens probes {input.models} --split {input.split} --text {input.text}"
+        " --info {input.info} --found {input.found} --cells {input.cells} {params.options}"
+        " --seed {params.seed} --init {params.init} --threads {threads} --out {output}"
+        " 2>&1 | tee {log}"
+
+
 rule cell_tables:
     """Tables of units and gates: every unit ranked, the best ones, the share explained."""
     input:
@@ -50,11 +80,13 @@ rule cell_tables:
         cells=collect("<results>/cells/{corpus}.csv", corpus=CORPORA),
         untrained=collect("<results>/cells/untrained/{corpus}.csv", corpus=CORPORA),
         gates=collect("<results>/cells/gates/{corpus}.csv", corpus=CORPORA),
+        probes=collect("<results>/probes/{corpus}.csv", corpus=CORPORA),
         corpora=rules.table1.input.corpora,
     output:
         cells="<results>/tables/cells.csv",
         best="<results>/tables/hypotheses.csv",
         explained="<results>/tables/explained.csv",
+        probes="<results>/tables/probes.csv",
         gates="<results>/tables/gates.csv",
         html=report(
             "<results>/tables/cells.html",
@@ -69,10 +101,61 @@ rule cell_tables:
         runtime=30,
     shell:
         "charlens cell-tables --found {input.found} --cells {input.cells}"
-        " --untrained {input.untrained} --gates {input.gates}"
+        " --untrained {input.untrained} --gates {input.gates} --probes {input.probes}"
         " --corpora {input.corpora} --csv {output.cells} --best-csv {output.best}"
-        " --explained-csv {output.explained} --gates-csv {output.gates} --html {output.html}"
+        " --explained-csv {output.explained} --probes-csv {output.probes}"
+        " --gates-csv {output.gates} --html {output.html}"
         " 2>&1 | tee {log}"
+
+
+rule look_inside:
+    """Units and gates of one network, in short: point estimates alone."""
+    input:
+        code=code("units.inside"),
+        model=f"<results>/models/{RECURRENT}/best/model.safetensors",
+        split="<results>/corpora/{corpus}.npz",
+        text="<results>/corpora/{corpus}.txt",
+        info="<results>/corpora/{corpus}.json",
+    output:
+        f"<results>/inside/{RECURRENT}.csv",
+    log:
+        f"<logs>/inside/{RECURRENT}.log",
+    threads: 1
+    resources:
+        mem_mb=2500,
+        runtime=60,
+    shell:
+        "charlens inside {input.model} --split {input.split} --text {input.text}"
+        " --info {input.info} --threads {threads} --out {output} 2>&1 | tee {log}"
+
+
+rule inside:
+    """Units and gates of all networks, by type, size and depth."""
+    input:
+        code=code("units.inside_table"),
+        networks=[
+            f"<results>/inside/{key.path}.csv"
+            for corpus in CORPORA
+            for key in grid.measured(SETTINGS, corpus)
+        ],
+        best=rules.cell_tables.output.best,
+        corpora=rules.table1.input.corpora,
+    output:
+        csv="<results>/tables/inside.csv",
+        html=report(
+            "<results>/tables/inside.html",
+            caption="../report/inside.rst",
+            category="Units and gates",
+            labels={"table": "all networks, by type, size and depth"},
+        ),
+    log:
+        "<logs>/inside.log",
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    shell:
+        "charlens inside-table --networks {input.networks} --best {input.best}"
+        " --corpora {input.corpora} --csv {output.csv} --html {output.html} 2>&1 | tee {log}"
 
 
 rule passages:

@@ -14,9 +14,11 @@ from pathlib import Path
 
 from charlens.data import archive, package
 from charlens.data.checks import Unavailable, facts
+from charlens.data.corpus import limits
 from charlens.data.download import base_name, cached
 from charlens.errors import InputError
-from charlens.files import atomic, write_atomically
+from charlens.files import write_atomically, write_with_digest
+from charlens.store.corpora import read_text
 from charlens.store.models import reshuffled
 from charlens.store.reading import read_json, require
 
@@ -77,7 +79,8 @@ def files_of(
         if (path := mirror / base_name(address)).is_file():
             return archive.files(path, glob)
     if "://" in address:
-        return cached(address, cache, lambda path: archive.files(path, glob))
+        allowed = limits(source, exact=False)
+        return cached(address, cache, lambda path: archive.files(path, glob), allowed)
     return archive.files(Path(address).expanduser(), glob)
 
 
@@ -120,10 +123,8 @@ def run(args: argparse.Namespace) -> None:
     info = read_json(args.info)
     require(info, ("corpus", "source"), args.info)
     mirror = os.path.expanduser(args.mirror or os.environ.get("CORPORA_MIRROR", ""))
-    text, about = reshuffle(
-        args.text.read_bytes(), info, json.loads(args.spec), args.seed, mirror, args.cache
-    )
-    with atomic(args.out_info) as info_file:
-        info_file.write_text(json.dumps(about, indent=2) + "\n")
-        write_atomically(args.out, text)  # first: without a text there is no info either
+    whole = read_text(args.text, args.info)
+    text, about = reshuffle(whole, info, json.loads(args.spec), args.seed, mirror, args.cache)
+    write_atomically(args.out, text)
+    write_with_digest(args.out_info, json.dumps(about, indent=2).encode() + b"\n")
     print(f"{about['corpus']}: {about['bytes']:,} bytes, {about['source']}")

@@ -9,7 +9,7 @@ import pandas as pd
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
 from charlens.report import plots
-from charlens.report.figure5 import FEW
+from charlens.report.figure5 import LEAST
 from charlens.report.html import Entry, Grid, grid_of_contexts, grid_of_networks, render, signed
 from charlens.store.corpora import read_corpora
 from charlens.store.models import ModelKey, network_name
@@ -148,9 +148,9 @@ def ngram_share(figure6: pd.DataFrame, corpus: str) -> tuple[float, str]:
 
 def peak_of_gain(figure5: pd.DataFrame, corpus: str) -> tuple[float, str]:
     """The distance in characters at which the LSTM's gain on "}" over the n-gram model is largest,
-    among the buckets that figure 5 draws, and that bucket."""
+    among the buckets that figure 5 joins by a line, and that bucket."""
     own = figure5[figure5["corpus"] == corpus] if len(figure5) else figure5
-    own = own[own["pairs"] >= FEW] if len(own) else own
+    own = own[own["pairs"] >= LEAST] if len(own) else own
     if own.empty:
         return np.nan, ""
     best = own.loc[(own["lstm"] - own["ngram"]).idxmax()]

@@ -130,6 +130,12 @@ def looked_into(settings: Settings, corpus: str) -> list[ModelKey]:
     return [key for key in every if key.type == "lstm" or key in deep]
 
 
+def measured(settings: Settings, corpus: str) -> list[ModelKey]:
+    """The networks of a corpus whose units and gates are measured in short (cells: inside:)."""
+    every = recurrent(settings, corpus)
+    return fitting(every, settings.cells.inside) if settings.cells.inside else every
+
+
 def fitting(keys: Iterable[ModelKey], selections: Iterable[Section]) -> list[ModelKey]:
     """The keys that match a selection: they have every value that it names."""
     wanted = [selection.model_dump(exclude_none=True).items() for selection in selections]

@@ -8,6 +8,7 @@ publication that `Join.source` chooses.
 
 import argparse
 import csv
+import io
 import shutil
 from collections.abc import Iterable, Mapping
 from functools import cached_property
@@ -36,6 +37,7 @@ NETWORK_TABLES = {
     "tables/cells.csv": False,
     "tables/hypotheses.csv": False,
     "tables/explained.csv": False,
+    "tables/probes.csv": False,
     "tables/gates.csv": True,
     "figures/figure4.csv": True,
     "figures/figure5.csv": True,
@@ -84,6 +86,7 @@ def join(first: Path, second: Path, out: Path) -> None:
                 copy(path, out / whole.below(path))
     else:
         joined.take_tables()
+        joined.join_inside()
         joined.draw_figures()
         joined.analyse()
     joined.join_emergence()
@@ -209,16 +212,37 @@ class Join:
                 write_csv(figure6.with_published(pd.read_csv(path), str(name)), path)
 
     def take_rows(self, name: str, out: Path, deep: bool) -> None:
-        """Write the table `name` with the rows of each corpus from its source, unchanged. A newer
-        version may have more columns, at the end."""
-        head, rows = "", []
+        """Write the table `name` with the rows of each corpus from its source, unchanged. A column
+        that only one of the sources has (another version published it) stays empty in the rest."""
+        parts = []
         for corpus in self.settings["corpora"]:
             if publication := self.source(corpus, name, deep):
-                own, *every = (publication.folder / name).read_text().splitlines(keepends=True)
-                rows += rows_of(own, every, corpus)
-                head = max(head, own, key=len)
+                head, *every = (publication.folder / name).read_text().splitlines(keepends=True)
+                parts.append((head, "".join(rows_of(head, every, corpus))))
+        if len({head for head, _ in parts}) > 1:
+            tables = [pd.read_csv(io.StringIO(head + rows), dtype=str) for head, rows in parts]
+            write_csv(pd.concat(tables), out)
+        elif parts:
+            write_atomically(out, (parts[0][0] + "".join(rows for _, rows in parts)).encode())
+
+    def join_inside(self) -> None:
+        """Units and gates of all networks: the rows of each network from a publication that has the
+        very network that is taken."""
+        name, head, rows = "tables/inside.csv", "", {}
+        for publication in self.publications:
+            if (path := publication.folder / name).exists():
+                head, *every = path.read_text().splitlines(keepends=True)
+                of_network = {}
+                for row in every:
+                    of_network.setdefault(network_of(row), []).append(row)
+                for key, own in of_network.items():
+                    if self.holds(publication, key):
+                        rows.setdefault(key, own)
         if rows:
-            write_atomically(out, (head + "".join(rows)).encode())
+            ordered = [row for key in self.planned for row in rows.get(key, [])]
+            write_atomically(self.out / name, "".join([head, *ordered]).encode())
+            if not self.copied(name, "tables/inside.html"):
+                steps.inside_table(self.out, [self.out / name], self.infos())
 
     def draw_figures(self) -> None:
         """Figures 3 to 6 from the numbers behind them, the page about units, and the errors by
@@ -374,6 +398,12 @@ def rows_of(head: str, rows: list[str], corpus: str) -> list[str]:
         return [row for row in rows if row.startswith(f"{corpus},")]
     where = (cells[1] for cells in csv.reader(rows))
     return [row for row, place in zip(rows, where, strict=True) if place.split(":")[0] == corpus]
+
+
+def network_of(row: str) -> ModelKey:
+    """The network that a line of tables/inside.csv is about."""
+    corpus, type, layers, size, seed, _ = row.split(",", 5)
+    return ModelKey(corpus, "recurrent", type, int(layers), int(size), int(seed))
 
 
 def size_of(publication: Publication, name: str, corpus: str) -> int:

@@ -137,6 +137,7 @@ class Builder:
         self.digest_all()
         self.tables()
         self.inside()
+        self.all_networks()
         self.figures()
         self.emergence()
         self.beside_paper()
@@ -235,8 +236,9 @@ class Builder:
         ]
         verb(
             "cell-tables", "--found", *files[0], "--cells", *files[1], "--untrained", *files[2],
-            "--gates", *files[3], "--corpora", *infos, "--csv", tables / "cells.csv",
-            "--best-csv", tables / "hypotheses.csv", "--explained-csv", tables / "explained.csv",
+            "--gates", *files[3], "--probes", *files[4], "--corpora", *infos,
+            "--csv", tables / "cells.csv", "--best-csv", tables / "hypotheses.csv",
+            "--explained-csv", tables / "explained.csv", "--probes-csv", tables / "probes.csv",
             "--gates-csv", tables / "gates.csv", "--html", tables / "cells.html",
         )  # fmt: skip
         for path, info in zip(files[0], infos, strict=True):
@@ -247,27 +249,59 @@ class Builder:
             )  # fmt: skip
         steps.figure3(self.out, infos)
 
+    def all_networks(self) -> None:
+        """Units and gates of all networks, by type, size and depth."""
+        corpora = self.having("recurrent")
+        networks = [
+            self.measured(key, path)
+            for corpus in corpora
+            for key in grid.measured(self.settings, corpus)
+            if (path := self.models.get(key))
+        ]
+        if networks:
+            steps.inside_table(self.out, networks, self.of_corpora(".json", corpora))
+
+    def measured(self, key: ModelKey, model: Path) -> Path:
+        """What `charlens inside` writes of a network: the run's, where that is newer than the
+        network; else it is made."""
+        made = self.run / f"inside/{key.path}.csv"
+        if made.exists() and made.stat().st_mtime >= model.stat().st_mtime:
+            return made
+        out = self.work / f"inside/{key.path}.csv"
+        verb("inside", model, *self.about(key.corpus), "--out", out)
+        return out
+
+    def about(self, corpus: str) -> list[object]:
+        """A corpus, as verbs take it that look inside networks."""
+        split, text, info = (self.run / f"corpora/{corpus}.{end}" for end in ("npz", "txt", "json"))
+        return ["--split", split, "--text", text, "--info", info]
+
     def found(self, corpus: str) -> Path:
-        """The folder with what `charlens cells` writes of a corpus: the run's, where that is newer
-        than the networks; else it is made."""
+        """The folder with what `charlens cells` and `charlens probes` write of a corpus: the run's,
+        where that is newer than the networks; else it is made."""
         wanted = {"lstm", *self.settings.cells.gates}
         networks = [p for k, p in self.models.items() if k.corpus == corpus and k.type in wanted]
-        split, text, info = (self.run / f"corpora/{corpus}.{end}" for end in ("npz", "txt", "json"))
-        made = [self.run / "cells" / file.format(corpus) for file in FOUND]
+        made = [self.run / file.format(corpus) for file in FOUND]
+        split = self.run / f"corpora/{corpus}.npz"
         newest = max(path.stat().st_mtime for path in [*networks, split])
         if all(path.exists() and path.stat().st_mtime >= newest for path in made):
-            return self.run / "cells"
-        out = [self.work / "cells" / file.format(corpus) for file in FOUND]
+            return self.run
+        out = [self.work / file.format(corpus) for file in FOUND]
         cells = self.settings.cells
         chosen = {key: getattr(cells, key) for key in ("samples", "shifts", "seed")}
         passages = json.dumps([p.model_dump() for p in cells.passages.get(corpus, [])])
         init = self.settings.training_of(corpus)["init"]
         verb(
-            "cells", *networks, "--split", split, "--text", text, "--info", info,
-            *arguments(chosen), "--init", init, "--passages", passages,
+            "cells", *networks, *self.about(corpus), *arguments(chosen), "--init", init,
+            "--passages", passages,
             "--out", out[0], "--cells", out[1], "--untrained", out[2], "--gates", out[3],
         )  # fmt: skip
-        return self.work / "cells"
+        verb(
+            "probes", *networks, *self.about(corpus), *arguments(cells.probes),
+            "--seed", cells.seed, "--init", init, "--found", out[0], "--cells", out[1],
+            "--out", out[4],
+        )  # fmt: skip
+        return self.work
 
     def figures(self) -> None:
         """Figures 1, 4, 5 and 6, and the errors of figure 6 by type, depth and size."""
@@ -338,8 +372,14 @@ class Builder:
                     half.halve(deep, self.out / f"models/{corpus}-{type}-deepest.safetensors")
 
 
-# what `charlens cells` writes of a corpus
-FOUND = ("{}.json", "{}.csv", "untrained/{}.csv", "gates/{}.csv")
+# what `charlens cells` and `charlens probes` write of a corpus
+FOUND = (
+    "cells/{}.json",
+    "cells/{}.csv",
+    "cells/untrained/{}.csv",
+    "cells/gates/{}.csv",
+    "probes/{}.csv",
+)
 
 
 def is_of(array: Path, model: Path) -> bool:

@@ -34,6 +34,7 @@ EXPECTED = {
     "tables/table1.csv": "table 1",
     "tables/table2.csv": "table 2",
     "tables/cells.csv": "tables of units and gates",
+    "tables/inside.csv": "units and gates of all networks",
     "figures/figure1.png": "figure 1",
     "figures/figure3.png": "figure 3",
     "figures/figure4.png": "figure 4",
@@ -89,8 +90,9 @@ class Publication:
         return [path for path in paths if path.exists()]
 
     def files(self, pattern: str) -> list[Path]:
-        """The files that match a pattern, sorted."""
-        return sorted(path for path in self.folder.glob(pattern) if path.is_file())
+        """The files that match a pattern, sorted; not the digests beside them."""
+        found = (path for path in self.folder.glob(pattern) if not path.name.startswith("."))
+        return sorted(path for path in found if path.is_file())
 
     def below(self, path: Path) -> Path:
         """A path relative to the publication."""
@@ -177,6 +179,8 @@ def replace(reference: Path, new: Path) -> None:
     `restore`)."""
     old = earlier(reference)
     shutil.rmtree(old, ignore_errors=True)
+    for path in new.rglob(".*.sha256"):  # digests of a run's files: git has its own
+        path.unlink()
     if reference.exists():
         reference.rename(old)
     new.rename(reference)
@@ -274,10 +278,10 @@ those of other machines by `charlens merge`:
 | `models/` | the best LSTM and GRU of each corpus in half precision |
 | `bench/` | what `make bench` and `make equal` measured |
 
-Tables 1 and 2, figure 1 and the claims about losses cover all models published here. Figures 2 to
-6, the tables of units and gates, and the claims about single characters need the score arrays or
-the networks themselves, which are not published: for each corpus they were made on the machine that
-trained its best LSTM.
+Tables 1 and 2, figure 1 and the claims about losses cover all models published here, and so does
+the table of units and gates of all networks. Figures 2 to 6, the tables of units and gates, and the
+claims about single characters need the score arrays or the networks themselves, which are not
+published: for each corpus they were made on the machine that trained its best LSTM.
 """
 
 

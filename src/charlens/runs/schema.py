@@ -327,6 +327,13 @@ class Record(Section):
     characters: Count = Field(description="Of each stream, from its beginning.")
 
 
+class Probes(Section):
+    """Linear probes on all units of a layer, on the beginning of each stream."""
+
+    characters: Count = Field(description="Of the training split, to fit them.")
+    val_characters: Count = Field(description="Of the validation split, to regularise them.")
+
+
 class Passage(Section):
     """A passage of figure 2, found by its first words."""
 
@@ -364,6 +371,10 @@ class Cells(Section):
         description="Circular shifts of the labels: the null distribution."
     )
     seed: Seed = Field(description="Of both.")
+    probes: Probes
+    inside: list[NetworkSelection] = Field(
+        description="Networks measured for the tables by type, size and depth; [] means all."
+    )
     passages: dict[Name, list[Passage]] = Field(
         description="Shown in figure 2 beside those chosen from the data, by corpus."
     )

@@ -162,6 +162,16 @@ def emergence(out: Path, measures: Sequence[Path], infos: Sequence[Path]) -> Non
         )  # fmt: skip
 
 
+def inside_table(out: Path, networks: Sequence[Path], infos: Sequence[Path]) -> None:
+    """Units and gates of all networks, from what was measured of each, or from tables of some."""
+    hypotheses = out / "tables/hypotheses.csv"
+    best = ["--best", hypotheses] if hypotheses.exists() else []
+    verb(
+        "inside-table", "--networks", *networks, *best, "--corpora", *infos,
+        "--csv", out / "tables/inside.csv", "--html", out / "tables/inside.html",
+    )  # fmt: skip
+
+
 def claims(
     out: Path,
     scores: Mapping[ModelKey, Path],

@@ -23,6 +23,8 @@ def read_found(paths: Iterable[str | Path], corpora: Iterable[str]) -> dict[str,
     for corpus, content in found.items():
         needed = ("model", "type", "layers", "size", "samples", "shifts", "hypotheses", "passages")
         require(content, needed, files[corpus])
+        for entry in content["hypotheses"]:
+            require(entry, ("hypothesis", "title", "yes_no", "searched", "last_k"), files[corpus])
     return found
 
 

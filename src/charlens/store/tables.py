@@ -61,6 +61,15 @@ def read_trajectory(path: str | Path) -> pd.DataFrame:
     return table
 
 
+# What the units of a layer tell of a hypothesis, as strengths (see `units.probes`).
+PROBES = [
+    "corpus", "model", "layer", "hypothesis", "unit", "single", "probe", "last_k", "untrained",
+]  # fmt: skip
+# Units and gates of every network: a row per network, layer ("all" or a number) and measure.
+INSIDE = ["corpus", "type", "layers", "size", "seed", "layer", "measure", "value"]
+
+ALWAYS = 0.95  # a gate saturated on one side at this share of the test characters always is
+
 STATUS = ["corpus", "model", "finished"]
 
 

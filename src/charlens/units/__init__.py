@@ -1,8 +1,14 @@
 """Inside the networks (section 4.2).
 
-activations.py  every gate and state, character by character
-selectivity.py  which unit follows which hypothesis
-parts.py        the unit of a hypothesis of several parts, on each part
-analysis.py     one pass over the test split: saturation, selectivity, passages
-unit_tables.py  the tables of what was found
+activations.py   every gate and state, character by character
+selectivity.py   which unit follows which hypothesis
+parts.py         the unit of a hypothesis of several parts, on each part
+baselines.py     what a unit must exceed: an untrained network, the last k characters
+analysis.py      one pass over the test split: saturation, selectivity, passages
+passages.py      the passages of figure 2
+probes.py        what all units of a layer tell together
+unit_tables.py   the tables of what was found
+inside.py        units and gates of any network, in short
+inside_table.py  the same of all networks, by type, size and depth
+emergence.py     skills and units of a network as it is trained
 """

@@ -90,6 +90,15 @@ def in_windows(arch, params, x: Tensor, only=None):
         yield at, activations(arch, params, x[:, at : at + WINDOW], state, only)
 
 
+def memories(arch, params, x: Tensor):
+    """Yield (position of its first character, the units' memory) window by window, from a zero
+    state. x: integer codes [S, n]. The memory is float32 [layers, S, T, H], see `held`.
+    """
+    name = memory(arch.type)
+    for at, window in in_windows(arch, params, x, [name]):
+        yield at, held(arch.type, window[name])
+
+
 def load_recurrent(path: Path, data) -> tuple[Architecture, Parameters, dict]:
     """Architecture, parameters and metadata of a recurrent network of the split's alphabet.
 
@@ -100,6 +109,12 @@ def load_recurrent(path: Path, data) -> tuple[Architecture, Parameters, dict]:
         raise InputError(f"{path}: an n-NN has no gates or states; name a recurrent model")
     score.check_alphabet(path, about, data)
     return arch, params, about
+
+
+def offsets(part: split.Part) -> np.ndarray:
+    """The offset in the text of each character that a part's streams read, int64 [S, n]; -1 before
+    the text."""
+    return part.at[:, None] - 1 + np.arange(part.x.shape[1])
 
 
 # ---- activations in a file ----

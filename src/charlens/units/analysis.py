@@ -3,11 +3,10 @@
     --gates      for each unit of each gate, the share of test characters at which it is saturated:
                  left (below 0.1), right (above 0.9) (figure 3)
     --cells      the scores of every unit of the best LSTM against every hypothesis, see
-                 `selectivity`
-    --untrained  the same for an untrained network of the same shape: even that remembers the last
-                 letters, so only what exceeds its scores was learned
-    --out        the network, the hypotheses that were tested, and passages with tanh(c) of the
-                 units that were found (figure 2)
+                 `selectivity`, and whether they exceed both baselines, see `baselines`
+    --untrained  the same for an untrained network of the same shape
+    --out        the network, the hypotheses that were tested, what the last k characters tell of
+                 each, and passages with tanh(c) of the units that were found (figure 2)
 
 A network reads every test stream from a zero state, as in scoring. "Best" is lowest validation
 loss. Memory is bounded: the units' values are kept on disk, as float16, until they are scored.
@@ -15,7 +14,6 @@ loss. Memory is bounded: the units' values are kept on disk, as float16, until t
 
 import argparse
 import json
-import re
 import shutil
 import tempfile
 from pathlib import Path
@@ -27,24 +25,26 @@ from threadpoolctl import threadpool_limits
 
 from charlens.data import split
 from charlens.errors import InputError
-from charlens.files import only_one, write_atomically, write_csv
+from charlens.files import only_one, write_csv, write_with_digest
 from charlens.networks import model_file, network
 from charlens.networks.cells import cell
 from charlens.store import models
+from charlens.store.corpora import read_text
+from charlens.store.reading import read_json
 from charlens.text.hypotheses import HYPOTHESES
 from charlens.training.train import describe
-from charlens.units import selectivity
-from charlens.units.activations import held, in_windows, load_recurrent, memory
+from charlens.units import baselines, selectivity
+from charlens.units.activations import held, in_windows, load_recurrent, memory, offsets
 from charlens.units.parts import part_scores
+from charlens.units.passages import PASSAGE, passages, wanted_passages
 
 LEFT, RIGHT = 0.1, 0.9  # a gate is left-saturated below, right-saturated above
 CANDIDATE = "g"  # the tanh that is added to the state; not a gate
 GATES = ["corpus", "type", "layers", "size", "layer", "gate", "unit", "left", "right"]
 CELLS = [
     "corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high", "picked", "beyond",
+    "beyond_baselines",
 ]  # fmt: skip
-PASSAGE = {"prose": 280, "code": 180}  # bytes, up to the end of a line: figure 2 fits a page
-WARM = 200  # bytes that a network reads before a passage that is chosen from the data
 
 
 # ---- which models ----
@@ -123,8 +123,21 @@ def read_labels(text: bytes, kind: str, read: np.ndarray):
     return found
 
 
-def unit_rows(found: selectivity.Found, arch, corpus: str, name: str) -> pd.DataFrame:
-    """One row per unit and hypothesis, columns CELLS; layers and units are counted from 1."""
+def labels_of_parts(text: bytes, kind: str, *reads: np.ndarray) -> list[dict]:
+    """`read_labels` for several arrays of offsets [S, n], which differ in n: a dict for each."""
+    every = read_labels(text, kind, np.concatenate(reads, axis=1))
+    ends, found = np.cumsum([read.shape[1] for read in reads]), []
+    for read, end in zip(reads, ends, strict=True):
+        own = slice(end - read.shape[1], end)
+        found.append({name: (v[:, own], d[:, own], yes) for name, (v, d, yes) in every.items()})
+    return found
+
+
+def unit_rows(found: selectivity.Found, beaten, arch, corpus: str, name: str) -> pd.DataFrame:
+    """One row per unit and hypothesis, columns CELLS; layers and units are counted from 1.
+
+    beaten: bool [U, Y], see `baselines.beyond_baselines`.
+    """
     U, Y = found.score.shape
     unit, hypothesis = np.divmod(np.arange(U * Y), max(1, Y))
     return pd.DataFrame(
@@ -138,189 +151,10 @@ def unit_rows(found: selectivity.Found, arch, corpus: str, name: str) -> pd.Data
                 column: getattr(found, column).ravel()
                 for column in ("score", "low", "high", "picked", "beyond")
             },
+            "beyond_baselines": beaten.ravel(),
         },
         columns=CELLS,
     )
-
-
-# ---- passages ----
-
-
-def most_variable(text: bytes, read: np.ndarray, length: int, *labels: tuple) -> tuple[int, int]:
-    """Stream and position of the passage over which the labels vary most.
-
-    Candidates are the passages of `length` characters that begin with a line of an evaluation
-    stream. The chosen one has the largest variance of label ranks (as many "yes" as "no") and few
-    undefined labels, whatever the units do; where there are several labellings, the largest
-    variance of the one that varies least. labels: of `read_labels`. read: [S, n].
-    """
-    S, n = read.shape
-    length = min(length, n)
-    spread = np.min([variance(*of_one, length) for of_one in labels], axis=0)
-    letters, first = np.frombuffer(text, np.uint8), read[:, : n - length + 1]
-    begins = (letters[first - 1] == ord("\n")) & (letters[first] > ord(" "))
-    begins[:, :WARM] &= n < 2 * WARM + length
-    selection, evaluation = selectivity.selection_and_evaluation(S)
-    begins[selection] = False
-    if not begins.any():
-        begins[evaluation] = True
-    return np.unravel_index(np.where(begins, spread, -1).argmax(), begins.shape)
-
-
-def variance(values, defined, yes_no: bool, length: int) -> np.ndarray:
-    """The variance of label ranks, as shares of their range, over each window of a stream, times
-    the share of defined labels in it: [S, n - length + 1]. values, defined: [S, n]."""
-    level, top = selectivity.levels(values, defined, yes_no)
-    rank = selectivity.label_ranks(level, top).astype(np.float64)
-    rank /= np.ptp(rank) or 1
-
-    def windowed(a):
-        total = np.cumsum(np.pad(a, ((0, 0), (1, 0))), axis=1)
-        return total[:, length:] - total[:, :-length]
-
-    known = windowed(defined.astype(np.float64)).clip(1)
-    spread = windowed(rank**2) / known - (windowed(rank) / known) ** 2
-    return spread * known / length
-
-
-def find_passage(text: bytes, begins: str) -> int | None:
-    """The offset of the passage that begins with these words, ignoring spacing and case."""
-    words = (re.escape(word.encode()) for word in begins.split())
-    found = re.search(rb"\s*".join(words), text, re.IGNORECASE)
-    return found and found.start()
-
-
-def locate(data, at: int) -> tuple[str, int, int] | None:
-    """Part, stream and position of an offset in the text; None where no stream contains it."""
-    for name in split.PARTS:
-        part = getattr(data, name)
-        stream = int(np.searchsorted(part.at, at, side="right")) - 1
-        if stream >= 0 and at < part.at[stream] + part.y.shape[1]:
-            return name, stream, int(at - part.at[stream])
-    return None
-
-
-def to_line_end(text: bytes, end: int, limit: int) -> int:
-    """The end of the line in which a passage ends, if within 80 characters and the limit."""
-    found = text.find(b"\n", end, min(limit, end + 80))
-    return found if found >= 0 else min(end, limit)
-
-
-def labels_to_show(labels: dict, name: str) -> list[tuple]:
-    """The labellings that a passage about a hypothesis must show: of "comment or quote" the
-    comments and the quotes. labels: from `read_labels`."""
-    if name != "comment_or_quote":
-        return [labels[name]]
-    either, defined, _ = labels[name]
-    quote = labels["quote"][0]
-    return [(either - quote, defined, True), (quote, defined, True)]
-
-
-def states(arch, params, data, spots: list[tuple[str, int, int, int]]) -> list[np.ndarray]:
-    """The units' memory over passages (part, stream, begin, end), each [layers * H, end - begin].
-
-    begin and end are positions among the characters that the stream predicts; each is read one step
-    later. The streams of a part run in parallel, from their beginning.
-    """
-    state_name, found = memory(arch.type), {}
-    for name in split.PARTS:
-        wanted = {spot for spot in spots if spot[0] == name}
-        if not wanted:
-            continue
-        part = getattr(data, name)
-        streams = sorted({stream for _, stream, _, _ in wanted})
-        last = max(end for *_, end in wanted)
-        # read y itself: the last character of a stream is not in x
-        x = np.concatenate([part.x[streams, :1], part.y[streams, :last]], axis=1)
-        pieces = {spot: [] for spot in wanted}
-        for at, window in in_windows(arch, params, torch.from_numpy(x), [state_name]):
-            state = held(arch.type, window[state_name])  # step t + 1 has read y[t]
-            for spot in wanted:
-                _, stream, begin, end = spot
-                steps = slice(max(0, begin + 1 - at), max(0, end + 1 - at))
-                pieces[spot].append(state[:, streams.index(stream), steps])
-        for spot, parts in pieces.items():
-            found[spot] = torch.cat(parts, 1).transpose(1, 2).flatten(0, 1).numpy()
-    return [found[spot] for spot in spots]
-
-
-def least_explained(found: selectivity.Found, values) -> int:
-    """The unit that follows the hypotheses least, among the half of all units that vary most.
-
-    values: [U, S, n].
-    """
-    spread = np.array([one.astype(np.float32).std() for one in values])
-    best = selectivity.strength(found.picked, found.yes_no).max(axis=1, initial=0)
-    return int(np.where(spread >= np.median(spread), best, np.inf).argmin())
-
-
-def passages(
-    arch, params, data, text: bytes, labels, found, values, wanted: list[dict], length: int
-) -> list:
-    """What figure 2 shows, one dict per passage.
-
-    First, for each hypothesis, its strongest unit over the most variable passage; then the unit
-    that follows the hypotheses least; then the wanted passages. labels: from `read_labels`. values:
-    [layers * H, S, n], from `observe`. length: of the passages before those, bytes. In the dicts,
-    "values" has one value per byte of the text.
-    """
-    chosen = chosen_passages(data, text, labels, found, values, wanted, length)
-    located, rows = [], []
-    for name, unit, at, length, source in chosen:
-        where = locate(data, at)
-        if where is None:
-            print(f"the passage at byte {at} lies in no stream")
-            continue
-        part, stream, begin = where
-        limit = int(getattr(data, part).at[stream]) + getattr(data, part).y.shape[1]
-        end = to_line_end(text, at + length, limit)
-        located.append((part, stream, begin, begin + end - at))
-        rows.append(
-            {
-                "hypothesis": name,
-                "layer": unit // arch.hidden + 1,
-                "unit": unit % arch.hidden + 1,
-                "source": source,
-                "part": part,
-                "stream": stream,
-                "at": at,
-                "text": text[at:end].decode("latin-1"),  # a character for each byte
-            }
-        )
-    for row, state in zip(rows, states(arch, params, data, located), strict=True):
-        own = state[(row["layer"] - 1) * arch.hidden + row["unit"] - 1]
-        row["values"] = [round(float(value), 3) for value in own]
-    return rows
-
-
-def chosen_passages(
-    data, text: bytes, labels, found, values, wanted: list[dict], length: int
-) -> list[tuple]:
-    """The passages of figure 2: hypothesis, unit, offset in the text, length and source of each.
-
-    The hypothesis of the least explained unit is None. Arguments as in `passages`.
-    """
-    strengths = selectivity.strength(found.picked, found.yes_no)
-    strongest = {name: int(strengths[:, y].argmax()) for y, name in enumerate(found.hypotheses)}
-    least = least_explained(found, values)
-    read = data.test.at[:, None] - 1 + np.arange(data.test.x.shape[1])
-    chosen = []
-    for name, unit in strongest.items():
-        stream, begin = most_variable(text, read, length, *labels_to_show(labels, name))
-        chosen.append((name, unit, int(read[stream, begin]), length, "data"))
-    if chosen:
-        _, _, at, length, _ = chosen[0]
-        chosen.append((None, least, at, length, "data"))
-    for passage in wanted:
-        name = passage["hypothesis"]
-        unit = least if name == "none" else strongest.get(name)
-        at = find_passage(text, passage["begins"])
-        if at is None:
-            print(f"no passage begins with {passage['begins']!r} in this text")
-        elif unit is not None:
-            hypothesis = None if name == "none" else name
-            chosen.append((hypothesis, unit, at, passage["characters"], "slides"))
-    return chosen
 
 
 # ---- the job ----
@@ -328,7 +162,7 @@ def chosen_passages(
 
 def analyse(args: argparse.Namespace) -> None:
     """Analyse the networks of a corpus, in one process at a time. Raises as `analyse_corpus`."""
-    info = json.loads(args.info.read_text())
+    info = read_json(args.info)
     lock = args.cells.with_name(f".{info['corpus']}.lock")
     with only_one(lock, info["corpus"], "analysing its networks"):
         analyse_corpus(args, info["corpus"], info["kind"])
@@ -340,7 +174,7 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
     Raises InputError where a file or an option is unusable.
     """
     data = split.load(args.split)
-    text = args.text.read_bytes()
+    text = read_text(args.text, args.info)
     check_text(args, data, text)
     wanted = wanted_passages(args.passages, corpus)
     if data.streams < 2 * selectivity.STREAMS:
@@ -351,8 +185,8 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
     chosen = best_lstm(args.models)
     by_type = best_by_type(args.models)
     x = torch.from_numpy(data.test.x)
-    read = data.test.at[:, None] - 1 + np.arange(x.shape[1])
-    labels = read_labels(text, kind, read)
+    reads = offsets(data.train), offsets(data.test)
+    train_labels, labels = labels_of_parts(text, kind, *reads)
     gates = []
     for stale in args.cells.parent.glob(f".tmp-{corpus}-*"):  # left by a killed process
         shutil.rmtree(stale)
@@ -376,10 +210,13 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
         found = selectivity.search(values, labels, args.samples, args.shifts, args.seed)
         shown = passages(arch, params, data, text, labels, found, values, wanted, PASSAGE[kind])
         resampling = args.samples, args.shifts, args.seed
-        parts = part_scores(found, values, text, kind, read, *resampling)
+        parts = part_scores(found, values, text, kind, reads[1], *resampling)
         untrained = network.initialise(arch, args.init, torch.Generator().manual_seed(args.seed))
         observe(arch, untrained, x, values)
         control = selectivity.search(values, labels, args.samples, args.shifts, args.seed)
+    tested_labels = {hypothesis: labels[hypothesis] for hypothesis in found.hypotheses}
+    guessed = baselines.last_characters(data.train.x, train_labels, data.test.x, data.symbols)
+    last = baselines.score_last(guessed, tested_labels, args.samples, args.seed)
     report = {
         "corpus": corpus,
         "model": name,
@@ -387,14 +224,15 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
         "samples": args.samples,
         "shifts": args.shifts,
         "streams": len(selectivity.selection_and_evaluation(data.streams)[1]),
-        "hypotheses": tested(labels, found),
+        "hypotheses": tested(labels, found, last),
         "parts": parts,
         "passages": shown,
     }
     write_csv(pd.concat(gates) if gates else pd.DataFrame(columns=GATES), args.gates)
-    write_csv(unit_rows(found, arch, corpus, name), args.cells)
-    write_csv(unit_rows(control, arch, corpus, name), args.untrained)
-    write_atomically(args.out, (json.dumps(report, indent=1) + "\n").encode())
+    for one, path in ((found, args.cells), (control, args.untrained)):
+        beaten = baselines.beyond_baselines(one, control, last)
+        write_csv(unit_rows(one, beaten, arch, corpus, name), path)
+    write_with_digest(args.out, (json.dumps(report, indent=1) + "\n").encode())
     print_strongest(found, arch, f"{corpus} {name}")
 
 
@@ -406,24 +244,15 @@ def check_text(args: argparse.Namespace, data, text: bytes) -> None:
         raise InputError(f"{args.split} was not made from {args.text}: rerun charlens split")
 
 
-def wanted_passages(as_json: str, corpus: str) -> list[dict]:
-    """The passages of --passages. Raises InputError if it is not JSON or names no hypothesis."""
-    try:
-        wanted = json.loads(as_json)
-    except ValueError as error:
-        raise InputError(f"--passages is not JSON: {error}") from None
-    known = [hypothesis.name for hypothesis in HYPOTHESES]
-    for passage in wanted:
-        if passage["hypothesis"] not in (*known, "none"):
-            raise InputError(
-                f"cells.passages.{corpus}: no hypothesis '{passage['hypothesis']}';"
-                f" expected one of none, {', '.join(known)}"
-            )
-    return wanted
+def tested(labels: dict, found: selectivity.Found, last: baselines.LastCharacters) -> list[dict]:
+    """The report's entry for each hypothesis that applies to the text.
 
-
-def tested(labels: dict, found: selectivity.Found) -> list[dict]:
-    """The report's entry for each hypothesis that applies to the text."""
+    last_k: the strength of the predictor from the last k characters.
+    """
+    known = {
+        name: {"k": int(k), "last_k": round(float(strength), 6)}
+        for name, k, strength in zip(found.hypotheses, last.k, last.strength, strict=True)
+    }
     return [
         {
             "hypothesis": h.name,
@@ -432,6 +261,7 @@ def tested(labels: dict, found: selectivity.Found) -> list[dict]:
             "searched": h.name in found.hypotheses,
             "mean": round(float(values[defined].mean()), 6) if defined.any() else None,
             "undefined": round(float(1 - defined.mean()), 6),
+            **known.get(h.name, {"k": None, "last_k": None}),
         }
         for h in HYPOTHESES
         if h.name in labels

@@ -20,7 +20,7 @@ fewer for counts, whose levels are binned likewise. Values in the same bin are t
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -49,6 +49,7 @@ class Found:
     low: np.ndarray  # [U, Y]
     high: np.ndarray  # [U, Y]
     beyond: np.ndarray  # bool [U, Y]: beyond the null, corrected for all U x Y tests
+    drawn: np.ndarray | None = None  # float32 [U, Y, samples]: `score` in each bootstrap sample
 
 
 def strength(scores: np.ndarray, yes_no: np.ndarray) -> np.ndarray:
@@ -235,41 +236,89 @@ def beyond_null(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
 
 
 def search(values, labels: dict, samples: int, shifts: int, seed: int) -> Found:
-    """Score every unit against every hypothesis (section 4.2).
+    """Score every unit against every hypothesis, and compare with the null (section 4.2).
 
-    values: float16 [U, S, n], read a few units at a time. labels: {hypothesis: (values [S, n],
-    defined [S, n], yes_no)}; those that do not vary enough are left out. samples: of the bootstrap
-    over streams. shifts: of the null distribution. Raises InputError if these are too few.
+    Arguments as in `scored`. shifts: of the null distribution. Raises InputError if they are too
+    few.
     """
-    U, S, n = values.shape
-    level = {name: levels(v, defined, yes_no) for name, (v, defined, yes_no) in labels.items()}
+    found = scored(values, labels, samples, seed)
+    if not found.hypotheses:
+        return found
+    level = {name: levels(*labels[name]) for name in found.hypotheses}
+    return replace(found, beyond=beyond_shifts(values, level, shifts, seed))
+
+
+def scored(values, labels: dict, samples: int = 0, seed: int = 0) -> Found:
+    """Score every unit against every hypothesis; `beyond` is False, since there is no null.
+
+    values: float16 [U, S, n], read a unit at a time. labels: {hypothesis: (values [S, n], defined
+    [S, n], yes_no)}; those that do not vary enough are left out. samples: of the bootstrap over
+    streams; with 0 the intervals are nan.
+    """
+    U, S, _ = values.shape
+    level = {name: levels(*of) for name, of in labels.items()}
     names = [name for name in labels if testable(*level[name])]
     yes_no = np.array([labels[name][2] for name in names], dtype=bool)
     picked, score, low, high = (np.full((U, len(names)), np.nan) for _ in range(4))
+    drawn = np.full((U, len(names), samples), np.nan, np.float32)
+    found = Found(names, yes_no, picked, score, low, high, np.zeros(score.shape, bool), drawn)
     if not names:
-        return Found(names, yes_no, picked, score, low, high, np.zeros((U, 0), bool))
+        return found
     selection, evaluation = selection_and_evaluation(S)
     weights, all_once = stream_draws(len(evaluation), samples, seed), np.ones((1, len(evaluation)))
+    for u in range(U):
+        bins, _ = bins_and_ranks(ordered(values[u]), evaluation)
+        for y, name in enumerate(names):
+            counts = contingency_tables(*coarse(bins, yes_no[y]), *level[name])
+            picked[u, y] = pooled_score(counts[selection], yes_no[y])
+            if not samples:
+                score[u, y] = pooled_score(counts[evaluation], yes_no[y])
+                continue
+            parts = pairs(counts[evaluation])
+            score[u, y] = scores(all_once, parts, yes_no[y])[0]
+            drawn[u, y] = scores(weights, parts, yes_no[y])
+            if not np.isnan(drawn[u, y]).all():
+                low[u, y], high[u, y] = np.nanpercentile(drawn[u, y], [2.5, 97.5])
+    return found
+
+
+def coarse(bins: np.ndarray, yes_no: bool) -> tuple[np.ndarray, int]:
+    """Bins as a score of this kind takes them, and how many there are."""
+    size = BINS if yes_no else COUNT_BINS
+    return bins // (BINS // size), size
+
+
+def whole_score(values: np.ndarray, level: np.ndarray, top: int, yes_no: bool) -> float:
+    """The score of one unit over all characters; nan where it is undefined.
+
+    values: float16 [S, n]. level, top: from `levels`.
+    """
+    bins, _ = bins_and_ranks(ordered(values), np.arange(len(values)))
+    return pooled_score(contingency_tables(*coarse(bins, yes_no), level, top), yes_no)
+
+
+def pooled_score(counts: np.ndarray, yes_no: bool) -> float:
+    """The score over all characters of the streams with these tables [S, bins, L]; nan where it is
+    undefined."""
+    return float(scores(np.ones((1, 1)), pairs(counts.sum(axis=0, keepdims=True)), yes_no)[0])
+
+
+def beyond_shifts(values, level: dict, shifts: int, seed: int) -> np.ndarray:
+    """Which units are `beyond_null` on the evaluation streams: bool [U, Y].
+
+    values: as in `scored`. level: {hypothesis: `levels`} of those that were scored.
+    """
+    U, S, n = values.shape
+    _, evaluation = selection_and_evaluation(S)
     shifted = circular_shifts(len(evaluation), n, shifts, seed)
     unshifted = np.broadcast_to(np.arange(n), (1, len(evaluation), n))
-    label = np.stack([label_ranks(level[name][0][evaluation], level[name][1]) for name in names])
-    observed, null = np.zeros((U, len(names))), np.zeros((shifts, U, len(names)), np.float32)
+    label = np.stack([label_ranks(of[evaluation], top) for of, top in level.values()])
+    observed, null = np.zeros((U, len(level))), np.zeros((shifts, U, len(level)), np.float32)
     for begin in range(0, U, BLOCK):
         block = range(begin, min(U, begin + BLOCK))
         ranks = np.empty((len(block), len(evaluation) * n), np.float32)
         for u in block:
-            bins, rank = bins_and_ranks(ordered(values[u]), evaluation)
-            ranks[u - begin] = rank.ravel()
-            for y, name in enumerate(names):
-                size = BINS if yes_no[y] else COUNT_BINS
-                counts = contingency_tables(bins // (BINS // size), size, *level[name])
-                parts = pairs(counts[selection].sum(axis=0, keepdims=True))
-                picked[u, y] = scores(np.ones((1, 1)), parts, yes_no[y])[0]
-                parts = pairs(counts[evaluation])
-                score[u, y] = scores(all_once, parts, yes_no[y])[0]
-                drawn = scores(weights, parts, yes_no[y])
-                if not np.isnan(drawn).all():
-                    low[u, y], high[u, y] = np.nanpercentile(drawn, [2.5, 97.5])
+            ranks[u - begin] = bins_and_ranks(ordered(values[u]), evaluation)[1].ravel()
         observed[block] = correlations(ranks, label, unshifted)[0]
         null[:, block] = correlations(ranks, label, shifted)
-    return Found(names, yes_no, picked, score, low, high, beyond_null(observed, null))
+    return beyond_null(observed, null)

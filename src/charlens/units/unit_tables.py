@@ -1,5 +1,6 @@
 """Tables of units and gates: every unit ranked, the best unit of each hypothesis, the share of
-units that are explained, and the saturation of gates (section 4.2, figures 2 and 3).
+units that are explained, what all units of a layer tell together, and the saturation of gates
+(section 4.2, figures 2 and 3).
 
 (Files and columns call a unit a cell, as the paper does; "picked" means on the selection streams.)
 """
@@ -15,15 +16,16 @@ from charlens.report.html import Entry, Grid, render
 from charlens.store.corpora import by_stem, read_corpora
 from charlens.store.found import model_name, number, read_found
 from charlens.store.models import types_in_order
-from charlens.store.tables import read_table
+from charlens.store.tables import ALWAYS, PROBES, read_table
 from charlens.text.hypotheses import PARTS
 from charlens.units import selectivity
 
 COLUMNS = [
     "corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high", "picked", "beyond",
+    "beyond_baselines",
 ]  # fmt: skip
 GATE_COLUMNS = ["corpus", "type", "layers", "size", "layer", "gate", "left", "right"]
-ALWAYS = 0.95  # a gate saturated on one side at this share of the test characters always is
+MARGIN = 0.05  # of strength, by which a probe must exceed what it is compared with
 PART_COLUMNS = [  # scores of the unit of a hypothesis of several parts, on each part
     f"{part.name}{bound}"
     for parts in PARTS.values()
@@ -40,11 +42,13 @@ def add_arguments(parser):
     )
     parser.add_argument("--cells", nargs="+", required=True, help="scores of units (.csv)")
     parser.add_argument("--untrained", nargs="+", required=True, help="those of untrained networks")
+    parser.add_argument("--probes", nargs="+", required=True, help="strengths of probes (.csv)")
     parser.add_argument("--gates", nargs="+", required=True, help="saturation of gates (.csv)")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, in order")
     parser.add_argument("--csv", required=True, help="every unit and hypothesis, best first")
     parser.add_argument("--best-csv", required=True, help="the best unit of each hypothesis")
     parser.add_argument("--explained-csv", required=True, help="the share of units explained")
+    parser.add_argument("--probes-csv", required=True, help="units and probes, layer by layer")
     parser.add_argument("--gates-csv", required=True, help="saturation, one row per unit")
     parser.add_argument("--html", required=True, help="all of it as a page")
 
@@ -56,6 +60,8 @@ def run(args):
     untrained = read_units(args.untrained, found, "table of an untrained network's cells")
     files = by_stem(args.gates, corpora, "table of gates")
     gates = joined(read_table(files[corpus], GATE_COLUMNS) for corpus in corpora)
+    files = by_stem(args.probes, corpora, "table of probes")
+    probes = joined(read_table(files[corpus], PROBES) for corpus in corpora)
     ranked = joined(ranking(units[c], found[c]) for c in corpora)
     best = joined(best_units(units[c], untrained[c], found[c]) for c in corpora)
     shares = joined(
@@ -66,8 +72,10 @@ def run(args):
     write_csv(ranked[COLUMNS], args.csv)
     write_csv(best, args.best_csv)
     write_csv(shares, args.explained_csv)
+    write_csv(probes[PROBES], args.probes_csv)
     write_csv(gates, args.gates_csv)
-    write_atomically(args.html, page(corpora, found, ranked, best, shares, gates).encode())
+    tables = (ranked, best, shares, probes, gates)
+    write_atomically(args.html, page(corpora, found, *tables).encode())
 
 
 def joined(tables) -> pd.DataFrame:
@@ -116,15 +124,17 @@ def ranking(units: pd.DataFrame, found: dict) -> pd.DataFrame:
 def best_units(units: pd.DataFrame, untrained: pd.DataFrame, found: dict) -> pd.DataFrame:
     """One row per hypothesis (figure 2): the unit selected for it and its evaluation score.
 
-    untrained: the strength of the unit selected in the same way in the untrained network. Columns
-    PART_COLUMNS: its score on each part of a hypothesis of several parts. The unit's columns are
-    empty where the hypothesis varies too little in the text.
+    untrained: the strength of the unit selected in the same way in the untrained network. last_k:
+    that of the predictor from the last k characters. beyond_baselines: whether the unit exceeds the
+    best of both (see `baselines`). Columns PART_COLUMNS: its score on each part of a hypothesis of
+    several parts. The unit's columns are empty where the hypothesis varies too little in the text.
     """
     rows = []
     for entry in found["hypotheses"]:
         row = {"corpus": found["corpus"], "model": found["model"], **entry}
         if entry["searched"]:
             known = ["layer", "unit", "score", "low", "high", "strength", "picked", "beyond"]
+            known += ["beyond_baselines"]
             row |= selected_unit(units, entry["hypothesis"])[known].to_dict()
             row["untrained"] = selected_unit(untrained, entry["hypothesis"])["strength"]
         for part, scores in found.get("parts", {}).get(entry["hypothesis"], {}).items():
@@ -132,11 +142,12 @@ def best_units(units: pd.DataFrame, untrained: pd.DataFrame, found: dict) -> pd.
             row |= {f"{part}_{bound}": scores[bound] for bound in ("low", "high")}
         rows.append(row)
     columns = ["corpus", "model", "hypothesis", "measure", "layer", "unit", "score", "low", "high"]
-    columns += ["strength", "picked", "beyond", "untrained", "mean", "undefined"]
+    columns += ["strength", "picked", "beyond", "untrained", "mean", "undefined", "last_k", "k"]
+    columns += ["beyond_baselines"]
     columns += PART_COLUMNS
     table = pd.DataFrame(rows)
     table["measure"] = np.where(table["yes_no"], "auc", "tau")
-    return table.reindex(columns=columns).astype({"layer": "Int64", "unit": "Int64"})
+    return table.reindex(columns=columns).astype({"layer": "Int64", "unit": "Int64", "k": "Int64"})
 
 
 def selected_unit(units: pd.DataFrame, hypothesis: str) -> pd.Series:
@@ -151,7 +162,8 @@ def explained(units: pd.DataFrame, trained: bool = True) -> pd.DataFrame:
     Columns: cells, the number of units. beyond_null, the share whose score on some hypothesis
     exceeds what circularly shifted labels give (see `selectivity.beyond_null`). strength_...: the
     share that exceeds it on the hypothesis selected for the unit on the selection streams, with at
-    least that strength on the evaluation streams. trained: whether the network is.
+    least that strength on the evaluation streams. beyond_baselines: the share that exceeds the
+    untrained network and the last k characters on that hypothesis. trained: whether the network is.
     """
     groups = units.groupby(["corpus", "model", "layer", "unit"], sort=True)
     own = units.loc[groups["picked_strength"].idxmax()]
@@ -166,12 +178,14 @@ def explained(units: pd.DataFrame, trained: bool = True) -> pd.DataFrame:
         for least in selectivity.SHARES:
             strong = of_layer["beyond"] & (of_layer["strength"] >= least)
             row[f"strength_{least:g}"] = strong.mean()
+        row["beyond_baselines"] = of_layer["beyond_baselines"].mean()
         rows.append(row)
     columns = ["corpus", "model", "trained", "layer", "cells", *SHARE_COLUMNS]
     return pd.DataFrame(rows, columns=columns)
 
 
 SHARE_COLUMNS = ["beyond_null"] + [f"strength_{least:g}" for least in selectivity.SHARES]
+SHARE_COLUMNS += ["beyond_baselines"]
 
 
 def gate_means(gates: pd.DataFrame) -> pd.DataFrame:
@@ -211,21 +225,25 @@ class HypothesisRow(NamedTuple):
     interval: str = ""
     bar: str = ""  # width, em
     strength: str = ""
-    untrained: str = ""
+    baselines: list[str] = []  # small print
     next: list[str] = []
 
 
-def page(corpora, found, ranked, best, shares, gates) -> str:
-    """Hypotheses with their best units, shares explained, and gates, corpus by corpus."""
+def page(corpora, found, *tables) -> str:
+    """Hypotheses with their best units, shares explained, probes, and gates, corpus by corpus.
+
+    tables: in the order of `section`.
+    """
     sections = [
-        section(about, found[key], *(t[t["corpus"] == key] for t in (ranked, best, shares, gates)))
+        section(about, found[key], *(table[table["corpus"] == key] for table in tables))
         for key, about in corpora.items()
     ]
     samples = max(content["samples"] for content in found.values())
-    return render("units", sections=sections, samples=samples, always=f"{ALWAYS:.0%}")
+    always = f"{ALWAYS:.0%}"
+    return render("units", sections=sections, samples=samples, always=always, margin=MARGIN)
 
 
-def section(about: dict, found: dict, ranked, best, shares, gates) -> dict:
+def section(about: dict, found: dict, ranked, best, shares, probes, gates) -> dict:
     """What the page says of one corpus, for its template. about: the corpus's provenance."""
     titles = {entry["hypothesis"]: entry["title"] for entry in found["hypotheses"]}
     return {
@@ -234,6 +252,7 @@ def section(about: dict, found: dict, ranked, best, shares, gates) -> dict:
         "hypotheses": [hypothesis_row(row, ranked, titles) for row in best.itertuples()],
         "shares": share_grid(shares),
         "shifts": found["shifts"],
+        "probes": probe_rows(probes, titles),
         "gates": None if gates.empty else gate_grid(gate_means(gates)),
         "watched": watched(gates),
     }
@@ -248,6 +267,7 @@ def hypothesis_row(row, ranked: pd.DataFrame, titles: dict[str, str]) -> Hypothe
     others = others[(others["layer"] != row.layer) | (others["unit"] != row.unit)]
     others = others.sort_values("picked_strength", ascending=False).head(RUNNERS_UP)
     chance = "" if row.beyond else ", chance level"
+    verdict = "beyond both" if row.beyond_baselines else "not beyond both"
     return HypothesisRow(
         title,
         *how_often,
@@ -256,7 +276,11 @@ def hypothesis_row(row, ranked: pd.DataFrame, titles: dict[str, str]) -> Hypothe
         interval=f"{number(row.low)} to {number(row.high)}{chance}",
         bar=f"{BAR * row.strength:.2f}",
         strength=f"{row.strength:.2f}",
-        untrained=f"untrained {row.untrained:.2f}",
+        baselines=[
+            f"untrained {row.untrained:.2f}",
+            f"last {row.k} character{'' if row.k == 1 else 's'} {row.last_k:.2f}",
+            verdict,
+        ],
         next=[f"{o.layer}.{o.unit}: {number(o.score)}" for o in others.itertuples()],
     )
 
@@ -283,8 +307,39 @@ def share_grid(shares: pd.DataFrame) -> Grid:
         for _, row in shown.iterrows()
     ]
     strengths = [f"strength ≥ {least:g}" for least in selectivity.SHARES]
-    columns = ["units", "beyond chance", *strengths]
+    columns = ["units", "beyond chance", *strengths, "beyond both baselines"]
     return Grid("Share of units that some hypothesis explains", "Layer", columns, rows)
+
+
+class ProbeRow(NamedTuple):
+    """A row of the table of probes as text; `marks` are strengths on the strip of dots."""
+
+    title: str  # of the hypothesis, "" below its first layer
+    layer: int
+    verdict: str
+    marks: dict[str, float]  # single, probe, last_k, untrained
+
+
+def probe_rows(probes: pd.DataFrame, titles: dict[str, str]) -> list[ProbeRow]:
+    """probes: columns PROBES, hypothesis by hypothesis."""
+    rows = []
+    for hypothesis, own in probes.groupby("hypothesis", sort=False):
+        for row in own.itertuples():
+            title = "" if len(rows) and row.layer > own["layer"].min() else titles[hypothesis]
+            marks = {name: getattr(row, name) for name in PROBES[5:]}
+            rows.append(ProbeRow(title, row.layer, told_by(**marks), marks))
+    return rows
+
+
+def told_by(single: float, probe: float, last_k: float, untrained: float) -> str:
+    """What tells most of a hypothesis in a layer, from strengths (see `probes`).
+
+    baselines alone: neither the best unit nor the probe on all units exceeds both baselines by
+    MARGIN. one unit: the best unit comes within MARGIN of the probe. many units: it does not.
+    """
+    if max(single, probe) < max(last_k, untrained) + MARGIN:
+        return "baselines alone"
+    return "one unit" if single >= probe - MARGIN else "many units"
 
 
 def gate_grid(means: pd.DataFrame) -> Grid:
