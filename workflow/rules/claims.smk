@@ -40,6 +40,7 @@ rule claims:
             rules.cell_tables.output.cells,
             rules.cell_tables.output.best,
             rules.figure6.output.csv,
+            rules.ablation.output.csv,
         ],
         status=rules.status.output,
     output:

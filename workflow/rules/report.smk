@@ -8,6 +8,7 @@ rule report:
         rules.table1.output,
         rules.table2.output,
         rules.cell_tables.output,
+        rules.ablation.output,
         rules.figures.input,
         rules.explorers.input,
         rules.verdict.input,
@@ -26,4 +27,4 @@ rule report:
     shell:
         # with the complete settings of this run, however they were given
         "python -m snakemake --snakefile {params.snakefile:q} --configfile {params.settings}"
-        " --nolock --report {output} -- table1 table2 cell_tables figures verdict > {log} 2>&1"
+        " --nolock --report {output} -- table1 table2 cell_tables ablation figures verdict > {log} 2>&1"

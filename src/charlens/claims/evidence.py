@@ -47,6 +47,7 @@ class Evidence:
     gates: pd.DataFrame | None = None  # gates.csv: saturation of every unit of every gate
     units: pd.DataFrame | None = None  # cells.csv: the score of every unit and hypothesis
     hypotheses: pd.DataFrame | None = None  # hypotheses.csv: the unit picked for each hypothesis
+    ablation: pd.DataFrame | None = None  # ablation.csv: what clamping these units changes
     oracles: pd.DataFrame | None = None  # figure6.csv: errors by size and category
     planned: list[ModelKey] = field(default_factory=list)  # networks of the configured grid
     everything: list["Evidence"] = field(default_factory=list)  # of all corpora, this one included

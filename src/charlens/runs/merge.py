@@ -21,7 +21,7 @@ from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
 from charlens.networks import model_file
 from charlens.networks.version import version_of
-from charlens.report import figure4, figure5, figure6, plots
+from charlens.report import ablation, figure4, figure5, figure6, plots
 from charlens.runs import reference, steps
 from charlens.runs.reference import Publication, copy
 from charlens.store import models
@@ -37,6 +37,8 @@ NETWORK_TABLES = {
     "tables/hypotheses.csv": False,
     "tables/explained.csv": False,
     "tables/gates.csv": True,
+    "tables/ablation.csv": False,
+    "figures/ablation.csv": False,
     "figures/figure4.csv": True,
     "figures/figure5.csv": True,
     "figures/figure6.csv": False,
@@ -217,21 +219,22 @@ class Join:
             write_atomically(out, (head + "".join(rows)).encode())
 
     def draw_figures(self) -> None:
-        """Figures 3 to 6 from the numbers behind them, and the page about units; a figure whose
-        numbers all come from one publication is copied."""
+        """Figures 3 to 6 and that of clamped units from the numbers behind them, and the page about
+        units; a figure whose numbers all come from one publication is copied."""
         infos = [p for p in self.infos() if self.says("tables/gates.csv", p.stem)]
         if infos and not self.copied("tables/gates.csv", "figures/figure3.*"):
             steps.figure3(self.out, infos)
         if not self.copied(INSIDE[0], "tables/cells.html", *INSIDE[1:]):
             self.join_page()
-        for number, draw in ((4, draw4), (5, draw5), (6, draw6)):
-            name = f"figures/figure{number}.csv"
-            beside = ["figure5/*.csv"] if number == 5 else []
+        drawn = {"figure4": draw4, "figure5": draw5, "figure6": draw6, "ablation": draw_ablation}
+        for figure, draw in drawn.items():
+            name = f"figures/{figure}.csv"
+            beside = ["figure5/*.csv"] if figure == "figure5" else []
             if (self.out / name).exists() and not self.copied(
-                name, f"figures/figure{number}.[ps]*", *beside
+                name, f"figures/{figure}.[ps]*", *beside
             ):
                 with plots.style():
-                    plots.save(draw(self.out), steps.images(self.out, f"figure{number}"))
+                    plots.save(draw(self.out), steps.images(self.out, figure))
 
     def says(self, name: str, corpus: str) -> bool:
         """Does a file of the result say anything about a corpus?"""
@@ -404,6 +407,12 @@ def draw6(out: Path):
     """Figure 6 from its table."""
     rows = pd.read_csv(out / "figures/figure6.csv")
     return figure6.draw(rows, corpora_of(out, rows["corpus"]))
+
+
+def draw_ablation(out: Path):
+    """The figure of clamped units from its table."""
+    rows = pd.read_csv(out / "figures/ablation.csv")
+    return ablation.draw(rows, corpora_of(out, rows["corpus"]))
 
 
 # ---- the command line ----

@@ -114,6 +114,17 @@ def figure3(out: Path, infos: Sequence[Path]) -> None:
     verb("figure3", "--gates", gates, "--corpora", *infos, "--out", *images(out, "figure3"))
 
 
+def ablation(
+    out: Path, found: Sequence[Path], effects: Sequence[Path], infos: Sequence[Path]
+) -> None:
+    """Table and figure of what clamped units change, from what `charlens ablate` wrote."""
+    verb(
+        "ablation", "--found", *found, "--effects", *effects, "--corpora", *infos,
+        "--csv", out / "tables/ablation.csv", "--effects-csv", out / "figures/ablation.csv",
+        "--out", *images(out, "ablation"),
+    )  # fmt: skip
+
+
 def claims(
     out: Path,
     scores: Mapping[ModelKey, Path],
@@ -126,11 +137,11 @@ def claims(
     scored = {key.corpus for key in scores}
     infos = [info for info in infos if info.stem in scored]
     names = {info.stem for info in infos}
-    tables = ("tables/gates.csv", "tables/cells.csv", "tables/hypotheses.csv")
+    inside = [f"tables/{table}.csv" for table in ("gates", "cells", "hypotheses", "ablation")]
     verb(
         "claims", "--scores", *(p for key, p in scores.items() if key.corpus in names),
         "--splits", *(splits[info.stem] for info in infos), "--corpora", *infos, *more,
-        "--inside", *existing(*(out / name for name in (*tables, "figures/figure6.csv"))),
+        "--inside", *existing(*(out / name for name in (*inside, "figures/figure6.csv"))),
         "--trajectory", *existing(*(out / f"figure5/{info.stem}.csv" for info in infos)),
         "--status", out / "tables/status.csv", *arguments(resampling),
         "--csv", out / "tables/claims.csv", "--html", out / "tables/claims.html",
