@@ -59,6 +59,7 @@ def test_publish(tmp_path, verbs):
         "README.md", "corpora/code.json", "histories/candidates.csv", "settings.json",
         *(f"histories/code/{name}/history.csv" for name in NETWORKS),
         *(f"figures/figure{n}.{end}" for n in (1, 4, 5, 6) for end in ("csv", "png", "svg")),
+        *(f"figures/ablation.{end}" for end in ("csv", "png", "svg")),
         *(f"figures/{name}.{end}" for name in ("figure2-code", "figure3")
           for end in ("png", "svg")),
         "models/code-gru.safetensors", "models/code-lstm.safetensors",
@@ -66,7 +67,8 @@ def test_publish(tmp_path, verbs):
           ("ngram/order~2", "ngram/order~3", "nn/context~1/seed~1")),
         *(f"scores/code/type~{type}/layers~1/size~8/seed~1.json" for type in ("lstm", "gru")),
         *(f"tables/{name}.csv" for name in
-          ("cells", "claims", "explained", "gates", "hypotheses", "status", "table1", "table2")),
+          ("ablation", "cells", "claims", "explained", "gates", "hypotheses", "status", "table1",
+           "table2")),
         *(f"tables/{name}.html" for name in ("cells", "claims", "table1", "table2")),
     ])  # fmt: skip
     assert json.loads(found[GRU_SCORES])["dropout"] == 0.0
@@ -112,10 +114,13 @@ def test_what_was_found_inside_networks_is_looked_for_again_only_if_they_are_new
         path.write_text("found")
     publish.publish(source, published)
     assert "cells" not in verbs.called and "cell-tables" in verbs.called
+    assert "ablate" not in verbs.called and "ablation" in verbs.called
     shutil.rmtree(source / f"models/code/{LSTM}")
     write_network(source, LSTM, 1.4)
     publish.publish(source, published)
     assert verbs.called.count("cells") == 1
+    # clamping takes long: it is not repeated here, and what is of an older network is not taken
+    assert "ablate" not in verbs.called and verbs.called.count("ablation") == 1
 
 
 def test_what_was_published_from_another_machine_stays(tmp_path, verbs):

@@ -288,6 +288,7 @@ def test_controls_are_the_nearest_in_variance():
         ((-0.3, -0.4, -0.2), [0.1, -0.31], False),
         ((-0.3, -0.4, -0.2), [0.31, 0.0], False),
         ((-0.3, -0.7, 0.1), [0.1, -0.2], False),  # it may have no effect
+        ((-0.3, np.nan, np.nan), [0.1, -0.2], False),
         ((np.nan,) * 3, [np.nan], False),
     ],
 )
@@ -309,6 +310,16 @@ def test_intervals_cover_the_streams():
         _, low, high = changes.of_own(0, 0)
         inside += low < 0.1 < high
     assert 0.88 < inside / repeats < 0.98
+
+
+def test_two_streams_are_too_few_for_an_interval():
+    counts = np.array([[3], [0], [2], [0]])
+    own = np.array([[-0.6], [0.0], [-0.4], [0.0]])[None]
+    changes = ablation.Changes(
+        own[..., 0], own, own[..., 0], counts, 10, ablation.stream_draws(4, 100, 0)
+    )
+    value, low, high = changes.of_own(0, 0)
+    assert value == pytest.approx(-0.2) and np.isnan([low, high]).all()
 
 
 @pytest.mark.parametrize(

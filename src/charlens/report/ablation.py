@@ -14,6 +14,7 @@ COLUMNS = ["hypothesis", "clamp", "layer", "unit", "used"]
 EFFECTS = ["model", "hypothesis", "clamp", "layer", "unit", "found", "own", "others"]
 CLAMPS = {"mean": "clamped to its mean", "zero": "clamped to zero"}
 LINEAR = 1e-3  # changes of probability up to this are drawn on a linear scale, larger ones on a log
+GAP = 0.08  # between labels, of a panel's height
 
 
 def add_arguments(parser):
@@ -59,8 +60,10 @@ def with_used(effects: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
 
 
 def draw(points: pd.DataFrame, corpora: dict[str, dict]):
-    """A row per corpus, a panel per clamp: own characters across, all others up."""
+    """A row per corpus, a panel per clamp: the fall of the mean probability of a unit's own
+    characters across, of all others up."""
     points = points.dropna(subset=["own", "others"])
+    points = points.assign(own=-points["own"], others=-points["others"])
     figure = plots.new_figure(2.9 * len(corpora) + 0.5)
     panels = figure.subplots(len(corpora), len(CLAMPS), squeeze=False)
     for row, (corpus, about) in zip(panels, corpora.items(), strict=True):
@@ -73,9 +76,9 @@ def draw(points: pd.DataFrame, corpora: dict[str, dict]):
             type, _, shape = own["model"].iloc[0].partition(" ")
             heading = "" if at else f"{about['title']}: {type.upper()} {shape}"
             panel.set_title(f"{heading}\n{words}")
-        row[0].set_ylabel("change of mean p, all other characters")
+        row[0].set_ylabel("fall of mean p, all other characters")
     for panel in panels[-1]:
-        panel.set_xlabel("change of mean p, own characters")
+        panel.set_xlabel("fall of mean p, own characters")
     handles = [
         panels[0][0].scatter([], [], color=plots.LSTM, s=22, label="used"),
         panels[0][0].scatter(
@@ -99,12 +102,13 @@ def draw_panel(panel, points: pd.DataFrame, of_corpus: pd.DataFrame):
     ):
         set_scale("symlog", linthresh=LINEAR)
         low, high = of_corpus[column].min(), of_corpus[column].max()
-        set_limits(min(2 * low, -LINEAR), max(2 * high, LINEAR))
+        set_limits(min(2 * low, -0.3 * LINEAR), max(2 * high, LINEAR))
         powers = [10.0**k for k in range(-3, 1)]
         ticks = [-p for p in powers[::-1]] + [0] + powers
         axis.set_major_locator(FixedLocator(ticks))
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(lambda p, _: f"{p:g}".replace("-", "−").replace("0.", "."))
+    panel.tick_params(axis="x", labelsize=6.5)
     panel.axhline(0, color="#CCCCCC", linewidth=0.6, zorder=0)
     panel.axvline(0, color="#CCCCCC", linewidth=0.6, zorder=0)
     controls = points[points["found"] == 0]
@@ -118,9 +122,21 @@ def draw_panel(panel, points: pd.DataFrame, of_corpus: pd.DataFrame):
         found["own"], found["others"], s=22, c=colours, edgecolors=plots.LSTM, linewidths=0.9,
         zorder=3,
     )  # fmt: skip
-    for at, row in enumerate(found.itertuples()):
+    to_axes = panel.transScale + panel.transLimits
+    heights = to_axes.transform(found[["own", "others"]].to_numpy().reshape(-1, 2))[:, 1]
+    for height, row in zip(apart(heights), found.itertuples(), strict=True):
         panel.annotate(
-            row.hypothesis.replace("_", " "), (row.own, row.others),
-            (1.04, (at + 0.5) / len(found)), textcoords="axes fraction", va="center", fontsize=7,
-            arrowprops={"arrowstyle": "-", "color": "#AAAAAA", "linewidth": 0.5, "shrinkB": 2},
+            row.hypothesis.replace("_", " "), (row.own, row.others), (1.04, height),
+            textcoords="axes fraction", va="center", fontsize=7,
+            arrowprops={
+                "arrowstyle": "-", "color": "#AAAAAA", "linewidth": 0.5, "shrinkA": 1,
+                "shrinkB": 2, "relpos": (0, 0.5),
+            },
         )  # fmt: skip
+
+
+def apart(heights: np.ndarray) -> np.ndarray:
+    """Heights of labels, increasing [N], moved apart so that none overlap; panel fractions."""
+    steps = GAP * np.arange(len(heights))
+    raised = np.maximum.accumulate(heights - steps) + steps
+    return np.minimum(raised, 1 - steps[::-1])

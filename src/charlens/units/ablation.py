@@ -48,6 +48,7 @@ from charlens.text.own_characters import own_characters
 from charlens.training.train import describe
 from charlens.units.activations import activations, in_windows, load_recurrent, memory
 from charlens.units.analysis import best_lstm, check_text
+from charlens.units.selectivity import STREAMS
 
 CLAMPS = ("mean", "zero")
 COLUMNS = [
@@ -269,10 +270,13 @@ class Changes:
         return diff.sum() / (len(diff) * self.characters), *interval(drawn)
 
     def of_own(self, v: int, y: int) -> tuple[float, float, float]:
-        """Change of the mean probability of a set and its interval; nan where it is empty."""
+        """Change of the mean probability of a set and its interval; nan where the set is empty, and
+        no interval where only a stream or two have characters of it."""
         diff, counts = self.own[v, :, y], self.counts[:, y]
         if not counts.any():
             return (np.nan,) * 3
+        if np.count_nonzero(counts) < STREAMS:
+            return diff.sum() / counts.sum(), np.nan, np.nan
         with np.errstate(invalid="ignore"):
             drawn = self.draws @ diff / (self.draws @ counts)
         return diff.sum() / counts.sum(), *interval(drawn[~np.isnan(drawn)])
@@ -284,8 +288,8 @@ class Changes:
 
 
 def used(own: tuple[float, float, float], controls: np.ndarray) -> bool:
-    """Whether a change of the own characters' probability, with its interval, excludes 0 and is
-    larger than those of all controls, [C], up or down."""
+    """Whether a change of the own characters' probability is larger than those of all controls,
+    [C], up or down, and its interval excludes 0. Without an interval it is not."""
     change, low, high = own
     return bool(low * high > 0 and np.all(abs(change) > np.abs(controls)))
 
