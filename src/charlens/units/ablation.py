@@ -76,9 +76,30 @@ class Variant:
 class Sums:
     """Sums over each of S streams, for V networks and Y sets of characters, float64."""
 
-    loss: np.ndarray  # [V, S], nats
-    probability: np.ndarray  # [V, S], of the correct characters
-    own: np.ndarray  # [V, S, Y], the same over each set
+    loss: Tensor  # [V, S], nats
+    probability: Tensor  # [V, S], of the correct characters
+    own: Tensor  # [V, S, Y], the same over each set
+
+    def add(self, networks: list[int], logits: Tensor, y: Tensor, own: Tensor) -> None:
+        """Add a window of T characters: logits of some networks [T, len(networks), S, K], the
+        correct characters y [S, T], and where they belong to a set, [Y, S, T]."""
+        target = y.long().t()[:, None, :, None].expand(-1, len(networks), -1, 1)
+        log_p = torch.log_softmax(logits, -1).gather(3, target).squeeze(3).double()
+        self.loss[networks] -= log_p.sum(dim=0)
+        self.probability[networks] += log_p.exp().sum(dim=0)
+        self.own[networks] += torch.einsum("tvs,yst->vsy", log_p.exp(), own.double())
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Networks that read the text side by side, each with a unit of the same layer clamped."""
+
+    variants: list[int]  # their indices
+    layer: int
+    above: Architecture  # this layer and those above it
+    params: Parameters
+    clamp: Recorder
+    state: Tensor
 
 
 # ---- the pass over the text ----
@@ -132,13 +153,31 @@ def from_layer(arch: Architecture, params: Parameters, layer: int):
 def moments(arch: Architecture, params: Parameters, x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and variance of the memory of each unit over a text x, [S, n]: float64 [layers, H]."""
     name = memory(arch.type)
-    total, squares = (torch.zeros(arch.layers, arch.hidden, dtype=torch.float64) for _ in "ab")
+    total, squares = torch.zeros(2, arch.layers, arch.hidden, dtype=torch.float64)
     for _, window in in_windows(arch, params, x, [name]):
         values = window[name].double()
         total += values.sum(dim=(1, 2))
         squares += (values**2).sum(dim=(1, 2))
     mean = total / x.numel()
     return mean, (squares / x.numel() - mean**2).clamp(min=0)
+
+
+def batches(
+    arch: Architecture, params: Parameters, variants: list[Variant], values: list[float], S: int
+) -> list[Batch]:
+    """The variants in batches of about ROWS streams. values: what each sets its unit to. S: the
+    number of streams."""
+    found, across = [], max(1, ROWS // S)
+    for layer in sorted({variant.layer for variant in variants}):
+        above, kept = from_layer(arch, params, layer)
+        indices = [k for k, variant in enumerate(variants) if variant.layer == layer]
+        for begin in range(0, len(indices), across):
+            some = indices[begin : begin + across]
+            units = torch.tensor([variants[k].unit for k in some])
+            held = torch.tensor([values[k] for k in some], dtype=torch.float32)
+            state = network.zero_state(above, len(some) * S)
+            found.append(Batch(some, layer, above, kept, clamp(arch.type, units, held), state))
+    return found
 
 
 @torch.no_grad()
@@ -151,61 +190,39 @@ def clamped_sums(
     variants: list[Variant],
     values: list[float],
     label: str,
-) -> tuple[Sums, Sums]:
-    """Sums of the unclamped network (V = 1) and of each variant, which all read the same text.
+) -> Sums:
+    """Sums of the unclamped network, which comes first, and of each variant, on the same text.
 
     x, y: codes [S, n], read and to predict; each stream starts from a zero state. own: bool
-    [Y, S, n], sets of the characters in y. values: what each variant's memory is set to. Memory
-    grows with the number of variants by their states alone.
+    [Y, S, n], sets of the characters in y. values: what each variant sets its unit's memory to.
+    Memory grows with the number of variants by their states alone. label: of progress lines.
     """
     S, n = x.shape
-    own = own.double()
-    batches = []  # (indices of its variants, layer, network above, recorder, state)
-    across = max(1, ROWS // S)
-    for layer in sorted({variant.layer for variant in variants}):
-        upper, kept = from_layer(arch, params, layer)
-        indices = [k for k, variant in enumerate(variants) if variant.layer == layer]
-        for begin in range(0, len(indices), across):
-            some = indices[begin : begin + across]
-            units = torch.tensor([variants[k].unit for k in some])
-            held = torch.tensor([values[k] for k in some], dtype=torch.float32)
-            recorder = clamp(arch.type, units, held)
-            state = network.zero_state(upper, len(some) * S)
-            batches.append((some, layer, upper, kept, recorder, state))
-    shape = (1 + len(variants), S)  # the unclamped network comes first
-    loss, probability = torch.zeros(shape, dtype=torch.float64), torch.zeros(shape).double()
-    of_own = torch.zeros(*shape, len(own), dtype=torch.float64)
+    shape = (1 + len(variants), S)
+    sums = Sums(*(torch.zeros(*shape, *of, dtype=torch.float64) for of in ((), (), (len(own),))))
+    together = batches(arch, params, variants, values, S)
     state, output = network.zero_state(arch, S), cell(arch.type).STATES[0]
     started = said = time.perf_counter()
     for begin in range(0, n, STEPS):
         piece = slice(begin, begin + STEPS)
-        correct, ours = y[:, piece].long(), own[:, :, piece]
-
-        def add(networks, log_probs, correct=correct, ours=ours):
-            """log_probs: of all symbols, [T, V, S, K]."""
-            target = correct.t()[:, None, :, None].expand(-1, log_probs.shape[1], -1, 1)
-            own_log = log_probs.gather(3, target).squeeze(3).double()
-            loss[networks] -= own_log.sum(dim=0)
-            chance = own_log.exp()
-            probability[networks] += chance.sum(dim=0)
-            of_own[networks] += torch.einsum("tvs,yst->vsy", chance, ours)
-
-        h = activations(arch, params, x[:, piece], state, [output])[output].transpose(1, 2)
+        window = x[:, piece], y[:, piece], own[:, :, piece]
+        h = activations(arch, params, window[0], state, [output])[output].transpose(1, 2)
         logits = h[-1] @ params["out.w"] + params["out.b"]
-        add([0], torch.log_softmax(logits, -1)[:, None])
-        for some, layer, upper, kept, recorder, above in batches:
-            weights = kept["layers.0.w_x"]
-            product = h[layer - 1] @ weights if layer else weights[x[:, piece].long().t()]
-            copies = product[:, None].expand(-1, len(some), -1, -1).flatten(1, 2)
-            logits, after = network.stack(upper, kept, copies, above, record=recorder)
-            above.copy_(after)
-            logits = logits.unflatten(1, (len(some), S))
-            add([1 + k for k in some], torch.log_softmax(logits, -1))
+        sums.add([0], logits[:, None], *window[1:])
+        for batch in together:
+            w_x, layer, copies = batch.params["layers.0.w_x"], batch.layer, len(batch.variants)
+            product = h[layer - 1] @ w_x if layer else w_x[window[0].long().t()]
+            product = product[:, None].expand(-1, copies, -1, -1).flatten(1, 2)
+            logits, after = network.stack(
+                batch.above, batch.params, product, batch.state, record=batch.clamp
+            )
+            batch.state.copy_(after)
+            networks = [1 + k for k in batch.variants]
+            sums.add(networks, logits.unflatten(1, (copies, S)), *window[1:])
         if time.perf_counter() - said > 30:
             said, done = time.perf_counter(), min(1.0, (begin + STEPS) / n)
             say(label, f"{done:.0%} of the text, {time_left(started, 0, done)}")
-    every = [a.numpy() for a in (loss, probability, of_own)]
-    return Sums(*(a[:1] for a in every)), Sums(*(a[1:] for a in every))
+    return sums
 
 
 # ---- what is clamped ----
@@ -358,11 +375,9 @@ def ablate(
     values = [mean[v.layer, v.unit].item() if v.clamp == "mean" else 0.0 for v in variants]
     label = f"{about['corpus']} {about['model']}"
     say(label, f"{len(found)} found units and {len(wanted) - len(found)} controls, clamped twice")
-    base, sums = clamped_sums(arch, params, x, y, own, variants, values, label)
+    sums = clamped_sums(arch, params, x, y, own, variants, values, label)
     changes = Changes(
-        sums.loss - base.loss,
-        sums.own - base.own,
-        sums.probability - base.probability,
+        *((of[1:] - of[0]).numpy() for of in (sums.loss, sums.own, sums.probability)),
         own.sum(dim=2).t().numpy(),
         x.shape[1],
         stream_draws(len(x), samples, seed),
