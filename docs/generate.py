@@ -15,6 +15,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from charlens.report.emergence import NETWORK, appearances
+
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "results/reference"
 FIGURES = "../results/reference/figures"  # from a page of docs/
@@ -283,7 +285,9 @@ def units() -> str:
         if row.strength >= 0.8:
             score = max(row.score, 1 - row.score) if row.measure == "auc" else abs(row.score)
             measure = "AUC" if row.measure == "auc" else "τ"
-            rows.append([TITLES[row.corpus], row.model.upper(), row.hypothesis.replace("_", " "),
+            type, _, shape = row.model.partition(" ")
+            network = f"{type.upper()} {shape}"
+            rows.append([TITLES[row.corpus], network, row.hypothesis.replace("_", " "),
                          f"{int(row.layer)}", f"{int(row.unit)}", f"{measure} {score:.3f}",
                          f"{row.untrained:.2f}"])  # fmt: skip
     head = ["corpus", "network", "hypothesis", "layer", "unit", "score", "strength untrained"]
@@ -306,6 +310,41 @@ def clamped() -> str:
     head = ["corpus", "network", "hypothesis", "unit", "to its mean: loss", "p", "used",
             "to zero: loss", "p", "used"]  # fmt: skip
     return f"{markdown(head, rows)}\n\n![What clamped units change]({FIGURES}/ablation.png)"
+
+
+def learned_when() -> str:
+    """How many watched networks learned to count the characters of a line, and when."""
+    if not (REFERENCE / "tables/emergence.csv").exists():
+        return "No watched network is published yet."
+    measures = table("tables/emergence.csv")
+    found = appearances(measures[measures["corpus"].isin(TITLES)])
+    ends = measures.sort_values("epoch").groupby([*NETWORK, "measure"])["value"].last()
+    rows = []
+    for corpus, own in found[found["measure"] == "newline"].groupby("corpus"):
+        level = largest_gap(own["last"])
+        for (type, layers, size), some in own.groupby(["type", "layers", "size"]):
+            for learned, group in some.groupby(some["last"] > level):
+                loss = [ends[(*network, "loss")] for network in
+                        group[NETWORK].itertuples(index=False, name=None)]  # fmt: skip
+                half = f"{group['half'].min():.1f} to {group['half'].max():.1f}"
+                rise = f"{group['rise'].median():.1f}"
+                rows.append([TITLES[corpus], f"{type.upper()} {layers}x{size}",
+                             "yes" if learned else "no", str(len(group)),
+                             f"{group['last'].min():.2f} to {group['last'].max():.2f}",
+                             half if learned else "–", rise if learned else "–",
+                             f"{sum(loss) / len(loss):.3f}"])  # fmt: skip
+    head = ["corpus", "network", "learned", "seeds", "probability of a line break",
+            "half-way in epoch", "rise (epochs)", "test loss"]  # fmt: skip
+    return markdown(head, rows)
+
+
+def largest_gap(values: pd.Series) -> float:
+    """The middle of the largest gap between neighbouring values, which parts them in two groups."""
+    ordered = values.sort_values().to_numpy()
+    if len(ordered) < 2:
+        return 0.0
+    at = (ordered[1:] - ordered[:-1]).argmax()
+    return float(ordered[at : at + 2].mean())
 
 
 # ---- docs/reproduce.md, docs/speed.md ----
@@ -358,7 +397,7 @@ def equal() -> str:
 
 
 BLOCKS = (commands, verdict, state, table1, table2, claims, far, candidates, uncertainty,
-          split_layouts, units, clamped, costs, speeds, equal)  # fmt: skip
+          split_layouts, units, clamped, learned_when, costs, speeds, equal)  # fmt: skip
 
 
 # ---- writing ----

@@ -1,9 +1,12 @@
-"""Atomic writes, and locks that end with their process."""
+"""Atomic and durable writes, digests of what was written, and locks that end with their process."""
 
 import contextlib
 import errno
+import hashlib
 import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,20 +19,26 @@ if TYPE_CHECKING:
 
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`, which replaces `path` on success (fsync, then rename).
+    """Yield a temporary path beside `path`, which replaces `path` on success.
 
-    On any failure the temporary file is removed and `path` stays as it was. The temporary name
-    keeps the suffix of `path`, from which some writers choose their format. Raises InputError if
-    the disk is full or `path` cannot be written.
+    File and folder are synced, so that after a power loss `path` is the old file or the new one. On
+    any failure the temporary file is removed and `path` stays as it was. A link stays a link; what
+    is no regular file (a pipe, /dev/stdout) is written to. The temporary name keeps the suffix of
+    `path`, from which some writers choose their format. Raises InputError if the disk is full or
+    `path` cannot be written.
     """
-    path = Path(path)
+    path = Path(os.path.realpath(path)) if os.path.islink(path) else Path(path)
+    if path.exists() and not path.is_file():
+        with stream(path) as temporary:
+            yield temporary
+        return
     temporary = path.with_name(f".tmp{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
-        with open(temporary, "rb") as file:
-            os.fsync(file.fileno())
+        sync(temporary)
         os.replace(temporary, path)
+        sync(path.parent)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise InputError(
@@ -43,6 +52,30 @@ def atomic(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def stream(path: Path) -> Iterator[Path]:
+    """Yield a temporary path, the content of which is then copied to the pipe or device `path`."""
+    if path.is_dir():
+        raise InputError(f"cannot write {path}: it is a folder")
+    with tempfile.TemporaryDirectory() as folder:
+        temporary = Path(folder, path.name)
+        yield temporary
+        with open(temporary, "rb") as content, open(path, "wb") as target:
+            shutil.copyfileobj(content, target)
+
+
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some systems sync no folders
+            raise
+    finally:
+        os.close(handle)
+
+
 def write_atomically(path: str | Path, data: bytes) -> None:
     """Write `data` to `path` atomically. Raises InputError if that fails (see `atomic`)."""
     with atomic(path) as temporary:
@@ -52,7 +85,55 @@ def write_atomically(path: str | Path, data: bytes) -> None:
 def write_csv(table, path: str | Path) -> None:
     """Write a DataFrame atomically, with 6 significant digits. (This module imports no pandas.)"""
     csv = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    write_atomically(path, csv.encode())
+    write_with_digest(path, csv.encode())
+
+
+# ---- digests ----
+
+
+def sha256(path: Path) -> str:
+    """The SHA-256 digest of a file, in hex digits."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def damaged(path: str | Path) -> InputError:
+    """The error for a file that is not what was written."""
+    return InputError(
+        f"{path}: damaged, or changed since it was written; remove it and run snakemake again,"
+        " which makes it anew"
+    )
+
+
+def write_with_digest(path: str | Path, data: bytes) -> None:
+    """Write `data` atomically, and its digest to a hidden file beside it.
+
+    For formats that have no place for a digest; see `check_digest`. Raises InputError as `atomic`.
+    """
+    write_atomically(path, data)
+    if Path(path).is_file():  # and not a pipe
+        write_atomically(_beside(Path(path)), hashlib.sha256(data).hexdigest().encode())
+
+
+def check_digest(path: str | Path, needed: bool = False) -> None:
+    """Raise InputError where the digest beside a file differs from the file's.
+
+    needed: whether there must be one; else a file without one is not checked.
+    """
+    path = Path(path)
+    beside = _beside(path)
+    stated = beside.read_text(errors="replace").strip() if beside.exists() else None
+    if (needed or stated) and path.is_file() and stated != sha256(path):
+        raise damaged(path)
+    if needed and not path.is_file():
+        raise InputError(f"{path}: no such file")
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f".{path.name}.sha256")
+
+
+# ---- locks ----
 
 
 @contextlib.contextmanager

@@ -60,7 +60,7 @@ def quick_and_alone(monkeypatch, tmp_path):
 def server():
     """A web server: `pages[path]` is a list of answers, the last of which repeats.
 
-    An answer is (status, body, length): the length that the header claims.
+    An answer is (status, body, length): the length that the header claims, None for no such header.
     """
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -69,7 +69,8 @@ def server():
             answers = self.server.pages.get(self.path, [(404, b"gone", 4)])
             status, body, length = answers.pop(0) if len(answers) > 1 else answers[0]
             self.send_response(status)
-            self.send_header("Content-Length", str(length))
+            if length is not None:
+                self.send_header("Content-Length", str(length))
             self.end_headers()
             self.wfile.write(body)
 
@@ -90,7 +91,11 @@ def ok(body):
 
 
 def fetch(*sources, mirror="", **spec):
-    return corpus.fetch("wp", {"title": "War", "sources": list(sources)} | spec, mirror, "cache")
+    sources = [
+        {"allow_http": True} | source if "url" in source or "recipe" in source else source
+        for source in sources
+    ]  # of the server on this machine
+    return corpus.fetch("wp", {"title": "War", "sources": sources} | spec, mirror, "cache")
 
 
 def refused(*sources, mirror="", **spec):
@@ -103,7 +108,9 @@ def refused(*sources, mirror="", **spec):
 
 def files(folder="."):
     return sorted(
-        path.relative_to(folder).as_posix() for path in Path(folder).rglob("*") if path.is_file()
+        path.relative_to(folder).as_posix()
+        for path in Path(folder).rglob("*")
+        if path.is_file() and not path.name.startswith(".")  # a digest
     )
 
 
@@ -196,6 +203,57 @@ def test_html_is_no_text_unless_stated(server):
     assert "returns an HTML page" in refused(source)
     assert files("cache") == []
     assert fetch(source | {"bytes": len(PAGE)})[0] == PAGE
+
+
+def test_plain_http_is_taken_only_where_it_is_allowed(server):
+    server.pages["/w.txt"] = [ok(TEXT)]
+    source = {"name": "own", "url": server.url + "/w.txt", "allow_http": False}
+    assert "plain http" in refused(source) and server.asked == []
+
+
+@pytest.mark.parametrize("length", [2_000_000, None], ids=["stated", "unstated"])
+@pytest.mark.parametrize("limit, size", [({"bytes": 1000}, "1,000"), ({"max_mb": 1}, "1,000,000")])
+def test_what_is_larger_than_stated_or_allowed_is_cut_off(server, length, limit, size):
+    server.pages["/w.txt"] = [(200, b"a" * 2_000_000, length)]
+    source = {"name": "own", "url": server.url + "/w.txt", **limit}
+    assert f"larger than the {size} bytes" in refused(source)
+    assert files("cache") == []
+
+
+def test_a_trickle_is_given_up(server, monkeypatch):
+    monkeypatch.setattr(download, "WINDOW", 0.0)
+    monkeypatch.setattr(download, "SLOWEST", 1e15)
+    server.pages["/w.txt"] = [ok(TEXT)]
+    source = {"name": "own", "url": server.url + "/w.txt"}
+    assert "slower than" in refused(source)
+    assert len(server.asked) == download.TRIES and files("cache") == []
+
+
+def test_a_redirect_to_another_protocol_is_refused(server, monkeypatch):
+    def to_ftp(self):
+        self.send_response(302)
+        self.send_header("Location", "ftp://127.0.0.1/w.txt")
+        self.end_headers()
+
+    monkeypatch.setattr(server.RequestHandlerClass, "do_GET", to_ftp)
+    assert "not an https address" in refused({"name": "own", "url": server.url + "/w.txt"})
+
+
+def test_what_makes_reading_fail_is_not_kept(server):
+    server.pages["/w.txt"] = [ok(TEXT)]
+
+    def read(path):
+        raise MemoryError
+
+    for _ in range(2):
+        with pytest.raises(MemoryError):
+            download.cached(server.url + "/w.txt", Path("cache"), read, download.Limits(http=True))
+        assert files("cache") == []
+
+
+def test_a_pipe_is_no_corpus():
+    os.mkfifo("pipe")
+    assert "not a regular file" in refused({"name": "own", "path": "pipe"})
 
 
 def test_progress_of_a_slow_download(server, capsys, monkeypatch):
@@ -516,7 +574,7 @@ def test_full_disk(server, monkeypatch, where):
 
     monkeypatch.setattr(builtins, "open", full)
     monkeypatch.setattr(io, "open", full)  # what pathlib calls
-    source = {"name": "published", "url": server.url + "/w.txt", **CHECKS}
+    source = {"name": "published", "url": server.url + "/w.txt", "allow_http": True, **CHECKS}
     with pytest.raises(InputError, match=f"no space left on device while writing {where}/"):
         run(json.dumps({"sources": [source]}))
     assert files("out") == [] if where == "out" else files() == []

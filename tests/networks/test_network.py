@@ -136,7 +136,8 @@ def test_initial_parameters_are_uniform():
 def test_a_model_file_comes_back_as_it_was(tmp_path):
     arch = Architecture("gru", 2, 5, 7)
     params = network.initialise(arch, 0.08, torch.Generator().manual_seed(1))
-    about = {"type": "gru", "layers": 2, "hidden": 5, "symbols": 7, "context": 0, "note": "ä"}
+    about = {"type": "gru", "layers": 2, "hidden": 5, "symbols": 7, "context": 0, "source": "ä"}
+    about |= {"alphabet": bytes(range(7)).hex()}
     model_file.save(tmp_path / "m.safetensors", params, about)
     again, loaded, described = model_file.load(tmp_path / "m.safetensors")
     assert again == arch and described == about

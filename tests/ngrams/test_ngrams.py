@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from kneser_ney import FALLBACK, KneserNey
 
-from charlens import cli
+from charlens import cli, files
 from charlens.data import split as splits
 from charlens.errors import InputError
 from charlens.ngrams import build, estimate, score
@@ -164,8 +164,9 @@ def test_sizes(kenlm, tmp_path):
     arpa = tmp_path / "3.arpa"
     kenlm_tools.run_tool([*lmplz, "--text", tmp_path / "train.txt", "--arpa", arpa])
     sizes = {"order": 3, "bytes": model.stat().st_size, "arpa_bytes": arpa.stat().st_size}
-    assert json.loads(info.read_text()) == sizes
-    assert sorted(path.name for path in model.parent.iterdir()) == ["3.binary", "3.json"]
+    assert json.loads(info.read_text()) == sizes | {"sha256": files.sha256(model)}
+    kept = [path.name for path in model.parent.iterdir() if path.name[0] != "."]  # no digests
+    assert sorted(kept) == ["3.binary", "3.json"]
 
 
 def test_order_out_of_range(kenlm, tmp_path):

@@ -113,6 +113,7 @@ def test_error_overlap(tmp_path):
     assert errors["both"].to_numpy() == pytest.approx([0.4, 0])
     assert errors["lstm"].to_numpy() == pytest.approx([0.2, 0.6])
     assert errors["ngram"].to_numpy() == pytest.approx([0.2, 0])
+    assert set(errors["model"]) == {"n-gram"}
 
 
 def test_overlap_shares_add_up(tmp_path):
@@ -169,15 +170,21 @@ def test_figure4(tmp_path, out):
     scores = two_models(tmp_path, write_corpus(tmp_path), layers=1)
     scores += two_models(tmp_path, write_corpus(tmp_path, "prose", "prose", bytes(range(256)) * 9),
                          "prose")  # fmt: skip
+    size = read_score(scores[0]).characters
+    scores += [
+        write_score(tmp_path / f"nn{n}.npy", random_logp(size, n), family="nn", n=n) for n in (1, 2)
+    ]
     run(figure4, ["--scores", *scores, *figure4_arguments(tmp_path, "code", "prose"), *out])
     table = drawn(tmp_path)
     assert table.groupby(["corpus", "panel"]).size().to_dict() == {
         ("code", "characters"): len(set(TEXT)),
-        ("code", "errors"): 1,
+        ("code", "errors"): 3,
         ("prose", "characters"): 256,
         ("prose", "errors"): 1,
     }
     assert set(table[table["corpus"] == "code"]["layers"]) == {1}
+    errors = table[(table["corpus"] == "code") & (table["panel"] == "errors")]
+    assert errors[["model", "n"]].to_numpy().tolist() == [["n-gram", 20], ["n-NN", 1], ["n-NN", 2]]
 
 
 def test_figures_come_out_the_same(tmp_path, out):
@@ -192,14 +199,15 @@ def test_figures_come_out_the_same(tmp_path, out):
 # ---- figure 5 ----
 
 
-def test_brace_means(tmp_path):
+def test_brace_means(tmp_path, monkeypatch):
+    monkeypatch.setattr(figure5, "LEAST", 1)
     p = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6])
     lstm = score(tmp_path / "l.npy", np.log(p))
     ngram = score(tmp_path / "n.npy", np.log(p / 2), family="ngram", n=20)
-    index, distance = np.array([1, 3, 5]), np.array([1, 9, 10])
+    index, distance = np.array([1, 3, 5]), np.array([1, 9, 20])
     means = figure5.brace_means(lstm, ngram, index, distance)
-    assert means[["from", "below", "pairs"]].to_numpy().tolist() == [[1, 10, 2], [10, 20, 1]]
-    assert means["distance"].to_numpy() == pytest.approx([3, 10])
+    assert means[["from", "below", "pairs"]].to_numpy().tolist() == [[1, 20, 2], [20, 40, 1]]
+    assert means["distance"].to_numpy() == pytest.approx([3, 20])
     assert means["lstm"].to_numpy() == pytest.approx([0.3, 0.6])
     assert means["ngram"].to_numpy() == pytest.approx([0.15, 0.3])
     assert means["lstm_se"].iloc[0] == pytest.approx(0.1)  # of 0.2 and 0.4

@@ -67,6 +67,23 @@ def write_network(run: Path, path: str, val_loss: float, corpus="code", scored=T
         score(folder / "model.safetensors", run / f"scores/{key.chosen.path}.npy")
 
 
+def watch(run: Path, path: str) -> None:
+    """Let a trained candidate have snapshots, which nobody has analysed."""
+    folder = run / f"models/code/{path}"
+    (folder / "snapshots.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+
+
+def write_measures(snapshots: Path, out: Path, value: float) -> None:
+    """What `charlens emergence` writes, made up: one skill, which rises to `value`."""
+    from charlens.networks.model_file import about
+
+    known = about(snapshots)
+    network = ",".join(str(known[name]) for name in ("corpus", "type", "layers", "size", "seed"))
+    rows = [f"{network},{epoch},newline,{value * epoch / 2}\n" for epoch in (0, 1, 2)]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text("corpus,type,layers,size,seed,epoch,measure,value\n" + "".join(rows))
+
+
 def score(model: Path, out: Path) -> None:
     """What `charlens score` writes, made up."""
     from charlens.training.score import metadata
@@ -118,8 +135,9 @@ class Verbs:
 
     WRITTEN = ("out", "csv", "effects_csv", "html", "summary_csv")
     FIGURES = {
-        "figure4": "corpus,panel,layers,size,n,byte,character,count,both,lstm,ngram,difference\n"
-        "code,errors,1,8,1,,,,0.4,0.1,0.2,\ncode,characters,1,8,2,97,a,{unit}0,,0.6,0.5,0.1\n",
+        "figure4": "corpus,panel,layers,size,n,byte,character,count,both,lstm,ngram,difference,"
+        "model\ncode,errors,1,8,1,,,,0.4,0.1,0.2,,n-gram\n"
+        "code,characters,1,8,2,97,a,{unit}0,,0.6,0.5,0.1,n-gram\n",
         "figure5": "corpus,layers,size,n,from,below,distance,pairs,lstm,lstm_se,ngram,ngram_se\n"
         "code,1,8,2,1,10,3,{unit},0.5,0.1,0.4,0.1\n",
         "ablation": "corpus,model,hypothesis,clamp,layer,unit,found,own,others,used\n"
@@ -137,6 +155,10 @@ class Verbs:
         options = self.parse(words)
         if name == "score":
             score(Path(words[0]), Path(options["out"][0]))
+        elif name == "emergence":
+            write_measures(Path(words[0]), Path(options["out"][0]), self.unit / 10)
+        elif name == "emergence-table":
+            assert cli.main([name, *words]) == 0
         elif name in ("cells", "cell-tables", "figure2", "figure6") or self.light:
             self.make_up(name, options)
         elif cli.main([name, *words]):

@@ -24,17 +24,31 @@ def test_linux_has_a_few_entries_of_three_seeds():
     assert {(key.layers, key.size) for key in keys if key.seed > 1} == {(1, 64)}
 
 
-def test_rows_64_and_128_of_war_and_peace_have_three_seeds():
+def test_rows_64_and_128_of_war_and_peace_have_three_seeds_and_those_watched_ten():
     keys = grid.recurrent(made(), "wp")
-    assert len(keys) == 33 + 2 * 18
+    assert len(keys) == 33 + 2 * 18 + 4 * 7
     assert {key.size for key in keys if key.seed == 3} == {64, 128}
+    assert {(key.type, key.layers) for key in keys if key.seed == 10} == {("lstm", 1), ("gru", 1)}
+
+
+def test_watched_networks_are_the_first_candidates_of_every_seed():
+    watched = grid.watched(made(), "wp")
+    assert len(watched) == 40
+    assert {key.candidate for key in watched} == {0.0}
+    assert not grid.watched(made(), "lk")
+
+
+def test_further_seeds_have_the_dropout_that_the_first_ones_chose():
+    its = made()
+    keys = [ModelKey("wp", "recurrent", "lstm", 1, 128, seed) for seed in (3, 4)]
+    assert [len(grid.candidates(its, key)) for key in keys] == [2, 1]
 
 
 def test_a_run_consists_of_three_kinds_of_model():
     planned = grid.planned(made())
     kinds = [key.kind for key in planned if key.corpus == "wp"]
-    assert [kinds.count(kind) for kind in ("recurrent", "nn", "ngram")] == [69, 6, 10]
-    assert len(set(planned)) == len(planned) == 69 + 39 + 2 * 16
+    assert [kinds.count(kind) for kind in ("recurrent", "nn", "ngram")] == [97, 6, 10]
+    assert len(set(planned)) == len(planned) == 97 + 39 + 2 * 16
     assert ModelKey("lk", "ngram", n=20) in planned
 
 

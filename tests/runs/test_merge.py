@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from machines import NETWORKS, SAMPLES, Verbs, files, settings, write_run
+from machines import NETWORKS, SAMPLES, Verbs, files, settings, watch, write_run
 from synthetic import run
 
 from charlens.claims.published import with_published
@@ -34,6 +34,23 @@ def machine(tmp_path, monkeypatch):
         return tmp_path / name
 
     return make
+
+
+def test_watched_networks_of_both_machines_are_joined(tmp_path, monkeypatch):
+    """Each machine watched some; of a network that both watched, the other's measures count."""
+    watched = {"corpora": ["code"], "types": ["lstm", "gru"], "layers": [1], "sizes": [8]}
+    figures = settings()["figures"] | {"emergence": watched}
+    for name, networks, unit in (("one", (LSTM, GRU), 1), ("other", (GRU,), 2)):
+        verbs = Verbs(unit)
+        for module in (steps, publish):
+            monkeypatch.setattr(module, "verb", verbs)
+        source = write_run(tmp_path / f"runs-{name}/small", figures=figures)
+        for network in networks:
+            watch(source, network)
+        publish.publish(source, tmp_path / name)
+    run(merge, [tmp_path / "one", tmp_path / "other"])
+    table = pd.read_csv(tmp_path / "one/tables/emergence.csv")
+    assert table.groupby("type")["value"].max().to_dict() == {"lstm": 0.1, "gru": 0.2}
 
 
 def losses(folder):
@@ -192,6 +209,8 @@ def test_figures_are_drawn_again_where_their_numbers_come_from_both(tmp_path, ma
     for number in (4, 5, 6):
         table = (one / f"figures/figure{number}.csv").read_text()
         (other / f"figures/figure{number}.csv").write_text(table.replace("code", "prose"))
+    older = pd.read_csv(other / "figures/figure4.csv").drop(columns="model")
+    older.to_csv(other / "figures/figure4.csv", index=False)
     looks = "layers,size,look,epoch,n,kl,delta\n1,8,1,0.5,1,0.1,0.2\n1,8,2,1,1,0.2,0.1\n"
     (other / "figure5/prose.csv").write_text(looks)
     page = "<html><section>\n<h2>{}: 1-layer LSTM 8</h2>\n{}</section>\n</html>"
@@ -204,6 +223,8 @@ def test_figures_are_drawn_again_where_their_numbers_come_from_both(tmp_path, ma
         table = pd.read_csv(one / f"figures/figure{number}.csv")
         assert set(table["corpus"]) == {"code", "prose"}
         assert (one / f"figures/figure{number}.png").read_bytes().startswith(b"\x89PNG")
+    models = pd.read_csv(one / "figures/figure4.csv").groupby("corpus")["model"]
+    assert models.count()["code"] and not models.count()["prose"]  # as the older version wrote it
     assert set(pd.read_csv(one / "tables/gates.csv")["corpus"]) == {"code", "prose"}
     assert (one / "figure5/prose.csv").read_text() == looks
     found = (one / "tables/cells.html").read_text()

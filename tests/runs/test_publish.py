@@ -9,7 +9,16 @@ import pandas as pd
 import pytest
 import torch
 from conftest import small_split
-from machines import NETWORKS, Verbs, files, settings, write_network, write_run
+from machines import (
+    NETWORKS,
+    Verbs,
+    files,
+    settings,
+    watch,
+    write_measures,
+    write_network,
+    write_run,
+)
 from synthetic import random_logp, run, write_score
 
 from charlens.errors import InputError
@@ -121,6 +130,23 @@ def test_what_was_found_inside_networks_is_looked_for_again_only_if_they_are_new
     assert verbs.called.count("cells") == 1
     # clamping takes long: it is not repeated here, and what is of an older network is not taken
     assert "ablate" not in verbs.called and verbs.called.count("ablation") == 1
+
+
+WATCHED = {"corpora": ["code"], "types": ["lstm", "gru"], "layers": [1], "sizes": [8]}
+
+
+def test_watched_networks_are_analysed_where_they_are_not_yet(tmp_path, verbs):
+    source, published = tmp_path / "small", tmp_path / "reference"
+    write_run(source, figures=settings()["figures"] | {"emergence": WATCHED})
+    for name in (LSTM, GRU):
+        watch(source, name)
+    snapshots = source / f"models/code/{LSTM}/snapshots.safetensors"
+    write_measures(snapshots, source / f"emergence/code/{LSTM}.csv", 0.7)
+    publish.publish(source, published)
+    assert verbs.called.count("emergence") == 1
+    table = pd.read_csv(published / "tables/emergence.csv")
+    assert table.groupby("type")["value"].max().to_dict() == {"gru": 0.1, "lstm": 0.7}
+    assert (published / "figures/emergence.png").exists()
 
 
 def test_what_was_published_from_another_machine_stays(tmp_path, verbs):

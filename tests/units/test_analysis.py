@@ -273,9 +273,29 @@ def test_the_most_variable_passage_is_where_the_labels_change():
     read = np.arange(8)[:, None] * n + np.arange(n)
     label[2, 300:900] = np.arange(600) % 2  # in a selection stream: not shown
     label[5, begins : begins + 400] = np.arange(400) // 20 % 2
-    stream, at = analysis.most_variable(text.tobytes(), read, label, defined, True)
+    stream, at = analysis.most_variable(text.tobytes(), read, 420, (label, defined, True))
     assert stream == 5 and begins - 60 < at < begins + 60
     assert text[read[stream, at] - 1] == ord("\n")
+
+
+def test_a_passage_about_comments_or_quotes_has_both():
+    """Where comments and quotes together vary most there may be comments alone."""
+    n = 1500
+    text = np.full(8 * n + 1, ord("a"), np.uint8)
+    text[::50] = ord("\n")
+    read = np.arange(8)[:, None] * n + np.arange(n)
+    comment, quote = np.zeros((2, 8, n), int)
+    comment[1, 200:600] = np.arange(400) // 20 % 2
+    quote[3, 200:600] = np.arange(400) // 20 % 2
+    comment[5, 900:1000], quote[5, 1120:1150] = 1, 1
+    labels = {"quote": (quote, np.ones_like(quote, bool), True)}
+    labels["comment_or_quote"] = (comment + quote, np.ones_like(quote, bool), True)
+    wanted = analysis.labels_to_show(labels, "comment_or_quote")
+    stream, at = analysis.most_variable(text.tobytes(), read, 300, *wanted)
+    shown = slice(at, at + 300)
+    assert stream == 5 and comment[5, shown].any() and quote[5, shown].any()
+    alone, _ = analysis.most_variable(text.tobytes(), read, 300, labels["comment_or_quote"])
+    assert alone != 5
 
 
 # ---- the paper's passages ----
@@ -417,7 +437,9 @@ def test_figure_2(folder, tables, tmp_path):
     assert "made up" in svg and "Depth of an expression: unit 1." in svg and "Set(" in svg
     page = (tmp_path / "f.html").read_text()
     check(page)
-    assert page.count("<pre>") == 15 and "Least explained: unit 1." in page
+    report = json.loads((folder / "cells/code.json").read_text())
+    passages, _ = figure2.shown(report, pd.read_csv(tables / "hypotheses.csv"))
+    assert page.count("<pre>") == len(passages) and "Least explained: unit 1." in page
     assert "a passage of the paper’s, here training text" in page
 
 

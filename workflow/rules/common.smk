@@ -38,6 +38,24 @@ def lstms_and_ngrams(corpora, lstms):
     ]
 
 
+def one_of(keys):
+    """Wildcard constraints that hold for these networks (and mixtures of them), and no other."""
+    fields = {
+        "corpus": "corpus",
+        "type": "type",
+        "layers": "layers",
+        "size": "size",
+        "dropout": "candidate",
+    }
+    return {
+        wildcard: "|".join(
+            sorted({re.escape(str(getattr(key, field))) for key in keys})
+        )
+        or "none"
+        for wildcard, field in fields.items()
+    }
+
+
 def recorded(wildcards):
     """The activations of the networks that `cells.record.models` selects."""
     found = [

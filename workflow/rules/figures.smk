@@ -34,10 +34,14 @@ rule figure1:
 
 
 rule figure4:
-    """Figure 4: errors of an LSTM and of n-gram models; gains by character over the largest one."""
+    """Figure 4: errors of an LSTM, of n-gram and of n-NN models; gains by character over the
+    largest n-gram model."""
     input:
         code=code("report.figure4"),
-        scores=lstms_and_ngrams(CORPORA, deepest_lstms),
+        scores=[
+            *lstms_and_ngrams(CORPORA, deepest_lstms),
+            *(p for corpus in CORPORA for p in scores(grid.nn(SETTINGS, corpus))),
+        ],
         splits=collect("<results>/corpora/{corpus}.npz", corpus=CORPORA),
         corpora=rules.table1.input.corpora,
     output:
@@ -149,7 +153,7 @@ rule figure6:
 
 
 rule figures:
-    """Figures 1 to 6, as PNG and as SVG."""
+    """Figures 1 to 6, and when skills and units appear, as PNG and as SVG."""
     input:
         rules.figure1.output,
         rules.figure2.input,
@@ -157,4 +161,5 @@ rule figures:
         rules.figure4.output,
         rules.figure5.output if CODE or FIRST_EPOCHS else [],
         rules.figure6.output,
+        rules.emergence_table.output if WATCHED else [],
     localrule: True

@@ -38,6 +38,32 @@ rule train:
         " --out {params.out} 2>&1 | tee {log}"
 
 
+# Networks that are watched while they are trained also write snapshots of their parameters.
+WATCHED = [key for corpus in CORPORA for key in grid.watched(SETTINGS, corpus)]
+
+
+use rule train as train_watched with:
+    output:
+        model=f"<results>/models/{RECURRENT}/dropout~{{dropout}}/model.safetensors",
+        history=f"<results>/models/{RECURRENT}/dropout~{{dropout}}/history.csv",
+        snapshots=f"<results>/models/{RECURRENT}/dropout~{{dropout}}/snapshots.safetensors",
+    wildcard_constraints:
+        **one_of(WATCHED),
+    params:
+        options=lambda w: options(
+            SETTINGS.training_of(w.corpus)
+            | {
+                "snapshots": SETTINGS.figures.emergence.snapshots,
+                "snapshot-epochs": SETTINGS.figures.emergence.epochs,
+            }
+        ),
+        version=lambda w: version(w.type),
+        out=subpath(output.model, parent=True),
+
+
+ruleorder: train_watched > train
+
+
 rule select:
     """Keep the candidate with the lowest validation loss."""
     input:

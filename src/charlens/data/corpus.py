@@ -28,9 +28,9 @@ from charlens.data.checks import (
     is_html,
     stated,
 )
-from charlens.data.download import base_name, cached
+from charlens.data.download import Limits, base_name, cached
 from charlens.errors import InputError
-from charlens.files import atomic, write_atomically
+from charlens.files import write_atomically, write_with_digest
 
 
 def fetch(name: str, spec: dict, mirror: str | Path, cache: str | Path) -> tuple[bytes, dict]:
@@ -137,7 +137,15 @@ def from_url(source: dict, cache: Path) -> tuple[bytes, str]:
             raise Unavailable(f"{source['url']} returns an HTML page")
         return checked(text, source)
 
-    return cached(source["url"], cache, read), f"url: {source['url']}"
+    return cached(source["url"], cache, read, limits(source)), f"url: {source['url']}"
+
+
+def limits(source: dict, exact: bool = True) -> Limits:
+    """What a download of a source may be. exact: the size that it states is that of the file."""
+    size = source.get("max_mb", 1000) * 1_000_000
+    if exact and source.get("bytes") is not None:
+        size = source["bytes"]
+    return Limits(size, source.get("allow_http", False))
 
 
 def from_recipe(source: dict, cache: Path) -> tuple[bytes, str]:
@@ -152,7 +160,8 @@ def from_recipe(source: dict, cache: Path) -> tuple[bytes, str]:
         return checked(archive.unpack(path, recipe), source)
 
     if "://" in address:
-        return cached(address, cache, read), f"recipe: {archive.describe(recipe, address)}"
+        allowed = limits(source, exact=False)
+        return cached(address, cache, read, allowed), f"recipe: {archive.describe(recipe, address)}"
     origin = f"recipe: {archive.describe(recipe, base_name(address))}"
     return read(Path(address).expanduser()), origin
 
@@ -190,6 +199,8 @@ def from_path(name: str, source: dict) -> tuple[bytes, str]:
 
 
 def _read(path: Path) -> bytes:
+    if path.exists() and not path.is_file():  # a pipe or device might never end
+        raise InputError(f"cannot read {path}: not a regular file")
     try:
         return path.read_bytes()
     except OSError as error:
@@ -214,9 +225,8 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(f"--spec is not JSON: {error}") from error
     mirror = os.path.expanduser(args.mirror or os.environ.get("CORPORA_MIRROR", ""))
     text, info = fetch(args.corpus, spec, mirror, args.cache)
-    with atomic(args.info) as info_file:
-        info_file.write_text(json.dumps(info, indent=2) + "\n")
-        write_atomically(args.text, text)  # first: without a text there is no info either
+    write_atomically(args.text, text)
+    write_with_digest(args.info, json.dumps(info, indent=2).encode() + b"\n")
     print(
         f"{args.corpus}: {info['bytes']:,} bytes, {info['symbols']} symbols, "
         f"source {info['source']} ({info['origin']})"

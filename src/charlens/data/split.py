@@ -13,7 +13,6 @@ The layout "contiguous" cuts the TEXT into three parts and lays each out as S st
 
 import argparse
 import io
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,8 @@ import numpy as np
 
 from charlens.errors import InputError
 from charlens.files import write_atomically
+from charlens.store.corpora import read_text
+from charlens.store.reading import read_json, require
 
 PARTS = ("train", "val", "test")
 LAYOUTS = ("streams", "contiguous")
@@ -169,12 +170,33 @@ def load(path: str | Path) -> Split:
                 name: Part(x=arrays[f"{name}_x"], y=arrays[f"{name}_y"], at=arrays[f"{name}_at"])
                 for name in PARTS
             }
-            return Split(alphabet=arrays["alphabet"], unroll=int(arrays["unroll"]), **parts)
+            found = Split(alphabet=arrays["alphabet"], unroll=int(arrays["unroll"]), **parts)
     except FileNotFoundError:
         raise InputError(f"{path}: no such split: create it with charlens split") from None
-    except Exception as error:  # a damaged archive raises many types
-        reason = type(error).__name__ if "pickle" in str(error) else " ".join(str(error).split())
-        raise InputError(f"{path} is not a split: {reason}: rerun charlens split") from error
+    except Exception:  # a damaged archive raises many types, numpy's words advise unsafe loading
+        raise InputError(f"{path} is not a split, or damaged: rerun charlens split") from None
+    if not consistent(found):
+        raise InputError(f"{path} is not a split, or damaged: rerun charlens split")
+    return found
+
+
+def consistent(split: Split) -> bool:
+    """Whether shapes fit together and every code is one of the alphabet."""
+    K, U = split.alphabet.size, split.unroll
+    if split.alphabet.dtype != np.uint8 or split.alphabet.ndim != 1 or not 0 < K < 256 or U < 1:
+        return False
+    for part in (split.train, split.val, split.test):
+        shape = part.y.shape
+        if part.x.shape != shape or len(shape) != 2 or part.at.shape != shape[:1]:
+            return False
+        if not all(shape) or shape[1] % U:
+            return False
+        if part.at.dtype != np.int64 or (part.at < 0).any():
+            return False
+        for codes in (part.x, part.y):
+            if codes.dtype != np.uint8 or codes.max() >= K:
+                return False
+    return True
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -195,13 +217,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    try:
-        text = Path(args.text).read_bytes()
-        name = json.loads(Path(args.info).read_text())["corpus"]
-    except OSError as error:
-        raise InputError(f"cannot read {error.filename}: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{args.info} is not a record of charlens fetch: rerun it") from error
+    info = read_json(Path(args.info))
+    require(info, ("corpus",), args.info)
+    text, name = read_text(args.text, args.info), info["corpus"]
     if args.streams < 1 or args.unroll < 1:
         raise InputError("split.streams and split.unroll must be at least 1")
     result = split(text, args.layout, args.streams, args.unroll, args.fractions, name)

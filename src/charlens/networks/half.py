@@ -6,12 +6,11 @@ significant bits.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+from safetensors.numpy import load, save
 
 from charlens.errors import InputError
 from charlens.files import write_atomically
@@ -24,17 +23,17 @@ def halve(model: Path, out: Path) -> None:
     Raises InputError where the file is missing, damaged or not a model, or a weight exceeds the
     range of float16.
     """
-    described = model_file.about(model)
+    described, content = model_file.read(model)
     try:
-        whole = load_file(model)
-    except SafetensorError as error:
+        whole = load(content)
+    except (SafetensorError, ValueError, KeyError) as error:
         raise InputError(f"{model}: damaged ({error}); train it again") from None
     tensors = {}
     for name, value in whole.items():
         if np.abs(value).max(initial=0) > np.finfo(np.float16).max:
             raise InputError(f"{model}: {name} is too large for half precision; publish it whole")
         tensors[name] = value.astype(np.float16)
-    write_atomically(out, save(tensors, metadata={"charlens": json.dumps(described)}))
+    write_atomically(out, model_file.content_of(tensors, described, save))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

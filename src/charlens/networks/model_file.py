@@ -2,37 +2,78 @@
 
 A model file is in the safetensors format: tensors by name (see `network`), and under "charlens" a
 JSON object with the architecture, the version of the computation, the alphabet, the recipe and the
-result of the training. The metadata are read without torch, so that small jobs start at once.
+result of the training, and last "sha256", a digest of all this and the tensors. The metadata are
+read without torch, so that small jobs start at once.
 """
 
+import hashlib
 import json
 import struct
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from charlens.errors import InputError
-from charlens.files import write_atomically
+from charlens.files import damaged, write_atomically
+from charlens.networks import metadata
 from charlens.store import models
 
 if TYPE_CHECKING:
     from charlens.networks.architecture import Architecture
     from charlens.networks.network import Parameters
 
+LARGEST = 1 << 32  # bytes of a model file
+
 
 def about(path: Path) -> dict:
-    """The metadata of a model file. Raises InputError where it is missing or not a model."""
+    """The metadata of a model file.
+
+    Raises InputError where the file is missing, damaged or not a model, and where its metadata
+    describe no network.
+    """
+    return read(path)[0]
+
+
+def read(path: Path) -> tuple[dict, bytes]:
+    """The metadata of a model file, checked, and its whole content. Raises as `about`."""
     try:
-        with open(path, "rb") as file:  # safetensors: length of the header, header, tensors
-            (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(min(length, 1 << 24)))
-        return json.loads(header["__metadata__"]["charlens"])
+        if Path(path).stat().st_size > LARGEST:
+            raise InputError(f"{path}: larger than any charlens model")
+        content = Path(path).read_bytes()  # length of the header, header, tensors
+        (length,) = struct.unpack_from("<Q", content)
+        header = json.loads(content[8 : 8 + length])
+        described = json.loads(header["__metadata__"]["charlens"])
+        stated = described.pop("sha256", None)
     except IsADirectoryError:
         raise InputError(f"{path}: a folder; name the model file in it") from None
     except FileNotFoundError:
         raise InputError(f"{path}: no such model; train it first") from None
-    except (struct.error, ValueError, KeyError, TypeError):
+    except OSError as error:
+        raise InputError(f"{path}: no readable model ({error.strerror})") from None
+    except (struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InputError(f"{path}: not a charlens model") from None
+    if stated is not None and stated != digest(described, content[8 + length :]):
+        raise damaged(path)
+    metadata.check(described, path)
+    return described, content
+
+
+def digest(described: dict, tensors: bytes) -> str:
+    """The digest of a model file: of its metadata and of its tensors' bytes."""
+    return hashlib.sha256(json.dumps(described).encode() + b"\0" + tensors).hexdigest()
+
+
+def content_of(tensors: dict, described: dict, serialize: Callable) -> bytes:
+    """The content of a model file with these metadata, its digest included.
+
+    tensors: of torch or numpy, as `serialize` (safetensors' `save` for either) takes them.
+    """
+    plain = serialize(tensors)
+    (length,) = struct.unpack_from("<Q", plain)
+    # one entry of metadata: safetensors writes several in any order
+    whole = described | {"sha256": digest(described, plain[8 + length :])}
+    return serialize(tensors, metadata={"charlens": json.dumps(whole)})
 
 
 def best(paths: list[Path]) -> Path:
@@ -54,7 +95,7 @@ def save(path: Path, params: "Parameters", described: dict) -> None:
 
     # safetensors wants contiguous tensors of their own
     tensors = {name: value.detach().cpu().contiguous() for name, value in params.items()}
-    write_atomically(path, serialize(tensors, metadata={"charlens": json.dumps(described)}))
+    write_atomically(path, content_of(tensors, described, serialize))
 
 
 def load(path: Path) -> "tuple[Architecture, Parameters, dict]":
@@ -64,14 +105,17 @@ def load(path: Path) -> "tuple[Architecture, Parameters, dict]":
     Raises InputError where the file is missing, damaged or not a model.
     """
     from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    from safetensors.torch import load as deserialize
 
-    described = about(path)
+    described, content = read(path)
+    metadata.require(described, path)
+    arch = architecture_of(described)
     try:
-        params = {name: value.float() for name, value in load_file(path).items()}
-    except SafetensorError as error:
+        tensors = deserialize(content)
+    except (SafetensorError, ValueError, KeyError) as error:
         raise InputError(f"{path}: damaged ({error}); train it again, or restore it") from None
-    return architecture_of(described), params, described
+    metadata.check_tensors(tensors, arch, path)
+    return arch, {name: value.float() for name, value in tensors.items()}, described
 
 
 def architecture_of(described: dict) -> "Architecture":

@@ -22,7 +22,7 @@ from typing import TextIO
 
 from charlens.backends import compiler
 from charlens.errors import InputError
-from charlens.files import only_one
+from charlens.files import only_one, sha256
 from charlens.ngrams import estimate, kenlm
 
 VERSION = "0.3.0"
@@ -76,6 +76,8 @@ def build_in(
             compile_tools(source, result, cxx, cmake, ninja, max_order, threads, log_file)
             compile_module(source, result, cxx, include, max_order, log_file)
         about = {"version": VERSION, "max_order": max_order}
+        made = sorted(path for path in result.rglob("*") if path.is_file())
+        about |= {"sha256": {str(path.relative_to(result)): sha256(path) for path in made}}
         (result / "kenlm.json").write_text(json.dumps(about) + "\n")
         check(result, max_order, work)
         shutil.rmtree(out, ignore_errors=True)

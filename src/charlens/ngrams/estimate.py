@@ -11,7 +11,7 @@ from pathlib import Path
 
 from charlens.data.split import load as load_split
 from charlens.errors import InputError
-from charlens.files import atomic, only_one, write_atomically
+from charlens.files import atomic, only_one, sha256, write_with_digest
 from charlens.ngrams import kenlm as tools
 
 
@@ -38,10 +38,10 @@ def fit(
 ) -> None:
     """Estimate a model of the joined training streams, pack it, and record its sizes (table 2).
 
-    Writes `out` (KenLM's probing format) and `info`: {"order", "bytes", "arpa_bytes"}: bytes of the
-    packed model and of the ARPA file from which it was packed. The ARPA file is deleted once it is
-    packed; until then it and the temporary files of lmplz take up to seven times the packed size,
-    beside `out`.
+    Writes `out` (KenLM's probing format) and `info`: {"order", "bytes", "arpa_bytes", "sha256"}:
+    bytes of the packed model and of the ARPA file from which it was packed, and the digest of the
+    packed one. The ARPA file is deleted once it is packed; until then it and the temporary files of
+    lmplz take up to seven times the packed size, beside `out`.
 
     Raises InputError if KenLM is missing or was built for lower orders, and if disk space or
     memory runs out; nothing is left behind then.
@@ -68,8 +68,9 @@ def fit(
             packed.replace(part)
         finally:
             shutil.rmtree(work, ignore_errors=True)
-        sizes = {"order": order, "bytes": part.stat().st_size, "arpa_bytes": arpa_bytes}
-        write_atomically(info, json.dumps(sizes).encode() + b"\n")
+        about = {"order": order, "bytes": part.stat().st_size, "arpa_bytes": arpa_bytes}
+        about |= {"sha256": sha256(part)}
+        write_with_digest(info, json.dumps(about).encode() + b"\n")
 
 
 def estimate(text: Path, order: int, kenlm: Path, sort_mb: int, work: Path) -> tuple[Path, int]:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from charlens.errors import InputError
+from charlens.files import sha256
 from charlens.store.reading import read_json, require
 
 
@@ -46,12 +47,20 @@ def load(model: str | Path, kenlm: str | Path):
 
 
 def about(kenlm: str | Path) -> dict:
-    """The version and max_order of the KenLM in a folder. Raises InputError if there is none."""
+    """The version and max_order of the KenLM in a folder.
+
+    Raises InputError if there is none, or if one of its files is not what was built.
+    """
     path = Path(kenlm) / "kenlm.json"
     if not path.exists():
         raise InputError(f"{kenlm}: no KenLM: build it with `charlens kenlm --out`")
     found = read_json(path)
     require(found, ("version", "max_order"), path)
+    for name, stated in found.get("sha256", {}).items():
+        if not (path.parent / name).is_file() or sha256(path.parent / name) != stated:
+            raise InputError(
+                f"{path.parent / name}: damaged; remove {path.parent} and build KenLM again"
+            )
     return found
 
 

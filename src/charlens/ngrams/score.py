@@ -1,16 +1,16 @@
 """`charlens score-ngram`: score the test streams of a split with an n-gram model (table 2)."""
 
 import argparse
-import json
 import math
 from pathlib import Path
 
 import numpy as np
 
 from charlens.data.split import load as load_split
-from charlens.files import atomic, write_atomically
+from charlens.files import damaged, sha256
 from charlens.ngrams import kenlm as tools
 from charlens.store.reading import read_json, require
+from charlens.store.scores import write_scores
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +27,8 @@ def run(args: argparse.Namespace) -> None:
     info, corpus = read_json(args.info), read_json(args.corpus_info)
     require(info, ("order", "bytes", "arpa_bytes"), args.info)
     require(corpus, ("corpus", "source"), args.corpus_info)
+    if "sha256" in info and args.model.exists() and info["sha256"] != sha256(args.model):
+        raise damaged(args.model)
     logp = score(args.split, args.model, args.kenlm)
     meta = {
         "family": "ngram",
@@ -36,9 +38,7 @@ def run(args: argparse.Namespace) -> None:
         "bytes": info["bytes"],
         "arpa_bytes": info["arpa_bytes"],
     }
-    with atomic(args.out) as part:
-        np.save(part, logp)
-    write_atomically(args.meta, json.dumps(meta).encode() + b"\n")
+    write_scores(args.out, logp, args.meta, meta)
 
 
 def score(split: str | Path, model: str | Path, kenlm: str | Path) -> np.ndarray:

@@ -180,6 +180,7 @@ def draw(entries: pd.DataFrame, corpora: dict[str, dict]):
     kinds = {kind: chosen for kind, chosen in kinds.items() if chosen.any()}
     figure = plots.new_figure(4.1 * len(corpora) + 0.1)
     panels = figure.subplots(len(corpora), len(kinds), squeeze=False)
+    drawn = []
     for row, (corpus, about) in zip(panels, corpora.items(), strict=True):
         for panel, (kind, chosen) in zip(row, kinds.items(), strict=True):
             own = entries[chosen & (entries["corpus"] == corpus)]
@@ -192,7 +193,13 @@ def draw(entries: pd.DataFrame, corpora: dict[str, dict]):
                 0.98, 0.02, agreement(own), transform=panel.transAxes, ha="right",
                 va="bottom", fontsize=7.5, linespacing=1.4,
             )  # fmt: skip
+            drawn.append((panel, own))
     plots.name_sources(figure, corpora.values())
+    for panel, own in drawn:
+        far = own[own["difference"].abs() > NAMED]
+        labels = [(row.paper, row.ours, name(row)) for row in far.itertuples()]
+        diagonal = np.repeat(np.linspace(*panel.get_xlim(), 200)[:, None], 2, axis=1)
+        plots.label_points(panel, labels, np.vstack([own[["paper", "ours"]], diagonal]))
     return figure
 
 
@@ -212,15 +219,11 @@ def draw_panel(panel, entries: pd.DataFrame):
     ends = (both.min() - margin, both.max() + margin)
     panel.plot(ends, ends, color="#999999", linewidth=0.7, zorder=1)
     draw_points(panel, entries)
-    for row in entries[entries["difference"].abs() > NAMED].itertuples():
-        panel.annotate(
-            name(row), (row.paper, row.ours), (5, 0), textcoords="offset points", va="center",
-            fontsize=7, color="#333333",
-        )  # fmt: skip
     panel.set(xlim=ends, ylim=ends)
     panel.yaxis.set_major_locator(panel.xaxis.get_major_locator())
     panel.set_box_aspect(1)
-    panel.set(xlabel="loss in the paper, nats per character", ylabel="loss here")
+    losses = "loss {}, nats per character"
+    panel.set(xlabel=losses.format("in the paper"), ylabel=losses.format("here"))
     panel.legend(loc="upper left", ncols=2, handletextpad=0.2, columnspacing=0.8, borderaxespad=0)
 
 
@@ -233,7 +236,7 @@ def draw_points(panel, entries: pd.DataFrame):
                 edgecolor="white", linewidth=0.4, zorder=3,
                 label=f"{type.upper()}, {plots.layers_label(layers)}",
             )  # fmt: skip
-    for model, marker, shade in zip(KINDS, "x+", (plots.NGRAM, "#444444"), strict=True):
+    for model, marker, shade in zip(KINDS, "x+", (plots.NGRAM, plots.NN), strict=True):
         own = entries[entries["model"] == model]
         if len(own):
             panel.scatter(

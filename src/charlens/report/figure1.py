@@ -8,6 +8,7 @@ from itertools import zip_longest
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
+from scipy.sparse.csgraph import connected_components
 from sklearn.manifold import TSNE
 
 from charlens.files import write_csv
@@ -15,6 +16,8 @@ from charlens.report import plots
 from charlens.store.corpora import read_corpora
 from charlens.store.scores import CHUNK, Score, by_corpus, read_scores, with_arrays
 
+PILE = 5  # a group of so many marks that overlap is magnified
+INSET = 0.4  # share of a panel's side
 FEW = 4  # fewer models than this have too few neighbours for t-SNE
 
 
@@ -115,33 +118,68 @@ def draw(groups: dict[str, list[Score]], maps: dict[str, np.ndarray], corpora: d
     for panel in panels[len(groups) :]:
         panel.set_axis_off()
     for panel, (corpus, scores) in zip(panels, groups.items(), strict=False):
-        draw_map(panel, scores, maps[corpus], sizes, colours)
+        draw_marks(panel, scores, maps[corpus], sizes, colours)
+        panel.set_aspect("equal", adjustable="datalim")  # distances are all that a map shows
+        panel.margins(0.12)
         method = "t-SNE" if len(scores) >= FEW else "principal components"
-        panel.set_title(f"{corpora[corpus]['title']}: {method}")
+        number = f"{len(scores)} networks" if len(scores) > 1 else "1 network"
+        panel.set_title(f"{corpora[corpus]['title']}\n{method} of {number}, all seeds")
     add_legend(figure, models["layers"], sizes, colours)
     plots.name_sources(figure, corpora.values())
+    figure.draw_without_rendering()  # the layout says which marks overlap
+    for panel, (corpus, scores) in zip(panels, groups.items(), strict=False):
+        magnify(panel, scores, maps[corpus], sizes, colours)
     return figure
 
 
-def draw_map(panel, scores: list[Score], points: np.ndarray, sizes: dict, colours: dict):
+def draw_marks(panel, scores: list[Score], points: np.ndarray, sizes: dict, colours: dict):
     """points: [M, 2], one for each score."""
     # The smallest networks last, so that no larger one hides them.
     for i in sorted(range(len(scores)), key=lambda i: -scores[i].meta["size"]):
         meta = scores[i].meta
         panel.scatter(
             *points[i], s=sizes[meta["size"]], marker=plots.layers_marker(meta["layers"]),
-            color=colours[meta["type"]], alpha=0.7, edgecolor="white", linewidth=0.5,
+            color=colours[meta["type"]], alpha=0.8, edgecolor="white", linewidth=0.5,
         )  # fmt: skip
     panel.set(xticks=[], yticks=[])
-    panel.set_aspect("equal", adjustable="datalim")  # distances are all that a map shows
-    panel.margins(0.12)
     panel.spines[["top", "right"]].set_visible(True)
 
 
+def magnify(panel, scores: list[Score], points: np.ndarray, sizes: dict, colours: dict):
+    """Draw the marks that cover one another once more, in an inset where the fewest marks are.
+    Needs the layout of the figure; arguments as in `draw_marks`."""
+    places = panel.transData.transform(points)
+    widths = np.sqrt([sizes[score.meta["size"]] for score in scores]) * panel.figure.dpi / 72
+    pile = points[largest_pile(places, widths)]
+    if len(pile) < PILE or np.ptp(pile, axis=0).max() == 0:
+        return
+    middle, reach = (pile.min(axis=0) + pile.max(axis=0)) / 2, 0.65 * np.ptp(pile, axis=0).max()
+    shown = [i for i in range(len(scores)) if np.abs(points[i] - middle).max() <= reach]
+    within = panel.transAxes.inverted().transform(places)
+    steps = np.linspace(0.02, 0.98 - INSET, 15)
+    corners = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)  # lower left ones
+    far = np.abs(within[None] - corners[:, None] - INSET / 2).max(axis=2)  # [corners, M]
+    corner = corners[np.sum(far < INSET / 2 + 0.03, axis=1).argmin()]
+    inset = panel.inset_axes((*corner, INSET, INSET))
+    draw_marks(inset, [scores[i] for i in shown], points[shown], sizes, colours)
+    inset.set(xlim=middle[0] + [-reach, reach], ylim=middle[1] + [-reach, reach], box_aspect=1)
+    panel.indicate_inset_zoom(inset, edgecolor="#777777", alpha=1, linewidth=0.6, zorder=0.5)
+
+
+def largest_pile(places: np.ndarray, widths: np.ndarray) -> np.ndarray:
+    """Which marks belong to the largest group in which each overlaps another.
+
+    places [M, 2] and widths [M] in the same units. Returns indices, ascending.
+    """
+    gaps = np.linalg.norm(places[:, None] - places[None], axis=2)
+    _, group = connected_components(gaps < (widths[:, None] + widths[None]) / 2, directed=False)
+    return np.flatnonzero(group == np.bincount(group).argmax())
+
+
 def marker_areas(sizes: Iterable[int]) -> dict[int, float]:
-    """The marker area (square points) of each size: even steps in width, the largest 9 pt wide."""
+    """The marker area (square points) of each size: even steps in width, at most 8.4 pt."""
     sizes = sorted(set(sizes), reverse=True)
-    return {size: max(3.0, 9.0 - 1.9 * step) ** 2 for step, size in enumerate(sizes)}
+    return {size: max(3.0, 8.4 - 1.8 * step) ** 2 for step, size in enumerate(sizes)}
 
 
 def add_legend(figure, layers: Iterable[int], sizes: dict[int, float], colours: dict[str, str]):

@@ -1,8 +1,11 @@
 """Figure 2: passages of a text, each coloured by the unit that follows a hypothesis best.
 
 Red is -1, blue is +1, and a character has the colour of what the unit holds after reading it: for
-an LSTM tanh(c).
+an LSTM tanh(c). A hypothesis whose best unit is at chance level has no passage. The picture fits a
+printed page; the page below `--html` has the passages that are too many for it.
 """
+
+import textwrap
 
 import numpy as np
 import pandas as pd
@@ -19,10 +22,13 @@ from charlens.store.tables import read_table
 COLOURS = LinearSegmentedColormap.from_list("units", ["#EE6A50", "#FFFFFF", "#5A9BE6"])
 LEVELS = 40  # colours on the page
 TAB = 4  # columns shown; code with tabs of 8 would not fit
-WIDE = 76  # characters in a line of the picture, where longer ones break
-COLUMNS = 2
-LINE = 0.098  # inches
-TITLE = 0.36
+SIZE = 7.0  # points: letters in the picture, the smallest of the figure
+CHARACTER = SIZE * 0.602 / 72  # inches: the width of a monospaced letter
+LINE = 1.15 * SIZE / 72  # inches
+WIDE = {"code": 60, "prose": 76}  # characters in a line of the picture, where longer ones break
+COLUMNS = {"code": 2, "prose": 1}  # prose has its headings beside the passages
+TITLE, GAP = 0.31, 0.11  # inches: a heading above its passage, and the space below a passage
+HEAD, FOOT, PAGE = 0.3, 0.55, 10.0  # inches: above and below the passages, and of all at most
 PARTS = {"train": "training text", "val": "validation text", "test": "test text"}
 
 
@@ -39,11 +45,42 @@ def run(args):
     corpora = read_corpora([args.corpus])
     [(corpus, about)] = corpora.items()
     found = read_found([args.found], corpora)[corpus]
-    columns = ["corpus", "hypothesis", "measure", "score", "beyond"]
+    columns = ["corpus", "hypothesis", "measure", "score", "low", "high", "beyond"]
     best = read_table(args.best, columns)
     with plots.style():
         plots.save(draw(found, best, about), args.out)
     write_atomically(args.html, page(found, best, about).encode())
+
+
+# ---- which passages ----
+
+
+def row_of(found: dict, best: pd.DataFrame, hypothesis: str) -> pd.Series:
+    """The best unit of a hypothesis and its score."""
+    of = best["corpus"].eq(found["corpus"]) & best["hypothesis"].eq(hypothesis)
+    return best[of].iloc[0]
+
+
+def at_chance(row: pd.Series) -> bool:
+    """Is a score within the null distribution, or chance in its interval?"""
+    chance = 0.5 if row["measure"] == "auc" else 0.0
+    return not row["beyond"] or bool(row["low"] <= chance <= row["high"])
+
+
+def title_of(found: dict, hypothesis: str) -> str:
+    """A hypothesis for readers."""
+    [title] = [h["title"] for h in found["hypotheses"] if h["hypothesis"] == hypothesis]
+    return title
+
+
+def shown(found: dict, best: pd.DataFrame) -> tuple[list[dict], str]:
+    """The passages whose unit is not at chance level, and which hypotheses were left out, in
+    words."""
+    names = dict.fromkeys(p["hypothesis"] for p in found["passages"] if p["hypothesis"])
+    out = [name for name in names if at_chance(row_of(found, best, name))]
+    titles = "; ".join(title_of(found, name) for name in out)
+    passages = [p for p in found["passages"] if p["hypothesis"] not in out]
+    return passages, f"Left out, the best unit is at chance level: {titles}." if out else ""
 
 
 # ---- text ----
@@ -93,15 +130,11 @@ def heading(passage: dict, found: dict, best: pd.DataFrame) -> tuple[str, str]:
     if passage["hypothesis"] is None:
         what = f"Least explained: {unit}"
     else:
-        titles = {entry["hypothesis"]: entry["title"] for entry in found["hypotheses"]}
-        of = best["corpus"].eq(found["corpus"]) & best["hypothesis"].eq(passage["hypothesis"])
-        row = best[of].iloc[0]
+        row = row_of(found, best, passage["hypothesis"])
         measure = "AUC" if row["measure"] == "auc" else "τ"
-        title = titles[passage["hypothesis"]]
+        title = title_of(found, passage["hypothesis"])
         score, remark = row["score"], ""
-        if not row["beyond"]:
-            remark = " (chance level)"
-        elif measure == "AUC" and score < 0.5:
+        if measure == "AUC" and score < 0.5:
             score, remark = 1 - score, " (low when true)"
         what = f"{title[0].upper()}{title[1:]}: {unit}, {measure} {number(score)}{remark}"
     where = f"{PARTS[passage['part']]}, byte {passage['at']:,}"
@@ -114,50 +147,75 @@ def heading(passage: dict, found: dict, best: pd.DataFrame) -> tuple[str, str]:
 
 
 def draw(found: dict, best: pd.DataFrame, about: dict):
-    """The passages of a corpus in two columns, each in the one with more room."""
-    blocks = []  # (x, y from the top, lines, heading) in inches
-    column_width = plots.WIDTH / COLUMNS - 0.08
-    heights = [0.3] * COLUMNS
-    for passage in found["passages"]:
-        rows = lines(characters(passage["text"], passage["values"]), WIDE)
-        column = int(np.argmin(heights))
-        x = column * plots.WIDTH / COLUMNS + 0.04
-        blocks.append((x, heights[column], rows, heading(passage, found, best)))
-        heights[column] += TITLE + LINE * len(rows) + 0.14
-    top = max(heights) + 0.1
-    total = top + 0.52  # the key, and below it the source
+    """As many passages of a corpus as fit the page, in columns of about the same height."""
+    columns, wide = COLUMNS[about["kind"]], WIDE[about["kind"]]
+    passages, left_out = shown(found, best)
+    texts = [lines(characters(p["text"], p["values"]), wide) for p in passages]
+    heading_height = TITLE if columns > 1 else 0
+    heights = [heading_height + LINE * max(4, len(rows)) + GAP for rows in texts]
+    kept: list[int] = []
+    for at in range(len(passages)):
+        _, height = balanced([heights[k] for k in [*kept, at]], columns)
+        if not kept or height <= PAGE - HEAD - FOOT:
+            kept.append(at)
+    spots, height = balanced([heights[k] for k in kept], columns)
+    total = HEAD + height + FOOT
     figure = plots.new_figure(total)
     figure.set_layout_engine("none")
     title = f"{about['title']}: {model_name(found)}"
     figure.text(0.04 / plots.WIDTH, 1 - 0.06 / total, title, fontsize=10, va="top")
-    for x, y, rows, (what, where) in blocks:
-        left = x / plots.WIDTH
-        figure.text(left, 1 - (y + 0.02) / total, what, fontsize=7.5, va="top")
-        figure.text(left, 1 - (y + 0.17) / total, where, fontsize=6, va="top", color="#555555")
-        height = LINE * len(rows)
-        box = (left, 1 - (y + TITLE + height) / total, column_width / plots.WIDTH, height / total)
-        draw_text(figure.add_axes(box), rows, column_width)
-    draw_key(figure, total - top)
-    plots.name_sources(figure, [about])
+    for (column, down), at in zip(spots, kept, strict=True):
+        passage, rows = passages[at], texts[at]
+        x, y = 0.04 + column * plots.WIDTH / columns, HEAD + down
+        what, where = heading(passage, found, best)
+        beside = x
+        if columns == 1:
+            beside = x + wide * CHARACTER + 0.15
+            what, where = textwrap.fill(what, 38), textwrap.fill(where, 42)
+        under = y + 0.02 + 0.14 * (1 + what.count("\n"))
+        figure.text(beside / plots.WIDTH, 1 - (y + 0.02) / total, what, fontsize=7.5, va="top")
+        figure.text(
+            beside / plots.WIDTH, 1 - under / total, where,
+            fontsize=SIZE, va="top", color="#555555",
+        )  # fmt: skip
+        box = (x, total - y - heading_height - LINE * len(rows), wide * CHARACTER, LINE * len(rows))
+        panel = figure.add_axes(np.divide(box, [plots.WIDTH, total, plots.WIDTH, total]))
+        draw_text(panel, rows, wide)
+    draw_key(figure, FOOT)
+    plots.name_sources(figure, [about], left_out)
     return figure
 
 
-def draw_text(panel, rows, width: float):
-    """Coloured squares with the words on top of them. rows: of `lines`; width: inches."""
-    shades = np.ones((len(rows), WIDE, 3))
-    # A monospaced letter is 0.602 of its size wide. Words are placed one by one, so that another
-    # font in a viewer of the SVG does no harm.
-    size = width / WIDE * 72 / 0.602
+def balanced(heights: list[float], columns: int) -> tuple[list[tuple[int, float]], float]:
+    """The column of each passage and how far down it begins (inches), and the tallest column.
+
+    The tallest passages choose first, each the column with the most room; in a column passages keep
+    their order, and the first passage is in the first column.
+    """
+    filled, column = np.zeros(columns), np.zeros(len(heights), int)
+    for at in np.argsort(heights, kind="stable")[::-1]:
+        column[at] = filled.argmin()
+        filled[column[at]] += heights[at]
+    column = np.argsort(np.roll(np.arange(columns), -column[0]))[column]
+    down = [sum(h for h, c in zip(heights[:at], column, strict=False) if c == column[at])
+            for at in range(len(heights))]  # fmt: skip
+    return list(zip(column.tolist(), down, strict=True)), float(filled.max())
+
+
+def draw_text(panel, rows, wide: int):
+    """Coloured squares with the words on top of them. rows: of `lines`, at most `wide` letters."""
+    shades = np.ones((len(rows), wide, 3))
+    # Words are placed one by one, so that another font in a viewer of the SVG does no harm.
     for y, row in enumerate(rows):
         shades[y, : len(row)] = COLOURS([(value + 1) / 2 for _, value in row])[:, :3]
         letters = "".join(letter for letter, _ in row)
         begin = 0
         for word in letters.split(" "):
             if word:
-                panel.text(begin, y + 0.72, word, fontsize=size, family="DejaVu Sans Mono")
+                panel.text(begin, y + 0.74, word, fontsize=SIZE, family="DejaVu Sans Mono")
             begin += len(word) + 1
-    panel.imshow(shades, extent=(0, WIDE, len(rows), 0), aspect="auto", interpolation="nearest")
-    panel.set(xlim=(0, WIDE), ylim=(len(rows), 0))
+    panel.imshow(shades, extent=(0, wide, len(rows), 0), aspect="auto", interpolation="nearest")
+    panel.set(xlim=(0, wide), ylim=(len(rows), 0))
     panel.set_axis_off()
 
 
@@ -168,8 +226,8 @@ def draw_key(figure, foot: float):
     panel.imshow(np.linspace(-1, 1, 64)[None], cmap=COLOURS, aspect="auto", extent=(-1, 1, 0, 1))
     panel.set_xticks([-1, 0, 1], ["−1", "0", "+1"])
     panel.set_yticks([])
-    panel.set_title("tanh(c)", fontsize=6.5, loc="center", pad=2)
-    panel.tick_params(length=0, labelsize=6.5, pad=2)
+    panel.set_title("tanh(c)", fontsize=7, loc="center", pad=2)
+    panel.tick_params(length=0, labelsize=7, pad=2)
 
 
 # ---- the page ----
@@ -178,12 +236,14 @@ def draw_key(figure, foot: float):
 def page(found: dict, best: pd.DataFrame, about: dict) -> str:
     """The same passages as text that can be selected, each run of one colour a span."""
     passages = []
-    for passage in found["passages"]:
+    chosen, left_out = shown(found, best)
+    for passage in chosen:
         what, where = heading(passage, found, best)
         passages.append({"what": what, "where": where, "runs": coloured_runs(passage)})
     return render(
         "figure2",
         passages=passages,
+        left_out=left_out,
         about=about,
         network=model_name(found),
         shades=[to_hex(COLOURS(level / LEVELS)) for level in range(LEVELS + 1)],

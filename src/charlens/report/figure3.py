@@ -1,6 +1,8 @@
-"""Figure 3: how often each unit of each gate is left- and right-saturated (< 0.1, > 0.9)."""
+"""Figure 3: how often each unit of each gate is left- and right-saturated (< 0.1, > 0.9).
 
-import numpy as np
+The paper draws the layers of a gate in one panel; here each has its own, or they hide one another.
+"""
+
 import pandas as pd
 
 from charlens.errors import InputError
@@ -11,9 +13,11 @@ from charlens.store.models import types_in_order
 from charlens.store.tables import read_table
 
 GATES = {"i": "input", "f": "forget", "o": "output", "r": "reset", "z": "update"}
-# a colour and a shape for each layer, distinct in lightness too
-LAYERS = [("#17375E", "o"), ("#C1272D", "^"), ("#E69F00", "s"), ("#009E73", "D"), ("#777777", "v")]
+# a colour and a shape for each layer, darker with depth; none is the colour of a type
+LAYERS = [("#A678C2", "o"), ("#6F3A94", "^"), ("#35104A", "s")]
 ACROSS = 5  # panels side by side
+SIDE = 1.24  # inches: of a panel with its margin
+HEADINGS = 0.75  # inches: above and below the panels of a corpus
 
 
 def add_arguments(parser):
@@ -44,55 +48,57 @@ def panels(gates: pd.DataFrame) -> list[tuple[str, str, str]]:
 
 
 def draw(gates: pd.DataFrame, corpora: dict[str, dict]):
-    """A panel per gate; a row of panels per corpus, or several where one is too wide."""
-    rows = []  # (corpus, its panels)
+    """Per corpus a panel for each gate (across) and layer (down); several such blocks where the
+    gates of a corpus are too many for one line."""
+    blocks = []  # (corpus, its panels, how many layers)
     for corpus in corpora:
-        own = panels(gates[gates["corpus"] == corpus])
-        rows += [(corpus, own[at : at + ACROSS]) for at in range(0, len(own), ACROSS)]
-    across = max(len(own) for _, own in rows)
-    side = (plots.WIDTH - 0.5) / max(across, 3)
-    figure = plots.new_figure(len(rows) * (side + 0.85) + 0.3)
-    figure.get_layout_engine().set(hspace=0.06)
-    grid = figure.subplots(len(rows), across, squeeze=False, sharex=True, sharey=True)
-    for line, (corpus, own) in zip(grid, rows, strict=True):
-        draw_row(line, own, gates[gates["corpus"] == corpus], corpora[corpus]["title"])
-    deepest = max(gates["layer"])
-    handles = [mark(grid[0][0], [], [], layer, f"layer {layer}") for layer in range(1, deepest + 1)]
-    figure.legend(handles=handles, loc="outside upper right", ncols=deepest, handletextpad=0.2)
+        rows = gates[gates["corpus"] == corpus]
+        own, layers = panels(rows), int(rows["layer"].max())
+        blocks += [(corpus, own[at : at + ACROSS], layers) for at in range(0, len(own), ACROSS)]
+    across = max(len(own) for _, own, _ in blocks)
+    heights = [layers * SIDE + HEADINGS for _, _, layers in blocks]
+    figure = plots.new_figure(sum(heights) + 0.35)
+    parts = figure.subfigures(len(blocks), 1, height_ratios=heights, squeeze=False).ravel()
+    for part, (corpus, own, layers) in zip(parts, blocks, strict=True):
+        grid = part.subplots(layers, across, squeeze=False, sharex=True, sharey=True)
+        rows = gates[gates["corpus"] == corpus]
+        draw_block(grid, own, rows, corpora[corpus]["title"])
     plots.name_sources(figure, corpora.values())
     return figure
 
 
-def draw_row(line, own: list[tuple[str, str, str]], gates: pd.DataFrame, title: str):
+def draw_block(grid, own: list[tuple[str, str, str]], gates: pd.DataFrame, title: str):
     """The panels of a corpus; a network is named above the first of its gates."""
-    for panel in line[len(own) :]:
-        panel.set_axis_off()
-    for at, (panel, (type, network, gate)) in enumerate(zip(line, own, strict=False)):
-        draw_gate(panel, gates[(gates["type"] == type) & (gates["gate"] == gate)])
+    for at, (column, (type, network, gate)) in enumerate(zip(grid.T, own, strict=False)):
+        units = gates[(gates["type"] == type) & (gates["gate"] == gate)]
+        for layer, panel in enumerate(column, start=1):
+            if layer in set(units["layer"]):
+                draw_gate(panel, units, layer)
+            else:
+                panel.set_axis_off()
         heading = f"{title}: " if at == 0 else ""
         if at == 0 or own[at - 1][1] != network:
             heading += network
-        panel.set_title(f"{heading}\n{GATES.get(gate, gate)} gate")
-        panel.set_xlabel("time below 0.1")
-        panel.tick_params(labelbottom=True)
-    line[0].set_ylabel("time above 0.9")
+        column[0].set_title(f"{heading}\n{GATES.get(gate, gate)} gate")
+        column[-1].set_xlabel("share of time < 0.1")
+    for panel in grid[:, len(own) :].ravel():
+        panel.set_axis_off()
+    for layer, panel in enumerate(grid[:, 0], start=1):
+        panel.set_ylabel(f"layer {layer}\nshare > 0.9")
 
 
-def draw_gate(panel, units: pd.DataFrame):
-    """One point per unit: the shares of time in which it is left- and right-saturated."""
+def draw_gate(panel, units: pd.DataFrame, layer: int):
+    """One point per unit of a layer: the shares of time in which it is left- and right-saturated.
+    Grey, behind them: the other layers. units: those of the gate, in all layers."""
     panel.plot([0, 1], [1, 0], color="#BBBBBB", linewidth=0.6, zorder=0)  # always saturated
-    for layer, of_layer in units.groupby("layer"):
-        mark(panel, of_layer["left"], of_layer["right"], layer)
+    colour, shape = LAYERS[(layer - 1) % len(LAYERS)]
+    here = units["layer"] == layer
+    for rows, shade, marker, order in ((~here, "#DDDDDD", "o", 1), (here, colour, shape, 2)):
+        panel.scatter(
+            units["left"][rows], units["right"][rows], s=6, marker=marker, facecolors="none",
+            edgecolors=shade, linewidths=0.6, zorder=order,
+            rasterized=True,  # thousands of points: as shapes they make an SVG of a megabyte
+        )  # fmt: skip
     panel.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), box_aspect=1)
     panel.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
     panel.set_yticks([0, 0.5, 1], ["0", ".5", "1"])
-
-
-def mark(panel, left, right, layer: int, label: str | None = None):
-    """A point for each unit of a layer. left, right: shares of time, [units]."""
-    colour, shape = LAYERS[(layer - 1) % len(LAYERS)]
-    return panel.scatter(
-        np.asarray(left), np.asarray(right), s=9, marker=shape, facecolors="none",
-        edgecolors=colour, linewidths=0.6, alpha=0.8, label=label,
-        rasterized=True,  # thousands of points: as shapes they make an SVG of a megabyte
-    )  # fmt: skip

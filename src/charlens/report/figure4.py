@@ -1,4 +1,5 @@
-"""Figure 4: where the best three-layer LSTM and the n-gram models err, and on which characters."""
+"""Figure 4: where the best three-layer LSTM, the n-gram and the n-NN models err, and on which
+characters."""
 
 from collections.abc import Iterable
 
@@ -11,13 +12,16 @@ from charlens.statistics import oracles
 from charlens.store.corpora import by_stem, read_corpora, read_split
 from charlens.store.models import network_name
 from charlens.store.scores import Score, best_lstm, by_corpus, ngrams_by_n, read_scores
+from charlens.store.tables import MODELS
 
 SHOWN = 32  # characters drawn
+# the colour and the hatching of errors that the LSTM does not make
+OTHERS = {"n-gram": (plots.NGRAM, "////"), "n-NN": (plots.NN, "\\\\\\\\")}
 RARE = 1 / 5000  # a character with a smaller share of the test text is not drawn
 
 
 def add_arguments(parser):
-    parser.add_argument("--scores", nargs="+", required=True, help="recurrent and n-gram scores")
+    parser.add_argument("--scores", nargs="+", required=True, help="recurrent, n-gram, n-NN scores")
     parser.add_argument("--splits", nargs="+", required=True, help="corpora's .npz")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, one a row")
     parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
@@ -27,13 +31,15 @@ def add_arguments(parser):
 def run(args):
     plots.check_formats(args.out)
     corpora = read_corpora(args.corpora)
-    scores = read_scores(args.scores, "recurrent", "ngram")
+    scores = read_scores(args.scores, "recurrent", "ngram", "nn")
     splits = by_stem(args.splits, corpora, "split")
     errors, characters = {}, {}
     for corpus, group in by_corpus(scores, corpora, "score").items():
         split = read_split(splits[corpus], group)
         lstm, ngrams = best_lstm(group), ngrams_by_n(group)
-        errors[corpus] = error_overlap(lstm, ngrams)
+        nns = {score.meta["n"]: score for score in group if score.meta["family"] == "nn"}
+        others = [error_overlap(lstm, models) for models in (ngrams, nns) if models]
+        errors[corpus] = pd.concat(others, ignore_index=True)
         characters[corpus] = character_means(lstm, ngrams[max(ngrams)], split)
     with plots.style():
         plots.save(draw(errors, characters, corpora), args.out)
@@ -41,24 +47,26 @@ def run(args):
         write_csv(table(errors, characters), args.csv)
 
 
-def error_overlap(lstm: Score, ngrams: dict[int, Score]) -> pd.DataFrame:
-    """Shares of the test characters that both models get wrong, or one of them alone.
+def error_overlap(lstm: Score, others: dict[int, Score]) -> pd.DataFrame:
+    """Shares of the test characters that an LSTM and another model get wrong, or one of them alone.
 
-    Returns one row per n: layers and size of the LSTM, n, and the shares both, lstm, ngram (the
-    last two: errors of that model alone). An error is a probability below 0.5.
+    others: n-gram or n-NN models by n. Returns one row per n, ascending: layers and size of the
+    LSTM, n, the shares both, lstm, ngram (the last two: errors of the LSTM alone, of the other
+    model alone), and the kind of the other model. An error is a probability below 0.5.
     """
     lstm_errs = oracles.errors(lstm.logp)
     rows = []
-    for n, ngram in ngrams.items():
-        ngram_errs = oracles.errors(ngram.logp)
+    for n, other in sorted(others.items()):
+        other_errs = oracles.errors(other.logp)
         rows.append(
             {
                 "layers": lstm.key.layers,
                 "size": lstm.key.size,
                 "n": n,
-                "both": np.mean(lstm_errs & ngram_errs),
-                "lstm": np.mean(lstm_errs & ~ngram_errs),
-                "ngram": np.mean(~lstm_errs & ngram_errs),
+                "both": np.mean(lstm_errs & other_errs),
+                "lstm": np.mean(lstm_errs & ~other_errs),
+                "ngram": np.mean(~lstm_errs & other_errs),
+                "model": MODELS[other.meta["family"]],
             }
         )
     return pd.DataFrame(rows)
@@ -87,7 +95,7 @@ def draw(
     """Per corpus, errors on the left, characters above their counts on the right."""
     figure = plots.new_figure(2.9 * len(corpora) + 0.3)
     grid = figure.add_gridspec(
-        2 * len(corpora), 2, width_ratios=[1, 2.7], height_ratios=[5, 1] * len(corpora)
+        2 * len(corpora), 2, width_ratios=[1, 1.9], height_ratios=[5, 1] * len(corpora)
     )
     for row, (corpus, provenance) in enumerate(corpora.items()):
         overlap = figure.add_subplot(grid[2 * row : 2 * row + 2, 0])
@@ -100,27 +108,45 @@ def draw(
 
 
 def draw_overlap(panel, errors: pd.DataFrame, title: str):
-    """A stacked bar per n. errors: of `error_overlap`."""
-    # Errors of the LSTM alone at the bottom: together with the grey part they are all its errors.
-    name = network_name("lstm", *errors[["layers", "size"]].iloc[0])
-    at = np.arange(len(errors))
-    top = np.zeros(len(errors))
-    for column, label, colour, hatch in (
-        ("lstm", f"{name} alone", plots.LSTM, ""),
-        ("both", "both", plots.NEUTRAL, ""),
-        ("ngram", "n-gram alone", plots.NGRAM, "////"),
-    ):
-        panel.bar(
-            at, errors[column], 0.86, bottom=top, label=label, color=colour, hatch=hatch,
-            edgecolor="white", linewidth=0,
+    """Areas over n, one on top of the other: first beside the n-gram, then beside the n-NN models.
+    errors: of `error_overlap`."""
+    lstm = network_name("lstm", *errors[["layers", "size"]].iloc[0])
+    left, ticks = 0.0, {}
+    for model, rows in errors.groupby("model", sort=False):
+        at = left + np.arange(len(rows), dtype=float)
+        if len(rows) == 1:  # an area needs some width
+            at, rows = left + np.array([-0.5, 0.5]), pd.concat([rows, rows])
+        # Errors of the LSTM alone at the bottom: together with the grey part they are all its
+        # errors.
+        top = np.zeros(len(rows))
+        for column, label, colour, hatch in (
+            ("lstm", f"{lstm} alone", plots.LSTM, ""),
+            ("both", "both", plots.NEUTRAL, ""),
+            ("ngram", f"{model} alone", *OTHERS[model]),
+        ):
+            below, top = top, top + rows[column].to_numpy()
+            panel.fill_between(
+                at, below, top, label=label, facecolor=colour, hatch=hatch, edgecolor="white",
+                linewidth=0,
+            )  # fmt: skip
+        ticks |= {left + k: n for k, n in enumerate(rows["n"].unique())}
+        panel.text(
+            at.mean(), -0.11, f"n of the {model}", transform=panel.get_xaxis_transform(),
+            ha="center", va="top", fontsize=7.5,
         )  # fmt: skip
-        top = top + errors[column].to_numpy()
+        left = at[-1] + 2
     panel.set_title(f"{title}\ntest errors (p < 0.5)")
-    panel.set_xticks(at, errors["n"])
-    panel.set(xlabel="n of the n-gram", ylabel="share of test characters")
-    panel.set_ylim(0, max(0.01, 1.32 * top.max()))  # room for the legend
-    panel.set_yticks([tick for tick in panel.get_yticks() if 0 <= tick <= 1])
-    panel.legend(loc="upper right", reverse=True, borderaxespad=0, labelspacing=0.3)
+    panel.set_xticks(list(ticks), ticks.values())
+    panel.set_xlim(min(0, *ticks) - 0.6, left - 1.4)
+    panel.set_ylim(0, 1.32)  # room for the legend
+    panel.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
+    panel.set_ylabel("share of test characters")
+    handles, labels = panel.get_legend_handles_labels()
+    entries = dict(zip(labels, handles, strict=True))  # a label of both models counts once
+    panel.legend(
+        entries.values(), entries, loc="upper left", ncols=2, borderaxespad=0, labelspacing=0.3,
+        handlelength=1, handletextpad=0.4, columnspacing=0.7, fontsize=7,
+    )  # fmt: skip
 
 
 def draw_characters(means, counts, characters: pd.DataFrame):
@@ -172,15 +198,18 @@ def stagger(labels: Iterable[str]) -> list[str]:
 
 
 def table(errors: dict[str, pd.DataFrame], characters: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Both kinds of panel as one table, told apart by its second column.
+    """Both kinds of panel as one table, told apart by its second column; the last names the kind of
+    model beside the LSTM.
 
-    errors: both, lstm, ngram are shares of the test characters (the last two: that model alone).
+    errors: both, lstm, ngram are shares of the test characters (the last two: the LSTM alone, the
+    other model alone, whatever its kind).
     characters: lstm, ngram are mean probabilities of this character where it is the correct one.
     """
     parts = []
     for corpus in errors:
         parts.append(errors[corpus].assign(corpus=corpus, panel="errors"))
-        parts.append(characters[corpus].assign(corpus=corpus, panel="characters"))
+        of_characters = characters[corpus].assign(corpus=corpus, panel="characters")
+        parts.append(of_characters.assign(model=MODELS["ngram"]))
     which = ["corpus", "panel", "layers", "size", "n", "byte", "character", "count"]
     rows = pd.concat(parts).astype({"byte": "Int64", "count": "Int64"})
-    return rows[[*which, "both", "lstm", "ngram", "difference"]]
+    return rows[[*which, "both", "lstm", "ngram", "difference", "model"]]

@@ -18,8 +18,8 @@ from charlens.text.braces import brace_pairs, pairs_in_test
 
 BRACES = ["layers", "size", "n", "from", "below", "distance", "pairs"]
 BRACES += ["lstm", "lstm_se", "ngram", "ngram_se"]
-FEW = 5  # a mean of fewer pairs of braces is not drawn
-EDGES = np.array([1, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 2**62])
+WIDTH = 20  # characters: a bucket of distances is so wide, or a multiple of it that has
+LEAST = 30  # pairs of braces; means of fewer are not joined by a line
 
 
 def add_arguments(parser):
@@ -54,12 +54,23 @@ def run(args):
     braces = {}
     for corpus, group in by_corpus(scores, code_corpora, "score").items():
         index, distance = braces_in_test(texts[corpus], splits[corpus], group)
-        ngrams = ngrams_by_n(group)
-        braces[corpus] = brace_means(best_lstm(group), ngrams[max(ngrams)], index, distance)
+        ngrams, lstm = ngrams_by_n(group), lstm_of_row(group, trajectories.get(corpus))
+        braces[corpus] = brace_means(lstm, ngrams[max(ngrams)], index, distance)
     with plots.style():
         plots.save(draw(braces, trajectories, corpora), args.out)
     if args.csv:
         write_csv(table(braces), args.csv)
+
+
+def lstm_of_row(scores: list[Score], trajectory: pd.DataFrame | None) -> Score:
+    """The LSTM whose first epochs the row shows; where these are missing or its scores are, the
+    best one of the paper's depth."""
+    if trajectory is not None:
+        wanted = ("lstm", *trajectory[["layers", "size"]].iloc[0])
+        same = [s for s in scores if tuple(map(s.meta.get, ("type", "layers", "size"))) == wanted]
+        if same:
+            return best_lstm(same)
+    return best_lstm(scores)
 
 
 def braces_in_test(text: Path, split: Path, scores: list[Score]) -> tuple[np.ndarray, np.ndarray]:
@@ -76,6 +87,21 @@ def braces_in_test(text: Path, split: Path, scores: list[Score]) -> tuple[np.nda
     return index, distance
 
 
+def bucket_edges(distance: np.ndarray) -> np.ndarray:
+    """The edges of buckets of distances [Q], in characters: multiples of WIDTH, as narrow as LEAST
+    pairs in each allow. Too few pairs at the end belong to the last bucket."""
+    steps = np.arange(0, distance.max() + WIDTH + 1, WIDTH)
+    pairs, kept = 0, [1]
+    for end, more in zip(steps[1:], np.histogram(distance, steps)[0], strict=True):
+        pairs += more
+        if pairs >= LEAST:
+            kept.append(end)
+            pairs = 0
+    if pairs:
+        kept = [*kept[: max(1, len(kept) - 1)], steps[-1]]
+    return np.array(kept)
+
+
 def brace_means(lstm: Score, ngram: Score, index: np.ndarray, distance: np.ndarray) -> pd.DataFrame:
     """Mean probability of "}", by distance from its "{".
 
@@ -83,7 +109,8 @@ def brace_means(lstm: Score, ngram: Score, index: np.ndarray, distance: np.ndarr
     and size of the LSTM, n of the n-gram model, from and below (distances in characters), distance
     (geometric mean), pairs, and for each model its mean probability and standard error.
     """
-    bucket = np.searchsorted(EDGES, distance, side="right") - 1
+    bounds = bucket_edges(distance) if len(distance) else np.array([1])
+    bucket = np.searchsorted(bounds, distance, side="right") - 1
     probabilities = {"lstm": lstm.probabilities()[index], "ngram": ngram.probabilities()[index]}
     rows = []
     for b in np.unique(bucket):
@@ -92,8 +119,8 @@ def brace_means(lstm: Score, ngram: Score, index: np.ndarray, distance: np.ndarr
             "layers": lstm.key.layers,
             "size": lstm.key.size,
             "n": ngram.key.n,
-            "from": EDGES[b],
-            "below": EDGES[b + 1],
+            "from": bounds[b],
+            "below": bounds[b + 1],
             "distance": np.exp(np.log(distance[here]).mean()),
             "pairs": here.sum(),
         }
@@ -114,62 +141,71 @@ def draw(
     trajectories: dict[str, pd.DataFrame],
     corpora: dict[str, dict],
 ):
-    """Columns for braces, KL divergence and difference of losses, each with a panel per corpus."""
-    # Each column fills from the top; an empty one is left out.
-    columns = ["braces"] * bool(braces) + ["kl", "delta"] * bool(trajectories)
-    rows = max(len(braces), len(trajectories))
-    figure = plots.new_figure(2.7 * rows + 0.3)
-    grid = figure.add_gridspec(2 * rows, len(columns), height_ratios=[5, 1] * rows)
-    for column, kind in enumerate(columns):
-        shown = braces if kind == "braces" else trajectories
-        for row, corpus in enumerate(corpus for corpus in corpora if corpus in shown):
-            title = corpora[corpus]["title"]
+    """A row of panels per corpus: braces, KL divergence, difference of losses, as it has them."""
+    figure = plots.new_figure(2.7 * len(corpora) + 0.3)
+    rows = figure.subfigures(len(corpora), 1, squeeze=False).ravel()
+    for row, (corpus, about) in zip(rows, corpora.items(), strict=True):
+        columns = ["braces"] * (corpus in braces) + ["kl", "delta"] * (corpus in trajectories)
+        grid = row.add_gridspec(
+            2, len(columns), height_ratios=[5, 1],
+            width_ratios=[1.35 if kind == "braces" else 1 for kind in columns],
+        )  # fmt: skip
+        row.suptitle(about["title"], fontsize=9.5, x=0.01, ha="left")
+        for column, kind in enumerate(columns):
             if kind == "braces":
-                means = figure.add_subplot(grid[2 * row, column])
-                pairs = figure.add_subplot(grid[2 * row + 1, column], sharex=means)
-                draw_braces(means, pairs, braces[corpus], title)
+                means = row.add_subplot(grid[0, column])
+                pairs = row.add_subplot(grid[1, column], sharex=means)
+                draw_braces(means, pairs, braces[corpus])
             else:
-                panel = figure.add_subplot(grid[2 * row : 2 * row + 2, column])
-                draw_first_epochs(panel, trajectories[corpus], kind, title)
+                draw_first_epochs(row.add_subplot(grid[:, column]), trajectories[corpus], kind)
     plots.name_sources(figure, corpora.values())
     return figure
 
 
-def draw_braces(means, pairs, braces: pd.DataFrame, title: str):
+def draw_braces(means, pairs, braces: pd.DataFrame):
     """Two panels: mean probabilities, and numbers of pairs below. braces: of `brace_means`."""
-    means.set_title(f"{title}\nmean probability of “}}”")
+    means.set_title("mean probability of “}”")
     if braces.empty:
         means.text(0.5, 0.5, "no pair within a stream", transform=means.transAxes, ha="center")
         pairs.set_axis_off()
         return
     lstm, ngram = plots.model_names(braces)
-    drawn = braces[braces["pairs"] >= FEW]
+    enough = braces["pairs"] >= LEAST
     for name, label, colour, marker, line in (
         ("lstm", lstm, plots.LSTM, "o", "-"),
         ("ngram", ngram, plots.NGRAM, "s", "--"),
     ):
-        means.errorbar(
-            drawn["distance"], drawn[name], drawn[f"{name}_se"], label=label,
-            color=colour, marker=marker, linestyle=line, markersize=4, capsize=2, elinewidth=0.8,
+        for rows, style in ((braces[enough], {"linestyle": line, "label": label}),
+                            (braces[~enough], {"linestyle": "", "alpha": 0.4})):  # fmt: skip
+            means.errorbar(
+                rows["distance"], rows[name], rows[f"{name}_se"], color=colour, marker=marker,
+                markersize=3, capsize=0, elinewidth=0.8, linewidth=1.1, **style,
+            )  # fmt: skip
+    for row in braces[~enough].itertuples():
+        means.annotate(
+            f"n = {row.pairs}", (row.distance, max(row.lstm, row.ngram)), (0, 6), ha="center",
+            textcoords="offset points", fontsize=7, color="#555555",
         )  # fmt: skip
-    means.set(xscale="log", ylim=(0, 1))
+    means.set(xscale="log", ylim=(0, 1), ylabel="probability")
     means.grid(axis="y")
-    means.legend(loc="best", borderaxespad=0.2)
+    if enough.any():
+        means.legend(loc="best", borderaxespad=0.2)
     means.tick_params(axis="x", which="both", length=0, labelbottom=False)
     # A bar for each bucket, as wide as its distances.
     last = min(braces["below"].iloc[-1], 3 * braces["distance"].iloc[-1])
     edges = np.append(braces["below"].iloc[:-1], last)
     pairs.bar(
         braces["from"], braces["pairs"], edges - braces["from"], align="edge", color="#B5B5B5",
-        edgecolor="white",
+        edgecolor="white", linewidth=0.4,
     )  # fmt: skip
-    pairs.set_xlabel("characters since “{”")
+    pairs.set(xlabel="characters since “{”", ylabel="pairs")
+    pairs.set_xlim(left=braces["distance"].min() / 1.5)
     pairs.xaxis.set_major_formatter(lambda distance, _: f"{distance:,.0f}")
     pairs.xaxis.set_minor_locator(NullLocator())
-    plots.log_counts(pairs, braces["pairs"], "pairs")
+    pairs.set_ylim(0, 1.1 * braces["pairs"].max())
 
 
-def draw_first_epochs(panel, snapshots: pd.DataFrame, kind: str, title: str):
+def draw_first_epochs(panel, snapshots: pd.DataFrame, kind: str):
     """A line per n-NN over the epochs of the LSTM. kind: the column drawn, kl or delta (nats)."""
     contexts = sorted(snapshots["n"].unique())
     shades = colormaps["viridis"](np.linspace(0.0, 0.88, len(contexts)))
@@ -180,7 +216,7 @@ def draw_first_epochs(panel, snapshots: pd.DataFrame, kind: str, title: str):
             linewidth=1.1, label=f"{n}-NN",
         )  # fmt: skip
     names = {"kl": "symmetric KL divergence", "delta": "Δ loss: n-NN minus LSTM"}
-    panel.set_title(f"{title}\n{names[kind]}")
+    panel.set_title(names[kind])
     lstm = network_name("lstm", *snapshots[["layers", "size"]].iloc[0])
     panel.set(xlabel=f"epoch of {lstm}", ylabel="nats per character")
     panel.set_xlim(left=0)

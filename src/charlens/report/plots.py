@@ -6,9 +6,11 @@ from itertools import cycle
 from pathlib import Path
 
 import matplotlib
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
+from matplotlib.transforms import Bbox, offset_copy
 
 from charlens.errors import InputError
 from charlens.files import atomic
@@ -19,9 +21,20 @@ WIDTH = 7.2  # inches: the text width of a page, so that font sizes are those in
 # Red LSTM and blue n-gram as in the paper; distinct in grey print and for the colour-blind.
 LSTM = "#C1272D"
 NGRAM = "#5BA4DC"
+NN = "#444444"
 NEUTRAL = "#DADADA"
 TYPES = {"lstm": LSTM, "rnn": "#E69F00", "gru": "#17375E"}
 OTHER_TYPES = ["#009E73", "#CC79A7", NGRAM]
+
+MARK = 7.0  # points: as wide as the marks that labels must not cover
+# where a label may stand from its point (points), the best place first
+PLACES = [
+    (across * distance, up * distance)
+    for distance in (5, 10, 16)
+    for across, up in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, -1), (-1, 1), (1, 1), (-1, -1))
+]
+SIDES = {1: "left", 0: "center", -1: "right"}
+HEIGHTS = {1: "bottom", 0: "center", -1: "top"}
 
 STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
@@ -59,9 +72,10 @@ def new_figure(height: float) -> Figure:
     return Figure(figsize=(WIDTH, height), layout="constrained")
 
 
-def name_sources(figure: Figure, corpora: Iterable[dict]) -> None:
-    """Name below the figure the text of each corpus."""
-    texts = "\n".join(f"{corpus['title']}: {corpus['source']}" for corpus in corpora)
+def name_sources(figure: Figure, corpora: Iterable[dict], note: str = "") -> None:
+    """Name below the figure the text of each corpus. note: a line above them."""
+    named = [f"{corpus['title']}: {corpus['source']}" for corpus in corpora]
+    texts = "\n".join(([note] if note else []) + named)
     figure.supxlabel(texts, fontsize=7, color="#555555", x=0.01, ha="left", linespacing=1.4)
 
 
@@ -92,6 +106,27 @@ def log_counts(panel, counts: Iterable[int], label: str) -> None:
     panel.yaxis.set_major_formatter(lambda count, _: f"{count:,.0f}")
     panel.yaxis.set_minor_locator(NullLocator())
     panel.set_ylabel(label)
+
+
+def label_points(panel, labels: Iterable[tuple[float, float, str]], marks: np.ndarray) -> None:
+    """Write a text beside each point (x, y, text), where it covers no mark, text or legend.
+
+    marks: [M, 2], the points that must stay visible, in the units of the axes. Call this when all
+    else is drawn: the places depend on the layout of the figure.
+    """
+    panel.figure.draw_without_rendering()
+    reach = MARK / 2 * panel.figure.dpi / 72
+    taken = [Bbox([at - reach, at + reach]) for at in panel.transData.transform(marks)]
+    taken += [shown.get_window_extent() for shown in (*panel.texts, panel.get_legend()) if shown]
+    for x, y, text in labels:
+        label = panel.text(x, y, text, fontsize=7, color="#333333", in_layout=False)
+        for across, up in PLACES:
+            shifted = offset_copy(panel.transData, panel.figure, across, up, units="points")
+            label.set(transform=shifted, ha=SIDES[np.sign(across)], va=HEIGHTS[np.sign(up)])
+            box = label.get_window_extent()
+            if not any(map(box.overlaps, taken)) and box.xmax < panel.bbox.xmax:
+                break
+        taken.append(box)
 
 
 def type_colours(types: Iterable[str]) -> dict[str, str]:

@@ -52,7 +52,7 @@ def candidates(settings: Settings, key: ModelKey) -> list[ModelKey]:
     """The candidates for a network: itself with each dropout or hidden size. An n-gram model has
     none."""
     if key.kind == "recurrent":
-        entry = {"type": key.type, "layers": key.layers, "size": key.size}
+        entry = {"type": key.type, "layers": key.layers, "size": key.size, "seed": key.seed}
         values = first_fit(settings, "dropout", key.corpus, entry)
     else:
         values = settings.nn.hidden if key.kind == "nn" else []
@@ -84,6 +84,18 @@ def with_twins(settings: Settings) -> list[str]:
 def first_epochs(settings: Settings) -> list[str]:
     """The corpora in use on which the first epochs of an LSTM are compared (figure 5)."""
     return [corpus for corpus in settings.figures.first_epochs.corpora if corpus in settings.use]
+
+
+def watched(settings: Settings, corpus: str) -> list[ModelKey]:
+    """The networks of a corpus that are watched as they are trained, each its first candidate."""
+    wanted = settings.figures.emergence
+    if corpus not in wanted.corpora:
+        return []
+    return [
+        candidates(settings, key)[0]
+        for key in recurrent(settings, corpus)
+        if (key.type in wanted.types and key.layers in wanted.layers and key.size in wanted.sizes)
+    ]
 
 
 def deepest(settings: Settings, corpus: str, type: str) -> list[ModelKey]:
@@ -120,9 +132,10 @@ def entries(settings: Settings) -> list[dict]:
 
 def first_fit(settings: Settings, key: str, corpus: str, entry: dict) -> list | None:
     """The values of the first item of `grid.<key>` (dropout or seeds) that matches a grid entry of
-    a corpus; None where none does, which `settings.make` refuses. A twin counts as its corpus."""
+    a corpus (with a seed, for dropout); None where none does, which `settings.make` refuses. A twin
+    counts as its corpus."""
     about = {"corpora": corpus.partition(".")[0], "types": entry["type"]}
-    about |= {"layers": entry["layers"], "sizes": entry["size"]}
+    about |= {"layers": entry["layers"], "sizes": entry["size"], "seeds": entry.get("seed")}
     for item in getattr(settings.grid, key):
         lists = {name: its for name, its in item if name != "values" and its is not None}
         if all(about[name] in its for name, its in lists.items()):
@@ -131,11 +144,13 @@ def first_fit(settings: Settings, key: str, corpus: str, entry: dict) -> list | 
 
 
 def own_files(settings: Settings, corpus: str) -> list[str]:
-    """The user's own files that a corpus is made from: it is made again when they change."""
+    """The user's own files that a corpus is made from, as patterns of Snakemake's: the corpus is
+    made again when they change."""
     sources = settings.of_corpus(corpus).sources
     named = [source.path or source.recipe and source.recipe.archive for source in sources]
     paths = [Path(path).expanduser() for path in named if path]
-    return [str(path) for path in paths if path.is_file()]
+    files = [str(path) for path in paths if path.is_file()]
+    return [path.replace("{", "{{").replace("}", "}}") for path in files]  # no wildcards
 
 
 def spec(settings: Settings, corpus: str) -> dict:

@@ -87,6 +87,7 @@ def join(first: Path, second: Path, out: Path) -> None:
         joined.take_tables()
         joined.draw_figures()
         joined.analyse()
+    joined.join_emergence()
     reference.write_status(out, joined.planned)
     reference.describe(out)
 
@@ -209,12 +210,14 @@ class Join:
                 write_csv(figure6.with_published(pd.read_csv(path), str(name)), path)
 
     def take_rows(self, name: str, out: Path, deep: bool) -> None:
-        """Write the table `name` with the rows of each corpus from its source, unchanged."""
+        """Write the table `name` with the rows of each corpus from its source, unchanged. A newer
+        version may have more columns, at the end."""
         head, rows = "", []
         for corpus in self.settings["corpora"]:
             if publication := self.source(corpus, name, deep):
-                head, *every = (publication.folder / name).read_text().splitlines(keepends=True)
-                rows += rows_of(head, every, corpus)
+                own, *every = (publication.folder / name).read_text().splitlines(keepends=True)
+                rows += rows_of(own, every, corpus)
+                head = max(head, own, key=len)
         if rows:
             write_atomically(out, (head + "".join(rows)).encode())
 
@@ -268,6 +271,13 @@ class Join:
             after = page[page.rindex("</section>") + len("</section>") :]
             content = before + "\n".join(sections) + after
             write_atomically(self.out / name, content.encode())
+
+    def join_emergence(self) -> None:
+        """When skills and units appear, from the watched networks of both publications."""
+        name = "tables/emergence.csv"
+        tables = steps.existing(*(p.folder / name for p in reversed(self.publications)))
+        corpora = {corpus for path in tables for corpus in pd.read_csv(path)["corpus"]}
+        steps.emergence(self.out, tables, [p for p in self.infos() if p.stem in corpora])
 
     # ---- what is made from losses ----
 
@@ -387,6 +397,9 @@ def corpora_of(out: Path, known: Iterable[str]) -> dict[str, dict]:
 def draw4(out: Path):
     """Figure 4 from its table."""
     groups = by_corpus(out / "figures/figure4.csv")
+    for corpus, rows in groups.items():  # an older version named no model: all are n-gram models
+        models = rows.get("model", pd.Series(index=rows.index, dtype=object))
+        groups[corpus] = rows.assign(model=models.fillna("n-gram"))
     errors, characters = (
         {c: rows[rows["panel"] == panel].reset_index(drop=True) for c, rows in groups.items()}
         for panel in ("errors", "characters")

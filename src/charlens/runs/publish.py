@@ -132,6 +132,7 @@ class Builder:
         self.tables()
         self.inside()
         self.figures()
+        self.emergence()
         reference.write_status(self.out, self.planned)
         self.claims()
         self.halves()
@@ -283,6 +284,26 @@ class Builder:
                 "--corpora", *self.of_corpora(".json", both), *more,
                 "--out", *images(self.out, name), "--csv", self.out / f"figures/{name}.csv",
             )  # fmt: skip
+
+    def emergence(self) -> None:
+        """When skills and units appear in the networks that were watched."""
+        measures = []
+        for key in (k for c in self.corpora for k in grid.watched(self.settings, c)):
+            snapshots = self.run / f"models/{key.path}/snapshots.safetensors"
+            if not (snapshots.exists() and self.is_current(snapshots, key.corpus)):
+                continue
+            made = self.run / f"emergence/{key.path}.csv"
+            if not made.exists() or made.stat().st_mtime < snapshots.stat().st_mtime:
+                made = self.work / f"emergence/{key.path}.csv"
+                made.parent.mkdir(parents=True, exist_ok=True)
+                ends = {"split": "npz", "text": "txt", "info": "json"}
+                files = {n: self.run / f"corpora/{key.corpus}.{end}" for n, end in ends.items()}
+                characters = self.settings.figures.emergence.characters
+                files |= {"characters": characters, "backend": self.settings.backend, "out": made}
+                verb("emergence", snapshots, *arguments(files))
+            measures.append(made)
+        watched = [c for c in self.corpora if grid.watched(self.settings, c)]
+        steps.emergence(self.out, measures, self.of_corpora(".json", watched))
 
     def claims(self) -> None:
         """Tests of the paper's conclusions."""

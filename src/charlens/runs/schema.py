@@ -83,8 +83,12 @@ Number = Annotated[float, BeforeValidator(number_in_text)]
 Positive = Annotated[Number, Field(gt=0)]
 Order = Annotated[Integer, Field(ge=2, le=21)]
 Text = Annotated[str, StringConstraints(min_length=1)]
-Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")]
-Type = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]*$"), AfterValidator(cell_type)]
+# Names become parts of paths, commands and patterns: letters, digits, _ and -, not - first.
+NAME = r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$"
+Name = Annotated[str, StringConstraints(pattern=NAME)]
+Type = Annotated[
+    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$"), AfterValidator(cell_type)
+]
 Distinct = Annotated[
     list[Value], AfterValidator(distinct), Field(json_schema_extra={"uniqueItems": True})
 ]
@@ -128,7 +132,7 @@ class Source(Section):
     """A known text: where to get it (one of url, recipe, package and path), and how to check it."""
 
     name: Text = Field(description="Shown in tables and figures.")
-    url: Annotated[str, StringConstraints(pattern="^(https?|file)://")] | None = Field(
+    url: Annotated[str, StringConstraints(pattern="^https?://")] | None = Field(
         None, description="Where it is downloaded from."
     )
     recipe: Recipe | None = Field(
@@ -142,6 +146,10 @@ class Source(Section):
     )
     sha256: Annotated[str, StringConstraints(pattern="^[0-9a-f]{64}$")] | None = Field(
         None, description="Its digest."
+    )
+    allow_http: bool | None = Field(None, description="Whether a plain http address is allowed.")
+    max_mb: Count | None = Field(
+        None, description="Largest download, 1000 unless stated; a url's `bytes` count before it."
     )
 
     @model_validator(mode="after")
@@ -243,11 +251,13 @@ class NetworkSelection(Selection):
 
 
 class Dropouts(Section):
-    """Candidates for the dropout of the grid entries that these lists hold."""
+    """Candidates for the dropout of the networks that these lists hold."""
 
+    corpora: Several[str] | None = None
     types: Several[Type] | None = None
     layers: Several[Count] | None = None
     sizes: Several[Count] | None = None
+    seeds: Several[Seed] | None = None
     values: Several[Annotated[Number, Field(ge=0, lt=1)]]
 
 
@@ -353,11 +363,25 @@ class FirstEpochs(Section):
     snapshots: Count = Field(description="Per epoch.")
 
 
+class Emergence(Section):
+    """When units and skills appear: networks that are watched as they are trained, every
+    combination of these lists, all seeds of the grid, with the first of the dropout candidates."""
+
+    corpora: Distinct[Name] = Field([], description="Of those in use.")
+    types: Distinct[Type] = []
+    layers: Distinct[Count] = []
+    sizes: Distinct[Count] = []
+    epochs: Count = Field(3, description="The first ones, with so many snapshots per epoch ...")
+    snapshots: Count = Field(10, description="... per epoch; then one per epoch.")
+    characters: Count = Field(1000, description="Of each test stream, on which units are scored.")
+
+
 class Figures(Section):
     """Settings of single figures."""
 
     tsne: Tsne
     first_epochs: FirstEpochs
+    emergence: Emergence = Emergence()
 
 
 class Record(Section):

@@ -121,6 +121,7 @@ def schema() -> dict:
 def describe(mistake: dict) -> str:
     """One line about a mistake that pydantic found, which begins with the key."""
     key = ".".join(str(part) for part in mistake["loc"] if part != "[key]") or "config"
+    key = key if key.isprintable() else repr(key)
     if key in RENAMED:
         return f"{key}: is now called {RENAMED[key]}; rename it"
     if mistake["type"] == "extra_forbidden":
@@ -148,9 +149,11 @@ def _names_of_corpora(settings: Settings) -> Iterator[str]:
         "cells.passages": settings.cells.passages,
         "contiguous_split.corpora": settings.contiguous_split.corpora,
         "figures.first_epochs.corpora": settings.figures.first_epochs.corpora,
+        "figures.emergence.corpora": settings.figures.emergence.corpora,
     }
-    for place, entry in enumerate(settings.grid.seeds):
-        named[f"grid.seeds.{place}.corpora"] = entry.corpora or []
+    for key in ("dropout", "seeds"):
+        for place, entry in enumerate(getattr(settings.grid, key)):
+            named[f"grid.{key}.{place}.corpora"] = entry.corpora or []
     for key, there in named.items():
         for corpus in there:
             if corpus not in corpora:

@@ -125,6 +125,17 @@ def ablation(
     )  # fmt: skip
 
 
+def emergence(out: Path, measures: Sequence[Path], infos: Sequence[Path]) -> None:
+    """When skills and units appear: table, page and figure from the measures of networks, of which
+    later files count. infos: provenance of their corpora."""
+    if measures:
+        verb(
+            "emergence-table", *measures, "--corpora", *infos,
+            "--csv", out / "tables/emergence.csv", "--html", out / "tables/emergence.html",
+            "--out", *images(out, "emergence"),
+        )  # fmt: skip
+
+
 def claims(
     out: Path,
     scores: Mapping[ModelKey, Path],

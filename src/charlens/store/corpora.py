@@ -1,11 +1,13 @@
 """Readers of the corpora for tables, figures and claims: provenance, texts and splits."""
 
+import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from charlens.errors import InputError
+from charlens.files import damaged
 from charlens.store.reading import read_json, reason, require
 from charlens.store.scores import Score
 
@@ -23,12 +25,22 @@ def read_corpora(paths: Iterable[str | Path]) -> dict[str, dict]:
     return corpora
 
 
-def read_text(path: str | Path) -> bytes:
-    """Read the text of a corpus. Raises InputError if it cannot be read."""
+def read_text(path: str | Path, info: str | Path | None = None) -> bytes:
+    """Read the text of a corpus.
+
+    info: its provenance; without one, the .json file beside the text, if there is one. Raises
+    InputError where the text cannot be read or is not the one that the provenance describes.
+    """
+    path = Path(path)
+    info = path.with_suffix(".json") if info is None else Path(info)
     try:
-        return Path(path).read_bytes()
+        text = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: no readable text ({reason(error)})") from None
+    stated = read_json(info).get("sha256") if info.exists() else None
+    if stated is not None and stated != hashlib.sha256(text).hexdigest():
+        raise damaged(path)
+    return text
 
 
 def read_split(path: str | Path, scores: Iterable[Score]) -> dict[str, np.ndarray]:
@@ -41,8 +53,10 @@ def read_split(path: str | Path, scores: Iterable[Score]) -> dict[str, np.ndarra
     try:
         with np.load(path) as arrays:
             split = {name: arrays[name] for name in ("alphabet", "test_y", "test_at")}
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except FileNotFoundError as error:
         raise InputError(f"{path}: no readable split ({reason(error)})") from None
+    except Exception:  # numpy's own words advise unsafe loading
+        raise damaged(path) from None
     for score in scores:
         if score.characters != split["test_y"].size:
             raise InputError(

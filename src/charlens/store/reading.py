@@ -5,10 +5,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from charlens.errors import InputError
+from charlens.files import check_digest
 
 
 def read_json(path: Path) -> dict:
-    """Read a JSON object. Raises InputError if the file is missing or holds none."""
+    """Read a JSON object. Raises InputError if the file is missing, damaged or holds none."""
+    check_digest(path)
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:

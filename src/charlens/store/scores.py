@@ -14,6 +14,7 @@ digest of the scores, which is enough for tables, claims about losses, and figur
 
 import base64
 import binascii
+import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from charlens.errors import InputError
+from charlens.files import atomic, damaged, sha256, write_with_digest
 from charlens.store.models import ModelKey, best
 from charlens.store.reading import read_json, reason, require
 
@@ -126,6 +128,18 @@ class Score:
         }
 
 
+def write_scores(path: Path, logp: np.ndarray, meta_path: Path, meta: dict) -> None:
+    """Write a score array [N], and its metadata with the digest of the array.
+
+    Raises InputError where a file cannot be written.
+    """
+    with atomic(path) as temporary:
+        with open(temporary, "wb") as file:
+            np.save(file, logp, allow_pickle=False)
+        meta = meta | {"sha256": sha256(temporary)}
+        write_with_digest(meta_path, json.dumps(meta, indent=1).encode() + b"\n")
+
+
 def read_score(path: str | Path) -> Score:
     """Read a score array and the metadata beside it or, given a .json file, its digest.
 
@@ -142,10 +156,14 @@ def read_score(path: str | Path) -> Score:
     require(meta, METADATA[family], path.with_suffix(".json"))
     if path.suffix == ".json":
         return read_digest(path, meta)
+    if "sha256" in meta and path.exists() and meta["sha256"] != sha256(path):
+        raise damaged(path)
     try:
         logp = np.load(path, mmap_mode="r")
-    except (OSError, ValueError, EOFError) as error:
+    except FileNotFoundError as error:
         raise InputError(f"{path}: no readable score array ({reason(error)})") from None
+    except Exception:  # numpy's own words advise unsafe loading
+        raise damaged(path) from None
     if logp.ndim != 1 or not logp.size or not np.issubdtype(logp.dtype, np.floating):
         raise InputError(
             f"{path}: expected one float per test character, got {logp.dtype} of shape "

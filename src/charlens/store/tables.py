@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from charlens.errors import InputError
+from charlens.files import check_digest
 from charlens.store.models import ModelKey
 from charlens.store.reading import reason
 
@@ -24,6 +25,7 @@ def paper_table(number: int) -> pd.DataFrame:
 
 def read_table(path: str | Path, columns: Iterable[str] = (), what: str = "table") -> pd.DataFrame:
     """Read a .csv file. Raises InputError if it is missing, unreadable or lacks a column."""
+    check_digest(path)
     try:
         table = pd.read_csv(path)
     except (OSError, ValueError) as error:

@@ -1,8 +1,13 @@
-"""Checkpoints: the state of a training in progress, and which training it belongs to."""
+"""Checkpoints: the state of a training in progress, and which training it belongs to.
+
+A checkpoint file holds a digest and then what it is the digest of. The checkpoint before it is kept
+and used where the newest is damaged.
+"""
 
 import hashlib
 import io
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 
@@ -13,14 +18,16 @@ from charlens.networks.version import version
 from charlens.progress import say
 
 
-def fingerprint(arch, recipe, data, seed, dropout) -> str:
+def fingerprint(arch, recipe, data, seed, dropout, schedule=None) -> str:
     """Identify a training: a hash of settings, version and data, but not of its last epoch.
 
-    dropout: probability. data: the split. Returns hex digits.
+    dropout: probability. data: the split. schedule: of snapshots. Returns hex digits.
     """
     settings = asdict(recipe) | asdict(arch) | {"seed": seed, "dropout": dropout}
     settings |= {"version": version(arch.type)}
     settings |= {"streams": data.streams, "unroll": data.unroll}  # not evident from the codes
+    if schedule:
+        settings |= {"snapshots": asdict(schedule)}
     del settings["epochs"]  # a longer training resumes a shorter one
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for content in (data.train.y, data.val.y):
@@ -32,24 +39,48 @@ def write_checkpoint(path: Path, training, identity: str) -> None:
     """Save a training's state. Raises InputError where the disk is full or cannot be written."""
     content = io.BytesIO()  # torch.save itself would hide the disk's error
     torch.save(training.saved_state() | {"identity": identity}, content)
-    write_atomically(path, content.getbuffer())
+    content = content.getvalue()
+    if path.exists():
+        os.replace(path, earlier(path))
+    write_atomically(path, hashlib.sha256(content).digest() + content)
 
 
 def read_checkpoint(path: Path, identity: str, label: str) -> dict | None:
-    """The state in a checkpoint (see `Training.saved_state`), or None where there is none.
+    """The state in the newest sound checkpoint (see `Training.saved_state`); None if there is none.
 
-    A checkpoint that is damaged or of another training is ignored, with a progress line that says
-    so.
+    A damaged checkpoint is set aside, and one of another training ignored, with a progress line
+    that says so.
     """
-    if not path.exists():
-        return None
-    try:
-        saved = torch.load(path, weights_only=True, map_location="cpu")
-        matches = saved.pop("identity") == identity
-    except Exception as error:  # whatever a broken file makes torch raise
-        say(label, f"{path} cannot be read ({type(error).__name__}): starting over")
-        return None
-    if not matches:
+    damaged = False
+    for place in (path, earlier(path)):
+        if not place.exists():
+            continue
+        try:
+            saved = parse(place.read_bytes())
+            matches = saved.pop("identity") == identity
+        except Exception as error:  # whatever a broken file makes torch raise
+            aside = place.with_name(f"{place.name}.damaged")
+            os.replace(place, aside)
+            say(label, f"{place} is damaged ({error or type(error).__name__}): moved to {aside}")
+            damaged = True
+            continue
+        if matches:
+            return saved
         say(label, "the checkpoint is of other settings, data or version: starting over")
         return None
-    return saved
+    if damaged:
+        say(label, "no sound checkpoint: starting over")
+    return None
+
+
+def earlier(path: Path) -> Path:
+    """Where the checkpoint before the newest is."""
+    return path.with_name(f"earlier-{path.name}")
+
+
+def parse(content: bytes) -> dict:
+    """What a checkpoint file holds. Raises ValueError where its digest differs."""
+    digest, content = content[:32], content[32:]
+    if hashlib.sha256(content).digest() != digest:
+        raise ValueError("its digest differs")
+    return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")

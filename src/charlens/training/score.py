@@ -7,7 +7,6 @@ an n-NN runs over the joined streams as it does in training.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +15,9 @@ import torch
 from charlens.backends import base, selection
 from charlens.data import split
 from charlens.errors import InputError
-from charlens.files import atomic
 from charlens.networks import model_file, network
 from charlens.networks.version import version_of
+from charlens.store.scores import write_scores
 from charlens.training.evaluate import target_log_probs, tensors
 
 
@@ -78,8 +77,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     scores = score(args.model, split.load(args.split), args.backend)
-    with atomic(args.meta) as temporary:
-        Path(temporary).write_text(json.dumps(metadata(args.model), indent=1) + "\n")
-    with atomic(args.out) as temporary, open(temporary, "wb") as file:
-        np.save(file, scores)
+    write_scores(args.out, scores, args.meta, metadata(args.model))
     print(f"{args.model}: {-scores.mean(dtype=np.float64):.4f} nats per character")

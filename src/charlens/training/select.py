@@ -1,11 +1,10 @@
 """`charlens select`: the best of the trained candidates, by validation loss, never by test loss."""
 
 import argparse
-import shutil
 from pathlib import Path
 
-from charlens.files import atomic
-from charlens.networks.model_file import best
+from charlens.files import write_atomically
+from charlens.networks import model_file
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,5 +13,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    with atomic(args.out) as temporary:
-        shutil.copyfile(best(args.models), temporary)
+    best = model_file.best(args.models)
+    model_file.load(best)  # refuses a damaged one by its own name
+    write_atomically(args.out, best.read_bytes())

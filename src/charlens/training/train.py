@@ -17,6 +17,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -29,6 +30,7 @@ from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture, count, hidden_size
 from charlens.networks.version import version
 from charlens.progress import say, time_left
+from charlens.training import snapshots
 from charlens.training.checkpoint import fingerprint, read_checkpoint, write_checkpoint
 from charlens.training.dropout import draw_mask
 from charlens.training.evaluate import mean_loss, tensors
@@ -64,6 +66,7 @@ class Training:
         self.seconds = 0.0  # spent on this epoch so far
         self.history = []  # one dict per finished epoch
         self.best = None  # {"epoch", "val_loss", "params"} at the lowest validation loss
+        self.snapshots = []  # {"epoch", "params"} of each, see `snapshots`
 
     def update(self) -> None:
         """One window forward and backward, one step of RMSProp.
@@ -122,6 +125,11 @@ class Training:
         self.epoch, self.window, self.loss_sum, self.seconds = self.epoch + 1, 0, 0.0, 0.0
         return row
 
+    def take_snapshot(self) -> None:
+        """Keep a copy of the parameters as they are now."""
+        epoch = round(self.epoch - 1 + self.window / self.windows, 4)
+        self.snapshots.append({"epoch": epoch, "params": snapshots.take(self.params)})
+
     def done(self) -> float:
         """The fraction of the whole training that is done, 0 to 1."""
         return (self.epoch - 1 + self.window / self.windows) / self.recipe.epochs
@@ -129,7 +137,7 @@ class Training:
     def saved_state(self) -> dict:
         """Everything that the rest of the training depends on."""
         names = ("params", "squares", "state", "epoch", "window", "loss_sum", "seconds", "history")
-        return {name: getattr(self, name) for name in (*names, "best")}
+        return {name: getattr(self, name) for name in (*names, "best", "snapshots")}
 
     def restore(self, saved: dict) -> None:
         """Resume from a `saved_state`, whichever backend it was saved on."""
@@ -148,11 +156,13 @@ class Training:
 
 
 def train(
-    arch, recipe, data, seed, dropout, directory: Path, about: dict, label: str, backend_name="auto"
-) -> None:
+    arch, recipe, data, seed, dropout, directory: Path, about: dict, label: str,
+    backend_name="auto", schedule: snapshots.Schedule | None = None,
+) -> None:  # fmt: skip
     """Train to the end and write `model.safetensors` and `history.csv` into `directory`.
 
     about: corpus, source and size, for the model's metadata. label: begins each progress line.
+    schedule: of snapshots, which are then written to `snapshots.safetensors`.
     Resumes from a checkpoint of the same training in `directory`. Raises InputError where the
     training diverges or `directory` cannot be written.
     """
@@ -162,14 +172,15 @@ def train(
             stale.unlink()
         training = Training(arch, recipe, data, seed, dropout, backend_name)
         checkpoint = directory / "checkpoint.pt"
-        identity = fingerprint(arch, recipe, data, seed, dropout)
+        identity = fingerprint(arch, recipe, data, seed, dropout, schedule)
         found = read_checkpoint(checkpoint, identity, label)
         if found and found["epoch"] > recipe.epochs + 1:
             say(label, f"the checkpoint is beyond epoch {recipe.epochs}: starting over")
         elif found:
             training.restore(found)
             say(label, f"resuming in epoch {training.epoch} of {recipe.epochs}")
-        run_epochs(training, label, lambda: write_checkpoint(checkpoint, training, identity))
+        save = partial(write_checkpoint, checkpoint, training, identity)
+        run_epochs(training, label, save, schedule)
         write_history(directory / "history.csv", training.history)
         described = {
             **about,
@@ -183,14 +194,21 @@ def train(
             "recipe": asdict(recipe),
             "alphabet": data.alphabet.tobytes().hex(),
         }
+        if schedule:
+            snapshots.save(directory / "snapshots.safetensors", training.snapshots, described)
         model_file.save(directory / "model.safetensors", training.best["params"], described)
 
 
-def run_epochs(training: Training, label: str, save: Callable[[], None]) -> None:
+def run_epochs(
+    training: Training,
+    label: str,
+    save: Callable[[], None],
+    schedule: snapshots.Schedule | None = None,
+) -> None:
     """Train to the end of the last epoch, with progress lines.
 
-    label: begins each line. save: writes a checkpoint. Raises InputError where the training
-    diverges.
+    label: begins each line. save: writes a checkpoint. schedule: of snapshots. Raises InputError
+    where the training diverges.
     """
     epochs = training.recipe.epochs
     begun, done_before = time.perf_counter(), training.done()
@@ -198,6 +216,8 @@ def run_epochs(training: Training, label: str, save: Callable[[], None]) -> None
     while training.epoch <= epochs:
         while training.window < training.windows:
             training.update()
+            if schedule and schedule.due(training.epoch, training.window, training.windows):
+                training.take_snapshot()
             if time.perf_counter() - saved > CHECKPOINT_SECONDS:
                 save()
                 saved = time.perf_counter()
@@ -240,6 +260,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--context", type=int, default=0, help="the n of an n-NN")
     parser.add_argument("--dropout", type=float, default=0.0)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--snapshots", type=int, metavar="N", help="take N per epoch at first")
+    parser.add_argument(
+        "--snapshot-epochs", type=int, default=3, metavar="M", help="for so many epochs, then one"
+    )
     parser.add_argument("--backend", choices=base.BACKENDS, default="auto")
     parser.add_argument("--threads", type=int, default=1)
     for name, default in asdict(Recipe()).items():
@@ -265,7 +289,10 @@ def run(args: argparse.Namespace) -> None:
     label = f"{info['corpus']} {describe(arch, args.size)}"
     if args.dropout:
         label += f" dropout {args.dropout:g}"
-    train(arch, recipe, data, args.seed, args.dropout, args.out, about, label, args.backend)
+    schedule = snapshots.Schedule(args.snapshots, args.snapshot_epochs) if args.snapshots else None
+    train(
+        arch, recipe, data, args.seed, args.dropout, args.out, about, label, args.backend, schedule
+    )
 
 
 def architecture(args: argparse.Namespace, symbols: int) -> Architecture:

@@ -22,7 +22,6 @@ lies below the clamped layer is the same in all copies, and computed once.
 """
 
 import argparse
-import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -42,6 +41,8 @@ from charlens.networks.cells import cell
 from charlens.networks.network import Parameters, Recorder
 from charlens.progress import say, time_left
 from charlens.statistics.bootstrap import interval, stream_draws
+from charlens.store.corpora import read_text
+from charlens.store.reading import read_json, require
 from charlens.store.tables import read_table
 from charlens.text.hypotheses import HYPOTHESES
 from charlens.text.own_characters import own_characters
@@ -412,8 +413,9 @@ def run(args: argparse.Namespace) -> None:
         if getattr(args, name) is not None and getattr(args, name) < 1:
             raise InputError(f"--{name} must be at least 1")
     torch.set_num_threads(args.threads)
-    info = json.loads(args.info.read_text())
-    data, text = split.load(args.split), args.text.read_bytes()
+    info = read_json(args.info)
+    require(info, ["kind"], args.info)
+    data, text = split.load(args.split), read_text(args.text)
     check_text(args, data, text)
     arch, params, about = load_recurrent(best_lstm(args.models), data)
     units = found_units(args.hypotheses, arch, about)

@@ -42,7 +42,7 @@ GATES = ["corpus", "type", "layers", "size", "layer", "gate", "unit", "left", "r
 CELLS = [
     "corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high", "picked", "beyond",
 ]  # fmt: skip
-PASSAGE = 420  # bytes, up to the end of a line
+PASSAGE = {"prose": 280, "code": 180}  # bytes, up to the end of a line: figure 2 fits a page
 WARM = 200  # bytes that a network reads before a passage that is chosen from the data
 
 
@@ -145,25 +145,17 @@ def unit_rows(found: selectivity.Found, arch, corpus: str, name: str) -> pd.Data
 # ---- passages ----
 
 
-def most_variable(text: bytes, read: np.ndarray, values, defined, yes_no: bool) -> tuple[int, int]:
+def most_variable(text: bytes, read: np.ndarray, length: int, *labels: tuple) -> tuple[int, int]:
     """Stream and position of the passage over which the labels vary most.
 
-    Candidates are the passages of PASSAGE characters that begin with a line of an evaluation
+    Candidates are the passages of `length` characters that begin with a line of an evaluation
     stream. The chosen one has the largest variance of label ranks (as many "yes" as "no") and few
-    undefined labels, whatever the units do. values, defined, read: [S, n], see `read_labels`.
+    undefined labels, whatever the units do; where there are several labellings, the largest
+    variance of the one that varies least. labels: of `read_labels`. read: [S, n].
     """
-    level, top = selectivity.levels(values, defined, yes_no)
-    rank = selectivity.label_ranks(level, top).astype(np.float64)
-    S, n = rank.shape
-    length = min(PASSAGE, n)
-
-    def windowed(a):
-        total = np.cumsum(np.pad(a, ((0, 0), (1, 0))), axis=1)
-        return total[:, length:] - total[:, :-length]
-
-    known = windowed(defined.astype(np.float64)).clip(1)
-    spread = windowed(rank**2) / known - (windowed(rank) / known) ** 2
-    spread *= known / length
+    S, n = read.shape
+    length = min(length, n)
+    spread = np.min([variance(*of_one, length) for of_one in labels], axis=0)
     letters, first = np.frombuffer(text, np.uint8), read[:, : n - length + 1]
     begins = (letters[first - 1] == ord("\n")) & (letters[first] > ord(" "))
     begins[:, :WARM] &= n < 2 * WARM + length
@@ -172,6 +164,22 @@ def most_variable(text: bytes, read: np.ndarray, values, defined, yes_no: bool) 
     if not begins.any():
         begins[evaluation] = True
     return np.unravel_index(np.where(begins, spread, -1).argmax(), begins.shape)
+
+
+def variance(values, defined, yes_no: bool, length: int) -> np.ndarray:
+    """The variance of label ranks, as shares of their range, over each window of a stream, times
+    the share of defined labels in it: [S, n - length + 1]. values, defined: [S, n]."""
+    level, top = selectivity.levels(values, defined, yes_no)
+    rank = selectivity.label_ranks(level, top).astype(np.float64)
+    rank /= np.ptp(rank) or 1
+
+    def windowed(a):
+        total = np.cumsum(np.pad(a, ((0, 0), (1, 0))), axis=1)
+        return total[:, length:] - total[:, :-length]
+
+    known = windowed(defined.astype(np.float64)).clip(1)
+    spread = windowed(rank**2) / known - (windowed(rank) / known) ** 2
+    return spread * known / length
 
 
 def find_passage(text: bytes, begins: str) -> int | None:
@@ -195,6 +203,16 @@ def to_line_end(text: bytes, end: int, limit: int) -> int:
     """The end of the line in which a passage ends, if within 80 characters and the limit."""
     found = text.find(b"\n", end, min(limit, end + 80))
     return found if found >= 0 else min(end, limit)
+
+
+def labels_to_show(labels: dict, name: str) -> list[tuple]:
+    """The labellings that a passage about a hypothesis must show: of "comment or quote" the
+    comments and the quotes. labels: from `read_labels`."""
+    if name != "comment_or_quote":
+        return [labels[name]]
+    either, defined, _ = labels[name]
+    quote = labels["quote"][0]
+    return [(either - quote, defined, True), (quote, defined, True)]
 
 
 def states(arch, params, data, spots: list[tuple[str, int, int, int]]) -> list[np.ndarray]:
@@ -235,14 +253,17 @@ def least_explained(found: selectivity.Found, values) -> int:
     return int(np.where(spread >= np.median(spread), best, np.inf).argmin())
 
 
-def passages(arch, params, data, text: bytes, labels, found, values, wanted: list[dict]) -> list:
+def passages(
+    arch, params, data, text: bytes, labels, found, values, wanted: list[dict], length: int
+) -> list:
     """What figure 2 shows, one dict per passage.
 
     First, for each hypothesis, its strongest unit over the most variable passage; then the unit
     that follows the hypotheses least; then the wanted passages. labels: from `read_labels`. values:
-    [layers * H, S, n], from `observe`. In the dicts, "values" has one value per byte of the text.
+    [layers * H, S, n], from `observe`. length: of the passages before those, bytes. In the dicts,
+    "values" has one value per byte of the text.
     """
-    chosen = chosen_passages(data, text, labels, found, values, wanted)
+    chosen = chosen_passages(data, text, labels, found, values, wanted, length)
     located, rows = [], []
     for name, unit, at, length, source in chosen:
         where = locate(data, at)
@@ -271,7 +292,9 @@ def passages(arch, params, data, text: bytes, labels, found, values, wanted: lis
     return rows
 
 
-def chosen_passages(data, text: bytes, labels, found, values, wanted: list[dict]) -> list[tuple]:
+def chosen_passages(
+    data, text: bytes, labels, found, values, wanted: list[dict], length: int
+) -> list[tuple]:
     """The passages of figure 2: hypothesis, unit, offset in the text, length and source of each.
 
     The hypothesis of the least explained unit is None. Arguments as in `passages`.
@@ -282,8 +305,8 @@ def chosen_passages(data, text: bytes, labels, found, values, wanted: list[dict]
     read = data.test.at[:, None] - 1 + np.arange(data.test.x.shape[1])
     chosen = []
     for name, unit in strongest.items():
-        stream, begin = most_variable(text, read, *labels[name])
-        chosen.append((name, unit, int(read[stream, begin]), PASSAGE, "data"))
+        stream, begin = most_variable(text, read, length, *labels_to_show(labels, name))
+        chosen.append((name, unit, int(read[stream, begin]), length, "data"))
     if chosen:
         _, _, at, length, _ = chosen[0]
         chosen.append((None, least, at, length, "data"))
@@ -350,7 +373,7 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
         arch, params, about, values = best
         name = describe(arch, about["size"])
         found = selectivity.search(values, labels, args.samples, args.shifts, args.seed)
-        shown = passages(arch, params, data, text, labels, found, values, wanted)
+        shown = passages(arch, params, data, text, labels, found, values, wanted, PASSAGE[kind])
         untrained = network.initialise(arch, args.init, torch.Generator().manual_seed(args.seed))
         observe(arch, untrained, x, values)
         control = selectivity.search(values, labels, args.samples, args.shifts, args.seed)

@@ -14,6 +14,7 @@ from filelock import FileLock
 
 from charlens.backends import compiler
 from charlens.errors import InputError
+from charlens.files import check_digest, write_with_digest
 
 HERE = Path(__file__).parent
 SOURCES = [HERE / "network.cpp", *sorted(HERE.glob("*.h"))]
@@ -95,27 +96,28 @@ def build(isa: str) -> Path:
     except InputError as error:
         for folder in folders():
             for path in sorted(folder.glob(f"charlens-{isa}-{source}-*.so")):
-                return path
+                if sound(path):
+                    return path
         raise NotBuilt(str(error)) from None
     name = f"charlens-{isa}-{source}-{digest(*(word.encode() for word in (*command, version)))}.so"
     for folder in folders():
-        if (folder / name).exists():
+        if sound(folder / name):
             return folder / name
     for folder in folders():
         try:
             folder.mkdir(parents=True, exist_ok=True)
             # Of jobs that start together, one compiles and the others wait for it.
             with FileLock(folder / "lock"):
-                if not (folder / name).exists():
+                if not sound(folder / name):
                     compile_library([*command, *flags], folder / name)
-        except OSError:  # the folder cannot be written
+        except (OSError, InputError):  # the folder cannot be written
             continue
         return folder / name
     raise NotBuilt(f"no folder can be written: {' or '.join(map(str, folders()))}")
 
 
 def compile_library(command: list[str], path: Path) -> None:
-    """Compile the library into `path`, which appears complete or not at all.
+    """Compile the library into `path`, which appears complete or not at all, with its digest.
 
     Raises NotBuilt with the first line of the compiler's message, OSError where the folder cannot
     be written.
@@ -128,7 +130,17 @@ def compile_library(command: list[str], path: Path) -> None:
         if done.returncode:
             error = next(iter(done.stderr.strip().splitlines()), "no message")
             raise NotBuilt(f"{shlex.join(command)} failed: {error}")
-        made.replace(path)
+        write_with_digest(path, made.read_bytes())
+
+
+def sound(path: Path) -> bool:
+    """Whether a library exists and is what was compiled; a damaged one would crash, or compute
+    something else."""
+    try:
+        check_digest(path, needed=True)
+    except (InputError, OSError):
+        return False
+    return True
 
 
 @functools.cache

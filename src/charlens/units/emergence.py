@@ -1,0 +1,144 @@
+"""`charlens emergence`: when the skills and units of a network appear as it is trained.
+
+For each snapshot of a training (see `charlens.training.snapshots`), over the test streams:
+
+    loss                 mean test loss, nats per character
+    newline              mean probability of the first character of each line break
+    closing_quote        mean probability of each quotation mark that closes a quotation
+    strength_HYPOTHESIS  strength, 0 to 1, of the unit that follows a hypothesis best: chosen on the
+                         selection streams, scored on the evaluation streams (see `selectivity`)
+
+Probabilities are those of the whole test split. Units are scored on the first characters of each
+stream, which is enough for a score and keeps a training of many snapshots cheap to analyse.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+
+from charlens.backends import base, selection
+from charlens.data import split
+from charlens.errors import InputError
+from charlens.files import write_csv
+from charlens.networks import network
+from charlens.progress import say, time_left
+from charlens.store.corpora import read_text
+from charlens.store.reading import read_json
+from charlens.text.hypotheses import labellings
+from charlens.training import snapshots
+from charlens.training.evaluate import target_log_probs, tensors
+from charlens.training.score import check_alphabet
+from charlens.training.train import describe
+from charlens.units import selectivity
+from charlens.units.activations import held, in_windows, memory
+from charlens.units.analysis import check_text, read_labels
+
+COLUMNS = ["corpus", "type", "layers", "size", "seed", "epoch", "measure", "value"]
+
+
+def emergence(path: Path, data, text: bytes, kind: str, characters: int, backend_name="auto"):
+    """One row per snapshot and measure, columns COLUMNS.
+
+    path: the snapshots of a recurrent network. text: the corpus, of this kind. characters: of each
+    test stream, on which units are scored. Raises InputError where the file holds no snapshots of
+    such a network, or one of another alphabet.
+    """
+    arch, found, about = snapshots.load(path)
+    if not arch.recurrent:
+        raise InputError(f"{path}: an n-NN has no state to watch; name a recurrent network")
+    check_alphabet(path, about, data)
+    label = f"{about['corpus']} {describe(arch, about['size'])} seed {about['seed']}"
+    skills = skill_masks(text, kind, data)
+    read = data.test.at[:, None] - 1 + np.arange(min(characters, data.test.x.shape[1]))
+    labels = read_labels(text, kind, read)
+    engine = selection.choose(arch, data.streams, data.unroll, backend_name)
+    rows, begun = [], time.perf_counter()
+    for done, (epoch, params) in enumerate(found, start=1):
+        measures = predicted(arch, params, data, engine, skills)
+        measures |= strengths(arch, params, data.test.x[:, : read.shape[1]], labels)
+        rows += [(epoch, measure, value) for measure, value in measures.items()]
+        say(label, f"epoch {epoch:g} {time_left(begun, 0, done / len(found))}")
+    table = pd.DataFrame(rows, columns=COLUMNS[-3:])
+    identity = {name: about[name] for name in COLUMNS[:-3]}
+    return table.assign(**identity)[COLUMNS]
+
+
+def skill_masks(text: bytes, kind: str, data) -> dict[str, np.ndarray]:
+    """The test characters that a skill is about, bool [S, n] by measure.
+
+    Only measures with such characters are included.
+    """
+    at = data.test.at[:, None] + np.arange(data.test.y.shape[1])
+    labels = labellings(text, kind)
+    breaks, quote = labels["newline_next"], labels["quote"]
+    ends = quote.defined & (quote.values == 0)
+    ends[1:] &= quote.defined[:-1] & (quote.values[:-1] == 1)
+    ends[0] = False
+    # label i says that character i + 1 begins a line break
+    begins = np.append(False, breaks.defined[:-1] & (breaks.values[:-1] == 1))
+    return {name: of[at] for name, of in {"newline": begins, "closing_quote": ends}.items()
+            if of[at].any()}  # fmt: skip
+
+
+def predicted(arch, params, data, engine, skills: dict[str, np.ndarray]) -> dict[str, float]:
+    """Test loss in nats per character, and the mean probability of the characters of each skill.
+
+    skills: from `skill_masks`.
+    """
+    x, y = tensors(data, "test", arch)
+    state = network.zero_state(arch, data.streams).to(engine.device)
+    params = base.to_device(params, engine.device)
+    logp = target_log_probs(engine, params, x, y, state, data.unroll).numpy().astype(np.float64)
+    return {"loss": -logp.mean()} | {
+        name: float(np.exp(logp[mask]).mean()) for name, mask in skills.items()
+    }
+
+
+def strengths(arch, params, x: np.ndarray, labels: dict) -> dict[str, float]:
+    """The strength of the best unit for each hypothesis that can be tested.
+
+    x: uint8 [S, n], read from a zero state. labels: of these characters, from `read_labels`.
+    """
+    name = memory(arch.type)
+    values = np.empty((arch.layers * arch.hidden, *x.shape), np.float16)
+    for at, window in in_windows(arch, params, torch.from_numpy(np.ascontiguousarray(x)), [name]):
+        state = held(arch.type, window[name]).permute(0, 3, 1, 2).flatten(0, 1)
+        values[:, :, at : at + state.shape[2]] = state.half().numpy()
+    found = selectivity.scored(values, labels)
+    picked = selectivity.strength(found.picked, found.yes_no)
+    score = selectivity.strength(found.score, found.yes_no)
+    return {
+        f"strength_{name}": float(score[picked[:, y].argmax(), y])
+        for y, name in enumerate(found.hypotheses)
+    }
+
+
+# ---- the command line ----
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("model", type=Path, metavar="SNAPSHOTS", help="those of a training")
+    parser.add_argument("--split", type=Path, required=True)
+    parser.add_argument("--text", type=Path, required=True, help="the corpus (.txt)")
+    parser.add_argument("--info", type=Path, required=True, help="its provenance (.json)")
+    parser.add_argument(
+        "--characters", type=int, default=1000, help="of each test stream, to score units on"
+    )
+    parser.add_argument("--backend", choices=base.BACKENDS, default="auto")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path, required=True, help="the measures (.csv)")
+
+
+def run(args: argparse.Namespace) -> None:
+    if args.characters < 1:
+        raise InputError("--characters must be at least 1")
+    torch.set_num_threads(args.threads)
+    data, text = split.load(args.split), read_text(args.text, args.info)
+    check_text(args, data, text)
+    kind = read_json(args.info)["kind"]
+    table = emergence(args.model, data, text, kind, args.characters, args.backend)
+    write_csv(table.assign(value=table["value"].round(5)), args.out)

@@ -1,0 +1,201 @@
+"""Damaged artefacts: every kind of file that one job writes and another reads.
+
+A bit is flipped, or the file cut, at a stride through each file. Every reader must notice it (one
+line that names the file), or give exactly what it gives for the sound file.
+"""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from conftest import small_split
+
+from charlens import files
+from charlens.backends.cpu import build
+from charlens.data import split
+from charlens.errors import InputError
+from charlens.networks import half, model_file, network
+from charlens.networks.architecture import Architecture
+from charlens.store import corpora, reading, scores, tables
+from charlens.training import checkpoint, snapshots, train
+from charlens.training.recipe import Recipe
+
+PLACES = 60  # per file
+
+
+def damages(content: bytes):
+    """What a disk may make of a file: (in words, content)."""
+    step = max(1, len(content) // PLACES)
+    for at in range(0, len(content), step):
+        flipped = bytearray(content)
+        flipped[at] ^= 1 << at % 8
+        yield f"bit flipped at {at}", bytes(flipped)
+        yield f"cut at {at}", content[:at]
+    yield "a hole of zeros", content[: len(content) // 2] + bytes(len(content) - len(content) // 2)
+    yield "longer", content + b"\0" * 10
+
+
+def as_plain(value):
+    """Tensors, arrays and tables as something that == compares."""
+    if isinstance(value, dict):
+        return {key: as_plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [as_plain(one) for one in value]
+    if isinstance(value, torch.Tensor):
+        return value.tolist()
+    if isinstance(value, np.ndarray):
+        return value.tobytes(), str(value.dtype), value.shape
+    if isinstance(value, pd.DataFrame):
+        return value.to_csv()
+    if isinstance(value, split.Split | split.Part):
+        return as_plain(vars(value))
+    if isinstance(value, scores.Score):
+        return as_plain({"meta": value.meta, "logp": np.asarray(value.logp)})
+    return value
+
+
+ARCH = Architecture("gru", 1, 4, 11)
+ABOUT = {
+    "corpus": "text", "source": "random", "type": "gru", "layers": 1, "hidden": 4, "symbols": 11,
+    "context": 0, "size": 4, "seed": 1, "epoch": 1, "val_loss": 2.0, "dropout": 0.0,
+    "parameters": 100, "alphabet": bytes(range(11)).hex(),
+}  # fmt: skip
+
+
+def a_model(folder):
+    params = network.initialise(ARCH, 0.08, torch.Generator().manual_seed(1))
+    model_file.save(folder / "model.safetensors", params, ABOUT)
+    return folder / "model.safetensors", model_file.load
+
+
+def a_half_model(folder):
+    whole, _ = a_model(folder)
+    half.halve(whole, folder / "half.safetensors")
+    return folder / "half.safetensors", model_file.load
+
+
+def some_snapshots(folder):
+    params = network.initialise(ARCH, 0.08, torch.Generator().manual_seed(1))
+    taken = [{"epoch": epoch, "params": snapshots.take(params)} for epoch in (0.5, 1)]
+    snapshots.save(folder / "snapshots.safetensors", taken, ABOUT)
+    return folder / "snapshots.safetensors", snapshots.load
+
+
+def a_split(folder):
+    split.save(folder / "text.npz", small_split())
+    return folder / "text.npz", split.load
+
+
+def the_test_part(folder):
+    path, _ = a_split(folder)
+    return path, lambda path: corpora.read_split(path, [])
+
+
+def some_scores(folder):
+    logp = -np.random.default_rng(0).gamma(1, 1, 500).astype(np.float32)
+    meta = {"family": "ngram", "corpus": "text", "source": "random", "n": 2, "bytes": 9}
+    path = folder / "scores.npy"
+    scores.write_scores(path, logp, path.with_suffix(".json"), meta | {"arpa_bytes": 9})
+    return path, scores.read_score
+
+
+def their_metadata(folder):
+    path, _ = some_scores(folder)
+    return path.with_suffix(".json"), lambda meta: scores.read_score(meta.with_suffix(".npy"))
+
+
+def a_table(folder):
+    files.write_csv(pd.DataFrame({"corpus": ["wp", "lk"], "loss": [1.25, 2.5]}), folder / "t.csv")
+    return folder / "t.csv", tables.read_table
+
+
+def provenance(folder):
+    files.write_with_digest(folder / "text.json", json.dumps({"corpus": "text"}).encode())
+    return folder / "text.json", reading.read_json
+
+
+def a_text(folder):
+    (folder / "text.txt").write_bytes(b"some text, and more of it\n" * 9)
+    about = {"corpus": "text", "sha256": files.sha256(folder / "text.txt")}
+    (folder / "text.json").write_text(json.dumps(about))
+    return folder / "text.txt", corpora.read_text
+
+
+KINDS = (
+    a_model, a_half_model, some_snapshots, a_split, the_test_part, some_scores, their_metadata,
+    a_table, provenance, a_text,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
+def test_damage_is_noticed_or_harmless(make, tmp_path):
+    path, read = make(tmp_path)
+    content, sound = path.read_bytes(), as_plain(read(path))
+    noticed = harmless = 0
+    for words, damaged in damages(content):
+        path.write_bytes(damaged)
+        try:
+            found = read(path)
+        except InputError as error:
+            assert len(str(error).splitlines()) == 1 and path.stem in str(error), words
+            noticed += 1
+        else:
+            assert as_plain(found) == sound, words
+            harmless += 1
+    print(f"{make.__name__}: {noticed} noticed, {harmless} harmless, 0 wrong")
+    assert noticed > harmless
+
+
+def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_used(tmp_path, capsys):
+    """Whatever is damaged, the model at the end is the same."""
+    data = small_split()
+
+    def trained(folder, epochs):
+        about = {"corpus": "text", "source": "random", "size": None}
+        train.train(ARCH, Recipe(epochs=epochs), data, 1, 0.2, folder, about, "test", "reference")
+        return (folder / "model.safetensors").read_bytes()
+
+    whole = trained(tmp_path / "whole", 4)
+    trained(tmp_path / "begun", 3)
+    content = (tmp_path / "begun/checkpoint.pt").read_bytes()
+    for number, (words, damaged) in enumerate(list(damages(content))[::12]):
+        folder = tmp_path / str(number)
+        shutil.copytree(tmp_path / "begun", folder)
+        (folder / "checkpoint.pt").write_bytes(damaged)
+        capsys.readouterr()
+        assert trained(folder, 4) == whole, words
+        said = capsys.readouterr().err
+        assert "checkpoint.pt is damaged" in said and "resuming in epoch 3 of 4" in said, words
+        assert (folder / "checkpoint.pt.damaged").read_bytes() == damaged
+
+
+def test_both_checkpoints_damaged(tmp_path, capsys):
+    for name in ("checkpoint.pt", "earlier-checkpoint.pt"):
+        (tmp_path / name).write_bytes(b"nothing of use")
+    assert checkpoint.read_checkpoint(tmp_path / "checkpoint.pt", "identity", "test") is None
+    said = capsys.readouterr().err
+    assert said.count("is damaged") == 2 and "starting over" in said
+
+
+@pytest.mark.skipif(not build.runnable(), reason="no path of the compiled code runs here")
+def test_a_damaged_library_is_compiled_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "folders", lambda: [tmp_path])
+    path = build.build("avx2")
+    content = path.read_bytes()
+    for damaged in (content[: len(content) // 2], b"", bytes(len(content))):
+        path.write_bytes(damaged)
+        assert build.build("avx2") == path and path.read_bytes() == content
+
+
+@pytest.mark.skipif(not build.runnable(), reason="no path of the compiled code runs here")
+def test_without_a_compiler_a_damaged_library_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "folders", lambda: [tmp_path])
+    path = build.build("avx2")
+    monkeypatch.setenv("CXX", str(tmp_path / "no-compiler"))
+    assert build.build("avx2") == path
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(build.NotBuilt):
+        build.build("avx2")

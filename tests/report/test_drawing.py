@@ -1,0 +1,289 @@
+"""What a reader can see in the figures: nothing covers anything else, and letters are large enough.
+
+The figures are drawn from constructed numbers and measured before they are written.
+"""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.text import Text
+from synthetic import random_logp, write_score
+
+from charlens.report import comparison, figure1, figure2, figure3, figure4, figure5, plots
+from charlens.store.scores import read_score
+
+ABOUT = {"corpus": "code", "title": "Code", "kind": "code", "source": "made up"}
+ABOUT |= {"bytes": 9, "symbols": 5}
+SMALLEST = 7.0  # points
+
+
+@pytest.fixture(autouse=True)
+def in_style():
+    with warnings.catch_warnings(), plots.style():
+        warnings.simplefilter("error")
+        yield
+
+
+def texts(artist):
+    return [text for text in artist.findobj(Text) if text.get_visible() and text.get_text()]
+
+
+def legible(figure):
+    figure.draw_without_rendering()
+    assert figure.get_figwidth() == plots.WIDTH and figure.get_figheight() < 11
+    assert min(text.get_fontsize() for text in texts(figure)) >= SMALLEST
+
+
+def boxes(panel, points, reach=2.0):
+    """A square of 2 * reach points around each of the points [M, 2] of a panel, as a list."""
+    pixels = reach * panel.figure.dpi / 72
+    at = panel.transData.transform(np.asarray(points, dtype=float))
+    return [(*(one - pixels), *(one + pixels)) for one in at]
+
+
+def covers(box, others):
+    return any(
+        box.x0 < x1 and x0 < box.x1 and box.y0 < y1 and y0 < box.y1 for x0, y0, x1, y1 in others
+    )
+
+
+# ---- the comparison ----
+
+
+def test_labels_of_the_comparison_cover_no_mark():
+    paper = np.linspace(1.0, 1.5, 26)
+    ours = paper + 0.004 * np.arange(26) % 3
+    ours[12] += 0.1
+    beside = paper[12] + 0.03 * np.arange(1, 5), np.full(4, ours[12])  # where its label would be
+    columns = {"paper": [*paper, *beside[0]], "ours": [*ours, *beside[1]]}
+    entries = pd.DataFrame(columns)
+    entries = entries.assign(corpus="code", model="lstm", layers=1, size=64, n=np.nan)
+    entries["difference"] = entries["ours"] - entries["paper"]
+    figure = comparison.draw(entries, {"code": ABOUT})
+    legible(figure)
+    [panel] = figure.axes
+    named = [text for text in panel.texts if text.get_text() == "LSTM 1x64"]
+    assert len(named) == (entries["difference"].abs() > comparison.NAMED).sum() > 0
+    marks = boxes(panel, entries[["paper", "ours"]])
+    shown = [text.get_window_extent() for text in named]
+    assert not any(covers(box, marks) for box in shown)
+    assert not any(a.overlaps(b) for i, a in enumerate(shown) for b in shown[:i])
+    assert not any(box.overlaps(panel.get_legend().get_window_extent()) for box in shown)
+
+
+# ---- figure 1 ----
+
+
+def networks(folder, number):
+    names = (
+        write_score(folder / f"{k}.npy", random_logp(50, k), size=64 << k % 4, layers=1 + k % 3)
+        for k in range(number)
+    )
+    return {"code": [read_score(name) for name in names]}
+
+
+def test_the_largest_pile():
+    places = np.array([[0, 0], [9, 0], [18, 0], [50, 50], [58, 50], [200, 0]])
+    assert figure1.largest_pile(places, np.full(6, 10.0)).tolist() == [0, 1, 2]
+
+
+def test_a_pile_of_networks_is_magnified(tmp_path):
+    random = np.random.default_rng(0)
+    groups = networks(tmp_path, 24)
+    points = np.concatenate([random.normal(0, 0.5, (12, 2)), random.uniform(-50, 50, (12, 2))])
+    figure = figure1.draw(groups, {"code": points}, {"code": ABOUT})
+    legible(figure)
+    [panel] = figure.axes
+    [inset] = panel.child_axes
+    assert "24 networks" in panel.get_title(loc="left")
+    assert len(inset.collections) >= 12  # the whole pile
+    frame = inset.get_window_extent()
+    assert not covers(frame, boxes(panel, points))
+    zoom = np.ptp(panel.get_xlim()) / np.ptp(inset.get_xlim()) * figure1.INSET
+    assert zoom > 3
+
+
+def test_networks_apart_need_no_inset(tmp_path):
+    points = np.stack(np.meshgrid([0, 1, 2, 3], [0, 1, 2]), axis=-1).reshape(-1, 2) * 10.0
+    figure = figure1.draw(networks(tmp_path, 12), {"code": points}, {"code": ABOUT})
+    assert not figure.axes[0].child_axes
+
+
+# ---- figure 2 ----
+
+BEST = ["corpus", "hypothesis", "measure", "score", "low", "high", "beyond"]
+
+
+def found_and_best(passages, lines=6):
+    text = "int x = f(y); /* z */\n" * lines
+    hypotheses = [f"h{k}" for k in range(passages)]
+    found = {
+        "corpus": "code", "type": "lstm", "layers": 2, "size": 64, "hidden": 40,
+        "hypotheses": [{"hypothesis": h, "title": f"inside {h}"} for h in hypotheses],
+        "passages": [
+            {"hypothesis": h, "layer": 1, "unit": 3, "source": "data", "part": "test", "at": 5,
+             "text": text, "values": [0.5] * len(text)} for h in hypotheses
+        ],
+    }  # fmt: skip
+    best = pd.DataFrame([("code", h, "auc", 0.9, 0.8, 0.95, True) for h in hypotheses],
+                        columns=BEST)  # fmt: skip
+    return found, best
+
+
+def test_units_at_chance_level_have_no_passage():
+    found, best = found_and_best(4)
+    best.loc[1, "beyond"] = False
+    best.loc[2, ["score", "low"]] = 0.6, 0.45  # beyond the null, but chance is in the interval
+    best.loc[3, ["measure", "score", "low", "high"]] = "tau", -0.2, -0.3, -0.1
+    passages, left_out = figure2.shown(found, best)
+    assert [passage["hypothesis"] for passage in passages] == ["h0", "h3"]
+    assert left_out == "Left out, the best unit is at chance level: inside h1; inside h2."
+    figure = figure2.draw(found, best, ABOUT)
+    assert any(left_out in text.get_text() for text in texts(figure))
+    assert not any("Inside h1" in text.get_text() for text in texts(figure))
+    assert left_out in figure2.page(found, best, ABOUT)
+
+
+@pytest.mark.parametrize("kind", ["code", "prose"])
+@pytest.mark.parametrize("passages", [1, 5, 40])
+def test_passages_fit_a_printed_page(kind, passages):
+    found, best = found_and_best(passages)
+    figure = figure2.draw(found, best, ABOUT | {"kind": kind})
+    legible(figure)
+    assert figure.get_figheight() <= figure2.PAGE
+    frames = [panel.get_window_extent() for panel in figure.axes]
+    assert not any(a.overlaps(b) for i, a in enumerate(frames) for b in frames[:i])
+
+
+def test_columns_are_of_about_the_same_height():
+    heights = np.random.default_rng(0).uniform(0.5, 2.5, 13).tolist()
+    spots, tallest = figure2.balanced(heights, 2)
+    filled = [sum(h for h, (column, _) in zip(heights, spots, strict=True) if column == k)
+              for k in (0, 1)]  # fmt: skip
+    assert tallest == pytest.approx(max(filled)) and abs(filled[0] - filled[1]) < min(heights)
+    for k in (0, 1):  # in order, and without a gap
+        own = [(down, h) for h, (column, down) in zip(heights, spots, strict=True) if column == k]
+        assert [down for down, _ in own] == pytest.approx(
+            np.cumsum([0.0] + [h for _, h in own])[:-1]
+        )
+
+
+# ---- figure 3 ----
+
+
+def test_no_layer_hides_another():
+    random = np.random.default_rng(0)
+    rows = [("code", type, 3, 64, layer, gate, unit, *random.uniform(0, 0.5, 2))
+            for type, gates in (("lstm", "ifo"), ("gru", "rz")) for layer in (1, 2, 3)
+            for gate in gates for unit in range(20)]  # fmt: skip
+    columns = ["corpus", "type", "layers", "size", "layer", "gate", "unit", "left", "right"]
+    gates = pd.DataFrame(rows, columns=columns)
+    figure = figure3.draw(gates, {"code": ABOUT})
+    legible(figure)
+    assert len(figure.axes) == 15
+    for panel in figure.axes:
+        others, own = sorted(panel.collections, key=lambda marks: marks.zorder)
+        assert len(own.get_offsets()) == 20 and len(others.get_offsets()) == 40
+    shades = {tuple(panel.collections[-1].get_edgecolor()[0]) for panel in figure.axes}
+    assert len(shades) == 3
+    titles = [text for panel in figure.axes for text in texts(panel) if "gate" in text.get_text()]
+    frames = [title.get_window_extent() for title in titles]
+    assert not any(a.overlaps(b) for i, a in enumerate(frames) for b in frames[:i])
+
+
+# ---- figure 4 ----
+
+
+def overlap(model, ns):
+    shares = {"both": 0.4, "lstm": 0.05, "ngram": np.linspace(0.5, 0.1, len(ns))}
+    return pd.DataFrame({"layers": 3, "size": 64, "n": ns, **shares, "model": model})
+
+
+def characters():
+    letters = list("abcdefghij")
+    means = {"count": 100, "lstm": 0.5, "ngram": 0.4, "difference": 0.1}
+    return pd.DataFrame({"byte": range(10), "character": letters, "layers": 3, "size": 64, "n": 20,
+                         **means})  # fmt: skip
+
+
+@pytest.mark.parametrize("contexts", [{"n-gram": [*range(1, 10), 20], "n-NN": range(1, 7)},
+                                      {"n-gram": [5]}])  # fmt: skip
+def test_areas_of_errors(contexts):
+    errors = pd.concat([overlap(model, list(ns)) for model, ns in contexts.items()])
+    figure = figure4.draw({"code": errors}, {"code": characters()}, {"code": ABOUT})
+    legible(figure)
+    panel = figure.axes[0]
+    assert len(panel.collections) == 3 * len(contexts)
+    labels = [text.get_text() for text in panel.get_legend().get_texts()]
+    alone = [f"{model} alone" for model in contexts]
+    assert sorted(labels) == sorted(["LSTM 3x64 alone", "both", *alone])
+    tops = [area.get_datalim(panel.transData).y1 for area in panel.collections]
+    legend = panel.get_legend().get_window_extent()
+    assert legend.y0 > panel.transData.transform((0, max(tops)))[1]
+    assert max(tops) == pytest.approx(0.45 + errors["ngram"].max())
+
+
+# ---- figure 5 ----
+
+
+def test_buckets_are_narrow_where_there_are_pairs_enough():
+    random = np.random.default_rng(0)
+    distance = np.concatenate([random.integers(1, 100, 400), random.integers(100, 3000, 100)])
+    edges = figure5.bucket_edges(distance)
+    pairs = np.histogram(distance, edges)[0]
+    assert pairs.sum() == 500 and pairs.min() >= figure5.LEAST
+    assert edges[:6].tolist() == [1, 20, 40, 60, 80, 100]
+    assert (edges[1:] % figure5.WIDTH == 0).all() and edges[-1] > distance.max()
+
+
+@pytest.mark.parametrize("distances", [[1], [1, 5000], [20] * 29, [20] * 30, [7] * 30 + [900]])
+def test_all_pairs_are_in_a_bucket(distances):
+    edges = figure5.bucket_edges(np.array(distances))
+    assert np.histogram(distances, edges)[0].tolist() == [len(distances)]
+    assert edges[-1] > max(distances)
+
+
+def braces(pairs):
+    at = 10.0 * 2 ** np.arange(len(pairs))
+    means = {"lstm": 0.5, "lstm_se": 0.05, "ngram": 0.3, "ngram_se": 0.05}
+    rows = {"layers": 3, "size": 64, "n": 20, "from": at, "below": 2 * at, "distance": 1.4 * at}
+    return pd.DataFrame({**rows, "pairs": pairs, **means})
+
+
+def trajectory():
+    rows = [(3, 64, look, look / 10, n, 1 / look, 0.1 * look) for look in range(1, 4)
+            for n in (1, 2)]  # fmt: skip
+    return pd.DataFrame(rows, columns=["layers", "size", "look", "epoch", "n", "kl", "delta"])
+
+
+def test_no_line_through_a_dozen_pairs():
+    figure = figure5.draw({"code": braces([12, 40, 50, 12])}, {}, {"code": ABOUT})
+    legible(figure)
+    means = figure.axes[0]
+    joined = [line for line in means.lines if line.get_linestyle() != "None"]
+    assert joined and all(len(line.get_xdata()) == 2 for line in joined)
+    few = [text.get_text() for text in means.texts]
+    assert few == ["n = 12", "n = 12"]
+
+
+def test_no_corner_of_figure_5_is_empty():
+    corpora = {"code": ABOUT, "prose": ABOUT | {"title": "Prose", "kind": "prose"}}
+    shown = {corpus: trajectory() for corpus in corpora}
+    figure = figure5.draw({"code": braces([40, 50])}, shown, corpora)
+    legible(figure)
+    for row, panels in zip(figure.subfigs, (4, 2), strict=True):
+        frames = [panel.get_tightbbox() for panel in row.axes]
+        assert len(frames) == panels
+        assert min(frame.x0 for frame in frames) < 0.05 * figure.bbox.width
+        assert max(frame.x1 for frame in frames) > 0.95 * figure.bbox.width
+
+
+def test_a_row_of_figure_5_is_about_one_lstm(tmp_path):
+    small = write_score(tmp_path / "s.npy", random_logp(50, 0), size=64, val_loss=1.2)
+    large = write_score(tmp_path / "l.npy", random_logp(50, 1), size=128, val_loss=1.0)
+    both = [read_score(small), read_score(large)]
+    assert figure5.lstm_of_row(both, trajectory()).meta["size"] == 64
+    assert figure5.lstm_of_row(both, None).meta["size"] == 128
+    assert figure5.lstm_of_row(both[1:], trajectory()).meta["size"] == 128
