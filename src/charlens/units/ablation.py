@@ -415,7 +415,7 @@ def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     info = read_json(args.info)
     require(info, ["kind"], args.info)
-    data, text = split.load(args.split), read_text(args.text)
+    data, text = split.load(args.split), read_text(args.text, args.info)
     check_text(args, data, text)
     arch, params, about = load_recurrent(best_lstm(args.models), data)
     units = found_units(args.hypotheses, arch, about)
