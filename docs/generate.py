@@ -19,6 +19,7 @@ from charlens.report.emergence import NETWORK, appearances
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "results/reference"
+FIGURES = "../results/reference/figures"  # from a page of docs/
 FAR = 0.03  # nats: an entry further off than this is named
 TITLES = {"wp": "War and Peace", "lk": "Linux"}
 CLAIMS = {  # the statement in words, and how its effect is read
@@ -48,6 +49,7 @@ CLAIMS = {  # the statement in words, and how its effect is read
     "size removes n-gram errors": ("a larger LSTM mostly removes errors that an n-gram would not "
                                    "make", "share"),
     "interpretable cells exist": ("interpretable units exist", "strength"),
+    "interpretable cells are used": ("interpretable units are used, not only there", "share"),
     "most cells are not": ("most units follow nothing that we could name", "share"),
     "forget gates remember": ("some forget gates are almost always open", "share"),
     "output gates move": ("no output gate is constant; effect: the share of time of the most "
@@ -384,6 +386,24 @@ def units() -> str:
     return markdown(head, rows)
 
 
+def clamped() -> str:
+    if not (REFERENCE / "tables/ablation.csv").exists():
+        return "Not published yet: `charlens ablate` makes these numbers."
+    found, rows = table("tables/ablation.csv"), []
+    units = ["corpus", "model", "hypothesis", "layer", "unit"]
+    for (corpus, model, hypothesis, layer, unit), own in found.groupby(units, sort=False):
+        cells = []
+        for row in own.sort_values("clamp").itertuples():  # mean, zero
+            change = f"{row.own:+.3f} ({row.own_low:+.3f} to {row.own_high:+.3f})"
+            cells += [f"{row.loss:+.4f}", change, "yes" if row.used else "no"]
+        type, _, shape = model.partition(" ")
+        rows.append([TITLES[corpus], f"{type.upper()} {shape}", hypothesis.replace("_", " "),
+                     f"{layer}.{unit}", *cells])  # fmt: skip
+    head = ["corpus", "network", "hypothesis", "unit", "to its mean: loss", "p", "used",
+            "to zero: loss", "p", "used"]  # fmt: skip
+    return f"{markdown(head, rows)}\n\n![What clamped units change]({FIGURES}/ablation.png)"
+
+
 def learned_when() -> str:
     """How many watched networks learned to count the characters of a line, and when."""
     if not (REFERENCE / "tables/emergence.csv").exists():
@@ -551,7 +571,7 @@ def equal() -> str:
 
 BLOCKS = (commands, verdict, state, table1, table2, claims, discrepancies, shuffle_offsets,
           paper_text, errors_by_size, definitions, candidates, uncertainty, split_layouts,
-          units, probes, all_networks, learned_when, costs, speeds, equal)  # fmt: skip
+          units, clamped, probes, all_networks, learned_when, costs, speeds, equal)  # fmt: skip
 
 
 # ---- writing ----

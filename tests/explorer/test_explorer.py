@@ -366,6 +366,31 @@ def test_another_table_is_refused(tmp_path, table, words):
         explore.hypotheses(tmp_path / "cells.csv", RNN, ABOUT)
 
 
+# ---- clamped units ----
+
+CLAMPED = """corpus,model,layer,unit,hypothesis,clamp,loss,own,used
+text,rnn 2x8,2,3,quote,mean,0.0123,-0.25,1
+text,rnn 2x8,2,3,quote,zero,0.5,-0.5,0
+text,rnn 2x8,2,3,depth,mean,0.0123,0.001,0
+text,rnn 2x8,1,1,mine <b>,mean,-0.001,0.02,0
+text,rnn 2x8,1,2,quote,mean,0.001,,0
+text,lstm 2x8,1,3,quote,mean,0.5,0.4,0
+other,rnn 2x8,1,3,quote,mean,0.5,0.4,0
+"""
+
+
+def test_what_clamping_a_unit_changes_is_said_in_a_line(tmp_path):
+    (tmp_path / "ablation.csv").write_text(CLAMPED)
+    assert explore.clamped(tmp_path / "ablation.csv", RNN, ABOUT) == {
+        "2.3": "clamped to its mean: −25.0 points of p for its own characters (inside quotes),"
+        " +0.0123 nats; used",
+        "1.1": "clamped to its mean: +2.0 points of p for its own characters (mine <b>),"
+        " −0.0010 nats; not used",
+    }
+    with pytest.raises(InputError, match="no readable table"):
+        explore.clamped(tmp_path / "absent.csv", RNN, ABOUT)
+
+
 # ---- bad input ----
 
 

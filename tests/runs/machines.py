@@ -24,6 +24,13 @@ NETWORKS = {  # validation loss of a candidate's last epoch
     "type~gru/layers~1/size~8/seed~1/dropout~0.1": 1.7,
     "nn/context~1/seed~1/hidden~8": 2.5,
 }
+CLAMPED = {  # what `charlens ablate` writes
+    "ablation/code.csv": "corpus,model,layer,unit,hypothesis,clamp,loss,low,high,own,own_low,"
+    "own_high,controls,used\n"
+    "code,lstm 1x8,1,1,quote,mean,0.01,0.0,0.02,-0.1,-0.2,-0.05,1,1\n",
+    "ablation/controls/code.csv": "corpus,model,hypothesis,clamp,layer,unit,found,own,others\n"
+    "code,lstm 1x8,quote,mean,1,1,1,-0.1,-0.01\ncode,lstm 1x8,quote,mean,1,2,0,0.0,0.0\n",
+}
 
 
 def settings(**more) -> dict:
@@ -105,6 +112,9 @@ def write_run(folder: Path, networks=NETWORKS, ngrams=(2, 3), scored=True, **mor
         path = folder / f"scores/code/ngram/order~{order}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_score(path, random_logp(size, order, 2.0), family="ngram", n=order - 1)
+    for name, content in CLAMPED.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content)
     return folder
 
 
@@ -130,6 +140,10 @@ class Verbs:
         "code,lstm,1,8,1,f,{unit},0.1,0.2\n",
     }
 
+    WRITTEN = (
+        "out", "csv", "effects_csv", "html", "summary_csv", "text_csv", "definitions_csv",
+        "shuffles_csv",
+    )  # fmt: skip
     FIGURES = {
         "figure4": "corpus,panel,layers,size,n,byte,character,count,both,lstm,ngram,difference,"
         "model\ncode,errors,1,8,1,,,,0.4,0.1,0.2,,n-gram\n"
@@ -138,6 +152,8 @@ class Verbs:
         "code,1,8,2,1,10,3,{unit},0.5,0.1,0.4,0.1\n",
         "errors": "corpus,type,layers,size,seed,category,errors,share\n"
         "code,lstm,1,8,1,n-gram,{unit},1\n",
+        "ablation": "corpus,model,hypothesis,clamp,layer,unit,found,own,others,used\n"
+        "code,lstm 1x8,quote,mean,1,{unit},1,-0.1,-0.01,1\n",
         "figure6": "corpus,layers,size,category,level,errors,share,rate\n"
         "code,1,8,n-gram,n = 1,{unit},1,0.1\n",
     }
@@ -186,8 +202,7 @@ class Verbs:
 
     def make_up(self, name: str, options: dict[str, list[str]]) -> None:
         tables = self.TABLES | {"csv": self.TABLES["cells"]} if name == "cell-tables" else {}
-        more = ("summary_csv", "text_csv", "definitions_csv", "shuffles_csv")
-        for option in ("out", "csv", "html", *more, *tables, "cells", "untrained", "gates"):
+        for option in (*self.WRITTEN, *tables, "cells", "untrained", "gates"):
             for path in options.get(option, []):
                 if name == "cell-tables" and option in ("cells", "untrained", "gates"):
                     continue  # read, not written
@@ -196,7 +211,7 @@ class Verbs:
                 if name in ("claims", "figure3") and option == "gates":
                     continue
                 content = tables.get(option, f"corpus,what\ncode,{name} {self.unit}\n")
-                if option == "csv":
+                if option in ("csv", "effects_csv"):
                     content = self.FIGURES.get(name, content)
                 if name == "claims" and option == "csv":
                     content = "claim,where,verdict,basis\ndepth helps,code,holds,made up\n"

@@ -76,7 +76,8 @@ def test_each_machine_trained_some_of_the_models(tmp_path, machine):
     assert after["models/code-gru.safetensors"] == given["models/code-gru.safetensors"]
     # what is about the LSTM comes from where it was trained
     for name in ("figures/figure4.csv", "figures/figure4.png", "figures/figure2-code.png",
-                 "tables/cells.csv", "tables/cells.html", "tables/gates.csv"):  # fmt: skip
+                 "tables/cells.csv", "tables/cells.html", "tables/gates.csv", "tables/ablation.csv",
+                 "figures/ablation.csv", "figures/ablation.png"):  # fmt: skip
         assert after[name] == before[name]
     assert "| code | 2 of 2 | 1 of 1 | 2 of 2 |" in after["README.md"].decode()
     inside = pd.read_csv(one / "tables/inside.csv")  # of each network, from where it was measured
@@ -100,6 +101,7 @@ def test_the_better_network_counts_and_brings_what_was_found_inside(ours, theirs
     assert losses(one)[f"{lstm} dropout~0.0"] == (min(ours, theirs), 1)
     digest = "scores/code/type~lstm/layers~1/size~8/seed~1.json"
     for name in (digest, "tables/hypotheses.csv", "figures/figure6.csv", "figures/figure3.png",
+                 "tables/ablation.csv", "figures/ablation.csv",
                  "models/code-lstm.safetensors"):  # fmt: skip
         assert after[name] == best[name]
 

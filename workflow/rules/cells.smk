@@ -1,8 +1,9 @@
 # Needs: the recurrent networks, the texts and the split corpora.
 # Makes: cells/<corpus>, units and gates of the best networks; probes/<corpus>, what all units of a
 #        layer tell together; from these the tables of units and gates, and figures 2 and 3;
-#        inside/, units and gates of every network in short, and their table; activations/, every
-#        gate and state of chosen networks over a stretch of text.
+#        ablation/<corpus>, what changes where the units that were found are clamped, and from it a
+#        table and a figure; inside/, units and gates of every network in short, and their table;
+#        activations/, every gate and state of chosen networks over a stretch of text.
 
 
 rule cells:
@@ -217,6 +218,63 @@ rule figure3:
         runtime=30,
     shell:
         "charlens figure3 --gates {input.gates} --corpora {input.corpora}"
+        " --out {output.png} {output.svg} 2>&1 | tee {log}"
+
+
+rule ablate:
+    """What a network loses where the units that were found, and control units, are clamped."""
+    input:
+        code=code("units.ablation"),
+        models=lambda w: networks(grid.lstms(SETTINGS, w.corpus)),
+        split="<results>/corpora/{corpus}.npz",
+        text="<results>/corpora/{corpus}.txt",
+        info="<results>/corpora/{corpus}.json",
+        hypotheses=rules.cell_tables.output.best,
+    output:
+        found="<results>/ablation/{corpus}.csv",
+        effects="<results>/ablation/controls/{corpus}.csv",
+    log:
+        "<logs>/ablate/{corpus}.log",
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=4 * 60,
+    params:
+        options=options(SETTINGS.cells.ablation),
+        bootstrap=options(SETTINGS.cells.model_dump(include={"samples", "seed"})),
+    shell:
+        # glibc is told to keep what is freed: else a quarter of the time goes into page faults
+        "MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=68719476736"
+        " charlens ablate {input.models} --split {input.split} --text {input.text}"
+        " --info {input.info} --hypotheses {input.hypotheses} {params.options} {params.bootstrap}"
+        " --threads {threads} --out {output.found} --effects {output.effects} 2>&1 | tee {log}"
+
+
+rule ablation:
+    """Table and figure of what clamped units change, beside their controls."""
+    input:
+        code=code("report.ablation"),
+        found=collect("<results>/ablation/{corpus}.csv", corpus=CORPORA),
+        effects=collect("<results>/ablation/controls/{corpus}.csv", corpus=CORPORA),
+        corpora=rules.table1.input.corpora,
+    output:
+        csv="<results>/tables/ablation.csv",
+        effects="<results>/figures/ablation.csv",
+        png=report(
+            "<results>/figures/ablation.png",
+            caption="../report/ablation.rst",
+            category="Units and gates",
+            labels={"figure": "what clamped units change"},
+        ),
+        svg="<results>/figures/ablation.svg",
+    log:
+        "<logs>/ablation.log",
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "charlens ablation --found {input.found} --effects {input.effects}"
+        " --corpora {input.corpora} --csv {output.csv} --effects-csv {output.effects}"
         " --out {output.png} {output.svg} 2>&1 | tee {log}"
 
 

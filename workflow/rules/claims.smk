@@ -41,6 +41,7 @@ rule claims:
             rules.cell_tables.output.cells,
             rules.cell_tables.output.best,
             rules.figure6.output.csv,
+            rules.ablation.output.csv,
         ],
         histories=[
             path.replace("model.safetensors", "history.csv")

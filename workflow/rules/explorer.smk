@@ -10,6 +10,7 @@ rule explorer:
         split="<results>/corpora/{corpus}.npz",
         text="<results>/corpora/{corpus}.txt",
         cells=rules.cell_tables.output.cells,
+        ablation=rules.ablation.output.csv,
     output:
         "<results>/explorer/{corpus}.html",
     log:
@@ -24,6 +25,7 @@ rule explorer:
         kind=lambda w: SETTINGS.corpora[w.corpus].kind,
     shell:
         "charlens explore {input.models} --split {input.split} --cells {input.cells}"
+        " --ablation {input.ablation}"
         " --corpus {input.text} --kind {params.kind} --title {params.title:q} {params.options}"
         " --threads {threads} --out {output} 2>&1 | tee {log}"
 

@@ -9,6 +9,7 @@ rule report:
         rules.table2.output,
         rules.cell_tables.output,
         rules.inside.output,
+        rules.ablation.output,
         rules.figures.input,
         rules.explorers.input,
         rules.verdict.input,
@@ -27,4 +28,4 @@ rule report:
     shell:
         # with the complete settings of this run, however they were given
         "python -m snakemake --snakefile {params.snakefile:q} --configfile {params.settings}"
-        " --nolock --report {output} -- table1 table2 cell_tables inside figures verdict > {log} 2>&1"
+        " --nolock --report {output} -- table1 table2 cell_tables ablation inside figures verdict > {log} 2>&1"

@@ -46,6 +46,7 @@ class Evidence:
     gates: pd.DataFrame | None = None  # gates.csv: saturation of every unit of every gate
     units: pd.DataFrame | None = None  # cells.csv: the score of every unit and hypothesis
     hypotheses: pd.DataFrame | None = None  # hypotheses.csv: the unit picked for each hypothesis
+    ablation: pd.DataFrame | None = None  # ablation.csv: what clamping these units changes
     oracles: pd.DataFrame | None = None  # figure6.csv: errors by size and category
     histories: dict[ModelKey, pd.DataFrame] = field(default_factory=dict)  # of n-NN candidates
     planned: list[ModelKey] = field(default_factory=list)  # networks of the configured grid

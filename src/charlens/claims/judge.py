@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from charlens.claims import (
+    ablation,
     baselines,
     captions,
     error_causes,
@@ -44,10 +45,13 @@ from charlens.store.tables import (
 
 COLUMNS = ["claim", "where", "verdict", "effect", "low", "high", "paper", "basis"]
 FOUND = ["model", "hypothesis", "layer", "unit", "score", "low", "high", "picked"]
+CLAMPED = ["model", "hypothesis", "layer", "unit", "clamp", "own", "own_low", "own_high",
+           "controls", "used"]  # fmt: skip
 INSIDE = {  # the tables about units, gates and errors, and the columns that are read
     "gates.csv": ["type", "layers", "size", "layer", "gate", "left", "right"],
     "cells.csv": [*FOUND, "beyond"],
     "hypotheses.csv": [*FOUND, "measure"],
+    "ablation.csv": CLAMPED,
     "figure6.csv": ["layers", "size", "category", "errors"],
 }
 HISTORY = ["epoch", "train_loss", "val_loss"]
@@ -105,6 +109,8 @@ CLAIMS = (
           error_causes.size_removes_ngram_errors),
     Claim("interpretable cells exist", "Some units are interpretable.",
           units.units_follow_hypotheses),
+    Claim("interpretable cells are used", "The network uses the units that are interpretable: they "
+          "are not only there.", ablation.interpretable_units_are_used),
     Claim("most cells are not", "Most units are not interpretable.", units.most_units_do_not),
     Claim("forget gates remember", "Some forget gates are almost always open (right-saturated): "
           "their units remember for very long.", gates.forget_gates_stay_open),
@@ -229,6 +235,7 @@ def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
                 gates=of("gates.csv", corpus),
                 units=of("cells.csv", corpus),
                 hypotheses=of("hypotheses.csv", corpus),
+                ablation=of("ablation.csv", corpus),
                 oracles=of("figure6.csv", corpus),
                 histories={key: h for key, h in histories.items() if key.corpus == corpus},
                 planned=[key for key in planned if key.corpus == corpus],

@@ -18,11 +18,13 @@ from charlens.explorer.recording import UNSCORED, record, signed, spread
 from charlens.files import write_atomically
 from charlens.networks import architecture, model_file
 from charlens.statistics.information import bits
+from charlens.store.tables import read_table
 from charlens.text.hypotheses import HYPOTHESES, KINDS, labellings
 from charlens.training import score_text, train
 from charlens.training.score import check_alphabet
 from charlens.units.activations import memory, unbounded
 
+NUMBERS = ("hypothesis", "own", "loss", "used")  # of a clamped unit, from a table
 LIMIT = 40e6  # size of a page in bytes
 
 
@@ -201,6 +203,28 @@ def hypotheses(path: Path, arch, about: dict) -> list[dict]:
     return [{"name": name, "title": name} | known.get(name, {}) | e for name, e in found.items()]
 
 
+def clamped(path: Path, arch, about: dict) -> dict[str, str]:
+    """What clamping a unit to its mean changes, in words, from a table of clamped units
+    (ablation.csv), by layer.unit counted from 1.
+
+    A unit that was found for several hypotheses has the one whose characters change most. Raises
+    InputError if the table is unusable.
+    """
+    table = read_table(path, ["corpus", "model", "layer", "unit", "clamp", *NUMBERS])
+    own = (table["corpus"] == about["corpus"]) & (table["clamp"] == "mean")
+    own &= table["model"] == train.describe(arch, about.get("size"))
+    titles = {h.name: h.title for h in HYPOTHESES}
+    rows = table[own].dropna(subset=["own"]).sort_values("own", key=abs)
+    return {
+        f"{row.layer}.{row.unit}": (
+            f"clamped to its mean: {100 * row.own:+.1f} points of p for its own characters"
+            f" ({titles.get(row.hypothesis, row.hypothesis)}), {row.loss:+.4f} nats;"
+            f" {'' if row.used else 'not '}used"
+        ).replace("-", "−")
+        for row in rows.itertuples()
+    }
+
+
 # ---- command lines ----
 
 
@@ -211,6 +235,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--text", type=Path, help="score and show a text of your own")
     parser.add_argument("--title", help="title of the text (default: its name)")
     parser.add_argument("--cells", type=Path, help="scores of units by hypothesis (.csv)")
+    parser.add_argument("--ablation", type=Path, help="what clamped units change (.csv)")
     parser.add_argument("--kind", choices=KINDS, help="also label the text, as this kind")
     parser.add_argument(
         "--corpus", type=Path, help="with --split and --kind: the text of the corpus"
@@ -245,6 +270,8 @@ def run(args: argparse.Namespace) -> None:
         facts["name"] = args.title
     if args.cells:
         facts["hypotheses"] = hypotheses(args.cells, arch, about)
+    if args.ablation:
+        facts["clamped"] = clamped(args.ablation, arch, about)
     labels = labelled(whole, args.kind, offsets) if args.kind else {}
     content = explorer(text, recording, arch, about, facts, labels)
     write_atomically(args.out, content)

@@ -314,6 +314,7 @@ function paintLegend() {
   const place = (unit) => `layer ${unit.layer + 1}, unit ${unit.index + 1}`;
   $('chosen').textContent = view.show === 'loss' ? 'surprise at each character'
     : `${what} of ${place(view.unit)}`;
+  $('clamped').textContent = view.show === 'loss' ? '' : facts.clamped?.[id(view.unit)] || '';
   $('compared').textContent = '';
   if (compared()) {
     const a = series(view.show, view.unit), b = series(view.show, view.other);

@@ -80,7 +80,7 @@ def stack(
     recurrence itself is never dropped.
     record: called as record(layer, step, values) after each step of each layer, with every gate
     and state [S, H] by name. The recorded values are the same bits however a text is cut into
-    windows.
+    windows. Where it puts another tensor in the place of a state, the network continues from that.
     Returns logits [T, S, K] and the state after step T. Raises InputError where there is no such
     cell type.
     """
@@ -99,8 +99,9 @@ def stack(
             if record is None:
                 memory = kind.step(a, memory, p)
             else:
-                memory, values = _observed_step(kind, a, memory, p)
+                values = _observed_step(kind, a, memory, p)
                 record(layer, step, values)
+                memory = tuple(values[name] for name in kind.STATES)
             outputs.append(memory[0])
         inputs = torch.stack(outputs)
         if masks is not None:
@@ -110,13 +111,13 @@ def stack(
 
 
 def _observed_step(kind, a, memory, p):
-    """One step of a cell type: the new state, and every gate and state by name."""
+    """One step of a cell type: every gate and state after it, by name."""
     if hasattr(kind, "gates_and_state"):
         gates, memory = kind.gates_and_state(a, memory, p)
         values = dict(zip(kind.GATE_NAMES, gates, strict=True))
     else:
         memory, values = kind.step(a, memory, p), {}
-    return memory, values | dict(zip(kind.STATES, memory, strict=True))
+    return values | dict(zip(kind.STATES, memory, strict=True))
 
 
 def fixed_context(params: Parameters, product: Tensor) -> Tensor:

@@ -22,14 +22,14 @@ from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
 from charlens.networks import model_file
 from charlens.networks.version import version_of
-from charlens.report import errors_by_size, figure4, figure5, figure6, plots
-from charlens.runs import reference, steps
+from charlens.report import errors_by_size, figure6, plots
+from charlens.runs import redraw, reference, steps
 from charlens.runs.reference import Publication, copy
 from charlens.store import models
 from charlens.store.corpora import read_corpora
 from charlens.store.models import ModelKey
 from charlens.store.reading import read_json, require
-from charlens.store.tables import read_table, read_trajectory
+from charlens.store.tables import read_table
 
 # Tables whose rows about a corpus are about networks of one machine: its best LSTM, or (True) the
 # best LSTM of the paper's depth. The first column is the corpus.
@@ -39,6 +39,8 @@ NETWORK_TABLES = {
     "tables/explained.csv": False,
     "tables/probes.csv": False,
     "tables/gates.csv": True,
+    "tables/ablation.csv": False,
+    "figures/ablation.csv": False,
     "figures/figure4.csv": True,
     "figures/figure5.csv": True,
     "figures/figure6.csv": False,
@@ -245,21 +247,27 @@ class Join:
                 steps.inside_table(self.out, [self.out / name], self.infos())
 
     def draw_figures(self) -> None:
-        """Figures 3 to 6 from the numbers behind them, the page about units, and the errors by
-        size; a figure whose numbers all come from one publication is copied."""
+        """Figures 3 to 6, clamped units and errors by size from the numbers behind them, and the
+        page about units; a figure whose numbers all come from one publication is copied."""
         infos = [p for p in self.infos() if self.says("tables/gates.csv", p.stem)]
         if infos and not self.copied("tables/gates.csv", "figures/figure3.*"):
             steps.figure3(self.out, infos)
         if not self.copied(INSIDE[0], "tables/cells.html", *INSIDE[1:]):
             self.join_page()
-        for number, draw in ((4, draw4), (5, draw5), (6, draw6)):
-            name = f"figures/figure{number}.csv"
-            beside = ["figure5/*.csv"] if number == 5 else []
+        drawn = {
+            "figure4": redraw.draw4,
+            "figure5": redraw.draw5,
+            "figure6": redraw.draw6,
+            "ablation": redraw.draw_ablation,
+        }
+        for figure, draw in drawn.items():
+            name = f"figures/{figure}.csv"
+            beside = ["figure5/*.csv"] if figure == "figure5" else []
             if (self.out / name).exists() and not self.copied(
-                name, f"figures/figure{number}.[ps]*", *beside
+                name, f"figures/{figure}.[ps]*", *beside
             ):
                 with plots.style():
-                    plots.save(draw(self.out), steps.images(self.out, f"figure{number}"))
+                    plots.save(draw(self.out), steps.images(self.out, figure))
         self.join_errors()
 
     def says(self, name: str, corpus: str) -> bool:
@@ -318,7 +326,7 @@ class Join:
         if rows:
             write_csv(pd.concat(rows), self.out / name)
             with plots.style():
-                corpora = corpora_of(self.out, {key.corpus for key in found})
+                corpora = redraw.corpora_of(self.out, {key.corpus for key in found})
                 figure = errors_by_size.draw(pd.concat(rows), corpora)
                 plots.save(figure, steps.images(self.out, "errors"))
 
@@ -435,49 +443,6 @@ def shape_of_split(digest: Path, alphabet: bytes, out: Path) -> Path:
     symbols = np.frombuffer(alphabet or bytes(len(found["symbols"])), np.uint8)
     np.savez(out, alphabet=symbols, test_y=np.zeros(shape, np.uint8), test_at=np.zeros(streams))
     return out
-
-
-# ---- figures from the numbers behind them ----
-
-
-def by_corpus(path: Path) -> dict[str, pd.DataFrame]:
-    """The rows of a table, corpus by corpus."""
-    table = pd.read_csv(path)
-    return {corpus: rows.reset_index(drop=True) for corpus, rows in table.groupby("corpus")}
-
-
-def corpora_of(out: Path, known: Iterable[str]) -> dict[str, dict]:
-    """The provenance of these corpora."""
-    known = set(known)
-    return read_corpora(path for path in Publication(out).corpora() if path.stem in known)
-
-
-def draw4(out: Path):
-    """Figure 4 from its table."""
-    groups = by_corpus(out / "figures/figure4.csv")
-    for corpus, rows in groups.items():  # an older version named no model: all are n-gram models
-        models = rows.get("model", pd.Series(index=rows.index, dtype=object))
-        groups[corpus] = rows.assign(model=models.fillna("n-gram"))
-    errors, characters = (
-        {c: rows[rows["panel"] == panel].reset_index(drop=True) for c, rows in groups.items()}
-        for panel in ("errors", "characters")
-    )
-    return figure4.draw(errors, characters, corpora_of(out, groups))
-
-
-def draw5(out: Path):
-    """Figure 5 from its table and the first epochs of the LSTMs."""
-    braces = by_corpus(out / "figures/figure5.csv")
-    first_epochs = {p.stem: read_trajectory(p) for p in sorted(out.glob("figure5/*.csv"))}
-    corpora = corpora_of(out, {*braces, *first_epochs})
-    ordered = sorted(corpora, key=lambda corpus: corpora[corpus]["kind"] != "code")
-    return figure5.draw(braces, first_epochs, {corpus: corpora[corpus] for corpus in ordered})
-
-
-def draw6(out: Path):
-    """Figure 6 from its table."""
-    rows = pd.read_csv(out / "figures/figure6.csv")
-    return figure6.draw(rows, corpora_of(out, rows["corpus"]))
 
 
 # ---- the command line ----

@@ -226,7 +226,7 @@ class Builder:
         return dict(zip(corpora, self.of_corpora(".npz", corpora), strict=True))
 
     def inside(self) -> None:
-        """Tables of units and gates, and figures 2 and 3."""
+        """Tables of units and gates, figures 2 and 3, and what clamped units change."""
         found = {c: self.found(c) for c in self.having("lstm")}
         if not found:
             return
@@ -248,6 +248,19 @@ class Builder:
                 "--out", *images(self.out, name), "--html", self.work / f"{name}.html",
             )  # fmt: skip
         steps.figure3(self.out, infos)
+        # clamping takes an hour for a large network: what the run lacks is not made here
+        clamped = [corpus for corpus in found if self.has(corpus, CLAMPED)]
+        if clamped:
+            made = ([self.run / file.format(corpus) for corpus in clamped] for file in CLAMPED)
+            steps.ablation(self.out, *made, self.of_corpora(".json", clamped))
+
+    def has(self, corpus: str, files: Iterable[str]) -> bool:
+        """Whether the run has these files of a corpus, newer than the networks they may be of."""
+        wanted = {"lstm", *self.settings.cells.gates}
+        networks = [p for k, p in self.models.items() if k.corpus == corpus and k.type in wanted]
+        newest = max(p.stat().st_mtime for p in [*networks, self.run / f"corpora/{corpus}.npz"])
+        made = [self.run / file.format(corpus) for file in files]
+        return all(path.exists() and path.stat().st_mtime >= newest for path in made)
 
     def all_networks(self) -> None:
         """Units and gates of all networks, by type, size and depth."""
@@ -281,10 +294,7 @@ class Builder:
         where that is newer than the networks; else it is made."""
         wanted = {"lstm", *self.settings.cells.gates}
         networks = [p for k, p in self.models.items() if k.corpus == corpus and k.type in wanted]
-        made = [self.run / file.format(corpus) for file in FOUND]
-        split = self.run / f"corpora/{corpus}.npz"
-        newest = max(path.stat().st_mtime for path in [*networks, split])
-        if all(path.exists() and path.stat().st_mtime >= newest for path in made):
+        if self.has(corpus, FOUND):
             return self.run
         out = [self.work / file.format(corpus) for file in FOUND]
         cells = self.settings.cells
@@ -380,6 +390,7 @@ FOUND = (
     "cells/gates/{}.csv",
     "probes/{}.csv",
 )
+CLAMPED = ("ablation/{}.csv", "ablation/controls/{}.csv")  # what `charlens ablate` writes of it
 
 
 def is_of(array: Path, model: Path) -> bool:

@@ -35,6 +35,7 @@ EXPECTED = {
     "tables/table2.csv": "table 2",
     "tables/cells.csv": "tables of units and gates",
     "tables/inside.csv": "units and gates of all networks",
+    "tables/ablation.csv": "the table of clamped units",
     "figures/figure1.png": "figure 1",
     "figures/figure3.png": "figure 3",
     "figures/figure4.png": "figure 4",

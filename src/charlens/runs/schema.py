@@ -357,10 +357,18 @@ class Passage(Section):
     characters: Count
 
 
+class Ablation(Section):
+    """Clamping the units that were found."""
+
+    controls: Count = Field(50, description="Units of the same layer that are clamped beside each.")
+    characters: Count | None = Field(None, description="Of each test stream; all where not set.")
+
+
 class Cells(Section):
     """Inside the networks: units and gates."""
 
     record: Record
+    ablation: Ablation = Ablation()
     gates: Distinct[Type] = Field(
         description="Types in figure 3: the best three-layer network of each (or the deepest)."
     )

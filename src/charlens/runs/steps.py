@@ -151,6 +151,17 @@ def figure3(out: Path, infos: Sequence[Path]) -> None:
     verb("figure3", "--gates", gates, "--corpora", *infos, "--out", *images(out, "figure3"))
 
 
+def ablation(
+    out: Path, found: Sequence[Path], effects: Sequence[Path], infos: Sequence[Path]
+) -> None:
+    """Table and figure of what clamped units change, from what `charlens ablate` wrote."""
+    verb(
+        "ablation", "--found", *found, "--effects", *effects, "--corpora", *infos,
+        "--csv", out / "tables/ablation.csv", "--effects-csv", out / "figures/ablation.csv",
+        "--out", *images(out, "ablation"),
+    )  # fmt: skip
+
+
 def emergence(out: Path, measures: Sequence[Path], infos: Sequence[Path]) -> None:
     """When skills and units appear: table, page and figure from the measures of networks, of which
     later files count. infos: provenance of their corpora."""
@@ -184,13 +195,13 @@ def claims(
     scored = {key.corpus for key in scores}
     infos = [info for info in infos if info.stem in scored]
     names = [info.stem for info in infos]
-    tables = ("tables/gates.csv", "tables/cells.csv", "tables/hypotheses.csv")
+    inside = [f"tables/{table}.csv" for table in ("gates", "cells", "hypotheses", "ablation")]
     found = (sorted(out.glob(f"histories/{name}/nn/**/history.csv")) for name in names)
     histories = [path for paths in found for path in paths]
     verb(
         "claims", "--scores", *(p for key, p in scores.items() if key.corpus in names),
         "--splits", *(splits[info.stem] for info in infos), "--corpora", *infos, *more,
-        "--inside", *existing(*(out / name for name in (*tables, "figures/figure6.csv"))),
+        "--inside", *existing(*(out / name for name in (*inside, "figures/figure6.csv"))),
         "--trajectory", *existing(*(out / f"figure5/{info.stem}.csv" for info in infos)),
         "--histories", *histories,
         "--status", out / "tables/status.csv", *arguments(resampling),

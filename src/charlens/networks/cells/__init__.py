@@ -20,6 +20,10 @@ and, if its gates are to be shown (otherwise only its states are),
                 state, between -1 and 1, and has no saturation
     gates_and_state(a, state, p) -> (gates, state)
                 the same step, with the gates [S, H] in the order of their names
+    output(gates, memory) -> output
+                the output from the gates and the memory, any shape, where the two states differ:
+                a memory that is clamped then acts on the output of the same step, too
+                (`units.ablation`); without it, from the next step on
 
 A new type is one new file here and one entry under `grid: types:`; nothing else changes but the
 golden test's stored numbers (`python tests/training/test_golden.py` adds its own). The compiled

@@ -26,7 +26,13 @@ def gates_and_state(a, state, p):
     i, f, o = torch.sigmoid(a[:, : 3 * hidden]).chunk(3, dim=1)
     g = torch.tanh(a[:, 3 * hidden :])
     c = f * c + i * g
-    return (i, f, o, g), (o * torch.tanh(c), c)
+    gates = (i, f, o, g)
+    return gates, (output(gates, c), c)
+
+
+def output(gates, c):
+    """h from the gates, as in GATE_NAMES, and c; tensors of one shape."""
+    return gates[2] * torch.tanh(c)
 
 
 def step(a, state, p):

@@ -1,0 +1,71 @@
+"""The claim that a network uses the units that follow the text (section 4.2 leaves it open).
+
+It is about the LSTM that hypotheses.csv names.
+"""
+
+import pandas as pd
+
+from charlens.claims.evidence import Evidence, Missing
+from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Effect, Finding
+from charlens.claims.units import EXPLAINED, MOST, name, picked_units
+from charlens.statistics.intervals import share_interval
+
+ALPHA = 0.05  # probability of as many used units by chance
+
+
+def interpretable_units_are_used(evidence: Evidence) -> list[Finding]:
+    """The paper shows interpretable units and leaves open whether they matter. A unit is
+    interpretable if it was selected for a hypothesis and its score exceeds the null distribution,
+    with a strength of 0.5 or more. Its state is clamped to its mean over the test split. It is used
+    if that changes the mean probability of the characters that the hypothesis is about more than
+    clamping any of its control units does, which are of the same layer and vary as much, and if the
+    interval over test streams excludes 0. Effect of a unit: the fall of that probability. Effect of
+    the whole: the share of interpretable units that are used, with Wilson's interval over the units
+    of this one network. The claim holds if that is more than half, and more than chance would give:
+    a unit like its C controls is beyond all of them with probability 1 / (C + 1) (binomial test,
+    5%). Undecided is a unit that is beyond fewer than 19 controls, or one that is not beyond them
+    and whose interval includes 0."""
+    units = clamped_units(evidence)
+    findings = [whole(units)]
+    for row in units.itertuples():
+        effect = Effect(0.0 - row.own, 0.0 - row.own_high, 0.0 - row.own_low)
+        words = f"layer {int(row.layer)}, unit {int(row.unit)}; {row.controls} controls"
+        if row.used:
+            verdict = HOLDS if 1 / (row.controls + 1) <= ALPHA else UNDECIDED
+        else:
+            verdict = FAILS if effect.low * effect.high > 0 else UNDECIDED
+        findings.append(effect.finding(row.hypothesis.replace("_", " "), verdict, words))
+    return findings
+
+
+def clamped_units(evidence: Evidence) -> pd.DataFrame:
+    """The interpretable units, one row per hypothesis, with what clamping them to their mean does.
+
+    Raises Missing where there is none, or not all of them were clamped.
+    """
+    if evidence.ablation is None or evidence.ablation.empty:
+        raise Missing("units that were clamped (tables/ablation.csv)")
+    picked = picked_units(evidence)
+    picked = picked[picked["beyond"].astype(bool) & (picked["strength"] >= EXPLAINED)]
+    if picked.empty:
+        raise Missing("an interpretable unit (tables/hypotheses.csv)")
+    to_mean = evidence.ablation[evidence.ablation["clamp"] == "mean"]
+    keys = ["model", "hypothesis", "layer", "unit"]
+    columns = ["own", "own_low", "own_high", "controls", "used"]
+    units = picked[keys].merge(to_mean[keys + columns], on=keys)
+    if len(units) < len(picked):
+        raise Missing("the units of tables/hypotheses.csv in tables/ablation.csv")
+    return units
+
+
+def whole(units: pd.DataFrame) -> Finding:
+    """The share of the units that are used."""
+    from scipy.stats import binomtest  # here, because it takes a second to import
+
+    used, count = int(units["used"].sum()), len(units)
+    by_chance = 1 / (units["controls"].min() + 1)
+    p = binomtest(used, count, by_chance, alternative="greater").pvalue
+    effect = Effect(used / count, *share_interval(used, count))
+    verdict = FAILS if effect.value <= MOST else HOLDS if p < ALPHA else UNDECIDED
+    words = f"{name(units['model'].iloc[0])}: {used} of {count} units, one for each hypothesis"
+    return effect.finding("", verdict, words)
