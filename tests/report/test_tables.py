@@ -11,7 +11,7 @@ from charlens.errors import InputError
 from charlens.report import html, tables
 from charlens.store import tables as stored
 from charlens.store.corpora import read_corpora
-from charlens.store.scores import read_score
+from charlens.store.scores import read_score, read_scores
 
 TABLE1 = "corpus,type,layers,size,hidden,parameters,dropout,seed,epoch,val_loss,loss,sd,paper,bytes"
 TABLE2 = "corpus,model,n,hidden,loss,sd,paper,bytes,arpa_bytes"
@@ -44,6 +44,23 @@ def test_paper_numbers():
     assert lk["loss"].tolist()[-1] == 0.889 and lk["n"].tolist() == [*range(1, 10), 20]
 
 
+def test_a_network_whose_training_diverged_is_shown_with_its_reason(tmp_path, outputs):
+    names, logp = corpora(tmp_path, "wp"), random_logp(900, 1)
+    why = "training diverged in epoch 3: the loss is 33"
+    scores = [
+        write_score(tmp_path / "a.npy", logp, corpus="wp", layers=1),
+        write_score(tmp_path / "b.npy", logp, corpus="wp", layers=2, failed=why, val_loss=0.1),
+        write_score(tmp_path / "c.npy", logp, corpus="wp", layers=1, seed=2, failed=why),
+    ]
+    run(tables, ["--scores", *scores, *names, *outputs], "run_table1")
+    table, page = made(tmp_path)
+    by_key = table.set_index(["layers", "seed"])
+    assert by_key["failed"].fillna("").tolist() == ["", why, why]
+    assert by_key["loss"].isna().tolist() == [False, True, True]
+    assert "1 failed" in page and why in page
+    assert [score.meta["layers"] for score in read_scores(scores, "recurrent")] == [1]
+
+
 def test_table1(tmp_path, outputs):
     names = corpora(tmp_path, "wp", "mine")
     logp = random_logp(900, 1)
@@ -58,7 +75,7 @@ def test_table1(tmp_path, outputs):
     ]
     run(tables, ["--scores", *scores, *names, *outputs], "run_table1")
     table, page = made(tmp_path)
-    assert ",".join(table.columns) == TABLE1 + ",source"
+    assert ",".join(table.columns) == TABLE1 + ",source,failed"
     keys = table[["corpus", "size", "type", "layers"]].to_numpy().tolist()
     assert keys == [
         ["wp", 64, "lstm", 1],
@@ -110,7 +127,7 @@ def test_table2(tmp_path, outputs):
     ]
     run(tables, ["--scores", *scores, *names, *outputs], "run_table2")
     table, page = made(tmp_path)
-    assert ",".join(table.columns) == TABLE2 + ",source"
+    assert ",".join(table.columns) == TABLE2 + ",source,failed"
     assert table[["model", "n", "paper"]].to_numpy().tolist() == [
         ["n-gram", 1, 2.702],
         ["n-gram", 20, 0.889],
@@ -127,7 +144,7 @@ def test_ngrams_alone(tmp_path, outputs):
     score = write_score(tmp_path / "a.npy", random_logp(99, 1), corpus="lk", family="ngram", n=9)
     run(tables, ["--scores", score, *names, *outputs], "run_table2")
     table, page = made(tmp_path)
-    assert ",".join(table.columns) == TABLE2 + ",source"
+    assert ",".join(table.columns) == TABLE2 + ",source,failed"
     assert table["paper"].tolist() == [0.933] and table["hidden"].isna().all()
     assert "n-NN</th>" not in page
 
