@@ -154,24 +154,32 @@ def verdict() -> str:
 
 def state() -> str:
     status = table("tables/status.csv")
-    missing = status[status["finished"] == 0]
+    status = status[status["corpus"].isin(TITLES)]
+    entry = status["model"].str.replace(r" seed~\d+", "", regex=True)
     lines = []
-    for corpus, own in missing.groupby("corpus", sort=False):
-        names = []
-        for model in own["model"]:
-            label = dict(re.findall(r"(\w+)~(\S+)", model))
-            names.append(
-                f"{label['type'].upper()} {label['layers']}x{label['size']}"
-                if "type" in label
-                else model
-            )
-        lines.append(f"- Not trained yet, of {TITLES[corpus]}: {', '.join(names)}.")
+    for corpus, own in status.groupby("corpus", sort=False):
+        finished = own.groupby(entry, sort=False)["finished"]
+        missing = [entry_name(model) for model in finished.max().index[finished.max() == 0]]
+        if missing:
+            lines.append(f"- Not trained yet, of {TITLES[corpus]}: {', '.join(missing)}.")
+        begun = own[own.groupby(entry)["finished"].transform("max") == 1]
+        seeds = int((begun["finished"] == 0).sum())
+        if seeds:
+            lines.append(f"- {TITLES[corpus]}: {seeds} further seeds are to come.")
     lines += [
         "- The CUDA backend is tested on the CPU as far as that goes. It has never run on a card.",
         "- The paper's Linux file is no longer at its address. Losses are on a stand-in: the same"
         " kernel sources, in another order.",
     ]
     return "\n".join(lines)
+
+
+def entry_name(model: str) -> str:
+    """type~lstm layers~1 size~512 as LSTM 1x512; other models by their labels."""
+    label = dict(re.findall(r"(\w+)~(\S+)", model))
+    if "type" not in label:
+        return model
+    return f"{label['type'].upper()} {label['layers']}x{label['size']}"
 
 
 # ---- docs/results.md ----

@@ -484,7 +484,8 @@ def test_library_is_built_once_where_it_can_be_written(monkeypatch, tmp_path):
     monkeypatch.setenv("CXX", fake_compiler(tmp_path, compiles=True))
     path = cpu.build.build("avx2")
     assert path.parent == tmp_path / "cache"
-    assert sorted(p.name for p in path.parent.iterdir()) == sorted([path.name, "lock"])
+    kept = sorted(p.name for p in path.parent.iterdir() if p.name[0] != ".")  # no digest
+    assert kept == sorted([path.name, "lock"])
     monkeypatch.setenv("CXX", "/nonexistent/g++")  # and it serves where there is no compiler
     assert cpu.build.build("avx2") == path
 

@@ -308,4 +308,4 @@ def test_bad_input(tmp_path, out):
         np.save(name, random_logp(size - 1, 0).astype(np.float32))
     refused(figure4, inputs[: inputs.index("--texts")] + out, "but .*code.npz has", tmp_path)
     (tmp_path / "code.npz").write_bytes(b"nonsense")
-    refused(figure5, inputs, "code.npz: no readable split", tmp_path)
+    refused(figure5, inputs, "code.npz: damaged", tmp_path)

@@ -51,11 +51,13 @@ def test_table_pages():
 
 def test_comparison_page():
     entries = comparison.compare(table1(), table2())
-    page = comparison.page(entries, comparison.summarise(entries, CORPORA), CORPORA)
+    text = pd.DataFrame(columns=comparison.TEXT)
+    page = comparison.page(entries, comparison.summarise(entries, CORPORA), text, CORPORA)
     check(page)
     assert '<span class="name">GRU 3x128 (+0.057)</span>' in page and "<i>" not in page
     entries["difference"] = 0.0
-    page = comparison.page(entries, comparison.summarise(entries, CORPORA), CORPORA)
+    text = pd.DataFrame(columns=comparison.TEXT)
+    page = comparison.page(entries, comparison.summarise(entries, CORPORA), text, CORPORA)
     check(page)
     assert "No entry is off by more than 0.03 nats." in page
 
@@ -99,7 +101,7 @@ def test_claims_page():
     assert "&lt;by hand&gt;" in page and "<i>" not in page
     assert "+0.500 <small>(+0.400 to +0.600)</small>" in page
     assert page.count("<svg") == 2  # what is missing has no interval
-    assert 'cx="10.0"' in page  # the farthest effect, on the left
+    assert f'cx="{claims_page.MARGIN}.0"' in page  # the farthest effect, on the left
 
 
 def test_a_template_that_lacks_a_value_fails():

@@ -192,7 +192,7 @@ def test_bad_score_files(tmp_path):
     write_score(path, [])
     refused("a.npy: expected one float per test character, got float32 of shape (0,)")
     path.write_bytes(b"nonsense")
-    refused("a.npy: no readable score array")
+    refused("a.npy: damaged")
     path.unlink()
     refused("a.npy: no readable score array (No such file or directory)")
 

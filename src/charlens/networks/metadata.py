@@ -26,6 +26,7 @@ INTEGERS = {  # smallest and largest value of the fields that hold whole numbers
 TEXTS = ("type", "corpus", "source", "alphabet", "version", "failed")
 NUMBERS = ("val_loss", "dropout")
 OTHERS = ("recipe", "epochs")  # epochs: of snapshots
+FLOATS = ("float16", "bfloat16", "float32", "float64")
 NEEDED = ("type", "layers", "hidden", "symbols", "context", "alphabet")  # to use the network
 
 
@@ -92,7 +93,7 @@ def require(described: dict, path) -> None:
 def check_tensors(tensors: dict, arch: "Architecture", path, snapshots: int | None = None) -> None:
     """Raise InputError unless the tensors are the parameters of this architecture, all finite.
 
-    tensors: of torch or numpy, in half or single precision. snapshots: their number, where each
+    tensors: of torch or numpy, in any precision. snapshots: their number, where each
     tensor is stacked along a first axis.
     """
     from charlens.networks.architecture import shapes
@@ -108,8 +109,8 @@ def check_tensors(tensors: dict, arch: "Architecture", path, snapshots: int | No
                 f"{path}: {name}: expected the shape {shape} of {describe(arch)}, got"
                 f" {tuple(got.shape)}"
             )
-        if str(got.dtype).rpartition(".")[2] not in ("float32", "float16"):
-            raise InputError(f"{path}: {name}: expected float32 or float16, got {got.dtype}")
+        if str(got.dtype).rpartition(".")[2] not in FLOATS:
+            raise InputError(f"{path}: {name}: expected one of {FLOATS}, got {got.dtype}")
         if not bool((abs(got) < math.inf).all()):
             raise InputError(f"{path}: {name}: holds a number that is not finite")
 

@@ -95,6 +95,9 @@ def update_seconds(rates: Rates, arch: Architecture) -> float:
 # ---- the pending jobs ----
 
 
+WATCHED = {"train_watched": "train"}  # the same job with more output
+
+
 def pending(summary: Iterable[str]) -> set[Job]:
     """The pending jobs in the output of `snakemake --summary`. Raises InputError for other text."""
     rows = csv.DictReader(summary, delimiter="\t")
@@ -103,10 +106,11 @@ def pending(summary: Iterable[str]) -> set[Job]:
     left: set[Job] = set()
     for row in rows:
         if row["plan"] == "update pending":
+            rule = WATCHED.get(row["rule"], row["rule"])
             try:
-                left.add((row["rule"], ModelKey.parse(row["output_file"])))
+                left.add((rule, ModelKey.parse(row["output_file"])))
             except InputError:
-                left.add((row["rule"], Path(row["output_file"]).stem))
+                left.add((rule, Path(row["output_file"]).stem))
     return left
 
 
