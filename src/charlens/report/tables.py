@@ -58,7 +58,10 @@ def run_table2(args):
 
 
 def write(table: pd.DataFrame, page: str, args):
-    """Write a table to --csv and its page to --html."""
+    """Write a table to --csv and its page to --html. The reasons of failed networks are a column
+    only where there are some."""
+    if (table["failed"] == "").all():
+        table = table.drop(columns="failed")
     csv = table.to_csv(index=False, lineterminator="\n")
     write_atomically(args.csv, csv.encode())
     write_atomically(args.html, page.encode())
