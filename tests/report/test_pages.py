@@ -25,7 +25,7 @@ def table1():
         ["wp", "lstm", 1, 64, 64, 45000, 0.1, 2, 7, 1.45, 1.48, 0.004, 1.449],
         ["wp", "gru", 3, 128, 80, 120000, 0.0, 1, 9, 1.30, 1.31, 0.002, 1.253],
     ]
-    return pd.DataFrame(rows, columns=tables.TABLE1[:13])
+    return pd.DataFrame(rows, columns=tables.TABLE1[:13]).assign(failed="")
 
 
 def table2():
@@ -34,7 +34,7 @@ def table2():
         ["wp", "n-NN", 1, 128, 2.4, 0.002, 2.399, 90900, None],
     ]
     table = pd.DataFrame(rows, columns=tables.TABLE2[:9])
-    return table.astype({"hidden": "Int64", "arpa_bytes": "Int64"})
+    return table.astype({"hidden": "Int64", "arpa_bytes": "Int64"}).assign(failed="")
 
 
 def test_table_pages():

@@ -11,7 +11,7 @@ from charlens.errors import InputError
 from charlens.report import html, tables
 from charlens.store import tables as stored
 from charlens.store.corpora import read_corpora
-from charlens.store.scores import read_score
+from charlens.store.scores import read_score, read_scores
 
 TABLE1 = "corpus,type,layers,size,hidden,parameters,dropout,seed,epoch,val_loss,loss,sd,paper,bytes"
 TABLE2 = "corpus,model,n,hidden,loss,sd,paper,bytes,arpa_bytes"
@@ -42,6 +42,23 @@ def test_paper_numbers():
     assert wp[wp["type"] == "gru"]["loss"].sum() == pytest.approx(14.9)
     lk = second[(second["corpus"] == "lk") & (second["type"] == "n-gram")]
     assert lk["loss"].tolist()[-1] == 0.889 and lk["n"].tolist() == [*range(1, 10), 20]
+
+
+def test_a_network_whose_training_diverged_is_shown_with_its_reason(tmp_path, outputs):
+    names, logp = corpora(tmp_path, "wp"), random_logp(900, 1)
+    why = "training diverged in epoch 3: the loss is 33"
+    scores = [
+        write_score(tmp_path / "a.npy", logp, corpus="wp", layers=1),
+        write_score(tmp_path / "b.npy", logp, corpus="wp", layers=2, failed=why, val_loss=0.1),
+        write_score(tmp_path / "c.npy", logp, corpus="wp", layers=1, seed=2, failed=why),
+    ]
+    run(tables, ["--scores", *scores, *names, *outputs], "run_table1")
+    table, page = made(tmp_path)
+    by_key = table.set_index(["layers", "seed"])
+    assert by_key["failed"].fillna("").tolist() == ["", why, why]
+    assert by_key["loss"].isna().tolist() == [False, True, True]
+    assert "1 failed" in page and why in page
+    assert [score.meta["layers"] for score in read_scores(scores, "recurrent")] == [1]
 
 
 def test_table1(tmp_path, outputs):

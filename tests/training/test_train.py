@@ -21,7 +21,7 @@ from charlens.errors import InputError
 from charlens.networks import cells, model_file, network
 from charlens.networks.architecture import Architecture
 from charlens.networks.version import version
-from charlens.training import checkpoint, evaluate, rmsprop, train
+from charlens.training import checkpoint, evaluate, rmsprop, score, train
 from charlens.training.dropout import draw_mask
 from charlens.training.recipe import Recipe
 from charlens.training.train import Training
@@ -210,10 +210,35 @@ def test_a_second_process_waits_for_the_first(tmp_path, capsys):
     assert other.wait(timeout=30) == 0
 
 
-def test_divergence_is_one_clear_error(tmp_path, data):
-    with pytest.raises(InputError, match="training diverged in epoch 1"):
-        trained(tmp_path, data, epochs=1, learning_rate=1e38)
-    assert not (tmp_path / "model.safetensors").exists()
+@pytest.mark.parametrize("rate", [1e38, 10.0])
+def test_a_training_that_diverges_ends_with_the_network_before(tmp_path, data, rate, capsys):
+    """A rate of 10 gives finite losses, far above those of the uniform distribution."""
+    _, params, about = trained(tmp_path, data, epochs=3, learning_rate=rate)
+    assert "training diverged in epoch 1: the loss is" in capsys.readouterr().err
+    assert "lower training.learning_rate" in about["failed"] and about["epoch"] == 0
+    untrained = network.initialise(
+        model_file.architecture_of(about), 0.08, torch.Generator().manual_seed(1)
+    )
+    assert same(params, untrained)
+    assert len((tmp_path / "history.csv").read_text().splitlines()) == 2
+    # once more: the same end
+    assert trained(tmp_path, data, epochs=3, learning_rate=rate)[2] == about
+
+
+def test_a_training_that_gets_twice_as_bad_keeps_its_best_epoch(tmp_path, data, monkeypatch):
+    losses = iter([1.0, 2.1])
+    monkeypatch.setattr(train, "mean_loss", lambda *_: next(losses))
+    _, _, about = trained(tmp_path, data, epochs=5)
+    assert "in epoch 2: the validation loss is 2.1, after 1;" in about["failed"]
+    assert (about["epoch"], about["val_loss"]) == (1, 1.0)
+
+
+def test_a_network_that_failed_is_chosen_last(tmp_path, data):
+    trained(tmp_path / "failed", data, epochs=1, learning_rate=10.0)
+    trained(tmp_path / "good", data, epochs=1)
+    paths = [tmp_path / name / "model.safetensors" for name in ("failed", "good")]
+    assert model_file.best(paths) == paths[1]
+    assert "failed" in score.metadata(paths[0]) and "failed" not in score.metadata(paths[1])
 
 
 def test_a_parameter_that_a_cell_does_not_use_is_named(monkeypatch, data, tmp_path):

@@ -72,7 +72,7 @@ def compare(table1: pd.DataFrame, table2: pd.DataFrame) -> pd.DataFrame:
     """
     parts = [table1.rename(columns={"type": "model"}), table2]
     rows = pd.concat([part.reindex(columns=[*COLUMNS[:5], "loss", "paper"]) for part in parts])
-    rows = rows.dropna(subset=["paper"])
+    rows = rows.dropna(subset=["loss", "paper"])  # no loss: the training diverged
     keys = ["corpus", "model", "layers", "size", "n"]
     entries = rows.groupby(keys, dropna=False, sort=False).agg(
         seeds=("loss", "size"), ours=("loss", "mean"), paper=("paper", "first")

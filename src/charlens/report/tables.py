@@ -24,9 +24,12 @@ from charlens.store.tables import MODELS, paper_table
 
 TABLE1 = [
     "corpus", "type", "layers", "size", "hidden", "parameters", "dropout", "seed", "epoch",
-    "val_loss", "loss", "sd", "paper", "bytes", "source",
+    "val_loss", "loss", "sd", "paper", "bytes", "source", "failed",
 ]  # fmt: skip
-TABLE2 = ["corpus", "model", "n", "hidden", "loss", "sd", "paper", "bytes", "arpa_bytes", "source"]
+TABLE2 = [
+    "corpus", "model", "n", "hidden", "loss", "sd", "paper", "bytes", "arpa_bytes", "source",
+    "failed",
+]  # fmt: skip
 
 
 def add_arguments(parser):
@@ -40,20 +43,25 @@ def add_arguments(parser):
 
 def run_table1(args):
     corpora = read_corpora(args.corpora)
-    scores = by_corpus(read_scores(args.scores, "recurrent"), corpora, "recurrent model")
+    scores = read_scores(args.scores, "recurrent", with_failed=True)
+    scores = by_corpus(scores, corpora, "recurrent model")
     table = table1(scores, args.samples, args.seed)
     write(table, table1_page(table, corpora, args.samples), args)
 
 
 def run_table2(args):
     corpora = read_corpora(args.corpora)
-    scores = by_corpus(read_scores(args.scores, "ngram", "nn"), corpora, "n-gram or n-NN")
+    scores = read_scores(args.scores, "ngram", "nn", with_failed=True)
+    scores = by_corpus(scores, corpora, "n-gram or n-NN")
     table = table2(scores, args.samples, args.seed)
     write(table, table2_page(table, corpora, args.samples), args)
 
 
 def write(table: pd.DataFrame, page: str, args):
-    """Write a table to --csv and its page to --html."""
+    """Write a table to --csv and its page to --html. The reasons of failed networks are a column
+    only where there are some."""
+    if (table["failed"] == "").all():
+        table = table.drop(columns="failed")
     csv = table.to_csv(index=False, lineterminator="\n")
     write_atomically(args.csv, csv.encode())
     write_atomically(args.html, page.encode())
@@ -88,7 +96,8 @@ def loss_rows(scores: dict[str, list[Score]], samples: int, seed: int) -> pd.Dat
     """Each model's metadata with its test loss and the loss's standard deviation.
 
     The models of a corpus share their bootstrap samples (the paper's table 1: 100 samples). A
-    digest holds its own deviation.
+    digest holds its own deviation. A network whose training diverged has neither, but a reason in
+    the column `failed`.
     """
     rows = []
     for group in scores.values():
@@ -96,7 +105,8 @@ def loss_rows(scores: dict[str, list[Score]], samples: int, seed: int) -> pd.Dat
         deviations = iter(bootstrap_sd(-np.stack(arrays), samples, seed) if arrays else ())
         for score in group:
             sd = score.meta["digest"]["sd"] if score.logp is None else next(deviations)
-            rows.append({**score.meta, "loss": round(score.loss, 6), "sd": round(sd, 6)})
+            row = {"loss": round(score.loss, 6), "sd": round(sd, 6), "failed": ""} | score.meta
+            rows.append(row | {"loss": np.nan, "sd": np.nan} if row["failed"] else row)
     return pd.DataFrame(rows)
 
 
@@ -121,8 +131,10 @@ def table1_page(table: pd.DataFrame, corpora: dict[str, dict], samples: int) -> 
     sections, best = [], {}
     for corpus, about in corpora.items():
         own = table[table["corpus"] == corpus]
-        first = own["val_loss"].idxmin()
-        best[corpus] = ModelKey.of(own.loc[first].to_dict() | {"family": "recurrent"}).label
+        good = own[own["failed"] == ""]
+        first = good["val_loss"].idxmin() if len(good) else None
+        if first is not None:
+            best[corpus] = ModelKey.of(own.loc[first].to_dict() | {"family": "recurrent"}).label
         losses = grid_of_networks("Test loss", own, partial(loss_entry, best=first))
         sections.append((about, losses, grid_of_networks(CHOSEN, own, model_entry)))
     seeds = most_seeds(table, ["corpus", "type", "layers", "size"])
@@ -155,12 +167,19 @@ def most_seeds(table: pd.DataFrame, keys: list[str]) -> int:
 def loss_entry(rows: pd.DataFrame, best: int | None = None) -> Entry:
     """Loss and deviation, the paper's number and the difference, bits: one row per seed.
 
-    best: the index of the row to emphasise, in this entry or another.
+    best: the index of the row to emphasise, in this entry or another. Where every training
+    diverged, the reason.
     """
+    failed = rows[rows["failed"] != ""]
+    rows = rows[rows["failed"] == ""]
+    if rows.empty:
+        return Entry("failed", list(failed["failed"]))
     loss, paper = rows["loss"].mean(), rows["paper"].iloc[0]
     lines = [f"± {rows['sd'].mean():.4f}"]
     if len(rows) > 1:
         lines.append(f"seeds {rows['loss'].min():.3f}–{rows['loss'].max():.3f}")
+    if len(failed):
+        lines.append(f"{len(failed)} failed")
     if pd.notna(paper):
         lines += [f"paper {paper:.3f}", f"diff. {signed(loss - paper)}"]
     lines.append(f"{bits(loss):.3f} bits")

@@ -171,7 +171,8 @@ def best(
     type: str | None = None,
     paper_depth: bool = False,
 ) -> Model:
-    """The network with the lowest validation loss; of equals, the first.
+    """The network with the lowest validation loss; of equals, the first. One whose training
+    diverged (its metadata have `failed`) comes last.
 
     This is the one rule for "the best network", for figures, claims and candidates. about returns
     the metadata of a model: type, layers, val_loss. type: consider this type alone. paper_depth:
@@ -186,4 +187,4 @@ def best(
     if paper_depth:
         depth = figure_depth(meta for _, meta in known)
         known = [(model, meta) for model, meta in known if meta["layers"] == depth]
-    return min(known, key=lambda pair: pair[1]["val_loss"])[0]
+    return min(known, key=lambda pair: ("failed" in pair[1], pair[1]["val_loss"]))[0]

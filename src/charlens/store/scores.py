@@ -194,13 +194,20 @@ def read_digest(path: Path, meta: dict) -> Score:
     return score
 
 
-def read_scores(paths: Iterable[str | Path], *families: str) -> list[Score]:
+def read_scores(
+    paths: Iterable[str | Path], *families: str, with_failed: bool = False
+) -> list[Score]:
     """Read scores, in the order given, and keep those of these families.
 
-    Raises InputError if a file is missing or unusable.
+    with_failed: keep networks whose training diverged, too. Raises InputError if a file is missing
+    or unusable.
     """
     scores = [read_score(path) for path in paths]
-    return [score for score in scores if score.meta["family"] in families]
+    return [
+        score
+        for score in scores
+        if score.meta["family"] in families and (with_failed or "failed" not in score.meta)
+    ]
 
 
 def with_arrays(scores: list[Score], arrays: list[Score]) -> list[Score]:

@@ -56,6 +56,7 @@ def metadata(path: Path) -> dict:
     shared = ("corpus", "source", "hidden", "parameters", "seed", "epoch", "val_loss")
     common = {name: about[name] for name in shared}
     common |= {"version": version_of(about), "bytes": path.stat().st_size}
+    common |= {"failed": about["failed"]} if "failed" in about else {}
     if about["context"]:
         return {"family": "nn", "n": about["context"]} | common
     own = {name: about[name] for name in ("type", "layers", "size", "dropout")}

@@ -38,6 +38,12 @@ from charlens.training.recipe import Recipe
 from charlens.training.rmsprop import rmsprop_
 
 CHECKPOINT_SECONDS = 60
+UNIFORM = 1.05  # times the loss of the uniform distribution: a network that has learned is below
+WORSE = 2.0  # times its own best validation loss
+
+
+class Diverged(InputError):
+    """A training whose loss grew beyond hope; the message says in which epoch and what to lower."""
 
 
 class Training:
@@ -97,8 +103,8 @@ class Training:
     def end_epoch(self) -> dict:
         """Validate, remember the best parameters, and move on to the next epoch.
 
-        Returns the epoch's row of the history; losses are in nats per character. Raises InputError
-        where the training diverged.
+        Returns the epoch's row of the history; losses are in nats per character. Raises Diverged
+        where the loss is not finite, above that of the uniform distribution, or twice the best.
         """
         begun = time.perf_counter()
         val_loss = mean_loss(
@@ -112,9 +118,10 @@ class Training:
             "seconds": round(self.seconds + time.perf_counter() - begun, 3),
             "backend": self.backend.name,
         }
-        if not (math.isfinite(row["train_loss"]) and math.isfinite(val_loss)):
-            raise InputError(
-                f"training diverged in epoch {self.epoch}: the loss is not finite;"
+        if fault := self.fault(row):
+            self.history.append(row)
+            raise Diverged(
+                f"training diverged in epoch {self.epoch}: {fault};"
                 " lower training.learning_rate or training.clip"
             )
         if self.best is None or val_loss < self.best["val_loss"]:
@@ -125,10 +132,32 @@ class Training:
         self.epoch, self.window, self.loss_sum, self.seconds = self.epoch + 1, 0, 0.0, 0.0
         return row
 
+    def fault(self, row: dict) -> str | None:
+        """Why an epoch's losses show that the training diverged, in words; None if they do not."""
+        uniform = math.log(self.arch.symbols)
+        for loss in (row["train_loss"], row["val_loss"]):
+            if not math.isfinite(loss):
+                return "the loss is not finite"
+            if loss > UNIFORM * uniform:
+                return f"the loss is {loss:.4g}, that of the uniform distribution {uniform:.4g}"
+        if self.best and row["val_loss"] > WORSE * self.best["val_loss"]:
+            best = self.best["val_loss"]
+            return f"the validation loss is {row['val_loss']:.4g}, after {best:.4g}"
+        return None
+
     def take_snapshot(self) -> None:
         """Keep a copy of the parameters as they are now."""
         epoch = round(self.epoch - 1 + self.window / self.windows, 4)
         self.snapshots.append({"epoch": epoch, "params": snapshots.take(self.params)})
+
+    def settle(self) -> None:
+        """Where no epoch was good, take the network as it was before the first."""
+        if self.best is None:
+            random = torch.Generator().manual_seed(self.seed)
+            params = network.initialise(self.arch, self.recipe.init, random)
+            self.best = {"epoch": 0, "val_loss": math.log(self.arch.symbols), "params": params}
+        if not self.snapshots:
+            self.snapshots.append({"epoch": 0.0, "params": snapshots.take(self.best["params"])})
 
     def done(self) -> float:
         """The fraction of the whole training that is done, 0 to 1."""
@@ -163,8 +192,10 @@ def train(
 
     about: corpus, source and size, for the model's metadata. label: begins each progress line.
     schedule: of snapshots, which are then written to `snapshots.safetensors`.
-    Resumes from a checkpoint of the same training in `directory`. Raises InputError where the
-    training diverges or `directory` cannot be written.
+    Resumes from a checkpoint of the same training in `directory`. A training that diverges ends
+    there: the model is that of its best epoch so far and its metadata say that it failed, so that
+    tables show why and everything else goes on. Raises InputError where `directory` cannot be
+    written.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with only_one(directory / ".lock", label, "training this model"):
@@ -180,7 +211,13 @@ def train(
             training.restore(found)
             say(label, f"resuming in epoch {training.epoch} of {recipe.epochs}")
         save = partial(write_checkpoint, checkpoint, training, identity)
-        run_epochs(training, label, save, schedule)
+        failed = {}
+        try:
+            run_epochs(training, label, save, schedule)
+        except Diverged as error:
+            failed = {"failed": str(error)}
+            say(label, str(error))
+            training.settle()
         write_history(directory / "history.csv", training.history)
         described = {
             **about,
@@ -193,6 +230,7 @@ def train(
             "val_loss": training.best["val_loss"],
             "recipe": asdict(recipe),
             "alphabet": data.alphabet.tobytes().hex(),
+            **failed,
         }
         if schedule:
             snapshots.save(directory / "snapshots.safetensors", training.snapshots, described)
@@ -207,7 +245,7 @@ def run_epochs(
 ) -> None:
     """Train to the end of the last epoch, with progress lines.
 
-    label: begins each line. save: writes a checkpoint. schedule: of snapshots. Raises InputError
+    label: begins each line. save: writes a checkpoint. schedule: of snapshots. Raises Diverged
     where the training diverges.
     """
     epochs = training.recipe.epochs
