@@ -347,7 +347,8 @@ def test_a_raised_version_plans_the_trainings_that_it_is_about(tiny):
     with edited(networks / "cells/gru.py", raised):
         jobs = planned(tiny)
         # one layer from two seeds, three layers with two dropouts
-        assert jobs["train"] == 4 and not {"train_nn", "trajectory"} & set(jobs)
+        assert jobs["train"] + jobs["train_watched"] == 4
+        assert not {"train_nn", "trajectory"} & set(jobs)
 
 
 def test_a_comment_in_a_figure_plans_what_shows_it(tiny):
