@@ -13,9 +13,12 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
+from charlens.claims.seeds import two_groups
 from charlens.report.emergence import NETWORK, appearances
+from charlens.store.models import network_name, shown
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "results/reference"
@@ -179,7 +182,7 @@ def entry_name(model: str) -> str:
     label = dict(re.findall(r"(\w+)~(\S+)", model))
     if "type" not in label:
         return model
-    return f"{label['type'].upper()} {label['layers']}x{label['size']}"
+    return network_name(label["type"], label["layers"], label["size"])
 
 
 # ---- docs/results.md ----
@@ -382,9 +385,7 @@ def units() -> str:
         if row.strength >= 0.8:
             score = max(row.score, 1 - row.score) if row.measure == "auc" else abs(row.score)
             measure = "AUC" if row.measure == "auc" else "τ"
-            type, _, shape = row.model.partition(" ")
-            network = f"{type.upper()} {shape}"
-            rows.append([TITLES[row.corpus], network, row.hypothesis.replace("_", " "),
+            rows.append([TITLES[row.corpus], shown(row.model), row.hypothesis.replace("_", " "),
                          f"{int(row.layer)}", f"{int(row.unit)}", f"{measure} {score:.3f}",
                          f"{row.untrained:.2f}"])  # fmt: skip
             if "last_k" in best:
@@ -404,8 +405,7 @@ def clamped() -> str:
         for row in own.sort_values("clamp").itertuples():  # mean, zero
             change = f"{row.own:+.3f} ({row.own_low:+.3f} to {row.own_high:+.3f})"
             cells += [f"{row.loss:+.4f}", change, "yes" if row.used else "no"]
-        type, _, shape = model.partition(" ")
-        rows.append([TITLES[corpus], f"{type.upper()} {shape}", hypothesis.replace("_", " "),
+        rows.append([TITLES[corpus], shown(model), hypothesis.replace("_", " "),
                      f"{layer}.{unit}", *cells])  # fmt: skip
     head = ["corpus", "network", "hypothesis", "unit", "to its mean: loss", "p", "used",
             "to zero: loss", "p", "used"]  # fmt: skip
@@ -421,30 +421,22 @@ def learned_when() -> str:
     ends = measures.sort_values("epoch").groupby([*NETWORK, "measure"])["value"].last()
     rows = []
     for corpus, own in found[found["measure"] == "newline"].groupby("corpus"):
-        level = largest_gap(own["last"])
+        upper = two_groups(own["last"].to_numpy())
+        own = own.assign(learned="one group" if upper is None else np.where(upper, "yes", "no"))
         for (type, layers, size), some in own.groupby(["type", "layers", "size"]):
-            for learned, group in some.groupby(some["last"] > level):
+            for learned, group in some.groupby("learned"):
                 loss = [ends[(*network, "loss")] for network in
                         group[NETWORK].itertuples(index=False, name=None)]  # fmt: skip
                 half = f"{group['half'].min():.1f} to {group['half'].max():.1f}"
                 rise = f"{group['rise'].median():.1f}"
                 rows.append([TITLES[corpus], f"{type.upper()} {layers}x{size}",
-                             "yes" if learned else "no", str(len(group)),
+                             learned, str(len(group)),
                              f"{group['last'].min():.2f} to {group['last'].max():.2f}",
-                             half if learned else "–", rise if learned else "–",
+                             *(["–", "–"] if learned == "no" else [half, rise]),
                              f"{sum(loss) / len(loss):.3f}"])  # fmt: skip
     head = ["corpus", "network", "learned", "seeds", "probability of a line break",
             "half-way in epoch", "rise (epochs)", "test loss"]  # fmt: skip
     return markdown(head, rows)
-
-
-def largest_gap(values: pd.Series) -> float:
-    """The middle of the largest gap between neighbouring values, which parts them in two groups."""
-    ordered = values.sort_values().to_numpy()
-    if len(ordered) < 2:
-        return 0.0
-    at = (ordered[1:] - ordered[:-1]).argmax()
-    return float(ordered[at : at + 2].mean())
 
 
 ABSENT = "Not published yet."
@@ -464,7 +456,7 @@ def probes() -> str:
         told = [told_by(*row) for row in best[names].itertuples(index=False)]
         counts = pd.Series(told).value_counts()
         lines.append(
-            f"{TITLES[corpus]}, {network_of(best['model'].iloc[0])}: of {len(told)} hypotheses"
+            f"{TITLES[corpus]}, {shown(best['model'].iloc[0])}: of {len(told)} hypotheses"
             f" {counts.get('one unit', 0)} are told by one unit, {counts.get('many units', 0)} by"
             f" many, {counts.get('baselines alone', 0)} no better than by the baselines."
         )
@@ -491,12 +483,6 @@ def beyond() -> list[str]:
             f" {own.loc[False, 'beyond_null']:.1%} in the untrained network."
         )
     return lines
-
-
-def network_of(model: str) -> str:
-    """lstm 2x512 as LSTM 2x512."""
-    type, shape = model.split(" ")
-    return f"{type.upper()} {shape}"
 
 
 def all_networks() -> str:

@@ -107,6 +107,13 @@ def damaged(path: str | Path) -> InputError:
     )
 
 
+def check_stated(path: str | Path, stated: str | None) -> None:
+    """Raise InputError where a file exists whose digest is not the stated one (None: unknown)."""
+    path = Path(path)
+    if stated is not None and path.is_file() and stated != sha256(path):
+        raise damaged(path)
+
+
 def write_with_digest(path: str | Path, data: bytes) -> None:
     """Write `data` atomically, and its digest to a hidden file beside it.
 
@@ -125,10 +132,9 @@ def check_digest(path: str | Path, needed: bool = False) -> None:
     path = Path(path)
     beside = _beside(path)
     stated = beside.read_text(errors="replace").strip() if beside.exists() else None
-    if (needed or stated) and path.is_file() and stated != sha256(path):
-        raise damaged(path)
     if needed and not path.is_file():
         raise InputError(f"{path}: no such file")
+    check_stated(path, "" if needed and stated is None else stated)
 
 
 def _beside(path: Path) -> Path:

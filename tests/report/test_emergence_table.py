@@ -10,6 +10,7 @@ from valid_html import check
 
 from charlens.errors import InputError
 from charlens.report import emergence
+from charlens.store.tables import EMERGENCE
 
 EPOCHS = np.array([0.1, 1, 2, 3, 4, 5, 10])
 
@@ -22,7 +23,7 @@ def measures(type="lstm", seed=1, corpus="prose", size=64, value=None):
         for measure, values in {"newline": value, "closing_quote": 0 * EPOCHS + 0.1}.items()
         for epoch, v in zip(EPOCHS, values, strict=True)
     ]
-    return pd.DataFrame(rows, columns=emergence.COLUMNS)
+    return pd.DataFrame(rows, columns=EMERGENCE)
 
 
 def write(folder, *tables):
@@ -63,7 +64,7 @@ def test_of_two_tables_the_later_one_counts(tmp_path):
     table = write(tmp_path, first, again)
     newline = table[table["measure"] == "newline"].groupby("seed")["value"].max()
     assert newline.to_dict() == {1: 0.9, 2: 0.6}
-    assert not table.duplicated(emergence.COLUMNS[:-1]).any()
+    assert not table.duplicated(EMERGENCE[:-1]).any()
 
 
 def test_page_and_figure_show_every_network(tmp_path):

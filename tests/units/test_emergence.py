@@ -12,6 +12,7 @@ from charlens.data import split
 from charlens.errors import InputError
 from charlens.networks import network
 from charlens.networks.architecture import Architecture
+from charlens.store.tables import EMERGENCE
 from charlens.training import snapshots, train
 from charlens.training.recipe import Recipe
 from charlens.units import emergence
@@ -53,7 +54,7 @@ def look(folder, out, model="lstm", **changed):
 
 def test_every_snapshot_has_every_measure(folder, tmp_path):
     table = look(folder, tmp_path / "found.csv")
-    assert list(table.columns) == emergence.COLUMNS
+    assert list(table.columns) == EMERGENCE
     assert set(table["corpus"]) == {"prose"} and set(table["seed"]) == {3}
     measures = set(table["measure"])
     assert {"loss", "newline", "closing_quote", "strength_line_position"} <= measures

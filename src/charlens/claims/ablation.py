@@ -7,8 +7,9 @@ import pandas as pd
 
 from charlens.claims.evidence import Evidence, Missing
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Effect, Finding
-from charlens.claims.units import EXPLAINED, MOST, name, picked_units
+from charlens.claims.units import EXPLAINED, MOST, picked_units
 from charlens.statistics.intervals import share_interval
+from charlens.store.models import shown
 
 ALPHA = 0.05  # probability of as many used units by chance
 
@@ -67,5 +68,5 @@ def whole(units: pd.DataFrame) -> Finding:
     p = binomtest(used, count, by_chance, alternative="greater").pvalue
     effect = Effect(used / count, *share_interval(used, count))
     verdict = FAILS if effect.value <= MOST else HOLDS if p < ALPHA else UNDECIDED
-    words = f"{name(units['model'].iloc[0])}: {used} of {count} units, one for each hypothesis"
+    words = f"{shown(units['model'].iloc[0])}: {used} of {count} units, one for each hypothesis"
     return effect.finding("", verdict, words)

@@ -10,6 +10,7 @@ import pandas as pd
 
 from charlens.claims.evidence import Evidence, Missing
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Effect, Finding
+from charlens.store.models import shown
 from charlens.text.hypotheses import PARTS
 from charlens.units import selectivity
 
@@ -52,12 +53,6 @@ def picked_units(evidence: Evidence) -> pd.DataFrame:
     return strengths(found)
 
 
-def name(model: str) -> str:
-    """The name of a network as pages show it: LSTM 2x512 for "lstm 2x512"."""
-    type, space, shape = model.partition(" ")
-    return type.upper() + space + shape
-
-
 def units_follow_hypotheses(evidence: Evidence) -> list[Finding]:
     """For each hypothesis, a unit is selected on the selection streams and scored on the evaluation
     streams. Effect: the strength of the score, |2 AUC - 1| for yes/no hypotheses and |rank
@@ -80,7 +75,7 @@ def units_follow_hypotheses(evidence: Evidence) -> list[Finding]:
 def follows(row: pd.Series) -> list[Finding]:
     """Whether the unit of a row follows the row's hypothesis, and each of its parts, if any."""
     title = row["hypothesis"].replace("_", " ")
-    words = f"one network, {name(row['model'])}, one seed: layer {int(row['layer'])},"
+    words = f"one network, {shown(row['model'])}, one seed: layer {int(row['layer'])},"
     words += f" unit {int(row['unit'])}"
     effect = Effect(row["strength"], row["weak"], row["strong"])
     findings, missing = [], []
@@ -122,7 +117,7 @@ def most_units_do_not(evidence: Evidence) -> list[Finding]:
     verdict = verdicts[EXPLAINED]
     if verdict == FAILS and verdicts[FOLLOWS] != FAILS:
         verdict = UNDECIDED  # it depends on the strength
-    whose = f"one network, {name(own['model'].iloc[0])}, one seed"
+    whose = f"one network, {shown(own['model'].iloc[0])}, one seed"
     words = f"{whose}: {len(own)} units, {scored['hypothesis'].nunique()} hypotheses"
     explained = own[own["beyond"].astype(bool) & (own["strength"] >= EXPLAINED)]
     findings = [at[EXPLAINED].finding("", verdict, words, by_hypothesis(explained["hypothesis"]))]

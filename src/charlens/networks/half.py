@@ -9,7 +9,6 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from charlens.errors import InputError
@@ -24,12 +23,8 @@ def halve(model: Path, out: Path) -> None:
     range of float16.
     """
     described, content = model_file.read(model)
-    try:
-        whole = load(content)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise InputError(f"{model}: damaged ({error}); train it again") from None
     tensors = {}
-    for name, value in whole.items():
+    for name, value in model_file.tensors_in(content, load, model).items():
         if np.abs(value).max(initial=0) > np.finfo(np.float16).max:
             raise InputError(f"{model}: {name} is too large for half precision; publish it whole")
         tensors[name] = value.astype(np.float16)

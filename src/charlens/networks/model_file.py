@@ -98,22 +98,29 @@ def save(path: Path, params: "Parameters", described: dict) -> None:
     write_atomically(path, content_of(tensors, described, serialize))
 
 
+def tensors_in(content: bytes, deserialize: Callable, path: Path) -> dict:
+    """The tensors in the content of a model file, of torch or numpy as `deserialize` (safetensors'
+    `load` for either) makes them. Raises InputError where it is damaged."""
+    from safetensors import SafetensorError
+
+    try:
+        return deserialize(content)
+    except (SafetensorError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: damaged ({error}); train it again, or restore it") from None
+
+
 def load(path: Path) -> "tuple[Architecture, Parameters, dict]":
     """Architecture, float32 parameters and metadata of a model file, half-precision ones included.
 
     The parameters are shaped as in `architecture.shapes`.
     Raises InputError where the file is missing, damaged or not a model.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import load as deserialize
 
     described, content = read(path)
     metadata.require(described, path)
     arch = architecture_of(described)
-    try:
-        tensors = deserialize(content)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: damaged ({error}); train it again, or restore it") from None
+    tensors = tensors_in(content, deserialize, path)
     metadata.check_tensors(tensors, arch, path)
     return arch, {name: value.float() for name, value in tensors.items()}, described
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from charlens.data.split import load as load_split
-from charlens.files import damaged, sha256
+from charlens.files import check_stated
 from charlens.ngrams import kenlm as tools
 from charlens.store.reading import read_json, require
 from charlens.store.scores import write_scores
@@ -27,8 +27,7 @@ def run(args: argparse.Namespace) -> None:
     info, corpus = read_json(args.info), read_json(args.corpus_info)
     require(info, ("order", "bytes", "arpa_bytes"), args.info)
     require(corpus, ("corpus", "source"), args.corpus_info)
-    if "sha256" in info and args.model.exists() and info["sha256"] != sha256(args.model):
-        raise damaged(args.model)
+    check_stated(args.model, info.get("sha256"))
     logp = score(args.split, args.model, args.kenlm)
     meta = {
         "family": "ngram",

@@ -8,6 +8,7 @@ from charlens.errors import InputError
 from charlens.files import write_csv
 from charlens.report import plots
 from charlens.store.corpora import by_stem, read_corpora
+from charlens.store.models import shown
 from charlens.store.tables import read_table
 
 COLUMNS = ["hypothesis", "clamp", "layer", "unit", "used"]
@@ -73,8 +74,7 @@ def draw(points: pd.DataFrame, corpora: dict[str, dict]):
                 panel.set_axis_off()
                 continue
             draw_panel(panel, own[own["clamp"] == clamp], own)
-            type, _, shape = own["model"].iloc[0].partition(" ")
-            heading = "" if at else f"{about['title']}: {type.upper()} {shape}"
+            heading = "" if at else f"{about['title']}: {shown(own['model'].iloc[0])}"
             panel.set_title(f"{heading}\n{words}")
         row[0].set_ylabel("fall of mean p, all other characters")
     for panel in panels[-1]:

@@ -26,10 +26,9 @@ from charlens.report.plots import (
 )
 from charlens.store.corpora import read_corpora
 from charlens.store.models import network_name, types_in_order
-from charlens.store.tables import read_table
+from charlens.store.tables import EMERGENCE, read_table
 
-COLUMNS = ["corpus", "type", "layers", "size", "seed", "epoch", "measure", "value"]
-NETWORK = COLUMNS[:5]
+NETWORK = EMERGENCE[:5]
 SKILLS = {  # what figure and page show, in this order
     "newline": "probability of a line break",
     "closing_quote": "probability of a closing quote",
@@ -53,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     check_formats(args.out)
     corpora = read_corpora(args.corpora)
-    table = join([read_table(path, COLUMNS, "measures") for path in args.measures])
+    table = join([read_table(path, EMERGENCE, "measures") for path in args.measures])
     table = table[table["corpus"].isin(list(corpora))]
     if table.empty:
         raise InputError("emergence-table: no measures of these corpora; name them with --corpora")
@@ -70,7 +69,7 @@ def join(tables: list[pd.DataFrame]) -> pd.DataFrame:
         [table.assign(table=place) for place, table in enumerate(tables)], ignore_index=True
     )
     last = every.groupby(NETWORK)["table"].transform("max")
-    return every[every["table"] == last].sort_values([*NETWORK, "epoch"], kind="stable")[COLUMNS]
+    return every[every["table"] == last].sort_values([*NETWORK, "epoch"], kind="stable")[EMERGENCE]
 
 
 # ---- the numbers ----

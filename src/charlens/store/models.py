@@ -120,6 +120,12 @@ def network_name(type: str, layers: int, size: int) -> str:
     return f"{type.upper()} {layers}x{size}"
 
 
+def shown(model: str) -> str:
+    """The name of a network in tables, lstm 2x64, for people: LSTM 2x64."""
+    type, space, shape = model.partition(" ")
+    return type.upper() + space + shape
+
+
 def types_in_order(types: Iterable[str]) -> list[str]:
     """The distinct cell types: the paper's in its order, then any others by name."""
 

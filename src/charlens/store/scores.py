@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 from charlens.errors import InputError
-from charlens.files import atomic, damaged, sha256, write_with_digest
+from charlens.files import atomic, check_stated, damaged, sha256, write_with_digest
 from charlens.store.models import ModelKey, best
 from charlens.store.reading import read_json, reason, require
 
@@ -156,8 +156,7 @@ def read_score(path: str | Path) -> Score:
     require(meta, METADATA[family], path.with_suffix(".json"))
     if path.suffix == ".json":
         return read_digest(path, meta)
-    if "sha256" in meta and path.exists() and meta["sha256"] != sha256(path):
-        raise damaged(path)
+    check_stated(path, meta.get("sha256"))
     try:
         logp = np.load(path, mmap_mode="r")
     except FileNotFoundError as error:

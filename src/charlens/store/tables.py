@@ -68,6 +68,9 @@ PROBES = [
 # Units and gates of every network: a row per network, layer ("all" or a number) and measure.
 INSIDE = ["corpus", "type", "layers", "size", "seed", "layer", "measure", "value"]
 
+# Skills and units of watched networks at every snapshot (see `units.emergence`).
+EMERGENCE = ["corpus", "type", "layers", "size", "seed", "epoch", "measure", "value"]
+
 ALWAYS = 0.95  # a gate saturated on one side at this share of the test characters always is
 
 STATUS = ["corpus", "model", "finished"]

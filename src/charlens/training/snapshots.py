@@ -13,7 +13,7 @@ from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.networks import metadata
 from charlens.networks.architecture import Architecture
-from charlens.networks.model_file import architecture_of, content_of, read
+from charlens.networks.model_file import architecture_of, content_of, read, tensors_in
 from charlens.networks.network import Parameters
 
 
@@ -62,17 +62,13 @@ def load(path: Path) -> tuple[Architecture, list[tuple[float, Parameters]], dict
 
     Raises InputError where the file is missing, damaged or holds no snapshots.
     """
-    from safetensors import SafetensorError
     from safetensors.torch import load as deserialize
 
     described, content = read(path)
     metadata.require(described, path)
     if "epochs" not in described:
         raise InputError(f"{path}: a model, not the snapshots of a training")
-    try:
-        stacked = deserialize(content)
-    except (SafetensorError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: damaged ({error}); train the network again") from None
+    stacked = tensors_in(content, deserialize, path)
     arch, epochs = architecture_of(described), described["epochs"]
     metadata.check_tensors(stacked, arch, path, snapshots=len(epochs))
     found = [

@@ -45,10 +45,9 @@ from charlens.store.corpora import read_text
 from charlens.store.reading import read_json, require
 from charlens.store.tables import read_table
 from charlens.text.hypotheses import HYPOTHESES
-from charlens.text.own_characters import own_characters
 from charlens.training.train import describe
 from charlens.units.activations import activations, in_windows, load_recurrent, memory
-from charlens.units.analysis import best_lstm, check_text
+from charlens.units.analysis import best_lstm, check_text, own_in_test
 from charlens.units.selectivity import STREAMS
 
 CLAMPS = ("mean", "zero")
@@ -256,15 +255,6 @@ def found_units(path: Path, arch: Architecture, about: dict) -> dict[str, tuple[
         if not (0 <= layer < arch.layers and 0 <= unit < arch.hidden):
             raise InputError(f"{path}: {name} has no unit {unit + 1} in layer {layer + 1}")
     return units
-
-
-def own_in_test(data, text: bytes, kind: str, names: Iterable[str], n: int) -> Tensor:
-    """The characters that each hypothesis is about, among the first n that each test stream
-    predicts: bool [Y, S, n]."""
-    at = data.test.at[:, None] + np.arange(n)
-    labels = {h.name: h.label[kind] for h in HYPOTHESES if kind in h.label}
-    own = [own_characters(name, text, labels[name](text))[at] for name in names]
-    return torch.from_numpy(np.stack(own)) if own else torch.zeros(0, *at.shape, dtype=torch.bool)
 
 
 # ---- effects ----

@@ -16,6 +16,7 @@ import argparse
 import json
 import shutil
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +33,7 @@ from charlens.store import models
 from charlens.store.corpora import read_text
 from charlens.store.reading import read_json
 from charlens.text.hypotheses import HYPOTHESES
+from charlens.text.own_characters import own_characters
 from charlens.training.train import describe
 from charlens.units import baselines, selectivity
 from charlens.units.activations import held, in_windows, load_recurrent, memory, offsets
@@ -131,6 +133,15 @@ def labels_of_parts(text: bytes, kind: str, *reads: np.ndarray) -> list[dict]:
         own = slice(end - read.shape[1], end)
         found.append({name: (v[:, own], d[:, own], yes) for name, (v, d, yes) in every.items()})
     return found
+
+
+def own_in_test(data, text: bytes, kind: str, names: Iterable[str], n: int) -> torch.Tensor:
+    """The characters that each hypothesis is about, among the first n that each test stream
+    predicts: bool [Y, S, n]."""
+    at = data.test.at[:, None] + np.arange(n)
+    labels = {h.name: h.label[kind] for h in HYPOTHESES if kind in h.label}
+    own = [own_characters(name, text, labels[name](text))[at] for name in names]
+    return torch.from_numpy(np.stack(own)) if own else torch.zeros(0, *at.shape, dtype=torch.bool)
 
 
 def unit_rows(found: selectivity.Found, beaten, arch, corpus: str, name: str) -> pd.DataFrame:

@@ -28,20 +28,20 @@ from charlens.networks import network
 from charlens.progress import say, time_left
 from charlens.store.corpora import read_text
 from charlens.store.reading import read_json
-from charlens.text.hypotheses import labellings
+from charlens.store.tables import EMERGENCE
 from charlens.training import snapshots
 from charlens.training.evaluate import target_log_probs, tensors
 from charlens.training.score import check_alphabet
 from charlens.training.train import describe
 from charlens.units import selectivity
-from charlens.units.activations import held, in_windows, memory
-from charlens.units.analysis import check_text, read_labels
+from charlens.units.activations import memories, offsets
+from charlens.units.analysis import check_text, own_in_test, read_labels
 
-COLUMNS = ["corpus", "type", "layers", "size", "seed", "epoch", "measure", "value"]
+SKILLS = {"newline": "newline_next", "closing_quote": "quote"}  # measure: whose own characters
 
 
 def emergence(path: Path, data, text: bytes, kind: str, characters: int, backend_name="auto"):
-    """One row per snapshot and measure, columns COLUMNS.
+    """One row per snapshot and measure, columns EMERGENCE.
 
     path: the snapshots of a recurrent network. text: the corpus, of this kind. characters: of each
     test stream, on which units are scored. Raises InputError where the file holds no snapshots of
@@ -53,7 +53,7 @@ def emergence(path: Path, data, text: bytes, kind: str, characters: int, backend
     check_alphabet(path, about, data)
     label = f"{about['corpus']} {describe(arch, about['size'])} seed {about['seed']}"
     skills = skill_masks(text, kind, data)
-    read = data.test.at[:, None] - 1 + np.arange(min(characters, data.test.x.shape[1]))
+    read = offsets(data.test)[:, :characters]
     labels = read_labels(text, kind, read)
     engine = selection.choose(arch, data.streams, data.unroll, backend_name)
     rows, begun = [], time.perf_counter()
@@ -62,26 +62,18 @@ def emergence(path: Path, data, text: bytes, kind: str, characters: int, backend
         measures |= strengths(arch, params, data.test.x[:, : read.shape[1]], labels)
         rows += [(epoch, measure, value) for measure, value in measures.items()]
         say(label, f"epoch {epoch:g} {time_left(begun, 0, done / len(found))}")
-    table = pd.DataFrame(rows, columns=COLUMNS[-3:])
-    identity = {name: about[name] for name in COLUMNS[:-3]}
-    return table.assign(**identity)[COLUMNS]
+    table = pd.DataFrame(rows, columns=EMERGENCE[-3:])
+    identity = {name: about[name] for name in EMERGENCE[:-3]}
+    return table.assign(**identity)[EMERGENCE]
 
 
 def skill_masks(text: bytes, kind: str, data) -> dict[str, np.ndarray]:
-    """The test characters that a skill is about, bool [S, n] by measure.
+    """The test characters that a skill is about, bool [S, n] by measure: see `own_characters`.
 
     Only measures with such characters are included.
     """
-    at = data.test.at[:, None] + np.arange(data.test.y.shape[1])
-    labels = labellings(text, kind)
-    breaks, quote = labels["newline_next"], labels["quote"]
-    ends = quote.defined & (quote.values == 0)
-    ends[1:] &= quote.defined[:-1] & (quote.values[:-1] == 1)
-    ends[0] = False
-    # label i says that character i + 1 begins a line break
-    begins = np.append(False, breaks.defined[:-1] & (breaks.values[:-1] == 1))
-    return {name: of[at] for name, of in {"newline": begins, "closing_quote": ends}.items()
-            if of[at].any()}  # fmt: skip
+    own = own_in_test(data, text, kind, SKILLS.values(), data.test.y.shape[1]).numpy()
+    return {name: mask for name, mask in zip(SKILLS, own, strict=True) if mask.any()}
 
 
 def predicted(arch, params, data, engine, skills: dict[str, np.ndarray]) -> dict[str, float]:
@@ -103,10 +95,9 @@ def strengths(arch, params, x: np.ndarray, labels: dict) -> dict[str, float]:
 
     x: uint8 [S, n], read from a zero state. labels: of these characters, from `read_labels`.
     """
-    name = memory(arch.type)
     values = np.empty((arch.layers * arch.hidden, *x.shape), np.float16)
-    for at, window in in_windows(arch, params, torch.from_numpy(np.ascontiguousarray(x)), [name]):
-        state = held(arch.type, window[name]).permute(0, 3, 1, 2).flatten(0, 1)
+    for at, state in memories(arch, params, torch.from_numpy(np.ascontiguousarray(x))):
+        state = state.permute(0, 3, 1, 2).flatten(0, 1)
         values[:, :, at : at + state.shape[2]] = state.half().numpy()
     found = selectivity.scored(values, labels)
     picked = selectivity.strength(found.picked, found.yes_no)
