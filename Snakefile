@@ -7,16 +7,20 @@
 import json
 import os
 import re
-import shlex
 import sys
 from pathlib import Path
 
+import yaml
 from snakemake.exceptions import WorkflowError
-from snakemake.utils import min_version
+from snakemake.utils import min_version, update_config
 
 min_version("9.20")
 
-sys.path.insert(0, str(Path(workflow.basedir, "src")))
+# This project's folder. (`workflow.basedir` is another workflow's where that uses this as a module.)
+HOME = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
+IS_MODULE = HOME != Path(workflow.basedir)
+
+sys.path.insert(0, str(HOME / "src"))
 
 from charlens.errors import InputError
 from charlens.networks.version import version
@@ -24,17 +28,20 @@ from charlens.runs import cost, grid, host, modules, settings
 from charlens.runs.settings import options
 from charlens.store.models import ModelKey, reshuffled, twin
 
-# Jobs run in the environment that runs Snakemake, activated or not.
-shell.prefix(
-    f"set -euo pipefail; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
-)
+host.run_jobs_here()
 
 
-configfile: f"{workflow.basedir}/config.yaml"
+configfile: f"{HOME}/config.yaml"
 
 
+# The lock of this folder is Snakemake's if no profile of ours is used, as in a module.
+host.unlock_after_a_kill()
+
+# A module's configuration replaces that of the file, so it is completed here.
+complete = yaml.safe_load(Path(HOME, "config.yaml").read_text())
+update_config(complete, config)
 try:
-    SETTINGS = settings.make(config)
+    SETTINGS = settings.make(complete)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 CORPORA = SETTINGS.use
@@ -47,13 +54,11 @@ RESHUFFLED = [
 ]
 
 
-# The rules write <results>/...; <src> is the package (see `code` in common.smk).
+# The rules write <results>/...
 pathvars:
     results=f"results/{SETTINGS.run}",
     logs="<results>/logs",
     benchmarks="<results>/benchmarks",
-    # relative, so that moving or renaming the project folder reruns nothing
-    src=os.path.relpath(Path(workflow.basedir, "src/charlens")),
 
 
 wildcard_constraints:

@@ -54,6 +54,7 @@ VERBS = {
     "read": ("training.score_text", "score a text of your own"),
     "half": ("networks.half", "write the best network in half precision"),
     "status": ("runs.status", "list which models are finished"),
+    "workflow-report": ("runs.workflow_report", "Snakemake's report of a run, on one page"),
     "publish": ("runs.publish", "copy what people read of a run to results/reference"),
     "merge": ("runs.merge", "join what two machines published of one run"),
     "calibrate": ("runs.estimate:calibrate", "measure how fast this machine trains"),

@@ -1,9 +1,21 @@
 # Functions for the other files here: what jobs depend on, and paths of models.
 
 
+def unprefixed(path):
+    """A file that no rule makes, as rules name it. Relative, so that moving the project folder reruns
+    nothing; absolute in a module, whose prefix is for what rules make."""
+    return os.path.abspath(path) if IS_MODULE else os.path.relpath(path)
+
+
 def code(*names):
     """The files of the package that a job runs; see runs/modules.py."""
-    return [f"<src>/{file}" for file in modules.files(*names)]
+    return [unprefixed(HOME / "src/charlens" / file) for file in modules.files(*names)]
+
+
+def own_files(wildcards):
+    """The user's files that a corpus is made from; in a module absolute, see `unprefixed`."""
+    paths = grid.own_files(SETTINGS, wildcards.corpus)
+    return [os.path.abspath(path) for path in paths] if IS_MODULE else paths
 
 
 def scores(keys):

@@ -10,7 +10,7 @@ if SETTINGS.mirror:
 rule fetch:
     """Fetch a corpus from the first of its sources that works, and check it."""
     input:
-        own=lambda w: grid.own_files(SETTINGS, w.corpus),
+        own=own_files,
     output:
         text="<results>/corpora/{corpus}.txt",
         info="<results>/corpora/{corpus}.json",
@@ -22,7 +22,7 @@ rule fetch:
         version=version("nn"),  # the shared one, which counts for texts and splits, too
     shell:
         "charlens fetch --corpus {wildcards.corpus} --spec {params.spec:q}"
-        " --cache results/downloads"
+        " --cache $(dirname {output.text})/../../downloads"
         " --text {output.text} --info {output.info} 2>&1 | tee {log}"
 
 
@@ -42,7 +42,7 @@ rule reshuffle:
         version=version("nn"),
     shell:
         "charlens reshuffle --text {input.text} --info {input.info} --spec {params.spec:q}"
-        " --seed {wildcards.shuffle} --cache results/downloads"
+        " --seed {wildcards.shuffle} --cache $(dirname {output.text})/../../downloads"
         " --out {output.text} --out-info {output.info} 2>&1 | tee {log}"
 
 

@@ -1,4 +1,4 @@
-"""The machine of a run: its GPUs, and a lock on the results folder.
+"""The machine of a run: its GPUs, a lock on the results folder, and locks that dead runs left.
 
 The Snakefile imports this, so it imports nothing slow.
 """
@@ -8,6 +8,9 @@ import fcntl
 import functools
 import os
 import shutil
+import socket
+import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
@@ -23,6 +26,12 @@ def gpus(backend: str) -> int:
             hidden = hidden or metadata.version("torch").endswith("+cpu")
         return int(shutil.which("nvidia-smi") is not None and not hidden)
     return int(backend == "cuda")
+
+
+def run_jobs_here() -> None:
+    """Let jobs run in the environment that runs Snakemake, activated or not."""
+    here = str(Path(sys.executable).parent)
+    os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", os.defpath)])
 
 
 def lock(folder: Path) -> None:
@@ -45,6 +54,32 @@ def lock(folder: Path) -> None:
     file.write(str(os.getpid()))
     file.flush()
     _held.append(file)
+
+
+def unlock_after_a_kill(folder: Path = Path(".snakemake")) -> None:
+    """Take back the lock of a Snakemake that was killed in this working directory.
+
+    Snakemake's own lock outlives a killed process. Every process that reads our Snakefile also
+    holds a lock of the kernel's, which does not: if nobody else holds it, and the last who did ran
+    on this machine, Snakemake's lock is a dead run's, and `snakemake --unlock` removes it.
+    """
+    folder.mkdir(exist_ok=True)
+    try:
+        file = open(folder / "charlens.lock", "a+")  # noqa: SIM115
+        _held.append(file)
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.seek(0)
+        here, last = socket.gethostname(), file.read()
+        if last == here and list(folder.glob("locks/*")):
+            command = [sys.executable, "-m", "snakemake", *sys.argv[1:], "--unlock"]
+            subprocess.run(command, capture_output=True, check=False)
+        file.truncate(0)
+        file.write(here)
+        file.flush()
+    except OSError:  # another process is alive; or this file system has no locks
+        pass
+    with contextlib.suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
 
 
 _held = []
