@@ -25,8 +25,11 @@ def test_modules_and_functions_are_short(path):
                 assert node.end_lineno - node.lineno < 80, node.name
 
 
-@pytest.mark.parametrize("folder", ["claims", "data", "explorer", "networks", "ngrams", "report",
-                                    "runs", "statistics", "store", "text", "training", "units"])  # fmt: skip
+LISTED = ("claims", "data", "explorer", "networks", "ngrams", "report", "runs", "statistics", "store",
+          "text", "training", "units")  # fmt: skip
+
+
+@pytest.mark.parametrize("folder", LISTED)
 def test_the_docstring_of_a_package_lists_its_modules(folder):
     index = (ROOT / "src/charlens" / folder / "__init__.py").read_text()
     named = set(re.findall(r"^(\w+)\.py ", index, re.MULTILINE))
