@@ -382,10 +382,11 @@ def test_the_published_results_can_be_read_and_halves_of_them_joined(tmp_path, m
     merge.merge(*halves)
     assert called == [
         "table1", "table2", "contiguous-split", "reshuffles", "figure1", "claims",
+        "emergence-table",
     ]  # fmt: skip
     joined, before = files(halves[0]), files(PUBLISHED)
     made = ("table1", "table2", "comparison", "agreement", "plain_cut", "claims", "figure1",
-            "paper_text", "discrepancies", "shuffle_offsets", "reshuffles")  # fmt: skip
+            "paper_text", "discrepancies", "shuffle_offsets", "reshuffles", "emergence")  # fmt: skip
     for name in before:
         if not any(known in name for known in made) and name != "README.md":
             assert joined[name] == before[name], name
