@@ -167,6 +167,19 @@ def test_networks_of_two_versions_do_not_stand_beside_each_other(network, versio
     assert files(one) == before
 
 
+def test_a_table_that_was_cut_is_not_joined(machine):
+    one, other = machine("one", {LSTM: 1.5}), machine("other", {GRU: 1.6}, ngrams=())
+    for folder in (one, other):
+        path = folder / "tables/claims.csv"
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+        before = files(one)
+        with pytest.raises(InputError, match=r"claims.csv: no readable table \(cut short\)"):
+            merge.merge(one, other)
+        assert files(one) == before
+        path.write_bytes(content)
+
+
 def test_killed_at_any_moment(machine, monkeypatch):
     one, other = machine("one", {LSTM: 1.5}), machine("other", {GRU: 1.6}, ngrams=())
     before = files(one)
