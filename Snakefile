@@ -37,6 +37,21 @@ try:
     SETTINGS = settings.make(config)
 except InputError as error:
     raise WorkflowError(str(error)) from None
+if workflow.is_main_process:
+    try:
+        if not workflow.output_settings.dryrun:
+            host.check_writable(Path("results", SETTINGS.run))
+    except InputError as error:
+        sys.exit(f"charlens: error: {error}")
+    ahead = host.date_now(
+        Path("results", SETTINGS.run),
+        Path("results/kenlm"),
+        Path(workflow.basedir, "src"),
+    )
+    if ahead:
+        print(
+            f"charlens: {ahead} files dated in the future: dated now", file=sys.stderr
+        )
 CORPORA = SETTINGS.use
 TWINS = [twin(corpus) for corpus in grid.with_twins(SETTINGS)]
 SHUFFLED = [corpus for corpus in CORPORA if grid.reshuffles(SETTINGS, corpus)]

@@ -6,6 +6,20 @@ def code(*names):
     return [f"<src>/{file}" for file in modules.files(*names)]
 
 
+def fetched(corpus, key):
+    """A fact of the text of a corpus that the run has already; None if it has none."""
+    info = Path(f"results/{SETTINGS.run}/corpora/{corpus}.json")
+    try:
+        return json.loads(info.read_text())[key]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def titled(corpora):
+    """The provenance of these corpora under their present titles."""
+    return [f"<results>/corpora/titled/{corpus}.json" for corpus in corpora]
+
+
 def scores(keys):
     """The score arrays of these models."""
     return [f"<results>/scores/{key.path}.npy" for key in keys]

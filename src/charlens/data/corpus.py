@@ -32,6 +32,7 @@ from charlens.data.checks import (
 from charlens.data.download import Limits, base_name, cached
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_with_digest
+from charlens.store.reading import read_json
 
 
 def fetch(name: str, spec: dict, mirror: str | Path, cache: str | Path) -> tuple[bytes, dict]:
@@ -227,3 +228,14 @@ def run(args: argparse.Namespace) -> None:
         f"{args.corpus}: {info['bytes']:,} bytes, {info['symbols']} symbols, "
         f"source {info['source']} ({info['origin']})"
     )
+
+
+def add_title_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("info", type=Path, help="its origin, from fetch (.json)")
+    parser.add_argument("--title", required=True, help="the title that tables and figures show")
+    parser.add_argument("--out", required=True, metavar="OUT.json", help="the same with the title")
+
+
+def run_title(args: argparse.Namespace) -> None:
+    info = read_json(args.info) | {"title": args.title}
+    write_with_digest(args.out, json.dumps(info, indent=2).encode() + b"\n")

@@ -8,10 +8,14 @@ import fcntl
 import functools
 import os
 import shutil
+import tempfile
+import time
 from importlib import metadata
 from pathlib import Path
 
 from charlens.errors import InputError
+
+AHEAD = 60 * 10**9  # nanoseconds by which clocks of machines may differ
 
 
 @functools.cache
@@ -45,6 +49,35 @@ def lock(folder: Path) -> None:
     file.write(str(os.getpid()))
     file.flush()
     _held.append(file)
+
+
+def check_writable(folder: Path) -> None:
+    """Make a results folder, if it is missing. Raises InputError where nothing can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {folder} ({error.strerror}): make it writable, or run in a copy of"
+            " the project"
+        ) from None
+
+
+def date_now(*folders: Path) -> int:
+    """Date files that are dated in the future, because a clock was ahead, now; in the same order.
+
+    Snakemake would make what is newer than its inputs again, and refuse, and remove, what is older.
+    Returns the number of files.
+    """
+    now = time.time_ns()
+    paths = (path for folder in folders for path in folder.rglob("*"))
+    dates = {path: path.lstat().st_mtime_ns for path in paths if not path.is_symlink()}
+    ahead = sorted((path for path in dates if dates[path] > now + AHEAD), key=dates.get)
+    for place, path in enumerate(ahead):
+        with contextlib.suppress(OSError):  # on a file system that is read only
+            os.utime(path, ns=(now, now - 1000 * (len(ahead) - place)))
+    return len(ahead)
 
 
 _held = []
