@@ -93,6 +93,17 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/estimate.smk"
 
 
+try:
+    for corpus in CORPORA:
+        grid.refuse_missing(SETTINGS, corpus, fetched(corpus, "origin"))
+    if workflow.is_main_process:
+        if not workflow.output_settings.dryrun:
+            host.check_writable(RESULTS)
+        host.date_now(RESULTS, RESULTS.parent / "kenlm", HOME / "src")
+except InputError as error:
+    sys.exit(f"charlens: error: {error}")
+
+
 rule all:
     """Every table and figure, and the report that shows them on one page."""
     default_target: True
@@ -102,7 +113,7 @@ rule all:
 
 onstart:
     try:
-        host.lock(Path("results", SETTINGS.run))
-        settings.write(SETTINGS, Path("results", SETTINGS.run, "settings.json"))
+        host.lock(RESULTS)
+        settings.write(SETTINGS, RESULTS / "settings.json")
     except InputError as error:
         raise WorkflowError(str(error)) from None

@@ -14,8 +14,22 @@ def code(*names):
 
 def own_files(wildcards):
     """The user's files that a corpus is made from; in a module absolute, see `unprefixed`."""
-    paths = grid.own_files(SETTINGS, wildcards.corpus)
+    origin = fetched(wildcards.corpus, "origin")
+    paths = grid.own_files(SETTINGS, wildcards.corpus, origin)
     return [os.path.abspath(path) for path in paths] if IS_MODULE else paths
+
+
+def fetched(corpus, key):
+    """A fact of the text of a corpus that the run has already; None if it has none."""
+    try:
+        return json.loads((RESULTS / f"corpora/{corpus}.json").read_text())[key]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def titled(corpora):
+    """The provenance of these corpora under their present titles."""
+    return [f"<results>/corpora/titled/{corpus}.json" for corpus in corpora]
 
 
 def scores(keys):

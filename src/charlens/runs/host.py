@@ -11,10 +11,14 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 from importlib import metadata
 from pathlib import Path
 
 from charlens.errors import InputError
+
+AHEAD = 60 * 10**9  # nanoseconds by which clocks of machines may differ
 
 
 @functools.cache
@@ -63,10 +67,13 @@ def unlock_after_a_kill(folder: Path = Path(".snakemake")) -> None:
     holds a lock of the kernel's, which does not: if nobody else holds it, and the last who did ran
     on this machine, Snakemake's lock is a dead run's, and `snakemake --unlock` removes it.
     """
-    folder.mkdir(exist_ok=True)
     try:
+        folder.mkdir(exist_ok=True)
         file = open(folder / "charlens.lock", "a+")  # noqa: SIM115
-        _held.append(file)
+    except OSError:  # a dry run in a folder that is not writable
+        return
+    _held.append(file)
+    try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         file.seek(0)
         here, last = socket.gethostname(), file.read()
@@ -80,6 +87,35 @@ def unlock_after_a_kill(folder: Path = Path(".snakemake")) -> None:
         pass
     with contextlib.suppress(OSError):
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+def check_writable(folder: Path) -> None:
+    """Make a results folder, if it is missing. Raises InputError where nothing can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {folder} ({error.strerror}): make it writable, or run in a copy of"
+            " the project"
+        ) from None
+
+
+def date_now(*folders: Path) -> None:
+    """Date files that are dated in the future, because a clock was ahead, now; in the same order.
+
+    Snakemake would make what is newer than its inputs again, and refuse, and remove, what is older.
+    """
+    now = time.time_ns()
+    paths = (path for folder in folders for path in folder.rglob("*"))
+    dates = {path: path.lstat().st_mtime_ns for path in paths if not path.is_symlink()}
+    ahead = sorted((path for path in dates if dates[path] > now + AHEAD), key=dates.get)
+    for place, path in enumerate(ahead):
+        with contextlib.suppress(OSError):  # on a file system that is read only
+            os.utime(path, ns=(now, now - 1000 * (len(ahead) - place)))
+    if ahead:
+        print(f"charlens: {len(ahead)} files dated in the future: dated now", file=sys.stderr)
 
 
 _held = []
