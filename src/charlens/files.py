@@ -1,8 +1,10 @@
 """Atomic and durable writes, digests of what was written, and locks that end with their process."""
 
 import contextlib
+import csv
 import errno
 import hashlib
+import io
 import os
 import shutil
 import sys
@@ -86,8 +88,17 @@ def write_atomically(path: str | Path, data: bytes) -> None:
 
 def write_csv(table, path: str | Path) -> None:
     """Write a DataFrame atomically, with 6 significant digits. (This module imports no pandas.)"""
-    csv = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    write_with_digest(path, csv.encode())
+    text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    write_with_digest(path, text.encode())
+
+
+def write_rows(path: str | Path, rows: list[dict]) -> None:
+    """Write rows with the same keys as CSV, atomically and with a digest."""
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_with_digest(path, text.getvalue().encode())
 
 
 # ---- digests ----
@@ -117,11 +128,15 @@ def check_stated(path: str | Path, stated: str | None) -> None:
 def write_with_digest(path: str | Path, data: bytes) -> None:
     """Write `data` atomically, and its digest to a hidden file beside it.
 
-    For formats that have no place for a digest; see `check_digest`. Raises InputError as `atomic`.
+    For formats that have no place for a digest; see `check_digest`. Killed halfway, it leaves a
+    file without a digest, which is not checked. Raises InputError as `atomic`.
     """
+    beside = _beside(Path(path))
+    with contextlib.suppress(OSError):
+        beside.unlink()
     write_atomically(path, data)
     if Path(path).is_file():  # and not a pipe
-        write_atomically(_beside(Path(path)), hashlib.sha256(data).hexdigest().encode())
+        write_atomically(beside, hashlib.sha256(data).hexdigest().encode())
 
 
 def check_digest(path: str | Path, needed: bool = False) -> None:

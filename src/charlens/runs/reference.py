@@ -20,7 +20,7 @@ import pandas as pd
 from pydantic import ValidationError
 
 from charlens.errors import InputError
-from charlens.files import write_atomically
+from charlens.files import check_digest, write_atomically
 from charlens.runs.schema import Analysis
 from charlens.runs.settings import describe as describe_mistake
 from charlens.runs.status import status
@@ -189,7 +189,8 @@ def replace(reference: Path, new: Path) -> None:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a file, and make the folder that it goes to."""
+    """Copy a file, and make the folder that it goes to. Raises InputError where it is damaged."""
+    check_digest(source)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
 

@@ -11,8 +11,6 @@ of an uninterrupted training.
 """
 
 import argparse
-import csv
-import json
 import math
 import time
 from collections.abc import Callable
@@ -25,11 +23,12 @@ import torch
 from charlens.backends import base, selection
 from charlens.data import split
 from charlens.errors import InputError
-from charlens.files import atomic, only_one
+from charlens.files import only_one, write_rows
 from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture, count, hidden_size
 from charlens.networks.version import version
 from charlens.progress import say, time_left
+from charlens.store.reading import read_json, require
 from charlens.training import snapshots
 from charlens.training.checkpoint import fingerprint, read_checkpoint, write_checkpoint
 from charlens.training.dropout import draw_mask
@@ -204,7 +203,7 @@ def train(
         training = Training(arch, recipe, data, seed, dropout, backend_name)
         checkpoint = directory / "checkpoint.pt"
         identity = fingerprint(arch, recipe, data, seed, dropout, schedule)
-        found = read_checkpoint(checkpoint, identity, label)
+        found = read_checkpoint(checkpoint, identity, label, training)
         if found and found["epoch"] > recipe.epochs + 1:
             say(label, f"the checkpoint is beyond epoch {recipe.epochs}: starting over")
         elif found:
@@ -218,7 +217,7 @@ def train(
             failed = {"failed": str(error)}
             say(label, str(error))
             training.settle()
-        write_history(directory / "history.csv", training.history)
+        write_rows(directory / "history.csv", training.history)
         described = {
             **about,
             **asdict(arch),
@@ -275,14 +274,6 @@ def run_epochs(
         )
 
 
-def write_history(path: Path, history: list[dict]) -> None:
-    """Write the history of a training (.csv): one row per epoch, losses in nats per character."""
-    with atomic(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(history[0]))
-        writer.writeheader()
-        writer.writerows(history)
-
-
 # ---- command lines ----
 
 
@@ -313,13 +304,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     data = split.load(args.split)
-    try:
-        info = json.loads(args.info.read_text())
-        about = {"corpus": info["corpus"], "source": info["source"], "size": args.size}
-    except (ValueError, KeyError, TypeError):
-        raise InputError(
-            f"{args.info}: not the provenance of a corpus; rerun charlens fetch"
-        ) from None
+    info = read_json(args.info)
+    require(info, ("corpus", "source"), args.info)
+    about = {"corpus": info["corpus"], "source": info["source"], "size": args.size}
     if not 0 <= args.dropout < 1:
         raise InputError(f"--dropout {args.dropout:g}: expected at least 0 and below 1")
     arch = architecture(args, data.symbols)
