@@ -48,8 +48,13 @@ def report(say) -> None:
 
 
 def write(path: Path) -> None:
-    """Write the counts as CSV."""
+    """Write the counts as CSV. Kinds of case that were not tried this time stay as they were."""
+    known = {}
+    if path.exists():
+        with open(path, newline="") as file:
+            known = {(row["tried"], row["what"]): row for row in csv.DictReader(file)}
+    known |= {(row["tried"], row["what"]): row for row in rows()}
     with open(path, "w", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=COLUMNS, lineterminator="\n")
         writer.writeheader()
-        writer.writerows(rows())
+        writer.writerows(known.values())

@@ -336,7 +336,7 @@ class Scores(Subject):
                 logp.astype("U8"), np.array([None, 1.0], dtype=object),
             ]))  # fmt: skip
         np.save(self.path, logp)
-        about |= {"sha256": files.sha256(self.path)}
+        about = about | {"sha256": files.sha256(self.path)}
         files.write_with_digest(meta, json.dumps(about).encode())
         return True
 

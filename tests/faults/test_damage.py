@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import torch
 from conftest import small_split
+from synthetic import random_logp, write_corpus, write_score
 from synthetic import run as run_verb
 
 from charlens import files
@@ -24,7 +25,8 @@ from charlens.networks import half, model_file, network
 from charlens.networks.architecture import Architecture
 from charlens.ngrams import estimate, kenlm
 from charlens.ngrams import score as ngram_score
-from charlens.runs import settings
+from charlens.report import tables as report_tables
+from charlens.runs import reference, settings, status
 from charlens.store import corpora, reading, scores, tables
 from charlens.training import checkpoint, snapshots, train
 from charlens.training.recipe import Recipe
@@ -258,6 +260,44 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_used(tmp_path, 
         said = capsys.readouterr().err
         assert "checkpoint.pt is damaged" in said and "resuming in epoch 3 of 4" in said, words
         assert (folder / "checkpoint.pt.damaged").read_bytes() == damaged
+
+
+def test_what_one_step_writes_and_another_reads_carries_a_digest(tmp_path):
+    about = {"corpus": "text", "source": "random", "size": None}
+    train.train(ARCH, Recipe(epochs=1), small_split(), 1, 0.0, tmp_path, about, "test", "reference")
+    run_verb(status, ["--planned", "code/ngram/order~2", "--out", tmp_path / "status.csv"])
+    write_corpus(tmp_path)
+    score = write_score(tmp_path / "s.npy", random_logp(100, 1))
+    out = ("--csv", tmp_path / "table1.csv", "--html", tmp_path / "table1.html")
+    words = ["--scores", score, "--corpora", tmp_path / "code.json", "--samples", 2, *out]
+    run_verb(report_tables, words, "run_table1")
+    the_settings(tmp_path)
+    for name in ("history.csv", "status.csv", "table1.csv", "settings.json"):
+        files.check_digest(tmp_path / name, needed=True)
+
+
+def test_a_damaged_history_is_not_published(tmp_path):
+    path, _ = a_history(tmp_path)
+    reference.copy(path, tmp_path / "copy.csv")
+    path.write_bytes(path.read_bytes().replace(b"2.5", b"1.5"))
+    with pytest.raises(InputError, match="history.csv: damaged"):
+        reference.copy(path, tmp_path / "copy.csv")
+
+
+def test_a_kill_between_a_file_and_its_digest_raises_no_false_alarm(tmp_path, monkeypatch):
+    files.write_with_digest(tmp_path / "table.csv", b"old")
+    write = files.write_atomically
+
+    def killed(path, data):
+        if str(path).endswith(".sha256"):
+            raise KeyboardInterrupt
+        write(path, data)
+
+    monkeypatch.setattr(files, "write_atomically", killed)
+    with pytest.raises(KeyboardInterrupt):
+        files.write_with_digest(tmp_path / "table.csv", b"new")
+    files.check_digest(tmp_path / "table.csv")
+    assert (tmp_path / "table.csv").read_bytes() == b"new"
 
 
 def test_both_checkpoints_damaged(tmp_path, capsys):

@@ -176,7 +176,7 @@ def test_some_writes(struck, tally):
 def test_every_write(struck, how, tally):
     verb, calls, let = struck
     count = tally(how, verb)
-    step = 1 if verb != "publish" else 1 + calls // 100
+    step = 1 if verb != "publish" else 1 + calls // 40
     for at in range(1, calls + 1, step):
         ending, fault = let(how, at)
         count.add(ending, f"{verb}, {how} at call {at}: {fault}")
