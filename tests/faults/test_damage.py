@@ -188,7 +188,7 @@ def an_ngram_model(folder):
     files.write_with_digest(folder / "text.json", json.dumps(about).encode())
     out = folder / "3.binary"
     estimate.fit(folder / "text.npz", 3, KENLM, 100, out, folder / "3.json")
-    words = ["score-ngram", "--split", folder / "text.npz", "--kenlm", KENLM, "--model", out]
+    words = ["--split", folder / "text.npz", "--kenlm", KENLM, "--model", out]
     words += ["--info", folder / "3.json", "--corpus-info", folder / "text.json"]
     words += ["--out", folder / "s.npy", "--meta", folder / "s.json"]
 

@@ -41,7 +41,7 @@ class Run:
 
     def start(self, said=subprocess.DEVNULL) -> subprocess.Popen:
         process = subprocess.Popen(
-            command(*TINY, *TARGETS, project=self.folder),
+            command(*TARGETS, *TINY, project=self.folder),
             stdout=said, stderr=subprocess.STDOUT, cwd=self.folder, text=True,
             env=os.environ | {"PYTHONPATH": str(self.folder / "src")}, start_new_session=True,
         )  # fmt: skip
@@ -49,7 +49,7 @@ class Run:
         return process
 
     def finish(self) -> None:
-        own(self.folder, *TINY, *TARGETS)
+        own(self.folder, *TARGETS, *TINY)
 
     def files(self) -> dict[str, bytes]:
         """What was computed, by name; of a history all but the seconds that an epoch took."""
@@ -151,7 +151,7 @@ def test_a_small_disk(run, disk, tally):
     for free in (100_000, 1_000_000, 3_000_000):
         space = os.statvfs(disk)
         filler.write_bytes(bytes(max(0, space.f_bavail * space.f_frsize - free)))
-        done = own(run.folder, *TINY, *TARGETS, check=False)
+        done = own(run.folder, *TARGETS, *TINY, check=False)
         said = done.stdout + done.stderr
         filler.unlink()
         assert done.returncode == 0 or "o space left" in said, said
@@ -164,9 +164,9 @@ def test_a_small_disk(run, disk, tally):
 def test_a_disk_that_turns_read_only(run, disk, tally):
     count = tally("runs", "read-only disk")
     remount = ["mount", "-o", "remount,ro", str(disk)]
-    own(run.folder, *TINY, TARGETS[1])
+    own(run.folder, TARGETS[1], *TINY)
     subprocess.run(remount, check=True)
-    done = own(run.folder, *TINY, *TARGETS, check=False)
+    done = own(run.folder, *TARGETS, *TINY, check=False)
     assert done.returncode != 0 and "ead-only" in done.stdout + done.stderr
     subprocess.run([*remount[:2], "remount,rw", str(disk)], check=True)
     check(run, count, "read-only")
