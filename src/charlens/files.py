@@ -88,17 +88,17 @@ def write_atomically(path: str | Path, data: bytes) -> None:
 
 def write_csv(table, path: str | Path) -> None:
     """Write a DataFrame atomically, with 6 significant digits. (This module imports no pandas.)"""
-    text = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
-    write_with_digest(path, text.encode())
+    csv = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    write_with_digest(path, csv.encode())
 
 
 def write_rows(path: str | Path, rows: list[dict]) -> None:
-    """Write rows with the same keys as CSV, atomically and with a digest."""
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, fieldnames=list(rows[0]))
+    """Write rows with the same keys as a CSV file with a digest. Raises InputError as `atomic`."""
+    content = io.StringIO(newline="")
+    writer = csv.DictWriter(content, fieldnames=list(rows[0]))
     writer.writeheader()
     writer.writerows(rows)
-    write_with_digest(path, text.getvalue().encode())
+    write_with_digest(path, content.getvalue().encode())
 
 
 # ---- digests ----

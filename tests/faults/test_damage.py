@@ -4,6 +4,7 @@ A bit is flipped, or the file cut, at a stride through each file. Every reader m
 line that names the file), or give exactly what it gives for the sound file.
 """
 
+import copy
 import json
 import shutil
 from pathlib import Path
@@ -298,6 +299,29 @@ def test_a_kill_between_a_file_and_its_digest_raises_no_false_alarm(tmp_path, mo
         files.write_with_digest(tmp_path / "table.csv", b"new")
     files.check_digest(tmp_path / "table.csv")
     assert (tmp_path / "table.csv").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda saved: saved.pop("params"),
+        lambda saved: saved["params"].pop("out.b"),
+        lambda saved: saved["squares"].update({"out.b": torch.zeros(3)}),
+        lambda saved: saved.update(window=10**6),
+        lambda saved: saved.update(history=None),
+        lambda saved: saved.update(state=saved["state"].double()[..., :-1]),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_its_training_is_set_aside(tmp_path, capsys, change):
+    training = train.Training(ARCH, Recipe(epochs=2), small_split(), 1, 0.0, "reference")
+    saved, path = copy.deepcopy(training.saved_state()), tmp_path / "checkpoint.pt"
+    checkpoint.check(saved, training)
+    change(saved)
+    training.saved_state = lambda: saved
+    checkpoint.write_checkpoint(path, training, "identity")
+    del training.saved_state
+    assert checkpoint.read_checkpoint(path, "identity", "test", training) is None
+    assert "checkpoint.pt is damaged" in capsys.readouterr().err
 
 
 def test_both_checkpoints_damaged(tmp_path, capsys):

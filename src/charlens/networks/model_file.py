@@ -79,9 +79,15 @@ def content_of(tensors: dict, described: dict, serialize: Callable) -> bytes:
 def best(paths: list[Path]) -> Path:
     """The model file with the lowest validation loss (see `models.best`).
 
-    Raises InputError where one is missing or not a model.
+    Raises InputError where one is missing, not a model, or without a validation loss.
     """
-    return models.best(paths, about)
+
+    def judged(path):
+        described = about(path)
+        metadata.require(described, path, ("type", "layers", "val_loss"))
+        return described
+
+    return models.best(paths, judged)
 
 
 def save(path: Path, params: "Parameters", described: dict) -> None:
