@@ -72,7 +72,7 @@ def changed_json(draw, value: dict | list) -> dict | list:
             other = draw(st.sampled_from([*parent] if isinstance(parent, dict) else [0]))
             parent[key], parent[other] = parent[other], parent[key]
         elif how == "add" and isinstance(parent, dict):
-            parent[draw(st.text(max_size=5))] = draw(ODD)
-        else:
-            parent[key] = draw(ODD)
+            parent[draw(st.text(max_size=5))] = copy.deepcopy(draw(ODD))
+        else:  # a copy, which the next change may change
+            parent[key] = copy.deepcopy(draw(ODD))
     return value
