@@ -64,6 +64,10 @@ class Subject:
         """Damage them. Returns whether what is there now is in order, for all that digests tell."""
         raise NotImplementedError
 
+    def restore(self) -> None:
+        """Undo the change."""
+        self.path.write_bytes(self.seed)
+
     def use(self) -> object:
         """Use them; what comes of it, to be compared with =="""
         raise NotImplementedError
@@ -82,13 +86,12 @@ def described(arch: Architecture) -> dict:
     return about | {"alphabet": ALPHABET.hex(), "recipe": {"epochs": 2, "clip": 5.0}}
 
 
-def pack(header: dict, body: bytes, sign: bool) -> bytes:
-    """A model file of this header and body, signed again or not."""
+def signed(header: dict, body: bytes) -> bytes:
+    """A model file of this header and body, with a right digest where there is a place for it."""
     with contextlib.suppress(KeyError, TypeError, AttributeError, ValueError):
         about = json.loads(header["__metadata__"]["charlens"])
-        if sign:
-            about.pop("sha256", None)
-            about["sha256"] = model_file.digest(about, body)
+        about.pop("sha256", None)
+        about["sha256"] = model_file.digest(about, body)
         header["__metadata__"]["charlens"] = json.dumps(about)
     text = json.dumps(header).encode()
     return struct.pack("<Q", len(text)) + text + body
@@ -113,7 +116,7 @@ def change_model(draw, content: bytes) -> tuple[bytes, bool]:
         body = numbers.tobytes() + body[len(body) // 4 * 4 :]
     if draw(st.integers(0, 9)) == 0:
         body = body[: draw(st.integers(0, len(body)))]
-    return pack(header, body, sign=True), True
+    return signed(header, body), True
 
 
 class Models(Subject):
@@ -136,12 +139,9 @@ class Models(Subject):
 
     def change(self, draw):
         self.seed, self.verb = draw(st.sampled_from(self.seeds)), draw(st.sampled_from(VERBS))
-        content, signed = change_model(draw, self.seed)
+        content, right = change_model(draw, self.seed)
         self.path.write_bytes(content)
-        return signed
-
-    def restore(self):
-        self.path.write_bytes(self.seed)
+        return right
 
     def use(self):
         out = self.folder / "out.npy"
@@ -169,12 +169,9 @@ class Snapshots(Subject):
         self.seed = self.path.read_bytes()
 
     def change(self, draw):
-        content, signed = change_model(draw, self.seed)
+        content, right = change_model(draw, self.seed)
         self.path.write_bytes(content)
-        return signed
-
-    def restore(self):
-        self.path.write_bytes(self.seed)
+        return right
 
     def use(self):
         arch, found, _ = snapshots.load(self.path)
@@ -255,11 +252,7 @@ class Splits(Subject):
         self.model.write_bytes(self.seeds[1])
         self.path = self.folder / "text.npz"
 
-    def restore(self):
-        self.path.write_bytes(self.seed)
-
     def change(self, draw):
-        self.seed = self.seed
         if draw(st.integers(0, 3)) == 0:
             self.path.write_bytes(draw(changed_bytes(self.seed)))
             return False

@@ -155,7 +155,6 @@ def disk(run):
         pytest.skip(f"no file system may be mounted here: {done.stderr.strip()}")
     yield run.results
     subprocess.run(["umount", "--lazy", str(run.results)], check=True)
-    run.finish()
 
 
 @pytest.mark.faults
