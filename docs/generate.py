@@ -63,7 +63,7 @@ CLAIMS = {  # the statement in words, and how its effect is read
 }  # fmt: skip
 
 FAULTS = {  # kinds of fault in bench/faults.csv, in words
-    "runs": "a whole run, struck at random",
+    "runs": "a whole run, struck from outside",
     "kill": "killed at a write, sync or rename",
     "ENOSPC": "the disk is full from there on",
     "EIO": "the disk fails there",

@@ -324,6 +324,14 @@ def test_a_checkpoint_that_does_not_fit_its_training_is_set_aside(tmp_path, caps
     assert "checkpoint.pt is damaged" in capsys.readouterr().err
 
 
+def test_a_line_break_in_a_header_makes_no_second_line(tmp_path):
+    path, read = a_model(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b'"F32"', b'"a\\n"'))  # of the same length
+    with pytest.raises(InputError, match="damaged") as refused:
+        read(path)
+    assert len(str(refused.value).splitlines()) == 1
+
+
 def test_both_checkpoints_damaged(tmp_path, capsys):
     for name in ("checkpoint.pt", "earlier-checkpoint.pt"):
         (tmp_path / name).write_bytes(b"nothing of use")

@@ -18,6 +18,7 @@ from charlens.errors import InputError
 from charlens.files import damaged, write_atomically
 from charlens.networks import metadata
 from charlens.store import models
+from charlens.store.reading import reason
 
 if TYPE_CHECKING:
     from charlens.networks.architecture import Architecture
@@ -112,7 +113,9 @@ def tensors_in(content: bytes, deserialize: Callable, path: Path) -> dict:
     try:
         return deserialize(content)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: damaged ({error}); train it again, or restore it") from None
+        raise InputError(
+            f"{path}: damaged ({reason(error)}); train it again, or restore it"
+        ) from None
 
 
 def load(path: Path) -> "tuple[Architecture, Parameters, dict]":
