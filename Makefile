@@ -60,11 +60,15 @@ publish: $(TOOLS) ## tables and figures of what is trained so far: results/refer
 
 .PHONY: test
 test: $(TOOLS) ## the tests (those in a browser if there is one)
-	$(BIN)/python -m pytest -m 'not full' $(ARGS)
+	$(BIN)/python -m pytest -m 'not full and not faults' $(ARGS)
 
 .PHONY: test-full
 test-full: $(TOOLS) ## the tests at full scale, minutes to hours
 	$(BIN)/python -m pytest -m full $(ARGS)
+
+.PHONY: test-faults
+test-faults: $(TOOLS) ## kills, full disks, damage and fuzzing, counted: a quarter of an hour
+	$(BIN)/python -m pytest -m faults --faults-csv results/reference/bench/faults.csv tests/faults $(ARGS)
 
 .PHONY: test-browser
 test-browser: $(TOOLS) ## the explorer in a real browser

@@ -62,6 +62,15 @@ CLAIMS = {  # the statement in words, and how its effect is read
     "first layer is diffuse": ("gates of the first layer are rarely saturated", "difference"),
 }  # fmt: skip
 
+FAULTS = {  # kinds of fault in bench/faults.csv, in words
+    "runs": "a whole run, struck from outside",
+    "kill": "killed at a write, sync or rename",
+    "ENOSPC": "the disk is full from there on",
+    "EIO": "the disk fails there",
+    "flips": "a bit flipped, or the file cut",
+    "fuzz": "content mutated",
+}
+
 
 # ---- reading ----
 
@@ -585,9 +594,28 @@ def equal() -> str:
     )
 
 
+# ---- docs/faults.md ----
+
+
+def faults() -> str:
+    """What `make test-faults` counted, by kind of fault."""
+    path = "bench/faults.csv"
+    if not (REFERENCE / path).exists():
+        return ABSENT
+    found, rows = table(path), []
+    for tried, what in FAULTS.items():
+        own = found[found["tried"] == tried]
+        counts = own[["cases", "noticed", "harmless", "wrong"]].sum()
+        rows.append([what, ", ".join(own["what"]), *(f"{number:,}" for number in counts)])
+    total = found[["cases", "noticed", "harmless", "wrong"]].sum()
+    rows.append(["in all", "", *(f"{number:,}" for number in total)])
+    return markdown(["fault", "of", "tried", "noticed", "harmless", "wrong"], rows)
+
+
 BLOCKS = (commands, verdict, state, table1, table2, claims, discrepancies, shuffle_offsets,
           paper_text, errors_by_size, definitions, candidates, uncertainty, split_layouts,
-          units, clamped, probes, all_networks, learned_when, costs, speeds, equal)  # fmt: skip
+          units, clamped, probes, all_networks, learned_when, costs, speeds, equal,
+          faults)  # fmt: skip
 
 
 # ---- writing ----

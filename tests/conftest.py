@@ -1,8 +1,11 @@
 """What several tests share: a small split, and a small trained model."""
 
+from pathlib import Path
+
 import hypothesis
 import numpy as np
 import pytest
+import tally as counted
 
 from charlens.data.split import Part, Split
 
@@ -42,3 +45,24 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+# ---- counts of the faults that were provoked (see tests/faults) ----
+
+
+@pytest.fixture
+def tally():
+    """Makes a count of one kind of case: tally("flips", "model")."""
+    return counted.Tally
+
+
+def pytest_addoption(parser):
+    parser.addoption("--faults-csv", type=Path, help="where the counts of faults are written")
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if counted.COUNTS:
+        terminalreporter.section("faults")
+        counted.report(terminalreporter.line)
+        if path := config.getoption("--faults-csv"):
+            counted.write(path)

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from charlens import files
 from charlens.runs import settings
 from charlens.store import tables as stored
 from charlens.units import ablation, analysis, unit_tables
@@ -426,6 +427,13 @@ def test_a_comment_in_a_figure_plans_what_shows_it(tiny):
     figure = tiny.parents[1] / "src/charlens/report/figure4.py"
     with edited(figure, lambda code: code + "\n# a comment\n"):
         assert set(planned(tiny)) == {"figure4", "report", "all", "total"}
+
+
+def test_whatever_one_job_writes_and_another_reads_carries_a_digest(tiny):
+    found = [*tiny.rglob("*.csv"), *tiny.rglob("*.json")]
+    assert len(found) > 50
+    for path in found:
+        files.check_digest(path, needed=True)
 
 
 def test_all_settings_are_kept_beside_the_results(tiny):

@@ -154,11 +154,15 @@ def check_stated(path: str | Path, stated: str | None) -> None:
 def write_with_digest(path: str | Path, data: bytes) -> None:
     """Write `data` atomically, and its digest to a hidden file beside it.
 
-    For formats that have no place for a digest; see `check_digest`. Raises InputError as `atomic`.
+    For formats that have no place for a digest; see `check_digest`. Killed halfway, it leaves a
+    file without a digest, which is not checked. Raises InputError as `atomic`.
     """
+    beside = _beside(Path(path))
+    with contextlib.suppress(OSError):
+        beside.unlink()
     write_atomically(path, data)
     if Path(path).is_file():  # and not a pipe
-        write_atomically(_beside(Path(path)), hashlib.sha256(data).hexdigest().encode())
+        write_atomically(beside, hashlib.sha256(data).hexdigest().encode())
 
 
 def check_digest(path: str | Path, needed: bool = False) -> None:

@@ -5,15 +5,20 @@ line that names the file), or give exactly what it gives for the sound file.
 """
 
 import argparse
+import copy
 import json
 import shutil
 import sysconfig
+from pathlib import Path
 
+import machines
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 from conftest import small_split
+from synthetic import random_logp, write_corpus, write_score
+from synthetic import run as run_verb
 
 from charlens import files
 from charlens.backends.cpu import build
@@ -21,19 +26,22 @@ from charlens.data import split
 from charlens.errors import InputError
 from charlens.networks import half, model_file, network
 from charlens.networks.architecture import Architecture
-from charlens.ngrams import kenlm
+from charlens.ngrams import estimate, kenlm
+from charlens.ngrams import score as ngram_score
 from charlens.report import tables as report_tables
-from charlens.runs import reference, status
+from charlens.runs import reference, settings, status
 from charlens.store import corpora, reading, scores, tables
 from charlens.training import checkpoint, select, snapshots, train
 from charlens.training.recipe import Recipe
 
-PLACES = 60  # per file
+ROOT = Path(__file__).parents[2]
+KENLM = ROOT / "results/kenlm"
+PLACES = (60, pytest.param(400, marks=pytest.mark.faults))  # per file
 
 
-def damages(content: bytes):
+def damages(content: bytes, places: int = 60):
     """What a disk may make of a file: (in words, content)."""
-    step = max(1, len(content) // PLACES)
+    step = max(1, len(content) // places)
     for at in range(0, len(content), step):
         flipped = bytearray(content)
         flipped[at] ^= 1 << at % 8
@@ -122,6 +130,83 @@ def provenance(folder):
     return folder / "text.json", reading.read_json
 
 
+def a_history(folder):
+    rows = [{"epoch": epoch, "train_loss": 2.5, "val_loss": 2.0 + 1 / epoch} for epoch in (1, 2, 3)]
+    files.write_rows(folder / "history.csv", rows)
+    return folder / "history.csv", tables.read_table
+
+
+def a_trajectory(folder):
+    row = dict.fromkeys(tables.TRAJECTORY, 1.25)
+    files.write_rows(folder / "text.csv", [row, row])
+    return folder / "text.csv", tables.read_trajectory
+
+
+def the_settings(folder):
+    settings.write(settings.make(machines.settings()), folder / "settings.json")
+    return folder / "settings.json", settings.read
+
+
+def a_checkpoint(folder):
+    training = train.Training(ARCH, Recipe(epochs=2), small_split(), 1, 0.0, "reference")
+    training.update()
+    path = folder / "checkpoint.pt"
+    checkpoint.write_checkpoint(path, training, "identity")
+
+    def read(path):
+        found = checkpoint.read_checkpoint(path, "identity", "test", training)
+        if found is None:
+            raise InputError(f"{path}: set aside")
+        return found
+
+    return path, read
+
+
+def a_library(folder):
+    files.write_with_digest(folder / "library.so", np.random.default_rng(0).bytes(10_000))
+
+    def read(path):
+        if not build.sound(path):
+            raise InputError(f"{path}: compiled again")
+
+    return folder / "library.so", read
+
+
+def the_kenlm_module(folder):
+    shutil.copytree(KENLM, folder / "kenlm")
+    (path,) = (folder / "kenlm/python").glob("*.so")
+
+    def read(path):
+        try:
+            return kenlm.about(folder / "kenlm")
+        except InputError as error:
+            raise InputError(str(error).replace(path.name, path.stem)) from None
+
+    return path, read
+
+
+def an_ngram_model(folder):
+    split.save(folder / "text.npz", small_split())
+    about = {"corpus": "text", "source": "random"}
+    files.write_with_digest(folder / "text.json", json.dumps(about).encode())
+    out = folder / "3.binary"
+    estimate.fit(folder / "text.npz", 3, KENLM, 100, out, folder / "3.json")
+    words = ["--split", folder / "text.npz", "--kenlm", KENLM, "--model", out]
+    words += ["--info", folder / "3.json", "--corpus-info", folder / "text.json"]
+    words += ["--out", folder / "s.npy", "--meta", folder / "s.json"]
+
+    def read(_):
+        run_verb(ngram_score, words)
+        return scores.read_score(folder / "s.npy")
+
+    return out, read
+
+
+def its_sizes(folder):
+    out, read = an_ngram_model(folder)
+    return out.with_suffix(".json"), read
+
+
 def a_text(folder):
     (folder / "text.txt").write_bytes(b"some text, and more of it\n" * 9)
     about = {"corpus": "text", "sha256": files.sha256(folder / "text.txt")}
@@ -131,27 +216,30 @@ def a_text(folder):
 
 KINDS = (
     a_model, a_half_model, some_snapshots, a_split, the_test_part, some_scores, their_metadata,
-    a_table, provenance, a_text,
+    a_table, provenance, a_text, a_history, a_trajectory, the_settings, a_checkpoint, a_library,
+    the_kenlm_module, an_ngram_model, its_sizes,
 )  # fmt: skip
 
 
+@pytest.mark.parametrize("places", PLACES)
 @pytest.mark.parametrize("make", KINDS, ids=lambda make: make.__name__)
-def test_damage_is_noticed_or_harmless(make, tmp_path):
+def test_damage_is_noticed_or_harmless(make, places, tmp_path, tally):
+    if make in (the_kenlm_module, an_ngram_model, its_sizes) and not KENLM.exists():
+        pytest.skip("KenLM is not built: run make setup")
     path, read = make(tmp_path)
     content, sound = path.read_bytes(), as_plain(read(path))
-    noticed = harmless = 0
-    for words, damaged in damages(content):
+    count = tally("flips", make.__name__.replace("_", " "))
+    for words, damaged in damages(content, places):
         path.write_bytes(damaged)
         try:
             found = read(path)
         except InputError as error:
-            assert len(str(error).splitlines()) == 1 and path.stem in str(error), words
-            noticed += 1
+            named = len(str(error).splitlines()) == 1 and path.stem in str(error)
+            count.add("noticed" if named else "wrong", f"{words}: {error}")
         else:
-            assert as_plain(found) == sound, words
-            harmless += 1
-    print(f"{make.__name__}: {noticed} noticed, {harmless} harmless, 0 wrong")
-    assert noticed > harmless
+            count.add("harmless" if as_plain(found) == sound else "wrong", words)
+    count.check()
+    assert count.counts["noticed"] > count.counts["harmless"]
 
 
 def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_used(tmp_path, capsys):
@@ -237,10 +325,80 @@ def test_a_damaged_candidate_is_not_chosen_and_is_named(damage, tmp_path):
     assert "remove it and run snakemake again" in str(error.value)
 
 
+def test_what_one_step_writes_and_another_reads_carries_a_digest(tmp_path):
+    about = {"corpus": "text", "source": "random", "size": None}
+    train.train(ARCH, Recipe(epochs=1), small_split(), 1, 0.0, tmp_path, about, "test", "reference")
+    run_verb(status, ["--planned", "code/ngram/order~2", "--out", tmp_path / "status.csv"])
+    write_corpus(tmp_path)
+    score = write_score(tmp_path / "s.npy", random_logp(100, 1))
+    out = ("--csv", tmp_path / "table1.csv", "--html", tmp_path / "table1.html")
+    words = ["--scores", score, "--corpora", tmp_path / "code.json", "--samples", 2, *out]
+    run_verb(report_tables, words, "run_table1")
+    the_settings(tmp_path)
+    for name in ("history.csv", "status.csv", "table1.csv", "settings.json"):
+        files.check_digest(tmp_path / name, needed=True)
+
+
+def test_a_damaged_history_is_not_published(tmp_path):
+    path, _ = a_history(tmp_path)
+    reference.copy(path, tmp_path / "copy.csv")
+    path.write_bytes(path.read_bytes().replace(b"2.5", b"1.5"))
+    with pytest.raises(InputError, match="history.csv: damaged"):
+        reference.copy(path, tmp_path / "copy.csv")
+
+
+def test_a_kill_between_a_file_and_its_digest_raises_no_false_alarm(tmp_path, monkeypatch):
+    files.write_with_digest(tmp_path / "table.csv", b"old")
+    write = files.write_atomically
+
+    def killed(path, data):
+        if str(path).endswith(".sha256"):
+            raise KeyboardInterrupt
+        write(path, data)
+
+    monkeypatch.setattr(files, "write_atomically", killed)
+    with pytest.raises(KeyboardInterrupt):
+        files.write_with_digest(tmp_path / "table.csv", b"new")
+    files.check_digest(tmp_path / "table.csv")
+    assert (tmp_path / "table.csv").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda saved: saved.pop("params"),
+        lambda saved: saved["params"].pop("out.b"),
+        lambda saved: saved["squares"].update({"out.b": torch.zeros(3)}),
+        lambda saved: saved.update(window=10**6),
+        lambda saved: saved.update(history=None),
+        lambda saved: saved.update(state=saved["state"].double()[..., :-1]),
+    ],
+)
+def test_a_checkpoint_that_does_not_fit_its_training_is_set_aside(tmp_path, capsys, change):
+    training = train.Training(ARCH, Recipe(epochs=2), small_split(), 1, 0.0, "reference")
+    saved, path = copy.deepcopy(training.saved_state()), tmp_path / "checkpoint.pt"
+    checkpoint.check(saved, training)
+    change(saved)
+    training.saved_state = lambda: saved
+    checkpoint.write_checkpoint(path, training, "identity")
+    del training.saved_state
+    assert checkpoint.read_checkpoint(path, "identity", "test", training) is None
+    assert "checkpoint.pt is damaged" in capsys.readouterr().err
+
+
+def test_a_line_break_in_a_header_makes_no_second_line(tmp_path):
+    path, read = a_model(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b'"F32"', b'"a\\n"'))  # of the same length
+    with pytest.raises(InputError, match="damaged") as refused:
+        read(path)
+    assert len(str(refused.value).splitlines()) == 1
+
+
 def test_both_checkpoints_damaged(tmp_path, capsys):
     for name in ("checkpoint.pt", "earlier-checkpoint.pt"):
         (tmp_path / name).write_bytes(b"nothing of use")
-    assert checkpoint.read_checkpoint(tmp_path / "checkpoint.pt", "identity", "test") is None
+    path = tmp_path / "checkpoint.pt"
+    assert checkpoint.read_checkpoint(path, "identity", "test", training=None) is None
     said = capsys.readouterr().err
     assert said.count("is damaged") == 2 and "starting over" in said
 

@@ -1,5 +1,7 @@
 """Readers of tables and scores, and what they refuse."""
 
+import json
+
 import pytest
 from synthetic import random_logp, write_corpus, write_score
 
@@ -17,6 +19,33 @@ def test_a_score_knows_its_model(tmp_path):
     keys = [score.key for score in read_scores([lstm, ngram], "recurrent", "ngram")]
     assert keys == [ModelKey("code", "recurrent", "lstm", 2, 64, 3), ModelKey("code", "ngram", n=9)]
     assert [key.label for key in keys] == ["LSTM 2x64 seed 3", "9-gram"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words"),
+    [
+        ("layers", "3", "layers: expected a whole number, got '3'"),
+        ("seed", 10**30, "seed: expected a whole number, got 1000"),
+        ("val_loss", float("nan"), "val_loss: expected a finite number, got nan"),
+        ("corpus", ["code"], "corpus: expected text, got"),
+        ("family", [], "expected family recurrent, nn, ngram, got"),
+    ],
+)
+def test_metadata_of_another_type_are_refused(tmp_path, field, value, words):
+    path = write_score(tmp_path / "a.npy", [-1.0], size=None)
+    assert read_score(path).key.size is None
+    about = json.loads((tmp_path / "a.json").read_text())
+    (tmp_path / "a.json").write_text(json.dumps(about | {field: value}))
+    with pytest.raises(InputError, match=f"a.json: {words}"):
+        read_score(path)
+
+
+def test_text_in_the_place_of_numbers_is_refused(tmp_path):
+    (tmp_path / "a.csv").write_text("corpus,loss\nwp,1.25\nlk,x\n")
+    with pytest.raises(InputError, match="a.csv: column loss: expected numbers"):
+        read_table(tmp_path / "a.csv")
+    (tmp_path / "a.csv").write_text("corpus,loss\n")
+    assert read_table(tmp_path / "a.csv").empty
 
 
 def test_the_lstm_of_figures_4_and_5(tmp_path):

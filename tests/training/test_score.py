@@ -82,6 +82,19 @@ def test_scores_say_which_version_made_their_network(tmp_path, data):
     assert score.metadata(path)["version"] == "1"
 
 
+def test_a_model_that_does_not_say_which_one_it_is_gets_no_scores_file(tmp_path, data):
+    arch = Architecture("gru", 1, 6, data.symbols)
+    path = tmp_path / "m.safetensors"
+    params = saved(path, data, arch)
+    about = model_file.about(path)
+    del about["seed"], about["val_loss"]
+    model_file.save(path, params, about)
+    with pytest.raises(InputError, match="metadata lack seed, val_loss"):
+        score.metadata(path)
+    with pytest.raises(InputError, match="metadata lack val_loss"):
+        model_file.best([path])
+
+
 def test_samples_are_drawn_from_the_model(tmp_path, data):
     arch = Architecture("gru", 1, 6, data.symbols)
     path = tmp_path / "m.safetensors"

@@ -287,7 +287,7 @@ def test_an_edited_cell_is_not_trained_with_the_old_equations(type, monkeypatch,
         (["--epochs", "0"], "--epochs: expected at least 1, got 0"),
         (["--layers", "0"], "--layers: expected at least 1, got 0"),
         (["--threads", "0"], "--threads: expected at least 1, got 0"),
-        ([], "not the provenance of a corpus"),
+        ([], "a.json: lacks corpus, source"),
     ],
 )
 def test_options_are_checked(tmp_path, data, capsys, options, words):

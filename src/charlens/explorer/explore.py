@@ -16,7 +16,7 @@ from charlens.errors import InputError
 from charlens.explorer import page
 from charlens.explorer.recording import UNSCORED, record, signed, spread
 from charlens.files import write_atomically
-from charlens.networks import architecture, model_file
+from charlens.networks import architecture, metadata, model_file
 from charlens.statistics.information import bits
 from charlens.store.tables import read_table
 from charlens.text.hypotheses import HYPOTHESES, KINDS, labellings
@@ -260,6 +260,7 @@ def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     path = model_file.best(args.models)
     arch, params, about = model_file.load(path)
+    metadata.require(about, path, ("corpus", "source"))
     if not arch.recurrent:
         raise InputError(f"{path}: an n-NN has no units to show; name a recurrent network")
     if args.text:

@@ -5,6 +5,7 @@ Model files may come from strangers, so nothing in them is used before it is che
 
 import math
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from charlens.errors import InputError
@@ -28,6 +29,7 @@ NUMBERS = ("val_loss", "dropout")
 OTHERS = ("recipe", "epochs")  # epochs: of snapshots
 FLOATS = ("float16", "bfloat16", "float32", "float64")
 NEEDED = ("type", "layers", "hidden", "symbols", "context", "alphabet")  # to use the network
+IDENTITY = ("corpus", "size", "seed", "val_loss")  # to say in tables which one it is
 
 
 def check(described: object, path) -> None:
@@ -84,9 +86,10 @@ def expected(name: str, value: object) -> str | None:
     return None
 
 
-def require(described: dict, path) -> None:
-    """Raise InputError where the metadata lack what is needed to use the network."""
-    if missing := [name for name in NEEDED if name not in described]:
+def require(described: dict, path, names: Iterable[str] = NEEDED) -> None:
+    """Raise InputError where the metadata lack one of these fields, by default one of those that
+    are needed to use the network."""
+    if missing := [name for name in names if name not in described]:
         raise InputError(f"{path}: not a usable model: its metadata lack {', '.join(missing)}")
 
 

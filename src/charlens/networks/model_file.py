@@ -18,6 +18,7 @@ from charlens.errors import InputError
 from charlens.files import damaged, write_atomically
 from charlens.networks import metadata
 from charlens.store import models
+from charlens.store.reading import reason
 
 if TYPE_CHECKING:
     from charlens.networks.architecture import Architecture
@@ -82,9 +83,15 @@ def content_of(tensors: dict, described: dict, serialize: Callable) -> bytes:
 def best(paths: list[Path]) -> Path:
     """The model file with the lowest validation loss (see `models.best`).
 
-    Raises InputError where one is missing or not a model.
+    Raises InputError where one is missing, not a model, or without a validation loss.
     """
-    return models.best(paths, about)
+
+    def judged(path):
+        described = about(path)
+        metadata.require(described, path, ("type", "layers", "val_loss"))
+        return described
+
+    return models.best(paths, judged)
 
 
 def save(path: Path, params: "Parameters", described: dict) -> None:
@@ -109,7 +116,9 @@ def tensors_in(content: bytes, deserialize: Callable, path: Path) -> dict:
     try:
         return deserialize(content)
     except (SafetensorError, ValueError, KeyError) as error:
-        raise InputError(f"{path}: damaged ({error}); train it again, or restore it") from None
+        raise InputError(
+            f"{path}: damaged ({reason(error)}); train it again, or restore it"
+        ) from None
 
 
 def load(path: Path) -> "tuple[Architecture, Parameters, dict]":

@@ -17,7 +17,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from charlens.errors import InputError
-from charlens.files import write_atomically
+from charlens.files import check_digest, write_with_digest
 from charlens.runs.schema import Section, Settings
 
 BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
@@ -52,8 +52,10 @@ def make(config: Mapping) -> Settings:
 
 
 def read(path: Path) -> Settings:
-    """What `write` wrote. Raises InputError where the file is missing or holds something else."""
+    """What `write` wrote. Raises InputError where the file is missing, damaged or holds something
+    else."""
     try:
+        check_digest(path)
         config = json.loads(Path(path).read_text())
         if not isinstance(config, dict):
             raise ValueError
@@ -73,8 +75,8 @@ def read(path: Path) -> Settings:
 def write(settings: Settings, path: Path) -> None:
     """Write all settings to a JSON file, unless it already holds them."""
     path, content = Path(path), settings.model_dump_json(exclude_none=True, indent=1) + "\n"
-    if not path.exists() or path.read_text() != content:
-        write_atomically(path, content.encode())
+    if not path.exists() or path.read_bytes() != content.encode():
+        write_with_digest(path, content.encode())
 
 
 def comparable(settings: Settings) -> dict:

@@ -33,6 +33,9 @@ METADATA = {
     "nn": ("corpus", "source", "n", *TRAINED),
     "ngram": ("corpus", "source", "n", "bytes", "arpa_bytes"),
 }
+WHOLE = ("layers", "size", "n", "hidden", "parameters", "seed", "epoch", "bytes", "arpa_bytes")
+NUMBERS = ("val_loss", "dropout")
+TEXTS = ("corpus", "source", "type", "version", "failed")
 DIGEST = ("characters", "loss", "sd", "streams", "symbols", "sketch")
 
 SKETCH = 1024  # numbers in a sketch
@@ -148,12 +151,13 @@ def read_score(path: str | Path) -> Score:
     path = Path(path)
     meta = read_json(path.with_suffix(".json"))
     family = meta.get("family")
-    if family not in METADATA:
+    if not isinstance(family, str) or family not in METADATA:
         raise InputError(
             f"{path.with_suffix('.json')}: expected family {', '.join(METADATA)}, got {family!r}; "
             "score the model again"
         )
     require(meta, METADATA[family], path.with_suffix(".json"))
+    check_types(meta, path.with_suffix(".json"))
     if path.suffix == ".json":
         return read_digest(path, meta)
     check_stated(path, meta.get("sha256"))
@@ -175,6 +179,23 @@ def read_score(path: str | Path) -> Score:
             f"log-probability ({bad.size} such); train or score this model again"
         )
     return Score(path, meta, logp)
+
+
+def check_types(meta: dict, path: Path) -> None:
+    """Raise InputError where a field of a model's metadata has another type than it should."""
+    for name, value in meta.items():
+        if name == "size" and value is None:  # of a network that is in no row of table 1
+            continue
+        if name in WHOLE:
+            wanted, fits = "a whole number", type(value) is int and 0 <= value < 1 << 63
+        elif name in NUMBERS:
+            fits = type(value) in (int, float) and math.isfinite(value)
+            wanted = "a finite number"
+        else:
+            wanted, fits = "text", name not in TEXTS or isinstance(value, str)
+        if not fits:
+            shown = repr(value) if len(repr(value)) < 60 else repr(value)[:56] + " ..."
+            raise InputError(f"{path}: {name}: expected {wanted}, got {shown}; score it again")
 
 
 def read_digest(path: Path, meta: dict) -> Score:

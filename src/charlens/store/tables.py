@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from charlens.errors import InputError
 from charlens.files import check_digest
@@ -14,6 +15,10 @@ from charlens.store.models import ModelKey
 from charlens.store.reading import reason
 
 MODELS = {"ngram": "n-gram", "nn": "n-NN"}
+NUMBERS = (  # columns that hold numbers, in whatever table
+    "layers", "size", "seed", "epoch", "val_loss", "train_loss", "loss", "value", "unit", "left",
+    "right", "score", "low", "high", "share",
+)  # fmt: skip
 
 
 def paper_table(number: int) -> pd.DataFrame:
@@ -32,7 +37,8 @@ def paper_text() -> pd.DataFrame:
 
 
 def read_table(path: str | Path, columns: Iterable[str] = (), what: str = "table") -> pd.DataFrame:
-    """Read a .csv file. Raises InputError if it is missing, damaged or lacks a column.
+    """Read a .csv file. Raises InputError if it is missing, damaged, lacks a column, or has text
+    where NUMBERS should be.
 
     A file without a digest, as in a publication, is damaged where its last line has no end.
     """
@@ -46,6 +52,9 @@ def read_table(path: str | Path, columns: Iterable[str] = (), what: str = "table
         raise InputError(f"{path}: no readable {what} ({reason(error)}); make it again") from None
     if missing := [name for name in columns if name not in table]:
         raise InputError(f"{path}: has no column {', '.join(missing)}; make it again")
+    for name in NUMBERS if len(table) else ():
+        if name in table and not is_numeric_dtype(table[name]):
+            raise InputError(f"{path}: column {name}: expected numbers; make it again")
     return table
 
 

@@ -17,6 +17,8 @@ from charlens.files import write_atomically
 from charlens.networks.version import version
 from charlens.progress import say
 
+HISTORY = {"epoch", "learning_rate", "train_loss", "val_loss", "seconds", "backend"}
+
 
 def fingerprint(arch, recipe, data, seed, dropout, schedule=None) -> str:
     """Identify a training: a hash of settings, version and data, but not of its last epoch.
@@ -45,11 +47,11 @@ def write_checkpoint(path: Path, training, identity: str) -> None:
     write_atomically(path, hashlib.sha256(content).digest() + content)
 
 
-def read_checkpoint(path: Path, identity: str, label: str) -> dict | None:
+def read_checkpoint(path: Path, identity: str, label: str, training) -> dict | None:
     """The state in the newest sound checkpoint (see `Training.saved_state`); None if there is none.
 
-    A damaged checkpoint is set aside, and one of another training ignored, with a progress line
-    that says so.
+    A damaged checkpoint, or one that does not fit `training`, is set aside, and one of another
+    training ignored, with a progress line that says so.
     """
     damaged = False
     for place in (path, earlier(path)):
@@ -57,7 +59,8 @@ def read_checkpoint(path: Path, identity: str, label: str) -> dict | None:
             continue
         try:
             saved = parse(place.read_bytes())
-            matches = saved.pop("identity") == identity
+            if matches := saved.pop("identity") == identity:
+                check(saved, training)
         except Exception as error:  # whatever a broken file makes torch raise
             aside = place.with_name(f"{place.name}.damaged")
             os.replace(place, aside)
@@ -84,3 +87,26 @@ def parse(content: bytes) -> dict:
     if hashlib.sha256(content).digest() != digest:
         raise ValueError("its digest differs")
     return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+
+
+def check(saved: dict, training) -> None:
+    """Raise ValueError unless a state has the parts of this training's, with their shapes."""
+    own, best = training.saved_state(), saved["best"] or saved | {"val_loss": 0.0}
+    networks = [saved["params"], saved["squares"], best["params"]]
+    networks += [one["params"] for one in saved["snapshots"]]
+    wanted = {name: value.shape for name, value in own["params"].items()}
+    fits = (
+        saved.keys() == own.keys()
+        and all({n: p.shape for n, p in params.items()} == wanted for params in networks)
+        and all(p.dtype == torch.float32 for params in networks[:3] for p in params.values())
+        and getattr(saved["state"], "shape", None) == getattr(own["state"], "shape", None)
+        and type(saved["epoch"]) is int
+        and type(saved["window"]) is int
+        and 0 <= saved["window"] <= training.windows
+        and len(saved["history"]) == saved["epoch"] - 1
+        and isinstance(saved["loss_sum"] + saved["seconds"], float)
+        and isinstance(best["epoch"] + best["val_loss"], float)
+        and all(row.keys() >= HISTORY for row in saved["history"])
+    )
+    if not fits:
+        raise ValueError("not the state of this training")

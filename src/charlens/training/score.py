@@ -16,6 +16,7 @@ from charlens.backends import base, selection
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.networks import model_file, network
+from charlens.networks.metadata import require
 from charlens.networks.version import version_of
 from charlens.store.scores import write_scores
 from charlens.training.evaluate import target_log_probs, tensors
@@ -50,17 +51,18 @@ def check_alphabet(path: Path, about: dict, data) -> None:
 def metadata(path: Path) -> dict:
     """What tables need to know about a model, stored beside its scores (see `store.scores`).
 
-    Raises InputError where the file is not a model.
+    Raises InputError where the file is not a model, or does not say which one.
     """
     about = model_file.about(path)
     shared = ("corpus", "source", "hidden", "parameters", "seed", "epoch", "val_loss")
+    own = ("type", "layers", "size", "dropout")
+    require(about, path, ("context", *shared, *own))
     common = {name: about[name] for name in shared}
     common |= {"version": version_of(about), "bytes": path.stat().st_size}
     common |= {"failed": about["failed"]} if "failed" in about else {}
     if about["context"]:
         return {"family": "nn", "n": about["context"]} | common
-    own = {name: about[name] for name in ("type", "layers", "size", "dropout")}
-    return {"family": "recurrent"} | own | common
+    return {"family": "recurrent"} | {name: about[name] for name in own} | common
 
 
 # ---- command lines ----

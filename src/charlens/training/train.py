@@ -11,7 +11,6 @@ of an uninterrupted training.
 """
 
 import argparse
-import json
 import math
 import time
 from collections.abc import Callable
@@ -29,6 +28,7 @@ from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture, count, hidden_size
 from charlens.networks.version import version
 from charlens.progress import say, time_left
+from charlens.store.reading import read_json, require
 from charlens.training import snapshots
 from charlens.training.checkpoint import fingerprint, read_checkpoint, write_checkpoint
 from charlens.training.dropout import draw_mask
@@ -203,7 +203,7 @@ def train(
         training = Training(arch, recipe, data, seed, dropout, backend_name)
         checkpoint = directory / "checkpoint.pt"
         identity = fingerprint(arch, recipe, data, seed, dropout, schedule)
-        found = read_checkpoint(checkpoint, identity, label)
+        found = read_checkpoint(checkpoint, identity, label, training)
         if found and found["epoch"] > recipe.epochs + 1:
             say(label, f"the checkpoint is beyond epoch {recipe.epochs}: starting over")
         elif found:
@@ -304,13 +304,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     data = split.load(args.split)
-    try:
-        info = json.loads(args.info.read_text())
-        about = {"corpus": info["corpus"], "source": info["source"], "size": args.size}
-    except (ValueError, KeyError, TypeError):
-        raise InputError(
-            f"{args.info}: not the provenance of a corpus; rerun charlens fetch"
-        ) from None
+    info = read_json(args.info)
+    require(info, ("corpus", "source"), args.info)
+    about = {"corpus": info["corpus"], "source": info["source"], "size": args.size}
     if not 0 <= args.dropout < 1:
         raise InputError(f"--dropout {args.dropout:g}: expected at least 0 and below 1")
     arch = architecture(args, data.symbols)

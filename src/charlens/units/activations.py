@@ -23,7 +23,7 @@ from torch import Tensor
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import allocate, atomic
-from charlens.networks import model_file, network
+from charlens.networks import metadata, model_file, network
 from charlens.networks.architecture import Architecture
 from charlens.networks.cells import cell
 from charlens.networks.network import Parameters
@@ -114,6 +114,7 @@ def load_recurrent(path: Path, data) -> tuple[Architecture, Parameters, dict]:
     arch, params, about = model_file.load(path)
     if not arch.recurrent:
         raise InputError(f"{path}: an n-NN has no gates or states; name a recurrent model")
+    metadata.require(about, path, metadata.IDENTITY)
     score.check_alphabet(path, about, data)
     return arch, params, about
 

@@ -24,7 +24,7 @@ from charlens.backends import base, selection
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import write_csv
-from charlens.networks import network
+from charlens.networks import metadata, network
 from charlens.progress import say, time_left
 from charlens.store.corpora import read_text
 from charlens.store.reading import read_json
@@ -50,6 +50,7 @@ def emergence(path: Path, data, text: bytes, kind: str, characters: int, backend
     arch, found, about = snapshots.load(path)
     if not arch.recurrent:
         raise InputError(f"{path}: an n-NN has no state to watch; name a recurrent network")
+    metadata.require(about, path, metadata.IDENTITY)
     check_alphabet(path, about, data)
     label = f"{about['corpus']} {describe(arch, about['size'])} seed {about['seed']}"
     skills = skill_masks(text, kind, data)

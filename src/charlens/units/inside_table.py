@@ -32,6 +32,12 @@ def add_arguments(parser):
 def run(args):
     corpora = read_corpora(args.corpora)
     tables = [read_table(path, INSIDE)[INSIDE].astype({"layer": str}) for path in args.networks]
+    for path, table in zip(args.networks, tables, strict=True):
+        if not table["layer"].str.fullmatch(r"all|\d+").all():
+            raise InputError(f"{path}: column layer: expected all or a number; make it again")
+        texts = table[["corpus", "type", "measure"]].to_numpy().ravel()
+        if not all(isinstance(text, str) for text in texts):
+            raise InputError(f"{path}: corpus, type, measure: expected text; make it again")
     table = pd.concat(tables, ignore_index=True)
     twice = table[table.duplicated([*NETWORK, "layer", "measure"])]
     if len(twice):
