@@ -56,6 +56,7 @@ for name in TYPES:
 
 FLOAT64 = 1e-9  # how far a number may be from the stored one; 1e-12 is measured
 FLOAT32 = 1e-5  # 3e-7 is measured
+NORMALISED = 1e-4  # of the Transformer, whose normalisation divides by small deviations; 2e-5
 
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -67,6 +68,7 @@ def trained(case: str, engine, dtype=torch.float32) -> dict[str, list[float]]:
     data = split(TEXT, "streams", STREAMS, UNROLL, (0.6, 0.2, 0.2))
     training = Training(arch, RECIPE, data, seed=1, dropout=dropout, name="reference")
     training.backend = engine
+    training.fault = lambda row: None  # such a recipe may well diverge
     with default_dtype(dtype):
         for group in (training.params, training.squares, training.grads):
             group.update({name: tensor.to(dtype) for name, tensor in group.items()})
@@ -139,6 +141,11 @@ def check(case: str, ours: dict[str, list[float]], allowed: float, how: str) -> 
         )
 
 
+def float32(case: str) -> float:
+    """How far a number of a case computed in float32 may be from the stored one."""
+    return NORMALISED if type_of(case) == "transformer" else FLOAT32
+
+
 def type_of(case: str) -> str:
     """Whose version a case is stored for; scoring belongs to no cell type."""
     return CASES[case][0].type if case in CASES else "nn"
@@ -165,14 +172,14 @@ def test_plain_torch_in_float64(case):
 
 @pytest.mark.parametrize("case", CASES)
 def test_plain_torch_in_float32(case):
-    check(case, trained(case, Reference(CASES[case][0])), FLOAT32, "plain torch in float32")
+    check(case, trained(case, Reference(CASES[case][0])), float32(case), "plain torch in float32")
 
 
 @pytest.mark.parametrize("case", CASES)
 def test_the_update_of_the_cuda_backend(case):
     """Uncaptured, on the CPU."""
     engine = Cuda(CASES[case][0], "cpu", capture=False)
-    check(case, trained(case, engine), FLOAT32, "the CUDA backend")
+    check(case, trained(case, engine), float32(case), "the CUDA backend")
 
 
 @pytest.mark.parametrize("path", cpu.build.runnable() or ["none"])
@@ -203,10 +210,13 @@ def renew() -> None:
         cases["scoring"] = scored(Path(folder))
     for case, ours in cases.items():
         type, allowed = type_of(case), FLOAT64 if case in CASES else FLOAT32
-        unchanged = found["versions"].get(type) == version(type)
-        if unchanged and difference(ours, found["cases"].get(case, {})) > allowed:
+        if found["versions"].get(type) != version(type):
+            continue
+        stored = found["cases"].get(case, {})
+        if difference(ours, stored) > allowed:
             sys.exit(f"{case}: the numbers change, but the version is still {version(type)}.\n"
                      f"{advice(type)}")  # fmt: skip
+        cases[case] = stored  # to its last digit
     STORED.write_text(as_json({"versions": {t: version(t) for t in ("nn", *TYPES)}}, cases))
 
 

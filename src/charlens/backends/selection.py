@@ -2,7 +2,7 @@
 
 Every backend computes the same equations behind the same three calls, so that a training started
 on one can be finished on another. Shapes: x codes [S, T] (an n-NN: contexts [S, T, n]), y [S, T],
-state [layers, states, S, H] (an n-NN: None), which every call advances to the window's end in
+state [layers, rows, S, H] (an n-NN: None), which every call advances to the window's end in
 place. Losses and log-probabilities are in nats.
 
     loss_and_grads(params, x, y, state, dropout, grads) -> mean loss per character

@@ -44,6 +44,18 @@ def shapes(arch: Architecture) -> dict[str, tuple[int, ...]]:
     return named | {"out.w": (H, K), "out.b": (K,)}
 
 
+def state_shapes(arch: Architecture) -> dict[str, tuple[int, ...]]:
+    """Name and shape, without the streams, of every state of a layer. Raises as `shapes`."""
+    kind = cell(arch.type)
+    own = kind.state_shapes(arch.hidden) if hasattr(kind, "state_shapes") else {}
+    return {name: own.get(name, (arch.hidden,)) for name in kind.STATES}
+
+
+def state_rows(arch: Architecture) -> list[int]:
+    """How many H-wide rows the network's state has for each state of a layer (see `network`)."""
+    return [math.ceil(math.prod(shape) / arch.hidden) for shape in state_shapes(arch).values()]
+
+
 def count(arch: Architecture) -> int:
     """The number of parameters, biases included. Raises InputError as `shapes` does."""
     return sum(math.prod(shape) for shape in shapes(arch).values())

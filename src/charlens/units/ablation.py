@@ -10,7 +10,7 @@ two numbers are reported, with 95% intervals over test streams:
     own     the mean probability of the characters that the hypothesis is about
             (`text.own_characters`), where they are correct
 
-The state is the unit's memory: c of an LSTM, h of an RNN or a GRU.
+The state is the unit's memory: c of an LSTM, h of an RNN or a GRU (see `networks.cells`).
 
 Clamping any unit changes something. So the same is done to control units: those of the same layer
 whose states have the nearest variances, without the units found for any hypothesis. A unit is used
@@ -37,7 +37,7 @@ from charlens.errors import InputError
 from charlens.files import write_csv
 from charlens.networks import network
 from charlens.networks.architecture import Architecture
-from charlens.networks.cells import cell
+from charlens.networks.cells import cell, memory
 from charlens.networks.network import Parameters, Recorder
 from charlens.progress import say, time_left
 from charlens.statistics.bootstrap import interval, stream_draws
@@ -46,7 +46,7 @@ from charlens.store.reading import read_json, require
 from charlens.store.tables import read_table
 from charlens.text.hypotheses import HYPOTHESES
 from charlens.training.train import describe
-from charlens.units.activations import activations, in_windows, load_recurrent, memory
+from charlens.units.activations import in_windows, load_recurrent, require_memory
 from charlens.units.analysis import best_lstm, check_text, own_in_test
 from charlens.units.selectivity import STREAMS
 
@@ -112,7 +112,7 @@ def clamp(type: str, units: Tensor, values: Tensor) -> Recorder:
     other: [V * S, H].
     """
     kind, networks = cell(type), torch.arange(len(units))
-    output, memory = kind.STATES[0], kind.STATES[-1]
+    output, state = kind.STATES[0], memory(type)
 
     def of_units(tensor: Tensor) -> Tensor:
         return tensor.unflatten(0, (len(units), -1))[networks, :, units]  # [V, S]
@@ -125,10 +125,10 @@ def clamp(type: str, units: Tensor, values: Tensor) -> Recorder:
     def record(layer: int, step: int, found: dict[str, Tensor]) -> None:
         if layer:
             return
-        old = of_units(found[memory])
+        old = of_units(found[state])
         new = values[:, None].expand_as(old)
-        found[memory] = with_units(found[memory], new)
-        if output != memory and hasattr(kind, "output"):
+        found[state] = with_units(found[state], new)
+        if output != state and hasattr(kind, "output"):
             gates = [of_units(found[name]) for name in kind.GATE_NAMES]
             found[output] = with_units(found[output], kind.output(gates, new))
 
@@ -201,17 +201,19 @@ def clamped_sums(
     shape = (1 + len(variants), S)
     sums = Sums(*(torch.zeros(*shape, *of, dtype=torch.float64) for of in ((), (), (len(own),))))
     together = batches(arch, params, variants, values, S)
-    state, output = network.zero_state(arch, S), cell(arch.type).STATES[0]
+    state = network.zero_state(arch, S)
     started = said = time.perf_counter()
     for begin in range(0, n, STEPS):
         piece = slice(begin, begin + STEPS)
         window = x[:, piece], y[:, piece], own[:, :, piece]
-        h = activations(arch, params, window[0], state, [output])[output].transpose(1, 2)
-        logits = h[-1] @ params["out.w"] + params["out.b"]
+        below = [params["layers.0.w_x"][window[0].long().t()]]  # what enters each layer
+        logits, after = network.stack(arch, params, below[0], state, record=ignore, outputs=below)
+        state.copy_(after)
         sums.add([0], logits[:, None], *window[1:])
         for batch in together:
-            w_x, layer, copies = batch.params["layers.0.w_x"], batch.layer, len(batch.variants)
-            product = h[layer - 1] @ w_x if layer else w_x[window[0].long().t()]
+            copies, product = len(batch.variants), below[batch.layer]
+            if batch.layer:
+                product = product @ batch.params["layers.0.w_x"]
             product = product[:, None].expand(-1, copies, -1, -1).flatten(1, 2)
             logits, after = network.stack(
                 batch.above, batch.params, product, batch.state, record=batch.clamp
@@ -223,6 +225,10 @@ def clamped_sums(
             said, done = time.perf_counter(), min(1.0, (begin + STEPS) / n)
             say(label, f"{done:.0%} of the text, {time_left(started, 0, done)}")
     return sums
+
+
+def ignore(layer: int, step: int, values: dict[str, Tensor]) -> None:
+    """A recorder that records nothing: the network goes step by step, as it does when clamped."""
 
 
 # ---- what is clamped ----
@@ -408,6 +414,7 @@ def run(args: argparse.Namespace) -> None:
     data, text = split.load(args.split), read_text(args.text, args.info)
     check_text(args, data, text)
     arch, params, about = load_recurrent(best_lstm(args.models), data)
+    require_memory(arch.type)
     units = found_units(args.hypotheses, arch, about)
     n = min(args.characters or data.test.x.shape[1], data.test.x.shape[1])
     own = own_in_test(data, text, info["kind"], units, n)
