@@ -9,7 +9,7 @@ import torch
 from charlens.networks import architecture, cells, network
 from charlens.networks.architecture import Architecture
 
-TYPES = ("mingru", "minlstm", "rglru")
+TYPES = ("mingru", "minlstm", "rglru", "slstm", "mlstm", "mamba", "transformer")
 SCANS = [type for type in TYPES if hasattr(cells.cell(type), "scan")]
 
 
@@ -170,6 +170,18 @@ def test_saturated_gates_give_finite_numbers(type):
     assert all(grad.isfinite().all() for grad in grads)
 
 
+def test_the_transformer_forgets_what_is_more_than_a_hundred_characters_ago():
+    arch, params, x, _ = network_of("transformer", layers=1, steps=108)
+    state = network.zero_state(arch, 3).double()
+    logits, _ = network.forward(arch, params, x, state)
+    expected, _ = by_hand(arch, params, x, state)
+    np.testing.assert_allclose(logits, expected, rtol=1e-10, atol=1e-12)
+    other = x.clone()
+    other[:, 0] = (x[:, 0] + 1) % 7
+    changed = (network.forward(arch, params, other, state)[0] != logits).any(dim=2)
+    assert changed[:, :100].all() and not changed[:, 100:].any()
+
+
 def counted(type, hidden, symbols):
     return architecture.count(Architecture(type, 1, hidden, symbols)) - symbols * (hidden + 1)
 
@@ -179,3 +191,12 @@ def test_counts_by_hand():
     assert counted("mingru", H, K) == 2 * H * (K + 1)
     assert counted("minlstm", H, K) == 3 * H * (K + 1)
     assert counted("rglru", H, K) == 3 * H * (K + 1) + H
+    assert counted("slstm", H, K) == 4 * H * (K + H + 1)
+    assert counted("mlstm", H, K) == 4 * H * (K + 1) + 2 * (3 * H + 1)
+    convolution, selection = 2 * H * (4 + 1), 2 * H * (1 + 32) + 2 * H * (1 + 1)
+    mamba = 4 * H * (K + 1) + convolution + selection + 2 * H * (16 + 1) + 2 * H * H
+    assert counted("mamba", H, K) == mamba
+    attention = 4 * H + H * 3 * 16 + 16 * H  # 16: four heads, each 4 wide
+    assert (
+        counted("transformer", H, K) == H * (K + 1) + attention + (H + 1) * 2 * H + (2 * H + 1) * H
+    )
