@@ -58,12 +58,13 @@ pathvars:
 
 wildcard_constraints:
     corpus="|".join(map(re.escape, [*SETTINGS.corpora, *TWINS, *RESHUFFLED])),
-    type="[a-z][a-z0-9_]*",
+    type=r"[a-z][a-z0-9_]*(\+block)?(\+adamw)?",
     layers=r"\d+",
     size=r"\d+",
     seed=r"\d+",
     shuffle=r"\d+",
     dropout=r"[0-9.e-]+",
+    rate=r"[0-9.e-]+",
     context=r"\d+",
     hidden=r"\d+",
     order=r"\d+",

@@ -39,7 +39,7 @@ class Compiled:
 
     def __init__(self, arch: Architecture, streams: int, unroll: int):
         network = cpu.Network(
-            arch.type, arch.layers, arch.hidden, arch.symbols, streams, unroll, arch.context
+            arch.cell, arch.layers, arch.hidden, arch.symbols, streams, unroll, arch.context
         )
         self.loss_and_grads = network.loss_and_grads
         self.update = network.update
@@ -64,12 +64,14 @@ def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
     if name == "reference":
         return Reference(arch)
     available, why = cpu.status()
-    if available and arch.type in cpu.KINDS and same_equations(arch.type):
+    if available and arch.block:
+        why = "it has no block around its cells"
+    elif available and arch.cell not in cpu.KINDS:
+        why = f"it knows {', '.join(cpu.KINDS)}, not '{arch.cell}'"
+    elif available and same_equations(arch.cell):
         return Compiled(arch, streams, unroll)
-    if available and arch.type in cpu.KINDS:
-        why = f"cells/{arch.type}.py has other equations than it"
     elif available:
-        why = f"it knows {', '.join(cpu.KINDS)}, not '{arch.type}'"
+        why = f"cells/{arch.cell}.py has other equations than it"
     if name == "fast":
         raise InputError(f"backend fast: {why}; set backend: auto")
     print(f"charlens: plain torch takes over from the compiled CPU code: {why}", file=sys.stderr)

@@ -19,6 +19,7 @@ from charlens.files import write_atomically
 from charlens.networks import architecture, model_file
 from charlens.networks.cells import memory, unbounded
 from charlens.statistics.information import bits
+from charlens.store.models import type_name
 from charlens.store.tables import read_table
 from charlens.text.hypotheses import HYPOTHESES, KINDS, labellings
 from charlens.training import score_text, train
@@ -128,7 +129,7 @@ def assemble(text, recording, values: dict, arch, about: dict, facts: dict, labe
     alphabet = np.frombuffer(bytes.fromhex(about["alphabet"]), np.uint8)
     trained = about.get("size") or arch.hidden
     facts = facts | {
-        "model": f"{arch.type.upper()} {arch.layers}×{trained}",
+        "model": f"{type_name(arch.type)} {arch.layers}×{trained}",
         "corpus": about["corpus"],
         "source": about["source"],
         "layers": arch.layers,

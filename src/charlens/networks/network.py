@@ -8,13 +8,18 @@ are multiplied from the left (x @ W). With K symbols and H hidden units:
     layers.{l}.w_h  [H, ...]    the recurrent part, and whatever else the cell type names
     out.w [H, K]    out.b [K]   the softmax classifier on the top layer's h
 
-An n-NN has w_x [n*K, H] and b [H] in place of the layers.
+An n-NN has w_x [n*K, H] and b [H] in place of the layers. A network with the block (see `block`)
+also has
+
+    embed.w [K, H]              what enters the first layer, whose w_x is [H, G*H] then
+    layers.{l}.block...         the normalisation and the MLP of each layer
+    out.norm [H]                the last normalisation
 
 The state of a recurrent network is one tensor, [layers, rows, S, H]: a row for each state of the
 cell type, or, for one of another shape than [H], as many as its numbers fill. (So the states of the
 paper's cells are [layers, states, S, H].)
 
-The input of the first layer is 1-of-K, so x @ w_x is a row of w_x: a lookup.
+The input of the first layer is 1-of-K, so x @ w_x (or x @ embed.w) is a row of it: a lookup.
 """
 
 import math
@@ -25,6 +30,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from charlens.data.split import NONE
+from charlens.networks import block
 from charlens.networks.architecture import Architecture, shapes, state_rows, state_shapes
 from charlens.networks.cells import cell
 
@@ -34,7 +40,8 @@ Recorder = Callable[[int, int, dict[str, Tensor]], None]  # layer, step, values 
 
 def initialise(arch: Architecture, scale: float, generator: torch.Generator) -> Parameters:
     """Initial parameters, shaped as in `shapes`: all uniform in [-scale, scale] (section 4.1), but
-    for those that the cell type begins otherwise (`initial`)."""
+    for those that the cell type begins otherwise (`initial`), and the block's gains, which are 1.
+    """
     params = {
         name: torch.empty(shape).uniform_(-scale, scale, generator=generator)
         for name, shape in shapes(arch).items()
@@ -43,6 +50,9 @@ def initialise(arch: Architecture, scale: float, generator: torch.Generator) -> 
         for layer in range(arch.layers):
             for name, value in cell(arch.type).initial(arch.hidden, generator).items():
                 params[f"layers.{layer}.{name}"] = value
+    for name, value in params.items():
+        if arch.block and name.endswith("norm"):
+            value.fill_(1)
     return params
 
 
@@ -96,26 +106,36 @@ def forward(
     x = x.long()
     if not arch.recurrent:
         return fixed_context(params, _sum_of_rows(arch, params["w_x"], x)), None
-    product = params["layers.0.w_x"][x.t()]
-    logits, after = stack(arch, params, product, state, masks, record)
+    logits, after = stack(arch, params, params[looked_up(arch)][x.t()], state, masks, record)
     return logits.transpose(0, 1), after
+
+
+def looked_up(arch: Architecture) -> str:
+    """The parameter of which the first character's code is a row."""
+    return "embed.w" if arch.block else "layers.0.w_x"
+
+
+def entering(arch: Architecture, params: Parameters, below: Tensor) -> Tensor:
+    """What `stack` takes where the first layer stands above another, with output [T, S, H]."""
+    return below if arch.block else below @ params["layers.0.w_x"]
 
 
 def stack(
     arch: Architecture,
     params: Parameters,
-    product: Tensor,
+    entering: Tensor,
     state: Tensor,
     masks: Tensor | None = None,
     record: Recorder | None = None,
     outputs: list[Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The recurrent layers and the classifier (section 3), given the first layer's x @ w_x.
+    """The recurrent layers and the classifier (section 3), given the first layer's x @ w_x or, with
+    the block, the embedded characters.
 
     Time comes first in all shapes.
 
-    product: [T, S, G*H]. state: [layers, rows, S, H].
-    masks: dropout, [layers, T, S, H] of 0 or 1/(1-p), multiplied onto each layer's output; the
+    entering: [T, S, G*H] or, with the block, [T, S, H]. state: [layers, rows, S, H].
+    masks: dropout, [layers, T, S, H] of 0 or 1/(1-p), multiplied onto each cell's output; the
     recurrence itself is never dropped.
     record: called as record(layer, step, values) after each step of each layer, with every gate
     [S, H] and state by name. The recorded values are the same bits however a text is cut into
@@ -125,22 +145,33 @@ def stack(
     cell type.
     """
     kind = cell(arch.type)
-    inputs, last = None, []  # inputs: the outputs of the layer below, [T, S, H]
+    inputs, last = entering, []  # inputs: of a layer, [T, S, H]; of a bare first one, its product
+
+    def rows(function, *tensors):
+        """A function of rows, for all steps; with a recorder step by step, since the bits of a
+        product depend on how many rows it has."""
+        if record is None:
+            return function(*tensors)
+        return torch.stack([function(*step) for step in zip(*tensors, strict=True)])
+
     for layer in range(arch.layers):
         prefix = f"layers.{layer}."
         p = {n.removeprefix(prefix): w for n, w in params.items() if n.startswith(prefix)}
-        if inputs is not None and record is None:
-            product = inputs @ p["w_x"]
-        elif inputs is not None:
-            # step by step: the bits of a product depend on how many rows it has
-            product = torch.stack([h @ p["w_x"] for h in inputs])
-        before = unpacked(arch, state[layer])
-        inputs, after = _steps(kind, product + p["b"], before, p, layer, record)
+        if arch.block:
+            product = rows(lambda u, p=p: block.normalised(u, p["block.norm"]) @ p["w_x"], inputs)
+        elif layer:
+            product = rows(lambda u, p=p: u @ p["w_x"], inputs)
+        else:
+            product = inputs
+        h, after = _steps(kind, product + p["b"], unpacked(arch, state[layer]), p, layer, record)
         if masks is not None:
-            inputs = inputs * masks[layer]
+            h = h * masks[layer]
+        inputs = rows(lambda u, h, p=p: block.after_cell(u, h, p), inputs, h) if arch.block else h
         if outputs is not None:
             outputs.append(inputs)
         last.append(packed(arch, after))
+    if arch.block:
+        inputs = block.normalised(inputs, params["out.norm"])
     return inputs @ params["out.w"] + params["out.b"], torch.stack(last)
 
 

@@ -22,7 +22,7 @@ from charlens.runs.values import (
     Text,
     Type,
 )
-from charlens.store.models import original, twin
+from charlens.store.models import VARIANTS, original, twin
 
 RESERVED = ("downloads", "kenlm", "reference", "bench")  # folders of results/ that are no run
 
@@ -113,6 +113,29 @@ class Training(Section):
     init: Positive = Field(description="Initial parameters are uniform in [-init, init].")
 
 
+class AdamW(Section):
+    """The second recipe, of types with "+adamw": AdamW, warm-up, cosine, weight decay."""
+
+    rates: Several[Positive] = Field(
+        [0.001, 0.003, 0.01],
+        description="Candidates for the highest learning rate, chosen on validation.",
+    )
+    dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.0
+    epochs: Count = Field(50, description="Passes over the training text.")
+    warm_up: Annotated[Number, Field(ge=0)] = Field(
+        1.0, description="Epochs in which the rate rises from 0."
+    )
+    final: Annotated[Number, Field(ge=0, le=1)] = Field(
+        0.1, description="Of the highest rate: where the cosine ends."
+    )
+    beta1: Annotated[Number, Field(ge=0, lt=1)] = Field(0.9, description="Of the mean gradient.")
+    beta2: Annotated[Number, Field(ge=0, lt=1)] = Field(0.99, description="Of the mean square.")
+    epsilon: Positive = Field(1e-8, description="Added after the root.")
+    weight_decay: Annotated[Number, Field(ge=0)] = Field(0.1, description="Of matrices.")
+    max_norm: Positive = Field(1.0, description="Bound on the norm of the whole gradient.")
+    init: Positive = Field(0.08, description="Initial parameters are uniform in [-init, init].")
+
+
 class OwnTraining(Section):
     """Values of `training` that a corpus overrides."""
 
@@ -194,8 +217,19 @@ class Seeds(Section):
     values: Several[Seed]
 
 
+class Variants(Section):
+    """Every type of the grid again, at these layers and sizes, with something added."""
+
+    layers: Several[Count]
+    sizes: Several[Count]
+    add: Several[Literal[*VARIANTS]] = Field(
+        description="block: normalisation, residual and gated MLP around each cell; adamw: the"
+        " recipe of the section `adamw`; or both."
+    )
+
+
 class Grid(Section):
-    """The recurrent networks: every type, layers and size, less `omit`."""
+    """The recurrent networks: every type, layers and size, less `omit`, and the variants."""
 
     types: Several[Type] = Field(description="Files in src/charlens/networks/cells/.")
     layers: Several[Count]
@@ -203,6 +237,9 @@ class Grid(Section):
         description="Row of table 1: the parameter budget of a one-layer LSTM of this size."
     )
     omit: list[Selection] = Field(description="Entries that are left out.")
+    variants: list[Variants] = Field(
+        [], description="Types with something added, such as lstm+block."
+    )
     dropout: Annotated[list[Dropouts], Field(min_length=1)] = Field(
         description="Candidates, chosen on validation; the first matching entry counts."
     )
@@ -409,6 +446,7 @@ class Settings(Section):
     split: Split
     grid: Grid
     training: Training
+    adamw: AdamW = AdamW()
     nn: FixedContext
     ngrams: Ngrams
     contiguous_split: ContiguousSplit
@@ -451,6 +489,11 @@ class Settings(Section):
         own = self.of_corpus(corpus).training
         own = own.model_dump(exclude_none=True) if own else {}
         return self.training.model_dump() | own | {"backend": self.backend}
+
+    @property
+    def adamw_training(self) -> dict:
+        """How networks with "+adamw" are trained, but for the learning rate, and the backend."""
+        return self.adamw.model_dump(exclude={"rates"}) | {"backend": self.backend}
 
     @field_validator("*", mode="wrap")
     @classmethod

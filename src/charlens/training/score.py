@@ -17,6 +17,7 @@ from charlens.data import split
 from charlens.errors import InputError
 from charlens.networks import model_file, network
 from charlens.networks.version import version_of
+from charlens.store.models import recipe_of
 from charlens.store.scores import write_scores
 from charlens.training.evaluate import target_log_probs, tensors
 
@@ -60,6 +61,8 @@ def metadata(path: Path) -> dict:
     if about["context"]:
         return {"family": "nn", "n": about["context"]} | common
     own = {name: about[name] for name in ("type", "layers", "size", "dropout")}
+    if recipe_of(about["type"]) == "adamw":
+        own["rate"] = about["recipe"]["learning_rate"]
     return {"family": "recurrent"} | own | common
 
 

@@ -206,17 +206,17 @@ def clamped_sums(
     for begin in range(0, n, STEPS):
         piece = slice(begin, begin + STEPS)
         window = x[:, piece], y[:, piece], own[:, :, piece]
-        below = [params["layers.0.w_x"][window[0].long().t()]]  # what enters each layer
+        below = [params[network.looked_up(arch)][window[0].long().t()]]  # what enters each layer
         logits, after = network.stack(arch, params, below[0], state, record=ignore, outputs=below)
         state.copy_(after)
         sums.add([0], logits[:, None], *window[1:])
         for batch in together:
-            copies, product = len(batch.variants), below[batch.layer]
+            copies, entering = len(batch.variants), below[batch.layer]
             if batch.layer:
-                product = product @ batch.params["layers.0.w_x"]
-            product = product[:, None].expand(-1, copies, -1, -1).flatten(1, 2)
+                entering = network.entering(batch.above, batch.params, entering)
+            entering = entering[:, None].expand(-1, copies, -1, -1).flatten(1, 2)
             logits, after = network.stack(
-                batch.above, batch.params, product, batch.state, record=batch.clamp
+                batch.above, batch.params, entering, batch.state, record=batch.clamp
             )
             batch.state.copy_(after)
             networks = [1 + k for k in batch.variants]

@@ -28,6 +28,7 @@ from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture
 from charlens.networks.cells import gate_names, memory, unbounded, unit_states
 from charlens.networks.network import Parameters
+from charlens.store.models import cell_of
 from charlens.training import score
 
 WINDOW = 100  # characters at a time
@@ -42,8 +43,8 @@ def require_memory(type: str) -> None:
     """Raise InputError where a cell type has no state per unit for an analysis of units."""
     if memory(type) is None:
         raise InputError(
-            f"type {type} has no state per unit (MEMORY in cells/{type}.py), so its units cannot be"
-            " analysed: leave it out here"
+            f"type {type} has no state per unit (MEMORY in cells/{cell_of(type)}.py), so its units"
+            " cannot be analysed: leave it out here"
         )
 
 

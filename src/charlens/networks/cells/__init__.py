@@ -41,24 +41,49 @@ there, by name):
                 memory that is clamped then acts on the output of the same step, too
                 (`units.ablation`); without it, from the next step on
 
-A new type is one new file here and one entry under `grid: types:`; nothing else changes but the
-golden test's stored numbers (`python tests/training/test_golden.py` adds its own). The compiled
+A new type is one new file and one entry under `grid: types:`. The file lies in `cells/` of the
+folder in which Snakemake and `charlens` run, so that the package stays as it is; or here, where the
+golden test stores numbers of it (`python tests/training/test_golden.py` adds its own). The compiled
 code checks that its equations are those of the file: an edited type is trained by plain torch.
 """
 
 import importlib
+import importlib.util
 import re
+import sys
+from pathlib import Path
 from types import ModuleType
 
 from charlens.errors import InputError
+from charlens.store.models import cell_of
+
+OWN = Path("cells")  # types beside the run, in the working folder
+
+
+def file_of(type: str) -> Path:
+    """Where the file of a cell type is: here, or among the user's own."""
+    name = f"{cell_of(type)}.py"
+    here = Path(__file__).with_name(name)
+    return here if here.is_file() or not (OWN / name).is_file() else OWN / name
+
+
+def own_module(type: str) -> ModuleType:
+    """The module in a file of the user's own."""
+    name = f"{__name__}.{type}"
+    spec = importlib.util.spec_from_file_location(name, file_of(type))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.modules[name] = module
+    return module
 
 
 def cell(type: str) -> ModuleType:
-    """The module of a cell type.
+    """The module of a cell type; of "lstm+block", that of lstm.
 
     Raises InputError where there is no such file, ModuleNotFoundError where it imports what is not
     installed.
     """
+    type = cell_of(type)
     try:
         if not re.fullmatch("[a-z][a-z0-9_]*", type):
             raise ModuleNotFoundError(name=f"charlens.networks.cells.{type}")
@@ -66,9 +91,10 @@ def cell(type: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != f"charlens.networks.cells.{type}":
             raise
+        if re.fullmatch("[a-z][a-z0-9_]*", type) and file_of(type).is_file():
+            return own_module(type)
         raise InputError(
-            f"grid.types: no recurrent cell '{type}';"
-            f" a new one is a file src/charlens/networks/cells/{type}.py"
+            f"grid.types: no recurrent cell '{type}'; a new one is a file cells/{type}.py"
         ) from None
 
 
