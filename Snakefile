@@ -19,6 +19,7 @@ min_version("9.20")
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
 
 from charlens.errors import InputError
+from charlens.networks.cells import has_units
 from charlens.networks.version import version
 from charlens.runs import cost, grid, host, modules, settings
 from charlens.runs.settings import options
@@ -85,6 +86,7 @@ include: "workflow/rules/emergence.smk"
 include: "workflow/rules/explorer.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/claims.smk"
+include: "workflow/rules/types.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/estimate.smk"
 

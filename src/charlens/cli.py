@@ -32,6 +32,7 @@ VERBS = {
     "cells": ("units.analysis", "saturation of gates; which unit follows which hypothesis"),
     "probes": ("units.probes", "one unit or many: linear probes on all units of a layer"),
     "cell-tables": ("units.unit_tables", "tables of units and gates"),
+    "left-out": ("units.left_out", "which types are missing from which outputs, and why"),
     "inside": ("units.inside", "units and gates of one network, in short"),
     "inside-table": ("units.inside_table", "units and gates by type, size and depth"),
     "ablate": ("units.ablation", "clamp the units that were found, and control units"),

@@ -13,6 +13,7 @@ rule report:
         rules.figures.input,
         rules.explorers.input,
         rules.verdict.input,
+        rules.types.input if OTHERS else [],
         captions=[
             os.path.relpath(path)
             for path in sorted(Path(workflow.basedir, "workflow/report").glob("*.rst"))

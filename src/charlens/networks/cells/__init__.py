@@ -67,6 +67,11 @@ def file_of(type: str) -> Path:
     return here if here.is_file() or not (OWN / name).is_file() else OWN / name
 
 
+def has_units(type: str) -> bool:
+    """Whether a type has a state per unit, from its text: without torch, which cells import."""
+    return re.search(r"^MEMORY = None\b", file_of(type).read_text(), re.MULTILINE) is None
+
+
 def own_module(type: str) -> ModuleType:
     """The module in a file of the user's own."""
     name = f"{__name__}.{type}"
