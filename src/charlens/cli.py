@@ -60,6 +60,7 @@ VERBS = {
     "calibrate": ("runs.estimate:calibrate", "measure how fast this machine trains"),
     "estimate": ("runs.estimate", "estimate how long the rest of a run takes"),
     "bench": ("bench.speed", "measure training speed beside stock torch"),
+    "bench-types": ("bench.types", "measure the training speed of every cell type"),
     "equal": ("bench.equal", "compare test losses of the fast and the reference backend"),
 }
 
