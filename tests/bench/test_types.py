@@ -19,7 +19,7 @@ def arguments(parser_of, *words):
 def test_a_row_for_each_type(tmp_path, monkeypatch, capsys):
     speeds = iter([100.0, 200.0, 800.0, 50.0, 400.0])
     monkeypatch.setattr(types, "speed", lambda *_: next(speeds))
-    words = ["--types", "lstm", "mingru", "--layers", "2", "--out", str(tmp_path / "types.csv")]
+    words = ["--types", "lstm", "mingru", "--depths", "2", "--out", str(tmp_path / "types.csv")]
     types.run(arguments(types, *words))
     table = pd.read_csv(tmp_path / "types.csv")
     assert table.columns.tolist() == types.COLUMNS

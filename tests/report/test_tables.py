@@ -114,7 +114,7 @@ def test_table1_with_blocks_and_the_second_recipe(tmp_path, outputs):
         ["mingru", 0, "paper"],
     ]  # fmt: skip
     assert table["paper"].notna().tolist() == [True, False, False, False, False]
-    assert "LSTM+block+adamw" in page and "minGRU" in page
+    assert ">1x64<" in page and ">block+adamw<" in page and "minGRU" in page
     whole = stored.read_table1(tmp_path / "out.csv")
     assert whole["type"].tolist() == [
         "lstm", "lstm+block", "lstm+block+adamw", "gru+adamw", "mingru",

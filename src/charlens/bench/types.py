@@ -66,7 +66,7 @@ def measure(type: str, layers: int, size: int, seconds: float) -> dict[str, floa
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     types = [*PAPER_TYPES, *NAMES]
     parser.add_argument("--types", nargs="+", default=types, help="lstm first (default: all)")
-    parser.add_argument("--layers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--depths", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--size", type=int, default=128, help="row of table 1 (default 128)")
     parser.add_argument("--seconds", type=float, default=3.0, help="for each speed")
     parser.add_argument("--out", type=Path, default=Path("results/bench/types.csv"))
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     rows, of_lstm = [], {}
     for type in args.types:
-        for layers in args.layers:
+        for layers in args.depths:
             row = measure(type, layers, args.size, args.seconds)
             of_lstm.setdefault(layers, row["best"])
             rows.append(row | {"ratio": round(row["best"] / of_lstm[layers], 3)})

@@ -12,6 +12,7 @@ from charlens.report.html import (
     file_size,
     grid_of_contexts,
     grid_of_networks,
+    grid_of_variants,
     render,
     signed,
 )
@@ -86,10 +87,15 @@ def table1(scores: dict[str, list[Score]], samples: int, seed: int) -> pd.DataFr
     return in_order(rows, scores, ["corpus", "size", "type", "layers", "seed"])[TABLE1]
 
 
+def has_addition(table: pd.DataFrame) -> pd.Series:
+    """Which rows are of types like lstm+block."""
+    return table["type"].str.contains("+", regex=False)
+
+
 def with_variants(table: pd.DataFrame) -> pd.DataFrame:
     """Table 1 as it is written: types like lstm+block in columns of their own, if there are any."""
     types = table["type"]
-    if not types.str.contains("+", regex=False).any():
+    if not has_addition(table).any():
         return table
     return table.assign(
         type=types.map(cell_of),
@@ -152,8 +158,16 @@ def table1_page(table: pd.DataFrame, corpora: dict[str, dict], samples: int) -> 
         first = good["val_loss"].idxmin() if len(good) else None
         if first is not None:
             best[corpus] = ModelKey.of(own.loc[first].to_dict() | {"family": "recurrent"}).label
-        losses = grid_of_networks("Test loss", own, partial(loss_entry, best=first))
-        sections.append((about, losses, grid_of_networks(CHOSEN, own, model_entry)))
+        bare, loss = own[~has_addition(own)], partial(loss_entry, best=first)
+        losses = grid_of_networks("Test loss", bare, loss)
+        grids = [grid_of_networks(CHOSEN, bare, model_entry)]
+        if len(bare) < len(own):
+            grids = [
+                grid_of_variants(ADDED, own, loss),
+                *grids,
+                grid_of_variants(CHOSEN, own, model_entry),
+            ]
+        sections.append((about, losses, grids))
     seeds = most_seeds(table, ["corpus", "type", "layers", "size"])
     return render("table1", sections=sections, best=best, samples=samples, seeds=seeds)
 
@@ -172,6 +186,10 @@ def table2_page(table: pd.DataFrame, corpora: dict[str, dict], samples: int) -> 
 CHOSEN = (
     "Hidden units and parameters; dropout (among the values trained) and epoch, chosen on"
     " validation"
+)
+ADDED = (
+    "Test loss in a block (normalisation, residual, gated MLP) and by the second recipe (AdamW,"
+    " warm-up, cosine, weight decay)"
 )
 FILES = "Model files (n-gram: as ARPA text, and packed; n-NN: with its number of hidden units)"
 

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from charlens.runs.additions import AdamW, Variants
 from charlens.runs.values import (
     Count,
     Distinct,
@@ -22,7 +23,7 @@ from charlens.runs.values import (
     Text,
     Type,
 )
-from charlens.store.models import VARIANTS, original, twin
+from charlens.store.models import original, twin
 
 RESERVED = ("downloads", "kenlm", "reference", "bench")  # folders of results/ that are no run
 
@@ -113,29 +114,6 @@ class Training(Section):
     init: Positive = Field(description="Initial parameters are uniform in [-init, init].")
 
 
-class AdamW(Section):
-    """The second recipe, of types with "+adamw": AdamW, warm-up, cosine, weight decay."""
-
-    rates: Several[Positive] = Field(
-        [0.001, 0.003, 0.01],
-        description="Candidates for the highest learning rate, chosen on validation.",
-    )
-    dropout: Annotated[Number, Field(ge=0, lt=1)] = 0.0
-    epochs: Count = Field(50, description="Passes over the training text.")
-    warm_up: Annotated[Number, Field(ge=0)] = Field(
-        1.0, description="Epochs in which the rate rises from 0."
-    )
-    final: Annotated[Number, Field(ge=0, le=1)] = Field(
-        0.1, description="Of the highest rate: where the cosine ends."
-    )
-    beta1: Annotated[Number, Field(ge=0, lt=1)] = Field(0.9, description="Of the mean gradient.")
-    beta2: Annotated[Number, Field(ge=0, lt=1)] = Field(0.99, description="Of the mean square.")
-    epsilon: Positive = Field(1e-8, description="Added after the root.")
-    weight_decay: Annotated[Number, Field(ge=0)] = Field(0.1, description="Of matrices.")
-    max_norm: Positive = Field(1.0, description="Bound on the norm of the whole gradient.")
-    init: Positive = Field(0.08, description="Initial parameters are uniform in [-init, init].")
-
-
 class OwnTraining(Section):
     """Values of `training` that a corpus overrides."""
 
@@ -215,17 +193,6 @@ class Seeds(Section):
     layers: Several[Count] | None = None
     sizes: Several[Count] | None = None
     values: Several[Seed]
-
-
-class Variants(Section):
-    """Every type of the grid again, at these layers and sizes, with something added."""
-
-    layers: Several[Count]
-    sizes: Several[Count]
-    add: Several[Literal[*VARIANTS]] = Field(
-        description="block: normalisation, residual and gated MLP around each cell; adamw: the"
-        " recipe of the section `adamw`; or both."
-    )
 
 
 class Grid(Section):

@@ -78,13 +78,14 @@ def percent(share: float) -> str:
 
 
 def page(corpora: dict[str, dict], table: pd.DataFrame, last: dict) -> str:
-    """Units and gates by type, size and depth, corpus by corpus. last: `last_characters`."""
+    """Units and gates by type, size and depth, corpus by corpus; types with something added are in
+    the table alone. last: `last_characters`."""
     sections = []
     for corpus, about in corpora.items():
         own = table[table["corpus"] == corpus]
         if own.empty:
             continue
-        networks = wide(own)
+        networks = wide(own[~own["type"].str.contains("+", regex=False)])
         known = {name: last[corpus, name] for name in TITLES if (corpus, name) in last}
         grids = [units_grid(networks), hypotheses_grid(networks, known), gates_grid(networks)]
         sections.append(
