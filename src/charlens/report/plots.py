@@ -37,7 +37,7 @@ TYPES = {
     "transformer": "#555555",
 }
 OTHER_TYPES = ["#009E73", "#CC79A7", NGRAM]
-LIGHTER = {"block": 0.35, "adamw": 0.55, "block+adamw": 0.7}  # how much white, with an addition
+LIGHTER = {"block": 0.3, "adamw": 0.45, "block+adamw": 0.6}  # how much white, with an addition
 
 MARK = 7.0  # points: as wide as the marks that labels must not cover
 # where a label may stand from its point (points), the best place first
