@@ -46,8 +46,9 @@ estimate: $(TOOLS) ## measure this machine and say how long the reproduction tak
 	@$(SNAKEMAKE) --summary $(ARGS) | $(BIN)/charlens estimate results/calibration.json --cores $(CORES)
 
 .PHONY: bench
-bench: $(TOOLS) ## training speed beside stock torch, ten minutes: results/bench
+bench: $(TOOLS) ## training speed beside stock torch and of every cell type, 15 minutes: results/bench
 	$(BIN)/charlens bench $(ARGS)
+	$(BIN)/charlens bench-types
 
 .PHONY: equal
 equal: $(TOOLS) ## test losses of the fast and the reference backend, hours: results/bench

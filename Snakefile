@@ -23,6 +23,7 @@ IS_MODULE = HOME != Path(workflow.basedir)
 sys.path.insert(0, str(HOME / "src"))
 
 from charlens.errors import InputError
+from charlens.networks.cells import has_units
 from charlens.networks.version import version
 from charlens.runs import cost, grid, host, modules, settings
 from charlens.runs.settings import options
@@ -63,12 +64,13 @@ pathvars:
 
 wildcard_constraints:
     corpus="|".join(map(re.escape, [*SETTINGS.corpora, *TWINS, *RESHUFFLED])),
-    type="[a-z][a-z0-9_]*",
+    type=r"[a-z][a-z0-9_]*(\+block)?(\+adamw)?",
     layers=r"\d+",
     size=r"\d+",
     seed=r"\d+",
     shuffle=r"\d+",
     dropout=r"[0-9.e-]+",
+    rate=r"[0-9.e-]+",
     context=r"\d+",
     hidden=r"\d+",
     order=r"\d+",
@@ -89,6 +91,7 @@ include: "workflow/rules/emergence.smk"
 include: "workflow/rules/explorer.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/claims.smk"
+include: "workflow/rules/types.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/estimate.smk"
 

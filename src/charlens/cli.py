@@ -37,6 +37,7 @@ VERBS = {
     "cells": ("units.analysis", "saturation of gates; which unit follows which hypothesis"),
     "probes": ("units.probes", "one unit or many: linear probes on all units of a layer"),
     "cell-tables": ("units.unit_tables", "tables of units and gates"),
+    "left-out": ("units.left_out", "which types are missing from which outputs, and why"),
     "inside": ("units.inside", "units and gates of one network, in short"),
     "inside-table": ("units.inside_table", "units and gates by type, size and depth"),
     "ablate": ("units.ablation", "clamp the units that were found, and control units"),
@@ -65,6 +66,7 @@ VERBS = {
     "calibrate": ("runs.estimate:calibrate", "measure how fast this machine trains"),
     "estimate": ("runs.estimate", "estimate how long the rest of a run takes"),
     "bench": ("bench.speed", "measure training speed beside stock torch"),
+    "bench-types": ("bench.types", "measure the training speed of every cell type"),
     "equal": ("bench.equal", "compare test losses of the fast and the reference backend"),
 }
 

@@ -185,7 +185,7 @@ def test_claims_and_figures_are_about_the_same_networks(tmp_path):
         assert shown.to_numpy().tolist() == [[3, 128]]
         svg = (tmp_path / "f.svg").read_text()
         assert "LSTM 3x128" in svg and "2x128" not in svg
-    assert [s.key.label for s in figure6.lstms(read_scores(scores, "recurrent"))] == [
+    assert [s.key.label for s in figure6.of_type(read_scores(scores, "recurrent"))] == [
         "LSTM 2x32", "LSTM 2x128",
     ]  # fmt: skip
     errors = pd.DataFrame(

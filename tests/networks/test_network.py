@@ -1,5 +1,8 @@
 """The cells against an independent float64 implementation; parameter counts and budgets."""
 
+import sys
+import types
+
 import float64
 import pytest
 import torch
@@ -150,6 +153,58 @@ def test_files_that_are_no_models(tmp_path):
     (tmp_path / "other.safetensors").write_bytes(b"<html>")
     with pytest.raises(InputError, match="not a charlens model"):
         model_file.load(tmp_path / "other.safetensors")
+
+
+@pytest.fixture
+def own_cell(monkeypatch):
+    """A cell type with a matrix memory, a clock, and parameters that do not begin uniform."""
+    own = types.ModuleType("charlens.networks.cells.own")
+    own.GATES, own.STATES, own.MEMORY = 2, ("h", "M", "clock"), None
+    own.state_shapes = lambda hidden: {"M": (hidden, 2), "clock": (1,)}
+    own.recurrent_shapes = lambda hidden: {"w": (2,)}
+    own.initial = lambda hidden, random: {
+        "w": torch.tensor([1.0, 2.0]),
+        "b": torch.ones(2 * hidden),
+    }
+
+    def step(a, state, p):
+        _, M, clock = state
+        M = 0.5 * M + a.unflatten(1, (-1, 2))
+        return M @ p["w"] + clock, M, clock + 1
+
+    own.step = step
+    monkeypatch.setitem(sys.modules, "charlens.networks.cells.own", own)
+    return own
+
+
+def test_states_of_any_shape_are_carried(own_cell):
+    arch = Architecture("own", 2, 3, 7)
+    assert network.zero_state(arch, 4).shape == (2, 1 + 2 + 1, 4, 3)
+    params = network.initialise(arch, 0.08, torch.Generator().manual_seed(1))
+    x = torch.arange(20).view(4, 5) % 7
+    logits, after = network.forward(arch, params, x, network.zero_state(arch, 4))
+    h, M, clock = network.unpacked(arch, after[1])
+    assert M.shape == (4, 3, 2) and torch.equal(clock, torch.full((4, 1), 5.0))
+    torch.testing.assert_close(h @ params["out.w"] + params["out.b"], logits[:, -1])
+    _, middle = network.forward(arch, params, x[:, :2], network.zero_state(arch, 4))
+    pieces, end = network.forward(arch, params, x[:, 2:], middle)
+    torch.testing.assert_close(pieces, logits[:, 2:])
+    torch.testing.assert_close(end, after)
+
+
+def test_a_cell_begins_its_parameters_itself(own_cell):
+    params = network.initialise(Architecture("own", 2, 3, 7), 0.08, torch.Generator())
+    for layer in range(2):
+        assert params[f"layers.{layer}.w"].tolist() == [1, 2]
+        assert (params[f"layers.{layer}.b"] == 1).all()
+        assert params[f"layers.{layer}.w_x"].abs().max() <= 0.08
+
+
+def test_what_a_cell_has_of_its_units(own_cell):
+    assert cells.memory("own") is None and cells.unit_states("own") == ("h",)
+    assert [cells.memory(type) for type in ("rnn", "lstm", "gru")] == ["h", "c", "h"]
+    assert [cells.unbounded(type) for type in ("rnn", "lstm", "gru")] == [False, True, False]
+    assert cells.gate_names("own") == () and cells.gate_names("gru") == ("r", "z", "g")
 
 
 def test_an_unknown_cell_is_named():

@@ -10,9 +10,10 @@ def test_the_shared_version_comes_first_then_the_cells(monkeypatch, tmp_path):
     for type in ("rnn", "lstm", "gru"):
         assert version.version(type) == f"{version.VERSION}.{cells.cell(type).VERSION}"
     assert version.version("nn") == str(version.VERSION)
-    monkeypatch.setattr(version, "CELLS", tmp_path)
-    (tmp_path / "own.py").write_text("# VERSION = 5\n")
-    (tmp_path / "newer.py").write_text('"""A cell."""\nVERSION = 12  # of these equations\n')
+    monkeypatch.chdir(tmp_path)  # types of the user's own lie in cells/ there
+    (tmp_path / "cells").mkdir()
+    (tmp_path / "cells/own.py").write_text("# VERSION = 5\n")
+    (tmp_path / "cells/newer.py").write_text('"""A cell."""\nVERSION = 12  # of these equations\n')
     assert version.version("own") == f"{version.VERSION}.1"
     assert version.version("newer") == f"{version.VERSION}.12"
 

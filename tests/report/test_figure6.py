@@ -60,7 +60,7 @@ def test_the_lstms_of_figure_6():
     best = score(2, 128, 1, 1.0)
     small = [score(2, 64, seed, val_loss) for seed, val_loss in ((1, 1.3), (2, 1.2), (3, 1.4))]
     others = [score(1, 64, 1, 1.1), score(2, 256, 1, 1.1), score(2, 32, 1, 0.9, "gru")]
-    assert figure6.lstms([*small, best, *others]) == [small[1], best]
+    assert figure6.of_type([*small, best, *others]) == [small[1], best]
 
 
 def test_figure6(made):

@@ -98,6 +98,29 @@ def test_table1(tmp_path, outputs):
     assert "the mean over" not in page and "http" not in page
 
 
+def test_table1_with_blocks_and_the_second_recipe(tmp_path, outputs):
+    """They are types of their own, told apart by two more columns; the paper's number is not
+    theirs."""
+    names, found = corpora(tmp_path, "wp"), {}
+    for type in ("lstm+block+adamw", "mingru", "lstm", "lstm+block", "gru+adamw"):
+        found[type] = write_score(
+            tmp_path / f"{type}.npy", np.full(50, -1.0), corpus="wp", type=type, layers=1, size=64
+        )
+    run(tables, ["--scores", *found.values(), *names, *outputs], "run_table1")
+    table, page = made(tmp_path)
+    assert table.columns[-2:].tolist() == ["block", "recipe"]
+    assert table[["type", "block", "recipe"]].to_numpy().tolist() == [
+        ["lstm", 0, "paper"], ["lstm", 1, "paper"], ["lstm", 1, "adamw"], ["gru", 0, "adamw"],
+        ["mingru", 0, "paper"],
+    ]  # fmt: skip
+    assert table["paper"].notna().tolist() == [True, False, False, False, False]
+    assert ">1x64<" in page and ">block+adamw<" in page and "minGRU" in page
+    whole = stored.read_table1(tmp_path / "out.csv")
+    assert whole["type"].tolist() == [
+        "lstm", "lstm+block", "lstm+block+adamw", "gru+adamw", "mingru",
+    ]  # fmt: skip
+
+
 def test_table1_of_several_seeds_and_an_unknown_type(tmp_path, outputs):
     names = corpora(tmp_path, "mine")
     scores = [

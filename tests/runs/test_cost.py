@@ -16,6 +16,7 @@ from charlens.runs.cost import Text
 ROOT = Path(__file__).parents[2]
 WP = Text(symbols=87, train=2_600_000, val=330_000, test=330_000)
 GRID = [(t, n, s) for t in ("lstm", "rnn", "gru") for n in (1, 2, 3) for s in (64, 128, 256, 512)]
+MODERN = [t for t in cost.CELLS if t not in ("nn", "lstm", "rnn", "gru")]
 
 
 @pytest.mark.parametrize("symbols", [2, 87, 256])
@@ -24,6 +25,16 @@ def test_sizes_are_those_of_the_networks(entry, symbols):
     arch = cost.recurrent(*entry, symbols)
     assert abs(arch.hidden - architecture.hidden_size(*entry, symbols)) <= 1
     assert cost.parameters(arch) == pytest.approx(architecture.count(arch), rel=0.01)
+
+
+@pytest.mark.parametrize("added", ["", "+block", "+block+adamw"])
+@pytest.mark.parametrize("type", [*MODERN, "lstm"])
+def test_sizes_of_modern_types_are_close(type, added):
+    for layers in (1, 2, 3):
+        entry = (f"{type}{added}", layers, 128, 87)
+        arch = cost.recurrent(*entry)
+        assert arch.hidden == pytest.approx(architecture.hidden_size(*entry), rel=0.02)
+        assert cost.parameters(arch) == pytest.approx(architecture.count(arch), rel=0.06)
 
 
 def test_a_network_of_fixed_context():

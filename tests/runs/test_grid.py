@@ -142,6 +142,24 @@ def test_a_selection_fits_what_has_all_that_it_names():
     assert [key.label for key in keys] == [f"GRU {layers}x64 seed 2" for layers in (1, 2, 3)]
 
 
+def test_variants_are_types_of_their_own():
+    its = made(
+        grid={
+            "types": ["lstm", "mingru"], "layers": [1, 2], "sizes": [64, 128], "omit": [],
+            "variants": [{"layers": [2], "sizes": [128], "add": ["block", "block+adamw"]}],
+            "dropout": [{"values": [0.1]}],
+        },
+        adamw={"rates": [0.01, 0.02]},
+    )  # fmt: skip
+    keys = {key.label: key for key in grid.recurrent(its, "lk") if key.seed == 1}
+    assert len(keys) == 2 * 2 * 2 + 2 * 2
+    assert keys["minGRU+block 2x128"].type == "mingru+block"
+    both = grid.candidates(its, keys["LSTM+block+adamw 2x128"])
+    assert [key.path.rpartition("/")[2] for key in both] == ["rate~0.01", "rate~0.02"]
+    (block,) = grid.candidates(its, keys["minGRU+block 2x128"])
+    assert block.path.endswith("/dropout~0.1")
+
+
 def test_a_text_of_the_users_own_is_an_input(tmp_path, monkeypatch):
     """So that a text that was edited is brought anew."""
     sources = [

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from charlens.errors import InputError
-from charlens.runs import schema, settings, values
+from charlens.runs import grid, schema, settings, values
 from charlens.text.hypotheses import labellings
 
 ROOT = Path(__file__).parents[2]
@@ -96,7 +96,7 @@ def test_our_own_configurations_pass(path):
             {"grid": {"seeds": [{"corpora": ["wpp"], "values": [2]}, {"values": [1]}]}},
             ["grid.seeds.0.corpora", "wpp"],
         ),
-        ({"grid": {"types": ["lstm", "foo"]}}, ["grid.types.1", "foo", "gru, lstm, rnn"]),
+        ({"grid": {"types": ["lstm", "foo"]}}, ["grid.types.1", "foo", "gru, lstm, mamba"]),
         ({"grid": {"omit": [{"type": "rrn", "size": 512}]}}, ["grid.omit.0.type", "rrn", "rnn"]),
         (
             {"grid": {"seeds": [{"types": ["lstmm"], "values": [1]}]}},
@@ -194,6 +194,29 @@ def test_a_cell_type_that_is_no_python_is_named(tmp_path, monkeypatch):
     (tmp_path / "nn.py").write_text("")
     with pytest.raises(ValueError, match="cannot be called nn"):
         values.cell_type("nn")
+
+
+def test_a_cell_type_may_lie_beside_the_run(tmp_path, monkeypatch):
+    """In cells/ of the working folder, where the package is left alone."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="no cell type 'mine'"):
+        values.cell_type("mine")
+    (tmp_path / "cells").mkdir()
+    (tmp_path / "cells/mine.py").write_text(
+        "from charlens.networks.cells.rnn import recurrent_shapes, step\n"
+        "GATES, STATES, VERSION = 1, ('h',), 3\n"
+    )
+    assert values.cell_type("mine") == "mine" and values.cell_type("mine+block") == "mine+block"
+
+
+def test_the_modern_run_is_sound():
+    modern = yaml.safe_load((ROOT / "modern.yaml").read_text())
+    its = settings.make(merged(PAPER, modern))
+    keys = grid.recurrent(its, "wp")
+    assert len(keys) == 10 * 3 * 2 + 10 * 3
+    assert {key.type for key in keys if key.layers == 2 and key.size == 128} >= {
+        "transformer", "transformer+block", "lstm+adamw", "mamba+block+adamw",
+    }  # fmt: skip
 
 
 def test_orders_of_the_contiguous_split_matter_only_where_it_is_compared():

@@ -14,6 +14,14 @@ KEYS = {
     "wp/type~my_cell/layers~2/size~64/seed~1/dropout~0.1": (
         ModelKey("wp", "recurrent", "my_cell", 2, 64, 1, candidate=0.1), "MY_CELL 2x64",
     ),
+    "wp/type~mingru+block/layers~2/size~128/seed~1/dropout~0.0": (
+        ModelKey("wp", "recurrent", "mingru+block", 2, 128, 1, candidate=0.0),
+        "minGRU+block 2x128",
+    ),
+    "wp/type~lstm+block+adamw/layers~2/size~128/seed~1/rate~0.003": (
+        ModelKey("wp", "recurrent", "lstm+block+adamw", 2, 128, 1, candidate=0.003),
+        "LSTM+block+adamw 2x128",
+    ),
     "lk.contiguous/nn/context~3/seed~1": (
         ModelKey("lk.contiguous", "nn", seed=1, n=3), "3-NN",
     ),

@@ -125,6 +125,28 @@ def test_clamping_a_constant_unit_to_its_mean_changes_nothing():
             assert change[0].max() < 1e-5 and change[1].max() > 1e-2
 
 
+@pytest.mark.parametrize("type", ["mingru", "slstm", "transformer", "gru+block"])
+def test_networks_of_other_types_are_clamped(type, monkeypatch):
+    """Whatever their states: a unit that the output ignores changes nothing, another one does, and
+    in groups the same is found."""
+    arch, params = drawn(type, 2, 6, 5, seed=3)
+    params["out.w"][2] = 0 if "block" not in type else params["out.w"][2]
+    x = (torch.arange(60).view(3, 20) % 5).to(torch.uint8)
+    y = ((x + 1) % 5).to(torch.uint8)
+    variants = [Variant(1, 2, "zero"), Variant(1, 3, "zero"), Variant(0, 1, "zero")]
+    own = torch.ones(1, 3, 20, dtype=torch.bool)
+    found = ablation.clamped_sums(arch, params, x, y, own, variants, [0.3] * 3, "test")
+    change = (found.loss[1:] - found.loss[0]).abs().amax(dim=1)
+    if type in ("mingru", "transformer"):  # its memory is its output, which the last layer gives
+        assert change[0] < 1e-4
+    assert change[1] > 1e-3 and change[2] > 1e-3
+    monkeypatch.setattr(ablation, "STATES", 1)
+    monkeypatch.setattr(ablation, "ROWS", 3)
+    grouped = ablation.clamped_sums(arch, params, x, y, own, variants, [0.3] * 3, "test")
+    torch.testing.assert_close(grouped.loss, found.loss, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(grouped.own, found.own, rtol=1e-4, atol=1e-4)
+
+
 def test_a_cell_of_ones_own_is_clamped_from_the_next_step_on(monkeypatch):
     """One without gates, whose new memory is its old output, the very same tensor."""
     own = types.ModuleType("charlens.networks.cells.own")

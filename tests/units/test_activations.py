@@ -125,6 +125,19 @@ def test_a_cell_that_names_no_gates_shows_its_states(monkeypatch):
     assert torch.equal(found["memory"][:, :, 1:], found["h"][:, :, :-1])
 
 
+def test_a_cell_without_a_state_per_unit_is_named(monkeypatch):
+    own = types.ModuleType("charlens.networks.cells.own")
+    own.GATES, own.STATES, own.MEMORY = 1, ("h", "C"), None
+    own.state_shapes = lambda hidden: {"C": (hidden, hidden)}
+    own.recurrent_shapes = lambda hidden: {}
+    own.step = lambda a, state, p: (a, state[1])
+    monkeypatch.setitem(sys.modules, "charlens.networks.cells.own", own)
+    assert activations.names("own") == ("h",)
+    arch, params = drawn("own", 1, 3, 5, seed=1)
+    with pytest.raises(InputError, match="type own has no state per unit .MEMORY in cells/own.py"):
+        next(activations.memories(arch, params, torch.zeros(1, 5, dtype=torch.uint8)))
+
+
 # ---- the file ----
 
 

@@ -58,9 +58,11 @@ rule figure4:
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        type="",
     shell:
         "charlens figure4 --scores {input.scores} --splits {input.splits}"
-        " --corpora {input.corpora} --out {output.png} {output.svg} --csv {output.csv}"
+        " --corpora {input.corpora} {params.type} --out {output.png} {output.svg} --csv {output.csv}"
         " 2>&1 | tee {log}"
 
 
@@ -118,10 +120,12 @@ rule figure5:
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        type="",
     shell:
         "charlens figure5 --scores {input.scores} --texts {input.texts} --splits {input.splits}"
         " --corpora {input.corpora} --trajectory {input.trajectory}"
-        " --out {output.png} {output.svg} --csv {output.csv} 2>&1 | tee {log}"
+        " {params.type} --out {output.png} {output.svg} --csv {output.csv} 2>&1 | tee {log}"
 
 
 rule figure6:
@@ -153,9 +157,11 @@ rule figure6:
     resources:
         mem_mb=4000,
         runtime=30,
+    params:
+        type="",
     shell:
         "charlens figure6 --scores {input.scores} --texts {input.texts} --splits {input.splits}"
-        " --corpora {input.corpora} --out {output.png} {output.svg} --csv {output.csv}"
+        " --corpora {input.corpora} {params.type} --out {output.png} {output.svg} --csv {output.csv}"
         " --definitions-csv {output.definitions} --html {output.html} 2>&1 | tee {log}"
 
 

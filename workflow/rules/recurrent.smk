@@ -38,6 +38,35 @@ rule train:
         " --out {params.out} 2>&1 | tee {log}"
 
 
+rule train_adamw:
+    """Train one network of a type like lstm+adamw by the second recipe, at one learning rate."""
+    input:
+        split="<results>/corpora/{corpus}.npz",
+        info="<results>/corpora/{corpus}.json",
+    output:
+        model=f"<results>/models/{RECURRENT}/rate~{{rate}}/model.safetensors",
+        history=f"<results>/models/{RECURRENT}/rate~{{rate}}/history.csv",
+    log:
+        f"<logs>/train/{RECURRENT}/rate~{{rate}}.log",
+    benchmark:
+        f"<benchmarks>/train/{RECURRENT}/rate~{{rate}}.jsonl"
+    priority: lambda w: priority(w)
+    threads: 1
+    resources:
+        gpu=GPUS,
+        mem_mb=lambda w: memory(w),
+        runtime=24 * 60,
+    params:
+        options=options(SETTINGS.adamw_training),
+        version=lambda w: version(w.type),
+        out=subpath(output.model, parent=True),
+    shell:
+        "charlens train {input.split} --info {input.info} --type {wildcards.type}"
+        " --layers {wildcards.layers} --size {wildcards.size} --seed {wildcards.seed}"
+        " --learning-rate {wildcards.rate} {params.options} --threads {threads}"
+        " --out {params.out} 2>&1 | tee {log}"
+
+
 # Networks that are watched while they are trained also write snapshots of their parameters.
 WATCHED = [key for corpus in CORPORA for key in grid.watched(SETTINGS, corpus)]
 

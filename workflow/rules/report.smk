@@ -13,6 +13,7 @@ rule report:
         rules.figures.input,
         rules.explorers.input,
         rules.verdict.input,
+        rules.types.input if OTHERS else [],
         code=code("runs.workflow_report"),
         captions=[
             unprefixed(path)

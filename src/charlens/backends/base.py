@@ -37,7 +37,7 @@ def used_gradient(name: str, gradient: Tensor | None, arch: Architecture) -> Ten
     """
     if gradient is None:
         raise InputError(
-            f"cells/{arch.type}.py: its step does not use {name.rpartition('.')[2]}: use it, or"
+            f"cells/{arch.cell}.py: its step does not use {name.rpartition('.')[2]}: use it, or"
             " leave it out of recurrent_shapes"
         )
     return gradient

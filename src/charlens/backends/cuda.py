@@ -50,7 +50,7 @@ def forward(arch: Architecture, params, x, state, masks=None):
     inputs = one_of_k(x, arch.symbols)
     if not arch.recurrent:
         return network.fixed_context(params, inputs @ params["w_x"]), None
-    return network.stack(arch, params, inputs @ params["layers.0.w_x"], state, masks)
+    return network.stack(arch, params, inputs @ params[network.looked_up(arch)], state, masks)
 
 
 class Step:

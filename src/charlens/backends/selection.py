@@ -2,7 +2,7 @@
 
 Every backend computes the same equations behind the same three calls, so that a training started
 on one can be finished on another. Shapes: x codes [S, T] (an n-NN: contexts [S, T, n]), y [S, T],
-state [layers, states, S, H] (an n-NN: None), which every call advances to the window's end in
+state [layers, rows, S, H] (an n-NN: None), which every call advances to the window's end in
 place. Losses and log-probabilities are in nats.
 
     loss_and_grads(params, x, y, state, dropout, grads) -> mean loss per character
@@ -39,7 +39,7 @@ class Compiled:
 
     def __init__(self, arch: Architecture, streams: int, unroll: int):
         network = cpu.Network(
-            arch.type, arch.layers, arch.hidden, arch.symbols, streams, unroll, arch.context
+            arch.cell, arch.layers, arch.hidden, arch.symbols, streams, unroll, arch.context
         )
         self.loss_and_grads = network.loss_and_grads
         self.update = network.update
@@ -64,12 +64,14 @@ def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
     if name == "reference":
         return Reference(arch)
     available, why = cpu.status()
-    if available and arch.type in cpu.KINDS and same_equations(arch.type):
+    if available and arch.block:
+        why = "it has no block around its cells"
+    elif available and arch.cell not in cpu.KINDS:
+        why = f"it knows {', '.join(cpu.KINDS)}, not '{arch.cell}'"
+    elif available and same_equations(arch.cell):
         return Compiled(arch, streams, unroll)
-    if available and arch.type in cpu.KINDS:
-        why = f"cells/{arch.type}.py has other equations than it"
     elif available:
-        why = f"it knows {', '.join(cpu.KINDS)}, not '{arch.type}'"
+        why = f"cells/{arch.cell}.py has other equations than it"
     if name == "fast":
         raise InputError(f"backend fast: {why}; set backend: auto")
     print(f"charlens: plain torch takes over from the compiled CPU code: {why}", file=sys.stderr)

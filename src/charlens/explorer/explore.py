@@ -17,12 +17,14 @@ from charlens.explorer import page
 from charlens.explorer.recording import UNSCORED, record, signed, spread
 from charlens.files import write_atomically
 from charlens.networks import architecture, metadata, model_file
+from charlens.networks.cells import memory, unbounded
 from charlens.statistics.information import bits
+from charlens.store.models import type_name
 from charlens.store.tables import read_table
 from charlens.text.hypotheses import HYPOTHESES, KINDS, labellings
 from charlens.training import score_text, train
 from charlens.training.score import check_alphabet
-from charlens.units.activations import memory, unbounded
+from charlens.units.activations import require_memory
 
 NUMBERS = ("hypothesis", "own", "loss", "used")  # of a clamped unit, from a table
 LIMIT = 40e6  # size of a page in bytes
@@ -127,7 +129,7 @@ def assemble(text, recording, values: dict, arch, about: dict, facts: dict, labe
     alphabet = np.frombuffer(bytes.fromhex(about["alphabet"]), np.uint8)
     trained = about.get("size") or arch.hidden
     facts = facts | {
-        "model": f"{arch.type.upper()} {arch.layers}×{trained}",
+        "model": f"{type_name(arch.type)} {arch.layers}×{trained}",
         "corpus": about["corpus"],
         "source": about["source"],
         "layers": arch.layers,
@@ -263,6 +265,7 @@ def run(args: argparse.Namespace) -> None:
     metadata.require(about, path, ("corpus", "source"))
     if not arch.recurrent:
         raise InputError(f"{path}: an n-NN has no units to show; name a recurrent network")
+    require_memory(arch.type)
     if args.text:
         text, offsets, recording, facts, whole = of_text(args.text, arch, params, about, args)
     else:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from charlens.networks import network
-from charlens.networks.cells import cell
+from charlens.networks import cells, network
 from charlens.units import activations
 
 GUESSES = 5  # likeliest next characters that are recorded
@@ -25,14 +24,12 @@ class Recording:
 
 def shown(type: str) -> tuple[str, ...]:
     """The quantities recorded of a cell type: its state (c of an LSTM, else h), then its gates."""
-    states = cell(type).STATES
-    gates = (name for name in activations.names(type) if name not in states)
-    return (activations.memory(type), *gates)
+    return (cells.memory(type), *cells.gate_names(type))
 
 
 def signed(type: str, name: str) -> bool:
     """Whether values lie in -1 to 1, as states and candidates g do, or in 0 to 1, as gates do."""
-    return name == "g" or name in cell(type).STATES
+    return name == "g" or name in cells.unit_states(type)
 
 
 def quantise(values: np.ndarray, signed: bool) -> np.ndarray:
@@ -64,12 +61,11 @@ def record(arch, params, codes: np.ndarray, characters: int, gates: int) -> Reco
     loss = np.empty((S, n), np.uint16)
 
     x = torch.from_numpy(codes)
-    state, output = network.zero_state(arch, S), cell(arch.type).STATES[0]
+    state = network.zero_state(arch, S)
 
     def step(begin: int, end: int) -> tuple[dict, torch.Tensor]:
         """Activations over some columns, and log p of the next character, [S, T, K]."""
-        found = activations.activations(arch, params, x[:, begin:end], state, {*streams, output})
-        logits = found[output][-1] @ params["out.w"] + params["out.b"]
+        found, logits = activations.with_logits(arch, params, x[:, begin:end], state, streams)
         return found, torch.log_softmax(logits, -1)
 
     _, expected = step(0, 1)

@@ -2,6 +2,8 @@
 
 cells/          types of recurrent cell, one file each (section 3)
 architecture.py sizes and parameter budgets
+block.py        the optional block around each cell
+recurrence.py   a linear recurrence over a window, for cells that scan
 network.py      initialisation and forward pass
 model_file.py   models on disk
 metadata.py     what a model file may say

@@ -13,7 +13,7 @@ from charlens.errors import InputError
 if TYPE_CHECKING:
     from charlens.networks.architecture import Architecture
 
-TYPE = re.compile("[a-z][a-z0-9_]*")
+TYPE = re.compile(r"[a-z][a-z0-9_]*(\+block)?(\+adamw)?")
 INTEGERS = {  # smallest and largest value of the fields that hold whole numbers
     "layers": (1, 1000),
     "hidden": (1, 1 << 20),

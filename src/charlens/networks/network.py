@@ -8,18 +8,30 @@ are multiplied from the left (x @ W). With K symbols and H hidden units:
     layers.{l}.w_h  [H, ...]    the recurrent part, and whatever else the cell type names
     out.w [H, K]    out.b [K]   the softmax classifier on the top layer's h
 
-An n-NN has w_x [n*K, H] and b [H] in place of the layers.
+An n-NN has w_x [n*K, H] and b [H] in place of the layers. A network with the block (see `block`)
+also has
 
-The input of the first layer is 1-of-K, so x @ w_x is a row of w_x: a lookup.
+    embed.w [K, H]              what enters the first layer, whose w_x is [H, G*H] then
+    layers.{l}.block...         the normalisation and the MLP of each layer
+    out.norm [H]                the last normalisation
+
+The state of a recurrent network is one tensor, [layers, rows, S, H]: a row for each state of the
+cell type, or, for one of another shape than [H], as many as its numbers fill. (So the states of the
+paper's cells are [layers, states, S, H].)
+
+The input of the first layer is 1-of-K, so x @ w_x (or x @ embed.w) is a row of it: a lookup.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from charlens.data.split import NONE
-from charlens.networks.architecture import Architecture, shapes
+from charlens.networks import block
+from charlens.networks.architecture import Architecture, shapes, state_rows, state_shapes
 from charlens.networks.cells import cell
 
 Parameters = dict[str, Tensor]
@@ -27,18 +39,54 @@ Recorder = Callable[[int, int, dict[str, Tensor]], None]  # layer, step, values 
 
 
 def initialise(arch: Architecture, scale: float, generator: torch.Generator) -> Parameters:
-    """Initial parameters, shaped as in `shapes`: all uniform in [-scale, scale] (section 4.1)."""
-    return {
+    """Initial parameters, shaped as in `shapes`: all uniform in [-scale, scale] (section 4.1), but
+    for those that the cell type begins otherwise (`initial`), and the block's gains, which are 1.
+    """
+    params = {
         name: torch.empty(shape).uniform_(-scale, scale, generator=generator)
         for name, shape in shapes(arch).items()
     }
+    if arch.recurrent and hasattr(cell(arch.type), "initial"):
+        for layer in range(arch.layers):
+            for name, value in cell(arch.type).initial(arch.hidden, generator).items():
+                params[f"layers.{layer}.{name}"] = value
+    for name, value in params.items():
+        if arch.block and name.endswith("norm"):
+            value.fill_(1)
+    return params
 
 
 def zero_state(arch: Architecture, streams: int) -> Tensor | None:
-    """The state before a stream's first character: [layers, states, S, H] zeros; None for n-NN."""
+    """The state before a stream's first character: [layers, rows, S, H] zeros; None for n-NN."""
     if not arch.recurrent:
         return None
-    return torch.zeros(arch.layers, len(cell(arch.type).STATES), streams, arch.hidden)
+    return torch.zeros(arch.layers, sum(state_rows(arch)), streams, arch.hidden)
+
+
+def unpacked(arch: Architecture, rows: Tensor) -> tuple[Tensor, ...]:
+    """The states of a layer, [S, H] or [S, ...], from their rows [rows, S, H]."""
+    states = []
+    parts = rows.split(state_rows(arch))
+    for part, shape in zip(parts, state_shapes(arch).values(), strict=True):
+        if shape == (arch.hidden,):
+            states.append(part[0])
+        else:
+            numbers = part.transpose(0, 1).flatten(1)[:, : math.prod(shape)]
+            states.append(numbers.unflatten(1, shape))
+    return tuple(states)
+
+
+def packed(arch: Architecture, states: tuple[Tensor, ...]) -> Tensor:
+    """The rows [rows, S, H] of a layer's states: the inverse of `unpacked`."""
+    rows = []
+    for state, count in zip(states, state_rows(arch), strict=True):
+        if state.shape[1:] == (arch.hidden,):
+            rows.append(state[None])
+        else:
+            numbers = state.flatten(1)
+            numbers = pad(numbers, (0, count * arch.hidden - numbers.shape[1]))
+            rows.append(numbers.unflatten(1, (count, arch.hidden)).transpose(0, 1))
+    return torch.cat(rows)
 
 
 def forward(
@@ -52,62 +100,95 @@ def forward(
     """Logits of the next character, by plain torch: the reference for every other backend.
 
     x: integer codes [S, T]; for an n-NN the contexts [S, T, n], NONE where there is no character.
-    state: [layers, states, S, H], None for an n-NN. masks, record: see `stack`.
+    state: [layers, rows, S, H], None for an n-NN. masks, record: see `stack`.
     Returns logits [S, T, K] and the state after step T.
     """
     x = x.long()
     if not arch.recurrent:
         return fixed_context(params, _sum_of_rows(arch, params["w_x"], x)), None
-    product = params["layers.0.w_x"][x.t()]
-    logits, after = stack(arch, params, product, state, masks, record)
+    logits, after = stack(arch, params, params[looked_up(arch)][x.t()], state, masks, record)
     return logits.transpose(0, 1), after
+
+
+def looked_up(arch: Architecture) -> str:
+    """The parameter of which the first character's code is a row."""
+    return "embed.w" if arch.block else "layers.0.w_x"
+
+
+def entering(arch: Architecture, params: Parameters, below: Tensor) -> Tensor:
+    """What `stack` takes where the first layer stands above another, with output [T, S, H]."""
+    return below if arch.block else below @ params["layers.0.w_x"]
 
 
 def stack(
     arch: Architecture,
     params: Parameters,
-    product: Tensor,
+    entering: Tensor,
     state: Tensor,
     masks: Tensor | None = None,
     record: Recorder | None = None,
+    outputs: list[Tensor] | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The recurrent layers and the classifier (section 3), given the first layer's x @ w_x.
+    """The recurrent layers and the classifier (section 3), given the first layer's x @ w_x or, with
+    the block, the embedded characters.
 
     Time comes first in all shapes.
 
-    product: [T, S, G*H]. state: [layers, states, S, H].
-    masks: dropout, [layers, T, S, H] of 0 or 1/(1-p), multiplied onto each layer's output; the
+    entering: [T, S, G*H] or, with the block, [T, S, H]. state: [layers, rows, S, H].
+    masks: dropout, [layers, T, S, H] of 0 or 1/(1-p), multiplied onto each cell's output; the
     recurrence itself is never dropped.
     record: called as record(layer, step, values) after each step of each layer, with every gate
-    and state [S, H] by name. The recorded values are the same bits however a text is cut into
+    [S, H] and state by name. The recorded values are the same bits however a text is cut into
     windows. Where it puts another tensor in the place of a state, the network continues from that.
+    outputs: a list to which the output of each layer is added, [T, S, H].
     Returns logits [T, S, K] and the state after step T. Raises InputError where there is no such
     cell type.
     """
     kind = cell(arch.type)
-    inputs, last = None, []  # inputs: the outputs of the layer below, [T, S, H]
+    inputs, last = entering, []  # inputs: of a layer, [T, S, H]; of a bare first one, its product
+
+    def rows(function, *tensors):
+        """A function of rows, for all steps; with a recorder step by step, since the bits of a
+        product depend on how many rows it has."""
+        if record is None:
+            return function(*tensors)
+        return torch.stack([function(*step) for step in zip(*tensors, strict=True)])
+
     for layer in range(arch.layers):
         prefix = f"layers.{layer}."
         p = {n.removeprefix(prefix): w for n, w in params.items() if n.startswith(prefix)}
-        if inputs is not None and record is None:
-            product = inputs @ p["w_x"]
-        elif inputs is not None:
-            # step by step: the bits of a product depend on how many rows it has
-            product = torch.stack([h @ p["w_x"] for h in inputs])
-        memory, outputs = tuple(state[layer]), []
-        for step, a in enumerate((product + p["b"]).unbind(0)):
-            if record is None:
-                memory = kind.step(a, memory, p)
-            else:
-                values = _observed_step(kind, a, memory, p)
-                record(layer, step, values)
-                memory = tuple(values[name] for name in kind.STATES)
-            outputs.append(memory[0])
-        inputs = torch.stack(outputs)
+        if arch.block:
+            product = rows(lambda u, p=p: block.normalised(u, p["block.norm"]) @ p["w_x"], inputs)
+        elif layer:
+            product = rows(lambda u, p=p: u @ p["w_x"], inputs)
+        else:
+            product = inputs
+        h, after = _steps(kind, product + p["b"], unpacked(arch, state[layer]), p, layer, record)
         if masks is not None:
-            inputs = inputs * masks[layer]
-        last.append(torch.stack(memory))
+            h = h * masks[layer]
+        inputs = rows(lambda u, h, p=p: block.after_cell(u, h, p), inputs, h) if arch.block else h
+        if outputs is not None:
+            outputs.append(inputs)
+        last.append(packed(arch, after))
+    if arch.block:
+        inputs = block.normalised(inputs, params["out.norm"])
     return inputs @ params["out.w"] + params["out.b"], torch.stack(last)
+
+
+def _steps(kind, inputs, state, p, layer, record):
+    """A layer over a window: its outputs [T, S, H] and the states after it."""
+    if record is None and hasattr(kind, "scan"):
+        return kind.scan(inputs, state, p)
+    outputs = []
+    for step, a in enumerate(inputs.unbind(0)):
+        if record is None:
+            state = kind.step(a, state, p)
+        else:
+            values = _observed_step(kind, a, state, p)
+            record(layer, step, values)
+            state = tuple(values[name] for name in kind.STATES)
+        outputs.append(state[0])
+    return torch.stack(outputs), state
 
 
 def _observed_step(kind, a, memory, p):

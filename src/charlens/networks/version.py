@@ -7,6 +7,10 @@ without making finished networks out of date. Two numbers, both counted from 1:
               the data, dropout draws, the loss, RMSProp, the n-NN, the backends)
     VERSION   in networks/cells/<type>.py: the equations of that cell type
 
+and two more, of what is added to a cell type (see `store.models.VARIANTS`):
+
+    BLOCK, ADAMW    here: the block around a cell; the second recipe
+
 Whoever changes what is computed raises the number beside it; the golden test
 (tests/training/test_golden.py) fails until then. Finished networks of another version are trained
 again, and their checkpoints are not resumed.
@@ -16,22 +20,28 @@ The Snakefile imports this module, so it imports nothing slow: cell types are re
 
 import functools
 import re
-from pathlib import Path
+
+from charlens.networks.cells import file_of
+from charlens.store.models import has_block, recipe_of
 
 VERSION = 1
-CELLS = Path(__file__).parent / "cells"
+BLOCK = ADAMW = 1
 
 
 @functools.cache
 def version(type: str) -> str:
-    """The version of a network: the shared one, then that of its cell type, such as "1.1".
+    """The version of a network: the shared one, then that of its cell type, such as "1.1", and
+    those of what is added to it, as in "1.1+block1".
 
     A cell type without a VERSION has version 1. An n-NN ("nn") has only the shared version: "1".
     """
     if type == "nn":
         return str(VERSION)
-    own = re.search(r"^VERSION = (\d+)", (CELLS / f"{type}.py").read_text(), re.MULTILINE)
-    return f"{VERSION}.{own[1] if own else 1}"
+    text = file_of(type).read_text()
+    own = re.search(r"^VERSION = (\d+)", text, re.MULTILINE)
+    added = f"+block{BLOCK}" if has_block(type) else ""
+    added += f"+adamw{ADAMW}" if recipe_of(type) == "adamw" else ""
+    return f"{VERSION}.{own[1] if own else 1}{added}"
 
 
 def version_of(described: dict) -> str:

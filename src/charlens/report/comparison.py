@@ -12,8 +12,8 @@ from charlens.report import plots
 from charlens.report.figure5 import LEAST
 from charlens.report.html import Entry, Grid, grid_of_contexts, grid_of_networks, render, signed
 from charlens.store.corpora import read_corpora
-from charlens.store.models import ModelKey, network_name
-from charlens.store.tables import MODELS, paper_text, read_table
+from charlens.store.models import ModelKey, network_name, type_name
+from charlens.store.tables import MODELS, paper_text, read_table, read_table1
 
 COLUMNS = ["corpus", "model", "layers", "size", "n", "seeds", "ours", "paper", "difference"]
 SUMMARY = ["corpus", "models", "cells", "mean_abs", "median_abs", "rank_correlation", "far"]
@@ -41,7 +41,10 @@ def run(args):
     """Raises InputError where the paper has no number for any of the models."""
     plots.check_formats(args.out)
     corpora = read_corpora(args.corpora)
-    losses = (read_table(path) if path else pd.DataFrame() for path in (args.table1, args.table2))
+    losses = [
+        read_table1(args.table1) if args.table1 else pd.DataFrame(),
+        read_table(args.table2) if args.table2 else pd.DataFrame(),
+    ]
     entries = compare(*losses)
     entries = entries[entries["corpus"].isin(list(corpora))]
     if entries.empty:
@@ -303,7 +306,7 @@ def draw_points(panel, entries: pd.DataFrame):
             panel.scatter(
                 own["paper"], own["ours"], s=26, marker=plots.layers_marker(layers), color=shade,
                 edgecolor="white", linewidth=0.4, zorder=3,
-                label=f"{type.upper()}, {plots.layers_label(layers)}",
+                label=f"{type_name(type)}, {plots.layers_label(layers)}",
             )  # fmt: skip
     for model, marker, shade in zip(KINDS, "x+", (plots.NGRAM, plots.NN), strict=True):
         own = entries[entries["model"] == model]

@@ -25,7 +25,7 @@ from charlens.report.comparison import FAR, baseline, compare, name
 from charlens.report.html import PAPER_BYTES, Entry, Grid, render, signed
 from charlens.store.corpora import read_corpora
 from charlens.store.models import ModelKey
-from charlens.store.tables import paper_table, read_table
+from charlens.store.tables import paper_table, read_table, read_table1
 
 SLIP = 0.1  # nats
 USUAL = 2  # typical deviations
@@ -55,7 +55,10 @@ def add_arguments(parser):
 
 def run(args):
     corpora = read_corpora(args.corpora)
-    losses = [read_table(path) if path else pd.DataFrame() for path in (args.table1, args.table2)]
+    losses = [
+        read_table1(args.table1) if args.table1 else pd.DataFrame(),
+        read_table(args.table2) if args.table2 else pd.DataFrame(),
+    ]
     shuffled = read_table(args.reshuffles) if args.reshuffles else pd.DataFrame()
     entries = compare(*losses)
     entries = entries[entries["corpus"].isin(list(corpora))].reset_index(drop=True)

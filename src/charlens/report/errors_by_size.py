@@ -1,5 +1,8 @@
 """Which errors go away with size: figure 6's categories over all types, depths and sizes."""
 
+import math
+from itertools import zip_longest
+
 import pandas as pd
 from matplotlib.patches import Patch
 
@@ -9,9 +12,10 @@ from charlens.report import plots
 from charlens.report.figure6 import COLOURS, applied, positions_in_text
 from charlens.statistics import oracles
 from charlens.store.corpora import by_stem, read_corpora, read_text
-from charlens.store.models import types_in_order
+from charlens.store.models import cell_of, type_name, types_in_order
 from charlens.store.scores import Score, by_corpus, ngrams_by_n, read_scores
 
+ACROSS = 4  # panels side by side
 COLUMNS = ["corpus", "type", "layers", "size", "seed", "category", "errors", "share"]
 
 
@@ -61,18 +65,25 @@ def table(networks: list[Score], made: list[oracles.Oracle]) -> pd.DataFrame:
 
 
 def draw(rows: pd.DataFrame, corpora: dict[str, dict]):
-    """A row of panels per corpus, a panel per type: the mean over seeds of each grid entry."""
+    """A panel per type, ACROSS in a row, corpus by corpus: the mean over seeds of each grid entry.
+    Types with something added are in the table alone."""
     rows = rows[rows["corpus"].isin(list(corpora))]
-    types = types_in_order(rows["type"])
-    figure = plots.new_figure(2.5 * rows["corpus"].nunique() + 0.7)
-    panels = figure.subplots(rows["corpus"].nunique(), len(types), sharey="row", squeeze=False)
+    types = types_in_order(rows["type"].map(cell_of))
     shown = [corpus for corpus in corpora if corpus in set(rows["corpus"])]
-    for row, corpus in zip(panels, shown, strict=True):
-        for panel, type in zip(row, types, strict=True):
-            own = rows[(rows["corpus"] == corpus) & (rows["type"] == type)]
-            draw_panel(panel, own)
-            panel.set_title(f"{corpora[corpus]['title']}: {type.upper()}")
-        row[0].set_ylabel("errors, thousands")
+    across = min(len(types), ACROSS)
+    lines = math.ceil(len(types) / across)  # of a corpus
+    figure = plots.new_figure(2.5 * lines * len(shown) + 0.7)
+    grid = figure.subplots(lines * len(shown), across, sharey="row", squeeze=False)
+    for place, corpus in enumerate(shown):
+        of_corpus = grid[lines * place : lines * (place + 1)]
+        for panel, type in zip_longest(of_corpus.ravel(), types):
+            if type is None:
+                panel.set_axis_off()
+                continue
+            draw_panel(panel, rows[(rows["corpus"] == corpus) & (rows["type"] == type)])
+            panel.set_title(f"{corpora[corpus]['title']}: {type_name(type)}")
+        for panel in of_corpus[:, 0]:
+            panel.set_ylabel("errors, thousands")
     handles = [Patch(color=shade, label=category) for category, shade in COLOURS.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     plots.name_sources(figure, (corpora[corpus] for corpus in shown))

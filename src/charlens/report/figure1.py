@@ -14,10 +14,12 @@ from sklearn.manifold import TSNE
 from charlens.files import write_csv
 from charlens.report import plots
 from charlens.store.corpora import read_corpora
+from charlens.store.models import cell_of, type_name
 from charlens.store.scores import CHUNK, Score, by_corpus, read_scores, with_arrays
 
 PILE = 5  # a group of so many marks that overlap is magnified
 INSET = 0.4  # share of a panel's side
+ACROSS = 5  # types in a row of the legend
 FEW = 4  # fewer models than this have too few neighbours for t-SNE
 
 
@@ -183,17 +185,25 @@ def marker_areas(sizes: Iterable[int]) -> dict[int, float]:
 
 
 def add_legend(figure, layers: Iterable[int], sizes: dict[int, float], colours: dict[str, str]):
-    """One row for the types, one for the layers, one for the sizes."""
+    """Rows for the types (lighter: with something added), the layers and the sizes."""
 
     def mark(label, shape="o", colour="#777777", width=8.0):
         return Line2D([], [], ls="", marker=shape, color=colour, ms=width, mew=0, label=label)
 
+    cells = [type_ for type_ in colours if cell_of(type_) == type_]
+    added = dict.fromkeys(type_.partition("+")[2] for type_ in colours if type_ not in cells)
     rows = [
-        [mark(type_.upper(), colour=colour) for type_, colour in colours.items()],
+        *(
+            [mark(type_name(type_), colour=colours[type_]) for type_ in cells[at : at + ACROSS]]
+            for at in range(0, len(cells), ACROSS)
+        ),
+        [mark(f"with {name}", colour=plots.with_white("#000000", name)) for name in added],
         [mark(plots.layers_label(k), plots.layers_marker(k)) for k in sorted(set(layers))],
         [mark(f"size {size}", width=math.sqrt(sizes[size])) for size in sorted(sizes)],
     ]
-    columns = zip_longest(*rows, fillvalue=mark("", ""))  # a legend fills its columns first
+    columns = zip_longest(
+        *filter(None, rows), fillvalue=mark("", "")
+    )  # a legend fills its columns first
     handles = [handle for column in columns for handle in column]
     figure.legend(handles=handles, loc="outside upper center", ncols=max(map(len, rows)))
 

@@ -24,6 +24,7 @@ def add_arguments(parser):
     parser.add_argument("--scores", nargs="+", required=True, help="recurrent, n-gram, n-NN scores")
     parser.add_argument("--splits", nargs="+", required=True, help="corpora's .npz")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, one a row")
+    parser.add_argument("--type", default="lstm", help="the networks' type (default: lstm)")
     parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
     parser.add_argument("--csv", help="also write the numbers of both kinds of panel to this file")
 
@@ -36,13 +37,13 @@ def run(args):
     errors, characters = {}, {}
     for corpus, group in by_corpus(scores, corpora, "score").items():
         split = read_split(splits[corpus], group)
-        lstm, ngrams = best_lstm(group), ngrams_by_n(group)
+        lstm, ngrams = best_lstm(group, args.type), ngrams_by_n(group)
         nns = {score.meta["n"]: score for score in group if score.meta["family"] == "nn"}
         others = [error_overlap(lstm, models) for models in (ngrams, nns) if models]
         errors[corpus] = pd.concat(others, ignore_index=True)
         characters[corpus] = character_means(lstm, ngrams[max(ngrams)], split)
     with plots.style():
-        plots.save(draw(errors, characters, corpora), args.out)
+        plots.save(draw(errors, characters, corpora, args.type), args.out)
     if args.csv:
         write_csv(table(errors, characters), args.csv)
 
@@ -90,27 +91,33 @@ def character_means(lstm: Score, ngram: Score, split: dict[str, np.ndarray]) -> 
 
 
 def draw(
-    errors: dict[str, pd.DataFrame], characters: dict[str, pd.DataFrame], corpora: dict[str, dict]
+    errors: dict[str, pd.DataFrame],
+    characters: dict[str, pd.DataFrame],
+    corpora: dict[str, dict],
+    type: str = "lstm",
 ):
-    """Per corpus, errors on the left, characters above their counts on the right."""
+    """Per corpus, errors on the left, characters above their counts on the right.
+
+    type: of the network; tables call its columns lstm, whatever it is.
+    """
     figure = plots.new_figure(2.9 * len(corpora) + 0.3)
     grid = figure.add_gridspec(
         2 * len(corpora), 2, width_ratios=[1, 1.9], height_ratios=[5, 1] * len(corpora)
     )
     for row, (corpus, provenance) in enumerate(corpora.items()):
         overlap = figure.add_subplot(grid[2 * row : 2 * row + 2, 0])
-        draw_overlap(overlap, errors[corpus], provenance["title"])
+        draw_overlap(overlap, errors[corpus], provenance["title"], type)
         means = figure.add_subplot(grid[2 * row, 1])
         counts = figure.add_subplot(grid[2 * row + 1, 1], sharex=means)
-        draw_characters(means, counts, characters[corpus])
+        draw_characters(means, counts, characters[corpus], type)
     plots.name_sources(figure, corpora.values())
     return figure
 
 
-def draw_overlap(panel, errors: pd.DataFrame, title: str):
+def draw_overlap(panel, errors: pd.DataFrame, title: str, type: str):
     """Areas over n, one on top of the other: first beside the n-gram, then beside the n-NN models.
     errors: of `error_overlap`."""
-    lstm = network_name("lstm", *errors[["layers", "size"]].iloc[0])
+    lstm = network_name(type, *errors[["layers", "size"]].iloc[0])
     left, ticks = 0.0, {}
     for model, rows in errors.groupby("model", sort=False):
         at = left + np.arange(len(rows), dtype=float)
@@ -120,7 +127,7 @@ def draw_overlap(panel, errors: pd.DataFrame, title: str):
         # errors.
         top = np.zeros(len(rows))
         for column, label, colour, hatch in (
-            ("lstm", f"{lstm} alone", plots.LSTM, ""),
+            ("lstm", f"{lstm} alone", plots.type_colours([type])[type], ""),
             ("both", "both", plots.NEUTRAL, ""),
             ("ngram", f"{model} alone", *OTHERS[model]),
         ):
@@ -149,7 +156,7 @@ def draw_overlap(panel, errors: pd.DataFrame, title: str):
     )  # fmt: skip
 
 
-def draw_characters(means, counts, characters: pd.DataFrame):
+def draw_characters(means, counts, characters: pd.DataFrame, type: str):
     """Bars per character in two panels: means, and counts below. characters: `character_means`."""
     least = RARE * characters["count"].sum()
     shown = characters[characters["count"] >= least]
@@ -160,8 +167,9 @@ def draw_characters(means, counts, characters: pd.DataFrame):
     if cut:
         at[SHOWN // 2 :] += 1
         means.text(SHOWN // 2, 0.02, "…", ha="center", fontsize=10)
-    lstm, ngram = plots.model_names(shown)
-    means.bar(at - 0.21, shown["lstm"], 0.42, color=plots.LSTM, label=lstm)
+    lstm, ngram = plots.model_names(shown, type)
+    colour = plots.type_colours([type])[type]
+    means.bar(at - 0.21, shown["lstm"], 0.42, color=colour, label=lstm)
     means.bar(
         at + 0.21, shown["ngram"], 0.42, color=plots.NGRAM, label=ngram,
         hatch="/////", edgecolor="white", linewidth=0,

@@ -11,7 +11,7 @@ from charlens.errors import InputError
 from charlens.files import write_csv
 from charlens.report import plots
 from charlens.store.corpora import by_stem, read_corpora, read_split, read_text
-from charlens.store.models import network_name
+from charlens.store.models import network_name, type_name
 from charlens.store.scores import Score, best_lstm, by_corpus, ngrams_by_n, read_scores
 from charlens.store.tables import read_trajectory
 from charlens.text.braces import brace_pairs, pairs_in_test
@@ -28,6 +28,7 @@ def add_arguments(parser):
     parser.add_argument("--texts", nargs="+", default=[], help="corpora's .txt (kind code)")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, one a row")
     parser.add_argument("--trajectory", nargs="*", default=[], help="an LSTM's first epochs (.csv)")
+    parser.add_argument("--type", default="lstm", help="the networks' type (default: lstm)")
     parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
     parser.add_argument("--csv", help="also write the numbers of the left panels to this file")
 
@@ -54,23 +55,23 @@ def run(args):
     braces = {}
     for corpus, group in by_corpus(scores, code_corpora, "score").items():
         index, distance = braces_in_test(texts[corpus], splits[corpus], group)
-        ngrams, lstm = ngrams_by_n(group), lstm_of_row(group, trajectories.get(corpus))
+        ngrams, lstm = ngrams_by_n(group), lstm_of_row(group, trajectories.get(corpus), args.type)
         braces[corpus] = brace_means(lstm, ngrams[max(ngrams)], index, distance)
     with plots.style():
-        plots.save(draw(braces, trajectories, corpora), args.out)
+        plots.save(draw(braces, trajectories, corpora, args.type), args.out)
     if args.csv:
         write_csv(table(braces), args.csv)
 
 
-def lstm_of_row(scores: list[Score], trajectory: pd.DataFrame | None) -> Score:
-    """The LSTM whose first epochs the row shows; where these are missing or its scores are, the
-    best one of the paper's depth."""
+def lstm_of_row(scores: list[Score], trajectory: pd.DataFrame | None, type: str = "lstm") -> Score:
+    """The LSTM, or network of another type, whose first epochs the row shows; where these or its
+    scores are missing, the best one of the paper's depth."""
     if trajectory is not None:
-        wanted = ("lstm", *trajectory[["layers", "size"]].iloc[0])
+        wanted = (type, *trajectory[["layers", "size"]].iloc[0])
         same = [s for s in scores if tuple(map(s.meta.get, ("type", "layers", "size"))) == wanted]
         if same:
-            return best_lstm(same)
-    return best_lstm(scores)
+            return best_lstm(same, type)
+    return best_lstm(scores, type)
 
 
 def braces_in_test(text: Path, split: Path, scores: list[Score]) -> tuple[np.ndarray, np.ndarray]:
@@ -140,6 +141,7 @@ def draw(
     braces: dict[str, pd.DataFrame],
     trajectories: dict[str, pd.DataFrame],
     corpora: dict[str, dict],
+    type: str = "lstm",
 ):
     """A row of panels per corpus: braces, KL divergence, difference of losses, as it has them."""
     figure = plots.new_figure(2.7 * len(corpora) + 0.3)
@@ -155,24 +157,25 @@ def draw(
             if kind == "braces":
                 means = row.add_subplot(grid[0, column])
                 pairs = row.add_subplot(grid[1, column], sharex=means)
-                draw_braces(means, pairs, braces[corpus])
+                draw_braces(means, pairs, braces[corpus], type)
             else:
-                draw_first_epochs(row.add_subplot(grid[:, column]), trajectories[corpus], kind)
+                panel = row.add_subplot(grid[:, column])
+                draw_first_epochs(panel, trajectories[corpus], kind, type)
     plots.name_sources(figure, corpora.values())
     return figure
 
 
-def draw_braces(means, pairs, braces: pd.DataFrame):
+def draw_braces(means, pairs, braces: pd.DataFrame, type: str):
     """Two panels: mean probabilities, and numbers of pairs below. braces: of `brace_means`."""
     means.set_title("mean probability of “}”")
     if braces.empty:
         means.text(0.5, 0.5, "no pair within a stream", transform=means.transAxes, ha="center")
         pairs.set_axis_off()
         return
-    lstm, ngram = plots.model_names(braces)
+    lstm, ngram = plots.model_names(braces, type)
     enough = braces["pairs"] >= LEAST
     for name, label, colour, marker, line in (
-        ("lstm", lstm, plots.LSTM, "o", "-"),
+        ("lstm", lstm, plots.type_colours([type])[type], "o", "-"),
         ("ngram", ngram, plots.NGRAM, "s", "--"),
     ):
         for rows, style in ((braces[enough], {"linestyle": line, "label": label}),
@@ -205,8 +208,8 @@ def draw_braces(means, pairs, braces: pd.DataFrame):
     pairs.set_ylim(0, 1.1 * braces["pairs"].max())
 
 
-def draw_first_epochs(panel, snapshots: pd.DataFrame, kind: str):
-    """A line per n-NN over the epochs of the LSTM. kind: the column drawn, kl or delta (nats)."""
+def draw_first_epochs(panel, snapshots: pd.DataFrame, kind: str, type: str):
+    """A line per n-NN over a network's epochs. kind: the column drawn, kl or delta (nats)."""
     contexts = sorted(snapshots["n"].unique())
     shades = colormaps["viridis"](np.linspace(0.0, 0.88, len(contexts)))
     for n, shade, marker in zip(contexts, shades, "osD^vP*X" * len(contexts), strict=False):
@@ -215,9 +218,10 @@ def draw_first_epochs(panel, snapshots: pd.DataFrame, kind: str):
             line["epoch"], line[kind], color=shade, marker=marker, markersize=3.5, markevery=3,
             linewidth=1.1, label=f"{n}-NN",
         )  # fmt: skip
-    names = {"kl": "symmetric KL divergence", "delta": "Δ loss: n-NN minus LSTM"}
+    minus = f"Δ loss: n-NN minus {type_name(type)}"
+    names = {"kl": "symmetric KL divergence", "delta": minus}
     panel.set_title(names[kind])
-    lstm = network_name("lstm", *snapshots[["layers", "size"]].iloc[0])
+    lstm = network_name(type, *snapshots[["layers", "size"]].iloc[0])
     panel.set(xlabel=f"epoch of {lstm}", ylabel="nats per character")
     panel.set_xlim(left=0)
     panel.grid(axis="y")

@@ -14,7 +14,7 @@ from charlens.report.html import render
 from charlens.statistics import oracles
 from charlens.store import models
 from charlens.store.corpora import by_stem, read_corpora, read_text
-from charlens.store.models import network_name
+from charlens.store.models import network_name, type_name
 from charlens.store.scores import Score, by_corpus, ngrams_by_n, read_scores
 from charlens.store.tables import read_table
 
@@ -39,6 +39,7 @@ def add_arguments(parser):
     parser.add_argument("--splits", nargs="+", required=True, help="corpora's .npz")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, one a row")
     parser.add_argument("--published", nargs="?", help="rows for sizes without scores here (.csv)")
+    parser.add_argument("--type", default="lstm", help="the networks' type (default: lstm)")
     parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
     parser.add_argument("--csv", help="also write the numbers to this file")
     parser.add_argument(
@@ -55,7 +56,11 @@ def run(args):
     scores = read_scores(args.scores, "recurrent", "ngram")
     tables, definitions, sections = [], [], []
     for corpus, group in by_corpus(scores, corpora, "score").items():
-        text, split, networks = read_text(texts[corpus]), load(splits[corpus]), lstms(group)
+        text, split, networks = (
+            read_text(texts[corpus]),
+            load(splits[corpus]),
+            of_type(group, args.type),
+        )
         ngrams, best = ngrams_by_n(group), networks[-1]
         positions = positions_in_text(text, split, networks)
         made = {
@@ -69,7 +74,7 @@ def run(args):
         sections.append((corpora[corpus], best.key.name, examples))
     rows = with_published(pd.concat(tables), args.published)
     with plots.style():
-        plots.save(draw(rows, corpora), args.out)
+        plots.save(draw(rows, corpora, args.type), args.out)
     if args.csv:
         write_csv(rows, args.csv)
     if args.definitions_csv:
@@ -95,15 +100,17 @@ def with_published(rows: pd.DataFrame, path: str | None) -> pd.DataFrame:
     return every.iloc[np.lexsort(place[::-1])].reset_index(drop=True)
 
 
-def lstms(scores: list[Score]) -> list[Score]:
-    """The best LSTM and those of the same depth that are smaller, smallest first.
+def of_type(scores: list[Score], type: str = "lstm") -> list[Score]:
+    """The best LSTM, or network of another type, and those of the same depth that are smaller,
+    smallest first.
 
     Each size is represented by the best of its seeds (see `models.best`). Raises InputError where
-    there is no LSTM.
+    there is no network of the type.
     """
-    found = [score for score in scores if score.key.type == "lstm"]
+    found = [score for score in scores if score.key.type == type]
     if not found:
-        raise InputError("figure 6 is about the errors of LSTMs: no LSTM among the scores")
+        name = type_name(type)
+        raise InputError(f"figure 6 is about the errors of {name}s: no {name} among the scores")
 
     def best(scores: list[Score]) -> Score:
         return models.best(scores, lambda score: score.meta)
@@ -198,15 +205,15 @@ def example(text: bytes, position: int, probability: float) -> dict:
     }
 
 
-def draw(rows: pd.DataFrame, corpora: dict[str, dict]):
+def draw(rows: pd.DataFrame, corpora: dict[str, dict], type: str = "lstm"):
     """Per corpus: errors of the best LSTM as they are removed, and all sizes side by side."""
     figure = plots.new_figure(3.1 * len(corpora) + 0.3)
     panels = figure.subplots(len(corpora), 2, squeeze=False, gridspec_kw={"width_ratios": [2.2, 1]})
     for (steps, sizes), (corpus, about) in zip(panels, corpora.items(), strict=True):
         own = rows[rows["corpus"] == corpus]
         best = own[own["size"] == own["size"].max()]
-        draw_steps(steps, best, about["title"])
-        draw_sizes(sizes, own)
+        draw_steps(steps, best, about["title"], type)
+        draw_sizes(sizes, own, type)
     plots.name_sources(figure, corpora.values())
     return figure
 
@@ -225,7 +232,7 @@ def places(best: pd.DataFrame) -> tuple[np.ndarray, dict[str, float]]:
     return np.concatenate(at), middles
 
 
-def draw_steps(panel, best: pd.DataFrame, title: str):
+def draw_steps(panel, best: pd.DataFrame, title: str, type: str):
     """A bar per level: the errors that it removes, out of those that earlier levels left."""
     left = best["rate"].sum()
     at, middles = places(best)
@@ -242,7 +249,7 @@ def draw_steps(panel, best: pd.DataFrame, title: str):
             middles[category], top + 0.012 * left, f"{category}\n{share:.0%}", ha="center",
             va="bottom", fontsize=7, color=shade if category != "boost" else "#555555",
         )  # fmt: skip
-    lstm = network_name("lstm", *best[["layers", "size"]].iloc[0])
+    lstm = network_name(type, *best[["layers", "size"]].iloc[0])
     panel.set_title(f"{title}\nerrors of {lstm}: {left:.1%} of the test characters (p < 0.5)")
     panel.set_xticks(at, [short(level) for level in best["level"]], rotation=90, fontsize=6.5)
     panel.tick_params(axis="x", length=0)
@@ -256,7 +263,7 @@ def short(level: str) -> str:
     return level.removeprefix("after ").replace(" times", "×")
 
 
-def draw_sizes(panel, own: pd.DataFrame):
+def draw_sizes(panel, own: pd.DataFrame, type: str):
     """One stacked bar per size; the category that is removed first is on top."""
     sizes = sorted(set(own["size"]))
     for at, size in enumerate(sizes):
@@ -276,7 +283,9 @@ def draw_sizes(panel, own: pd.DataFrame):
     panel.set_title("the same by size\nnumbers: of the model’s errors")
     layers = own["layers"].iloc[0]
     panel.set_xticks(range(len(sizes)), sizes, fontsize=7)
-    panel.set(xlabel=f"size of the {layers}-layer LSTM", ylabel="share of test characters")
+    panel.set(
+        xlabel=f"size of the {layers}-layer {type_name(type)}", ylabel="share of test characters"
+    )
     panel.tick_params(axis="x", length=0)
     panel.set_ylim(bottom=0)
     panel.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")

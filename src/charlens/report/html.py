@@ -11,7 +11,7 @@ import jinja2
 import pandas as pd
 
 from charlens.report import templates
-from charlens.store.models import types_in_order
+from charlens.store.models import VARIANTS, cell_of, type_name, types_in_order
 from charlens.store.tables import MODELS
 
 PAPER_BYTES = {"wp": 3_258_246, "lk": 6_206_996}
@@ -100,8 +100,27 @@ def grid_of_networks(
         )
         for size in sorted(set(table["size"]))
     ]
-    spans = [(type.upper(), len(depths)) for type, depths in layers.items()]
+    spans = [(type_name(type), len(depths)) for type, depths in layers.items()]
     return Grid(caption, "Size / layers", [str(k) for _, k in columns], rows, spans)
+
+
+def grid_of_variants(
+    caption: str, table: pd.DataFrame, entry: Callable[[pd.DataFrame], Entry]
+) -> Grid:
+    """Cell types down, what is added to them across, at each shape that has additions.
+
+    entry: as in `grid_of_networks`.
+    """
+    groups = dict(iter(table.groupby(["layers", "size", "type"])))
+    shapes = sorted({key[:2] for key in groups if "+" in key[2]})
+    columns = [(shape, added) for shape in shapes for added in ("", *VARIANTS)]
+    rows = []
+    for cell in dict.fromkeys(cell_of(type) for type in types_in_order(table["type"])):
+        keys = [(*shape, f"{cell}+{added}" if added else cell) for shape, added in columns]
+        entries = [entry(groups[key]) if key in groups else Entry() for key in keys]
+        rows.append((type_name(cell), entries))
+    spans = [(f"{layers}x{size}", 1 + len(VARIANTS)) for layers, size in shapes]
+    return Grid(caption, "Type", [added or "bare" for _, added in columns], rows, spans)
 
 
 def grid_of_contexts(

@@ -8,13 +8,14 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 from matplotlib.transforms import Bbox, offset_copy
 
 from charlens.errors import InputError
 from charlens.files import atomic
-from charlens.store.models import network_name, types_in_order
+from charlens.store.models import cell_of, network_name, types_in_order
 
 WIDTH = 7.2  # inches: the text width of a page, so that font sizes are those in print
 
@@ -23,8 +24,20 @@ LSTM = "#C1272D"
 NGRAM = "#5BA4DC"
 NN = "#444444"
 NEUTRAL = "#DADADA"
-TYPES = {"lstm": LSTM, "rnn": "#E69F00", "gru": "#17375E"}
+TYPES = {
+    "lstm": LSTM,
+    "rnn": "#E69F00",
+    "gru": "#17375E",
+    "mingru": "#009E73",
+    "minlstm": "#6BBF59",
+    "rglru": "#7A5195",
+    "slstm": "#E377C2",
+    "mlstm": "#A0522D",
+    "mamba": "#17BECF",
+    "transformer": "#555555",
+}
 OTHER_TYPES = ["#009E73", "#CC79A7", NGRAM]
+LIGHTER = {"block": 0.3, "adamw": 0.45, "block+adamw": 0.6}  # how much white, with an addition
 
 MARK = 7.0  # points: as wide as the marks that labels must not cover
 # where a label may stand from its point (points), the best place first
@@ -132,8 +145,18 @@ def label_points(panel, labels: Iterable[tuple[float, float, str]], marks: np.nd
 def type_colours(types: Iterable[str]) -> dict[str, str]:
     """The colour of each type that occurs, in the order of a legend."""
     order = types_in_order(types)
-    others = cycle(OTHER_TYPES)
-    return {type_: TYPES.get(type_) or next(others) for type_ in order}
+    others, cells = cycle(OTHER_TYPES), {}
+    for type_ in order:
+        cell = cell_of(type_)
+        if cell not in cells:
+            cells[cell] = TYPES.get(cell) or next(others)
+    return {type_: with_white(cells[cell_of(type_)], type_.partition("+")[2]) for type_ in order}
+
+
+def with_white(colour: str, added: str) -> str:
+    """The colour of a cell type, lighter where something is added to the cell."""
+    share = LIGHTER.get(added, 0.0)
+    return to_hex([share + (1 - share) * part for part in to_rgb(colour)]) if share else colour
 
 
 def layers_marker(layers: int) -> str | tuple[int, int]:
@@ -146,11 +169,11 @@ def layers_label(layers: int) -> str:
     return f"{layers} layer" if layers == 1 else f"{layers} layers"
 
 
-def model_names(rows: pd.DataFrame) -> tuple[str, str]:
-    """Names of the LSTM (columns layers, size) and the n-gram model (n) of a table: LSTM 3x512,
+def model_names(rows: pd.DataFrame, type: str = "lstm") -> tuple[str, str]:
+    """Names of the network (columns layers, size) and the n-gram model (n) of a table: LSTM 3x512,
     20-gram."""
     layers, size, n = rows[["layers", "size", "n"]].iloc[0]
-    return network_name("lstm", layers, size), f"{n}-gram"
+    return network_name(type, layers, size), f"{n}-gram"
 
 
 def character(byte: int) -> str:

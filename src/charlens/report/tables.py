@@ -12,13 +12,14 @@ from charlens.report.html import (
     file_size,
     grid_of_contexts,
     grid_of_networks,
+    grid_of_variants,
     render,
     signed,
 )
 from charlens.statistics.bootstrap import bootstrap_sd
 from charlens.statistics.information import bits
 from charlens.store.corpora import read_corpora
-from charlens.store.models import ModelKey, types_in_order
+from charlens.store.models import ModelKey, cell_of, has_block, recipe_of, types_in_order
 from charlens.store.scores import Score, by_corpus, read_scores
 from charlens.store.tables import MODELS, paper_table
 
@@ -26,6 +27,7 @@ TABLE1 = [
     "corpus", "type", "layers", "size", "hidden", "parameters", "dropout", "seed", "epoch",
     "val_loss", "loss", "sd", "paper", "bytes", "source", "failed",
 ]  # fmt: skip
+VARIANT = ["block", "recipe"]  # columns of table 1 where some network has either
 TABLE2 = [
     "corpus", "model", "n", "hidden", "loss", "sd", "paper", "bytes", "arpa_bytes", "source",
     "failed",
@@ -46,7 +48,7 @@ def run_table1(args):
     scores = read_scores(args.scores, "recurrent", with_failed=True)
     scores = by_corpus(scores, corpora, "recurrent model")
     table = table1(scores, args.samples, args.seed)
-    write(table, table1_page(table, corpora, args.samples), args)
+    write(with_variants(table), table1_page(table, corpora, args.samples), args)
 
 
 def run_table2(args):
@@ -71,7 +73,11 @@ def write(table: pd.DataFrame, page: str, args):
 
 
 def table1(scores: dict[str, list[Score]], samples: int, seed: int) -> pd.DataFrame:
-    """One row per recurrent model, columns TABLE1; losses in nats per character."""
+    """One row per recurrent model, columns TABLE1; losses in nats per character.
+
+    Where some network has a block or the second recipe, `type` is the cell type alone and the
+    columns VARIANT, at the end, say the rest.
+    """
     rows = loss_rows(scores, samples, seed)
     paper = paper_table(1).set_index(["corpus", "type", "layers", "size"])["loss"]
     rows["paper"] = [
@@ -79,6 +85,23 @@ def table1(scores: dict[str, list[Score]], samples: int, seed: int) -> pd.DataFr
         for key in zip(rows.corpus, rows.type, rows.layers, rows["size"], strict=True)
     ]
     return in_order(rows, scores, ["corpus", "size", "type", "layers", "seed"])[TABLE1]
+
+
+def has_addition(table: pd.DataFrame) -> pd.Series:
+    """Which rows are of types like lstm+block."""
+    return table["type"].str.contains("+", regex=False)
+
+
+def with_variants(table: pd.DataFrame) -> pd.DataFrame:
+    """Table 1 as it is written: types like lstm+block in columns of their own, if there are any."""
+    types = table["type"]
+    if not has_addition(table).any():
+        return table
+    return table.assign(
+        type=types.map(cell_of),
+        block=types.map(has_block).astype(int),
+        recipe=types.map(recipe_of),
+    )
 
 
 def table2(scores: dict[str, list[Score]], samples: int, seed: int) -> pd.DataFrame:
@@ -135,8 +158,16 @@ def table1_page(table: pd.DataFrame, corpora: dict[str, dict], samples: int) -> 
         first = good["val_loss"].idxmin() if len(good) else None
         if first is not None:
             best[corpus] = ModelKey.of(own.loc[first].to_dict() | {"family": "recurrent"}).label
-        losses = grid_of_networks("Test loss", own, partial(loss_entry, best=first))
-        sections.append((about, losses, grid_of_networks(CHOSEN, own, model_entry)))
+        bare, loss = own[~has_addition(own)], partial(loss_entry, best=first)
+        losses = grid_of_networks("Test loss", bare, loss)
+        grids = [grid_of_networks(CHOSEN, bare, model_entry)]
+        if len(bare) < len(own):
+            grids = [
+                grid_of_variants(ADDED, own, loss),
+                *grids,
+                grid_of_variants(CHOSEN, own, model_entry),
+            ]
+        sections.append((about, losses, grids))
     seeds = most_seeds(table, ["corpus", "type", "layers", "size"])
     return render("table1", sections=sections, best=best, samples=samples, seeds=seeds)
 
@@ -155,6 +186,10 @@ def table2_page(table: pd.DataFrame, corpora: dict[str, dict], samples: int) -> 
 CHOSEN = (
     "Hidden units and parameters; dropout (among the values trained) and epoch, chosen on"
     " validation"
+)
+ADDED = (
+    "Test loss in a block (normalisation, residual, gated MLP) and by the second recipe (AdamW,"
+    " warm-up, cosine, weight decay)"
 )
 FILES = "Model files (n-gram: as ARPA text, and packed; n-NN: with its number of hidden units)"
 

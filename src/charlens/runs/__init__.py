@@ -5,6 +5,7 @@ schema.py            the keys of the settings
 values.py            types of their values
 grid.py              the models of a run
 modules.py           the files of the package that a rule runs
+additions.py         settings of the block and the second recipe
 cost.py              memory and priority of jobs
 estimate.py          the speed of this machine, and how long a run takes on it
 host.py              GPUs of the machine, the lock of a results folder

@@ -8,10 +8,36 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from charlens.networks.architecture import Architecture
 
-GATES = {"nn": 1, "rnn": 1, "gru": 3, "lstm": 4}  # of any other type: as many as an LSTM has
+
+class Cell(NamedTuple):
+    """What a layer of a cell type takes."""
+
+    gates: int  # H-wide blocks of w_x
+    squares: float  # its other matrices, in H x H
+    vectors: int = 0  # its other parameters, in H
+    kept: int = 0  # further numbers per unit that autograd keeps of each step
+    wide: int = 0  # the same per step and stream, whatever H
+
+
+LSTM = Cell(4, 4)  # any other type is taken for one
+CELLS = {
+    "nn": Cell(1, 0),
+    "rnn": Cell(1, 1),
+    "gru": Cell(3, 3),
+    "lstm": LSTM,
+    "mingru": Cell(2, 0),
+    "minlstm": Cell(3, 0),
+    "rglru": Cell(3, 0),
+    "slstm": Cell(4, 4, kept=30),
+    "mlstm": Cell(4, 0, 6, kept=40, wide=800),
+    "mamba": Cell(4, 2.25, 110, kept=260),
+    "transformer": Cell(1, 8, 7, kept=40, wide=4 * 200 * 5),
+}
+BLOCK = Cell(0, 6, kept=24)
 FORWARD = 1 / 3  # of the multiply-adds of an update; the backward pass takes the rest
 # Megabytes of Python and torch: 220 for the CPU build of torch, about 740 for the one on PyPI.
 INTERPRETER = 900
@@ -38,26 +64,37 @@ class Text:
 
 
 def parameters(arch: Architecture) -> int:
-    """Number of parameters, but for the GRU's second bias (`architecture.count` needs torch)."""
-    gates, layers, H, K = GATES.get(arch.type, 4), arch.layers, arch.hidden, arch.symbols
+    """Number of parameters, but for some vectors (`architecture.count` needs torch)."""
+    H, K = arch.hidden, arch.symbols
     if not arch.recurrent:
         return H * (arch.context * K + 1) + (H + 1) * K
-    return gates * H * ((2 * layers - 1) * H + K + layers) + (H + 1) * K
+    square, linear = growth(arch)
+    return round(square * H * H + linear * H) + K
+
+
+def growth(arch: Architecture) -> tuple[float, int]:
+    """How the parameters grow with H: by so many H x H, and H times as many numbers."""
+    cell, layers, K = CELLS.get(arch.cell, LSTM), arch.layers, arch.symbols
+    linear = (cell.gates + cell.vectors) * layers + K  # with the biases and the classifier
+    if arch.block:
+        return layers * (cell.gates + cell.squares + BLOCK.squares), linear + K
+    return (layers - 1) * cell.gates + layers * cell.squares, linear + K * cell.gates
 
 
 def recurrent(type: str, layers: int, size: int, symbols: int) -> Architecture:
     """The network of a grid entry. Its hidden size solves `parameters` for the budget of the row
     (section 4.1); it is within 1 of `architecture.hidden_size`, which needs torch."""
-    gates = GATES.get(type, 4)
     budget = parameters(Architecture("lstm", 1, size, symbols)) - symbols
-    square, linear = gates * (2 * layers - 1), gates * (symbols + layers) + symbols
-    hidden = (math.sqrt(linear**2 + 4 * square * budget) - linear) / (2 * square)
+    square, linear = growth(Architecture(type, layers, 1, symbols))
+    hidden = budget / linear
+    if square:
+        hidden = (math.sqrt(linear**2 + 4 * square * budget) - linear) / (2 * square)
     return Architecture(type, layers, max(1, round(hidden)), symbols)
 
 
 def preactivations(arch: Architecture) -> int:
     """Values per character that go through a nonlinearity."""
-    return GATES.get(arch.type, 4) * arch.layers * arch.hidden
+    return CELLS.get(arch.cell, LSTM).gates * arch.layers * arch.hidden
 
 
 def multiply_adds(arch: Architecture) -> int:
@@ -65,7 +102,7 @@ def multiply_adds(arch: Architecture) -> int:
     H, K = arch.hidden, arch.symbols
     if not arch.recurrent:
         return H * (arch.context + K)
-    return GATES.get(arch.type, 4) * H * H * (2 * arch.layers - 1) + H * K
+    return round(growth(arch)[0] * H * H) + H * K
 
 
 def memory_mb(arch: Architecture, text: Text, streams: int, unroll: int, gpu: bool = False) -> int:
@@ -75,7 +112,9 @@ def memory_mb(arch: Architecture, text: Text, streams: int, unroll: int, gpu: bo
     saves; added to that are the interpreter, the parameters with their optimizer, and the text.
     """
     window = 4 * streams * unroll
-    units = arch.layers * arch.hidden * (6 + 6 * GATES.get(arch.type, 4))
+    cell = CELLS.get(arch.cell, LSTM)
+    kept = 6 + 6 * cell.gates + cell.kept + BLOCK.kept * arch.block
+    units = arch.layers * (arch.hidden * kept + cell.wide)
     characters = text.train + text.val + text.test
     data = characters * (4 + 8 * arch.context)
     used = window * (units + 8 * arch.symbols) + 40 * parameters(arch) + data

@@ -11,7 +11,7 @@ from pathlib import Path
 from charlens.errors import InputError
 from charlens.runs.schema import Section, Settings
 from charlens.store import models
-from charlens.store.models import ModelKey, original, reshuffled, twin
+from charlens.store.models import ModelKey, original, recipe_of, reshuffled, twin
 
 
 def recurrent(settings: Settings, corpus: str) -> list[ModelKey]:
@@ -50,9 +50,11 @@ def planned(settings: Settings) -> list[ModelKey]:
 
 
 def candidates(settings: Settings, key: ModelKey) -> list[ModelKey]:
-    """The candidates for a network: itself with each dropout or hidden size. An n-gram model has
-    none."""
-    if key.kind == "recurrent":
+    """The candidates for a network: itself with each dropout, learning rate or hidden size. An
+    n-gram model has none."""
+    if key.kind == "recurrent" and recipe_of(key.type) == "adamw":
+        values = settings.adamw.rates
+    elif key.kind == "recurrent":
         entry = {"type": key.type, "layers": key.layers, "size": key.size, "seed": key.seed}
         values = first_fit(settings, "dropout", key.corpus, entry)
     else:
@@ -150,8 +152,14 @@ def entries(settings: Settings) -> list[dict]:
         {"type": type, "layers": layers, "size": size}
         for size, layers, type in product(sorted(grid.sizes, reverse=True), grid.layers, grid.types)
     ]
+    every += [
+        {"type": f"{type}+{added}", "layers": layers, "size": size}
+        for some in grid.variants
+        for size, layers, type, added in product(some.sizes, some.layers, grid.types, some.add)
+    ]
     omitted = [selection.model_dump(exclude_none=True).items() for selection in grid.omit]
-    return [entry for entry in every if not any(items <= entry.items() for items in omitted)]
+    kept = [entry for entry in every if not any(items <= entry.items() for items in omitted)]
+    return list({tuple(entry.values()): entry for entry in kept}.values())  # each once
 
 
 def first_fit(settings: Settings, key: str, corpus: str, entry: dict) -> list | None:

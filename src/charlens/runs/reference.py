@@ -114,16 +114,15 @@ def read_digest(path: Path) -> dict:
 
 def chosen(digest: dict) -> ModelKey:
     """The candidate that a digest is of."""
-    names = {"nn": "hidden", "recurrent": "dropout"}
-    candidate = digest.get(names.get(digest["family"], ""))
-    return dataclasses.replace(ModelKey.of(digest), candidate=candidate)
+    key = ModelKey.of(digest)
+    return dataclasses.replace(key, candidate=digest.get(key.candidates or ""))
 
 
 def of_model(about: dict) -> ModelKey:
     """The candidate that a recurrent network's model file holds, from its metadata."""
-    return dataclasses.replace(
-        ModelKey.of({**about, "family": "recurrent"}), candidate=about["dropout"]
-    )
+    key = ModelKey.of({**about, "family": "recurrent"})
+    known = about | {"rate": about.get("recipe", {}).get("learning_rate")}
+    return dataclasses.replace(key, candidate=known[key.candidates])
 
 
 # ---- one publication and another ----

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from charlens.runs.additions import AdamW, Variants
 from charlens.runs.values import (
     Count,
     Distinct,
@@ -195,7 +196,7 @@ class Seeds(Section):
 
 
 class Grid(Section):
-    """The recurrent networks: every type, layers and size, less `omit`."""
+    """The recurrent networks: every type, layers and size, less `omit`, and the variants."""
 
     types: Several[Type] = Field(description="Files in src/charlens/networks/cells/.")
     layers: Several[Count]
@@ -203,6 +204,9 @@ class Grid(Section):
         description="Row of table 1: the parameter budget of a one-layer LSTM of this size."
     )
     omit: list[Selection] = Field(description="Entries that are left out.")
+    variants: list[Variants] = Field(
+        [], description="Types with something added, such as lstm+block."
+    )
     dropout: Annotated[list[Dropouts], Field(min_length=1)] = Field(
         description="Candidates, chosen on validation; the first matching entry counts."
     )
@@ -314,6 +318,10 @@ class Figures(Section):
 
     tsne: Tsne
     first_epochs: FirstEpochs
+    types: Distinct[Type] = Field(
+        [], description="Of the grid: what is made of the LSTM (figures 4 to 6, units and gates,"
+        " ablation, explorer) is made of these, too, in types/<type>/.",
+    )  # fmt: skip
     emergence: Emergence = Emergence()
 
 
@@ -409,6 +417,7 @@ class Settings(Section):
     split: Split
     grid: Grid
     training: Training
+    adamw: AdamW = AdamW()
     nn: FixedContext
     ngrams: Ngrams
     contiguous_split: ContiguousSplit
@@ -451,6 +460,11 @@ class Settings(Section):
         own = self.of_corpus(corpus).training
         own = own.model_dump(exclude_none=True) if own else {}
         return self.training.model_dump() | own | {"backend": self.backend}
+
+    @property
+    def adamw_training(self) -> dict:
+        """How networks with "+adamw" are trained, but for the learning rate, and the backend."""
+        return self.adamw.model_dump(exclude={"rates"}) | {"backend": self.backend}
 
     @field_validator("*", mode="wrap")
     @classmethod

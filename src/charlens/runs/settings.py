@@ -40,7 +40,7 @@ def make(config: Mapping) -> Settings:
     except ValidationError as error:
         settings = Settings.model_construct(**sound)
         mistakes = [describe(mistake) for mistake in error.errors()]
-    for check in (_names_of_corpora, _streams, _orders, _values_for_every_entry):
+    for check in (_names_of_corpora, _types, _streams, _orders, _values_for_every_entry):
         try:
             mistakes += check(settings)
         except AttributeError:  # a section that it needs has a mistake of its own
@@ -162,6 +162,16 @@ def _names_of_corpora(settings: Settings) -> Iterator[str]:
         for corpus in there:
             if corpus not in corpora:
                 yield f"{key}: no corpus '{corpus}'; corpora defines {', '.join(corpora)}"
+
+
+def _types(settings: Settings) -> Iterator[str]:
+    from charlens.runs import grid
+
+    known = {entry["type"] for entry in grid.entries(settings)}
+    for place, type in enumerate(settings.figures.types):
+        if type not in known:
+            has = ", ".join(sorted(known))
+            yield f"figures.types.{place}: no '{type}' in the grid; it has {has}"
 
 
 def _streams(settings: Settings) -> Iterator[str]:

@@ -14,6 +14,9 @@ from pydantic import (
     StringConstraints,
 )
 
+from charlens.networks.cells import OWN
+from charlens.store.models import cell_of
+
 CELLS = Path(__file__).parents[1] / "networks/cells"
 
 
@@ -40,7 +43,9 @@ def distinct(values: list) -> list:
 
 def cell_type(type: str) -> str:
     """Raises ValueError where networks/cells/ has no file for the type, or one that is no cell."""
-    path = CELLS / f"{type}.py"
+    path = CELLS / f"{cell_of(type)}.py"
+    if not path.is_file() and (OWN / path.name).is_file():
+        path = OWN / path.name
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in CELLS.glob("[a-z]*.py")))
         raise ValueError(f"no cell type '{type}' ({path}); there are {known}")
@@ -78,7 +83,9 @@ Text = Annotated[str, StringConstraints(min_length=1)]
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$"
 Name = Annotated[str, StringConstraints(pattern=NAME)]
 Type = Annotated[
-    str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}$"), AfterValidator(cell_type)
+    str,
+    StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}(\+block)?(\+adamw)?$"),
+    AfterValidator(cell_type),
 ]
 Distinct = Annotated[
     list[Value], AfterValidator(distinct), Field(json_schema_extra={"uniqueItems": True})

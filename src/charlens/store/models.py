@@ -2,12 +2,14 @@
 
     kind        path below models/<corpus>/, scores/<corpus>/           label
     recurrent   type~lstm/layers~2/size~64/seed~2[/dropout~0.1]         LSTM 2x64 seed 2
+                type~lstm+adamw/layers~2/size~64/seed~2[/rate~0.003]    LSTM+adamw 2x64 seed 2
     nn          nn/context~3/seed~1[/hidden~256]                        3-NN
     ngram       ngram/order~21                                          20-gram
 
 Tables name a model by the same path with spaces for slashes. A candidate is one of several values
-tried for a model, among which validation chooses: the dropout of a recurrent network, the hidden
-size of an n-NN. This module imports nothing slow.
+tried for a model, among which validation chooses: the dropout of a recurrent network (the learning
+rate of one trained by the second recipe), the hidden size of an n-NN. This module imports nothing
+slow.
 """
 
 import re
@@ -19,6 +21,18 @@ from typing import TypeVar
 from charlens.errors import InputError
 
 PAPER_TYPES = ("lstm", "rnn", "gru")
+# What may be added to a cell type, and is then a type of its own everywhere: the block around each
+# cell (`networks.block`), the second recipe (`training.recipe`), or both.
+VARIANTS = ("block", "adamw", "block+adamw")
+NAMES = {  # for people; of others, the name in capitals
+    "mingru": "minGRU",
+    "minlstm": "minLSTM",
+    "rglru": "RG-LRU",
+    "slstm": "sLSTM",
+    "mlstm": "mLSTM",
+    "mamba": "Mamba",
+    "transformer": "Transformer",
+}
 PAPER_DEPTH = 3  # layers of the networks in the paper's figures 3, 4 and 5
 Model = TypeVar("Model")
 
@@ -41,16 +55,22 @@ class ModelKey:
     candidate: float | int | None = None
 
     @property
+    def candidates(self) -> str | None:
+        """What the candidates for such a model differ in: dropout, rate or hidden."""
+        if self.kind == "recurrent":
+            return "rate" if recipe_of(self.type) == "adamw" else "dropout"
+        return "hidden" if self.kind == "nn" else None
+
+    @property
     def path(self) -> str:
         """<corpus>/<labels>: the folder below models/, and scores/<path>.npy."""
         if self.kind == "ngram":
             return f"{self.corpus}/ngram/order~{self.n + 1}"
         if self.kind == "nn":
-            below, name = f"nn/context~{self.n}/seed~{self.seed}", "hidden"
+            below = f"nn/context~{self.n}/seed~{self.seed}"
         else:
             below = f"type~{self.type}/layers~{self.layers}/size~{self.size}/seed~{self.seed}"
-            name = "dropout"
-        chosen = "" if self.candidate is None else f"/{name}~{self.candidate}"
+        chosen = "" if self.candidate is None else f"/{self.candidates}~{self.candidate}"
         return f"{self.corpus}/{below}{chosen}"
 
     @property
@@ -103,8 +123,8 @@ class ModelKey:
 
 LABELS = re.compile(
     r"([^/]+)/(?:"
-    r"type~(\w+)[/ ]layers~(\d+)[/ ]size~(\d+)[/ ]seed~(\d+)"
-    r"(?:[/ ]dropout~(\d+(?:\.\d+)?(?:e-?\d+)?))?"
+    r"type~([\w+]+)[/ ]layers~(\d+)[/ ]size~(\d+)[/ ]seed~(\d+)"
+    r"(?:[/ ](?:dropout|rate)~(\d+(?:\.\d+)?(?:e-?\d+)?))?"
     r"|nn[/ ]context~(\d+)[/ ]seed~(\d+)(?:[/ ]hidden~(\d+))?"
     r"|ngram[/ ]order~(\d+))(?=[/.]|$)"
 )
@@ -115,23 +135,45 @@ def parse_number(word: str) -> int | float:
     return int(word) if word.isdigit() else float(word)
 
 
+def cell_of(type: str) -> str:
+    """The cell type alone: lstm of lstm+block."""
+    return type.partition("+")[0]
+
+
+def has_block(type: str) -> bool:
+    """Whether each cell of such a network stands in a block."""
+    return "block" in type.split("+")[1:]
+
+
+def recipe_of(type: str) -> str:
+    """The recipe of such a network: paper or adamw."""
+    return "adamw" if "adamw" in type.split("+")[1:] else "paper"
+
+
+def type_name(type: str) -> str:
+    """A type for people: LSTM, minGRU, LSTM+block."""
+    cell, plus, added = type.partition("+")
+    return NAMES.get(cell, cell.upper()) + plus + added
+
+
 def network_name(type: str, layers: int, size: int) -> str:
     """A recurrent network for people: LSTM 2x64."""
-    return f"{type.upper()} {layers}x{size}"
+    return f"{type_name(type)} {layers}x{size}"
 
 
 def shown(model: str) -> str:
     """The name of a network in tables, lstm 2x64, for people: LSTM 2x64."""
     type, space, shape = model.partition(" ")
-    return type.upper() + space + shape
+    return type_name(type) + space + shape
 
 
 def types_in_order(types: Iterable[str]) -> list[str]:
-    """The distinct cell types: the paper's in its order, then any others by name."""
+    """The distinct types: the paper's in its order, then those of NAMES, then any others by name;
+    each before what adds to it."""
 
     def place(type: str):
-        known = type in PAPER_TYPES
-        return (PAPER_TYPES.index(type) if known else len(PAPER_TYPES), type)
+        known, cell = [*PAPER_TYPES, *NAMES], cell_of(type)
+        return (known.index(cell) if cell in known else len(known), type)
 
     return sorted(set(types), key=place)
 
@@ -189,7 +231,8 @@ def best(
     if type is not None:
         known = [(model, meta) for model, meta in known if meta.get("type") == type]
     if not known:
-        raise InputError(f"no trained {type.upper() if type else 'network'} among the models given")
+        named = type_name(type) if type else "network"
+        raise InputError(f"no trained {named} among the models given")
     if paper_depth:
         depth = figure_depth(meta for _, meta in known)
         known = [(model, meta) for model, meta in known if meta["layers"] == depth]

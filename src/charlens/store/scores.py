@@ -24,7 +24,7 @@ import numpy as np
 
 from charlens.errors import InputError
 from charlens.files import atomic, check_stated, damaged, sha256, write_with_digest
-from charlens.store.models import ModelKey, best
+from charlens.store.models import ModelKey, best, type_name
 from charlens.store.reading import read_json, reason, require
 
 TRAINED = ("hidden", "parameters", "seed", "epoch", "val_loss", "bytes")
@@ -274,16 +274,17 @@ def by_corpus(
     return groups
 
 
-def best_lstm(scores: Iterable[Score]) -> Score:
-    """The LSTM of figures 4 and 5 and of the claims about them.
+def best_lstm(scores: Iterable[Score], type: str = "lstm") -> Score:
+    """The LSTM, or the network of another type, of figures 4 and 5 and of the claims about them.
 
     It has the lowest validation loss of those with three layers (or else the most): see
-    `models.best`. Raises InputError if there is no LSTM.
+    `models.best`. Raises InputError if there is no network of the type.
     """
-    lstms = [score for score in scores if score.meta.get("type") == "lstm"]
-    if not lstms:
-        raise InputError("this figure compares an LSTM with n-grams: no LSTM among the scores")
-    return best(lstms, lambda score: score.meta, "lstm", paper_depth=True)
+    own = [score for score in scores if score.meta.get("type") == type]
+    if not own:
+        name = type_name(type)
+        raise InputError(f"this figure compares an {name} with n-grams: no {name} among the scores")
+    return best(own, lambda score: score.meta, type, paper_depth=True)
 
 
 def ngrams_by_n(scores: Iterable[Score]) -> dict[int, Score]:

@@ -2,7 +2,8 @@
 
 recipe.py       hyperparameters (section 4.1)
 train.py        the training loop and its job
-rmsprop.py      the optimizer
+rmsprop.py      the optimizer of the paper
+adamw.py        that of the second recipe
 dropout.py      the dropout draw
 checkpoint.py   checkpoints, from which a training resumes
 snapshots.py    parameters at several times of a training

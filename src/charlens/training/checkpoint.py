@@ -16,12 +16,14 @@ import torch
 from charlens.files import write_atomically
 from charlens.networks.version import version
 from charlens.progress import say
+from charlens.training.recipe import Recipe
 
 HISTORY = {"epoch", "learning_rate", "train_loss", "val_loss", "seconds", "backend"}
 
 
 def fingerprint(arch, recipe, data, seed, dropout, schedule=None) -> str:
-    """Identify a training: a hash of settings, version and data, but not of its last epoch.
+    """Identify a training: a hash of settings, version and data. The paper's recipe is the same
+    whatever the last epoch is, so that is no part of it.
 
     dropout: probability. data: the split. schedule: of snapshots. Returns hex digits.
     """
@@ -30,7 +32,8 @@ def fingerprint(arch, recipe, data, seed, dropout, schedule=None) -> str:
     settings |= {"streams": data.streams, "unroll": data.unroll}  # not evident from the codes
     if schedule:
         settings |= {"snapshots": asdict(schedule)}
-    del settings["epochs"]  # a longer training resumes a shorter one
+    if isinstance(recipe, Recipe):
+        del settings["epochs"]  # a longer training resumes a shorter one: its rates are the same
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for content in (data.train.y, data.val.y):
         digest.update(content)

@@ -22,7 +22,7 @@ def tensors(data, part: str, arch: Architecture):
 def target_log_probs(engine, params, x, y, state, unroll: int, exact: bool = True):
     """Log-probability in nats of every y [S, n], window by window: [S, n].
 
-    x: see `tensors`. state: [layers, states, S, H], updated in place; None for an n-NN. unroll:
+    x: see `tensors`. state: [layers, rows, S, H], updated in place; None for an n-NN. unroll:
     characters per window. exact: in float32, else as precisely as the backend trains.
     """
     pieces = []

@@ -20,8 +20,9 @@ from charlens.data import split
 from charlens.files import write_rows
 from charlens.networks import model_file, network
 from charlens.progress import say
+from charlens.store.models import recipe_of
 from charlens.training.evaluate import tensors
-from charlens.training.recipe import Recipe
+from charlens.training.recipe import from_options
 from charlens.training.train import Training
 
 
@@ -33,7 +34,12 @@ def trajectory(lstms, n_nns, data, epochs: int, per_epoch: int, backend_name="au
     """
     arch, _, about = model_file.load(model_file.best(lstms))
     training = Training(
-        arch, Recipe(**about["recipe"]), data, about["seed"], about["dropout"], backend_name
+        arch,
+        from_options(recipe_of(arch.type), about["recipe"]),
+        data,
+        about["seed"],
+        about["dropout"],
+        backend_name,
     )
     label = f"{about['corpus']} figure 5"
     snapshots = []  # (fractional epoch, parameters)

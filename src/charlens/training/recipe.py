@@ -1,6 +1,12 @@
-"""The recipe: hyperparameters of a training (section 4.1)."""
+"""The two recipes: hyperparameters of a training, and its learning rate from update to update.
 
-from dataclasses import dataclass
+paper    RMSProp, as in the paper (section 4.1)
+adamw    what today's authors would use, in miniature: AdamW with a warm-up, a cosine and weight
+         decay
+"""
+
+import math
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
@@ -16,6 +22,42 @@ class Recipe:
     clip: float = 5.0  # bound on each element of the gradient
     init: float = 0.08  # parameters begin uniform in [-init, init]
 
-    def rate(self, epoch: int) -> float:
-        """The learning rate of an epoch; epochs are counted from 1."""
+    def rate(self, epoch: int, share: float = 1.0) -> float:
+        """The learning rate of an epoch, the same throughout; epochs are counted from 1."""
         return self.learning_rate * self.decay ** max(0, epoch - self.decay_after)
+
+
+@dataclass(frozen=True)
+class AdamW:
+    """The second recipe (Loshchilov and Hutter 2019, "Decoupled weight decay regularization",
+    arXiv:1711.05101, algorithm 2)."""
+
+    epochs: int = 50
+    learning_rate: float = 3e-3  # the highest, at the end of the warm-up
+    warm_up: float = 1.0  # epochs, in which the rate rises from 0
+    final: float = 0.1  # of the highest rate: where the cosine ends, after the last epoch
+    beta1: float = 0.9  # of the mean gradient
+    beta2: float = 0.99  # of the mean square
+    epsilon: float = 1e-8  # added after the root
+    weight_decay: float = 0.1  # of matrices, times the rate at each update
+    max_norm: float = 1.0  # of the gradient of the mean loss per character, all parameters together
+    init: float = 0.08  # parameters begin uniform in [-init, init]
+
+    def rate(self, epoch: int, share: float = 1.0) -> float:
+        """The learning rate once this share of an epoch is done; epochs are counted from 1."""
+        done = epoch - 1 + share
+        if done < self.warm_up:
+            return self.learning_rate * done / self.warm_up
+        left = (done - self.warm_up) / max(self.epochs - self.warm_up, 1e-9)
+        cosine = (1 + math.cos(math.pi * min(1.0, left))) / 2
+        return self.learning_rate * (self.final + (1 - self.final) * cosine)
+
+
+RECIPES = {"paper": Recipe, "adamw": AdamW}
+
+
+def from_options(name: str, options: dict) -> Recipe | AdamW:
+    """The recipe of this name with these values; None, or no value, means its default."""
+    kind = RECIPES[name]
+    known = {field.name for field in fields(kind)}
+    return kind(**{key: v for key, v in options.items() if key in known and v is not None})

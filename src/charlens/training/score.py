@@ -18,6 +18,7 @@ from charlens.errors import InputError
 from charlens.networks import model_file, network
 from charlens.networks.metadata import require
 from charlens.networks.version import version_of
+from charlens.store.models import recipe_of
 from charlens.store.scores import write_scores
 from charlens.training.evaluate import target_log_probs, tensors
 
@@ -62,7 +63,10 @@ def metadata(path: Path) -> dict:
     common |= {"failed": about["failed"]} if "failed" in about else {}
     if about["context"]:
         return {"family": "nn", "n": about["context"]} | common
-    return {"family": "recurrent"} | {name: about[name] for name in own} | common
+    about_own = {name: about[name] for name in own}
+    if recipe_of(about["type"]) == "adamw":
+        about_own["rate"] = about["recipe"]["learning_rate"]
+    return {"family": "recurrent"} | about_own | common
 
 
 # ---- command lines ----

@@ -3,7 +3,7 @@
 Uniform initialisation; windows of S streams x T steps in the order of the text, the state carried
 from window to window and reset to zero at the start of every epoch; RMSProp; a learning rate that
 decays after epoch 10; early stopping: the result is the parameters of the epoch with the lowest
-validation loss.
+validation loss. (Types with "+adamw" have another optimizer and other rates, see `recipe`.)
 
 A killed training resumes: `checkpoint.pt`, beside its outputs, is written every minute and after
 each epoch, with the optimizer's state and the position in the data. The result is bit for bit that
@@ -28,12 +28,14 @@ from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture, count, hidden_size
 from charlens.networks.version import version
 from charlens.progress import say, time_left
+from charlens.store.models import recipe_of
 from charlens.store.reading import read_json, require
 from charlens.training import snapshots
+from charlens.training.adamw import adamw_
 from charlens.training.checkpoint import fingerprint, read_checkpoint, write_checkpoint
 from charlens.training.dropout import draw_mask
 from charlens.training.evaluate import mean_loss, tensors
-from charlens.training.recipe import Recipe
+from charlens.training.recipe import AdamW, Recipe, from_options
 from charlens.training.rmsprop import rmsprop_
 
 CHECKPOINT_SECONDS = 60
@@ -64,6 +66,9 @@ class Training:
         random = torch.Generator().manual_seed(seed)
         self.params = self._here(network.initialise(arch, recipe.init, random))
         self.squares = {name: torch.zeros_like(p) for name, p in self.params.items()}
+        self.means = {}  # of the gradient, which AdamW keeps beside that of its square
+        if isinstance(recipe, AdamW):
+            self.means = {name: torch.zeros_like(p) for name, p in self.params.items()}
         self.grads = {name: torch.zeros_like(p) for name, p in self.params.items()}
         self.state = self._zero_state()
         self.epoch, self.window = 1, 0  # of the next update
@@ -74,7 +79,7 @@ class Training:
         self.snapshots = []  # {"epoch", "params"} of each, see `snapshots`
 
     def update(self) -> None:
-        """One window forward and backward, one step of RMSProp.
+        """One window forward and backward, one step of the optimizer.
 
         Raises InputError where the cell type does not use one of its parameters.
         """
@@ -82,8 +87,13 @@ class Training:
         at = slice(self.window * self.unroll, (self.window + 1) * self.unroll)
         x, y, mask = self.x[:, at], self.y[:, at], self.mask()
         params, squares, state, grads = self.params, self.squares, self.state, self.grads
-        recipe, rate = self.recipe, self.recipe.rate(self.epoch)
-        if hasattr(self.backend, "update"):
+        recipe = self.recipe
+        rate = recipe.rate(self.epoch, (self.window + 1) / self.windows)
+        if isinstance(recipe, AdamW):
+            loss = self.backend.loss_and_grads(params, x, y, state, mask, grads)
+            step = (self.epoch - 1) * self.windows + self.window + 1
+            adamw_(params, grads, self.means, squares, rate, step, self.unroll, recipe)
+        elif hasattr(self.backend, "update"):
             loss = self.backend.update(params, squares, x, y, state, mask, rate, recipe)
         else:
             loss = self.backend.loss_and_grads(params, x, y, state, mask, grads)
@@ -165,13 +175,15 @@ class Training:
     def saved_state(self) -> dict:
         """Everything that the rest of the training depends on."""
         names = ("params", "squares", "state", "epoch", "window", "loss_sum", "seconds", "history")
-        return {name: getattr(self, name) for name in (*names, "best", "snapshots")}
+        names = (*names, "best", "snapshots", *(["means"] if self.means else []))
+        return {name: getattr(self, name) for name in names}
 
     def restore(self, saved: dict) -> None:
         """Resume from a `saved_state`, whichever backend it was saved on."""
         for name, value in saved.items():
             setattr(self, name, value)
         self.params, self.squares = self._here(self.params), self._here(self.squares)
+        self.means = self._here(self.means)
         if self.state is not None:
             self.state = self.state.to(self.backend.device)
 
@@ -280,7 +292,9 @@ def run_epochs(
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("split", type=Path, help="the corpus, split (.npz)")
     parser.add_argument("--info", type=Path, required=True, help="the corpus's provenance (.json)")
-    parser.add_argument("--type", required=True, help="rnn, lstm, gru, ... or nn")
+    parser.add_argument(
+        "--type", required=True, help="rnn, lstm, gru, ..., lstm+block, lstm+adamw, ... or nn"
+    )
     parser.add_argument("--layers", type=int, default=1)
     parser.add_argument(
         "--size", type=int, help="row of table 1, whose budget gives the hidden units"
@@ -295,9 +309,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--backend", choices=base.BACKENDS, default="auto")
     parser.add_argument("--threads", type=int, default=1)
-    for name, default in asdict(Recipe()).items():
+    for name, default in (asdict(AdamW()) | asdict(Recipe())).items():
         option = "--" + name.replace("_", "-")
-        parser.add_argument(option, type=type(default), default=default, metavar=f"{default:g}")
+        parser.add_argument(option, type=type(default), metavar=f"{default:g}")
     parser.add_argument("--out", type=Path, required=True, help="folder of the model")
 
 
@@ -310,7 +324,7 @@ def run(args: argparse.Namespace) -> None:
     if not 0 <= args.dropout < 1:
         raise InputError(f"--dropout {args.dropout:g}: expected at least 0 and below 1")
     arch = architecture(args, data.symbols)
-    recipe = Recipe(**{name: getattr(args, name) for name in asdict(Recipe())})
+    recipe = from_options(recipe_of(args.type), vars(args))
     label = f"{info['corpus']} {describe(arch, args.size)}"
     if args.dropout:
         label += f" dropout {args.dropout:g}"

@@ -10,7 +10,7 @@ two numbers are reported, with 95% intervals over test streams:
     own     the mean probability of the characters that the hypothesis is about
             (`text.own_characters`), where they are correct
 
-The state is the unit's memory: c of an LSTM, h of an RNN or a GRU.
+The state is the unit's memory: c of an LSTM, h of an RNN or a GRU (see `networks.cells`).
 
 Clamping any unit changes something. So the same is done to control units: those of the same layer
 whose states have the nearest variances, without the units found for any hypothesis. A unit is used
@@ -36,8 +36,8 @@ from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import write_csv
 from charlens.networks import network
-from charlens.networks.architecture import Architecture
-from charlens.networks.cells import cell
+from charlens.networks.architecture import Architecture, state_rows
+from charlens.networks.cells import cell, memory
 from charlens.networks.network import Parameters, Recorder
 from charlens.progress import say, time_left
 from charlens.statistics.bootstrap import interval, stream_draws
@@ -46,7 +46,7 @@ from charlens.store.reading import read_json, require
 from charlens.store.tables import read_table
 from charlens.text.hypotheses import HYPOTHESES
 from charlens.training.train import describe
-from charlens.units.activations import activations, in_windows, load_recurrent, memory
+from charlens.units.activations import in_windows, load_recurrent, require_memory
 from charlens.units.analysis import best_lstm, check_text, own_in_test
 from charlens.units.selectivity import STREAMS
 
@@ -59,6 +59,7 @@ COLUMNS = [
 # probability of all other characters
 EFFECTS = ["corpus", "model", "hypothesis", "clamp", "layer", "unit", "found", "own", "others"]
 FOUND = ["corpus", "model", "hypothesis", "layer", "unit"]
+STATES = 1.5e9  # bytes of the states of networks that read the text side by side
 ROWS = 1600  # streams of all copies in a batch
 STEPS = 2  # characters at a time: few, so that a batch stays in the cache
 
@@ -99,7 +100,10 @@ class Batch:
     above: Architecture  # this layer and those above it
     params: Parameters
     clamp: Recorder
-    state: Tensor
+
+    def zero_state(self, streams: int) -> Tensor:
+        """The state of all its networks before the text, of so many streams each."""
+        return network.zero_state(self.above, len(self.variants) * streams)
 
 
 # ---- the pass over the text ----
@@ -112,7 +116,7 @@ def clamp(type: str, units: Tensor, values: Tensor) -> Recorder:
     other: [V * S, H].
     """
     kind, networks = cell(type), torch.arange(len(units))
-    output, memory = kind.STATES[0], kind.STATES[-1]
+    output, state = kind.STATES[0], memory(type)
 
     def of_units(tensor: Tensor) -> Tensor:
         return tensor.unflatten(0, (len(units), -1))[networks, :, units]  # [V, S]
@@ -125,10 +129,10 @@ def clamp(type: str, units: Tensor, values: Tensor) -> Recorder:
     def record(layer: int, step: int, found: dict[str, Tensor]) -> None:
         if layer:
             return
-        old = of_units(found[memory])
+        old = of_units(found[state])
         new = values[:, None].expand_as(old)
-        found[memory] = with_units(found[memory], new)
-        if output != memory and hasattr(kind, "output"):
+        found[state] = with_units(found[state], new)
+        if output != state and hasattr(kind, "output"):
             gates = [of_units(found[name]) for name in kind.GATE_NAMES]
             found[output] = with_units(found[output], kind.output(gates, new))
 
@@ -175,8 +179,22 @@ def batches(
             some = indices[begin : begin + across]
             units = torch.tensor([variants[k].unit for k in some])
             held = torch.tensor([values[k] for k in some], dtype=torch.float32)
-            state = network.zero_state(above, len(some) * S)
-            found.append(Batch(some, layer, above, kept, clamp(arch.type, units, held), state))
+            found.append(Batch(some, layer, above, kept, clamp(arch.type, units, held)))
+    return found
+
+
+def groups(together: list[Batch], streams: int) -> list[list[Batch]]:
+    """The batches that read the text side by side: as many as have states of STATES bytes."""
+    found: list[list[Batch]] = [[]]
+    taken = 0
+    for batch in together:
+        size = 4 * len(batch.variants) * streams * batch.above.layers * batch.above.hidden
+        size *= sum(state_rows(batch.above))
+        if found[-1] and taken + size > STATES:
+            found.append([])
+            taken = 0
+        found[-1].append(batch)
+        taken += size
     return found
 
 
@@ -195,34 +213,61 @@ def clamped_sums(
 
     x, y: codes [S, n], read and to predict; each stream starts from a zero state. own: bool
     [Y, S, n], sets of the characters in y. values: what each variant sets its unit's memory to.
-    Memory grows with the number of variants by their states alone. label: of progress lines.
+    Variants whose states are larger than STATES together read the text one group after another.
+    label: of progress lines.
     """
-    S, n = x.shape
+    S = len(x)
     shape = (1 + len(variants), S)
     sums = Sums(*(torch.zeros(*shape, *of, dtype=torch.float64) for of in ((), (), (len(own),))))
-    together = batches(arch, params, variants, values, S)
-    state, output = network.zero_state(arch, S), cell(arch.type).STATES[0]
+    every = groups(batches(arch, params, variants, values, S), S)
+    for place, together in enumerate(every, start=1):
+        part = f" {place}/{len(every)}" if len(every) > 1 else ""
+        add_group(arch, params, (x, y, own), together, sums, place == 1, f"{label}{part}")
+    return sums
+
+
+def add_group(
+    arch: Architecture,
+    params: Parameters,
+    text: tuple[Tensor, Tensor, Tensor],
+    together: list[Batch],
+    sums: Sums,
+    unclamped: bool,
+    label: str,
+) -> None:
+    """Read the text once with some batches, and add to their sums; to those of the unclamped
+    network too, if so told. text: x, y, own, as in `clamped_sums`."""
+    x, y, own = text
+    S, n = x.shape
+    state = network.zero_state(arch, S)
+    states = [batch.zero_state(S) for batch in together]
     started = said = time.perf_counter()
     for begin in range(0, n, STEPS):
         piece = slice(begin, begin + STEPS)
         window = x[:, piece], y[:, piece], own[:, :, piece]
-        h = activations(arch, params, window[0], state, [output])[output].transpose(1, 2)
-        logits = h[-1] @ params["out.w"] + params["out.b"]
-        sums.add([0], logits[:, None], *window[1:])
-        for batch in together:
-            w_x, layer, copies = batch.params["layers.0.w_x"], batch.layer, len(batch.variants)
-            product = h[layer - 1] @ w_x if layer else w_x[window[0].long().t()]
-            product = product[:, None].expand(-1, copies, -1, -1).flatten(1, 2)
+        below = [params[network.looked_up(arch)][window[0].long().t()]]  # what enters each layer
+        logits, after = network.stack(arch, params, below[0], state, record=ignore, outputs=below)
+        state.copy_(after)
+        if unclamped:
+            sums.add([0], logits[:, None], *window[1:])
+        for batch, held in zip(together, states, strict=True):
+            copies, entering = len(batch.variants), below[batch.layer]
+            if batch.layer:
+                entering = network.entering(batch.above, batch.params, entering)
+            entering = entering[:, None].expand(-1, copies, -1, -1).flatten(1, 2)
             logits, after = network.stack(
-                batch.above, batch.params, product, batch.state, record=batch.clamp
+                batch.above, batch.params, entering, held, record=batch.clamp
             )
-            batch.state.copy_(after)
+            held.copy_(after)
             networks = [1 + k for k in batch.variants]
             sums.add(networks, logits.unflatten(1, (copies, S)), *window[1:])
         if time.perf_counter() - said > 30:
             said, done = time.perf_counter(), min(1.0, (begin + STEPS) / n)
             say(label, f"{done:.0%} of the text, {time_left(started, 0, done)}")
-    return sums
+
+
+def ignore(layer: int, step: int, values: dict[str, Tensor]) -> None:
+    """A recorder that records nothing: the network goes step by step, as it does when clamped."""
 
 
 # ---- what is clamped ----
@@ -408,6 +453,7 @@ def run(args: argparse.Namespace) -> None:
     data, text = split.load(args.split), read_text(args.text, args.info)
     check_text(args, data, text)
     arch, params, about = load_recurrent(best_lstm(args.models), data)
+    require_memory(arch.type)
     units = found_units(args.hypotheses, arch, about)
     n = min(args.characters or data.test.x.shape[1], data.test.x.shape[1])
     own = own_in_test(data, text, info["kind"], units, n)

@@ -1,6 +1,7 @@
 """Activations of a recurrent network: every gate and every state, character by character.
 
-    names(type)             their names: lstm i, f, o, g, c, h; gru r, z, g, h; rnn h
+    names(type)             their names: lstm i, f, o, g, c, h; gru r, z, g, h; rnn h (without
+                            states that are not one number per unit)
     activations(...)        their values over a window of text
     charlens record         their values over part of the test split, in one compressed file
 
@@ -25,8 +26,9 @@ from charlens.errors import InputError
 from charlens.files import allocate, atomic
 from charlens.networks import metadata, model_file, network
 from charlens.networks.architecture import Architecture
-from charlens.networks.cells import cell
+from charlens.networks.cells import gate_names, memory, unbounded, unit_states
 from charlens.networks.network import Parameters
+from charlens.store.models import cell_of
 from charlens.training import score
 
 WINDOW = 100  # characters at a time
@@ -34,18 +36,16 @@ WINDOW = 100  # characters at a time
 
 def names(type: str) -> tuple[str, ...]:
     """Every gate and state of a cell type; its output h comes last."""
-    kind = cell(type)
-    return (*getattr(kind, "GATE_NAMES", ()), *reversed(kind.STATES))
+    return (*gate_names(type), *reversed(unit_states(type)))
 
 
-def memory(type: str) -> str:
-    """The name of a unit's memory: c of the LSTM, h where that is the only state."""
-    return cell(type).STATES[-1]
-
-
-def unbounded(type: str) -> bool:
-    """Whether the memory is not the output, so that its tanh is scored and shown."""
-    return memory(type) != cell(type).STATES[0]
+def require_memory(type: str) -> None:
+    """Raise InputError where a cell type has no state per unit for an analysis of units."""
+    if memory(type) is None:
+        raise InputError(
+            f"type {type} has no state per unit (MEMORY in cells/{cell_of(type)}.py), so its units"
+            " cannot be analysed: leave it out here"
+        )
 
 
 def held(type: str, state: Tensor) -> Tensor:
@@ -53,7 +53,6 @@ def held(type: str, state: Tensor) -> Tensor:
     return torch.tanh(state) if unbounded(type) else state
 
 
-@torch.no_grad()
 def activations(
     arch: Architecture,
     params: Parameters,
@@ -63,10 +62,22 @@ def activations(
 ) -> dict[str, Tensor]:
     """The values of every gate and state over a window, from the running state.
 
-    x: integer codes [S, T]. state: [layers, states, S, H], advanced to the window's end in place.
+    x: integer codes [S, T]. state: [layers, rows, S, H], advanced to the window's end in place.
     only: the names wanted (None: all). Returns float32 [layers, S, T, H] by name: entry t is the
     value after x[:, t] has been read.
     """
+    return with_logits(arch, params, x, state, only)[0]
+
+
+@torch.no_grad()
+def with_logits(
+    arch: Architecture,
+    params: Parameters,
+    x: Tensor,
+    state: Tensor,
+    only: Iterable[str] | None = None,
+) -> tuple[dict[str, Tensor], Tensor]:
+    """The same, and the logits of the next character, [S, T, K]."""
     wanted = [name for name in names(arch.type) if only is None or name in only]
     S, T = x.shape
     found = {name: torch.empty(arch.layers, S, T, arch.hidden) for name in wanted}
@@ -75,9 +86,9 @@ def activations(
         for name in wanted:
             found[name][layer, :, step] = values[name]
 
-    _, after = network.forward(arch, params, x, state, record=record)
+    logits, after = network.forward(arch, params, x, state, record=record)
     state.copy_(after)
-    return found
+    return found, logits
 
 
 def in_windows(arch, params, x: Tensor, only=None):
@@ -94,6 +105,7 @@ def memories(arch, params, x: Tensor):
     """Yield (position of its first character, the units' memory) window by window, from a zero
     state. x: integer codes [S, n]. The memory is float32 [layers, S, T, H], see `held`.
     """
+    require_memory(arch.type)
     name = memory(arch.type)
     for at, window in in_windows(arch, params, x, [name]):
         yield at, held(arch.type, window[name])

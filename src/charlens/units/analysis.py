@@ -27,8 +27,7 @@ from threadpoolctl import threadpool_limits
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import only_one, write_csv, write_with_digest
-from charlens.networks import model_file, network
-from charlens.networks.cells import cell
+from charlens.networks import cells, model_file, network
 from charlens.store import models
 from charlens.store.corpora import read_text
 from charlens.store.reading import read_json
@@ -36,7 +35,14 @@ from charlens.text.hypotheses import HYPOTHESES
 from charlens.text.own_characters import own_characters
 from charlens.training.train import describe
 from charlens.units import baselines, selectivity
-from charlens.units.activations import held, in_windows, load_recurrent, mapped, memory, offsets
+from charlens.units.activations import (
+    held,
+    in_windows,
+    load_recurrent,
+    mapped,
+    offsets,
+    require_memory,
+)
 from charlens.units.parts import part_scores
 from charlens.units.passages import PASSAGE, passages, wanted_passages
 
@@ -70,7 +76,7 @@ def best_by_type(paths: list[Path]) -> list[Path]:
 
 def gate_names(type: str) -> list[str]:
     """The gates of a cell type whose saturation is measured: i, f, o of LSTM, r, z of GRU."""
-    return [name for name in getattr(cell(type), "GATE_NAMES", ()) if name != CANDIDATE]
+    return [name for name in cells.gate_names(type) if name != CANDIDATE]
 
 
 # ---- the pass over the test split ----
@@ -83,7 +89,7 @@ def observe(arch, params, x: torch.Tensor, values: np.ndarray | None):
     right-saturated. values: float16 [layers * H, S, n], filled with the units' memory (`held`);
     None if it is not wanted.
     """
-    gates, state_name = gate_names(arch.type), memory(arch.type)
+    gates, state_name = gate_names(arch.type), cells.memory(arch.type)
     counts = {gate: torch.zeros(2, arch.layers, arch.hidden, dtype=torch.int64) for gate in gates}
     recorded = gates if values is None else [*gates, state_name]
     for at, window in in_windows(arch, params, x, recorded):
@@ -194,6 +200,7 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
             f" them on others: nothing is tested (at least {2 * selectivity.STREAMS})"
         )
     chosen = best_lstm(args.models)
+    require_memory(model_file.about(chosen)["type"])
     by_type = best_by_type(args.models)
     x = torch.from_numpy(data.test.x)
     reads = offsets(data.train), offsets(data.test)

@@ -24,6 +24,7 @@ from threadpoolctl import threadpool_limits
 
 from charlens.data import split
 from charlens.files import write_csv
+from charlens.networks.cells import memory
 from charlens.store.corpora import read_text
 from charlens.store.reading import read_json, require
 from charlens.store.tables import ALWAYS, INSIDE
@@ -70,9 +71,11 @@ def measure(args: argparse.Namespace) -> pd.DataFrame:
         shutil.rmtree(stale)
     with tempfile.TemporaryDirectory(dir=args.out.parent, prefix=temporary) as folder:
         shape = (arch.layers * arch.hidden, *x.shape)
-        values = mapped(Path(folder, "values.npy"), np.float16, shape)
+        values = None  # of a type without a state per unit, whose gates alone are measured
+        if memory(arch.type) is not None:
+            values = mapped(Path(folder, "values.npy"), np.float16, shape)
         counts = observe(arch, params, x, values)
-        found = selectivity.scored(values, labels)
+        found = None if values is None else selectivity.scored(values, labels)
     shares = {gate: count.numpy() / x.numel() for gate, count in counts.items()}
     of_layers = {"all": (0, arch.layers)} | {str(k + 1): (k, k + 1) for k in range(arch.layers)}
     network = (info["corpus"], arch.type, arch.layers, about["size"] or arch.hidden, about["seed"])
@@ -80,7 +83,7 @@ def measure(args: argparse.Namespace) -> pd.DataFrame:
         (*network, layer, name, value)
         for layer, (begin, end) in of_layers.items()
         for name, value in (
-            unit_measures(found, slice(begin * arch.hidden, end * arch.hidden))
+            (unit_measures(found, slice(begin * arch.hidden, end * arch.hidden)) if found else {})
             | gate_measures(shares, slice(begin, end))
         ).items()
     ]

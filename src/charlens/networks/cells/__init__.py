@@ -3,46 +3,92 @@
 A cell type is a module with
 
     GATES       number of H-wide column blocks in `w_x` and `b`
-    STATES      names of its state tensors: the output first, the unit's memory last (one and the
-                same where there is only one state); a memory other than the output is shown as
-                its tanh, as the LSTM's c is
+    STATES      names of its state tensors, the output first
     recurrent_shapes(hidden) -> {name: shape}
                 the parameters beside `w_x` and `b`
     step(a, state, p) -> state
-                one step: a [S, GATES*H] = x W_x + b is the input's part, state a tuple of [S, H]
-                tensors, p the layer's parameters by name
+                one step: a [S, GATES*H] = x W_x + b is the input's part, state a tuple of tensors
+                in the order of STATES, [S, H] each unless `state_shapes` says otherwise, p the
+                layer's parameters by name
     VERSION     the version of these equations, counted from 1 (1 where there is none): raise it
                 when you change what is computed, and networks of this type are trained again
 
-and, if its gates are to be shown (otherwise only its states are),
+and, where it needs them,
 
-    GATE_NAMES  their names; gates lie between 0 and 1, but one called g is a candidate for the
-                state, between -1 and 1, and has no saturation
+    state_shapes(hidden) -> {name: shape}
+                shapes of the states that are not [S, H], without S: a matrix memory, a window of
+                keys
+    scan(a, state, p) -> (outputs, state)
+                a whole window at once, where the recurrence allows it: a [T, S, GATES*H], outputs
+                [T, S, H]. It computes what T steps compute, faster: training and scoring use it,
+                whatever looks inside uses `step`
+    initial(hidden, generator) -> {name: tensor}
+                the parameters of a layer that do not begin uniform, `b` among them
+
+What is known of single units, for figures and analyses of units (what a type lacks is left out
+there, by name):
+
+    MEMORY      the state that holds one number per unit, [S, H], which is scored, shown and
+                clamped; the last of STATES unless stated; None where there is no such state
+    BOUNDED     whether MEMORY lies between -1 and 1; if not, its tanh is shown, as that of the
+                LSTM's c is. Unless stated, it does where it is the output
+    GATE_NAMES  names of its gates; gates lie between 0 and 1, but one called g is a candidate for
+                the state, between -1 and 1, and has no saturation
     gates_and_state(a, state, p) -> (gates, state)
                 the same step, with the gates [S, H] in the order of their names
     output(gates, memory) -> output
-                the output from the gates and the memory, any shape, where the two states differ:
-                a memory that is clamped then acts on the output of the same step, too
+                the output from the gates and MEMORY, any shape, where MEMORY is not the output: a
+                memory that is clamped then acts on the output of the same step, too
                 (`units.ablation`); without it, from the next step on
 
-A new type is one new file here and one entry under `grid: types:`; nothing else changes but the
-golden test's stored numbers (`python tests/training/test_golden.py` adds its own). The compiled
+A new type is one new file and one entry under `grid: types:`. The file lies in `cells/` of the
+folder in which Snakemake and `charlens` run, so that the package stays as it is; or here, where the
+golden test stores numbers of it (`python tests/training/test_golden.py` adds its own). The compiled
 code checks that its equations are those of the file: an edited type is trained by plain torch.
 """
 
 import importlib
+import importlib.util
 import re
+import sys
+from pathlib import Path
 from types import ModuleType
 
 from charlens.errors import InputError
+from charlens.store.models import cell_of
+
+OWN = Path("cells")  # types beside the run, in the working folder
+
+
+def file_of(type: str) -> Path:
+    """Where the file of a cell type is: here, or among the user's own."""
+    name = f"{cell_of(type)}.py"
+    here = Path(__file__).with_name(name)
+    return here if here.is_file() or not (OWN / name).is_file() else OWN / name
+
+
+def has_units(type: str) -> bool:
+    """Whether a type has a state per unit, from its text: without torch, which cells import."""
+    return re.search(r"^MEMORY = None\b", file_of(type).read_text(), re.MULTILINE) is None
+
+
+def own_module(type: str) -> ModuleType:
+    """The module in a file of the user's own."""
+    name = f"{__name__}.{type}"
+    spec = importlib.util.spec_from_file_location(name, file_of(type))
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.modules[name] = module
+    return module
 
 
 def cell(type: str) -> ModuleType:
-    """The module of a cell type.
+    """The module of a cell type; of "lstm+block", that of lstm.
 
     Raises InputError where there is no such file, ModuleNotFoundError where it imports what is not
     installed.
     """
+    type = cell_of(type)
     try:
         if not re.fullmatch("[a-z][a-z0-9_]*", type):
             raise ModuleNotFoundError(name=f"charlens.networks.cells.{type}")
@@ -50,7 +96,33 @@ def cell(type: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name != f"charlens.networks.cells.{type}":
             raise
+        if re.fullmatch("[a-z][a-z0-9_]*", type) and file_of(type).is_file():
+            return own_module(type)
         raise InputError(
-            f"grid.types: no recurrent cell '{type}';"
-            f" a new one is a file src/charlens/networks/cells/{type}.py"
+            f"grid.types: no recurrent cell '{type}'; a new one is a file cells/{type}.py"
         ) from None
+
+
+def memory(type: str) -> str | None:
+    """The name of the state that is a unit's memory: c of the LSTM, h where that is the only state;
+    None where the type has no state per unit."""
+    kind = cell(type)
+    return getattr(kind, "MEMORY", kind.STATES[-1])
+
+
+def unit_states(type: str) -> tuple[str, ...]:
+    """The states that hold one number per unit, [S, H], the output first."""
+    kind = cell(type)
+    others = kind.state_shapes(1) if hasattr(kind, "state_shapes") else {}
+    return tuple(name for name in kind.STATES if name not in others)
+
+
+def unbounded(type: str) -> bool:
+    """Whether the memory may exceed -1 to 1, so that its tanh is scored and shown."""
+    kind = cell(type)
+    return not getattr(kind, "BOUNDED", memory(type) == kind.STATES[0])
+
+
+def gate_names(type: str) -> tuple[str, ...]:
+    """The gates of a cell type and its candidate g; none where it does not give them."""
+    return tuple(getattr(cell(type), "GATE_NAMES", ()))

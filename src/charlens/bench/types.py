@@ -1,0 +1,91 @@
+"""`charlens bench-types`: training speed of every cell type, bare and in a block, beside the LSTM.
+
+One-layer and two-layer networks at the parameter budget of a row of table 1; thousands of
+characters per second of updates of plain torch on one thread, in processor time, the fastest of
+three or more:
+
+    step    one call of `step` after the other, as for a cell without a scan (on windows of 10
+            characters, so that what autograd keeps stays small)
+    window  as `charlens train` does it by plain torch: by `scan` where the type has one
+    best    as `charlens train` does it: by the compiled code where that knows the type
+
+ratio: of `best` to the LSTM's `best`.
+"""
+
+import argparse
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+import torch
+
+from charlens.bench.speed import STREAMS, SYMBOLS, UNROLL, compiled
+from charlens.errors import InputError
+from charlens.files import write_csv
+from charlens.networks import cells
+from charlens.networks.architecture import Architecture, hidden_size
+from charlens.runs import estimate
+from charlens.store.models import NAMES, PAPER_TYPES, has_block
+
+COLUMNS = ["type", "layers", "size", "hidden", "step", "window", "best", "ratio"]
+FEW = 10  # characters of a window that is read step by step
+
+
+@contextlib.contextmanager
+def without_scan(type: str) -> Iterator[None]:
+    """Within it, networks of a type go step by step."""
+    kind = cells.cell(type)
+    scan = vars(kind).pop("scan", None)
+    try:
+        yield
+    finally:
+        if scan is not None:
+            kind.scan = scan
+
+
+def speed(arch: Architecture, unroll: int, backend: str, seconds: float) -> float:
+    """Thousands of characters per second of updates."""
+    training = estimate.prepare(arch, STREAMS, unroll, backend)
+    return 1e-3 / estimate.seconds_per_character(training, seconds)
+
+
+def measure(type: str, layers: int, size: int, seconds: float) -> dict[str, float]:
+    """The row of a type, but for the ratio."""
+    hidden = hidden_size(type, layers, size, SYMBOLS)
+    arch = Architecture(type, layers, hidden, SYMBOLS)
+    with without_scan(type):
+        step = speed(arch, FEW, "reference", seconds)
+    best = window = speed(arch, UNROLL, "reference", seconds)
+    if type in PAPER_TYPES and not has_block(type):
+        best = speed(arch, UNROLL, compiled(), seconds)
+    row = {"type": type, "layers": layers, "size": size, "hidden": hidden}
+    return row | {"step": round(step, 1), "window": round(window, 1), "best": round(best, 1)}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    types = [*PAPER_TYPES, *NAMES]
+    parser.add_argument("--types", nargs="+", default=types, help="lstm first (default: all)")
+    parser.add_argument("--depths", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--size", type=int, default=128, help="row of table 1 (default 128)")
+    parser.add_argument("--seconds", type=float, default=3.0, help="for each speed")
+    parser.add_argument("--out", type=Path, default=Path("results/bench/types.csv"))
+
+
+def run(args: argparse.Namespace) -> None:
+    if args.types[0] != "lstm":
+        raise InputError("--types: name lstm first, with which the others are compared")
+    torch.set_num_threads(1)
+    rows, of_lstm = [], {}
+    for type in args.types:
+        for layers in args.depths:
+            row = measure(type, layers, args.size, args.seconds)
+            of_lstm.setdefault(layers, row["best"])
+            rows.append(row | {"ratio": round(row["best"] / of_lstm[layers], 3)})
+            print(
+                f"{type} {layers}x{args.size}: {row['step']:.1f}k step by step,"
+                f" {row['window']:.1f}k by the window, {row['best']:.1f}k at best,"
+                f" {rows[-1]['ratio']:.2f} of the LSTM",
+                flush=True,
+            )
+    write_csv(pd.DataFrame(rows, columns=COLUMNS), args.out)

@@ -1,0 +1,226 @@
+# Needs: the recurrent networks and their scores, the texts and split corpora, the n-NN.
+# Makes: types/<type>/..., for the types that the settings name (figures: types): figures 4 to 6,
+#        units and gates, what changes where units are clamped, the explorer of each corpus, all as
+#        they are made of the LSTM; tables/left_out, which types are missing from which outputs.
+
+OTHERS = SETTINGS.figures.types
+# types without a state per unit are left out of what is about units: see tables/left_out
+WITH_UNITS = [type for type in OTHERS if has_units(type)]
+
+
+def of_type(corpus, type):
+    """The networks of a type."""
+    return [key for key in grid.recurrent(SETTINGS, corpus) if key.type == type]
+
+
+def scores_of_type(w, *others):
+    """The scores of the networks of a type, and of all models of other kinds."""
+    return [
+        path
+        for corpus in CORPORA
+        for keys in (
+            of_type(corpus, w.type),
+            *(some(SETTINGS, corpus) for some in others),
+        )
+        for path in scores(keys)
+    ]
+
+
+use rule figure4 as figure4_of with:
+    input:
+        code=rules.figure4.input.code,
+        scores=lambda w: scores_of_type(w, grid.ngrams, grid.nn),
+        splits=rules.figure4.input.splits,
+        corpora=rules.table1.input.corpora,
+    output:
+        png="<results>/types/{type}/figure4.png",
+        svg="<results>/types/{type}/figure4.svg",
+        csv="<results>/types/{type}/figure4.csv",
+    log:
+        "<logs>/types/{type}/figure4.log",
+    params:
+        type=lambda w: f"--type {w.type}",
+
+
+use rule trajectory as trajectory_of with:
+    input:
+        split="<results>/corpora/{corpus}.npz",
+        lstms=lambda w: networks(grid.deepest(SETTINGS, w.corpus, w.type)),
+        nns=lambda w: networks(grid.nn(SETTINGS, w.corpus)),
+    output:
+        "<results>/types/{type}/figure5/{corpus}.csv",
+    log:
+        "<logs>/types/{type}/trajectory/{corpus}.log",
+    params:
+        options=rules.trajectory.params.options,
+        version=lambda w: version(w.type),
+
+
+use rule figure5 as figure5_of with:
+    input:
+        code=rules.figure5.input.code,
+        scores=lambda w: scores_of_type(w, grid.ngrams),
+        texts=rules.figure5.input.texts,
+        splits=rules.figure4.input.splits,
+        corpora=rules.table1.input.corpora,
+        trajectory=[
+            f"<results>/types/{{type}}/figure5/{corpus}.csv" for corpus in FIRST_EPOCHS
+        ],
+    output:
+        png="<results>/types/{type}/figure5.png",
+        svg="<results>/types/{type}/figure5.svg",
+        csv="<results>/types/{type}/figure5.csv",
+    log:
+        "<logs>/types/{type}/figure5.log",
+    params:
+        type=lambda w: f"--type {w.type}",
+
+
+use rule figure6 as figure6_of with:
+    input:
+        code=rules.figure6.input.code,
+        scores=lambda w: scores_of_type(w, grid.ngrams),
+        texts=rules.figure6.input.texts,
+        splits=rules.figure4.input.splits,
+        corpora=rules.table1.input.corpora,
+    output:
+        png="<results>/types/{type}/figure6.png",
+        svg="<results>/types/{type}/figure6.svg",
+        csv="<results>/types/{type}/figure6.csv",
+        definitions="<results>/types/{type}/figure6_definitions.csv",
+        html="<results>/types/{type}/figure6.html",
+    log:
+        "<logs>/types/{type}/figure6.log",
+    params:
+        type=lambda w: f"--type {w.type}",
+
+
+use rule cells as cells_of with:
+    input:
+        code=rules.cells.input.code,
+        models=lambda w: networks(of_type(w.corpus, w.type)),
+        split="<results>/corpora/{corpus}.npz",
+        text="<results>/corpora/{corpus}.txt",
+        info="<results>/corpora/{corpus}.json",
+    output:
+        found="<results>/types/{type}/cells/{corpus}.json",
+        cells="<results>/types/{type}/cells/{corpus}.csv",
+        untrained="<results>/types/{type}/cells/untrained/{corpus}.csv",
+        gates="<results>/types/{type}/cells/gates/{corpus}.csv",
+    log:
+        "<logs>/types/{type}/cells/{corpus}.log",
+
+
+use rule probes as probes_of with:
+    input:
+        code=rules.probes.input.code,
+        models=lambda w: networks(of_type(w.corpus, w.type)),
+        split="<results>/corpora/{corpus}.npz",
+        text="<results>/corpora/{corpus}.txt",
+        info="<results>/corpora/{corpus}.json",
+        found=rules.cells_of.output.found,
+        cells=rules.cells_of.output.cells,
+    output:
+        "<results>/types/{type}/probes/{corpus}.csv",
+    log:
+        "<logs>/types/{type}/probes/{corpus}.log",
+
+
+def of_corpora(path):
+    """A path of types/<type>/ for every corpus."""
+    return [
+        f"<results>/types/{{type}}/{path}".replace("CORPUS", corpus)
+        for corpus in CORPORA
+    ]
+
+
+use rule cell_tables as cell_tables_of with:
+    input:
+        code=rules.cell_tables.input.code,
+        found=of_corpora("cells/CORPUS.json"),
+        cells=of_corpora("cells/CORPUS.csv"),
+        untrained=of_corpora("cells/untrained/CORPUS.csv"),
+        gates=of_corpora("cells/gates/CORPUS.csv"),
+        probes=of_corpora("probes/CORPUS.csv"),
+        corpora=rules.table1.input.corpora,
+    output:
+        cells="<results>/types/{type}/tables/cells.csv",
+        best="<results>/types/{type}/tables/hypotheses.csv",
+        explained="<results>/types/{type}/tables/explained.csv",
+        probes="<results>/types/{type}/tables/probes.csv",
+        gates="<results>/types/{type}/tables/gates.csv",
+        html="<results>/types/{type}/tables/cells.html",
+    log:
+        "<logs>/types/{type}/cell_tables.log",
+
+
+use rule ablate as ablate_of with:
+    input:
+        code=rules.ablate.input.code,
+        models=lambda w: networks(of_type(w.corpus, w.type)),
+        split="<results>/corpora/{corpus}.npz",
+        text="<results>/corpora/{corpus}.txt",
+        info="<results>/corpora/{corpus}.json",
+        hypotheses=rules.cell_tables_of.output.best,
+    output:
+        found="<results>/types/{type}/ablation/{corpus}.csv",
+        effects="<results>/types/{type}/ablation/controls/{corpus}.csv",
+    log:
+        "<logs>/types/{type}/ablate/{corpus}.log",
+
+
+use rule ablation as ablation_of with:
+    input:
+        code=rules.ablation.input.code,
+        found=of_corpora("ablation/CORPUS.csv"),
+        effects=of_corpora("ablation/controls/CORPUS.csv"),
+        corpora=rules.table1.input.corpora,
+    output:
+        csv="<results>/types/{type}/tables/ablation.csv",
+        effects="<results>/types/{type}/ablation.csv",
+        png="<results>/types/{type}/ablation.png",
+        svg="<results>/types/{type}/ablation.svg",
+    log:
+        "<logs>/types/{type}/ablation.log",
+
+
+use rule explorer as explorer_of with:
+    input:
+        code=rules.explorer.input.code,
+        models=lambda w: networks(of_type(w.corpus, w.type)),
+        split="<results>/corpora/{corpus}.npz",
+        text="<results>/corpora/{corpus}.txt",
+        cells=rules.cell_tables_of.output.cells,
+        ablation=rules.ablation_of.output.csv,
+    output:
+        "<results>/types/{type}/explorer/{corpus}.html",
+    log:
+        "<logs>/types/{type}/explorer/{corpus}.log",
+
+
+rule left_out:
+    """Which types are missing from which outputs, and why."""
+    input:
+        code=code("units.left_out"),
+    output:
+        "<results>/tables/left_out.csv",
+    log:
+        "<logs>/left_out.log",
+    localrule: True
+    params:
+        types=list(dict.fromkeys([*SETTINGS.grid.types, *OTHERS])),
+    shell:
+        "charlens left-out --types {params.types} --out {output} 2>&1 | tee {log}"
+
+
+rule types:
+    """What is made of the LSTM, of the other types that the settings name."""
+    input:
+        rules.left_out.output,
+        collect(rules.figure4_of.output, type=OTHERS),
+        collect(rules.figure5_of.output, type=OTHERS if CODE or FIRST_EPOCHS else []),
+        collect(rules.figure6_of.output, type=OTHERS),
+        collect(rules.cell_tables_of.output, type=WITH_UNITS),
+        collect(rules.ablation_of.output, type=WITH_UNITS),
+        collect(rules.explorer_of.output, type=WITH_UNITS, corpus=CORPORA),
+    localrule: True
