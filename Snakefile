@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import sys
 from pathlib import Path
 
@@ -20,14 +21,17 @@ sys.path.insert(0, str(Path(workflow.basedir, "src")))
 
 from charlens.errors import InputError
 from charlens.networks.version import version
-from charlens.runs import cost, grid, host, modules, settings
+from charlens.runs import cost, grid, host, modules, settings, slurm
 from charlens.runs.settings import options
 from charlens.store.models import ModelKey, reshuffled, twin
 
-# Jobs run in the environment that runs Snakemake, activated or not.
+# Jobs run in the environment that runs Snakemake, activated or not. Signals that tell a job to stop
+# are for charlens alone, which ends in good order: Snakemake, bash and tee wait for that.
 shell.prefix(
-    f"set -euo pipefail; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+    f"set -euo pipefail; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH;"
+    " trap '' TERM USR1; "
 )
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 configfile: f"{workflow.basedir}/config.yaml"
@@ -98,6 +102,11 @@ rule all:
 onstart:
     try:
         host.lock(Path("results", SETTINGS.run))
+        slurm.take_over(Path("results", SETTINGS.run))
         settings.write(SETTINGS, Path("results", SETTINGS.run, "settings.json"))
     except InputError as error:
         raise WorkflowError(str(error)) from None
+
+
+onsuccess:
+    slurm.end(Path("results", SETTINGS.run))

@@ -6,14 +6,16 @@ decays after epoch 10; early stopping: the result is the parameters of the epoch
 validation loss.
 
 A killed training resumes: `checkpoint.pt`, beside its outputs, is written every minute and after
-each epoch, with the optimizer's state and the position in the data. The result is bit for bit that
-of an uninterrupted training.
+each epoch, and when the training is told to stop (see `stopping`), with the optimizer's state and
+the position in the data. The result is bit for bit that of an uninterrupted training.
 """
 
 import argparse
 import csv
 import json
 import math
+import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -30,7 +32,7 @@ from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture, count, hidden_size
 from charlens.networks.version import version
 from charlens.progress import say, time_left
-from charlens.training import snapshots
+from charlens.training import snapshots, stopping
 from charlens.training.checkpoint import fingerprint, read_checkpoint, write_checkpoint
 from charlens.training.dropout import draw_mask
 from charlens.training.evaluate import mean_loss, tensors
@@ -44,6 +46,10 @@ WORSE = 2.0  # times its own best validation loss
 
 class Diverged(InputError):
     """A training whose loss grew beyond hope; the message says in which epoch and what to lower."""
+
+
+class Stopped(Exception):
+    """A training that was told to stop; the argument is the signal that said so."""
 
 
 class Training:
@@ -194,8 +200,8 @@ def train(
     schedule: of snapshots, which are then written to `snapshots.safetensors`.
     Resumes from a checkpoint of the same training in `directory`. A training that diverges ends
     there: the model is that of its best epoch so far and its metadata say that it failed, so that
-    tables show why and everything else goes on. Raises InputError where `directory` cannot be
-    written.
+    tables show why and everything else goes on. One that is told to stop writes a checkpoint and
+    exits (SystemExit). Raises InputError where `directory` cannot be written.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with only_one(directory / ".lock", label, "training this model"):
@@ -213,7 +219,12 @@ def train(
         save = partial(write_checkpoint, checkpoint, training, identity)
         failed = {}
         try:
-            run_epochs(training, label, save, schedule)
+            with stopping.noticed() as told:
+                run_epochs(training, label, save, schedule, told)
+        except Stopped as stopped:
+            (number,) = stopped.args
+            say(label, f"{signal.Signals(number).name} in epoch {training.epoch}: checkpoint written")
+            sys.exit(stopping.status(number, label))
         except Diverged as error:
             failed = {"failed": str(error)}
             say(label, str(error))
@@ -242,11 +253,13 @@ def run_epochs(
     label: str,
     save: Callable[[], None],
     schedule: snapshots.Schedule | None = None,
+    told: Callable[[], int] = lambda: 0,
 ) -> None:
     """Train to the end of the last epoch, with progress lines.
 
-    label: begins each line. save: writes a checkpoint. schedule: of snapshots. Raises Diverged
-    where the training diverges.
+    label: begins each line. save: writes a checkpoint. schedule: of snapshots. told: returns the
+    signal that has told the training to stop, or 0. Raises Diverged where the training diverges,
+    and Stopped, after a checkpoint, where it was told to stop.
     """
     epochs = training.recipe.epochs
     begun, done_before = time.perf_counter(), training.done()
@@ -256,6 +269,9 @@ def run_epochs(
             training.update()
             if schedule and schedule.due(training.epoch, training.window, training.windows):
                 training.take_snapshot()
+            if told():
+                save()
+                raise Stopped(told())
             if time.perf_counter() - saved > CHECKPOINT_SECONDS:
                 save()
                 saved = time.perf_counter()
