@@ -23,9 +23,9 @@ def free_gpu() -> str:
 
     Local jobs of a workflow are not told which card to use, so each locks a file that stands for a
     place. A card has $CHARLENS_GPU_JOBS places (default 1), since a small model does not fill it;
-    the first place of every card is taken before the second of any. The file is named after the card itself, not after its number,
-    which $CUDA_VISIBLE_DEVICES changes from process to process. Returns torch's name of the device,
-    such as "cuda:0". Raises InputError as `gpu_jobs` does.
+    the first place of every card is taken before the second of any. The file is named after the
+    card itself, not after its number, which $CUDA_VISIBLE_DEVICES changes from process to process.
+    Returns torch's name of the device, such as "cuda:0". Raises InputError as `gpu_jobs` does.
     """
     places = gpu_jobs()
     cards = [card_id(number) for number in range(torch.cuda.device_count())]

@@ -64,8 +64,8 @@ def take_over(folder: Path) -> None:
     """Cancel the jobs that a killed run has left in the queue, and note the name of this one.
 
     folder: of the results, which this run has locked: no other run writes to it, so jobs that still
-    would are orphans. Trainings lose nothing by it, they write a checkpoint when they are cancelled.
-    Raises InputError where Slurm does not answer, or the jobs do not end.
+    would are orphans. Trainings lose nothing by it: cancelled ones write a checkpoint. Raises
+    InputError where Slurm does not answer, or the jobs do not end.
     """
     note = folder / ".slurm"
     if note.exists():
@@ -73,8 +73,8 @@ def take_over(folder: Path) -> None:
             cancel(note.read_text().strip(), folder)
         except InputError as error:
             raise InputError(
-                f"{folder}: jobs of an earlier run may be in Slurm's queue, and {error}; where there"
-                f" are none, remove {note}"
+                f"{folder}: jobs of an earlier run may be in Slurm's queue, and {error};"
+                f" if there are none, remove {note}"
             ) from error
         note.unlink()
     if _name:

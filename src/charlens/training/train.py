@@ -222,9 +222,7 @@ def train(
             with stopping.noticed() as told:
                 run_epochs(training, label, save, schedule, told)
         except Stopped as stopped:
-            (number,) = stopped.args
-            say(label, f"{signal.Signals(number).name} in epoch {training.epoch}: checkpoint written")
-            sys.exit(stopping.status(number, label))
+            sys.exit(stopping.status(stopped.args[0], label))
         except Diverged as error:
             failed = {"failed": str(error)}
             say(label, str(error))
@@ -269,9 +267,11 @@ def run_epochs(
             training.update()
             if schedule and schedule.due(training.epoch, training.window, training.windows):
                 training.take_snapshot()
-            if told():
+            if number := told():
                 save()
-                raise Stopped(told())
+                name = signal.Signals(number).name
+                say(label, f"{name} in epoch {training.epoch}: checkpoint written")
+                raise Stopped(number)
             if time.perf_counter() - saved > CHECKPOINT_SECONDS:
                 save()
                 saved = time.perf_counter()
