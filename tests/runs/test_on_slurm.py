@@ -79,7 +79,7 @@ def test_a_controller_that_does_not_answer_ends_the_run(commands, monkeypatch, s
 
 def test_a_missing_plugin_ends_the_run(commands, monkeypatch):
     monkeypatch.setattr(slurm, "PLUGIN", "no_such_plugin")
-    with pytest.raises(SystemExit, match="plugin is not installed: run make slurm"):
+    with pytest.raises(SystemExit, match="plugin for Slurm is not installed: run make slurm"):
         slurm.begin()
 
 

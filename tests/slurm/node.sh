@@ -23,7 +23,7 @@ if [[ ${1:-} != --inside ]]; then
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     mkdir -p "$work/usr"
-    if ! command -v slurmctld slurmd munged >/dev/null; then
+    if ! type slurmctld slurmd munged >/dev/null 2>&1; then
         command -v apt-get >/dev/null || die "install ${packages[*]}: there is no apt-get here"
         apt-get update --quiet >"$work/apt" 2>&1 || true
         mkdir -p "$work/debs/partial"
@@ -31,9 +31,9 @@ if [[ ${1:-} != --inside ]]; then
             -o "Dir::Cache::archives=$work/debs" "${packages[@]}" >>"$work/apt" 2>&1 \
             || { cat "$work/apt" >&2; die "cannot download ${packages[*]}"; }
         for deb in "$work"/debs/*.deb; do
-            dpkg-deb --extract "$deb" "$work/root"
+            dpkg-deb --extract "$deb" "$work"
         done
-        mv "$work/root/usr" "$work" 2>/dev/null || cp -a "$work/root/usr/." "$work/usr"
+        [[ ! -d $work/lib ]] || cp -a "$work/lib/." "$work/usr/lib/"
     fi
     if unshare --mount --pid --fork mount -t overlay -o "lowerdir=$work/usr:/usr" none /usr 2>/dev/null
     then
@@ -47,7 +47,7 @@ if [[ ${1:-} != --inside ]]; then
         read -r -p "This machine allows no namespaces. Install ${packages[*]} and run Slurm on it? [y/N] "
         [[ $REPLY == [yY]* ]] || die 'nothing was changed'
     fi
-    command -v slurmctld slurmd munged >/dev/null \
+    type slurmctld slurmd munged >/dev/null 2>&1 \
         || apt-get install --quiet --yes --no-install-recommends "${packages[@]}" >/dev/null
     status=0
     "$0" --inside machine "$@" || status=$?
@@ -60,11 +60,11 @@ if [[ $where == machine ]]; then
     state=$(mktemp -d)
 else
     state=$where/state
-    mkdir "$where/etc" "$state"
+    mkdir "$where/own" "$state"
     mount -t overlay -o "lowerdir=$where/usr:/usr" none /usr
-    mount -t tmpfs none "$where/etc"
-    mkdir "$where/etc/upper" "$where/etc/work"
-    mount -t overlay -o "lowerdir=/etc,upperdir=$where/etc/upper,workdir=$where/etc/work" none /etc
+    mount -t tmpfs none "$where/own" # for what is written to /etc
+    mkdir "$where/own/upper" "$where/own/work"
+    mount -t overlay -o "lowerdir=/etc,upperdir=$where/own/upper,workdir=$where/own/work" none /etc
     mount -t tmpfs -o mode=755 none /run
 fi
 ended() { # of the namespace the kernel ends the processes
@@ -80,6 +80,7 @@ trap ended EXIT
 
 mkdir -p /etc/slurm /run/munge
 node=$(hostname -s)
+port=$((20000 + RANDOM % 10000)) # beside another Slurm
 touch "$state/gpu0" "$state/gpu1"
 cat >/etc/slurm/gres.conf <<END
 Name=gpu File=$state/gpu[0-1]
@@ -87,8 +88,8 @@ END
 cat >/etc/slurm/slurm.conf <<END
 ClusterName=test
 SlurmctldHost=$node(127.0.0.1)
-SlurmctldPort=26817
-SlurmdPort=26818
+SlurmctldPort=$port
+SlurmdPort=$((port + 1))
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PROFILE = ["--workflow-profile", "profiles/slurm"]
-LONG = ["training={epochs: 40}"]  # long enough to be stopped in the middle
+LONG = ["training={epochs: 12}"]  # long enough to be stopped in the middle
 WAIT = 600  # seconds at most, for anything
 
 pytestmark = [
@@ -129,10 +129,31 @@ def start(folder, *networks, run="tiny") -> Run:
     return Run(folder, *targets, *PROFILE, "--config", *LONG, f"run={run}")
 
 
-def in_the_middle(folder, *networks, run="tiny"):
-    """Wait until networks are being trained."""
+def in_the_middle(folder, *networks, run="tiny") -> list[int]:
+    """Wait until networks are being trained, and pause them, however fast this machine is.
+
+    Returns the process of each; what ends a job also lets it go on.
+    """
+    found = []
     for network in networks:
-        wait_for(lambda network=network: "epoch 2/" in log(folder, model(run, network)))
+        target = model(run, network)
+        wait_for(lambda target=target: "epoch 2/" in log(folder, target))
+        found.append(training(folder, target))
+        os.kill(found[-1], signal.SIGSTOP)
+    return found
+
+
+def training(folder: Path, target: str) -> int:
+    """The process that trains a network."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().decode().split("\0")
+            its = "train" in words and str(Path(target).parent) in words
+            if its and (process / "cwd").samefile(folder):
+                return int(process.name)
+        except OSError:
+            continue  # it has just ended
+    raise AssertionError(f"nothing trains {target}")
 
 
 # ---- jobs that end before their time ----
@@ -152,9 +173,10 @@ def test_a_cancelled_training_is_submitted_again_and_resumes(folder, same):
 
 def test_a_warned_training_is_queued_again_and_uses_up_no_retry(folder, same):
     run = start(folder, "rnn-1")
-    in_the_middle(folder, "rnn-1")
+    (process,) = in_the_middle(folder, "rnn-1")
     (job,) = jobs("RUNNING")
     slurm("scancel", "--signal=USR1", job)  # as Slurm does before the limit
+    os.kill(process, signal.SIGCONT)
     wait_for(lambda: job in jobs("PENDING"))
     slurm("scontrol", "update", f"JobId={job}", "StartTime=now")  # not in two minutes
     assert "Trying to restart" not in run.end()
@@ -169,18 +191,15 @@ def test_a_time_limit_is_warned_of(folder, same):
     extra = ["train:runtime=3", "train:slurm_extra='--signal=USR1@60'"]
     target = model("tiny", "rnn-1")
     run = Run(folder, target, *PROFILE, "--set-resources", *extra, "--config", *LONG)
-    in_the_middle(folder, "rnn-1")
+    (process,) = in_the_middle(folder, "rnn-1")  # until its limit is near
     (job,) = jobs("RUNNING")
-    listed = slurm("ps", "-eo", "pid,args").splitlines()
-    (pid,) = [int(x.split()[0]) for x in listed if "charlens train" in x and "bash" not in x]
-    os.kill(pid, signal.SIGSTOP)  # a training that takes longer than its limit
 
     def warned():
-        pending = re.search(r"ShdPnd:\s*(\w+)", Path(f"/proc/{pid}/status").read_text())[1]
+        pending = re.search(r"ShdPnd:\s*(\w+)", Path(f"/proc/{process}/status").read_text())[1]
         return int(pending, 16) >> signal.SIGUSR1 - 1 & 1
 
     wait_for(warned)
-    os.kill(pid, signal.SIGCONT)
+    os.kill(process, signal.SIGCONT)
     wait_for(lambda: job in jobs("PENDING"))
     slurm("scontrol", "update", f"JobId={job}", "StartTime=now")
     assert "Trying to restart" not in run.end()
@@ -192,8 +211,10 @@ def test_a_time_limit_is_warned_of(folder, same):
 
 def test_a_run_that_is_told_to_stop_waits_for_its_jobs(folder, same):
     run = start(folder, "rnn-1", "gru-1")
-    in_the_middle(folder, "rnn-1", "gru-1")
+    processes = in_the_middle(folder, "rnn-1", "gru-1")
     run.process.send_signal(signal.SIGTERM)
+    for process in processes:
+        os.kill(process, signal.SIGCONT)
     assert "Will exit after finishing currently running jobs" in run.end()
     assert not queue()
     same(folder, "rnn-1", "gru-1")

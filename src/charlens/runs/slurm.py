@@ -32,7 +32,10 @@ def begin() -> str:
     if not _name:
         try:
             if importlib.util.find_spec(PLUGIN) is None:
-                raise InputError("Snakemake's Slurm plugin is not installed: run make slurm")
+                raise InputError(
+                    "Snakemake's plugin for Slurm is not installed: run make slurm,"
+                    " or pip install -r requirements-slurm.lock"
+                )
             os.environ.setdefault("CHARLENS_GPUS", str(int("gpu" in ask("sinfo", "--format=%G"))))
         except InputError as error:
             sys.exit(f"charlens: error: {error}; leave out --workflow-profile to run without Slurm")
