@@ -2,6 +2,7 @@
 run, and runs that are cancelled, warned, stopped and killed in between. `.ci/run` leaves out what
 is marked as full."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROFILE = ["--workflow-profile", "profiles/slurm"]
 LONG = ["training={epochs: 12}"]  # long enough to be stopped in the middle
-WAIT = 600  # seconds at most, for anything
+WAIT = 1800  # seconds at most, for anything
 
 pytestmark = [
     pytest.mark.slurm,
@@ -183,7 +184,8 @@ def test_a_warned_training_is_queued_again_and_uses_up_no_retry(folder, same):
     (process,) = in_the_middle(folder, "rnn-1").values()
     (job,) = jobs("RUNNING")
     slurm("scancel", "--signal=USR1", job)  # as Slurm does before the limit
-    os.kill(process, signal.SIGCONT)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGCONT)
     wait_for(lambda: job in jobs("PENDING"))
     slurm("scontrol", "update", f"JobId={job}", "StartTime=now")  # not in two minutes
     assert "Trying to restart" not in run.end()
@@ -198,15 +200,8 @@ def test_a_time_limit_is_warned_of(folder, same):
     extra = ["train:runtime=3", "train:slurm_extra='--signal=USR1@60'"]
     target = model("tiny", "rnn-1")
     run = Run(folder, target, *PROFILE, "--set-resources", *extra, "--config", *LONG)
-    (process,) = in_the_middle(folder, "rnn-1").values()  # until its limit is near
+    in_the_middle(folder, "rnn-1")  # Slurm lets it go on when it warns it
     (job,) = jobs("RUNNING")
-
-    def warned():
-        pending = re.search(r"ShdPnd:\s*(\w+)", Path(f"/proc/{process}/status").read_text())[1]
-        return int(pending, 16) >> signal.SIGUSR1 - 1 & 1
-
-    wait_for(warned)
-    os.kill(process, signal.SIGCONT)
     wait_for(lambda: job in jobs("PENDING"))
     slurm("scontrol", "update", f"JobId={job}", "StartTime=now")
     assert "Trying to restart" not in run.end()
