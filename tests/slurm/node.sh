@@ -34,6 +34,9 @@ if [[ ${1:-} != --inside ]]; then
             dpkg-deb --extract "$deb" "$work"
         done
         [[ ! -d $work/lib ]] || cp -a "$work/lib/." "$work/usr/lib/"
+        for daemon in slurmctld slurmd slurmstepd; do # links that an installation would make
+            [[ ! -e $work/usr/sbin/$daemon-wlm ]] || ln -sf "$daemon-wlm" "$work/usr/sbin/$daemon"
+        done
     fi
     if unshare --mount --pid --fork mount -t overlay -o "lowerdir=$work/usr:/usr" none /usr 2>/dev/null
     then
