@@ -22,6 +22,7 @@ BIN = .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES)
 READY = .venv/.ready
 TOOLS = .venv/.tools
+SLURM = .venv/.slurm
 # The only advice that `snakemake --lint` may give: our rules share one environment, see envs/. No
 # advice at all means that it could not load them.
 ADVICE = Specify a conda environment or container for each rule.:
@@ -80,6 +81,10 @@ test-browser: $(TOOLS) ## the explorer in a real browser
 	exit 1
 	$(BIN)/python -m pytest -m browser $(ARGS)
 
+.PHONY: test-slurm
+test-slurm: $(TOOLS) $(SLURM) ## the profile for Slurm, on a Slurm of one node set up for it (root)
+	tests/slurm/node.sh $(BIN)/python -m pytest tests/slurm $(ARGS)
+
 .PHONY: lint
 lint: $(READY) ## check the formatting and style of all code
 	$(BIN)/ruff check
@@ -113,6 +118,9 @@ docs: $(READY) ## build the documentation and check its numbers and links: docs/
 
 .PHONY: setup
 setup: $(TOOLS) ## the environment, KenLM and the CPU backend; other targets run it if needed
+
+.PHONY: slurm
+slurm: $(SLURM) ## what a cluster with Slurm needs besides: Snakemake's plugin
 
 .PHONY: clean
 clean: ## remove the demo's results and all caches
@@ -155,6 +163,10 @@ $(READY): requirements.lock pyproject.toml
 $(TOOLS): $(READY) src/charlens/ngrams/build.py
 	@$(SNAKEMAKE) kenlm --quiet host progress rules
 	@$(BIN)/python -m charlens.backends.cpu || true
+	@touch $@
+
+$(SLURM): $(READY) requirements-slurm.lock
+	@$(BIN)/python -m pip install --quiet --no-compile --requirement requirements-slurm.lock
 	@touch $@
 
 # Their stamps exist, but they do not.

@@ -7,6 +7,7 @@
 import json
 import os
 import re
+import signal
 import sys
 from pathlib import Path
 
@@ -25,11 +26,17 @@ sys.path.insert(0, str(HOME / "src"))
 from charlens.errors import InputError
 from charlens.networks.cells import has_units
 from charlens.networks.version import version
-from charlens.runs import cost, grid, host, modules, settings
+from charlens.runs import cost, grid, host, modules, settings, slurm
 from charlens.runs.settings import options
 from charlens.store.models import ModelKey, reshuffled, twin
 
 host.run_jobs_here()
+
+# Signals that tell a job to stop are for charlens alone, which ends in good order: Snakemake, bash and
+# tee wait for that. (In a module the prefix would be that of the other workflow's jobs, too.)
+if not IS_MODULE:
+    shell.prefix("set -euo pipefail; trap '' TERM USR1; ")
+signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
 configfile: f"{HOME}/config.yaml"
@@ -117,6 +124,11 @@ rule all:
 onstart:
     try:
         host.lock(RESULTS)
+        slurm.take_over(RESULTS)
         settings.write(SETTINGS, RESULTS / "settings.json")
     except InputError as error:
         raise WorkflowError(str(error)) from None
+
+
+onsuccess:
+    slurm.end(RESULTS)

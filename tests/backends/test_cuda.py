@@ -8,8 +8,7 @@ import pytest
 import torch
 from conftest import small_split
 
-from charlens.backends import cards, cuda, reference, selection
-from charlens.errors import InputError
+from charlens.backends import cuda, reference, selection
 from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture
 from charlens.training import train
@@ -196,20 +195,6 @@ def test_a_checkpoint_of_one_is_finished_by_the_other(tmp_path, data, monkeypatc
     straight = run(tmp_path / "b", 3, reference.Reference)
     for name in straight:
         torch.testing.assert_close(mixed[name], straight[name], rtol=1e-3, atol=1e-4)
-
-
-def test_cards_are_shared_by_as_many_jobs_as_are_wanted(monkeypatch, tmp_path):
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    monkeypatch.setattr(cards.tempfile, "gettempdir", lambda: str(tmp_path))
-    monkeypatch.setattr(cards, "_held", [])
-    monkeypatch.setenv("CHARLENS_GPU_JOBS", "2")
-    taken = [cards.free_gpu.__wrapped__() for _ in range(5)]
-    # both cards before a second job on either; then there is no place left
-    assert taken == ["cuda:0", "cuda:1", "cuda:0", "cuda:1", "cuda:0"]
-    assert len(cards._held) == 4
-    monkeypatch.setenv("CHARLENS_GPU_JOBS", "many")
-    with pytest.raises(InputError, match="CHARLENS_GPU_JOBS=many"):
-        cards.gpu_jobs()
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -128,3 +128,15 @@ def test_planning_needs_no_torch():
         " sys.exit(not {'torch', 'numpy', 'pandas'}.isdisjoint(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_trainings_ask_for_more_time_with_each_attempt():
+    small, large = cost.recurrent("lstm", 1, 64, 87), cost.recurrent("lstm", 3, 512, 87)
+    updates = cost.training(WP, 50)
+    first = cost.runtime_minutes(small, updates, 1)
+    # at least twice the 8 minutes that it takes on AVX2, a slow path
+    assert 16 <= first <= 120
+    assert [cost.runtime_minutes(small, updates, n) for n in (2, 3)] == [2 * first, 3 * first]
+    assert cost.runtime_minutes(large, updates, 3) == 24 * 60
+    tiny = cost.recurrent("rnn", 1, 8, 87)
+    assert [cost.runtime_minutes(tiny, 1000, n) for n in (1, 2)] == [30, 60]

@@ -1,4 +1,4 @@
-# Functions for the other files here: memory and priority of trainings.
+# Functions for the other files here: memory, run time and priority of trainings.
 
 
 def text(corpus):
@@ -25,6 +25,13 @@ def memory(w):
     return cost.memory_mb(
         network(w), text(w.corpus), split.streams, split.unroll, gpu=GPUS > 0
     )
+
+
+def minutes(w, attempt):
+    """runtime of a training."""
+    epochs = SETTINGS.training_of(w.corpus)["epochs"]
+    updates = cost.training(text(w.corpus), epochs)
+    return cost.runtime_minutes(network(w), updates, attempt)
 
 
 def shown_lstm(corpus):

@@ -80,7 +80,7 @@ rule trajectory:
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=4000,
+        mem_mb=4000 + cost.CUDA * GPUS,
         runtime=4 * 60,
     params:
         options=options(

@@ -22,15 +22,17 @@ rule train_nn:
     resources:
         gpu=GPUS,
         mem_mb=lambda w: memory(w),
-        runtime=6 * 60,
+        runtime=lambda w, attempt: minutes(w, attempt),
     params:
         options=lambda w: options(SETTINGS.training_of(w.corpus)),
         version=version("nn"),
         out=subpath(output.model, parent=True),
     shell:
+        "touch {params.out}/attempts.log && cp {params.out}/attempts.log {log} && "
         "charlens train {input.split} --info {input.info} --type nn"
         " --context {wildcards.context} --hidden {wildcards.hidden} --seed {wildcards.seed}"
-        " {params.options} --threads {threads} --out {params.out} 2>&1 | tee {log}"
+        " {params.options} --threads {threads} --out {params.out}"
+        " 2>&1 | tee -a {log} {params.out}/attempts.log"
 
 
 use rule select as select_nn with:

@@ -26,16 +26,18 @@ rule train:
     resources:
         gpu=GPUS,
         mem_mb=lambda w: memory(w),
-        runtime=24 * 60,
+        runtime=lambda w, attempt: minutes(w, attempt),
     params:
         options=lambda w: options(SETTINGS.training_of(w.corpus)),
         version=lambda w: version(w.type),  # declares what is computed, in place of the code
         out=subpath(output.model, parent=True),
     shell:
+        # the log of every attempt: Snakemake removes {log} before the next
+        "touch {params.out}/attempts.log && cp {params.out}/attempts.log {log} && "
         "charlens train {input.split} --info {input.info} --type {wildcards.type}"
         " --layers {wildcards.layers} --size {wildcards.size} --seed {wildcards.seed}"
         " --dropout {wildcards.dropout} {params.options} --threads {threads}"
-        " --out {params.out} 2>&1 | tee {log}"
+        " --out {params.out} 2>&1 | tee -a {log} {params.out}/attempts.log"
 
 
 rule train_adamw:

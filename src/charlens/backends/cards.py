@@ -2,7 +2,9 @@
 
 import functools
 import os
+import sys
 import tempfile
+import time
 from pathlib import Path
 
 import filelock
@@ -10,30 +12,64 @@ import torch
 
 from charlens.errors import InputError
 
+POLL_SECONDS = 0.5  # between looks for a free place
+
 _held = []  # locks, which are released when this process ends
 
 
 @functools.cache  # one place per process, however many models it holds
 def free_gpu() -> str:
-    """A card with a free place, held until this process ends; the first card where none is free.
+    """A card with a free place, held until this process ends; where none is free, waits for one.
 
     Local jobs of a workflow are not told which card to use, so each locks a file that stands for a
     place. A card has $CHARLENS_GPU_JOBS places (default 1), since a small model does not fill it;
-    empty cards are taken first. Returns torch's name of the device, such as "cuda:0". Raises
-    InputError as `gpu_jobs` does.
+    the first place of every card is taken before the second of any. The file is named after the
+    card itself, not after its number, which $CUDA_VISIBLE_DEVICES changes from process to process.
+    Returns torch's name of the device, such as "cuda:0". Raises InputError as `gpu_jobs` does.
     """
-    for place in range(gpu_jobs()):
-        for card in range(torch.cuda.device_count()):
-            # one file per user: another user's cannot be opened
-            name = f"charlens-{os.getuid()}-gpu-{card}" + (f"-{place}" if place else "")
-            lock = filelock.FileLock(Path(tempfile.gettempdir()) / f"{name}.lock")
-            try:
-                lock.acquire(blocking=False)
-            except OSError:  # held by another job (filelock.Timeout), or no locks here
-                continue
-            _held.append(lock)
-            return f"cuda:{card}"
-    return "cuda:0"
+    places = gpu_jobs()
+    cards = [card_id(number) for number in range(torch.cuda.device_count())]
+    waits = False
+    while True:
+        for place in range(places):
+            for number, card in enumerate(cards):
+                if take(card, place):
+                    return f"cuda:{number}"
+        if not waits:
+            print(
+                f"{places} jobs on each of {len(cards)} GPUs: waiting for one of them to end"
+                " (CHARLENS_GPU_JOBS=N lets N share a GPU)",
+                file=sys.stderr,
+                flush=True,
+            )
+            waits = True
+        time.sleep(POLL_SECONDS)
+
+
+def take(card: str, place: int) -> bool:
+    """Hold a place on a card until this process ends; False where another process holds it.
+
+    A killed process holds nothing. Without locks on this file system, every place is free.
+    """
+    # one file per user: another user's cannot be opened
+    name = f"charlens-{os.getuid()}-gpu-{card}-{place}.lock"
+    lock = filelock.FileLock(Path(tempfile.gettempdir()) / name, fallback_to_soft=False)
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        return False
+    except OSError:
+        return True
+    _held.append(lock)
+    return True
+
+
+def card_id(number: int) -> str:
+    """What identifies a card, or a slice of one (MIG), whichever cards a process may see: its UUID.
+
+    number: its number in this process.
+    """
+    return str(torch.cuda.get_device_properties(number).uuid)
 
 
 def gpu_jobs() -> int:

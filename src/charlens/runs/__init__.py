@@ -6,9 +6,10 @@ values.py            types of their values
 grid.py              the models of a run
 modules.py           the files of the package that a rule runs
 additions.py         settings of the block and the second recipe
-cost.py              memory and priority of jobs
+cost.py              memory, time and priority of jobs
 estimate.py          the speed of this machine, and how long a run takes on it
 host.py              GPUs of the machine, the lock of a results folder
+slurm.py             what the profile for Slurm asks, jobs that a killed run left behind
 workflow_report.py   the report that Snakemake makes of a run
 status.py            which models are finished
 publish.py           results/reference, made from what a run has

@@ -1,4 +1,4 @@
-"""The cost of a job: the memory that it asks for, and its priority.
+"""The cost of a job: the memory and time that it asks for, and its priority.
 
 The Snakefile imports this, so it imports nothing slow: no torch.
 """
@@ -42,6 +42,10 @@ FORWARD = 1 / 3  # of the multiply-adds of an update; the backward pass takes th
 # Megabytes of Python and torch: 220 for the CPU build of torch, about 740 for the one on PyPI.
 INTERPRETER = 900
 CUDA = 3000  # megabytes of the host's memory that a process on a GPU takes
+# Multiply-adds per second of a training. The slowest of the published histories has 4e9 (an n-NN
+# with a wide input, on AVX2), most have 20e9 to 300e9.
+SLOWEST = 4e9
+LEAST_MINUTES, MOST_MINUTES = 30, 24 * 60  # that a training asks for
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,15 @@ def memory_mb(arch: Architecture, text: Text, streams: int, unroll: int, gpu: bo
 def training(text: Text, epochs: int) -> float:
     """The work of a training, validations included, in characters of updates."""
     return epochs * (text.train + FORWARD * text.val)
+
+
+def runtime_minutes(arch: Architecture, updates: float, attempt: int) -> int:
+    """Minutes to ask for: what the training takes on the slowest machine, times the attempt.
+
+    At most a day, which most clusters grant: a training that needs longer resumes.
+    """
+    seconds = 3 * multiply_adds(arch) * updates / SLOWEST
+    return min(MOST_MINUTES, attempt * max(LEAST_MINUTES, math.ceil(seconds / 60)))
 
 
 def first_epochs(text: Text, epochs: int, snapshots: int) -> float:

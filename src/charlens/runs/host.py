@@ -23,8 +23,16 @@ AHEAD = 60 * 10**9  # nanoseconds by which clocks of machines may differ
 
 @functools.cache
 def gpus(backend: str) -> int:
-    """GPUs that a training job asks for: 1 where there is a GPU or the settings require one."""
+    """GPUs that a training job asks for: 1 where there is a GPU or the settings require one.
+
+    $CHARLENS_GPUS says whether there is one, where it is not this machine that trains.
+    Raises InputError where it is neither 0 nor 1.
+    """
     if backend == "auto":
+        if (value := os.environ.get("CHARLENS_GPUS")) is not None:
+            if value not in ("0", "1"):
+                raise InputError(f"CHARLENS_GPUS={value}: expected 0 or 1, the GPUs of a training")
+            return int(value)
         hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
         with contextlib.suppress(metadata.PackageNotFoundError):  # without importing it
             hidden = hidden or metadata.version("torch").endswith("+cpu")

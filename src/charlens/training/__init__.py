@@ -8,6 +8,7 @@ dropout.py      the dropout draw
 checkpoint.py   checkpoints, from which a training resumes
 snapshots.py    parameters at several times of a training
 evaluate.py     the loss on a part of the split
+stopping.py     what a training does when it is told to stop
 select.py       the best candidate by validation loss
 score.py        log-probability of every test character
 score_text.py   the same for a text of your own

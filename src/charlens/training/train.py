@@ -6,12 +6,14 @@ decays after epoch 10; early stopping: the result is the parameters of the epoch
 validation loss. (Types with "+adamw" have another optimizer and other rates, see `recipe`.)
 
 A killed training resumes: `checkpoint.pt`, beside its outputs, is written every minute and after
-each epoch, with the optimizer's state and the position in the data. The result is bit for bit that
-of an uninterrupted training.
+each epoch, and when the training is told to stop (see `stopping`), with the optimizer's state and
+the position in the data. The result is bit for bit that of an uninterrupted training.
 """
 
 import argparse
 import math
+import signal
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -30,7 +32,7 @@ from charlens.networks.version import version
 from charlens.progress import say, time_left
 from charlens.store.models import recipe_of
 from charlens.store.reading import read_json, require
-from charlens.training import snapshots
+from charlens.training import snapshots, stopping
 from charlens.training.adamw import adamw_
 from charlens.training.checkpoint import fingerprint, read_checkpoint, write_checkpoint
 from charlens.training.dropout import draw_mask
@@ -45,6 +47,10 @@ WORSE = 2.0  # times its own best validation loss
 
 class Diverged(InputError):
     """A training whose loss grew beyond hope; the message says in which epoch and what to lower."""
+
+
+class Stopped(Exception):
+    """A training that was told to stop; the argument is the signal that said so."""
 
 
 class Training:
@@ -205,8 +211,8 @@ def train(
     schedule: of snapshots, which are then written to `snapshots.safetensors`.
     Resumes from a checkpoint of the same training in `directory`. A training that diverges ends
     there: the model is that of its best epoch so far and its metadata say that it failed, so that
-    tables show why and everything else goes on. Raises InputError where `directory` cannot be
-    written.
+    tables show why and everything else goes on. One that is told to stop writes a checkpoint and
+    exits (SystemExit). Raises InputError where `directory` cannot be written.
     """
     directory.mkdir(parents=True, exist_ok=True)
     with only_one(directory / ".lock", label, "training this model"):
@@ -224,7 +230,10 @@ def train(
         save = partial(write_checkpoint, checkpoint, training, identity)
         failed = {}
         try:
-            run_epochs(training, label, save, schedule)
+            with stopping.noticed() as told:
+                run_epochs(training, label, save, schedule, told)
+        except Stopped as stopped:
+            sys.exit(stopping.status(stopped.args[0], label))
         except Diverged as error:
             failed = {"failed": str(error)}
             say(label, str(error))
@@ -253,11 +262,13 @@ def run_epochs(
     label: str,
     save: Callable[[], None],
     schedule: snapshots.Schedule | None = None,
+    told: Callable[[], int] = lambda: 0,
 ) -> None:
     """Train to the end of the last epoch, with progress lines.
 
-    label: begins each line. save: writes a checkpoint. schedule: of snapshots. Raises Diverged
-    where the training diverges.
+    label: begins each line. save: writes a checkpoint. schedule: of snapshots. told: returns the
+    signal that has told the training to stop, or 0. Raises Diverged where the training diverges,
+    and Stopped, after a checkpoint, where it was told to stop.
     """
     epochs = training.recipe.epochs
     begun, done_before = time.perf_counter(), training.done()
@@ -267,6 +278,11 @@ def run_epochs(
             training.update()
             if schedule and schedule.due(training.epoch, training.window, training.windows):
                 training.take_snapshot()
+            if number := told():
+                save()
+                name = signal.Signals(number).name
+                say(label, f"{name} in epoch {training.epoch}: checkpoint written")
+                raise Stopped(number)
             if time.perf_counter() - saved > CHECKPOINT_SECONDS:
                 save()
                 saved = time.perf_counter()
