@@ -6,4 +6,7 @@ hypotheses.py   the list of hypotheses (section 4.2)
 labels.py       labels of any text, one per character
 prose.py        labels of prose
 code.py         labels of C and C++
+kinds.py        prose or code, from the looks of a text
+line_ends.py    LF or CRLF
+utf8.py         which bytes may follow in UTF-8
 """
