@@ -6,7 +6,7 @@ from charlens.claims.evidence import Evidence, GridEntry, Missing
 from charlens.claims.measure import Effect, Finding, counted
 from charlens.report.figure1 import differences
 from charlens.statistics.bootstrap import interval
-from charlens.store.models import types_in_order
+from charlens.store.models import type_name, types_in_order
 
 PERMUTATIONS = 10_000
 
@@ -78,7 +78,7 @@ def names(entries: list[GridEntry]) -> str:
     for type in types_in_order(entry.key.type for entry in entries):
         own = [entry.key for entry in entries if entry.key.type == type]
         shapes = sorted((key.size, key.layers) for key in own)
-        of_type[type.upper()] = ", ".join(f"{layers}x{size}" for size, layers in shapes)
+        of_type[type_name(type)] = ", ".join(f"{layers}x{size}" for size, layers in shapes)
     alike = dict.fromkeys(of_type.values())
     return "; ".join(
         f"{', '.join(type for type in of_type if of_type[type] == shapes)} {shapes}"

@@ -6,7 +6,7 @@ import numpy as np
 
 from charlens.claims.evidence import LOSS, Evidence, GridEntry, Missing
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Finding, Term, losses, measure
-from charlens.store.models import types_in_order
+from charlens.store.models import type_name, types_in_order
 
 NO_LEAD = 0.02  # nats: neither of two types leads if the whole interval is this close to zero
 Pair = tuple[GridEntry, GridEntry]
@@ -23,7 +23,7 @@ def depth_helps(evidence: Evidence) -> list[Finding]:
             deeper = [entry for (s, layers), entry in entries.items() if s == size and layers > 1]
             if (size, 1) in entries and deeper:
                 best = min(deeper, key=lambda entry: entry.val_loss)
-                pairs.setdefault(type.upper(), []).append((entries[size, 1], best))
+                pairs.setdefault(type_name(type), []).append((entries[size, 1], best))
     if not pairs:
         raise Missing("networks of one layer and of more, of the same type and size")
     return mean_of_pairs(evidence, pairs, "one layer")
@@ -43,7 +43,11 @@ def beats_rnn(type: str) -> Callable[[Evidence], list[Finding]]:
             if effects[size].verdict() != HOLDS:
                 break
             from_on = size
-        said = {HOLDS: f"the {type.upper()} leads", FAILS: "the RNN leads", UNDECIDED: "not shown"}
+        said = {
+            HOLDS: f"the {type_name(type)} leads",
+            FAILS: "the RNN leads",
+            UNDECIDED: "not shown",
+        }
         before = [
             f"size {size}: {said[effects[size].verdict()]}"
             for size in groups
@@ -65,7 +69,7 @@ def beats_rnn(type: str) -> Callable[[Evidence], list[Finding]]:
             ),
         ]
 
-    beats.__doc__ = beats_rnn.__doc__.replace("this type", f"the {type.upper()}")
+    beats.__doc__ = beats_rnn.__doc__.replace("this type", f"the {type_name(type)}")
     return beats
 
 
@@ -79,7 +83,7 @@ def pairs_by_size(evidence: Evidence, first: str, second: str) -> dict[int, list
         if key in theirs:
             groups.setdefault(entry.key.size, []).append((theirs[key], entry))
     if not groups:
-        raise Missing(f"{first.upper()} and {second.upper()} with the same layers and size")
+        raise Missing(f"{type_name(first)} and {type_name(second)} with the same layers and size")
     return groups
 
 

@@ -25,7 +25,7 @@ import numpy as np
 from charlens.claims.evidence import LOSS, Evidence, GridEntry, Parts, Statistic
 from charlens.claims.seeds import Spread, spread
 from charlens.statistics.bootstrap import interval
-from charlens.store.models import ModelKey
+from charlens.store.models import ModelKey, type_name
 from charlens.store.scores import Score
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
@@ -163,7 +163,7 @@ def seed_basis(used: list[tuple[ModelKey, float, Spread]]) -> str:
             f" ({freedoms} degrees of freedom){suffix}"
         )
     if mixed:
-        kinds = sorted({(key.type.upper(), key.size) for key in mixed})
+        kinds = sorted({(type_name(key.type), key.size) for key in mixed})
         names = ", ".join(f"{type} of size {size}" for type, size in kinds)
         words.append(f"seeds in two groups, resampled: {names}")
     return "; ".join(words)

@@ -12,7 +12,7 @@ from charlens.report import plots
 from charlens.report.figure5 import LEAST
 from charlens.report.html import Entry, Grid, grid_of_contexts, grid_of_networks, render, signed
 from charlens.store.corpora import read_corpora
-from charlens.store.models import ModelKey, network_name
+from charlens.store.models import ModelKey, network_name, type_name
 from charlens.store.tables import MODELS, paper_text, read_table
 
 COLUMNS = ["corpus", "model", "layers", "size", "n", "seeds", "ours", "paper", "difference"]
@@ -303,7 +303,7 @@ def draw_points(panel, entries: pd.DataFrame):
             panel.scatter(
                 own["paper"], own["ours"], s=26, marker=plots.layers_marker(layers), color=shade,
                 edgecolor="white", linewidth=0.4, zorder=3,
-                label=f"{type.upper()}, {plots.layers_label(layers)}",
+                label=f"{type_name(type)}, {plots.layers_label(layers)}",
             )  # fmt: skip
     for model, marker, shade in zip(KINDS, "x+", (plots.NGRAM, plots.NN), strict=True):
         own = entries[entries["model"] == model]

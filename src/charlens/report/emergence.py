@@ -25,7 +25,7 @@ from charlens.report.plots import (
     type_colours,
 )
 from charlens.store.corpora import read_corpora
-from charlens.store.models import network_name, types_in_order
+from charlens.store.models import network_name, type_name, types_in_order
 from charlens.store.tables import EMERGENCE, read_table
 
 NETWORK = EMERGENCE[:5]
@@ -167,7 +167,7 @@ def draw(table: pd.DataFrame, corpora: dict[str, dict]):
         title = name if len(order) == 1 else f"{corpora[corpus]['title']}\n{name}"
         panels[row, 0].set_ylabel(title)
     handles = [
-        Line2D([], [], color=colours[type], label=type.upper())
+        Line2D([], [], color=colours[type], label=type_name(type))
         for type in types_in_order(table["type"])
     ]
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))

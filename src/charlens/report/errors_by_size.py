@@ -9,7 +9,7 @@ from charlens.report import plots
 from charlens.report.figure6 import COLOURS, applied, positions_in_text
 from charlens.statistics import oracles
 from charlens.store.corpora import by_stem, read_corpora, read_text
-from charlens.store.models import types_in_order
+from charlens.store.models import type_name, types_in_order
 from charlens.store.scores import Score, by_corpus, ngrams_by_n, read_scores
 
 COLUMNS = ["corpus", "type", "layers", "size", "seed", "category", "errors", "share"]
@@ -71,7 +71,7 @@ def draw(rows: pd.DataFrame, corpora: dict[str, dict]):
         for panel, type in zip(row, types, strict=True):
             own = rows[(rows["corpus"] == corpus) & (rows["type"] == type)]
             draw_panel(panel, own)
-            panel.set_title(f"{corpora[corpus]['title']}: {type.upper()}")
+            panel.set_title(f"{corpora[corpus]['title']}: {type_name(type)}")
         row[0].set_ylabel("errors, thousands")
     handles = [Patch(color=shade, label=category) for category, shade in COLOURS.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))

@@ -14,6 +14,7 @@ from sklearn.manifold import TSNE
 from charlens.files import write_csv
 from charlens.report import plots
 from charlens.store.corpora import read_corpora
+from charlens.store.models import type_name
 from charlens.store.scores import CHUNK, Score, by_corpus, read_scores, with_arrays
 
 PILE = 5  # a group of so many marks that overlap is magnified
@@ -189,7 +190,7 @@ def add_legend(figure, layers: Iterable[int], sizes: dict[int, float], colours: 
         return Line2D([], [], ls="", marker=shape, color=colour, ms=width, mew=0, label=label)
 
     rows = [
-        [mark(type_.upper(), colour=colour) for type_, colour in colours.items()],
+        [mark(type_name(type_), colour=colour) for type_, colour in colours.items()],
         [mark(plots.layers_label(k), plots.layers_marker(k)) for k in sorted(set(layers))],
         [mark(f"size {size}", width=math.sqrt(sizes[size])) for size in sorted(sizes)],
     ]

@@ -11,7 +11,7 @@ import jinja2
 import pandas as pd
 
 from charlens.report import templates
-from charlens.store.models import types_in_order
+from charlens.store.models import type_name, types_in_order
 from charlens.store.tables import MODELS
 
 PAPER_BYTES = {"wp": 3_258_246, "lk": 6_206_996}
@@ -100,7 +100,7 @@ def grid_of_networks(
         )
         for size in sorted(set(table["size"]))
     ]
-    spans = [(type.upper(), len(depths)) for type, depths in layers.items()]
+    spans = [(type_name(type), len(depths)) for type, depths in layers.items()]
     return Grid(caption, "Size / layers", [str(k) for _, k in columns], rows, spans)
 
 

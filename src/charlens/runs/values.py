@@ -2,7 +2,6 @@
 
 import ast
 import re
-from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import (
@@ -14,7 +13,7 @@ from pydantic import (
     StringConstraints,
 )
 
-CELLS = Path(__file__).parents[1] / "networks/cells"
+from charlens.store.models import CELLS
 
 
 def integer_in_text(value):

@@ -10,14 +10,17 @@ tried for a model, among which validation chooses: the dropout of a recurrent ne
 size of an n-NN. This module imports nothing slow.
 """
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TypeVar
 
 from charlens.errors import InputError
 
+CELLS = Path(__file__).parents[1] / "networks" / "cells"
+NAME = re.compile(r"""^NAME = ["'](.+)["']""", re.MULTILINE)  # in a file there
 PAPER_TYPES = ("lstm", "rnn", "gru")
 PAPER_DEPTH = 3  # layers of the networks in the paper's figures 3, 4 and 5
 Model = TypeVar("Model")
@@ -115,15 +118,23 @@ def parse_number(word: str) -> int | float:
     return int(word) if word.isdigit() else float(word)
 
 
+@functools.cache
+def type_name(type: str) -> str:
+    """A cell type for people: LSTM, or what its file says (`NAME = "Light GRU"`)."""
+    file = CELLS / f"{type}.py"
+    found = NAME.search(file.read_text(encoding="utf-8")) if file.is_file() else None
+    return found[1] if found else type.upper()
+
+
 def network_name(type: str, layers: int, size: int) -> str:
     """A recurrent network for people: LSTM 2x64."""
-    return f"{type.upper()} {layers}x{size}"
+    return f"{type_name(type)} {layers}x{size}"
 
 
 def shown(model: str) -> str:
     """The name of a network in tables, lstm 2x64, for people: LSTM 2x64."""
     type, space, shape = model.partition(" ")
-    return type.upper() + space + shape
+    return type_name(type) + space + shape
 
 
 def types_in_order(types: Iterable[str]) -> list[str]:
@@ -189,7 +200,9 @@ def best(
     if type is not None:
         known = [(model, meta) for model, meta in known if meta.get("type") == type]
     if not known:
-        raise InputError(f"no trained {type.upper() if type else 'network'} among the models given")
+        raise InputError(
+            f"no trained {type_name(type) if type else 'network'} among the models given"
+        )
     if paper_depth:
         depth = figure_depth(meta for _, meta in known)
         known = [(model, meta) for model, meta in known if meta["layers"] == depth]

@@ -11,7 +11,7 @@ from charlens.files import write_atomically, write_csv
 from charlens.report.figure3 import GATES
 from charlens.report.html import Entry, Grid, grid_of_networks, render
 from charlens.store.corpora import read_corpora
-from charlens.store.models import types_in_order
+from charlens.store.models import type_name, types_in_order
 from charlens.store.tables import ALWAYS, INSIDE, read_table
 from charlens.text.hypotheses import HYPOTHESES
 from charlens.units.selectivity import SHARES
@@ -63,7 +63,7 @@ def wide(table: pd.DataFrame, layer: str = "all") -> pd.DataFrame:
 def groups(networks: pd.DataFrame) -> list[tuple[str, list[tuple[str, pd.Series]]]]:
     """The networks by type, by layers and by size: heading, then for each value its name and
     which networks have it."""
-    types = [(t.upper(), networks["type"] == t) for t in types_in_order(networks["type"])]
+    types = [(type_name(t), networks["type"] == t) for t in types_in_order(networks["type"])]
     layers = [(str(k), networks["layers"] == k) for k in sorted(set(networks["layers"]))]
     sizes = [(str(k), networks["size"] == k) for k in sorted(set(networks["size"]))]
     return [("type", types), ("layers", layers), ("size", sizes)]
@@ -144,7 +144,7 @@ def gates_grid(networks: pd.DataFrame) -> Grid:
                 own = networks[mask & of_type]
                 right, left = (own[f"always {side} {gate}"].mean() for side in ("right", "left"))
                 entries.append(Entry(percent(right), [f"closed {percent(left)}"]))
-        rows.append((f"{type.upper()} {GATES.get(gate, gate)}", entries))
+        rows.append((f"{type_name(type)} {GATES.get(gate, gate)}", entries))
     names = [name for _, columns in by for name, _ in columns]
     spans = [(heading, len(columns)) for heading, columns in by]
     return Grid("Units whose gate is always open; below, always closed", "Gate", names, rows, spans)
@@ -161,7 +161,7 @@ def layers_grid(table: pd.DataFrame) -> Grid:
         for layer in layers:
             own = of_layer[layer][of_layer[layer]["type"] == type]
             entries += [Entry(percent(own[f"{side} {gate}"].mean())) for side in ("left", "right")]
-        rows.append((f"{type.upper()} {GATES.get(gate, gate)}", entries))
+        rows.append((f"{type_name(type)} {GATES.get(gate, gate)}", entries))
     depth = table["layers"].max()
     caption = f"Saturation of gates in the networks of {depth} layers, mean over units and networks"
     spans = [(f"layer {layer}", 2) for layer in layers]

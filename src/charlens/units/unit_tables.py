@@ -15,7 +15,7 @@ from charlens.report.figure3 import GATES
 from charlens.report.html import Entry, Grid, render
 from charlens.store.corpora import by_stem, read_corpora
 from charlens.store.found import model_name, number, read_found
-from charlens.store.models import types_in_order
+from charlens.store.models import type_name, types_in_order
 from charlens.store.tables import ALWAYS, PROBES, read_table
 from charlens.text.hypotheses import PARTS
 from charlens.units import selectivity
@@ -352,7 +352,7 @@ def gate_grid(means: pd.DataFrame) -> Grid:
             entries = []
             for layer in layers:
                 entries += saturation(at.get((type, gate, layer)))
-            rows.append((f"{type.upper()} {GATES.get(gate, gate)}", entries))
+            rows.append((f"{type_name(type)} {GATES.get(gate, gate)}", entries))
     groups = [(f"layer {layer}", 2) for layer in layers]
     return Grid("Saturation of gates", "Gate", ["left", "right"] * len(layers), rows, groups)
 
