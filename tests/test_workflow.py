@@ -223,8 +223,8 @@ def test_figures(tiny, number, kind):
     assert (tiny / f"figures/figure{number}.{kind}").stat().st_size > 10_000
 
 
-def test_the_report_holds_every_table_and_figure(tiny):
-    page = (tiny / "report.html").read_text()
+def test_the_workflow_report_holds_every_table_and_figure(tiny):
+    page = (tiny / "workflow-report.html").read_text()
     for category in (
         "Does the paper hold?",
         *(f"Table {k}" for k in range(1, 4)),
@@ -235,8 +235,9 @@ def test_the_report_holds_every_table_and_figure(tiny):
     assert "<html" in page and len(page) > 500_000
 
 
-def test_the_report_links_to_the_explorer_beside_it(tiny):
-    assert 'href="explorer/code.html"' in (tiny / "report.html").read_text().replace('\\"', '"')
+def test_the_reports_link_to_the_explorer_beside_them(tiny):
+    for name in ("report.html", "workflow-report.html"):
+        assert 'href="explorer/code.html"' in (tiny / name).read_text().replace('\\"', '"')
     page = (tiny / "explorer/code.html").read_text()
     assert "Some C++ headers" in page and 'id="block-label.' in page
 

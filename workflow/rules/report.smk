@@ -1,8 +1,9 @@
 # Needs: every table and figure, and the explorer pages, to which it links.
-# Makes: report.html, one page with all tables and figures and the run time of each rule.
+# Makes: report.html, what was found, in short; workflow-report.html, Snakemake's own report with all
+#        tables and figures, their provenance, and the run time of each rule.
 
 
-rule report:
+rule workflow_report:
     """One page with every table and figure, captioned, and the run time of each rule."""
     input:
         rules.table1.output,
@@ -18,9 +19,9 @@ rule report:
             for path in sorted(Path(workflow.basedir, "workflow/report").glob("*.rst"))
         ],
     output:
-        "<results>/report.html",
+        "<results>/workflow-report.html",
     log:
-        "<logs>/report.log",
+        "<logs>/workflow_report.log",
     localrule: True
     params:
         snakefile=f"{workflow.basedir}/Snakefile",
@@ -29,3 +30,22 @@ rule report:
         # with the complete settings of this run, however they were given
         "python -m snakemake --snakefile {params.snakefile:q} --configfile {params.settings}"
         " --nolock --report {output} -- table1 table2 cell_tables ablation inside figures verdict > {log} 2>&1"
+
+
+rule report:
+    """The short report: what was found, in words, then the figures, tables and explorers."""
+    input:
+        rules.workflow_report.input,
+        code=code("report.overview"),
+        workflow_report=rules.workflow_report.output,
+    output:
+        "<results>/report.html",
+    log:
+        "<logs>/report.log",
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        folder=subpath(output[0], parent=True),
+    shell:
+        "charlens report {params.folder} --out {output} 2>&1 | tee {log}"
