@@ -4,10 +4,12 @@ Snakemake runs these commands; most are useful by hand as well.
 """
 
 import argparse
+import contextlib
 import importlib
 import os
 import signal
 import sys
+from pathlib import Path
 
 from charlens.errors import InputError
 
@@ -49,6 +51,8 @@ VERBS = {
     "errors": ("report.errors_by_size", "which errors go away with size"),
     "claims": ("claims.judge", "put the paper's conclusions to the test"),
     "contiguous-split": ("claims.contiguous_split", "what the paper's split is worth"),
+    "study": ("study.study", "one command for a text: networks, n-grams, units, and one page"),
+    "report": ("report.overview", "the short report of a run"),
     "explore": ("explorer.explore", "make an interactive page about a network"),
     "sample": ("training.sample", "sample text from a trained network"),
     "read": ("training.score_text", "score a text of your own"),
@@ -70,26 +74,44 @@ LEAST = {"threads": 1, "seed": 0, "layers": 1, "size": 1, "hidden": 1, "context"
          "snapshots": 1}  # fmt: skip
 
 
+class Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Help of options that ends with the default, where there is one and it is not told before."""
+
+    def _get_help_string(self, action):
+        none = action.default in (None, "", []) or action.default is False
+        told = none or "default" in action.help
+        return action.help if told else super()._get_help_string(action)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one verb and return the exit status. Bad input, or a file that cannot be read or written,
     gives one line on stderr and status 1."""
     parser = argparse.ArgumentParser(
         prog="charlens",
         description="The steps of the reproduction, one command each. Most often run by hand:"
-        " explore, sample, read, record. charlens VERB --help lists the options of a verb.",
+        " study, explore, sample, read, record. charlens VERB --help lists the options of a verb.",
     )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
     argv = sys.argv[1:] if argv is None else argv
     if argv and argv[0] in RENAMED:
         old, argv = argv[0], [RENAMED[argv[0]], *argv[1:]]
         print(f"charlens: {old} is now called {argv[0]}; please use that name", file=sys.stderr)
     for verb, (place, does) in VERBS.items():
-        subparser = verbs.add_parser(verb, help=does, description=does)
+        subparser = verbs.add_parser(verb, help=does, description=does, formatter_class=Help)
         if argv[:1] == [verb]:  # import only what this verb needs
             module, _, name = place.partition(":")
             imported = importlib.import_module(f"charlens.{module}")
             getattr(imported, f"add_{name}_arguments", imported.add_arguments)(subparser)
             subparser.set_defaults(run=getattr(imported, f"run_{name}" if name else "run"))
+    if not argv:
+        parser.print_help()
+        return 0
+    if argv[0] == "--version":
+        from importlib import metadata
+
+        print(f"charlens {metadata.version('charlens')}")
+        return 0
     args = parser.parse_args(argv)
     # a job that is stopped (kill, scancel) removes its half-written files
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
@@ -97,7 +119,10 @@ def main(argv: list[str] | None = None) -> int:
         for name, least in LEAST.items():
             if (value := getattr(args, name, None)) is not None and value < least:
                 raise InputError(f"--{name}: expected at least {least}, got {value}")
-        args.run(args)
+        # where a file goes to standard output (-), messages do not
+        to_stdout = Path("-") in vars(args).values()
+        with contextlib.redirect_stdout(sys.stderr if to_stdout else sys.stdout):
+            args.run(args)
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # as in `charlens sample ... | head`
