@@ -355,7 +355,7 @@ def test_a_raised_version_plans_the_trainings_that_it_is_about(tiny):
 def test_a_comment_in_a_figure_plans_what_shows_it(tiny):
     figure = tiny.parents[1] / "src/charlens/report/figure4.py"
     with edited(figure, lambda code: code + "\n# a comment\n"):
-        assert set(planned(tiny)) == {"figure4", "report", "all", "total"}
+        assert set(planned(tiny)) == {"figure4", "workflow_report", "report", "all", "total"}
 
 
 def test_all_settings_are_kept_beside_the_results(tiny):
