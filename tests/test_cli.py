@@ -1,7 +1,9 @@
 """The command line: how it ends when the user, or the program that reads, has had enough."""
 
+import argparse
 import dataclasses
 import errno
+import importlib
 import subprocess
 import sys
 
@@ -95,7 +97,7 @@ def test_any_byte_may_be_the_start(saved, capfdbinary):
     assert cli.main(["sample", saved, "--start", start, "--length", "0"]) == 0
     assert capfdbinary.readouterr().out == b"\xff\n"
     assert cli.main(["sample", saved, "--start", "b"]) == 1
-    assert b"the model's alphabet has no b'b'" in capfdbinary.readouterr().err
+    assert b"the model's alphabet has no 'b'" in capfdbinary.readouterr().err
 
 
 def test_a_job_that_is_stopped_leaves_nothing_half_written(tmp_path):
@@ -129,3 +131,29 @@ def test_a_renamed_verb_keeps_its_old_name_and_says_so(monkeypatch, capsys):
         assert ("layouts is now called contiguous-split" in said) == (verb == "layouts")
         assert said.count("\n") == (verb == "layouts")
     assert [args.verb for args in ran] == ["contiguous-split"] * 2
+
+
+def every_option():
+    for verb, (place, _) in cli.VERBS.items():
+        module, _, name = place.partition(":")
+        imported = importlib.import_module(f"charlens.{module}")
+        parser = argparse.ArgumentParser(formatter_class=cli.Help)
+        getattr(imported, f"add_{name}_arguments", imported.add_arguments)(parser)
+        for action in parser._actions:
+            yield verb, action, parser._get_formatter()
+
+
+def test_every_option_says_what_it_is_and_its_default():
+    for verb, action, formatter in every_option():
+        where = f"{verb} {'/'.join(action.option_strings) or action.dest}"
+        assert action.help, where
+        told = formatter._expand_help(action)
+        if action.default not in (None, "", [], "==SUPPRESS==") and action.default is not False:
+            assert "default" in told, where
+
+
+def test_the_version_and_the_bare_command(capsys):
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("charlens ")
+    assert cli.main([]) == 0
+    assert "usage: charlens" in capsys.readouterr().out

@@ -287,8 +287,8 @@ def test_figures(tiny, number, kind):
     assert (tiny / f"figures/figure{number}.{kind}").stat().st_size > 10_000
 
 
-def test_the_report_holds_every_table_and_figure(tiny):
-    page = (tiny / "report.html").read_text()
+def test_the_workflow_report_holds_every_table_and_figure(tiny):
+    page = (tiny / "workflow-report.html").read_text()
     for category in (
         "Does the paper hold?",
         *(f"Table {k}" for k in range(1, 4)),
@@ -299,8 +299,9 @@ def test_the_report_holds_every_table_and_figure(tiny):
     assert "<html" in page and len(page) > 500_000
 
 
-def test_the_report_links_to_the_explorer_beside_it(tiny):
-    assert 'href="explorer/code.html"' in (tiny / "report.html").read_text().replace('\\"', '"')
+def test_the_reports_link_to_the_explorer_beside_them(tiny):
+    for name in ("report.html", "workflow-report.html"):
+        assert 'href="explorer/code.html"' in (tiny / name).read_text().replace('\\"', '"')
     page = (tiny / "explorer/code.html").read_text()
     assert "Some C++ headers" in page and 'id="block-label.' in page
 
@@ -426,7 +427,7 @@ def test_another_title_plans_what_shows_it(tiny):
 def test_a_comment_in_a_figure_plans_what_shows_it(tiny):
     figure = tiny.parents[1] / "src/charlens/report/figure4.py"
     with edited(figure, lambda code: code + "\n# a comment\n"):
-        assert set(planned(tiny)) == {"figure4", "report", "all", "total"}
+        assert set(planned(tiny)) == {"figure4", "workflow_report", "report", "all", "total"}
 
 
 def test_whatever_one_job_writes_and_another_reads_carries_a_digest(tiny):

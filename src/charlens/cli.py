@@ -6,12 +6,13 @@ Snakemake runs these commands; most are useful by hand as well.
 import argparse
 import contextlib
 import errno
-import importlib
+import importlib.metadata
 import os
 import re
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from charlens.errors import InputError
 
@@ -55,6 +56,8 @@ VERBS = {
     "errors": ("report.errors_by_size", "which errors go away with size"),
     "claims": ("claims.judge", "put the paper's conclusions to the test"),
     "contiguous-split": ("claims.contiguous_split", "what the paper's split is worth"),
+    "study": ("study.study", "one command for a text: networks, n-grams, units, and one page"),
+    "report": ("report.overview", "the short report of a run"),
     "explore": ("explorer.explore", "make an interactive page about a network"),
     "sample": ("training.sample", "sample text from a trained network"),
     "read": ("training.score_text", "score a text of your own"),
@@ -83,6 +86,15 @@ NO_MEMORY = re.compile(
     "allocate memory|out of memory|bad_alloc|ALLOC_FAILED|failed to map segment|start new thread",
     re.IGNORECASE,
 )
+
+
+class Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Help of options that ends with the default, where there is one and it is not told before."""
+
+    def _get_help_string(self, action):
+        none = action.default in (None, "", []) or action.default is False
+        told = none or "default" in action.help
+        return action.help if told else super()._get_help_string(action)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -140,20 +152,27 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="charlens",
         description="The steps of the reproduction, one command each. Most often run by hand:"
-        " explore, sample, read, record. charlens VERB --help lists the options of a verb.",
+        " study, explore, sample, read, record. charlens VERB --help lists the options of a verb.",
     )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb")
     argv = sys.argv[1:] if argv is None else argv
     if argv and argv[0] in RENAMED:
         old, argv = argv[0], [RENAMED[argv[0]], *argv[1:]]
         print(f"charlens: {old} is now called {argv[0]}; please use that name", file=sys.stderr)
     for verb, (place, does) in VERBS.items():
-        subparser = verbs.add_parser(verb, help=does, description=does)
+        subparser = verbs.add_parser(verb, help=does, description=does, formatter_class=Help)
         if argv[:1] == [verb]:  # import only what this verb needs
             module, _, name = place.partition(":")
             imported = importlib.import_module(f"charlens.{module}")
             getattr(imported, f"add_{name}_arguments", imported.add_arguments)(subparser)
             subparser.set_defaults(run=getattr(imported, f"run_{name}" if name else "run"))
+    if not argv:
+        parser.print_help()
+        sys.exit(0)
+    if argv[0] == "--version":
+        print(f"charlens {importlib.metadata.version('charlens')}")
+        sys.exit(0)
     return parser.parse_args(argv)
 
 
@@ -164,7 +183,10 @@ def run(args: argparse.Namespace) -> int:
     for name, least in LEAST.items():
         if (value := getattr(args, name, None)) is not None and value < least:
             raise InputError(f"--{name}: expected at least {least}, got {value}")
-    args.run(args)
+    # where a file goes to standard output (-), messages do not
+    to_stdout = Path("-") in vars(args).values()
+    with contextlib.redirect_stdout(sys.stderr if to_stdout else sys.stdout):
+        args.run(args)
     return 0
 
 

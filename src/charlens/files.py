@@ -26,12 +26,12 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
     File and folder are synced, so that after a power loss `path` is the old file or the new one. On
     any failure the temporary file is removed and `path` stays as it was. A link stays a link; what
-    is no regular file (a pipe, /dev/stdout) is written to. The temporary name keeps the suffix of
-    `path`, from which some writers choose their format. Raises InputError if the disk is full or
-    `path` cannot be written.
+    is no regular file (a pipe, /dev/stdout) is written to; "-" is standard output. The temporary
+    name keeps the suffix of `path`, from which some writers choose their format. Raises InputError
+    if the disk is full or `path` cannot be written.
     """
     path = Path(path)
-    if path.exists() and not path.is_file():
+    if str(path) == "-" or (path.exists() and not path.is_file()):
         with stream(path) as temporary:
             yield temporary
         return
@@ -57,13 +57,16 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def stream(path: Path) -> Iterator[Path]:
-    """Yield a temporary path, the content of which is then copied to the pipe or device `path`."""
+    """Yield a temporary path, the content of which is then copied to the pipe or device `path`,
+    or to standard output ("-")."""
     if path.is_dir():
         raise InputError(f"cannot write {path}: it is a folder")
     with tempfile.TemporaryDirectory() as folder:
         temporary = Path(folder, path.name)
         yield temporary
-        with open(temporary, "rb") as content, open(path, "wb") as target:
+        to_stdout = str(path) == "-"
+        target = open(1 if to_stdout else path, "wb", closefd=not to_stdout)  # noqa: SIM115
+        with open(temporary, "rb") as content, target:
             shutil.copyfileobj(content, target)
 
 

@@ -18,3 +18,21 @@ def time_left(started: float, done_before: float, done: float) -> str:
     seconds = (time.perf_counter() - started) / max(done - done_before, 1e-9) * (1 - done)
     hours, minutes = divmod(math.ceil(seconds / 60), 60)
     return f"{seconds:.0f} s left" if seconds < 90 else f"{hours} h {minutes:02d} min left"
+
+
+class Progress:
+    """Progress lines of work that takes longer than two seconds; then one every ten.
+
+    label: names the job. done: what was done so far, in a word, such as "scored".
+    """
+
+    def __init__(self, label: str, done: str):
+        self.label, self.done = label, done
+        self.started = time.perf_counter()
+        self.next = self.started + 2
+
+    def at(self, share: float) -> None:
+        """Say what share of the work is done, 0 to 1, and the time left, if it is time to."""
+        if time.perf_counter() >= self.next:
+            self.next = time.perf_counter() + 10
+            say(self.label, f"{self.done} {share:.0%}, {time_left(self.started, 0, share)}")

@@ -22,7 +22,7 @@ from charlens.explorer.recording import UNSCORED, Recording, quantise, record, s
 from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture
 from charlens.text.hypotheses import labellings
-from charlens.training import score
+from charlens.training import score, score_text
 
 HOSTILE = "</script><script>alert(1)</script> & <!-- {{facts}} ]]> \u2028"
 
@@ -278,7 +278,7 @@ def test_labels_of_a_text():
     """Yes and no at the ends; counts up to what one in a hundred exceeds; unknown told apart."""
     text = b'He said: "Come, (now) Ann!" and left.\n' * 40 + b'"open\n'
     at = np.arange(5, len(text))
-    labels = explore.labelled(text, "prose", at)
+    labels = explore.labelled(explore.labels_at(text, "prose", at))
     every = labellings(text, "prose")
     assert set(labels) <= set(every)
     for name, (values, top) in labels.items():
@@ -403,6 +403,9 @@ def test_bad_input_is_one_line(tmp_path, data, capsys):
     for words, model_name, *arguments in (
         ("an n-NN has no units", "nn", "--split", "s.npz"),
         ("trained on", "rnn", "--split", "other.npz"),
+        ("any text, scored as it is: --text", "rnn", "--split", "other.npz"),
+        ("--from 99", "rnn", "--text", "late.txt", "--from", "99"),
+        ("--from and --whole require --text", "rnn", "--split", "s.npz", "--from", "9"),
         ("at least 1", "rnn", "--split", "s.npz", "--gates", "0"),
         ("--csv requires --text", "rnn", "--split", "s.npz", "--csv", "x"),
         ("first 5 characters are unknown", "rnn", "--text", "late.txt", "--characters", "5"),
@@ -414,3 +417,66 @@ def test_bad_input_is_one_line(tmp_path, data, capsys):
         error = capsys.readouterr().err
         assert words in error and error.count("\n") == 1
     assert not (tmp_path / "page.html").exists()
+
+
+# ---- a text of one's own ----
+
+
+def test_units_are_scored_on_the_text_that_is_shown(tmp_path, capsys):
+    """A network whose first unit follows the line: its score is of this text, not of the table."""
+    alphabet = bytes(sorted(set(b"\nabc")))
+    arch = Architecture("rnn", 1, 4, len(alphabet))
+    saved(tmp_path / "m", arch, alphabet)
+    text = "\n".join("abcab"[: 2 + k % 4] * (1 + k % 3) for k in range(1200)).encode()
+    (tmp_path / "my.txt").write_bytes(text)
+    with open(tmp_path / "cells.csv", "w") as table:
+        table.write("corpus,model,layer,unit,hypothesis,score,low,high\n")
+        table.write("text,rnn 1x8,1,2,newline_next,0.111,0.1,0.2\n")
+        table.write("text,rnn 1x8,1,2,quote,0.222,0.1,0.2\n")
+    command = ["explore", str(tmp_path / "m"), "--text", str(tmp_path / "my.txt")]
+    command += ["--cells", str(tmp_path / "cells.csv"), "--out", str(tmp_path / "p.html")]
+    assert main(command) == 0
+    facts, _ = contents((tmp_path / "p.html").read_bytes())
+    found = {entry["name"]: entry for entry in facts["hypotheses"]}
+    assert "newline_next" in found and "quote" not in found  # the text has no quotation marks
+    entry = found["newline_next"]
+    assert sorted(entry["order"]) == [0, 1, 2, 3] and 0.111 not in entry["score"]
+    assert entry["elsewhere"][entry["order"].index(1)] == 0.111 and facts["elsewhere"] == "text"
+    assert all(low <= high for low, high in zip(entry["low"], entry["high"], strict=True))
+
+    assert main([*command, "--characters", "100"]) == 0  # too short to score: the table's, named
+    facts, _ = contents((tmp_path / "p.html").read_bytes())
+    assert facts["origin"] == "text" and "not on this text" in facts["scored"]
+    assert {entry["name"] for entry in facts["hypotheses"]} == {"newline_next", "quote"}
+
+
+def test_a_later_stretch_is_read_after_a_warm_up(tmp_path, data, monkeypatch):
+    arch = Architecture("lstm", 1, 4, data.symbols)
+    saved(tmp_path / "m", arch, data.alphabet)
+    text = np.random.default_rng(0).choice(data.alphabet, 3000).tobytes()
+    (tmp_path / "my.txt").write_bytes(text)
+    read = []
+    score_it = score_text.score
+
+    def counted(arch, params, part, *more):
+        read.append(len(part.text))
+        return score_it(arch, params, part, *more)
+
+    monkeypatch.setattr(score_text, "score", counted)
+    command = ["explore", str(tmp_path / "m"), "--text", str(tmp_path / "my.txt")]
+    command += ["--out", str(tmp_path / "p.html"), "--characters", "200"]
+
+    def shown(*options):
+        assert main([*command, *options]) == 0
+        facts, blocks = contents((tmp_path / "p.html").read_bytes())
+        return facts, blocks["text"], np.frombuffer(blocks["loss"], "<u2")
+
+    facts, whole_text, whole = shown("--characters", "3000")
+    assert whole_text == text
+    facts, part, loss = shown("--from", "2500")
+    assert part == text[2500:2700] and "characters 2,501 to 2,700 of 3,000" in facts["summary"]
+    assert np.abs(loss.astype(int) - whole[2500:2700]).max() <= 2  # as if all had been read
+    facts, _, _ = shown("--from", "2500", "--whole")
+    assert "all were scored" in facts["summary"]
+    assert read == [3000, 1200, 3000]
+    assert main([*command, "--from", "3000"]) == 1

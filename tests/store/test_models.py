@@ -3,6 +3,7 @@
 import pytest
 
 from charlens.errors import InputError
+from charlens.store import models
 from charlens.store.models import ModelKey, best, deepest, types_in_order
 
 LSTM = ModelKey("wp", "recurrent", "lstm", 2, 64, 1)
@@ -101,3 +102,14 @@ def test_the_best_of_the_papers_depth():
     assert deepest(two + gru, "lstm") == two[:1] and deepest(gru, "lstm") == []
     with pytest.raises(InputError, match="no trained LSTM"):
         best(gru, dict, "lstm", paper_depth=True)
+
+
+def test_a_cell_type_may_have_a_name_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(models, "CELLS", tmp_path)
+    models.type_name.cache_clear()
+    (tmp_path / "light.py").write_text('"""A cell."""\n\nNAME = "Light GRU"\nGATES = 2\n')
+    (tmp_path / "plain.py").write_text("GATES = 1\n")
+    assert models.network_name("light", 2, 64) == "Light GRU 2x64"
+    assert models.shown("light 2x64") == "Light GRU 2x64"
+    assert models.type_name("plain") == "PLAIN" and models.type_name("absent") == "ABSENT"
+    models.type_name.cache_clear()

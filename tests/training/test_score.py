@@ -99,16 +99,46 @@ def test_samples_are_drawn_from_the_model(tmp_path, data):
     arch = Architecture("gru", 1, 6, data.symbols)
     path = tmp_path / "m.safetensors"
     saved(path, data, arch)
+    writer = sample.Writer(path)
 
     def text(*args):
-        return b"".join(sample.sample(path, *args))
+        return b"".join(sample.sample(writer, *args))
 
     assert text(20, 1.0, 1, b"ab").startswith(b"ab") and len(text(20, 1.0, 1, b"ab")) == 22
     assert text(50, 1.0, 1, b"") == text(50, 1.0, 1, b"") != text(50, 1.0, 2, b"")
     assert text(50, 0.0, 1, b"a") == text(50, 0.0, 2, b"a")
     assert set(text(200, 1.0, 1, b"")) <= set(data.alphabet.tolist())
-    with pytest.raises(InputError, match="alphabet has no b'Z'"):
-        text(5, 1.0, 1, b"Z")
+    with pytest.raises(InputError, match="alphabet has no 'Ü'"):
+        sample.known("aÜb", writer, "--start", skip=False)
+    assert sample.known("aÜb", writer, "--start", skip=True) == b"ab"
+
+
+def certain(tmp_path, alphabet, likely):
+    """A network without memory that draws the bytes of `likely` far more often than others."""
+    arch = Architecture("rnn", 1, 2, len(alphabet))
+    params = {name: torch.zeros(shape) for name, shape in architecture.shapes(arch).items()}
+    params["out.b"][[alphabet.index(byte) for byte in likely]] = 9.0
+    about = dataclasses.asdict(arch) | {"alphabet": alphabet.hex()}
+    model_file.save(tmp_path / "c.safetensors", params, about)
+    return sample.Writer(tmp_path / "c.safetensors")
+
+
+def test_a_sample_holds_whole_characters_alone(tmp_path):
+    alphabet = bytes(sorted(set(" абвж“”€".encode())))
+    writer = certain(tmp_path, alphabet, alphabet[:1] + "аж".encode())
+    for seed in range(5):
+        characters = list(sample.sample(writer, 60, 1.0, seed, "ж".encode()[:1]))
+        assert len(b"".join(characters).decode()) == 60  # the first completes the start
+        assert all(len(character.decode()) == 1 for character in characters[2:])
+    latin = certain(tmp_path, b" a\xe9\xff", b"\xe9")
+    assert b"\xe9\xe9" in b"".join(sample.sample(latin, 60, 1.0, 1, b""))
+
+
+def test_a_sample_ends_where_it_is_told(tmp_path):
+    writer = certain(tmp_path, b"\n\rab", b"ab\r\n")
+    assert sample.known("b\n", writer, "--stop", skip=False) == b"b\r\n"  # as in its training text
+    text = b"".join(sample.sample(writer, 5000, 1.0, 1, b"ab", b"ab"))
+    assert text.endswith(b"ab") and text.count(b"ab", 1) == 1 and len(text) < 5000
 
 
 def test_sample_frequencies(tmp_path, data):
@@ -118,7 +148,8 @@ def test_sample_frequencies(tmp_path, data):
     params["out.b"][:3] = torch.tensor([3.0, 2.0, 1.0])
     about = dataclasses.asdict(arch) | {"alphabet": data.alphabet.tobytes().hex()}
     model_file.save(tmp_path / "m.safetensors", params, about)
-    drawn = b"".join(sample.sample(tmp_path / "m.safetensors", 4000, 0.5, 1, b""))
+    writer = sample.Writer(tmp_path / "m.safetensors")
+    drawn = b"".join(sample.sample(writer, 4000, 0.5, 1, b""))
     counts = np.bincount(np.frombuffer(drawn, np.uint8) - 97, minlength=data.symbols) / 4000
     expected = torch.softmax(params["out.b"] / 0.5, 0).numpy()
     np.testing.assert_allclose(counts, expected, atol=0.03)

@@ -1,7 +1,9 @@
 """A text of one's own: scored as it stands, what the model does not know skipped and told."""
 
+import codecs
 import csv
 import dataclasses
+import gzip
 import math
 
 import numpy as np
@@ -62,7 +64,7 @@ def test_an_nn_sees_nothing_before_the_text(tmp_path):
         assert logp[at] == pytest.approx(expected.item(), abs=1e-5)
 
 
-@given(st.binary(min_size=1, max_size=60))
+@given(st.binary(min_size=1, max_size=60).map(lambda text: text.replace(b"\0", b"\1")))
 def test_the_state_carries_on_over_what_is_unknown(tmp_path_factory, text):
     arch = Architecture("lstm", 1, 5, len(ALPHABET))
     params = network.initialise(arch, 0.8, torch.Generator().manual_seed(2))
@@ -123,3 +125,63 @@ def test_models_of_any_precision_are_read_as_float32(tmp_path, dtype):
     assert found == arch and all(value.dtype == torch.float32 for value in params.values())
     assert all(torch.equal(params[name], expected[name]) for name in expected)
     scored(tmp_path, arch, params, b"abc")  # the compiled code takes them
+
+
+# ---- line ends and encodings ----
+
+BREAKS = b"\n\r abcde"
+
+
+def read_by(path, text, tmp_path, capsys, *options):
+    (tmp_path / "text.txt").write_bytes(text)
+    assert main(["read", str(path), "--text", str(tmp_path / "text.txt"), *options]) == 0
+    said = capsys.readouterr()
+    return said.out.partition(": ")[2], said.err
+
+
+@pytest.mark.parametrize("field", [{}, {"line_ends": "CRLF"}])
+def test_a_text_gets_the_line_ends_of_the_training_text(tmp_path, capsys, field):
+    arch, path = Architecture("rnn", 1, 3, len(BREAKS)), tmp_path / "m"
+    saved(path, arch, alphabet=BREAKS.hex(), **field)
+    lf = b"ab cd\nabc\n\ncab" * 20
+    crlf = lf.replace(b"\n", b"\r\n")
+    loss, said = read_by(path, lf, tmp_path, capsys)
+    assert "from LF to CRLF" in said
+    mixed = crlf.replace(b"\r\n", b"\n", 5)
+    assert read_by(path, mixed, tmp_path, capsys)[0] == loss
+    same, said = read_by(path, crlf, tmp_path, capsys)
+    assert same == loss and "line ends" not in said
+    kept, said = read_by(path, lf, tmp_path, capsys, "--keep-line-ends")
+    assert kept != loss and "line ends" not in said
+
+
+def test_a_text_may_be_packed_or_in_utf16(tmp_path, capsys):
+    arch, path = Architecture("rnn", 1, 3, len(ALPHABET)), tmp_path / "m"
+    saved(path, arch)
+    text = b"abc de\n" * 50
+    loss, _ = read_by(path, text, tmp_path, capsys)
+    for content, word in (
+        (gzip.compress(text), "gzip"),
+        (codecs.BOM_UTF16_LE + text.decode().encode("utf-16-le"), "UTF-16"),
+        (codecs.BOM_UTF8 + text, "mark removed"),
+    ):
+        found, said = read_by(path, content, tmp_path, capsys)
+        assert found == loss and word in said
+
+
+def test_a_csv_may_go_to_standard_output(tmp_path, capfdbinary):
+    path, text = tmp_path / "m", tmp_path / "text.txt"
+    saved(path, Architecture("rnn", 1, 3, len(ALPHABET)))
+    text.write_bytes(b"abc")
+    assert main(["read", str(path), "--text", str(text), "--csv", "-"]) == 0
+    said = capfdbinary.readouterr()
+    assert said.out.startswith(b"offset,byte") and said.out.count(b"\n") == 4
+    assert b"nats" in said.err
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["m", "text.txt"]
+
+
+def test_a_hopeless_loss_is_told(tmp_path):
+    arch = Architecture("rnn", 1, 3, len(ALPHABET))
+    reading, _ = scored(tmp_path, arch, saved(tmp_path / "m", arch), b"abc")
+    said = score_text.summary(reading, np.full(3, -1e4, np.float32), 7)
+    assert "perplexity inf" in said[0]

@@ -1,5 +1,6 @@
 """The pass over the test text, the passages it finds, and the tables and figures made from it."""
 
+import argparse
 import dataclasses
 import json
 import math
@@ -221,6 +222,21 @@ def test_the_same_once_more_is_the_same(folder, found):
     assert (folder / "cells/code.csv").read_bytes() == (folder / "again/code.csv").read_bytes()
     assert again[2] == found[2]
     assert not list((folder / "again").glob(".tmp*"))
+
+
+def test_what_is_not_given_comes_from_the_run_of_the_model(tmp_path):
+    parser = argparse.ArgumentParser()
+    analysis.add_arguments(parser)
+    place = "code/type~lstm/layers~1/size~8/seed~1/best/model.safetensors"
+    model = tmp_path / "mine/models" / place
+    args = parser.parse_args([str(model), "--gates", str(tmp_path / "g.csv")])
+    analysis.fill_in(args)
+    corpora = tmp_path / "mine/corpora"
+    assert (args.split, args.text) == (corpora / "code.npz", corpora / "code.txt")
+    assert args.info == corpora / "code.json" and args.gates == tmp_path / "g.csv"
+    assert args.out == model.parent / "cells/found.json" and args.out.parent.is_dir()
+    with pytest.raises(InputError, match="lies in no run"):
+        analysis.fill_in(parser.parse_args([str(tmp_path / "m.safetensors")]))
 
 
 def test_bad_input_is_named(folder, tmp_path):

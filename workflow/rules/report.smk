@@ -1,8 +1,9 @@
 # Needs: every table and figure, and the explorer pages, to which it links.
-# Makes: report.html, one page with all tables and figures and the run time of each rule.
+# Makes: report.html, what was found, in short; workflow-report.html, Snakemake's own report with all
+#        tables and figures, their provenance, and the run time of each rule.
 
 
-rule report:
+rule workflow_report:
     """One page with every table and figure, captioned, and the run time of each rule."""
     input:
         rules.table1.output,
@@ -20,18 +21,37 @@ rule report:
             for path in sorted(Path(HOME, "workflow/report").glob("*.rst"))
         ],
     output:
-        "<results>/report.html",
+        "<results>/workflow-report.html",
     log:
-        "<logs>/report.log",
+        "<logs>/workflow_report.log",
     localrule: True
     params:
         snakefile=f"{HOME}/Snakefile",
         settings=SETTINGS.model_dump_json(exclude_none=True),
         # of a workflow that uses this one as a module
         prefix=lambda w, output: output[0].removesuffix(
-            f"results/{SETTINGS.run}/report.html"
+            f"results/{SETTINGS.run}/workflow-report.html"
         ),
     shell:
         "charlens workflow-report --snakefile {params.snakefile:q} --settings {params.settings:q}"
         " --prefix {params.prefix:q} --out {output}"
         " --targets table1 table2 cell_tables ablation inside figures verdict > {log} 2>&1"
+
+
+rule report:
+    """The short report: what was found, in words, then the figures, tables and explorers."""
+    input:
+        rules.workflow_report.input,
+        code=code("report.overview"),
+        workflow_report=rules.workflow_report.output,
+    output:
+        "<results>/report.html",
+    log:
+        "<logs>/report.log",
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        folder=subpath(output[0], parent=True),
+    shell:
+        "charlens report {params.folder} --out {output} 2>&1 | tee {log}"

@@ -1,5 +1,6 @@
 """What the backends share."""
 
+import argparse
 from typing import NamedTuple
 
 import numpy as np
@@ -46,3 +47,16 @@ def used_gradient(name: str, gradient: Tensor | None, arch: Architecture) -> Ten
 def to_device(params: Parameters, device: str) -> Parameters:
     """The same parameters (see `network`) on a device ("cpu", "cuda:0"), contiguous."""
     return {name: value.to(device).contiguous() for name, value in params.items()}
+
+
+def add_backend(parser: argparse.ArgumentParser) -> None:
+    """The option --backend of every verb that lets its user choose."""
+    parser.add_argument(
+        "--backend", choices=BACKENDS, default="auto", help="who does the arithmetic; auto: a GPU"
+        " if there is one, else the compiled CPU code (fast), else plain torch (reference)",
+    )  # fmt: skip
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """The option --threads of every verb that computes with a network."""
+    parser.add_argument("--threads", type=int, default=1, help="processor cores to use")

@@ -173,11 +173,20 @@ def describe(pairs: list[dict], size: int) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("split", type=Path, help="the corpus, split (.npz)")
-    parser.add_argument("--entries", "--cells", nargs="+", default=ENTRIES, metavar="TYPE-LAYERS")
+    parser.add_argument(
+        "--entries",
+        "--cells",
+        nargs="+",
+        default=ENTRIES,
+        metavar="TYPE-LAYERS",
+        help="networks that are trained on both backends",
+    )
     parser.add_argument("--size", type=int, default=64, help="row of table 1")
-    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
-    parser.add_argument("--epochs", type=int, default=Recipe().epochs)
-    parser.add_argument("--out", type=Path, default=Path("results/bench/equal.csv"))
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="one training each")
+    parser.add_argument("--epochs", type=int, default=Recipe().epochs, help="of each training")
+    parser.add_argument(
+        "--out", type=Path, default=Path("results/bench/equal.csv"), help="the losses (.csv)"
+    )
     parser.add_argument(
         "--backend", "--half", choices=BACKENDS, help="train with this one only (both)"
     )

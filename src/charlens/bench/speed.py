@@ -377,7 +377,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="fewer shapes, two minutes at most")
     parser.add_argument("--seconds", type=float, default=8.0, help="for each shape")
     parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="the grid")
-    parser.add_argument("--out", type=Path, default=Path("results/bench/train.csv"))
+    parser.add_argument(
+        "--out", type=Path, default=Path("results/bench/train.csv"), help="the speeds (.csv)"
+    )
     parser.add_argument("--markdown", action="store_true", help="only print --out as a table")
 
 

@@ -6,6 +6,7 @@ next characters, and the loss of each character. It opens from disk, needs no se
 request.
 
 explore.py                  `charlens explore`: from a model and a text to the page
+own_text.py                 a text of one's own: read, recorded, and its units scored on it
 recording.py                states, gates and predictions of the network, quantised
 page.py                     the page: data, style and scripts in one file
 page.html, page.css, *.js   its template, style and scripts

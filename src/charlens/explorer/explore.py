@@ -3,7 +3,6 @@
 import argparse
 import csv
 import math
-import os
 import sys
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from charlens.backends import base
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.explorer import page
-from charlens.explorer.recording import UNSCORED, record, signed, spread
+from charlens.explorer.own_text import WARM_UP, Shown, of_text, scored_here
+from charlens.explorer.recording import UNSCORED, record, signed
 from charlens.files import write_atomically
 from charlens.networks import architecture, metadata, model_file
 from charlens.networks.cells import memory, unbounded
@@ -27,19 +27,22 @@ from charlens.training.score import check_alphabet
 from charlens.units.activations import require_memory
 
 NUMBERS = ("hypothesis", "own", "loss", "used")  # of a clamped unit, from a table
+SCORED = "Strongest first on the selection streams; scores are from the evaluation streams."
 LIMIT = 40e6  # size of a page in bytes
 
 
-def of_split(path: Path, arch, params, about, args):
+def of_split(path: Path, arch, params, about, args) -> Shown:
     """Record the test split from its beginning, stream by stream.
 
-    Returns the text, uint8 [N]; its offsets in the corpus, int64 [N]; the recording; facts for the
-    page; and the whole corpus if it was given (else empty). Raises InputError if the model was not
-    trained on the split, or the corpus is not the text of the split.
+    Raises InputError if the model was not trained on the split, or the corpus is not the text of
+    the split.
     """
     characters, gates = args.characters, args.gates
     data = split.load(args.split)
-    check_alphabet(path, about, data)
+    try:
+        check_alphabet(path, about, data)
+    except InputError as error:
+        raise InputError(f"{error}; or show any text, scored as it is: --text FILE") from None
     x, y = data.test.x, data.test.y
     S = min(len(y), -(-characters // y.shape[1]))
     codes = np.concatenate([x[:S, :1], y[:S]], axis=1)
@@ -57,44 +60,28 @@ def of_split(path: Path, arch, params, about, args):
     letters = np.frombuffer(whole, np.uint8)
     if args.kind and not (len(whole) > offsets.max() and np.array_equal(letters[offsets], text)):
         raise InputError(f"{args.corpus} is not the text of {args.split}: give that text")
-    return text, offsets, recording, facts, whole
+    return Shown(text, offsets, recording, facts, whole, args.kind)
 
 
-def of_text(path: Path, arch, params, about, args):
-    """Record the beginning of a file, all of which is scored. Returns the same as `of_split`.
-
-    Raises InputError if the alphabet of the model has none of the characters shown.
-    """
-    alphabet = bytes.fromhex(about["alphabet"])
-    reading = score_text.read(path, alphabet)
-    logp = score_text.score(arch, params, reading, alphabet, args.backend)
-    lines = score_text.summary(reading, logp, len(alphabet))
-    print(f"{path}: {'; '.join(lines)}")
-    if args.csv:
-        score_text.write_csv(args.csv, reading, logp)
-    text = np.frombuffer(reading.text, np.uint8)[: args.characters]
-    known = reading.known[: len(text)]
-    if not known.any():
-        raise InputError(f"{path}: its first {len(text):,} characters are unknown to the model")
-    codes = np.concatenate([[score_text.before(alphabet)], reading.codes[: known.sum()]])
-    codes = codes.astype(np.uint8)[None]
-    read_at = np.flatnonzero(known)
-    gates = max(1, int((read_at < args.gates).sum()))
-    recording = spread(record(arch, params, codes, len(read_at), gates), known)
-    name = os.fsencode(path.name).decode(errors="replace")
-    facts = {"name": name, "breaks": [], "summary": "; ".join(lines)}
-    return text, np.arange(len(text)), recording, facts, reading.text
+def labels_at(text: bytes, kind: str, at: np.ndarray) -> dict[str, tuple]:
+    """The labels at some offsets [N] of a text, by hypothesis: values [N], defined [N], and whether
+    they are yes or no."""
+    yes_no = {h.name: h.yes_no for h in HYPOTHESES}
+    return {
+        name: (labels.values[at], labels.defined[at], yes_no[name])
+        for name, labels in labellings(text, kind).items()
+    }
 
 
-def labelled(text: bytes, kind: str, at: np.ndarray) -> dict[str, tuple[np.ndarray, float]]:
-    """The labels at some offsets [N] of a text, by hypothesis: uint8 [N], and the value of 254.
+def labelled(labels: dict[str, tuple]) -> dict[str, tuple[np.ndarray, float]]:
+    """Labels (see `labels_at`) for the page, by hypothesis: uint8 [N], and the value of 254.
 
     0 and 254 are no and yes, or a count of 0 and its 99th percentile (larger counts are clipped);
     255 is undefined. Hypotheses whose labels do not vary there are omitted.
     """
     found = {}
-    for name, labels in labellings(text, kind).items():
-        values, defined = labels.values[at].astype(float), labels.defined[at]
+    for name, (values, defined, _) in labels.items():
+        values = values.astype(float)
         if defined.any() and values[defined].min() < values[defined].max():
             top = max(1.0, np.percentile(values[defined], 99))
             shown = np.where(defined, np.rint(254 * (values / top).clip(0, 1)), 255)
@@ -205,9 +192,33 @@ def hypotheses(path: Path, arch, about: dict) -> list[dict]:
     return [{"name": name, "title": name} | known.get(name, {}) | e for name, e in found.items()]
 
 
-def clamped(path: Path, arch, about: dict) -> dict[str, str]:
+def of_this_text(arch, corpus: str, shown: Shown, labels: dict) -> dict:
+    """Facts about the scores of units beside a text of one's own: on that text where it allows any;
+    else those of a table, which says where they were measured.
+
+    Scores of a table that stand beside the text's own are `elsewhere`, in the same order.
+    """
+    known = {entry["name"]: entry for entry in shown.facts["hypotheses"]}
+    found = scored_here(arch, shown, labels)
+    if not found:
+        scored = f"Scores were measured on the corpus {corpus}, not on this text."
+        return {"scored": scored, "origin": corpus}
+    for entry in found:
+        if entry["name"] in known:
+            of_unit = dict(
+                zip(*(known[entry["name"]][key] for key in ("order", "score")), strict=True)
+            )
+            entry["elsewhere"] = [of_unit.get(unit) for unit in entry["order"]]
+    scored = (
+        "Strongest first on every other stretch of this text; scores, and their intervals over"
+        " stretches, are from those between."
+    )
+    return {"hypotheses": found, "scored": scored, "elsewhere": corpus}
+
+
+def clamped(path: Path, arch, about: dict, elsewhere: bool = False) -> dict[str, str]:
     """What clamping a unit to its mean changes, in words, from a table of clamped units
-    (ablation.csv), by layer.unit counted from 1.
+    (ablation.csv), by layer.unit counted from 1. elsewhere: say where that was measured.
 
     A unit that was found for several hypotheses has the one whose characters change most. Raises
     InputError if the table is unusable.
@@ -216,10 +227,11 @@ def clamped(path: Path, arch, about: dict) -> dict[str, str]:
     own = (table["corpus"] == about["corpus"]) & (table["clamp"] == "mean")
     own &= table["model"] == train.describe(arch, about.get("size"))
     titles = {h.name: h.title for h in HYPOTHESES}
+    where = f"on the corpus {about['corpus']}, " if elsewhere else ""
     rows = table[own].dropna(subset=["own"]).sort_values("own", key=abs)
     return {
         f"{row.layer}.{row.unit}": (
-            f"clamped to its mean: {100 * row.own:+.1f} points of p for its own characters"
+            f"{where}clamped to its mean: {100 * row.own:+.1f} points of p for its own characters"
             f" ({titles.get(row.hypothesis, row.hypothesis)}), {row.loss:+.4f} nats;"
             f" {'' if row.used else 'not '}used"
         ).replace("-", "−")
@@ -238,15 +250,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--title", help="title of the text (default: its name)")
     parser.add_argument("--cells", type=Path, help="scores of units by hypothesis (.csv)")
     parser.add_argument("--ablation", type=Path, help="what clamped units change (.csv)")
-    parser.add_argument("--kind", choices=KINDS, help="also label the text, as this kind")
+    parser.add_argument(
+        "--kind", choices=KINDS, help="label the text as this kind (default: with --text, what it"
+        " looks like; with --split, no labels)",
+    )  # fmt: skip
     parser.add_argument(
         "--corpus", type=Path, help="with --split and --kind: the text of the corpus"
     )
-    parser.add_argument("--characters", type=int, default=20_000, help="number shown (20000)")
-    parser.add_argument("--gates", type=int, default=4_000, help="number shown with gates (4000)")
-    parser.add_argument("--csv", type=Path, help="with --text: log-probability of each character")
-    parser.add_argument("--backend", choices=base.BACKENDS, default="auto")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--characters", type=int, default=20_000, help="characters shown")
+    parser.add_argument(
+        "--gates", type=int, default=4_000, help="characters shown with every gate, from the first"
+    )
+    parser.add_argument(
+        "--from", type=int, default=0, dest="first", metavar="N", help="with --text: characters"
+        f" before those shown; the last {WARM_UP:,} of them are read as a warm-up",
+    )  # fmt: skip
+    parser.add_argument(
+        "--whole", action="store_true", help="with --text: score all of it (default: what is shown)"
+    )
+    score_text.add_line_ends(parser)
+    parser.add_argument(
+        "--csv", type=Path, help="with --text: log-probability of each character of the whole text,"
+        " in nats (.csv; -: standard output)",
+    )  # fmt: skip
+    base.add_backend(parser)
+    base.add_threads(parser)
     parser.add_argument("--out", type=Path, required=True, help="the page (.html)")
 
 
@@ -255,6 +283,10 @@ def run(args: argparse.Namespace) -> None:
         raise InputError("--characters and --gates must be at least 1")
     if args.csv and not args.text:
         raise InputError("--csv requires --text; charlens score writes the scores of a split")
+    if (args.first or args.whole) and not args.text:
+        raise InputError("--from and --whole require --text: a split is shown from its beginning")
+    if args.first < 0:
+        raise InputError(f"--from: expected at least 0, got {args.first}")
     if args.corpus and not (args.split and args.kind):
         raise InputError("--corpus requires --split and --kind: it is the text around the split")
     if args.kind and not (args.text or args.corpus):
@@ -266,17 +298,19 @@ def run(args: argparse.Namespace) -> None:
     if not arch.recurrent:
         raise InputError(f"{path}: an n-NN has no units to show; name a recurrent network")
     require_memory(arch.type)
-    if args.text:
-        text, offsets, recording, facts, whole = of_text(args.text, arch, params, about, args)
-    else:
-        text, offsets, recording, facts, whole = of_split(path, arch, params, about, args)
-    if args.title:
-        facts["name"] = args.title
+    of = of_text if args.text else of_split
+    shown = of(args.text or path, arch, params, about, args)
+    facts = shown.facts
+    labels = labels_at(shown.whole, shown.kind, shown.offsets) if shown.kind else {}
+    facts |= {"hypotheses": [], "scored": SCORED, "origin": ""}
     if args.cells:
         facts["hypotheses"] = hypotheses(args.cells, arch, about)
+    if args.text:
+        facts |= of_this_text(arch, about["corpus"], shown, labels)
+    if args.title:
+        facts["name"] = args.title
     if args.ablation:
-        facts["clamped"] = clamped(args.ablation, arch, about)
-    labels = labelled(whole, args.kind, offsets) if args.kind else {}
-    content = explorer(text, recording, arch, about, facts, labels)
+        facts["clamped"] = clamped(args.ablation, arch, about, args.text is not None)
+    content = explorer(shown.text, shown.recording, arch, about, facts, labelled(labels))
     write_atomically(args.out, content)
-    print(f"{args.out}: {len(text):,} characters, {len(content) / 1e6:.1f} MB")
+    print(f"{args.out}: {len(shown.text):,} characters, {len(content) / 1e6:.1f} MB")

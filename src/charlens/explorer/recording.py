@@ -6,6 +6,7 @@ import numpy as np
 import torch
 
 from charlens.networks import cells, network
+from charlens.progress import Progress
 from charlens.units import activations
 
 GUESSES = 5  # likeliest next characters that are recorded
@@ -20,6 +21,11 @@ class Recording:
     guesses: np.ndarray  # uint8 [GUESSES or fewer, N]: codes, the likeliest first
     chances: np.ndarray  # uint16 [GUESSES or fewer, N]: their probabilities, in 65535ths
     loss: np.ndarray  # uint16 [N]: -log p of each character itself, in thousandths of a nat
+
+    def after(self, n: int) -> "Recording":
+        """The recording without its first n characters."""
+        values = {name: kept[..., n:] for name, kept in self.values.items()}
+        return Recording(values, self.guesses[:, n:], self.chances[:, n:], self.loss[n:])
 
 
 def shown(type: str) -> tuple[str, ...]:
@@ -42,11 +48,13 @@ def quantise(values: np.ndarray, signed: bool) -> np.ndarray:
     return np.rint(255 * values.clip(0, 1)).astype(np.uint8)
 
 
-def record(arch, params, codes: np.ndarray, characters: int, gates: int) -> Recording:
+def record(
+    arch, params, codes: np.ndarray, characters: int, gates: int, label: str = "explore"
+) -> Recording:
     """Run the network over streams of codes, uint8 [S, 1 + n], each from a zero state.
 
     Column 0 is the character before each stream. The streams are joined and cut to `characters`;
-    gates are recorded for the first `gates` of these.
+    gates are recorded for the first `gates` of these. label: begins each progress line.
     """
     S, n = codes.shape[0], codes.shape[1] - 1
     state_name, *gate_names = shown(arch.type)
@@ -69,8 +77,10 @@ def record(arch, params, codes: np.ndarray, characters: int, gates: int) -> Reco
         return found, torch.log_softmax(logits, -1)
 
     _, expected = step(0, 1)
+    progress = Progress(label, "recorded")
     for begin in range(0, n, activations.WINDOW):
         end = min(begin + activations.WINDOW, n)
+        progress.at(begin / n)
         found, log_probs = step(1 + begin, 1 + end)
         for name, kept in values.items():
             part = found[name][:, : streams[name]]

@@ -46,7 +46,7 @@ function orders() {
       false: 'Rank correlation: 0 is chance, −1 is as strong as 1.'}[hypothesis.yes_no] || '';
     rows.push({
       key: `by ${hypothesis.name}`, name: hypothesis.title, group: 'hypothesis', hypothesis,
-      note: `Strongest first on the selection streams; scores are from the evaluation streams. ${measure}`,
+      note: `${facts.scored} ${measure}`,
     });
   }
   return rows;
@@ -148,7 +148,10 @@ function fillRow(row, unit, place) {
   const at = hypothesis ? list.places(unit) : -1;
   row.box.title = `layer ${unit.layer + 1}, unit ${unit.index + 1}`
     + (hypothesis && typeof score === 'number' ? `: ${hypothesis.title} ${score.toFixed(3)}`
-      + `, 95% interval ${hypothesis.low[at]?.toFixed(3)} to ${hypothesis.high[at]?.toFixed(3)}` : '');
+      + `, 95% interval ${hypothesis.low[at]?.toFixed(3)} to ${hypothesis.high[at]?.toFixed(3)}`
+      + (facts.origin ? `, on ${facts.origin}` : '') : '')
+    + (typeof hypothesis?.elsewhere?.[at] === 'number'
+      ? `; on ${facts.elsewhere} ${hypothesis.elsewhere[at].toFixed(3)}` : '');
   paintStrip(row.strip, unit);
 }
 

@@ -157,7 +157,7 @@ function paintCharacter(context, colours, shown, {i, left, width}, top) {
     context.fillStyle = shown.scale.fill[shown.values[i]];
     context.fillRect(left, top, width, LINE);
     ink = shown.scale.text[shown.values[i]];
-  }
+  } else if (read && i >= shown.length) paintHatch(context, colours, left, width, top);
   if (kind !== CONTINUATION && bytes.text[i] !== 32) {
     const middle = left + (bytes.text[i] === 9 ? transient.advance : width) / 2;
     if (kind === HEX) context.font = SMALL;   // setting it is slow: only where needed
@@ -178,6 +178,18 @@ function paintCharacter(context, colours, shown, {i, left, width}, top) {
     context.fillStyle = colours.mark;
     context.fillRect(left, bottom - 3, width, 3);
   }
+}
+
+/* A stroke across a character for which the chosen quantity was not recorded. */
+function paintHatch(context, colours, left, width, top) {
+  context.strokeStyle = colours.faint;
+  context.lineWidth = 1;
+  context.globalAlpha = 0.35;
+  context.beginPath();
+  context.moveTo(left, top + LINE - 1);
+  context.lineTo(left + width, top + 5);
+  context.stroke();
+  context.globalAlpha = 1;
 }
 
 function paintStripUnder(context, {values, length, scale: {fill}}, boxes, top) {
@@ -329,7 +341,7 @@ function paintLegend() {
   $('compare').hidden = view.show === 'loss';
   if (q.length < bytes.text.length) {
     const length = q.length.toLocaleString('en');
-    $('compared').textContent += `${$('compared').textContent ? ' · ' : ''}gates: first ${length} characters`;
+    $('compared').textContent += `${$('compared').textContent ? ' · ' : ''}gates: first ${length} characters; crossed out: not recorded`;
   }
 }
 
@@ -385,6 +397,7 @@ function showCard(i) {
       if (!unit) continue;
       for (const {name, length} of facts.quantities) {
         const values = name === 'loss' ? null : series(name, unit);
+        if (name === view.show && i >= length) row(`${named(name)}, ${id(unit)}`, 'not recorded here');
         if (!values || i >= length || (unit === view.other && name !== view.show)) continue;
         const words = `${named(name)}, ${id(unit)}`;
         row(words, signedNumber(value(name, values[i])), scale(name).fill[values[i]]);

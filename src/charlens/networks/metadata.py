@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from charlens.errors import InputError
+from charlens.text import line_ends
 
 if TYPE_CHECKING:
     from charlens.networks.architecture import Architecture
@@ -24,7 +25,7 @@ INTEGERS = {  # smallest and largest value of the fields that hold whole numbers
     "seed": (0, 1 << 64),
     "epoch": (0, 1 << 32),
 }
-TEXTS = ("type", "corpus", "source", "alphabet", "version", "failed")
+TEXTS = ("type", "corpus", "source", "alphabet", "version", "failed", "line_ends")
 NUMBERS = ("val_loss", "dropout")
 OTHERS = ("recipe", "epochs")  # epochs: of snapshots
 FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -75,6 +76,8 @@ def expected(name: str, value: object) -> str | None:
             return "the name of a cell type"
         if name == "alphabet" and not re.fullmatch("([0-9a-f]{2})+", value):
             return "bytes in hexadecimal"
+        if name == "line_ends" and value not in line_ends.CONVENTIONS:
+            return f"one of {', '.join(line_ends.CONVENTIONS)}"
     elif name == "recipe" and not isinstance(value, dict):
         return "a JSON object"
     elif name == "epochs" and not (

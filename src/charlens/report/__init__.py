@@ -4,6 +4,7 @@ tables.py          tables 1 and 2
 comparison.py      both beside the paper's numbers, and the numbers of its text
 discrepancies.py   what is far from the paper's numbers, and why
 reshuffles.py      losses on other orders of a corpus's files
+overview.py        report.html, the short report of a run
 figure1.py ...     figures 1 to 6
 ablation.py        what clamped units change
 emergence.py       when skills and units appear

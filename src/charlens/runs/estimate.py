@@ -179,7 +179,7 @@ def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--info", type=Path, nargs="+", required=True, help="provenance of each corpus"
     )
-    parser.add_argument("--backend", choices=base.BACKENDS, default="auto")
+    base.add_backend(parser)
     parser.add_argument("--seconds", type=float, default=2.0, help="for each network")
     parser.add_argument("--out", type=Path, required=True, help="the measurements (.json)")
 

@@ -2,7 +2,6 @@
 
 import ast
 import re
-from pathlib import Path
 from typing import Annotated, TypeVar
 
 from pydantic import (
@@ -15,9 +14,7 @@ from pydantic import (
 )
 
 from charlens.networks.cells import OWN
-from charlens.store.models import cell_of
-
-CELLS = Path(__file__).parents[1] / "networks/cells"
+from charlens.store.models import CELLS, cell_of
 
 
 def integer_in_text(value):

@@ -12,27 +12,23 @@ rate of one trained by the second recipe), the hidden size of an n-NN. This modu
 slow.
 """
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import TypeVar
 
 from charlens.errors import InputError
 
+CELLS = Path(__file__).parents[1] / "networks" / "cells"
+NAME = re.compile(r"""^NAME = ["'](.+)["']""", re.MULTILINE)  # in a file there
 PAPER_TYPES = ("lstm", "rnn", "gru")
+# those that came since, in the order in which they are shown
+LATER_TYPES = ("mingru", "minlstm", "rglru", "slstm", "mlstm", "mamba", "transformer")
 # What may be added to a cell type, and is then a type of its own everywhere: the block around each
 # cell (`networks.block`), the second recipe (`training.recipe`), or both.
 VARIANTS = ("block", "adamw", "block+adamw")
-NAMES = {  # for people; of others, the name in capitals
-    "mingru": "minGRU",
-    "minlstm": "minLSTM",
-    "rglru": "RG-LRU",
-    "slstm": "sLSTM",
-    "mlstm": "mLSTM",
-    "mamba": "Mamba",
-    "transformer": "Transformer",
-}
 PAPER_DEPTH = 3  # layers of the networks in the paper's figures 3, 4 and 5
 Model = TypeVar("Model")
 
@@ -150,10 +146,13 @@ def recipe_of(type: str) -> str:
     return "adamw" if "adamw" in type.split("+")[1:] else "paper"
 
 
+@functools.cache
 def type_name(type: str) -> str:
-    """A type for people: LSTM, minGRU, LSTM+block."""
+    """A type for people: LSTM, LSTM+block, or what its file says (`NAME = "minGRU"`)."""
     cell, plus, added = type.partition("+")
-    return NAMES.get(cell, cell.upper()) + plus + added
+    file = CELLS / f"{cell}.py"
+    found = NAME.search(file.read_text(encoding="utf-8")) if file.is_file() else None
+    return (found[1] if found else cell.upper()) + plus + added
 
 
 def network_name(type: str, layers: int, size: int) -> str:
@@ -172,7 +171,7 @@ def types_in_order(types: Iterable[str]) -> list[str]:
     each before what adds to it."""
 
     def place(type: str):
-        known, cell = [*PAPER_TYPES, *NAMES], cell_of(type)
+        known, cell = [*PAPER_TYPES, *LATER_TYPES], cell_of(type)
         return (known.index(cell) if cell in known else len(known), type)
 
     return sorted(set(types), key=place)

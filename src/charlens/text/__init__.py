@@ -7,4 +7,7 @@ labels.py           labels of any text, one per character
 own_characters.py   the characters that a hypothesis is about
 prose.py            labels of prose
 code.py             labels of C and C++
+kinds.py            prose or code, from the looks of a text
+line_ends.py        LF or CRLF
+utf8.py             which bytes may follow in UTF-8
 """

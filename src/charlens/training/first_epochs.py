@@ -107,13 +107,13 @@ def compare(arch, engine, snapshots, n_nns, data, label, backend_name) -> list[d
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("split", type=Path)
+    parser.add_argument("split", type=Path, help="the corpus, split (.npz)")
     parser.add_argument("--lstms", type=Path, nargs="+", required=True, help="the best is taken")
     parser.add_argument("--nns", type=Path, nargs="+", required=True, help="finished n-NN models")
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=3, help="of the LSTM, from its beginning")
     parser.add_argument("--snapshots", "--looks", type=int, default=10, help="per epoch")
-    parser.add_argument("--backend", choices=base.BACKENDS, default="auto")
-    parser.add_argument("--threads", type=int, default=1)
+    base.add_backend(parser)
+    base.add_threads(parser)
     parser.add_argument("--out", type=Path, required=True, help="the comparison (.csv)")
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, fields
 class Recipe:
     """How a network is trained. The defaults are the paper's (section 4.1) or, else, our own."""
 
-    epochs: int = 50
-    learning_rate: float = 2e-3
+    epochs: int = 50  # passes over the training text
+    learning_rate: float = 2e-3  # of RMSProp
     decay: float = 0.95  # factor on the learning rate per epoch ...
     decay_after: int = 10  # ... from the epoch after this one on
     smoothing: float = 0.95  # of RMSProp's mean square

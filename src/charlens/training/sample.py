@@ -1,9 +1,13 @@
-"""`charlens sample`: text written by a trained network, one character at a time."""
+"""`charlens sample`: text written by a trained network, one character at a time.
+
+A network that was trained on UTF-8 draws only bytes that make whole characters.
+"""
 
 import argparse
 import math
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,63 +17,139 @@ from charlens.backends import base, selection
 from charlens.data.split import NONE
 from charlens.errors import InputError
 from charlens.networks import model_file, network
+from charlens.text import line_ends, utf8
 
 
-def sample(path: Path, length: int, temperature: float, seed: int, start: bytes):
-    """Yield `start` and then `length` characters drawn from the network, as bytes of length one.
+class Writer:
+    """A network that writes: it reads one character at a time and predicts the next.
 
-    temperature: divides the log-probabilities; 0 takes the most likely character each time. With
-    an empty start the network first reads a newline. Raises InputError where the file is not a
-    model, or its alphabet lacks a character of the start.
+    Raises InputError where the file is not a model.
     """
-    arch, params, about = model_file.load(path)
-    alphabet = bytes.fromhex(about["alphabet"])
-    for character in start:
-        if character not in alphabet:
-            raise InputError(f"--start: the model's alphabet has no {bytes([character])!r}")
-    engine = selection.choose(arch, streams=1, unroll=1)
-    params = base.to_device(params, engine.device)
-    state = network.zero_state(arch, 1)
-    state = None if state is None else state.to(engine.device)
-    recent = [NONE] * arch.context  # the context of an n-NN
-    random = np.random.default_rng(seed)
 
-    def read(character: int) -> np.ndarray:
-        """Log-probabilities [K] of the next character."""
-        recent.append(alphabet.index(character))
-        seen = recent[-arch.context :] if arch.context else recent[-1]
+    def __init__(self, path: Path):
+        self.arch, params, self.about = model_file.load(path)
+        self.alphabet = bytes.fromhex(self.about["alphabet"])
+        self.engine = selection.choose(self.arch, streams=1, unroll=1)
+        self.params = base.to_device(params, self.engine.device)
+        state = network.zero_state(self.arch, 1)
+        self.state = None if state is None else state.to(self.engine.device)
+        self.recent = [NONE] * self.arch.context  # the context of an n-NN
+        self.log_probs = None  # float64 [K]: of the next character
+
+    def read(self, byte: int) -> None:
+        """Read one byte of the alphabet."""
+        self.recent.append(self.alphabet.index(byte))
+        seen = self.recent[-self.arch.context :] if self.arch.context else self.recent[-1]
         x = torch.tensor([[seen]], dtype=torch.uint8)
-        return engine.log_probs(params, x, state)[0, 0].numpy().astype(np.float64)
+        predicted = self.engine.log_probs(self.params, x, self.state)[0, 0]
+        self.log_probs = predicted.numpy().astype(np.float64)
 
-    before = b"" if start else (b"\n" if b"\n" in alphabet else alphabet[:1])
-    for character in before + start:
-        log_probs = read(character)
-    yield from (bytes([character]) for character in start)
-    for _ in range(length):
+    def draw(self, temperature: float, random: np.random.Generator, allowed: np.ndarray) -> int:
+        """The next byte. temperature: 0 takes the likeliest. allowed: bool [K], at least one."""
+        log_probs = np.where(allowed, self.log_probs, -np.inf)
         if temperature > 0:
             p = np.exp((log_probs - log_probs.max()) / temperature)
             code = random.choice(len(p), p=p / p.sum())
         else:
             code = int(log_probs.argmax())
-        yield bytes([alphabet[code]])
-        log_probs = read(alphabet[code])
+        return self.alphabet[code]
+
+
+def sample(
+    writer: Writer, length: int, temperature: float, seed: int, start: bytes, stop: bytes = b""
+) -> Iterator[bytes]:
+    """Yield `start` and then characters drawn from the network, each as its bytes.
+
+    length: the number of characters drawn, at most: the text ends before with `stop`, if that is
+    given and drawn. temperature: divides the log-probabilities; 0 takes the most likely character
+    each time. start, stop: bytes of the alphabet. With an empty start the network first reads a
+    newline.
+    """
+    alphabet = writer.alphabet
+    of_utf8 = utf8.of_alphabet(alphabet)
+    codes = np.frombuffer(alphabet, np.uint8)
+    random = np.random.default_rng(seed)
+    before = b"" if start else (b"\n" if b"\n" in alphabet else alphabet[:1])
+    for byte in before + start:
+        writer.read(byte)
+    yield from (bytes([byte]) for byte in start)
+    written = utf8.begun(start) if of_utf8 else b""  # of the character that is being drawn
+    character = written
+    drawn, characters = b"", 0
+    while characters < length:
+        allowed = utf8.follow(character)[codes] if of_utf8 else np.ones(len(codes), bool)
+        if not allowed.any():  # the alphabet completes no such character
+            allowed[:] = True
+        byte = writer.draw(temperature, random, allowed)
+        writer.read(byte)
+        character += bytes([byte])
+        if of_utf8 and utf8.begun(character):
+            continue
+        yield character[len(written) :]
+        characters += 1
+        drawn = (drawn + character)[-len(stop) :] if stop else b""
+        character = written = b""
+        if stop and drawn == stop:
+            return
+
+
+def known(text: str, writer: Writer, option: str, skip: bool) -> bytes:
+    """A text of the command line as the network reads it: bytes of its alphabet, with the line ends
+    of its training text.
+
+    skip: leave out what the alphabet lacks; else raises InputError, which names the letter.
+    """
+    converted = line_ends.converted(os.fsencode(text), line_ends.of_model(writer.about))
+    kept = []
+    for letter in os.fsdecode(converted):
+        if all(byte in writer.alphabet for byte in os.fsencode(letter)):
+            kept.append(os.fsencode(letter))
+        elif not skip:
+            shown = os.fsencode(letter) if "\udc80" <= letter <= "\udcff" else letter
+            raise InputError(
+                f"{option}: the model's alphabet has no {shown!r}; choose another text, or leave"
+                " out such letters with --skip-unknown, as charlens read does"
+            )
+    return b"".join(kept)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="a model.safetensors")
-    parser.add_argument("--length", type=int, default=1000, help="characters (default 1000)")
-    parser.add_argument("--temperature", type=float, default=1.0, help="0: always the most likely")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--start", default="", help="the first characters")
+    parser.add_argument(
+        "--length", type=int, default=1000, help="characters to draw (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--temperature", type=float, default=1.0, help="divides the log-probabilities: below 1 the"
+        " text is more likely and less varied, above 1 wilder, 0 takes the most likely character"
+        " each time (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seed", type=int, default=1, help="of the draws: the same seed, the same text (default:"
+        " %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--start", default="", metavar="TEXT", help="what the text begins with (default: nothing;"
+        " the network first reads a line end)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--stop", default="", metavar="TEXT", help="end once this is drawn, such as \".\" or"
+        " $'\\n' (default: end after --length)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--skip-unknown", action="store_true", help="leave out letters of --start that the model's"
+        " alphabet lacks (default: refuse them)",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> None:
     if not 0 <= args.temperature < math.inf or args.length < 0:
         raise InputError("--temperature and --length must be 0 or more, and finite")
     torch.set_num_threads(1)
+    writer = Writer(args.model)
+    start = known(args.start, writer, "--start", args.skip_unknown)
+    stop = known(args.stop, writer, "--stop", skip=False)
     written = sys.stdout.buffer
-    start = os.fsencode(args.start)
-    for character in sample(args.model, args.length, args.temperature, args.seed, start):
+    for character in sample(writer, args.length, args.temperature, args.seed, start, stop):
         written.write(character)
         written.flush()
     written.write(b"\n")

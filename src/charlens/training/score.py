@@ -73,10 +73,10 @@ def metadata(path: Path) -> dict:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", type=Path)
-    parser.add_argument("--split", type=Path, required=True)
-    parser.add_argument("--backend", choices=base.BACKENDS, default="auto")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("model", type=Path, help="a model.safetensors")
+    parser.add_argument("--split", type=Path, required=True, help="the corpus, split (.npz)")
+    base.add_backend(parser)
+    base.add_threads(parser)
     parser.add_argument("--out", type=Path, required=True, help="the scores (.npy)")
     parser.add_argument("--meta", type=Path, required=True, help="what was scored (.json)")
 

@@ -3,24 +3,28 @@
 The text is one stream: the network starts from a zero state, reads a newline first, and carries its
 state to the end. Characters are bytes. A character that the network's alphabet lacks is skipped: it
 is neither scored nor read, as if it were not there. The output always says how many were skipped.
+Line ends become those of the network's training text, see `text.line_ends`.
 """
 
 import argparse
+import codecs
 import csv
 import math
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from charlens.backends import base, selection
-from charlens.data import split
+from charlens.data import split, text_file
 from charlens.errors import InputError
 from charlens.files import atomic
 from charlens.networks import model_file, network
+from charlens.progress import Progress, say
 from charlens.statistics.information import bits
+from charlens.text import line_ends
 
 WINDOW = 100  # characters at a time
 
@@ -33,27 +37,38 @@ class Reading:
     text: bytes
     known: np.ndarray  # bool [N]: is the character in the model's alphabet?
     codes: np.ndarray  # uint8 [known characters]: their codes in that alphabet
+    notes: list[str]  # what was changed in the text, in words
+
+    def part(self, begin: int, end: int) -> "Reading":
+        """The characters from `begin` to before `end`."""
+        first, last = np.count_nonzero(self.known[:begin]), np.count_nonzero(self.known[:end])
+        text, known = self.text[begin:end], self.known[begin:end]
+        return replace(self, text=text, known=known, codes=self.codes[first:last])
 
 
-def read(path: Path, alphabet: bytes) -> Reading:
+def read(path: Path, alphabet: bytes, ends: str | None = None) -> Reading:
     """The text in a file.
 
-    Raises InputError where the file cannot be read or is empty, or the alphabet has none of its
-    characters.
+    ends: the line ends that it gets, see `line_ends.converted`; None leaves its own. Raises
+    InputError where the file cannot be read or is empty, or the alphabet has none of it.
     """
     try:
         text = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
+    mark = set(codecs.BOM_UTF8) <= set(alphabet)  # then it was in the training text, too
+    text, done = text_file.decoded(text, path, keep_mark=mark)
     if not text:
         raise InputError(f"{path}: the file is empty; give a text")
+    notes = [note for note in (done, line_ends.note(text, ends)) if note]
+    text = line_ends.converted(text, ends)
     code = np.full(256, -1)
     code[list(alphabet)] = range(len(alphabet))
-    codes = code[np.frombuffer(text, np.uint8)]
-    known = codes >= 0
+    found = code[np.frombuffer(text, np.uint8)]
+    known = found >= 0
     if not known.any():
         raise InputError(f"{path}: the model's alphabet has none of its characters")
-    return Reading(path.name, text, known, codes[known].astype(np.uint8))
+    return Reading(path.name, text, known, found[known].astype(np.uint8), notes)
 
 
 def before(alphabet: bytes) -> int:
@@ -72,15 +87,13 @@ def score(arch, params, reading: Reading, alphabet: bytes, backend_name="auto") 
         x = torch.cat([torch.tensor([[before(alphabet)]], dtype=torch.uint8), y[:, :-1]], dim=1)
     else:
         x = torch.from_numpy(split.contexts(reading.codes, arch.context))[None]
+    parts, progress = [], Progress(reading.name, "scored")
+    for at in range(0, y.shape[1], WINDOW):
+        window = slice(at, at + WINDOW)
+        parts.append(engine.target_log_probs(params, x[:, window], y[:, window], state)[0].numpy())
+        progress.at(min(1, (at + WINDOW) / y.shape[1]))
     logp = np.full(len(reading.text), np.nan, np.float32)
-    logp[reading.known] = np.concatenate(
-        [
-            engine.target_log_probs(params, x[:, at : at + WINDOW], y[:, at : at + WINDOW], state)
-            .numpy()
-            .ravel()
-            for at in range(0, y.shape[1], WINDOW)
-        ]
-    )
+    logp[reading.known] = np.concatenate(parts)
     return logp
 
 
@@ -89,10 +102,12 @@ def summary(reading: Reading, logp: np.ndarray, symbols: int) -> list[str]:
 
     logp: [N], from `score`. symbols: K, the size of the alphabet.
     """
-    nats = -float(np.nanmean(logp, dtype=np.float64))
+    nats = -np.nanmean(logp, dtype=np.float64)
+    with np.errstate(over="ignore"):
+        perplexity = np.exp(nats)
     lines = [
         f"{nats:.4f} nats, {bits(nats):.4f} bits per character, perplexity"
-        f" {math.exp(nats):.3f}, over {int(reading.known.sum()):,} characters"
+        f" {perplexity:.3f}, over {int(reading.known.sum()):,} characters"
     ]
     missing = len(reading.text) - int(reading.known.sum())
     if missing:
@@ -146,21 +161,41 @@ def write_csv(path: Path, reading: Reading, logp: np.ndarray) -> None:
 # ---- command lines ----
 
 
+def add_line_ends(parser: argparse.ArgumentParser) -> None:
+    """The option of all verbs that read a text with a model."""
+    parser.add_argument(
+        "--keep-line-ends", action="store_true", help="leave the text's line ends (default: they"
+        " become those of the model's training text, LF or CRLF)",
+    )  # fmt: skip
+
+
+def read_for(about: dict, path: Path, keep_line_ends: bool) -> Reading:
+    """The text in a file as a model of this metadata reads it; says what is changed in it. Raises
+    as `read`."""
+    ends = None if keep_line_ends else line_ends.of_model(about)
+    reading = read(path, bytes.fromhex(about["alphabet"]), ends)
+    for note in reading.notes:
+        say(str(path), note)
+    return reading
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="a model.safetensors")
     parser.add_argument("--text", type=Path, required=True, help="any file")
+    add_line_ends(parser)
     parser.add_argument(
-        "--csv", type=Path, help="write the log-probability of each character (.csv)"
-    )
-    parser.add_argument("--backend", choices=base.BACKENDS, default="auto")
-    parser.add_argument("--threads", type=int, default=1)
+        "--csv", type=Path, help="write the log-probability of each character in nats (.csv; -:"
+        " standard output)",
+    )  # fmt: skip
+    base.add_backend(parser)
+    base.add_threads(parser)
 
 
 def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     arch, params, about = model_file.load(args.model)
     alphabet = bytes.fromhex(about["alphabet"])
-    reading = read(args.text, alphabet)
+    reading = read_for(about, args.text, args.keep_line_ends)
     logp = score(arch, params, reading, alphabet, args.backend)
     print(f"{args.text}: {'; '.join(summary(reading, logp, len(alphabet)))}")
     if args.csv:

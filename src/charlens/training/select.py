@@ -9,7 +9,7 @@ from charlens.networks import model_file
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("models", type=Path, nargs="+", help="candidates (model.safetensors)")
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True, help="the best of them, copied")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -32,6 +32,7 @@ from charlens.networks.version import version
 from charlens.progress import say, time_left
 from charlens.store.models import recipe_of
 from charlens.store.reading import read_json, require
+from charlens.text import line_ends
 from charlens.training import snapshots, stopping
 from charlens.training.adamw import adamw_
 from charlens.training.checkpoint import fingerprint, read_checkpoint, write_checkpoint
@@ -42,6 +43,16 @@ from charlens.training.rmsprop import rmsprop_
 
 CHECKPOINT_SECONDS = 60
 UNIFORM = 1.05  # times the loss of the uniform distribution: a network that has learned is below
+RECIPE = {  # what its options set
+    "epochs": "passes over the training text",
+    "learning_rate": "of RMSProp",
+    "decay": "factor on the learning rate for each epoch after --decay-after",
+    "decay_after": "epochs at the full learning rate",
+    "smoothing": "of RMSProp's mean square",
+    "epsilon": "of RMSProp, added after the root",
+    "clip": "bound on each element of the gradient",
+    "init": "initial parameters are uniform in plus or minus this",
+}
 WORSE = 2.0  # times its own best validation loss
 
 
@@ -239,6 +250,7 @@ def train(
             say(label, str(error))
             training.settle()
         write_rows(directory / "history.csv", training.history)
+        ends = line_ends.of_pairs(data.alphabet, data.train.x, data.train.y)
         described = {
             **about,
             **asdict(arch),
@@ -250,6 +262,7 @@ def train(
             "val_loss": training.best["val_loss"],
             "recipe": asdict(recipe),
             "alphabet": data.alphabet.tobytes().hex(),
+            **({"line_ends": ends} if ends else {}),
             **failed,
         }
         if schedule:
@@ -311,23 +324,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--type", required=True, help="rnn, lstm, gru, ..., lstm+block, lstm+adamw, ... or nn"
     )
-    parser.add_argument("--layers", type=int, default=1)
+    parser.add_argument("--layers", type=int, default=1, help="of hidden units")
     parser.add_argument(
         "--size", type=int, help="row of table 1, whose budget gives the hidden units"
     )
     parser.add_argument("--hidden", type=int, help="hidden units, instead of --size")
     parser.add_argument("--context", type=int, default=0, help="the n of an n-NN")
-    parser.add_argument("--dropout", type=float, default=0.0)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument(
+        "--dropout", type=float, default=0.0, help="probability that an output is dropped"
+    )
+    parser.add_argument("--seed", type=int, default=1, help="of initialisation and dropout")
     parser.add_argument("--snapshots", type=int, metavar="N", help="take N per epoch at first")
     parser.add_argument(
         "--snapshot-epochs", type=int, default=3, metavar="M", help="for so many epochs, then one"
     )
-    parser.add_argument("--backend", choices=base.BACKENDS, default="auto")
-    parser.add_argument("--threads", type=int, default=1)
+    base.add_backend(parser)
+    base.add_threads(parser)
     for name, default in (asdict(AdamW()) | asdict(Recipe())).items():
         option = "--" + name.replace("_", "-")
-        parser.add_argument(option, type=type(default), metavar=f"{default:g}")
+        parser.add_argument(
+            option, type=type(default), metavar=f"{default:g}", help=RECIPE.get(name)
+        )
     parser.add_argument("--out", type=Path, required=True, help="folder of the model")
 
 

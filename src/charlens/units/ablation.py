@@ -32,6 +32,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from charlens.backends import base
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import write_csv
@@ -428,7 +429,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "models", type=Path, nargs="+", help="a recurrent network; of several, the best LSTM"
     )
-    parser.add_argument("--split", type=Path, required=True)
+    parser.add_argument("--split", type=Path, required=True, help="the corpus, split (.npz)")
     parser.add_argument("--text", type=Path, required=True, help="the corpus (.txt)")
     parser.add_argument("--info", type=Path, required=True, help="its provenance (.json)")
     parser.add_argument(
@@ -438,7 +439,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--characters", type=int, help="of each test stream (default: all)")
     parser.add_argument("--samples", type=int, default=1000, help="bootstrap samples of streams")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
-    parser.add_argument("--threads", type=int, default=1)
+    base.add_threads(parser)
     parser.add_argument("--out", type=Path, required=True, help="effects of found units (.csv)")
     parser.add_argument("--effects", type=Path, required=True, help="and of their controls (.csv)")
 

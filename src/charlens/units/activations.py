@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from charlens.backends import base
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import allocate, atomic
@@ -205,7 +206,7 @@ def record(path: Path, data, streams: list[int], characters: int | None, only, o
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="a recurrent model.safetensors")
-    parser.add_argument("--split", type=Path, required=True)
+    parser.add_argument("--split", type=Path, required=True, help="the corpus, split (.npz)")
     parser.add_argument(
         "--streams", type=int, nargs="+", default=[0], help="test streams (default: 0, the first)"
     )
@@ -213,7 +214,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--characters", type=int, help="how many of each, from its beginning (default: all)"
     )
     parser.add_argument("--only", nargs="+", help="gates and states, as in i f o c (default: all)")
-    parser.add_argument("--threads", type=int, default=1)
+    base.add_threads(parser)
     parser.add_argument("--out", type=Path, required=True, help="the activations (.npz)")
 
 

@@ -24,6 +24,7 @@ import pandas as pd
 import torch
 from threadpoolctl import threadpool_limits
 
+from charlens.backends import base
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import only_one, write_csv, write_with_digest
@@ -49,6 +50,9 @@ from charlens.units.passages import PASSAGE, passages, wanted_passages
 LEFT, RIGHT = 0.1, 0.9  # a gate is left-saturated below, right-saturated above
 CANDIDATE = "g"  # the tanh that is added to the state; not a gate
 GATES = ["corpus", "type", "layers", "size", "layer", "gate", "unit", "left", "right"]
+OUTPUTS = {  # option: the file's name beside a model
+    "gates": "gates.csv", "cells": "cells.csv", "untrained": "untrained.csv", "out": "found.json",
+}  # fmt: skip
 CELLS = [
     "corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high", "picked", "beyond",
     "beyond_baselines",
@@ -298,14 +302,37 @@ def print_strongest(found: selectivity.Found, arch, label: str) -> None:
 # ---- command lines ----
 
 
+def fill_in(args: argparse.Namespace) -> None:
+    """Take what was not given from the run of the first model, results/<run>/models/<corpus>/...:
+    the corpus is that run's, and tables go to a folder `cells` beside the model.
+
+    Raises InputError where the model lies in no run and an input is missing.
+    """
+    model = args.models[0].absolute()
+    runs = [folder.parent for folder in model.parents if folder.name == "models"]
+    for option, suffix in (("split", "npz"), ("text", "txt"), ("info", "json")):
+        if getattr(args, option) is None:
+            if not runs:
+                raise InputError(
+                    f"{args.models[0]} lies in no run: give --split, --text and --info"
+                )
+            corpus = models.ModelKey.parse(model).corpus
+            setattr(args, option, runs[-1] / "corpora" / f"{corpus}.{suffix}")
+    for option, name in OUTPUTS.items():
+        if getattr(args, option) is None:
+            setattr(args, option, model.parent / "cells" / name)
+            getattr(args, option).parent.mkdir(parents=True, exist_ok=True)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "models", type=Path, nargs="+", help="recurrent networks: the units of the best LSTM are"
         " scored, and gates of the best of each type with 3 layers (or the most)",
     )  # fmt: skip
-    parser.add_argument("--split", type=Path, required=True)
-    parser.add_argument("--text", type=Path, required=True, help="the corpus (.txt)")
-    parser.add_argument("--info", type=Path, required=True, help="its provenance (.json)")
+    of_run = "(default: that of the run in which the first model lies)"
+    parser.add_argument("--split", type=Path, help=f"the corpus, split (.npz) {of_run}")
+    parser.add_argument("--text", type=Path, help=f"the corpus (.txt) {of_run}")
+    parser.add_argument("--info", type=Path, help=f"its provenance (.json) {of_run}")
     parser.add_argument("--samples", type=int, default=1000, help="bootstrap samples of streams")
     parser.add_argument(
         "--shifts", type=int, default=250, help="circular shifts of the labels, for the null"
@@ -313,16 +340,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap and the null")
     parser.add_argument("--init", type=float, default=0.08, help="of the untrained network")
     parser.add_argument("--passages", default="[]", metavar="JSON", help="more passages to show")
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--gates", type=Path, required=True, help="saturation of gates (.csv)")
-    parser.add_argument("--cells", type=Path, required=True, help="scores of units (.csv)")
-    parser.add_argument(
-        "--untrained", type=Path, required=True, help="those of an untrained network (.csv)"
-    )
-    parser.add_argument("--out", type=Path, required=True, help="what was found (.json)")
+    base.add_threads(parser)
+    beside = "(default: cells/{} beside the first model)"
+    outputs = {
+        "gates": "saturation of gates (.csv)",
+        "cells": "scores of units (.csv)",
+        "untrained": "those of an untrained network (.csv)",
+        "out": "what was found (.json)",
+    }
+    for option, what in outputs.items():
+        shown = f"{what} {beside.format(OUTPUTS[option])}"
+        parser.add_argument(f"--{option}", type=Path, help=shown)
 
 
 def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
+    fill_in(args)
     with threadpool_limits(args.threads):  # numpy's products
         analyse(args)

@@ -114,14 +114,14 @@ def strengths(arch, params, x: np.ndarray, labels: dict) -> dict[str, float]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, metavar="SNAPSHOTS", help="those of a training")
-    parser.add_argument("--split", type=Path, required=True)
+    parser.add_argument("--split", type=Path, required=True, help="the corpus, split (.npz)")
     parser.add_argument("--text", type=Path, required=True, help="the corpus (.txt)")
     parser.add_argument("--info", type=Path, required=True, help="its provenance (.json)")
     parser.add_argument(
         "--characters", type=int, default=1000, help="of each test stream, to score units on"
     )
-    parser.add_argument("--backend", choices=base.BACKENDS, default="auto")
-    parser.add_argument("--threads", type=int, default=1)
+    base.add_backend(parser)
+    base.add_threads(parser)
     parser.add_argument("--out", type=Path, required=True, help="the measures (.csv)")
 
 

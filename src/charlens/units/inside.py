@@ -22,6 +22,7 @@ import pandas as pd
 import torch
 from threadpoolctl import threadpool_limits
 
+from charlens.backends import base
 from charlens.data import split
 from charlens.files import write_csv
 from charlens.networks.cells import memory
@@ -96,10 +97,10 @@ def measure(args: argparse.Namespace) -> pd.DataFrame:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="a recurrent network")
-    parser.add_argument("--split", type=Path, required=True)
+    parser.add_argument("--split", type=Path, required=True, help="the corpus, split (.npz)")
     parser.add_argument("--text", type=Path, required=True, help="the corpus (.txt)")
     parser.add_argument("--info", type=Path, required=True, help="its provenance (.json)")
-    parser.add_argument("--threads", type=int, default=1)
+    base.add_threads(parser)
     parser.add_argument("--out", type=Path, required=True, help="what was measured (.csv)")
 
 

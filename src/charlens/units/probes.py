@@ -17,6 +17,7 @@ import torch
 from sklearn.linear_model import LogisticRegression, Ridge
 from threadpoolctl import threadpool_limits
 
+from charlens.backends import base
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import write_csv
@@ -187,7 +188,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "models", type=Path, nargs="+", help="recurrent networks: the best LSTM is probed"
     )
-    parser.add_argument("--split", type=Path, required=True)
+    parser.add_argument("--split", type=Path, required=True, help="the corpus, split (.npz)")
     parser.add_argument("--text", type=Path, required=True, help="the corpus (.txt)")
     parser.add_argument("--info", type=Path, required=True, help="its provenance (.json)")
     parser.add_argument("--found", type=Path, required=True, help="what charlens cells found")
@@ -200,7 +201,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="of the untrained network")
     parser.add_argument("--init", type=float, default=0.08, help="of the untrained network")
-    parser.add_argument("--threads", type=int, default=1)
+    base.add_threads(parser)
     parser.add_argument("--out", type=Path, required=True, help="the strengths (.csv)")
 
 

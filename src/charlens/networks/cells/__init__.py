@@ -10,6 +10,7 @@ A cell type is a module with
                 one step: a [S, GATES*H] = x W_x + b is the input's part, state a tuple of tensors
                 in the order of STATES, [S, H] each unless `state_shapes` says otherwise, p the
                 layer's parameters by name
+    NAME        how tables and figures call it, a string (without it, the file's name in capitals)
     VERSION     the version of these equations, counted from 1 (1 where there is none): raise it
                 when you change what is computed, and networks of this type are trained again
 

@@ -22,6 +22,7 @@ from torch.nn.functional import silu, softplus
 
 from charlens.networks.recurrence import linear_recurrence
 
+NAME = "Mamba"
 VERSION = 1  # of these equations, see networks/version.py
 GATES = 4  # u and z, each twice as wide as the layer
 STATES = ("h", "s", "u")  # u: the last three of the convolution's inputs

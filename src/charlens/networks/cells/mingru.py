@@ -13,6 +13,7 @@ import torch
 
 from charlens.networks.recurrence import linear_recurrence
 
+NAME = "minGRU"
 VERSION = 1  # of these equations, see networks/version.py
 GATES = 2  # z, g
 GATE_NAMES = ("z",)

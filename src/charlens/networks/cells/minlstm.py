@@ -14,6 +14,7 @@ from torch.nn.functional import logsigmoid
 
 from charlens.networks.recurrence import linear_recurrence
 
+NAME = "minLSTM"
 VERSION = 1  # of these equations, see networks/version.py
 GATES = 3  # f, i, g
 GATE_NAMES = ("i", "f")  # i' and f', which add up to 1

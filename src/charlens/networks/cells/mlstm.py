@@ -23,6 +23,7 @@ import math
 import torch
 from torch.nn.functional import logsigmoid
 
+NAME = "mLSTM"
 VERSION = 1  # of these equations, see networks/version.py
 GATES = 4  # q, k, v, o
 GATE_NAMES = ("o",)

@@ -17,6 +17,7 @@ from torch.nn.functional import logsigmoid
 
 from charlens.networks.recurrence import linear_recurrence
 
+NAME = "RG-LRU"
 VERSION = 1  # of these equations, see networks/version.py
 GATES = 3  # r, i, and the input x itself
 GATE_NAMES = ("r", "i")

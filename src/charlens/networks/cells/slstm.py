@@ -18,6 +18,7 @@ The forget gate begins open: its biases are spread over 3 to 6 (the paper's code
 import torch
 from torch.nn.functional import logsigmoid
 
+NAME = "sLSTM"
 VERSION = 1  # of these equations, see networks/version.py
 GATES = 4  # i, f, o, z
 GATE_NAMES = ("i", "f", "o", "g")  # i', f', o, and the candidate tanh(z~)

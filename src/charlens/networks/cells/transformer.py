@@ -25,6 +25,7 @@ import math
 import torch
 from torch.nn.functional import layer_norm
 
+NAME = "Transformer"
 VERSION = 1  # of these equations, see networks/version.py
 GATES = 1  # x
 STATES = ("h", "kv", "seen")  # kv: WINDOW - 1 keys and values; seen: 0 before the text, else 1

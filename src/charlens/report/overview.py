@@ -1,0 +1,197 @@
+"""`charlens report`: report.html, the short report of a run: what was found, in words, then every
+figure and table, and the explorers.
+
+The page lies in the folder of the run and links to what is there.
+"""
+
+import argparse
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+from charlens.files import write_atomically
+from charlens.report.html import render
+from charlens.statistics.information import bits
+from charlens.store.corpora import read_corpora
+from charlens.store.models import network_name
+from charlens.store.tables import read_table
+
+VERDICTS = ("holds", "does not hold", "undecided")
+FIGURES = {  # file: title, what it shows
+    "figure4": (
+        "Errors of the best LSTM",
+        "beside n-gram and n-NN models: which characters it gains on them",
+    ),
+    "figure2-*": (
+        "Units that follow the text",
+        "passages coloured by the unit that follows each hypothesis best",
+    ),
+    "ablation": (
+        "Clamped units",
+        "what the network loses where a unit that was found is held at its mean",
+    ),
+    "figure6": ("Errors by cause", "what each kind of context would remove"),
+    "figure5": ("Reach", "closing braces by distance, and the first epochs of an LSTM"),
+    "figure3": ("Gates", "how often each gate is nearly open or closed"),
+    "emergence": ("Emergence", "when skills and units appear in training"),
+    "errors": ("Errors by size", "which errors go away with size"),
+    "figure1": ("Likeness of the networks", "a map: near means that they predict alike"),
+    "comparison": ("Beside the paper", "test losses here against the paper's"),
+}
+TABLES = {
+    "claims": "the paper's conclusions, put to the test",
+    "table1": "test losses of the recurrent networks",
+    "table2": "test losses of n-gram and n-NN models",
+    "cells": "units, hypotheses, gates",
+    "inside": "units and gates by type, size and depth",
+    "emergence": "when skills and units appear",
+    "comparison": "our numbers beside the paper's",
+    "plain_cut": "what the paper's split is worth",
+    "discrepancies": "what is far from the paper, and why",
+}
+
+
+class Picture(NamedTuple):
+    """A figure of the page."""
+
+    path: str  # from the page
+    title: str
+    shows: str
+
+
+def pictures(run: Path) -> list[Picture]:
+    """The figures of a run that exist, in the order of FIGURES."""
+    return [
+        Picture(path.relative_to(run).as_posix(), title, shows)
+        for pattern, (title, shows) in FIGURES.items()
+        for path in sorted(run.glob(f"figures/{pattern}.svg"))
+    ]
+
+
+def best(table: pd.DataFrame, corpus: str) -> tuple[str, float]:
+    """The network of table 1 with the lowest validation loss on a corpus, and its test loss."""
+    own = table[table["corpus"] == corpus]
+    row = own.loc[own["val_loss"].idxmin()]
+    return network_name(row["type"], int(row["layers"]), int(row["size"])), float(row["loss"])
+
+
+def best_fixed(table: pd.DataFrame, corpus: str) -> tuple[str, float]:
+    """The model of table 2 with the lowest test loss on a corpus, and that loss."""
+    own = table[table["corpus"] == corpus]
+    row = own.loc[own["loss"].idxmin()]
+    return f"{int(row['n'])}-{'NN' if row['model'] == 'n-NN' else 'gram'}", float(row["loss"])
+
+
+def loss(nats: float, bytes_each: float) -> str:
+    """A loss in words. nats: per byte. bytes_each: the mean length of a character in bytes."""
+    if bytes_each == 1:
+        return f"{nats:.3f} nats ({bits(nats):.3f} bits) per character"
+    return f"{nats * bytes_each:.3f} nats per character ({bits(nats):.3f} bits per byte)"
+
+
+def bytes_per_character(path: Path) -> float:
+    """The mean length of a text's characters in bytes: 1 unless it is UTF-8 beyond ASCII."""
+    text = path.read_bytes()
+    try:
+        return len(text) / len(text.decode())
+    except ValueError:
+        return 1.0
+
+
+def units(table: pd.DataFrame, corpus: str, titles: Mapping[str, str]) -> list[dict]:
+    """The best unit of each hypothesis on a corpus, the strongest first.
+
+    titles: of the hypotheses.
+    """
+    own = table[table["corpus"] == corpus].sort_values("strength", ascending=False)
+    return [
+        {
+            "title": titles.get(row.hypothesis, row.hypothesis),
+            "unit": f"{int(row.layer)}.{int(row.unit)}",
+            "measure": {"auc": "AUC", "tau": "tau"}.get(row.measure, row.measure),
+            "score": f"{row.score:.2f} ({row.low:.2f} to {row.high:.2f})",
+            "beyond": bool(row.beyond),
+        }
+        for row in own.itertuples()
+        if math.isfinite(row.score)
+    ]
+
+
+def verdicts(table: pd.DataFrame, corpus: str) -> dict[str, list[str]]:
+    """The claims with each verdict on a corpus, on the whole (not on parts of it)."""
+    own = table[table["where"].str.partition(":")[0] == corpus]
+    own = own.drop_duplicates("claim")
+    return {verdict: own.loc[own["verdict"] == verdict, "claim"].tolist() for verdict in VERDICTS}
+
+
+def of_corpus(run: Path, corpus: str, about: dict, tables: Mapping, titles: Mapping) -> dict:
+    """What the page says about a corpus. tables: by name. titles: of the hypotheses."""
+    network, network_loss = best(tables["table1"], corpus)
+    fixed, fixed_loss = best_fixed(tables["table2"], corpus)
+    each = bytes_per_character(run / f"corpora/{corpus}.txt")
+    return {
+        "title": about["title"],
+        "source": f"{about['source']}, {about['bytes']:,} bytes, {about['symbols']} symbols",
+        "best": (network, loss(network_loss, each)),
+        "fixed": (fixed, loss(fixed_loss, each)),
+        "leads": network_loss < fixed_loss,
+        "units": units(tables["hypotheses"], corpus, titles),
+        "verdicts": verdicts(tables["claims"], corpus),
+        "explorer": f"explorer/{corpus}.html",
+    }
+
+
+def trained_minutes(run: Path) -> float:
+    """Minutes that the trainings of a run took, one after the other."""
+    files = run.glob("benchmarks/train/**/*.jsonl")
+    rows = (json.loads(line) for file in files for line in file.read_text().splitlines())
+    return sum(row["s"] for row in rows) / 60
+
+
+def page(run: Path, titles: Mapping[str, str]) -> str:
+    """The page for the run in this folder. titles: of the hypotheses, by name.
+
+    Raises InputError where a table is missing or unusable.
+    """
+    names = {
+        "table1": ["corpus", "type", "layers", "size", "val_loss", "loss"],
+        "table2": ["corpus", "model", "n", "loss"],
+        "hypotheses": ["corpus", "hypothesis", "measure", "layer", "unit", "score", "strength"],
+        "claims": ["claim", "where", "verdict"],
+    }
+    tables = {
+        name: read_table(run / f"tables/{name}.csv", columns) for name, columns in names.items()
+    }
+    known = read_corpora(
+        run / f"corpora/{corpus}.json" for corpus in dict.fromkeys(tables["table1"]["corpus"])
+    )
+    own = run / "study.json"
+    return render(
+        "overview",
+        name=" and ".join(about["title"] for about in known.values()),
+        corpora=[of_corpus(run, corpus, about, tables, titles) for corpus, about in known.items()],
+        study=json.loads(own.read_text()) if own.is_file() else None,
+        pictures=pictures(run),
+        tables=[
+            (name, shows)
+            for name, shows in TABLES.items()
+            if (run / f"tables/{name}.html").is_file()
+        ],
+        minutes=trained_minutes(run),
+    )
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", type=Path, help="folder of the run, such as results/demo")
+    parser.add_argument("--out", type=Path, required=True, help="the page (.html), in that folder")
+
+
+def run(args: argparse.Namespace) -> None:
+    from charlens.text.hypotheses import HYPOTHESES
+
+    titles = {h.name: h.title for h in HYPOTHESES}
+    write_atomically(args.out, page(args.folder, titles).encode())

@@ -1,0 +1,132 @@
+"""The plan of a study: how the text is split, which networks are trained, for how long.
+
+From the length of the text come the streams; from the time there is, the largest networks that can
+be trained for enough epochs.
+"""
+
+from dataclasses import dataclass
+
+from charlens.errors import InputError
+from charlens.runs import cost, estimate
+
+LEAST = 50_000  # bytes: 10 streams with 500 characters of test text each
+STREAM = 20_000  # bytes of the text, in each stream
+STREAMS = (10, 100)  # at least, at most
+UNROLL = 50
+FRACTIONS = (0.8, 0.1, 0.1)
+TYPES = ("lstm", "gru", "rnn")
+LADDER = (  # layers and sizes of the networks, the largest first
+    ((1, 2, 3), (128, 256)),
+    ((1, 2), (64, 128)),
+    ((1, 2), (64,)),
+    ((1,), (64,)),
+    ((1,), (32,)),
+)
+EPOCHS = (2, 30)  # at least, at most
+ENOUGH = 10  # epochs: a larger network that is trained for fewer is not worth it
+JOBS = 75  # that train no network: n-grams, tables, figures
+MEASURED = ((1, 32), (2, 128))  # layers and sizes whose speed is measured, of each type
+MEASURE = 0.3  # seconds, of each
+ORDERS = (2, 3, 4, 5, 6, 8, 10)  # of the n-grams; none sees further in a short text
+HIDDEN = 64  # units of the n-NNs
+CONTEXTS = (1, 2, 3, 4)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is trained. seconds: estimated, for all of the study."""
+
+    streams: int
+    layers: tuple[int, ...]
+    sizes: tuple[int, ...]
+    epochs: int
+    seconds: float
+
+
+def streams_of(length: int) -> int:
+    """The number of streams for a text of so many bytes. Raises InputError for too short a text."""
+    if length < LEAST:
+        raise InputError(
+            f"{length:,} bytes are too few to learn from and to test on: at least {LEAST:,} are"
+            " needed; add files, or use charlens explore --text with a trained network"
+        )
+    return max(STREAMS[0], min(STREAMS[1], length // STREAM))
+
+
+def rates(streams: int, symbols: int) -> estimate.Rates:
+    """How fast this machine trains each type of network."""
+    measured = {}
+    for type in TYPES:
+        for layers, size in MEASURED:
+            arch = cost.recurrent(type, layers, size, symbols)
+            training = estimate.prepare(arch, streams, UNROLL, "auto")
+            measured[arch] = estimate.seconds_per_character(training, MEASURE)
+    return estimate.fit(measured)
+
+
+def plan(length: int, symbols: int, minutes: float, cores: int, speed: estimate.Rates) -> Plan:
+    """The largest networks of LADDER that can be trained for ENOUGH epochs in the time there is,
+    or the smallest for as many as fit.
+
+    length: of the text, in bytes. speed: from `rates`. The n-NNs are taken to cost as much as the
+    smallest networks.
+    """
+    streams = streams_of(length)
+    text = cost.Text(symbols, *(int(length * part) for part in FRACTIONS))
+    overhead = JOBS * (estimate.START_SECONDS + estimate.OTHER_SECONDS) / cores
+    for layers, sizes in LADDER:
+        archs = [cost.recurrent(t, n, s, symbols) for t in TYPES for n in layers for s in sizes]
+        character = sum(estimate.update_seconds(speed, arch) for arch in archs)
+        epoch = cost.training(text, 1) * character / cores
+        epochs = int((60 * minutes - overhead) // epoch)
+        if epochs >= ENOUGH or sizes == LADDER[-1][1]:
+            break
+    epochs = max(EPOCHS[0], min(EPOCHS[1], epochs))
+    return Plan(streams, layers, sizes, epochs, overhead + epochs * epoch)
+
+
+def configuration(run: str, title: str, kind: str, path: str, chosen: Plan) -> dict:
+    """The settings of the study: what differs from config.yaml."""
+    decay_after = max(1, round(0.6 * chosen.epochs))
+    return {
+        "run": run,
+        "use": ["text"],
+        "corpora": {
+            "text": {
+                "title": title,
+                "kind": kind,
+                "fractions": list(FRACTIONS),
+                "sources": [{"name": title, "path": path}],
+            }
+        },
+        "split": {"layout": "streams", "streams": chosen.streams, "unroll": UNROLL},
+        "grid": {
+            "types": list(TYPES),
+            "layers": list(chosen.layers),
+            "sizes": list(chosen.sizes),
+            "omit": [],
+            "dropout": [{"values": [0.0]}],
+            "seeds": [{"values": [1]}],
+        },
+        "training": {
+            "epochs": chosen.epochs,
+            "learning_rate": 0.004,
+            "decay": round(0.1 ** (1 / max(1, chosen.epochs - decay_after)), 3),
+            "decay_after": decay_after,
+        },
+        "nn": {"contexts": list(CONTEXTS), "hidden": [HIDDEN]},
+        "ngrams": {"orders": list(ORDERS)},
+        "contiguous_split": {"corpora": [], "orders": [ORDERS[0]], "recurrent": []},
+        "reshuffles": {"corpora": [], "orders": [], "recurrent": []},
+        "figures": {
+            "tsne": {"perplexity": 4},
+            "first_epochs": {"corpora": ["text"], "epochs": 2, "snapshots": 5},
+            "emergence": {"corpora": []},
+        },
+        "cells": {
+            "ablation": {"controls": 5, "characters": 200},
+            "probes": {"characters": 20_000, "val_characters": 10_000},
+            "passages": {},
+        },
+        "explorer": {"characters": 20_000, "gates": 4_000},
+    }

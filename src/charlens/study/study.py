@@ -1,0 +1,179 @@
+"""`charlens study`: one command for a text: networks, n-grams, units, figures, and one page.
+
+It joins the files, says what the test text holds for each hypothesis and how long the study takes,
+writes a configuration, and runs the project's workflow on it. The configuration stays beside the
+results: `snakemake --configfile FOLDER/study.yaml` is the same run.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from charlens.data import split
+from charlens.errors import InputError
+from charlens.files import write_atomically
+from charlens.progress import Progress
+from charlens.runs import estimate
+from charlens.runs.schema import RESERVED
+from charlens.study import plan, texts
+from charlens.text.hypotheses import HYPOTHESES, KINDS
+from charlens.units import selectivity
+
+PROJECT = Path(__file__).parents[3]  # the folder with the Snakefile
+
+
+def prospects(text: bytes, kind: str, streams: int) -> list[str]:
+    """What the test text holds for each hypothesis, a line each.
+
+    Raises InputError where the text cannot be split.
+    """
+    data = split.split(text, "streams", streams, plan.UNROLL, plan.FRACTIONS)
+    at = data.test.at[:, None] + np.arange(data.test.y.shape[1])
+    lines = []
+    for hypothesis in HYPOTHESES:
+        if kind not in hypothesis.label:
+            continue
+        labels = hypothesis.label[kind](text)
+        values, defined = labels.values[at], labels.defined[at]
+        known = values[defined]
+        if hypothesis.yes_no:
+            share = known.mean() if known.size else 0
+            begins = int(((np.diff(values, axis=1) == 1) & defined[:, 1:]).sum())
+            holds = f"{share:.1%} of the test text, {begins:,} times"
+        else:
+            holds = f"{known.mean() if known.size else 0:.1f} on average"
+        few = not selectivity.testable(*selectivity.levels(values, defined, hypothesis.yes_no))
+        lines.append(f"{hypothesis.title}: {holds}{': too little to ask about' if few else ''}")
+    return lines
+
+
+def run_name(folder: Path) -> str:
+    """The run that writes to a folder: results/<run>, or a link of that name to the folder."""
+    name = re.sub(r"[^A-Za-z0-9_-]+", "-", folder.name).strip("-")[:40] or "study"
+    if folder.parent == PROJECT / "results":
+        if name != folder.name or name in RESERVED:
+            raise InputError(f"--out {folder}: results/{folder.name} can be no run; choose another")
+        return name
+    return f"{name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
+
+
+def prepare(folder: Path, run: str) -> None:
+    """Make the folder, and the link to it where it is not results/<run> itself."""
+    folder.mkdir(parents=True, exist_ok=True)
+    link = PROJECT / "results" / run
+    if link != folder and not link.exists():
+        link.unlink(missing_ok=True)  # it led to a folder that is gone
+        link.parent.mkdir(exist_ok=True)
+        link.symlink_to(folder, target_is_directory=True)
+
+
+def study(paths: list[str], minutes: float, kind: str | None, out: Path | None) -> None:
+    """Run a study. Raises InputError for unusable files, and where the workflow fails."""
+    if not (PROJECT / "Snakefile").is_file():
+        raise InputError("charlens study needs the project's folder: clone it, then make setup")
+    joined = texts.join(paths, kind)
+    streams = plan.streams_of(len(joined.text))
+    kind, reason = texts.kind_and_reason(joined.text, kind)
+    first = Path(paths[0])
+    title = first.name if len(paths) == 1 else f"{first.name} and {len(paths) - 1} more"
+    folder = (out or PROJECT / "results" / f"study-{first.stem}").absolute()
+    for line in (*joined.notes, f"kind: {kind} ({reason})"):
+        print(line)
+    print(f"{len(joined.text):,} bytes, {streams} streams, a tenth of each for the test; there:")
+    lines = prospects(joined.text, kind, streams)
+    for line in lines:
+        print(f"  {line}")
+
+    name = run_name(folder)
+    prepare(folder, name)
+    text, about, settings = (folder / file for file in ("text.txt", "study.json", "study.yaml"))
+    asked = {"files": joined.files, "notes": joined.notes, "kind": kind, "minutes": minutes}
+    asked |= {"holds": lines}
+    same = about.is_file() and json.loads(about.read_text()) == asked and settings.is_file()
+    if same and text.is_file() and text.read_bytes() == joined.text:
+        print("as planned before: resuming", flush=True)
+    else:
+        config = planned(name, title, kind, text, joined.text, minutes)
+        write_atomically(text, joined.text)
+        write_atomically(settings, json.dumps(config, indent=1).encode() + b"\n")
+        write_atomically(about, json.dumps(asked, indent=1).encode() + b"\n")
+    run_workflow(settings, folder / "study.log")
+    print(f"{folder / 'report.html'}")
+
+
+def run_workflow(settings: Path, log: Path) -> None:
+    """Run the workflow with this configuration; what it prints goes to a file, its progress here.
+
+    Raises InputError where it fails.
+    """
+    command = [sys.executable, "-m", "snakemake", "--configfile", str(settings)]
+    command += ["--cores", str(cores()), "--quiet", "rules", "host"]
+    progress = Progress("study", "finished")
+    with (
+        open(log, "wb") as written,
+        subprocess.Popen(
+            command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as workflow,
+    ):
+        try:
+            for line in workflow.stdout:
+                written.write(line)
+                written.flush()
+                if found := re.match(rb"(\d+) of (\d+) steps", line):
+                    progress.at(int(found[1]) / int(found[2]))
+        except BaseException:
+            workflow.terminate()
+            raise
+    if workflow.returncode:
+        raise InputError(f"the workflow failed: {log} says why; the same command resumes it")
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
+def planned(run: str, title: str, kind: str, path: Path, text: bytes, minutes: float) -> dict:
+    """The configuration of a study; prints what is trained and how long it takes."""
+    workers, symbols = cores(), len(set(text))
+    speed = plan.rates(plan.streams_of(len(text)), symbols)
+    chosen = plan.plan(len(text), symbols, minutes, workers, speed)
+    networks = len(plan.TYPES) * len(chosen.layers) * len(chosen.sizes)
+    over = "" if chosen.seconds <= 60 * minutes else f", more than the {minutes:g} min asked for"
+    print(
+        f"{networks} networks, layers: {', '.join(map(str, chosen.layers))}, sizes:"
+        f" {', '.join(map(str, chosen.sizes))}, {chosen.epochs} epochs: about"
+        f" {estimate.clock(chosen.seconds)} on {workers} cores{over}",
+        flush=True,
+    )
+    return plan.configuration(run, title, kind, str(path), chosen)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "paths", nargs="+", metavar="PATH", help="files, folders, or patterns such as 'src/**/*.c'"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=20, metavar="M", help="time that the study may take: it"
+        " chooses the networks",
+    )  # fmt: skip
+    parser.add_argument(
+        "--kind", choices=KINDS, help="of the text; code is C or C++ (default: found out)"
+    )
+    parser.add_argument(
+        "--out", type=Path, metavar="FOLDER", help="of everything that is made (default:"
+        " results/study-<name of the first PATH>)",
+    )  # fmt: skip
+
+
+def run(args: argparse.Namespace) -> None:
+    if not args.minutes > 0:
+        raise InputError(f"--minutes: expected more than 0, got {args.minutes:g}")
+    study(args.paths, args.minutes, args.kind, args.out)

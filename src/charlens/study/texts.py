@@ -1,0 +1,116 @@
+"""The text of a study: files, folders and patterns, decoded and joined.
+
+Many files are shuffled: in the order of their names the test text may come from one folder alone.
+"""
+
+import glob
+import random
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from charlens.data import text_file
+from charlens.errors import InputError
+from charlens.text import line_ends
+from charlens.text.kinds import kind_of
+
+SEED = 0  # of the order of the files
+C_FILES = {".c", ".h", ".cc", ".hh", ".cpp", ".hpp", ".cxx", ".hxx", ".cu", ".cuh", ".inl", ".ipp"}
+MOSTLY = 0.5  # share of a folder's bytes in C_FILES from which on nothing else of it is read
+
+
+@dataclass(frozen=True, eq=False)
+class Joined:
+    """The files as one text."""
+
+    text: bytes
+    files: list[str]  # in their order in the text
+    notes: list[str]  # what was found, done and left out, in words
+
+
+def join(paths: Iterable[str], kind: str | None = None) -> Joined:
+    """The text of files, of all files below folders, and of those that patterns match.
+
+    kind: prose or code, if it was given. Of a folder, hidden files and what is no text are left
+    out, and all but C and C++ where code is wanted or prevails. Raises InputError where nothing is
+    found or a file that was named is no text.
+    """
+    texts, notes, left_out = {}, [], Counter()
+    for path in paths:
+        for found in matches(path):
+            if found.is_dir():
+                in_folder(found, kind, texts, notes, left_out)
+            else:
+                add(found, texts, notes)
+    if not texts:
+        raise InputError(f"{', '.join(map(str, paths))}: no file that holds a text")
+    order = sorted(texts)
+    random.Random(SEED).shuffle(order)
+    parts = [texts[path] for path in order]
+    text = b"".join(part if part.endswith(b"\n") else part + b"\n" for part in parts)
+    if len(order) > 1:
+        notes.insert(0, f"{len(order):,} files, shuffled (seed {SEED}) and joined")
+    notes += [f"left out: {why}: {count:,}" for why, count in left_out.items()]
+    ends = {line_ends.LF: "LF", line_ends.CRLF: "CRLF", line_ends.MIXED: "LF and CRLF, mixed"}
+    if found := line_ends.of_text(text):
+        notes.append(f"line ends: {ends[found]}, kept")
+    notes.append(f"encoding: {encoding(text)}")
+    return Joined(text, [str(path) for path in order], notes)
+
+
+def matches(path: str) -> list[Path]:
+    """The file or folder of this name, or what the pattern matches. Raises InputError if none."""
+    if Path(path).exists():
+        return [Path(path)]
+    found = [Path(name) for name in sorted(glob.glob(path, recursive=True))]
+    if not found:
+        raise InputError(f"{path}: no such file or folder, and no pattern that matches one")
+    return [name for name in found if name.is_file()]
+
+
+def add(path: Path, texts: dict[Path, bytes], notes: list[str]) -> None:
+    """Read one file into `texts`. Raises InputError if it is no text."""
+    text, done = text_file.decoded(text_file.read(path), path)
+    if b"\0" in text:
+        raise InputError(f"{path}: holds zero bytes: it is no text")
+    if text:
+        texts[path] = text
+        if done:
+            notes.append(f"{path.name}: {done}")
+
+
+def in_folder(folder: Path, kind, texts: dict, notes: list[str], left_out: Counter) -> None:
+    """Read the files below a folder into `texts`; count those that are `left_out`, by reason."""
+    own: dict[Path, bytes] = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_dir() or any(part.startswith(".") for part in path.relative_to(folder).parts):
+            continue
+        try:
+            add(path, own, notes)
+        except InputError:
+            left_out["files that hold no text"] += 1
+    of_c = {path: text for path, text in own.items() if path.suffix.lower() in C_FILES}
+    size = sum(map(len, own.values()))
+    if kind == "code" or (kind is None and sum(map(len, of_c.values())) > MOSTLY * size):
+        if len(of_c) < len(own):
+            left_out[f"files of {folder} that are not C or C++"] += len(own) - len(of_c)
+        own = of_c
+    texts |= own
+
+
+def encoding(text: bytes) -> str:
+    """How the characters of a text are encoded, in words."""
+    if text.isascii():
+        return "ASCII"
+    try:
+        characters = len(text.decode())
+        return f"UTF-8, {characters:,} characters in {len(text):,} bytes, which the models predict"
+    except UnicodeDecodeError:
+        return "not UTF-8: each byte is taken as a character"
+
+
+def kind_and_reason(text: bytes, given: str | None) -> tuple[str, str]:
+    """The kind of a text, and in words how it is known."""
+    kind = given or kind_of(text)
+    return kind, "given" if given else "found out; --kind sets it"

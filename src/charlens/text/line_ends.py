@@ -1,0 +1,67 @@
+"""Line ends: a line feed alone (LF), or a carriage return and a line feed (CRLF).
+
+A network that was trained on the one has never seen the other: it is surprised at the end of each
+line, and its units lose count. So a model file records the convention of its training text, and a
+text that is read with the model is converted.
+"""
+
+import re
+
+import numpy as np
+
+LF, CRLF, MIXED = "LF", "CRLF", "mixed"
+CONVENTIONS = (LF, CRLF, MIXED)
+BREAK = {LF: b"\n", CRLF: b"\r\n"}
+
+
+def of_text(text: bytes) -> str | None:
+    """The convention of a text: LF, CRLF or MIXED; None if it has no line feed."""
+    return _convention(text.count(b"\r\n"), text.count(b"\n"))
+
+
+def of_pairs(alphabet: np.ndarray, before: np.ndarray, codes: np.ndarray) -> str | None:
+    """The convention of a text given as codes, and the code before each; None without line feeds.
+
+    alphabet: uint8 [K], bytes. before, codes: uint8 [S, n].
+    """
+    line_feed = alphabet[codes] == ord("\n")
+    returns = alphabet[before[line_feed]] == ord("\r")
+    return _convention(int(returns.sum()), int(line_feed.sum()))
+
+
+def of_model(about: dict) -> str | None:
+    """The convention of a model's training text, from its metadata; None if it is not known.
+
+    Files from before it was recorded are judged by their alphabet: one that has a carriage return
+    is of a text with CRLF, as the paper's War and Peace is.
+    """
+    if "line_ends" in about:
+        return about["line_ends"]
+    alphabet = bytes.fromhex(about["alphabet"])
+    if b"\n" not in alphabet:
+        return None
+    return CRLF if b"\r" in alphabet else LF
+
+
+def converted(text: bytes, wanted: str | None) -> bytes:
+    """The text with this convention; as it is where none, or a mixture, is wanted."""
+    if wanted not in BREAK or of_text(text) in (None, wanted):
+        return text
+    return re.sub(rb"\r?\n", BREAK[wanted], text)
+
+
+def note(text: bytes, wanted: str | None) -> str | None:
+    """What `converted` changes in a text, in words; None if nothing."""
+    found = of_text(text)
+    if wanted not in BREAK or found in (None, wanted):
+        return None
+    return (
+        f"line ends converted from {found} to {wanted}, as in the model's training text"
+        " (--keep-line-ends leaves them)"
+    )
+
+
+def _convention(returns: int, line_feeds: int) -> str | None:
+    if not line_feeds:
+        return None
+    return CRLF if returns == line_feeds else MIXED if returns else LF

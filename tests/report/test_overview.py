@@ -1,0 +1,86 @@
+"""The short report of a run: what was found, in words, and links to what is there alone."""
+
+import json
+
+import pytest
+from valid_html import Checker
+
+from charlens.cli import main
+from charlens.errors import InputError
+from charlens.report import overview
+
+TABLES = {
+    "table1": """corpus,type,layers,size,val_loss,loss
+c,lstm,1,64,1.5,1.4
+c,gru,2,64,1.3,1.2
+""",
+    "table2": """corpus,model,n,loss
+c,n-gram,4,1.25
+c,n-NN,3,1.6
+""",
+    "hypotheses": """corpus,model,hypothesis,measure,layer,unit,score,low,high,strength,beyond
+c,lstm 1x64,quote,auc,1,7,0.95,0.9,0.97,0.9,True
+c,lstm 1x64,depth,tau,2,3,-0.1,-0.2,0,0.1,False
+""",
+    "claims": """claim,where,verdict,effect
+depth helps,c,holds,0.1
+depth helps,c: LSTM,undecided,0.1
+long reach,c,does not hold,0
+""",
+}
+
+
+@pytest.fixture
+def run(tmp_path):
+    for folder in ("tables", "corpora", "figures"):
+        (tmp_path / folder).mkdir()
+    for name, table in TABLES.items():
+        (tmp_path / f"tables/{name}.csv").write_text(table)
+    about = {
+        "corpus": "c",
+        "title": "A <b>",
+        "kind": "prose",
+        "source": "s",
+        "bytes": 4,
+        "symbols": 3,
+    }
+    (tmp_path / "corpora/c.json").write_text(json.dumps(about))
+    (tmp_path / "corpora/c.txt").write_text("abc\n")
+    (tmp_path / "figures/figure2-c.svg").write_text("<svg/>")
+    (tmp_path / "tables/cells.html").write_text("")
+    return tmp_path
+
+
+def test_it_says_what_was_found_and_links_to_what_is_there(run):
+    assert main(["report", str(run), "--out", str(run / "report.html")]) == 0
+    page = (run / "report.html").read_text()
+    checker = Checker()
+    checker.feed(page)
+    assert not checker.faults and not checker.open
+    assert all("//" not in link for link in checker.links)  # all lie beside the page
+    assert "A &lt;b&gt;" in page and "GRU 2x64" in page and "4-gram" in page
+    assert "1.200 nats" in page and "the network predicts better" in page
+    assert "1.7" in page and "no more than by chance" in page
+    assert "1 holds: depth helps" in page and "1 does not hold: long reach" in page
+    assert "undecided" not in page  # a part of a claim is not the claim
+    assert 'src="figures/figure2-c.svg"' in page and "figure4.svg" not in page
+    assert 'href="tables/cells.html"' in page and "tables/inside.html" not in page
+
+
+def test_losses_of_a_text_beyond_ascii_are_per_character_and_in_bits_per_byte(run):
+    (run / "corpora/c.txt").write_text("жж")
+    page = overview.page(run, {})
+    assert "2.400 nats per character (1.731 bits per byte)" in page
+
+
+def test_a_study_tells_what_its_text_holds(run):
+    study = {"notes": ["line ends: LF, kept"], "holds": ["inside quotes: 3% <of it>"]}
+    (run / "study.json").write_text(json.dumps(study))
+    page = overview.page(run, {})
+    assert "line ends: LF, kept" in page and "inside quotes: 3% &lt;of it&gt;" in page
+
+
+def test_a_missing_table_is_named(run):
+    (run / "tables/table1.csv").unlink()
+    with pytest.raises(InputError, match="table1.csv"):
+        overview.page(run, {})

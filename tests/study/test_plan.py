@@ -1,0 +1,39 @@
+"""The plan of a study: streams from the length, networks from the time."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+from snakemake.utils import update_config
+
+from charlens.errors import InputError
+from charlens.runs import settings
+from charlens.study import plan
+
+SPEED = {type: [1e-9, 1e-11] for type in plan.TYPES}
+
+
+def test_streams_and_the_least_length():
+    assert plan.streams_of(50_000) == 10 and plan.streams_of(1_000_000) == 50
+    assert plan.streams_of(10**9) == 100
+    with pytest.raises(InputError, match="at least 50,000"):
+        plan.streams_of(49_999)
+
+
+def test_more_time_gives_larger_networks_and_the_estimate_keeps_to_it():
+    plans = [plan.plan(500_000, 80, minutes, 2, SPEED) for minutes in (1, 5, 20, 60, 600)]
+    sizes = [sum(p.layers) * sum(p.sizes) for p in plans]
+    assert sizes == sorted(sizes) and sizes[0] < sizes[-1]
+    for p, minutes in zip(plans[1:], (5, 20, 60, 600), strict=True):
+        assert p.seconds <= 60 * minutes
+        assert plan.EPOCHS[0] <= p.epochs <= plan.EPOCHS[1]
+    assert plans[0].layers == (1,) and plans[0].epochs == plan.EPOCHS[0]
+
+
+@pytest.mark.parametrize("minutes", [1, 20, 600])
+def test_the_configuration_is_one_of_a_run(minutes):
+    config = yaml.safe_load(Path(__file__).parents[2].joinpath("config.yaml").read_text())
+    chosen = plan.plan(500_000, 80, minutes, 2, SPEED)
+    update_config(config, plan.configuration("mine", "a text", "prose", "a.txt", chosen))
+    made = settings.make(config)
+    assert made.use == ["text"] and made.split.streams == chosen.streams

@@ -1,0 +1,61 @@
+"""The files of a study: found, decoded, shuffled, joined."""
+
+import codecs
+import gzip
+
+import pytest
+
+from charlens.errors import InputError
+from charlens.study import texts
+
+C = b"int f(int a)\n{\n\treturn a;\n}\n"
+
+
+def test_files_folders_and_patterns(tmp_path):
+    for k in range(9):
+        (tmp_path / f"deep/{k}").mkdir(parents=True)
+        (tmp_path / f"deep/{k}/a.txt").write_bytes(b"file %d" % k)
+    joined = texts.join([str(tmp_path / "deep/*/a.txt")])
+    assert sorted(joined.text.splitlines()) == [b"file %d" % k for k in range(9)]
+    assert joined.text != b"".join(b"file %d\n" % k for k in range(9))  # shuffled
+    assert texts.join([str(tmp_path / "deep")]).text == joined.text
+    one = str(tmp_path / "deep/3/a.txt")
+    assert texts.join([one, one]).text == b"file 3\n"
+    with pytest.raises(InputError, match="no pattern that matches"):
+        texts.join([str(tmp_path / "absent*")])
+
+
+def test_what_is_packed_marked_or_wide_is_decoded_and_named(tmp_path):
+    (tmp_path / "a.gz").write_bytes(gzip.compress(b"one\n"))
+    (tmp_path / "b").write_bytes(codecs.BOM_UTF8 + "двa\n".encode())
+    (tmp_path / "c").write_bytes("три\n".encode("utf-16"))
+    joined = texts.join([str(tmp_path / name) for name in ("a.gz", "b", "c")])
+    assert sorted(joined.text.decode().splitlines()) == ["one", "двa", "три"]
+    said = "; ".join(joined.notes)
+    assert "a.gz: unpacked" in said and "c: converted from UTF-16" in said and "b: " in said
+
+
+def test_a_folder_of_code_gives_its_code_alone(tmp_path):
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git/config.c").write_bytes(C)
+    (tmp_path / "a.c").write_bytes(C * 9)
+    (tmp_path / "README").write_bytes(b"words\n")
+    (tmp_path / "image").write_bytes(b"\0\1")
+    joined = texts.join([str(tmp_path)])
+    assert joined.text == C * 9
+    assert "left out: files that hold no text: 1" in joined.notes
+    assert f"left out: files of {tmp_path} that are not C or C++: 1" in joined.notes
+    assert b"words" in texts.join([str(tmp_path)], "prose").text
+    with pytest.raises(InputError, match="no text"):
+        texts.join([str(tmp_path / "image")])
+
+
+def test_line_ends_are_kept_and_named(tmp_path):
+    for text, words in (
+        (b"a\r\nb\r\n", "CRLF, kept"),
+        (b"a\r\nb\n", "mixed"),
+        (b"a\n", "LF, kept"),
+    ):
+        (tmp_path / "a").write_bytes(text)
+        joined = texts.join([str(tmp_path / "a")])
+        assert joined.text == text and any(words in note for note in joined.notes)
