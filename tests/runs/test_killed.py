@@ -57,7 +57,7 @@ def published(tmp_path):
 def join(first, second, out):
     shutil.copytree(first, out)
     for name in ("README.md", "tables/new.csv"):
-        write_atomically(out / name, b"new")
+        write_atomically(out / name, b"new\n")
 
 
 class Builder:

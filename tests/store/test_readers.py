@@ -65,7 +65,7 @@ def test_the_lstm_of_figures_4_and_5(tmp_path):
 def test_planned_networks(tmp_path):
     rows = ["wp,type~lstm layers~2 size~64 seed~2,1", "wp,nn context~3 seed~1,0",
             "lk,ngram order~21,1", "lk,type~gru layers~1 size~64 seed~1,0"]  # fmt: skip
-    (tmp_path / "status.csv").write_text("corpus,model,finished\n" + "\n".join(rows))
+    (tmp_path / "status.csv").write_text("corpus,model,finished\n" + "\n".join(rows) + "\n")
     assert planned_networks(read_status(tmp_path / "status.csv")) == [
         ModelKey("wp", "recurrent", "lstm", 2, 64, 2),
         ModelKey("lk", "recurrent", "gru", 1, 64, 1),

@@ -102,3 +102,29 @@ def recorded(wildcards):
     if not found:
         raise InputError("cells.record.models: no network of the grid matches")
     return found
+
+
+def of_type(corpus, type):
+    """The networks of a type."""
+    return [key for key in grid.recurrent(SETTINGS, corpus) if key.type == type]
+
+
+def scores_of_type(w, *others):
+    """The scores of the networks of a type, and of all models of other kinds."""
+    return [
+        path
+        for corpus in CORPORA
+        for keys in (
+            of_type(corpus, w.type),
+            *(some(SETTINGS, corpus) for some in others),
+        )
+        for path in scores(keys)
+    ]
+
+
+def of_corpora(path):
+    """A path of types/<type>/ for every corpus."""
+    return [
+        f"<results>/types/{{type}}/{path}".replace("CORPUS", corpus)
+        for corpus in CORPORA
+    ]

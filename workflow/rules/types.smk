@@ -8,24 +8,6 @@ OTHERS = SETTINGS.figures.types
 WITH_UNITS = [type for type in OTHERS if has_units(type)]
 
 
-def of_type(corpus, type):
-    """The networks of a type."""
-    return [key for key in grid.recurrent(SETTINGS, corpus) if key.type == type]
-
-
-def scores_of_type(w, *others):
-    """The scores of the networks of a type, and of all models of other kinds."""
-    return [
-        path
-        for corpus in CORPORA
-        for keys in (
-            of_type(corpus, w.type),
-            *(some(SETTINGS, corpus) for some in others),
-        )
-        for path in scores(keys)
-    ]
-
-
 use rule figure4 as figure4_of with:
     input:
         code=rules.figure4.input.code,
@@ -124,14 +106,6 @@ use rule probes as probes_of with:
         "<results>/types/{type}/probes/{corpus}.csv",
     log:
         "<logs>/types/{type}/probes/{corpus}.log",
-
-
-def of_corpora(path):
-    """A path of types/<type>/ for every corpus."""
-    return [
-        f"<results>/types/{{type}}/{path}".replace("CORPUS", corpus)
-        for corpus in CORPORA
-    ]
 
 
 use rule cell_tables as cell_tables_of with:

@@ -26,7 +26,7 @@ from charlens.files import write_csv
 from charlens.networks import cells
 from charlens.networks.architecture import Architecture, hidden_size
 from charlens.runs import estimate
-from charlens.store.models import NAMES, PAPER_TYPES, has_block
+from charlens.store.models import LATER_TYPES, PAPER_TYPES, has_block
 
 COLUMNS = ["type", "layers", "size", "hidden", "step", "window", "best", "ratio"]
 FEW = 10  # characters of a window that is read step by step
@@ -64,7 +64,7 @@ def measure(type: str, layers: int, size: int, seconds: float) -> dict[str, floa
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    types = [*PAPER_TYPES, *NAMES]
+    types = [*PAPER_TYPES, *LATER_TYPES]
     parser.add_argument("--types", nargs="+", default=types, help="lstm first (default: all)")
     parser.add_argument("--depths", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--size", type=int, default=128, help="row of table 1 (default 128)")

@@ -41,8 +41,8 @@ def load(model: str | Path, kenlm: str | Path):
     if not path.is_file():
         raise InputError(f"{kenlm}: built for another Python: delete it and build KenLM again")
     spec = importlib.util.spec_from_file_location("kenlm", path)
-    module = importlib.util.module_from_spec(spec)
     try:
+        module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
     except ImportError as error:
         raise InputError(f"{path}: damaged ({error}); remove {kenlm} and build it again") from None

@@ -167,7 +167,7 @@ def shown(model: str) -> str:
 
 
 def types_in_order(types: Iterable[str]) -> list[str]:
-    """The distinct types: the paper's in its order, then those of NAMES, then any others by name;
+    """The distinct types: the paper's in its order, then the later ones, then any others by name;
     each before what adds to it."""
 
     def place(type: str):

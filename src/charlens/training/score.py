@@ -56,17 +56,18 @@ def metadata(path: Path) -> dict:
     """
     about = model_file.about(path)
     shared = ("corpus", "source", "hidden", "parameters", "seed", "epoch", "val_loss")
-    own = ("type", "layers", "size", "dropout")
-    require(about, path, ("context", *shared, *own))
+    require(about, path, ("context", *shared))
     common = {name: about[name] for name in shared}
     common |= {"version": version_of(about), "bytes": path.stat().st_size}
     common |= {"failed": about["failed"]} if "failed" in about else {}
     if about["context"]:
         return {"family": "nn", "n": about["context"]} | common
-    about_own = {name: about[name] for name in own}
+    own = ("type", "layers", "size", "dropout")
+    require(about, path, own)
+    common |= {name: about[name] for name in own}
     if recipe_of(about["type"]) == "adamw":
-        about_own["rate"] = about["recipe"]["learning_rate"]
-    return {"family": "recurrent"} | about_own | common
+        common["rate"] = about["recipe"]["learning_rate"]
+    return {"family": "recurrent"} | common
 
 
 # ---- command lines ----
