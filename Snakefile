@@ -7,17 +7,21 @@
 import json
 import os
 import re
-import shlex
 import signal
 import sys
 from pathlib import Path
 
+import yaml
 from snakemake.exceptions import WorkflowError
-from snakemake.utils import min_version
+from snakemake.utils import min_version, update_config
 
 min_version("9.20")
 
-sys.path.insert(0, str(Path(workflow.basedir, "src")))
+# This project's folder. (`workflow.basedir` is another workflow's where that uses this as a module.)
+HOME = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
+IS_MODULE = HOME != Path(workflow.basedir)
+
+sys.path.insert(0, str(HOME / "src"))
 
 from charlens.errors import InputError
 from charlens.networks.version import version
@@ -25,20 +29,22 @@ from charlens.runs import cost, grid, host, modules, settings, slurm
 from charlens.runs.settings import options
 from charlens.store.models import ModelKey, reshuffled, twin
 
-# Jobs run in the environment that runs Snakemake, activated or not. Signals that tell a job to stop
-# are for charlens alone, which ends in good order: Snakemake, bash and tee wait for that.
-shell.prefix(
-    f"set -euo pipefail; export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH;"
-    " trap '' TERM USR1; "
-)
+host.run_jobs_here()
+# A scheduler's warning is for the training that a job runs: the Snakemake that starts it waits.
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 
-configfile: f"{workflow.basedir}/config.yaml"
+configfile: f"{HOME}/config.yaml"
 
 
+# The lock of this folder is Snakemake's if no profile of ours is used, as in a module.
+host.unlock_after_a_kill()
+
+# A module's configuration replaces that of the file, so it is completed here.
+complete = yaml.safe_load(Path(HOME, "config.yaml").read_text())
+update_config(complete, config)
 try:
-    SETTINGS = settings.make(config)
+    SETTINGS = settings.make(complete)
 except InputError as error:
     raise WorkflowError(str(error)) from None
 CORPORA = SETTINGS.use
@@ -51,13 +57,11 @@ RESHUFFLED = [
 ]
 
 
-# The rules write <results>/...; <src> is the package (see `code` in common.smk).
+# The rules write <results>/...
 pathvars:
     results=f"results/{SETTINGS.run}",
     logs="<results>/logs",
     benchmarks="<results>/benchmarks",
-    # relative, so that moving or renaming the project folder reruns nothing
-    src=os.path.relpath(Path(workflow.basedir, "src/charlens")),
 
 
 wildcard_constraints:
@@ -92,6 +96,17 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/estimate.smk"
 
 
+try:
+    for corpus in CORPORA:
+        grid.refuse_missing(SETTINGS, corpus, fetched(corpus, "origin"))
+    if workflow.is_main_process:
+        if not workflow.output_settings.dryrun:
+            host.check_writable(RESULTS)
+        host.date_now(RESULTS, RESULTS.parent / "kenlm", HOME / "src")
+except InputError as error:
+    sys.exit(f"charlens: error: {error}")
+
+
 rule all:
     """Every table and figure, and the report that shows them on one page."""
     default_target: True
@@ -101,12 +116,12 @@ rule all:
 
 onstart:
     try:
-        host.lock(Path("results", SETTINGS.run))
-        slurm.take_over(Path("results", SETTINGS.run))
-        settings.write(SETTINGS, Path("results", SETTINGS.run, "settings.json"))
+        host.lock(RESULTS)
+        slurm.take_over(RESULTS)
+        settings.write(SETTINGS, RESULTS / "settings.json")
     except InputError as error:
         raise WorkflowError(str(error)) from None
 
 
 onsuccess:
-    slurm.end(Path("results", SETTINGS.run))
+    slurm.end(RESULTS)

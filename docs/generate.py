@@ -436,6 +436,28 @@ def learned_when() -> str:
                              f"{sum(loss) / len(loss):.3f}"])  # fmt: skip
     head = ["corpus", "network", "learned", "seeds", "probability of a line break",
             "half-way in epoch", "rise (epochs)", "test loss"]  # fmt: skip
+    return (f"{markdown(head, rows)}\n\n{units_appear(measures)}"
+            f"\n\n![When skills and units appear]({FIGURES}/emergence.png)")  # fmt: skip
+
+
+def units_appear(measures: pd.DataFrame) -> str:
+    """How many watched networks ended with a strong unit, and from which epoch on they had it."""
+    rows = []
+    for measure, name in (("strength_line_position", "line position"), ("strength_quote", "quote")):
+        own = measures[measures["measure"] == measure].sort_values("epoch")
+        for (corpus, type, layers, size), some in own.groupby(NETWORK[:4]):
+            since, lost = [], 0
+            for _, one in some.groupby("seed"):
+                weak = one["epoch"][one["value"] < 0.5]
+                if one["value"].iloc[-1] >= 0.5:
+                    since.append(one["epoch"][one["epoch"] > weak.max()].iloc[0])
+                else:
+                    lost += one["value"].max() >= 0.8
+            when = f"{min(since):.0f} to {max(since):.0f}" if since else "–"
+            rows.append([TITLES[corpus], f"{type.upper()} {layers}x{size}", name,
+                         f"{len(since)} of {some['seed'].nunique()}", when, str(lost)])  # fmt: skip
+    head = ["corpus", "network", "unit for", "strength ≥ 0.5 at the end", "since epoch",
+            "once ≥ 0.8, lost"]  # fmt: skip
     return markdown(head, rows)
 
 

@@ -1,6 +1,7 @@
 """The command line: how it ends when the user, or the program that reads, has had enough."""
 
 import dataclasses
+import errno
 import subprocess
 import sys
 
@@ -12,13 +13,62 @@ from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture
 
 
-def test_it_ends_quietly_when_interrupted(monkeypatch, capsys):
+def test_an_interrupt_is_one_line(monkeypatch, capsys):
     def run(args):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("charlens.training.sample.run", run)
     assert cli.main(["sample", "m.safetensors"]) == 130
-    assert capsys.readouterr().err == ""
+    assert capsys.readouterr().err.startswith("charlens: interrupted; ")
+
+
+def test_an_interrupt_during_imports_is_one_line():
+    code = (
+        "import importlib, os, signal, sys\n"
+        "from charlens import cli\n"
+        "def interrupted(name):\n"
+        "    try:\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "    except BaseException as error:\n"
+        "        raise ImportError('what some libraries make of it') from error\n"
+        "importlib.import_module = interrupted\n"
+        "sys.exit(cli.main(['sample', 'm.safetensors']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 130
+    assert done.stderr.startswith("charlens: interrupted; ") and done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "error, words",
+    [
+        (MemoryError("Unable to allocate 3 GiB\nfor an array"), "out of memory or threads"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "out of memory"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "out of memory"),
+        (RuntimeError("can't start new thread"), "out of memory or threads"),
+        (ImportError("libx.so: failed to map segment from shared object"), "out of memory"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "out of memory"),
+        (OSError(errno.ENOSPC, "No space left on device"), "free some space and rerun"),
+    ],
+)
+def test_exhausted_memory_and_disk_are_one_line(error, words, monkeypatch, capsys):
+    def run(args):
+        raise error
+
+    monkeypatch.setattr("charlens.training.sample.run", run)
+    assert cli.main(["sample", "m.safetensors"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("charlens: error: ") and said.count("\n") == 1
+    assert words in said and "rerun" in said
+
+
+def test_an_error_of_ours_is_no_lack_of_memory(monkeypatch):
+    def run(args):
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr("charlens.training.sample.run", run)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        cli.main(["sample", "m.safetensors"])
 
 
 @pytest.fixture

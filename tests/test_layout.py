@@ -1,6 +1,7 @@
 """The repository stays readable: no module over 500 lines, no function over 80."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -22,3 +23,17 @@ def test_modules_and_functions_are_short(path):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef):
                 assert node.end_lineno - node.lineno < 80, node.name
+
+
+LISTED = ("claims", "data", "explorer", "networks", "ngrams", "report", "runs", "statistics",
+          "store", "text", "training", "units")  # fmt: skip
+
+
+@pytest.mark.parametrize("folder", LISTED)
+def test_the_docstring_of_a_package_lists_its_modules(folder):
+    index = (ROOT / "src/charlens" / folder / "__init__.py").read_text()
+    named = set(re.findall(r"^(\w+)\.py ", index, re.MULTILINE))
+    there = {path.stem for path in (ROOT / "src/charlens" / folder).glob("*.py")} - {"__init__"}
+    if folder == "report":  # "figure1.py ...     figures 1 to 6"
+        there -= {f"figure{number}" for number in range(2, 7)}
+    assert named == there

@@ -141,6 +141,69 @@ def test_a_text_of_ones_own(tmp_path):
     assert " --configfile results/other/settings.json " in done.stdout + done.stderr
 
 
+@pytest.fixture
+def mine(tmp_path):
+    """Runs a workflow on a text of one's own, which is fetched and split, with changed settings."""
+
+    def run(*args, change=("", ""), **options):
+        (tmp_path / "mine.yaml").write_text(MINE.replace(*change))
+        return snakemake(tmp_path, *args, "--configfile", tmp_path / "mine.yaml", **options)
+
+    words = np.random.default_rng(0).integers(97, 123, (4000, 5), np.uint8)
+    (tmp_path / "README.md").write_bytes(b" ".join(word.tobytes() for word in words))
+    run("corpora")
+    return run
+
+
+def test_a_text_of_ones_own_outlives_its_original(mine, tmp_path):
+    text, target = tmp_path / "results/mine/corpora/mine.txt", "results/mine/corpora/mine.npz"
+    content = text.read_bytes()
+    (tmp_path / "README.md").rename(tmp_path / "moved.md")
+    assert "Nothing to be done" in (done := mine("corpora")).stdout + done.stderr
+    # the settings name another file, which is missing: refused, and nothing is removed
+    done = mine("corpora", change=("README.md", "gone.md"), check=False)
+    assert done.returncode != 0 and "no file gone.md" in done.stdout + done.stderr
+    assert text.read_bytes() == content and (tmp_path / target).exists()
+    # another one that turns out to be none, as a job finds
+    (tmp_path / "empty.md").write_bytes(b"")
+    done = mine("corpora", change=("README.md", "empty.md"), check=False)
+    assert "the text is empty" in done.stdout + done.stderr
+    assert text.read_bytes() == content and (tmp_path / target).exists()
+
+
+def test_another_title_makes_only_what_shows_it_again(mine, tmp_path):
+    shown = "results/mine/corpora/titled/mine.json"
+    mine(shown)
+    before = (tmp_path / shown).read_text()
+    title = ("My text", "Another title")
+    done = mine("corpora", shown, "-n", "-q", "rules", change=title)
+    assert set(counts(done.stdout)) == {"title", "total"}
+    mine(shown, change=title)
+    assert (tmp_path / shown).read_text() == before.replace(*title)
+
+
+def test_a_clock_that_was_ahead_stops_no_run(mine, tmp_path):
+    corpora, tomorrow = tmp_path / "results/mine/corpora", time.time() + 86400
+    for path in corpora.glob("mine.*"):
+        os.utime(path, (tomorrow, tomorrow))
+    (corpora / "mine.npz").unlink()
+    done = mine("corpora")
+    assert "files dated in the future: dated now" in done.stderr
+    assert (corpora / "mine.npz").exists() and "fetch" not in counts(done.stderr)
+
+
+def test_results_that_cannot_be_written_are_one_line(tmp_path):
+    (tmp_path / "mine.yaml").write_text(MINE)
+    (tmp_path / "results").write_text("no folder")
+    done = snakemake(tmp_path, "corpora", "--configfile", tmp_path / "mine.yaml", check=False)
+    assert done.returncode != 0
+    said = [line for line in done.stderr.splitlines() if "results/mine" in line]
+    assert said == [
+        "charlens: error: cannot write to results/mine (Not a directory): make it writable, or run"
+        " in a copy of the project"
+    ]
+
+
 def test_every_rule_has_a_line_of_help():
     done = subprocess.run(command("--list"), capture_output=True, text=True, cwd=ROOT)
     lines = [line for line in done.stdout.splitlines() if line and line[0].isalpha()]
@@ -349,6 +412,14 @@ def test_a_raised_version_plans_the_trainings_that_it_is_about(tiny):
         # one layer from two seeds, three layers with two dropouts
         assert jobs["train"] + jobs["train_watched"] == 4
         assert not {"train_nn", "trajectory"} & set(jobs)
+
+
+def test_another_title_plans_what_shows_it(tiny):
+    title = ["--config", "corpora={code: {title: Another}}"]
+    jobs = counts(own(tiny.parents[1], *TINY, "-n", "-q", "rules", *title).stdout)
+    assert {"title", "table1", "figure4", "report"} <= jobs.keys()
+    made = {"fetch", "reshuffle", "split", "train", "train_nn", "ngram", "score", "cells", "ablate"}
+    assert not made & jobs.keys()
 
 
 def test_a_comment_in_a_figure_plans_what_shows_it(tiny):

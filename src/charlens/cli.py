@@ -4,10 +4,14 @@ Snakemake runs these commands; most are useful by hand as well.
 """
 
 import argparse
+import contextlib
+import errno
 import importlib
 import os
+import re
 import signal
 import sys
+from collections.abc import Iterator
 
 from charlens.errors import InputError
 
@@ -16,6 +20,7 @@ from charlens.errors import InputError
 # one.
 VERBS = {
     "fetch": ("data.corpus", "fetch a corpus from the first source that works"),
+    "title": ("data.corpus:title", "give the provenance of a corpus another title"),
     "split": ("data.split", "split a text into training, validation and test streams"),
     "reshuffle": ("data.reshuffle", "put the files of a corpus into another order"),
     "train": ("training.train", "train a recurrent network or an n-NN"),
@@ -54,6 +59,7 @@ VERBS = {
     "read": ("training.score_text", "score a text of your own"),
     "half": ("networks.half", "write the best network in half precision"),
     "status": ("runs.status", "list which models are finished"),
+    "workflow-report": ("runs.workflow_report", "Snakemake's report of a run, on one page"),
     "publish": ("runs.publish", "copy what people read of a run to results/reference"),
     "merge": ("runs.merge", "join what two machines published of one run"),
     "calibrate": ("runs.estimate:calibrate", "measure how fast this machine trains"),
@@ -70,9 +76,65 @@ LEAST = {"threads": 1, "seed": 0, "layers": 1, "size": 1, "hidden": 1, "context"
          "snapshots": 1}  # fmt: skip
 
 
+# what libraries say where memory, or the number of threads, is exhausted
+NO_MEMORY = re.compile(
+    "allocate memory|out of memory|bad_alloc|ALLOC_FAILED|failed to map segment|start new thread",
+    re.IGNORECASE,
+)
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Run one verb and return the exit status. Bad input, or a file that cannot be read or written,
-    gives one line on stderr and status 1."""
+    """Run one verb and return the exit status. Bad input, a file that cannot be read or written, a
+    full disk and exhausted memory give one line on stderr and status 1; SIGINT gives 130."""
+    try:
+        with exit_on_interrupt():
+            args = parse(argv)
+        return run(args)
+    except KeyboardInterrupt:
+        return interrupted()
+    except BrokenPipeError:  # as in `charlens sample ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except InputError as error:
+        print(f"charlens: error: {error}", file=sys.stderr)
+        return 1
+    except (OSError, MemoryError, RuntimeError, ImportError) as error:
+        message = str(error)
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            message += ": free some space and rerun"
+        elif isinstance(error, MemoryError) or NO_MEMORY.search(message):
+            message = (
+                f"out of memory or threads ({' '.join(message.split())[:150]}): rerun with more, or"
+                " with fewer jobs at a time (snakemake --cores 1)"
+            )
+        elif not isinstance(error, OSError):
+            raise
+        print(f"charlens: error: {message}", file=sys.stderr)
+        return 1
+
+
+@contextlib.contextmanager
+def exit_on_interrupt() -> Iterator[None]:
+    """End at once at SIGINT, unless it is ignored: there is nothing to clean up yet, and libraries
+    that are being imported turn a KeyboardInterrupt into other errors."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.default_int_handler:
+        signal.signal(signal.SIGINT, lambda *_: os._exit(interrupted()))
+    try:
+        yield
+    finally:
+        if before is signal.default_int_handler:
+            signal.signal(signal.SIGINT, before)
+
+
+def interrupted() -> int:
+    """Say that the user stopped the command. Returns the exit status."""
+    print("charlens: interrupted; the same command begins or resumes it again", file=sys.stderr)
+    return 128 + signal.SIGINT
+
+
+def parse(argv: list[str] | None) -> argparse.Namespace:
+    """The arguments of a command line; imports the module of its verb."""
     parser = argparse.ArgumentParser(
         prog="charlens",
         description="The steps of the reproduction, one command each. Most often run by hand:"
@@ -90,22 +152,17 @@ def main(argv: list[str] | None = None) -> int:
             imported = importlib.import_module(f"charlens.{module}")
             getattr(imported, f"add_{name}_arguments", imported.add_arguments)(subparser)
             subparser.set_defaults(run=getattr(imported, f"run_{name}" if name else "run"))
-    args = parser.parse_args(argv)
+    return parser.parse_args(argv)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the verb. Raises InputError where an option is out of bounds, and as the verb does."""
     # a job that is stopped (kill, scancel) removes its half-written files
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    try:
-        for name, least in LEAST.items():
-            if (value := getattr(args, name, None)) is not None and value < least:
-                raise InputError(f"--{name}: expected at least {least}, got {value}")
-        args.run(args)
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # as in `charlens sample ... | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (InputError, OSError) as error:
-        print(f"charlens: error: {error}", file=sys.stderr)
-        return 1
+    for name, least in LEAST.items():
+        if (value := getattr(args, name, None)) is not None and value < least:
+            raise InputError(f"--{name}: expected at least {least}, got {value}")
+    args.run(args)
     return 0
 
 

@@ -1,8 +1,11 @@
 """Atomic and durable writes, digests of what was written, and locks that end with their process."""
 
 import contextlib
+import csv
+import ctypes
 import errno
 import hashlib
+import io
 import os
 import shutil
 import sys
@@ -43,9 +46,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
         sync(path.parent)
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise InputError(
-                f"no space left on device while writing {path}: free some and rerun"
-            ) from error
+            raise full(path) from error
         if str(error.filename) in (str(temporary), str(path.parent)):
             raise InputError(f"cannot write {path}: {error.strerror}") from error
         raise
@@ -78,6 +79,33 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
+def allocate(path: Path) -> None:
+    """Give a file that will be mapped into memory its space on the disk now: filled later, a full
+    disk would end the process by a bus error. Raises InputError where the disk is full."""
+    try:
+        with open(path, "r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise full(path) from error
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # some systems cannot
+            raise
+
+
+def full(path: Path) -> InputError:
+    """The error for a full disk."""
+    return InputError(f"no space left on device while writing {path}: free some and rerun")
+
+
+def exchange(one: Path, other: Path) -> bool:
+    """Exchange two names on the disk in one step. Returns whether the system can; if not, both stay
+    as they were."""
+    rename = getattr(ctypes.CDLL(None), "renameat2", None)  # Linux
+    here, both = -100, 2  # AT_FDCWD, RENAME_EXCHANGE
+    paths = here, os.fsencode(one), here, os.fsencode(other)
+    return rename is not None and rename(*paths, both) == 0
+
+
 def write_atomically(path: str | Path, data: bytes) -> None:
     """Write `data` to `path` atomically. Raises InputError if that fails (see `atomic`)."""
     with atomic(path) as temporary:
@@ -88,6 +116,15 @@ def write_csv(table, path: str | Path) -> None:
     """Write a DataFrame atomically, with 6 significant digits. (This module imports no pandas.)"""
     csv = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
     write_with_digest(path, csv.encode())
+
+
+def write_rows(path: str | Path, rows: list[dict]) -> None:
+    """Write rows with the same keys as a CSV file with a digest. Raises InputError as `atomic`."""
+    content = io.StringIO(newline="")
+    writer = csv.DictWriter(content, fieldnames=list(rows[0]))
+    writer.writeheader()
+    writer.writerows(rows)
+    write_with_digest(path, content.getvalue().encode())
 
 
 # ---- digests ----

@@ -3,6 +3,7 @@
 import argparse
 import builtins
 import errno
+import gzip
 import hashlib
 import http.server
 import io
@@ -527,6 +528,46 @@ def shared_corpora():
     if not folder:
         pytest.skip("CORPORA_MIRROR is not set")
     return Path(folder).absolute()
+
+
+# --- files that are no plain text, see test_text_file.py ------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content, done",
+    [
+        (gzip.compress(TEXT), "unpacked from gzip"),
+        (TEXT.decode().encode("utf-16"), "converted from UTF-16 to UTF-8"),
+        (b"\xef\xbb\xbf" + TEXT, "UTF-8 byte order mark removed"),
+    ],
+)
+def test_what_is_no_plain_text_is_recognised_and_named(server, mirror, capsys, content, done):
+    Path("my.txt").write_bytes(content)
+    (mirror / "w.txt").write_bytes(content)
+    server.pages["/w.txt"] = [ok(content)]
+    for source in (
+        {"name": "mine", "path": "my.txt"},
+        {"name": "theirs", "url": server.url + "/w.txt"},
+    ):
+        text, info = fetch(source)
+        assert text == TEXT and info["sha256"] == CHECKS["sha256"]
+        assert capsys.readouterr().err == f"charlens: corpus wp: {done}\n"
+    assert fetch({"name": "any"}, mirror="mirror", file="w.txt")[0] == TEXT
+
+
+def test_a_text_of_which_facts_are_stated_keeps_its_byte_order_mark(mirror, capsys):
+    marked = b"\xef\xbb\xbf" + TEXT
+    (mirror / "w.txt").write_bytes(marked)
+    source = {"name": "published", "bytes": len(marked)}
+    assert fetch(source, mirror="mirror", file="w.txt")[0] == marked
+    assert capsys.readouterr().err == "charlens: corpus wp: UTF-8 byte order mark kept\n"
+
+
+def test_what_is_no_text_is_refused_at_the_first_step():
+    Path("my.txt").write_bytes(gzip.compress(TEXT)[:-5])
+    assert "corpus wp: file: my.txt: damaged gzip" in refused({"name": "mine", "path": "my.txt"})
+    Path("my.txt").write_bytes(TEXT.decode().encode("utf-16-le"))
+    assert "UTF-16 without a byte order mark" in refused({"name": "mine", "path": "my.txt"})
 
 
 # --- the command ----------------------------------------------------------------------------------

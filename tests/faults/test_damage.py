@@ -4,8 +4,10 @@ A bit is flipped, or the file cut, at a stride through each file. Every reader m
 line that names the file), or give exactly what it gives for the sound file.
 """
 
+import argparse
 import json
 import shutil
+import sysconfig
 
 import numpy as np
 import pandas as pd
@@ -19,8 +21,11 @@ from charlens.data import split
 from charlens.errors import InputError
 from charlens.networks import half, model_file, network
 from charlens.networks.architecture import Architecture
+from charlens.ngrams import kenlm
+from charlens.report import tables as report_tables
+from charlens.runs import reference, status
 from charlens.store import corpora, reading, scores, tables
-from charlens.training import checkpoint, snapshots, train
+from charlens.training import checkpoint, select, snapshots, train
 from charlens.training.recipe import Recipe
 
 PLACES = 60  # per file
@@ -170,6 +175,66 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_used(tmp_path, 
         said = capsys.readouterr().err
         assert "checkpoint.pt is damaged" in said and "resuming in epoch 3 of 4" in said, words
         assert (folder / "checkpoint.pt.damaged").read_bytes() == damaged
+
+
+@pytest.mark.parametrize("make", ["table1", "status", "history"])
+def test_tables_carry_a_digest_that_is_checked_on_reading(make, tmp_path):
+    path = tmp_path / f"{make}.csv"
+    if make == "table1":
+        rows = pd.DataFrame({"corpus": ["wp"], "loss": [1.234567], "failed": [""]})
+        outputs = argparse.Namespace(csv=path, html=tmp_path / "table1.html")
+        report_tables.write(rows, "<html>", outputs)
+    elif make == "status":
+        planned = ["wp/ngram/order~2"]
+        status.run(argparse.Namespace(planned=planned, finished=[], out=path))
+    else:
+        files.write_rows(path, [{"epoch": 1, "val_loss": 1.25}])
+    tables.read_table(path)
+    path.write_bytes(path.read_bytes().replace(b"0", b"3").replace(b"1", b"3"))
+    with pytest.raises(InputError, match=f"{make}.csv: damaged"):
+        tables.read_table(path)
+    with pytest.raises(InputError, match=f"{make}.csv: damaged"):
+        reference.copy(path, tmp_path / "published.csv")
+
+
+@pytest.mark.parametrize("cut", [-1, -3, -9, 12, 1])
+def test_a_table_without_a_digest_that_was_cut_is_refused(cut, tmp_path):
+    path = tmp_path / "hypotheses.csv"
+    content = b"corpus,model,score\nwp,lstm 2x8,0.8125\n"
+    path.write_bytes(content)
+    assert tables.read_table(path)["score"].tolist() == [0.8125]
+    path.write_bytes(content[:cut])
+    with pytest.raises(InputError, match=r"hypotheses.csv: no readable table \(cut short\); make"):
+        tables.read_table(path)
+
+
+def test_a_damaged_module_of_kenlm_is_one_line(tmp_path):
+    """Built by an older version, which recorded no digests."""
+    module = tmp_path / f"python/kenlm{sysconfig.get_config_var('EXT_SUFFIX')}"
+    module.parent.mkdir()
+    module.write_bytes(b"\x7fELF and no more")
+    (tmp_path / "kenlm.json").write_text('{"version": "0.3.0", "max_order": 21}')
+    with pytest.raises(InputError, match=r"damaged \(.*\); remove .* and build it again"):
+        kenlm.load(tmp_path / "model.binary", tmp_path)
+
+
+@pytest.mark.parametrize("damage", ["cut", "header", "flipped", "emptied"])
+def test_a_damaged_candidate_is_not_chosen_and_is_named(damage, tmp_path):
+    path, _ = a_model(tmp_path)
+    other = tmp_path / "other/model.safetensors"
+    other.parent.mkdir()
+    params = network.initialise(ARCH, 0.08, torch.Generator().manual_seed(2))
+    model_file.save(other, params, ABOUT | {"val_loss": 2.5})
+    content = path.read_bytes()
+    flipped = content[:-5] + bytes([content[-5] ^ 1]) + content[-4:]
+    path.write_bytes(
+        {"cut": content[:-100], "header": content[:90], "flipped": flipped, "emptied": b""}[damage]
+    )
+    chosen = tmp_path / "best/model.safetensors"
+    with pytest.raises(InputError) as error:
+        select.run(argparse.Namespace(models=[other, path], out=chosen))
+    assert str(error.value).startswith(f"{path}: ") and not chosen.exists()
+    assert "remove it and run snakemake again" in str(error.value)
 
 
 def test_both_checkpoints_damaged(tmp_path, capsys):

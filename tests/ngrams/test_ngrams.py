@@ -198,6 +198,21 @@ def test_failure_leaves_nothing(kenlm, tmp_path):
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    "said", ["boost::thread_resource_error: Resource temporarily unavailable", "std::bad_alloc"]
+)
+def test_without_memory_or_threads_it_is_one_line_with_a_remedy(said, tmp_path):
+    tool = tmp_path / "lmplz"
+    tool.write_text(f"#!/bin/sh\necho '  what():  {said}' >&2\nexit 134\n")
+    tool.chmod(0o755)
+    with pytest.raises(InputError) as error:
+        kenlm_tools.run_tool([tool])
+    assert str(error.value) == (
+        f"{tool} failed: what():  {said} (memory or threads ran out: rerun with more, or with fewer"
+        " jobs at a time)"
+    )
+
+
 def test_model_that_is_none(kenlm, tmp_path):
     split = save_split(tmp_path / "split.npz", [b"ab"], [b"ab"])
     (tmp_path / "x.binary").write_bytes(b"nothing of the kind")

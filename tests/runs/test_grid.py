@@ -1,7 +1,9 @@
 """The grid: which models a run consists of."""
 
+import pytest
 from test_settings import PAPER, made, merged
 
+from charlens.errors import InputError
 from charlens.runs import grid, settings
 from charlens.store.models import ModelKey
 
@@ -151,11 +153,42 @@ def test_a_text_of_the_users_own_is_an_input(tmp_path, monkeypatch):
     ]
     for name in ("mine.txt", "a.tar.gz"):
         (tmp_path / name).write_text("a")
-    found = grid.own_files(made(corpora={"wp": {"sources": sources}}), "wp")
+    found = grid.own_files(made(corpora={"wp": {"sources": sources}}), "wp", None)
     assert found == [str(tmp_path / "mine.txt"), str(tmp_path / "a.tar.gz")]
     monkeypatch.setenv("HOME", str(tmp_path))
     at_home = made(corpora={"wp": {"sources": [{"name": "mine", "path": "~/mine.txt"}]}})
-    assert grid.own_files(at_home, "wp") == [str(tmp_path / "mine.txt")]
+    assert grid.own_files(at_home, "wp", None) == [str(tmp_path / "mine.txt")]
+
+
+@pytest.mark.parametrize(
+    "origin, named",
+    [
+        (None, False),  # nothing is fetched: `charlens fetch` says what is missing
+        ("file: mine.txt", True),
+        ("mirror: mine.txt", True),
+        ("file: other.txt", False),  # the configuration names another file than before
+        ("recipe: other.tar.gz, *, sorted", False),
+    ],
+)
+def test_a_text_that_was_fetched_outlives_its_original(origin, named, tmp_path):
+    """Its file stays an input, and Snakemake makes nothing again whose input is missing."""
+    gone = tmp_path / "mine.txt"
+    mine = made(corpora={"wp": {"sources": [{"name": "mine", "path": str(gone)}]}})
+    assert grid.own_files(mine, "wp", origin) == ([str(gone)] if named else [])
+
+
+def test_another_file_that_is_missing_is_refused_before_any_job(tmp_path):
+    mine = made(corpora={"wp": {"sources": [{"name": "mine", "path": "gone/mine.txt"}]}})
+    with pytest.raises(InputError, match="corpora.wp.sources: no file gone/mine.txt; the run has"):
+        grid.refuse_missing(mine, "wp", "file: other.txt")
+    for origin in (None, "file: mine.txt", "url: https://a/b.txt"):
+        grid.refuse_missing(mine, "wp", origin)
+
+
+def test_another_title_makes_no_text_out_of_date():
+    before = grid.spec(made(), "lk")
+    after = grid.spec(made(corpora={"lk": {"title": "Another"}}), "lk", before["title"])
+    assert before == after
 
 
 def test_the_paper_has_numbers_for_its_own_corpora():

@@ -1,5 +1,10 @@
 """What a run takes of its machine."""
 
+import errno
+import os
+import tempfile
+import time
+
 import pytest
 
 from charlens.errors import InputError
@@ -15,3 +20,35 @@ def test_two_runs_do_not_write_to_one_folder(tmp_path):
 
 def test_a_gpu_is_asked_for_where_the_settings_want_one():
     assert host.gpus("cuda") == 1 and host.gpus("fast") == 0
+
+
+def test_a_folder_that_cannot_be_written_is_named_before_any_job(tmp_path, monkeypatch):
+    host.check_writable(tmp_path / "new/run")
+    assert list((tmp_path / "new/run").iterdir()) == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"cannot write to .*/file/run \(Not a directory\): make"):
+        host.check_writable(tmp_path / "file/run")
+
+    def read_only(**_):
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
+    with pytest.raises(InputError, match=r"\(Read-only file system\): make it writable"):
+        host.check_writable(tmp_path)
+
+
+def test_files_from_the_future_are_dated_now_in_their_order(tmp_path, capsys):
+    now, day = time.time_ns(), 86400 * 10**9
+    dates = {"text": now + day, "split": now + day + 10**6, "old": now - day, "soon": now + 10**9}
+    for name, date in dates.items():
+        path = tmp_path / "corpora" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+        os.utime(path, ns=(date, date))
+    host.date_now(tmp_path)
+    assert "2 files dated in the future" in capsys.readouterr().err
+    found = {path.name: path.stat().st_mtime_ns for path in tmp_path.glob("corpora/*")}
+    assert dates["old"] == found["old"] and dates["soon"] == found["soon"]
+    assert now - day < found["text"] < found["split"] <= time.time_ns()
+    host.date_now(tmp_path)
+    assert capsys.readouterr().err == ""

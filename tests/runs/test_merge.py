@@ -167,6 +167,19 @@ def test_networks_of_two_versions_do_not_stand_beside_each_other(network, versio
     assert files(one) == before
 
 
+def test_a_table_that_was_cut_is_not_joined(machine):
+    one, other = machine("one", {LSTM: 1.5}), machine("other", {GRU: 1.6}, ngrams=())
+    for folder in (one, other):
+        path = folder / "tables/claims.csv"
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+        before = files(one)
+        with pytest.raises(InputError, match=r"claims.csv: no readable table \(cut short\)"):
+            merge.merge(one, other)
+        assert files(one) == before
+        path.write_bytes(content)
+
+
 def test_killed_at_any_moment(machine, monkeypatch):
     one, other = machine("one", {LSTM: 1.5}), machine("other", {GRU: 1.6}, ngrams=())
     before = files(one)
@@ -382,10 +395,12 @@ def test_the_published_results_can_be_read_and_halves_of_them_joined(tmp_path, m
     merge.merge(*halves)
     assert called == [
         "table1", "table2", "contiguous-split", "reshuffles", "figure1", "claims",
+        "emergence-table",
     ]  # fmt: skip
     joined, before = files(halves[0]), files(PUBLISHED)
     made = ("table1", "table2", "comparison", "agreement", "plain_cut", "claims", "figure1",
-            "paper_text", "discrepancies", "shuffle_offsets", "reshuffles")  # fmt: skip
+            "paper_text", "discrepancies", "shuffle_offsets", "reshuffles",
+            "emergence")  # fmt: skip
     for name in before:
         if not any(known in name for known in made) and name != "README.md":
             assert joined[name] == before[name], name

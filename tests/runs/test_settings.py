@@ -157,6 +157,17 @@ def test_a_missing_key_is_named():
         settings.make(incomplete)
 
 
+@pytest.mark.parametrize("name", ["a\n", "a" * 300, "-x", "a b", "a/b", "..", "{a}", "a;b", ""])
+def test_names_are_parts_of_paths_and_commands(name):
+    for change, key in (
+        ({"run": name}, "run"),
+        ({"corpora": {name: PAPER["corpora"]["wp"]}}, "corpora"),
+        ({"grid": {"types": ["lstm", name]}}, "grid.types.1"),
+    ):
+        (line,) = refused(change)
+        assert key in line
+
+
 def test_numbers_may_be_text():
     """As --config gives them, and as YAML reads 1e-3."""
     its = made(

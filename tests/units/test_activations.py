@@ -1,6 +1,8 @@
 """Gates and states: against float64, in windows and in one piece, and as a file."""
 
+import errno
 import json
+import os
 import sys
 import types
 
@@ -194,3 +196,17 @@ def test_an_nn_has_no_gates_or_states(tmp_path, data):
     saved(tmp_path / "n.safetensors", data, Architecture("nn", 1, 6, data.symbols, context=2))
     with pytest.raises(InputError, match="no gates or states"):
         activations.load_recurrent(tmp_path / "n.safetensors", data)
+
+
+def test_a_full_disk_is_an_error_before_the_file_is_filled(tmp_path, monkeypatch):
+    """And not a bus error while it is."""
+    asked = []
+
+    def full(handle, offset, size):
+        asked.append(size)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    with pytest.raises(InputError, match=r"no space left on device while writing .*values\.npy"):
+        activations.mapped(tmp_path / "values.npy", np.float16, (10, 4, 100))
+    assert asked[0] >= 2 * 10 * 4 * 100

@@ -165,7 +165,7 @@ rule passages:
         code=code("report.figure2"),
         found="<results>/cells/{corpus}.json",
         best=rules.cell_tables.output.best,
-        corpus="<results>/corpora/{corpus}.json",
+        corpus="<results>/corpora/titled/{corpus}.json",
     output:
         png=report(
             "<results>/figures/figure2-{corpus}.png",

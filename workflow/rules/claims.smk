@@ -80,7 +80,7 @@ rule comparison:
         table2=rules.table2.output.csv,
         figure5=rules.figure5.output.csv if CODE or FIRST_EPOCHS else [],
         figure6=rules.figure6.output.csv,
-        corpora=collect("<results>/corpora/{corpus}.json", corpus=IN_PAPER),
+        corpora=titled(IN_PAPER),
     output:
         csv="<results>/tables/comparison.csv",
         summary="<results>/tables/agreement.csv",
@@ -120,7 +120,7 @@ rule reshuffles:
             for corpus in SHUFFLED
             for path in scores(grid.reshuffles(SETTINGS, corpus))
         ],
-        corpora=collect("<results>/corpora/{corpus}.json", corpus=SHUFFLED + RESHUFFLED),
+        corpora=titled(SHUFFLED + RESHUFFLED),
     output:
         "<results>/tables/reshuffles.csv",
     log:
@@ -178,7 +178,7 @@ rule plain_cut:
             for path in scores(grid.contiguous(SETTINGS, corpus))
         ],
         splits=collect("<results>/corpora/{corpus}.npz", corpus=TWO_LAYOUTS + TWINS),
-        corpora=collect("<results>/corpora/{corpus}.json", corpus=TWO_LAYOUTS),
+        corpora=titled(TWO_LAYOUTS),
     output:
         csv="<results>/tables/plain_cut.csv",
         html=report(

@@ -1,9 +1,35 @@
 # Functions for the other files here: what jobs depend on, and paths of models.
 
 
+def unprefixed(path):
+    """A file that no rule makes, as rules name it. Relative, so that moving the project folder reruns
+    nothing; absolute in a module, whose prefix is for what rules make."""
+    return os.path.abspath(path) if IS_MODULE else os.path.relpath(path)
+
+
 def code(*names):
     """The files of the package that a job runs; see runs/modules.py."""
-    return [f"<src>/{file}" for file in modules.files(*names)]
+    return [unprefixed(HOME / "src/charlens" / file) for file in modules.files(*names)]
+
+
+def own_files(wildcards):
+    """The user's files that a corpus is made from; in a module absolute, see `unprefixed`."""
+    origin = fetched(wildcards.corpus, "origin")
+    paths = grid.own_files(SETTINGS, wildcards.corpus, origin)
+    return [os.path.abspath(path) for path in paths] if IS_MODULE else paths
+
+
+def fetched(corpus, key):
+    """A fact of the text of a corpus that the run has already; None if it has none."""
+    try:
+        return json.loads((RESULTS / f"corpora/{corpus}.json").read_text())[key]
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+
+
+def titled(corpora):
+    """The provenance of these corpora under their present titles."""
+    return [f"<results>/corpora/titled/{corpus}.json" for corpus in corpora]
 
 
 def scores(keys):

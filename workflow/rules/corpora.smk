@@ -1,6 +1,7 @@
 # Needs: the sources that config.yaml names for each corpus.
 # Makes: corpora/<corpus>.txt, its provenance (.json), and its split into streams (.npz); the same of
-#        <corpus>.shuffle<seed>, its files in another order.
+#        <corpus>.shuffle<seed>, its files in another order; corpora/titled/<corpus>.json, its
+#        provenance under its present title.
 
 # In the environment, not a param of the rule: the text is the same wherever it is stored.
 if SETTINGS.mirror:
@@ -10,20 +11,27 @@ if SETTINGS.mirror:
 rule fetch:
     """Fetch a corpus from the first of its sources that works, and check it."""
     input:
-        own=lambda w: grid.own_files(SETTINGS, w.corpus),
+        own=own_files,
     output:
-        text="<results>/corpora/{corpus}.txt",
-        info="<results>/corpora/{corpus}.json",
+        # not removed before there is a new one
+        text=update("<results>/corpora/{corpus}.txt"),
+        info=update("<results>/corpora/{corpus}.json"),
     log:
         "<logs>/fetch/{corpus}.log",
     localrule: True
     params:
-        spec=lambda w: json.dumps(grid.spec(SETTINGS, w.corpus)),
+        spec=lambda w: json.dumps(
+            grid.spec(SETTINGS, w.corpus, fetched(w.corpus, "title"))
+        ),
         version=version("nn"),  # the shared one, which counts for texts and splits, too
     shell:
         "charlens fetch --corpus {wildcards.corpus} --spec {params.spec:q}"
-        " --cache results/downloads"
+        " --cache $(dirname {output.text})/../../downloads"
         " --text {output.text} --info {output.info} 2>&1 | tee {log}"
+
+
+# results/<run>, below the prefix of a workflow that uses this one as a module
+RESULTS = Path(rules.fetch.output.info).parents[1]
 
 
 rule reshuffle:
@@ -38,15 +46,32 @@ rule reshuffle:
         "<logs>/reshuffle/{corpus}.shuffle{shuffle}.log",
     localrule: True
     params:
-        spec=lambda w: json.dumps(grid.spec(SETTINGS, w.corpus)),
+        spec=lambda w: json.dumps(
+            grid.spec(SETTINGS, w.corpus, fetched(w.corpus, "title"))
+        ),
         version=version("nn"),
     shell:
         "charlens reshuffle --text {input.text} --info {input.info} --spec {params.spec:q}"
-        " --seed {wildcards.shuffle} --cache results/downloads"
+        " --seed {wildcards.shuffle} --cache $(dirname {output.text})/../../downloads"
         " --out {output.text} --out-info {output.info} 2>&1 | tee {log}"
 
 
 ruleorder: reshuffle > fetch
+
+
+rule title:
+    """The provenance of a corpus under the title that it has now, for tables and figures."""
+    input:
+        "<results>/corpora/{corpus}.json",
+    output:
+        "<results>/corpora/titled/{corpus}.json",
+    log:
+        "<logs>/title/{corpus}.log",
+    localrule: True
+    params:
+        title=lambda w: SETTINGS.of_corpus(w.corpus).title,
+    shell:
+        "charlens title {input} --title {params.title:q} --out {output} 2>&1 | tee {log}"
 
 
 rule split:

@@ -4,7 +4,7 @@
 def text(corpus):
     """Length and alphabet of a corpus, as far as they are known."""
     about = SETTINGS.of_corpus(corpus)
-    info = Path(f"results/{SETTINGS.run}/corpora/{corpus}.json")
+    info = RESULTS / f"corpora/{corpus}.json"
     return cost.Text.of(
         info, about.sources[0].model_dump(exclude_none=True), about.fractions
     )

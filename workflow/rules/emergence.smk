@@ -38,10 +38,7 @@ rule emergence_table:
     input:
         code=code("report.emergence"),
         measures=[f"<results>/emergence/{key.path}.csv" for key in WATCHED],
-        corpora=collect(
-            "<results>/corpora/{corpus}.json",
-            corpus=dict.fromkeys(key.corpus for key in WATCHED),
-        ),
+        corpora=titled(dict.fromkeys(key.corpus for key in WATCHED)),
     output:
         csv="<results>/tables/emergence.csv",
         html=report(

@@ -13,9 +13,10 @@ rule report:
         rules.figures.input,
         rules.explorers.input,
         rules.verdict.input,
+        code=code("runs.workflow_report"),
         captions=[
-            os.path.relpath(path)
-            for path in sorted(Path(workflow.basedir, "workflow/report").glob("*.rst"))
+            unprefixed(path)
+            for path in sorted(Path(HOME, "workflow/report").glob("*.rst"))
         ],
     output:
         "<results>/report.html",
@@ -23,9 +24,13 @@ rule report:
         "<logs>/report.log",
     localrule: True
     params:
-        snakefile=f"{workflow.basedir}/Snakefile",
-        settings=f"results/{SETTINGS.run}/settings.json",
+        snakefile=f"{HOME}/Snakefile",
+        settings=SETTINGS.model_dump_json(exclude_none=True),
+        # of a workflow that uses this one as a module
+        prefix=lambda w, output: output[0].removesuffix(
+            f"results/{SETTINGS.run}/report.html"
+        ),
     shell:
-        # with the complete settings of this run, however they were given
-        "python -m snakemake --snakefile {params.snakefile:q} --configfile {params.settings}"
-        " --nolock --report {output} -- table1 table2 cell_tables ablation inside figures verdict > {log} 2>&1"
+        "charlens workflow-report --snakefile {params.snakefile:q} --settings {params.settings:q}"
+        " --prefix {params.prefix:q} --out {output}"
+        " --targets table1 table2 cell_tables ablation inside figures verdict > {log} 2>&1"

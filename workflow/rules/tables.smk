@@ -19,7 +19,7 @@ rule table1:
     input:
         code=code("report.tables"),
         scores=RECURRENT_SCORES,
-        corpora=collect("<results>/corpora/{corpus}.json", corpus=CORPORA),
+        corpora=titled(CORPORA),
     output:
         csv="<results>/tables/table1.csv",
         html=report(

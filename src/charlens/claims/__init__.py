@@ -9,6 +9,7 @@ reach.py             claims about long-range dependencies (figures 4 and 5)
 first_epochs.py      claims about an LSTM early in training (figure 5)
 error_causes.py      the claim about errors by size (figure 6)
 units.py             claims about units and the hypotheses they follow (figure 2)
+ablation.py          the claim about units that are used (ablation)
 gates.py             claims about gates (figure 3)
 evidence.py          what claims are tested on: models, tables, statistics of a model
 measure.py           effects, their intervals and verdicts

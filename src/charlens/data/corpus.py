@@ -2,7 +2,8 @@
 
 A corpus is an entry of the config. A mirror folder is searched first; then the sources are tried in
 order until one provides the text. A source may state `bytes`, `symbols` (distinct bytes) and
-`sha256`: a text that contradicts them is never used. A source is one of
+`sha256`: a text that contradicts them is never used. gzip is unpacked and UTF-16 becomes UTF-8,
+see `text_file`. A source is one of
 
     url      a text to download
     recipe   files of a source archive, sorted or shuffled by a seed, and concatenated
@@ -17,7 +18,7 @@ import os
 import sys
 from pathlib import Path
 
-from charlens.data import archive, package
+from charlens.data import archive, package, text_file
 from charlens.data.checks import (
     Unavailable,
     checked,
@@ -31,6 +32,7 @@ from charlens.data.checks import (
 from charlens.data.download import Limits, base_name, cached
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_with_digest
+from charlens.store.reading import read_json
 
 
 def fetch(name: str, spec: dict, mirror: str | Path, cache: str | Path) -> tuple[bytes, dict]:
@@ -43,6 +45,10 @@ def fetch(name: str, spec: dict, mirror: str | Path, cache: str | Path) -> tuple
     """
     found = from_mirror(name, spec, Path(mirror)) if mirror else None
     text, source, origin = found or from_sources(name, spec, Path(cache))
+    # A byte order mark belongs to a text of which its source states facts: the paper's has one.
+    text, done = text_file.decoded(text, f"corpus {name}: {origin}", keep_mark=bool(stated(source)))
+    if done:
+        print(f"charlens: corpus {name}: {done}", file=sys.stderr)
     return text, {
         "corpus": name,
         "title": spec.get("title", name),
@@ -66,7 +72,7 @@ def from_mirror(name: str, spec: dict, mirror: Path) -> tuple[bytes, dict, str] 
     sources = spec.get("sources", [])
     file = spec.get("file")
     if file and os.path.lexists(mirror / file):
-        text = _read(mirror / file)
+        text = text_file.read(mirror / file)
         for source in sources:
             # A source without checks fits any text, so it must be the only one.
             if text and (stated(source) or len(sources) == 1) and fits(text, source):
@@ -187,7 +193,7 @@ def from_path(name: str, source: dict) -> tuple[bytes, str]:
     """The text of a local file, and its origin. Raises InputError: no other text can replace it."""
     path = Path(source["path"]).expanduser()
     try:
-        text = checked(_read(path), source)
+        text = checked(text_file.read(path), source)
     except Unavailable as error:
         raise InputError(
             f"corpus {name}: {path}: {error}: correct the file or its entry"
@@ -196,15 +202,6 @@ def from_path(name: str, source: dict) -> tuple[bytes, str]:
 
 
 # --- the command ----------------------------------------------------------------------------------
-
-
-def _read(path: Path) -> bytes:
-    if path.exists() and not path.is_file():  # a pipe or device might never end
-        raise InputError(f"cannot read {path}: not a regular file")
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {path}: {error.strerror}") from error
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -231,3 +228,14 @@ def run(args: argparse.Namespace) -> None:
         f"{args.corpus}: {info['bytes']:,} bytes, {info['symbols']} symbols, "
         f"source {info['source']} ({info['origin']})"
     )
+
+
+def add_title_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("info", type=Path, help="its origin, from fetch (.json)")
+    parser.add_argument("--title", required=True, help="the title that tables and figures show")
+    parser.add_argument("--out", required=True, metavar="OUT.json", help="the same with the title")
+
+
+def run_title(args: argparse.Namespace) -> None:
+    info = read_json(args.info) | {"title": args.title}
+    write_with_digest(args.out, json.dumps(info, indent=2).encode() + b"\n")

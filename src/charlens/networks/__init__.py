@@ -4,6 +4,7 @@ cells/          types of recurrent cell, one file each (section 3)
 architecture.py sizes and parameter budgets
 network.py      initialisation and forward pass
 model_file.py   models on disk
+metadata.py     what a model file may say
 half.py         half-precision copies
 version.py      which version of the computation made a network
 """

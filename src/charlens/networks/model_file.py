@@ -52,7 +52,10 @@ def read(path: Path) -> tuple[dict, bytes]:
     except OSError as error:
         raise InputError(f"{path}: no readable model ({error.strerror})") from None
     except (struct.error, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise InputError(f"{path}: not a charlens model") from None
+        raise InputError(
+            f"{path}: not a charlens model, or damaged; if it is of a run, remove it and run"
+            " snakemake again, which makes it anew"
+        ) from None
     if stated is not None and stated != digest(described, content[8 + length :]):
         raise damaged(path)
     metadata.check(described, path)

@@ -4,6 +4,7 @@ Each character is one word to KenLM, written as its byte in two hexadecimal digi
 """
 
 import importlib.util
+import re
 import signal
 import subprocess
 import sysconfig
@@ -15,6 +16,8 @@ import numpy as np
 from charlens.errors import InputError
 from charlens.files import sha256
 from charlens.store.reading import read_json, require
+
+NO_MEMORY = re.compile("thread_resource_error|bad_alloc|allocate memory", re.IGNORECASE)
 
 
 def words(alphabet: np.ndarray) -> list[str]:
@@ -39,7 +42,10 @@ def load(model: str | Path, kenlm: str | Path):
         raise InputError(f"{kenlm}: built for another Python: delete it and build KenLM again")
     spec = importlib.util.spec_from_file_location("kenlm", path)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except ImportError as error:
+        raise InputError(f"{path}: damaged ({error}); remove {kenlm} and build it again") from None
     try:
         return module.Model(str(model))
     except OSError as error:
@@ -81,7 +87,9 @@ def run_tool(command: Iterable[object]) -> None:
     lines = [line.strip() for line in done.stderr.splitlines()]
     reason = [line for line in lines if line not in ("", "ERROR")][-1:]
     if done.returncode == -signal.SIGKILL:
-        reason = ["killed, probably because memory ran out"]
+        reason = ["killed, probably because memory ran out: run fewer jobs at a time"]
+    elif NO_MEMORY.search(done.stderr):
+        reason.append("(memory or threads ran out: rerun with more, or with fewer jobs at a time)")
     elif "No space left" in done.stderr:
         reason.append("(free some disk space and rerun)")
     raise InputError(f"{command[0]} failed: {' '.join(reason) or done.returncode}")

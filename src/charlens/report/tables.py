@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from charlens.files import write_atomically
+from charlens.files import write_atomically, write_with_digest
 from charlens.report.html import (
     Entry,
     file_size,
@@ -63,7 +63,7 @@ def write(table: pd.DataFrame, page: str, args):
     if (table["failed"] == "").all():
         table = table.drop(columns="failed")
     csv = table.to_csv(index=False, lineterminator="\n")
-    write_atomically(args.csv, csv.encode())
+    write_with_digest(args.csv, csv.encode())
     write_atomically(args.html, page.encode())
 
 

@@ -1,17 +1,19 @@
 """A run: its settings, what it consists of, what it costs, how it is published.
 
-settings.py     one typed object with all settings of a run
-schema.py       the keys of the settings
-values.py       types of their values
-grid.py         the models of a run
-modules.py      the files of the package that a rule runs
-cost.py         memory, time and priority of jobs
-estimate.py     the speed of this machine, and how long a run takes on it
-host.py         GPUs of the machine, the lock of a results folder
-slurm.py        what the profile for Slurm asks, jobs that a killed run left behind
-status.py       which models are finished
-publish.py      results/reference, made from what a run has
-merge.py        joining two publications
-reference.py    the layout of a publication, and its page
-steps.py        tables and figures that both of these make
+settings.py          one typed object with all settings of a run
+schema.py            the keys of the settings
+values.py            types of their values
+grid.py              the models of a run
+modules.py           the files of the package that a rule runs
+cost.py              memory, time and priority of jobs
+estimate.py          the speed of this machine, and how long a run takes on it
+host.py              GPUs of the machine, the lock of a results folder
+slurm.py             what the profile for Slurm asks, jobs that a killed run left behind
+workflow_report.py   the report that Snakemake makes of a run
+status.py            which models are finished
+publish.py           results/reference, made from what a run has
+merge.py             joining two publications
+reference.py         the layout of a publication, and its page
+redraw.py            figures of a publication, drawn again from the numbers behind them
+steps.py             tables and figures that both of these make
 """

@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+from charlens.errors import InputError
 from charlens.runs.schema import Section, Settings
 from charlens.store import models
 from charlens.store.models import ModelKey, original, reshuffled, twin
@@ -166,20 +167,50 @@ def first_fit(settings: Settings, key: str, corpus: str, entry: dict) -> list | 
     return None
 
 
-def own_files(settings: Settings, corpus: str) -> list[str]:
+def own_files(settings: Settings, corpus: str, origin: str | None) -> list[str]:
     """The user's own files that a corpus is made from, as patterns of Snakemake's: the corpus is
-    made again when they change."""
+    made again when they change.
+
+    origin: of the text that the run has (see `corpus.fetch`), if it has one. Such a text outlives
+    the file that it is from: Snakemake makes nothing again whose input is missing.
+    """
     sources = settings.of_corpus(corpus).sources
     named = [source.path or source.recipe and source.recipe.archive for source in sources]
-    paths = [Path(path).expanduser() for path in named if path]
-    files = [str(path) for path in paths if path.is_file()]
+    paths = [Path(path).expanduser() for path in named if path and "://" not in path]
+
+    def gone(path: Path) -> bool:
+        if origin is None or path.exists():
+            return False
+        of_a_file = origin.startswith(("file: ", "recipe: "))
+        return not of_a_file or origin.startswith((f"file: {path.name}", f"recipe: {path.name}, "))
+
+    files = [str(path) for path in paths if path.is_file() or gone(path)]
     return [path.replace("{", "{{").replace("}", "}}") for path in files]  # no wildcards
 
 
-def spec(settings: Settings, corpus: str) -> dict:
-    """What `charlens fetch` needs to know of a corpus; of a twin, its split layout too."""
+def refuse_missing(settings: Settings, corpus: str, origin: str | None) -> None:
+    """Raise InputError where the run has the text of one file and the settings now name another,
+    which is missing: a job that tries to fetch it would put all that was made from the text out of
+    date. origin: see `own_files`."""
+    path = settings.of_corpus(corpus).sources[0].path
+    if path is None or origin is None or not origin.startswith("file: "):
+        return
+    path = Path(path).expanduser()
+    if not path.exists() and origin != f"file: {path.name}":
+        raise InputError(
+            f"corpora.{original(corpus)}.sources: no file {path}; the run has the text of"
+            f" {origin.removeprefix('file: ')}: correct the path, or choose another run"
+        )
+
+
+def spec(settings: Settings, corpus: str, title: str | None = None) -> dict:
+    """What `charlens fetch` needs to know of a corpus; of a twin, its split layout too.
+
+    title: under which it was fetched, if it was. Another title makes no text out of date.
+    """
     layout = {} if corpus in settings.corpora else {"split": {"layout": "contiguous"}}
-    return settings.of_corpus(corpus).model_dump(exclude_none=True) | layout
+    known = {} if title is None else {"title": title}
+    return settings.of_corpus(corpus).model_dump(exclude_none=True) | known | layout
 
 
 def in_paper(corpora: Iterable[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The machine of a run: its GPUs, and a lock on the results folder.
+"""The machine of a run: its GPUs, a lock on the results folder, and locks that dead runs left.
 
 The Snakefile imports this, so it imports nothing slow.
 """
@@ -8,10 +8,17 @@ import fcntl
 import functools
 import os
 import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
 from importlib import metadata
 from pathlib import Path
 
 from charlens.errors import InputError
+
+AHEAD = 60 * 10**9  # nanoseconds by which clocks of machines may differ
 
 
 @functools.cache
@@ -31,6 +38,12 @@ def gpus(backend: str) -> int:
             hidden = hidden or metadata.version("torch").endswith("+cpu")
         return int(shutil.which("nvidia-smi") is not None and not hidden)
     return int(backend == "cuda")
+
+
+def run_jobs_here() -> None:
+    """Let jobs run in the environment that runs Snakemake, activated or not."""
+    here = str(Path(sys.executable).parent)
+    os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", os.defpath)])
 
 
 def lock(folder: Path) -> None:
@@ -53,6 +66,64 @@ def lock(folder: Path) -> None:
     file.write(str(os.getpid()))
     file.flush()
     _held.append(file)
+
+
+def unlock_after_a_kill(folder: Path = Path(".snakemake")) -> None:
+    """Take back the lock of a Snakemake that was killed in this working directory.
+
+    Snakemake's own lock outlives a killed process. Every process that reads our Snakefile also
+    holds a lock of the kernel's, which does not: if nobody else holds it, and the last who did ran
+    on this machine, Snakemake's lock is a dead run's, and `snakemake --unlock` removes it.
+    """
+    try:
+        folder.mkdir(exist_ok=True)
+        file = open(folder / "charlens.lock", "a+")  # noqa: SIM115
+    except OSError:  # a dry run in a folder that is not writable
+        return
+    _held.append(file)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        file.seek(0)
+        here, last = socket.gethostname(), file.read()
+        if last == here and list(folder.glob("locks/*")):
+            command = [sys.executable, "-m", "snakemake", *sys.argv[1:], "--unlock"]
+            subprocess.run(command, capture_output=True, check=False)
+        file.truncate(0)
+        file.write(here)
+        file.flush()
+    except OSError:  # another process is alive; or this file system has no locks
+        pass
+    with contextlib.suppress(OSError):
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+
+
+def check_writable(folder: Path) -> None:
+    """Make a results folder, if it is missing. Raises InputError where nothing can be written."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise InputError(
+            f"cannot write to {folder} ({error.strerror}): make it writable, or run in a copy of"
+            " the project"
+        ) from None
+
+
+def date_now(*folders: Path) -> None:
+    """Date files that are dated in the future, because a clock was ahead, now; in the same order.
+
+    Snakemake would make what is newer than its inputs again, and refuse, and remove, what is older.
+    """
+    now = time.time_ns()
+    paths = (path for folder in folders for path in folder.rglob("*"))
+    dates = {path: path.lstat().st_mtime_ns for path in paths if not path.is_symlink()}
+    ahead = sorted((path for path in dates if dates[path] > now + AHEAD), key=dates.get)
+    for place, path in enumerate(ahead):
+        with contextlib.suppress(OSError):  # on a file system that is read only
+            os.utime(path, ns=(now, now - 1000 * (len(ahead) - place)))
+    if ahead:
+        print(f"charlens: {len(ahead)} files dated in the future: dated now", file=sys.stderr)
 
 
 _held = []

@@ -68,6 +68,9 @@ def merge(published: Path, other: Path) -> list[Path]:
         raise InputError(f"{other}: the same publication twice")
     reference.check_comparable(published, Publication(other).settings(), other)
     reference.check_texts(published, other)
+    for folder in (published, other):
+        for path in Publication(folder).files("**/*.csv"):
+            read_table(path)  # rows are copied as text: a table that was cut is refused here
     work = published.with_name(f".{published.name}.new")
     shutil.rmtree(work, ignore_errors=True)
     try:
@@ -133,7 +136,11 @@ class Join:
         for path in self.taken.values():
             self.copy_below(path)
         histories = (publication.histories() for publication in self.publications)
-        for path in lowest(histories, lambda p: pd.read_csv(p)["val_loss"].min()).values():
+
+        def val_loss(path: Path) -> float:
+            return read_table(path, ["val_loss"], "history")["val_loss"].min()
+
+        for path in lowest(histories, val_loss).values():
             self.copy_below(path)
         for publication in reversed(self.publications):
             for path in publication.files("corpora/*.json"):
@@ -211,7 +218,7 @@ class Join:
                 publication.folder / "figures/figure6.csv",
             )
             if path.exists() and name.exists():
-                write_csv(figure6.with_published(pd.read_csv(path), str(name)), path)
+                write_csv(figure6.with_published(read_table(path), str(name)), path)
 
     def take_rows(self, name: str, out: Path, deep: bool) -> None:
         """Write the table `name` with the rows of each corpus from its source, unchanged. A column
@@ -307,7 +314,7 @@ class Join:
         """When skills and units appear, from the watched networks of both publications."""
         name = "tables/emergence.csv"
         tables = steps.existing(*(p.folder / name for p in reversed(self.publications)))
-        corpora = {corpus for path in tables for corpus in pd.read_csv(path)["corpus"]}
+        corpora = {corpus for path in tables for corpus in read_table(path, ["corpus"])["corpus"]}
         steps.emergence(self.out, tables, [p for p in self.infos() if p.stem in corpora])
 
     def join_errors(self) -> None:

@@ -167,7 +167,9 @@ class Builder:
         """Provenance, histories, first epochs and measurements."""
         for corpus in dict.fromkeys([*self.corpora, *(key.corpus for key in self.scores)]):
             if (path := self.run / f"corpora/{corpus}.json").exists():
-                copy(path, self.out / "corpora" / path.name)
+                about = read_json(path) | {"title": self.settings.of_corpus(corpus).title}
+                content = json.dumps(about, indent=2).encode() + b"\n"
+                write_atomically(self.out / "corpora" / path.name, content)
         for key in self.models:  # all candidates, also those that are no longer tried
             for path in (self.run / f"models/{key.path}").glob("*~*/history.csv"):
                 model = path.with_name("model.safetensors")
@@ -200,8 +202,9 @@ class Builder:
         return [c for c in self.corpora if all((c, name) in known for name in types)]
 
     def of_corpora(self, suffix: str, corpora: Iterable[str]) -> list[Path]:
-        """The files of these corpora: .json, .npz or .txt."""
-        return [self.run / f"corpora/{corpus}{suffix}" for corpus in corpora]
+        """The files of these corpora: .npz or .txt; .json as published, with the present titles."""
+        folder = self.out if suffix == ".json" else self.run
+        return [folder / f"corpora/{corpus}{suffix}" for corpus in corpora]
 
     def code(self, corpora: list[str]) -> list[str]:
         """Those of the corpora that are code."""

@@ -8,12 +8,12 @@ import pandas as pd
 from charlens.report import ablation, figure4, figure5, figure6
 from charlens.runs.reference import Publication
 from charlens.store.corpora import read_corpora
-from charlens.store.tables import read_trajectory
+from charlens.store.tables import read_table, read_trajectory
 
 
 def by_corpus(path: Path) -> dict[str, pd.DataFrame]:
     """The rows of a table, corpus by corpus."""
-    table = pd.read_csv(path)
+    table = read_table(path)
     return {corpus: rows.reset_index(drop=True) for corpus, rows in table.groupby("corpus")}
 
 
@@ -47,13 +47,13 @@ def draw5(out: Path):
 
 def draw6(out: Path):
     """Figure 6 from its table."""
-    rows = pd.read_csv(out / "figures/figure6.csv")
+    rows = read_table(out / "figures/figure6.csv")
     return figure6.draw(rows, corpora_of(out, rows["corpus"]))
 
 
 def draw_ablation(out: Path):
     """The figure of clamped units from its table."""
-    rows = pd.read_csv(out / "figures/ablation.csv")
+    rows = read_table(out / "figures/ablation.csv")
     return ablation.draw(rows, corpora_of(out, rows["corpus"]))
 
 

@@ -20,13 +20,13 @@ import pandas as pd
 from pydantic import ValidationError
 
 from charlens.errors import InputError
-from charlens.files import write_atomically
+from charlens.files import check_digest, exchange, sync, write_atomically
 from charlens.runs.schema import Analysis
 from charlens.runs.settings import describe as describe_mistake
 from charlens.runs.status import status
 from charlens.store.models import ModelKey
 from charlens.store.reading import read_json, require
-from charlens.store.tables import STATUS, paper_table, read_status
+from charlens.store.tables import STATUS, paper_table, read_status, read_table
 
 CANDIDATES = ["corpus", "model", "candidate", "epoch", "val_loss", "chosen"]
 # files of the publication of a whole run, and a name of each for people
@@ -176,20 +176,28 @@ def restore(reference: Path) -> None:
 
 
 def replace(reference: Path, new: Path) -> None:
-    """Put `new` in the place of `reference`. A kill at any moment leaves one of them complete (see
-    `restore`)."""
+    """Put `new` in the place of `reference`, in one step where the system can.
+
+    A kill or a power loss at any moment leaves the old one or the new one; where the system cannot
+    exchange two folders, the old one may be where `restore` finds it.
+    """
     old = earlier(reference)
     shutil.rmtree(old, ignore_errors=True)
     for path in new.rglob(".*.sha256"):  # digests of a run's files: git has its own
         path.unlink()
-    if reference.exists():
+    for path in [*new.rglob("*"), new]:  # copies are not on the disk yet
+        sync(path)
+    if reference.exists() and not exchange(new, reference):
         reference.rename(old)
-    new.rename(reference)
+    if not reference.exists():
+        new.rename(reference)
+    sync(reference.parent)
     shutil.rmtree(old, ignore_errors=True)
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy a file, and make the folder that it goes to."""
+    """Copy a file, and make the folder that it goes to. Raises InputError where it is damaged."""
+    check_digest(source)
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(source, target)
 
@@ -239,7 +247,7 @@ def candidates(publication: Publication) -> pd.DataFrame:
     empty where none is published)."""
     digests, rows = publication.digests(), []
     for key, path in publication.histories().items():
-        history = pd.read_csv(path)
+        history = read_table(path, ["epoch", "val_loss"], "history")
         best = history.loc[history["val_loss"].idxmin()]
         taken = ""
         if key.chosen in digests:
@@ -254,7 +262,7 @@ def verdicts(publication: Publication) -> list[str]:
     path = publication.folder / "tables/claims.csv"
     if not path.exists():
         return []
-    claims = pd.read_csv(path)
+    claims = read_table(path, ["claim", "where", "verdict"])
     claims = claims[~claims["where"].str.contains(":")]  # the claims without their parts
     table = claims.pivot(index="claim", columns="where", values="verdict").fillna("–")
     table = table.loc[claims["claim"].unique(), claims["where"].unique()]

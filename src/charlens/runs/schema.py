@@ -135,7 +135,7 @@ class Corpus(Section):
     )
     fractions: Annotated[
         list[Annotated[Number, Field(gt=0, lt=1)]], Field(min_length=3, max_length=3)
-    ]
+    ] = [0.8, 0.1, 0.1]
     """Shares of training, validation and test."""
     file: Text | None = Field(None, description="Its name in a mirror folder.")
     sources: Annotated[list[Source], Field(min_length=1)] = Field(

@@ -115,6 +115,7 @@ def schema() -> dict:
     return written | {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "charlens configuration",
+        "$comment": "For editors; generated from charlens.runs.schema, which checks the settings.",
     }
 
 

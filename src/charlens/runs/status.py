@@ -4,7 +4,7 @@ import argparse
 
 import pandas as pd
 
-from charlens.files import write_atomically
+from charlens.files import write_with_digest
 from charlens.store.models import ModelKey
 from charlens.store.tables import STATUS
 
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     table = status(args.planned, args.finished)
-    write_atomically(args.out, table.to_csv(index=False, lineterminator="\n").encode())
+    write_with_digest(args.out, table.to_csv(index=False, lineterminator="\n").encode())
     for corpus, own in table.groupby("corpus", sort=False):
         missing = [
             ModelKey.parse(f"{corpus}/{model.replace(' ', '/')}").label

@@ -1,5 +1,6 @@
 """Readers of tables written by stages of the pipeline, and of the paper's numbers."""
 
+import io
 from collections.abc import Iterable
 from importlib import resources
 from pathlib import Path
@@ -31,10 +32,16 @@ def paper_text() -> pd.DataFrame:
 
 
 def read_table(path: str | Path, columns: Iterable[str] = (), what: str = "table") -> pd.DataFrame:
-    """Read a .csv file. Raises InputError if it is missing, unreadable or lacks a column."""
+    """Read a .csv file. Raises InputError if it is missing, damaged or lacks a column.
+
+    A file without a digest, as in a publication, is damaged where its last line has no end.
+    """
     check_digest(path)
     try:
-        table = pd.read_csv(path)
+        content = Path(path).read_bytes()
+        if content and not content.endswith(b"\n"):
+            raise ValueError("cut short")
+        table = pd.read_csv(io.BytesIO(content))
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: no readable {what} ({reason(error)}); make it again") from None
     if missing := [name for name in columns if name not in table]:

@@ -5,6 +5,7 @@ train.py        the training loop and its job
 rmsprop.py      the optimizer
 dropout.py      the dropout draw
 checkpoint.py   checkpoints, from which a training resumes
+snapshots.py    parameters at several times of a training
 evaluate.py     the loss on a part of the split
 stopping.py     what a training does when it is told to stop
 select.py       the best candidate by validation loss

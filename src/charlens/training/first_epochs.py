@@ -11,14 +11,13 @@ All snapshots are compared window by window, so that memory stays small.
 """
 
 import argparse
-import csv
 from pathlib import Path
 
 import torch
 
 from charlens.backends import base, selection
 from charlens.data import split
-from charlens.files import atomic
+from charlens.files import write_rows
 from charlens.networks import model_file, network
 from charlens.progress import say
 from charlens.training.evaluate import tensors
@@ -116,7 +115,4 @@ def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     data = split.load(args.split)
     rows = trajectory(args.lstms, args.nns, data, args.epochs, args.snapshots, args.backend)
-    with atomic(args.out) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows(args.out, rows)

@@ -11,7 +11,6 @@ the position in the data. The result is bit for bit that of an uninterrupted tra
 """
 
 import argparse
-import csv
 import json
 import math
 import signal
@@ -27,7 +26,7 @@ import torch
 from charlens.backends import base, selection
 from charlens.data import split
 from charlens.errors import InputError
-from charlens.files import atomic, only_one
+from charlens.files import only_one, write_rows
 from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture, count, hidden_size
 from charlens.networks.version import version
@@ -227,7 +226,7 @@ def train(
             failed = {"failed": str(error)}
             say(label, str(error))
             training.settle()
-        write_history(directory / "history.csv", training.history)
+        write_rows(directory / "history.csv", training.history)
         described = {
             **about,
             **asdict(arch),
@@ -289,14 +288,6 @@ def run_epochs(
             f" best {training.best['val_loss']:.4f}  {rate:.0f}k chars/s"
             f" {time_left(begun, done_before, training.done())}",
         )
-
-
-def write_history(path: Path, history: list[dict]) -> None:
-    """Write the history of a training (.csv): one row per epoch, losses in nats per character."""
-    with atomic(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=list(history[0]))
-        writer.writeheader()
-        writer.writerows(history)
 
 
 # ---- command lines ----

@@ -4,6 +4,7 @@ activations.py   every gate and state, character by character
 selectivity.py   which unit follows which hypothesis
 parts.py         the unit of a hypothesis of several parts, on each part
 baselines.py     what a unit must exceed: an untrained network, the last k characters
+ablation.py      the effect of clamping a unit
 analysis.py      one pass over the test split: saturation, selectivity, passages
 passages.py      the passages of figure 2
 probes.py        what all units of a layer tell together

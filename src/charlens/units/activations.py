@@ -22,7 +22,7 @@ from torch import Tensor
 
 from charlens.data import split
 from charlens.errors import InputError
-from charlens.files import atomic
+from charlens.files import allocate, atomic
 from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture
 from charlens.networks.cells import cell
@@ -99,6 +99,13 @@ def memories(arch, params, x: Tensor):
         yield at, held(arch.type, window[name])
 
 
+def mapped(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
+    """A new .npy file that is filled as an array. Raises InputError where the disk is too full."""
+    array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    allocate(path)
+    return array
+
+
 def load_recurrent(path: Path, data) -> tuple[Architecture, Parameters, dict]:
     """Architecture, parameters and metadata of a recurrent network of the split's alphabet.
 
@@ -156,9 +163,11 @@ def record(path: Path, data, streams: list[int], characters: int | None, only, o
         shape = (arch.layers, len(streams), n, arch.hidden)
         for at, window in in_windows(arch, params, torch.from_numpy(x), wanted):
             for name, values in window.items():
-                how = {"mode": "r+"} if at else {"mode": "w+", "dtype": "float32", "shape": shape}
                 # reopened for each window, so that written pages need not stay in memory
-                stored = np.lib.format.open_memmap(files[name], **how)
+                if at:
+                    stored = np.lib.format.open_memmap(files[name], "r+")
+                else:
+                    stored = mapped(files[name], np.float32, shape)
                 stored[:, :, at : at + values.shape[2]] = values.numpy()
         for name, values in small.items():
             np.save(files[name], values, allow_pickle=False)

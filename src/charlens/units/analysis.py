@@ -36,7 +36,7 @@ from charlens.text.hypotheses import HYPOTHESES
 from charlens.text.own_characters import own_characters
 from charlens.training.train import describe
 from charlens.units import baselines, selectivity
-from charlens.units.activations import held, in_windows, load_recurrent, memory, offsets
+from charlens.units.activations import held, in_windows, load_recurrent, mapped, memory, offsets
 from charlens.units.parts import part_scores
 from charlens.units.passages import PASSAGE, passages, wanted_passages
 
@@ -207,9 +207,7 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
             values = None
             if path == chosen:
                 shape = (arch.layers * arch.hidden, *x.shape)
-                values = np.lib.format.open_memmap(
-                    Path(folder, "values.npy"), "w+", np.float16, shape
-                )
+                values = mapped(Path(folder, "values.npy"), np.float16, shape)
                 best = arch, params, about, values
             counts = observe(arch, params, x, values)
             if path in by_type:

@@ -29,7 +29,7 @@ from charlens.store.reading import read_json, require
 from charlens.store.tables import ALWAYS, INSIDE
 from charlens.training.train import describe
 from charlens.units import selectivity
-from charlens.units.activations import load_recurrent, offsets
+from charlens.units.activations import load_recurrent, mapped, offsets
 from charlens.units.analysis import check_text, observe, read_labels
 
 
@@ -70,7 +70,7 @@ def measure(args: argparse.Namespace) -> pd.DataFrame:
         shutil.rmtree(stale)
     with tempfile.TemporaryDirectory(dir=args.out.parent, prefix=temporary) as folder:
         shape = (arch.layers * arch.hidden, *x.shape)
-        values = np.lib.format.open_memmap(Path(folder, "values.npy"), "w+", np.float16, shape)
+        values = mapped(Path(folder, "values.npy"), np.float16, shape)
         counts = observe(arch, params, x, values)
         found = selectivity.scored(values, labels)
     shares = {gate: count.numpy() / x.numel() for gate, count in counts.items()}
