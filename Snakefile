@@ -32,10 +32,7 @@ from charlens.store.models import ModelKey, reshuffled, twin
 
 host.run_jobs_here()
 
-# Signals that tell a job to stop are for charlens alone, which ends in good order: Snakemake, bash and
-# tee wait for that. (In a module the prefix would be that of the other workflow's jobs, too.)
-if not IS_MODULE:
-    shell.prefix("set -euo pipefail; trap '' TERM USR1; ")
+# A scheduler's warning is for the training that a job runs: the Snakemake that starts it waits.
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
 
 

@@ -28,7 +28,7 @@ rule train_nn:
         version=version("nn"),
         out=subpath(output.model, parent=True),
     shell:
-        "touch {params.out}/attempts.log && cp {params.out}/attempts.log {log} && "
+        "trap '' TERM USR1; touch {params.out}/attempts.log && cp {params.out}/attempts.log {log} && "
         "charlens train {input.split} --info {input.info} --type nn"
         " --context {wildcards.context} --hidden {wildcards.hidden} --seed {wildcards.seed}"
         " {params.options} --threads {threads} --out {params.out}"

@@ -32,8 +32,9 @@ rule train:
         version=lambda w: version(w.type),  # declares what is computed, in place of the code
         out=subpath(output.model, parent=True),
     shell:
-        # the log of every attempt: Snakemake removes {log} before the next
-        "touch {params.out}/attempts.log && cp {params.out}/attempts.log {log} && "
+        # bash and tee leave the signals that stop a training to it, which ends in good order; the
+        # log is that of all attempts: Snakemake removes {log} before each
+        "trap '' TERM USR1; touch {params.out}/attempts.log && cp {params.out}/attempts.log {log} && "
         "charlens train {input.split} --info {input.info} --type {wildcards.type}"
         " --layers {wildcards.layers} --size {wildcards.size} --seed {wildcards.seed}"
         " --dropout {wildcards.dropout} {params.options} --threads {threads}"
