@@ -2,10 +2,12 @@
 
 import pandas as pd
 import pytest
+import torch
 
 from charlens.bench import types
 from charlens.errors import InputError
-from charlens.networks import cells
+from charlens.networks import cells, network
+from charlens.networks.architecture import Architecture
 
 
 def arguments(parser_of, *words):
@@ -30,14 +32,17 @@ def test_a_row_for_each_type(tmp_path, monkeypatch, capsys):
     assert "mingru 2x128: 50.0k step by step, 400.0k by the window" in capsys.readouterr().out
 
 
-def test_a_scan_is_gone_and_comes_back():
-    scan = cells.cell("mingru").scan
-    with types.without_scan("mingru+block"):
-        assert not hasattr(cells.cell("mingru"), "scan")
-    assert cells.cell("mingru").scan is scan
-    with types.without_scan("lstm"):
-        pass
-    assert not hasattr(cells.cell("lstm"), "scan")
+@pytest.mark.parametrize("type", ["mingru", "mamba"])
+def test_step_by_step_the_same_is_computed(type):
+    arch = Architecture(type, 1, 4, 5)
+    params = network.initialise(arch, 0.5, torch.Generator().manual_seed(1))
+    x, state = torch.arange(6).view(2, 3) % 5, network.zero_state(arch, 2)
+    expected, _ = network.forward(arch, params, x, state)
+    with types.without_scan(type):
+        assert not hasattr(network.cell(type), "scan")
+        found, _ = network.forward(arch, params, x, state)
+    torch.testing.assert_close(found, expected)
+    assert network.cell(type) is cells.cell(type)
 
 
 def test_the_lstm_comes_first(tmp_path):

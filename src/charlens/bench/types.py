@@ -16,6 +16,8 @@ import argparse
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from unittest import mock
 
 import pandas as pd
 import torch
@@ -23,7 +25,7 @@ import torch
 from charlens.bench.speed import STREAMS, SYMBOLS, UNROLL, compiled
 from charlens.errors import InputError
 from charlens.files import write_csv
-from charlens.networks import cells
+from charlens.networks import cells, network
 from charlens.networks.architecture import Architecture, hidden_size
 from charlens.runs import estimate
 from charlens.store.models import LATER_TYPES, PAPER_TYPES, has_block
@@ -35,13 +37,9 @@ FEW = 10  # characters of a window that is read step by step
 @contextlib.contextmanager
 def without_scan(type: str) -> Iterator[None]:
     """Within it, networks of a type go step by step."""
-    kind = cells.cell(type)
-    scan = vars(kind).pop("scan", None)
-    try:
+    known = {name: value for name, value in vars(cells.cell(type)).items() if name != "scan"}
+    with mock.patch.object(network, "cell", lambda _: SimpleNamespace(**known)):
         yield
-    finally:
-        if scan is not None:
-            kind.scan = scan
 
 
 def speed(arch: Architecture, unroll: int, backend: str, seconds: float) -> float:

@@ -19,6 +19,7 @@ import math
 
 import torch
 from torch.nn.functional import silu, softplus
+from torch.utils.checkpoint import checkpoint
 
 from charlens.networks.recurrence import linear_recurrence
 
@@ -29,6 +30,7 @@ STATES = ("h", "s", "u")  # u: the last three of the convolution's inputs
 MEMORY = "h"
 BOUNDED = False
 N, WIDTH, RANK = 16, 4, 16  # numbers per channel; steps of the convolution; H per number of d
+PIECE = 5  # steps
 
 
 def state_shapes(hidden):
@@ -70,7 +72,22 @@ def convolved(u, p):
 
 
 def scan(a, state, p):
-    """All steps of a window: h [T, S, H] and the new state, from a [T, S, 4 H] and the old one."""
+    """All steps of a window: h [T, S, H] and the new state, from a [T, S, 4 H] and the old one.
+
+    PIECE steps at a time, and once more for the gradient: the expanded states of a whole window
+    would not fit into any cache.
+    """
+    h = []
+    for piece in a.split(PIECE):
+        out, state = checkpoint(
+            some_steps, piece, state, p, use_reentrant=False, preserve_rng_state=False
+        )
+        h.append(out)
+    return torch.cat(h), state
+
+
+def some_steps(a, state, p):
+    """The same for a few steps."""
     _, s, before = state
     u, z = a.chunk(2, dim=-1)
     u = torch.cat([before.transpose(0, 1), u])
@@ -86,4 +103,4 @@ def scan(a, state, p):
 
 def step(a, state, p):
     """One step: the new state from a [S, 4 H] and the old one; a window of one character."""
-    return scan(a[None], state, p)[1]
+    return some_steps(a[None], state, p)[1]
