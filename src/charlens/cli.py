@@ -168,11 +168,10 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
             getattr(imported, f"add_{name}_arguments", imported.add_arguments)(subparser)
             subparser.set_defaults(run=getattr(imported, f"run_{name}" if name else "run"))
     if not argv:
-        parser.print_help()
-        sys.exit(0)
+        return argparse.Namespace(run=lambda _: parser.print_help())
     if argv[0] == "--version":
-        print(f"charlens {importlib.metadata.version('charlens')}")
-        sys.exit(0)
+        said = f"charlens {importlib.metadata.version('charlens')}"
+        return argparse.Namespace(run=lambda _: print(said))
     return parser.parse_args(argv)
 
 

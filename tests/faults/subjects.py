@@ -267,7 +267,8 @@ class Splits(Subject):
                 kinds = ["int8", "int64", "float32", "complex64", "bool", "U3"]
                 arrays[name] = old.astype(draw(st.sampled_from(kinds)))
             elif how == "shape":
-                arrays[name] = draw(st.sampled_from([old[None], old.ravel(), old.T, old[..., :0]]))
+                shapes = [old[None], old.ravel(), old.T, np.atleast_1d(old)[..., :0]]
+                arrays[name] = draw(st.sampled_from(shapes))
             elif how == "object":
                 arrays[name] = np.array([None, {"a": old}], dtype=object)
             elif how == "short" and old.ndim:

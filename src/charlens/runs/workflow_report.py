@@ -47,7 +47,7 @@ def write(
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--snakefile", type=Path, required=True)
+    parser.add_argument("--snakefile", type=Path, required=True, help="of this project")
     parser.add_argument("--settings", required=True, help="of the run, as JSON")
     parser.add_argument("--prefix", default="", help="of a workflow that uses this one as a module")
     parser.add_argument("--targets", nargs="+", required=True, help="rules to report on")

@@ -16,7 +16,7 @@ from charlens.store.reading import reason
 
 MODELS = {"ngram": "n-gram", "nn": "n-NN"}
 NUMBERS = (  # columns that hold numbers, in whatever table
-    "layers", "size", "seed", "epoch", "val_loss", "train_loss", "loss", "value", "unit", "left",
+    "layers", "size", "seed", "epoch", "val_loss", "train_loss", "loss", "value", "left",
     "right", "score", "low", "high", "share",
 )  # fmt: skip
 
@@ -52,7 +52,8 @@ def read_table(path: str | Path, columns: Iterable[str] = (), what: str = "table
         raise InputError(f"{path}: no readable {what} ({reason(error)}); make it again") from None
     if missing := [name for name in columns if name not in table]:
         raise InputError(f"{path}: has no column {', '.join(missing)}; make it again")
-    for name in NUMBERS if len(table) else ():
+    numbered = [*NUMBERS, "unit"] if "layer" in table else NUMBERS  # not a unit of measurement
+    for name in numbered if len(table) else ():
         if name in table and not is_numeric_dtype(table[name]):
             raise InputError(f"{path}: column {name}: expected numbers; make it again")
     return table

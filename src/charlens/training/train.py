@@ -45,12 +45,18 @@ CHECKPOINT_SECONDS = 60
 UNIFORM = 1.05  # times the loss of the uniform distribution: a network that has learned is below
 RECIPE = {  # what its options set
     "epochs": "passes over the training text",
-    "learning_rate": "of RMSProp",
+    "learning_rate": "of RMSProp; of AdamW the highest",
     "decay": "factor on the learning rate for each epoch after --decay-after",
     "decay_after": "epochs at the full learning rate",
     "smoothing": "of RMSProp's mean square",
-    "epsilon": "of RMSProp, added after the root",
+    "epsilon": "of RMSProp or AdamW, added after the root",
     "clip": "bound on each element of the gradient",
+    "warm_up": "of AdamW: epochs in which the learning rate rises",
+    "final": "of AdamW: share of the learning rate that is left at the end",
+    "beta1": "of AdamW's mean",
+    "beta2": "of AdamW's mean square",
+    "weight_decay": "of AdamW",
+    "max_norm": "of AdamW: bound on the norm of the gradient",
     "init": "initial parameters are uniform in plus or minus this",
 }
 WORSE = 2.0  # times its own best validation loss

@@ -11,5 +11,6 @@ probes.py        what all units of a layer tell together
 unit_tables.py   the tables of what was found
 inside.py        units and gates of any network, in short
 inside_table.py  the same of all networks, by type, size and depth
+left_out.py      which types are missing from which outputs
 emergence.py     skills and units of a network as it is trained
 """
