@@ -445,6 +445,7 @@ def hostile(tmp_path_factory):
     (folder / "</title><script>pwned=3</script>".replace("/", "\u2215")).write_bytes(HOSTILE)
     (text,) = [path for path in folder.iterdir() if path.name != "m"]
     command = ["explore", str(folder / "m"), "--text", str(text), "--characters", "200000"]
+    command += ["--keep-line-ends"]  # it has both
     assert main([*command, "--out", str(folder / "page.html")]) == 0
     return folder / "page.html"
 

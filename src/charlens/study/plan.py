@@ -22,9 +22,10 @@ LADDER = (  # layers and sizes of the networks, the largest first
     ((1,), (64,)),
     ((1,), (32,)),
 )
-EPOCHS = (2, 30)  # at least, at most
+EPOCHS = (5, 30)  # at least, at most
 ENOUGH = 10  # epochs: a larger network that is trained for fewer is not worth it
-JOBS = 75  # that train no network: n-grams, tables, figures
+JOBS = 60  # that train no recurrent network: n-grams, tables, figures ...
+JOB_SECONDS = 2.5  # ... of one core each
 MEASURED = ((1, 32), (2, 128))  # layers and sizes whose speed is measured, of each type
 MEASURE = 0.3  # seconds, of each
 ORDERS = (2, 3, 4, 5, 6, 8, 10)  # of the n-grams; none sees further in a short text
@@ -73,7 +74,7 @@ def plan(length: int, symbols: int, minutes: float, cores: int, speed: estimate.
     """
     streams = streams_of(length)
     text = cost.Text(symbols, *(int(length * part) for part in FRACTIONS))
-    overhead = JOBS * (estimate.START_SECONDS + estimate.OTHER_SECONDS) / cores
+    overhead = JOBS * JOB_SECONDS / cores
     for layers, sizes in LADDER:
         archs = [cost.recurrent(t, n, s, symbols) for t in TYPES for n in layers for s in sizes]
         character = sum(estimate.update_seconds(speed, arch) for arch in archs)
