@@ -84,6 +84,7 @@ def run(tmp_path_factory) -> Path:
     return folder / "results/own"
 
 
+@pytest.mark.full
 def test_table_1(run):
     table = pd.read_csv(run / "tables/table1.csv")
     rows = set(zip(table["type"], table["block"], table["recipe"], strict=True))
@@ -96,6 +97,7 @@ def test_table_1(run):
     assert model_file.about(best)["version"] == version.version("rnn").replace(".1", ".7")
 
 
+@pytest.mark.full
 def test_figure_1_and_gates(run):
     assert {"leaky", "blind", "lstm"} <= set(pd.read_csv(run / "figures/figure1.csv")["type"])
     gates = pd.read_csv(run / "tables/gates.csv")
@@ -104,6 +106,7 @@ def test_figure_1_and_gates(run):
     assert {"left i", "right i"} <= set(inside["measure"][inside["type"] == "leaky"])
 
 
+@pytest.mark.full
 def test_units_and_ablation(run):
     units = pd.read_csv(run / "types/leaky/tables/cells.csv")
     assert set(units["model"]) == {"leaky 1x8"} and np.isfinite(units["picked"]).all()
@@ -112,6 +115,7 @@ def test_units_and_ablation(run):
     assert (run / "types/leaky/ablation.png").exists()
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("type", ["leaky", "blind"])
 def test_figures_4_to_6(run, type):
     for figure in ("figure4", "figure5", "figure6"):
@@ -120,11 +124,13 @@ def test_figures_4_to_6(run, type):
         assert len(pd.read_csv(run / f"types/{type}/{figure}.csv"))
 
 
+@pytest.mark.full
 def test_the_explorer(run):
     page = (run / "types/leaky/explorer/code.html").read_text()
     assert "LEAKY 1×8" in page
 
 
+@pytest.mark.full
 def test_what_a_type_lacks_is_left_out_by_name(run):
     table = pd.read_csv(run / "tables/left_out.csv")
     assert set(table["type"]) == {"blind"} and len(table) == 2
