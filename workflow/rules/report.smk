@@ -34,7 +34,7 @@ rule workflow_report:
         ),
     shell:
         "charlens workflow-report --snakefile {params.snakefile:q} --settings {params.settings:q}"
-        " --prefix {params.prefix:q} --out {output}"
+        " --prefix={params.prefix:q} --out {output}"
         " --targets table1 table2 cell_tables ablation inside figures verdict > {log} 2>&1"
 
 
