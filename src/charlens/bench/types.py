@@ -64,10 +64,11 @@ def measure(type: str, layers: int, size: int, seconds: float) -> dict[str, floa
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     types = [*PAPER_TYPES, *LATER_TYPES]
     parser.add_argument("--types", nargs="+", default=types, help="lstm first (default: all)")
-    parser.add_argument("--depths", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--depths", type=int, nargs="+", default=[1, 2], help="layers")
     parser.add_argument("--size", type=int, default=128, help="row of table 1 (default 128)")
     parser.add_argument("--seconds", type=float, default=3.0, help="for each speed")
-    parser.add_argument("--out", type=Path, default=Path("results/bench/types.csv"))
+    out = Path("results/bench/types.csv")
+    parser.add_argument("--out", type=Path, default=out, help="the speeds (.csv)")
 
 
 def run(args: argparse.Namespace) -> None:
