@@ -51,6 +51,14 @@ def own(project, *args, check=True, **environment):
     return finish(command(*args, project=project), check, project, environment)
 
 
+def copy_project(folder: Path) -> None:
+    """Copy what a run of this project needs into a folder."""
+    for name in PROJECT:
+        (folder / name).parent.mkdir(exist_ok=True)
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        copy(ROOT / name, folder / name)
+
+
 def counts(output: str) -> dict[str, int]:
     rows = (line.split() for line in output.splitlines())
     return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
@@ -60,10 +68,7 @@ def counts(output: str) -> dict[str, int]:
 def tiny(tmp_path_factory) -> Path:
     """A copy of this project in which the tiny configuration was run: its results/tiny."""
     folder = tmp_path_factory.mktemp("workflow")
-    for name in PROJECT:
-        (folder / name).parent.mkdir(exist_ok=True)
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-        copy(ROOT / name, folder / name)
+    copy_project(folder)
     built = ROOT / "results/kenlm"
     if built.exists():  # as `make` leaves it: no need to build it again
         # newer than the code that builds it, however old it is

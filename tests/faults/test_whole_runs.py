@@ -12,7 +12,7 @@ import subprocess
 import time
 
 import pytest
-from test_workflow import PROJECT, ROOT, TINY, command, own
+from test_workflow import ROOT, TINY, command, copy_project, own
 
 SCORES = "results/tiny/scores/code"
 NGRAM, NETWORK = f"{SCORES}/ngram/order~2.npy", f"{SCORES}/type~gru/layers~1/size~8/seed~1.npy"
@@ -30,10 +30,7 @@ class Run:
     def __init__(self, folder, *targets):
         self.targets = targets
         self.folder, self.results, self.started = folder, folder / "results/tiny", []
-        for name in PROJECT:
-            (folder / name).parent.mkdir(exist_ok=True)
-            copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-            copy(ROOT / name, folder / name)
+        copy_project(folder)
         kenlm = folder / "results/kenlm"
         shutil.copytree(ROOT / "results/kenlm", kenlm, copy_function=shutil.copy)
         begun = time.monotonic()

@@ -9,6 +9,7 @@ import yaml
 
 from charlens.errors import InputError
 from charlens.runs import grid, schema, settings, values
+from charlens.store import models
 from charlens.text.hypotheses import labellings
 
 ROOT = Path(__file__).parents[2]
@@ -178,7 +179,7 @@ def test_numbers_may_be_text():
 
 
 def test_a_cell_type_that_is_no_python_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(values, "CELLS", tmp_path)
+    monkeypatch.setattr(models, "CELLS", tmp_path)
     own = tmp_path / "own.py"
     own.write_text("GATES = 1\ndef step(:\n")
     with pytest.raises(ValueError, match=r"own.py, line 2: invalid syntax"):

@@ -32,6 +32,14 @@ def titled(corpora):
     return [f"<results>/corpora/titled/{corpus}.json" for corpus in corpora]
 
 
+# The beginning of a training's command. bash and tee leave the signals that stop a training to it,
+# which ends in good order. The log is that of all attempts: Snakemake removes {log} before each.
+ALL_ATTEMPTS = (
+    "trap '' TERM USR1; touch {params.out}/attempts.log"
+    " && cp {params.out}/attempts.log {log} && "
+)
+
+
 def scores(keys):
     """The score arrays of these models."""
     return [f"<results>/scores/{key.path}.npy" for key in keys]

@@ -27,11 +27,16 @@ def memory(w):
     )
 
 
+def updates(w):
+    """The work of a training, as `cost` expects it."""
+    by_adamw = hasattr(w, "rate")
+    training = SETTINGS.adamw_training if by_adamw else SETTINGS.training_of(w.corpus)
+    return cost.training(text(w.corpus), training["epochs"])
+
+
 def minutes(w, attempt):
     """runtime of a training."""
-    epochs = SETTINGS.training_of(w.corpus)["epochs"]
-    updates = cost.training(text(w.corpus), epochs)
-    return cost.runtime_minutes(network(w), updates, attempt)
+    return cost.runtime_minutes(network(w), updates(w), attempt)
 
 
 def shown_lstm(corpus):
@@ -48,8 +53,7 @@ def first_epochs(corpus):
 
 def priority(w):
     """The priority of a training. Figure 5 waits for every n-NN and for the deepest LSTMs."""
-    epochs = SETTINGS.training_of(w.corpus)["epochs"]
-    work = [(network(w), cost.training(text(w.corpus), epochs))]
+    work = [(network(w), updates(w))]
     if w.corpus in FIRST_EPOCHS and (hasattr(w, "context") or w.type == "lstm"):
         if hasattr(w, "context") or int(w.layers) == shown_lstm(w.corpus).layers:
             work.append(first_epochs(w.corpus))

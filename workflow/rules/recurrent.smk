@@ -32,10 +32,8 @@ rule train:
         version=lambda w: version(w.type),  # declares what is computed, in place of the code
         out=subpath(output.model, parent=True),
     shell:
-        # bash and tee leave the signals that stop a training to it, which ends in good order; the
-        # log is that of all attempts: Snakemake removes {log} before each
-        "trap '' TERM USR1; touch {params.out}/attempts.log && cp {params.out}/attempts.log {log} && "
-        "charlens train {input.split} --info {input.info} --type {wildcards.type}"
+        ALL_ATTEMPTS
+        + "charlens train {input.split} --info {input.info} --type {wildcards.type}"
         " --layers {wildcards.layers} --size {wildcards.size} --seed {wildcards.seed}"
         " --dropout {wildcards.dropout} {params.options} --threads {threads}"
         " --out {params.out} 2>&1 | tee -a {log} {params.out}/attempts.log"
@@ -58,16 +56,17 @@ rule train_adamw:
     resources:
         gpu=GPUS,
         mem_mb=lambda w: memory(w),
-        runtime=24 * 60,
+        runtime=lambda w, attempt: minutes(w, attempt),
     params:
         options=options(SETTINGS.adamw_training),
         version=lambda w: version(w.type),
         out=subpath(output.model, parent=True),
     shell:
-        "charlens train {input.split} --info {input.info} --type {wildcards.type}"
+        ALL_ATTEMPTS
+        + "charlens train {input.split} --info {input.info} --type {wildcards.type}"
         " --layers {wildcards.layers} --size {wildcards.size} --seed {wildcards.seed}"
         " --learning-rate {wildcards.rate} {params.options} --threads {threads}"
-        " --out {params.out} 2>&1 | tee {log}"
+        " --out {params.out} 2>&1 | tee -a {log} {params.out}/attempts.log"
 
 
 # Networks that are watched while they are trained also write snapshots of their parameters.

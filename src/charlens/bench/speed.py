@@ -36,8 +36,9 @@ from charlens.errors import InputError
 from charlens.files import atomic
 from charlens.networks.architecture import Architecture, hidden_size
 from charlens.progress import say, time_left
-from charlens.runs import cost, estimate
+from charlens.runs import cost, estimate, host
 from charlens.runs.settings import Settings, make
+from charlens.store.models import type_name
 from charlens.training.train import Training
 
 SYMBOLS, STREAMS, UNROLL = 87, 100, 100
@@ -46,7 +47,6 @@ COLUMNS = [
     "type", "layers", "size", "hidden", "backend", "chars_per_s", "ratio_fp32", "ratio_best",
 ]  # fmt: skip
 Entry = tuple[str, int, int]  # of the grid: type, layers, size
-NAMES = {"lstm": "LSTM", "gru": "GRU", "rnn": "RNN"}
 TCMALLOC = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
 # glibc: no separate mapping for large blocks; freed memory stays with the process
 MALLOC = {
@@ -205,7 +205,7 @@ def markdown(table: list[dict]) -> str:
         rates = " | ".join(f"{float(by[name]['chars_per_s']) / 1e3:,.0f}" for name in BACKENDS)
         ours = by["ours"]
         lines.append(
-            f"| {NAMES[type]} {layers} x {size} | {hidden} | {rates}"
+            f"| {type_name(type)} {layers} x {size} | {hidden} | {rates}"
             f" | {float(ours['ratio_fp32']):.1f} | {float(ours['ratio_best']):.1f} |"
         )
     return "\n".join(lines)
@@ -220,7 +220,7 @@ def text(table: list[dict], peaks: dict[str, float]) -> str:
         arch = Architecture(type, layers, hidden, SYMBOLS)
         work = 3 * cost.multiply_adds(arch) * rates["ours"]
         lines.append(
-            f"{NAMES[type]:4} {layers} x {size:<5}{hidden:6}{rates['stock'] / 1e3:8.0f}"
+            f"{type_name(type):4} {layers} x {size:<5}{hidden:6}{rates['stock'] / 1e3:8.0f}"
             f"{rates['autocast'] / 1e3:9.0f}{rates['ours'] / 1e3:8.0f}"
             f"{float(by['ours']['ratio_fp32']):9.1f}{float(by['ours']['ratio_best']):8.1f}"
             f"{work / max(peaks.values()):9.0%}"
@@ -400,7 +400,6 @@ def run(args: argparse.Namespace) -> None:
     malloc = restart_with_allocator()
     torch.set_num_threads(1)
     isa, why = cpu.status()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     peaks = {"float32": peak(torch.float32), "bfloat16": peak(torch.bfloat16)}
     measured = measure_all(entries(args.quick), args.seconds / 4 if args.quick else args.seconds)
     table = rows(measured)
@@ -408,7 +407,7 @@ def run(args: argparse.Namespace) -> None:
         writer = csv.DictWriter(file, fieldnames=COLUMNS)
         writer.writeheader()
         writer.writerows(table)
-    print(f"{processor()}, {cores} cores, one thread each; torch {torch.__version__}")
+    print(f"{processor()}, {host.cores()} cores, one thread each; torch {torch.__version__}")
     print(f"ours: {isa or 'reference'} ({why}); memory: {malloc}")
     said = ", ".join(f"{name} {2 * rate / 1e9:,.0f}" for name, rate in peaks.items())
     print(f"peak of torch.mm, GFLOP/s: {said}\n")
@@ -417,7 +416,7 @@ def run(args: argparse.Namespace) -> None:
     if not args.quick:
         jobs = estimate.pending(snakemake(args.config, "--summary").splitlines())
         nn = measure_nn(settings, args.seconds / 8)
-        print("\n".join(estimates(settings, jobs, measured, nn, cores)))
+        print("\n".join(estimates(settings, jobs, measured, nn, host.cores())))
     print(f"\n{planning(args.config)}\n\nwritten to {args.out}")
 
 

@@ -21,8 +21,7 @@ The Snakefile imports this module, so it imports nothing slow: cell types are re
 import functools
 import re
 
-from charlens.networks.cells import file_of
-from charlens.store.models import has_block, recipe_of
+from charlens.store.models import file_of, has_block, recipe_of
 
 VERSION = 1
 BLOCK = ADAMW = 1

@@ -201,9 +201,8 @@ def add_legend(figure, layers: Iterable[int], sizes: dict[int, float], colours: 
         [mark(plots.layers_label(k), plots.layers_marker(k)) for k in sorted(set(layers))],
         [mark(f"size {size}", width=math.sqrt(sizes[size])) for size in sorted(sizes)],
     ]
-    columns = zip_longest(
-        *filter(None, rows), fillvalue=mark("", "")
-    )  # a legend fills its columns first
+    # a legend fills its columns first
+    columns = zip_longest(*filter(None, rows), fillvalue=mark("", ""))
     handles = [handle for column in columns for handle in column]
     figure.legend(handles=handles, loc="outside upper center", ncols=max(map(len, rows)))
 

@@ -56,12 +56,9 @@ def run(args):
     scores = read_scores(args.scores, "recurrent", "ngram")
     tables, definitions, sections = [], [], []
     for corpus, group in by_corpus(scores, corpora, "score").items():
-        text, split, networks = (
-            read_text(texts[corpus]),
-            load(splits[corpus]),
-            of_type(group, args.type),
-        )
-        ngrams, best = ngrams_by_n(group), networks[-1]
+        text, split = read_text(texts[corpus]), load(splits[corpus])
+        networks, ngrams = of_type(group, args.type), ngrams_by_n(group)
+        best = networks[-1]
         positions = positions_in_text(text, split, networks)
         made = {
             name: applied(text, split, positions, ngrams, **definition)

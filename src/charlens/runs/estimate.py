@@ -11,7 +11,6 @@ busy machine is somewhat slower.
 import argparse
 import csv
 import json
-import os
 import sys
 import time
 from collections.abc import Iterable
@@ -28,7 +27,7 @@ from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.networks.architecture import Architecture
 from charlens.progress import say
-from charlens.runs import cost
+from charlens.runs import cost, host
 from charlens.store.models import ModelKey, original
 from charlens.training.recipe import Recipe
 from charlens.training.train import Training
@@ -222,7 +221,7 @@ def run(args: argparse.Namespace) -> None:
             raise ValueError("not a calibration by this version")
     except (OSError, ValueError) as error:
         raise InputError(f"{args.calibration}: {error}; run make estimate") from error
-    cores = len(os.sched_getaffinity(0)) if args.cores == "all" else int(args.cores)
+    cores = host.cores() if args.cores == "all" else int(args.cores)
     try:
         print(describe(pending(sys.stdin), about, cores))
     except KeyError as missing:

@@ -40,6 +40,11 @@ def gpus(backend: str) -> int:
     return int(backend == "cuda")
 
 
+def cores() -> int:
+    """The processor cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
 def run_jobs_here() -> None:
     """Let jobs run in the environment that runs Snakemake, activated or not."""
     here = str(Path(sys.executable).parent)

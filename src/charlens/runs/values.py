@@ -13,8 +13,7 @@ from pydantic import (
     StringConstraints,
 )
 
-from charlens.networks.cells import OWN
-from charlens.store.models import CELLS, cell_of
+from charlens.store.models import CELLS, file_of
 
 
 def integer_in_text(value):
@@ -40,9 +39,7 @@ def distinct(values: list) -> list:
 
 def cell_type(type: str) -> str:
     """Raises ValueError where networks/cells/ has no file for the type, or one that is no cell."""
-    path = CELLS / f"{cell_of(type)}.py"
-    if not path.is_file() and (OWN / path.name).is_file():
-        path = OWN / path.name
+    path = file_of(type)
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in CELLS.glob("[a-z]*.py")))
         raise ValueError(f"no cell type '{type}' ({path}); there are {known}")

@@ -22,6 +22,7 @@ from typing import TypeVar
 from charlens.errors import InputError
 
 CELLS = Path(__file__).parents[1] / "networks" / "cells"
+OWN = Path("cells")  # types beside the run, in the working folder
 NAME = re.compile(r"""^NAME = ["'](.+)["']""", re.MULTILINE)  # in a file there
 PAPER_TYPES = ("lstm", "rnn", "gru")
 # those that came since, in the order in which they are shown
@@ -146,11 +147,18 @@ def recipe_of(type: str) -> str:
     return "adamw" if "adamw" in type.split("+")[1:] else "paper"
 
 
+def file_of(type: str) -> Path:
+    """Where the file of a cell type is, or would be: in the package, or among the user's own."""
+    name = f"{cell_of(type)}.py"
+    here = CELLS / name
+    return here if here.is_file() or not (OWN / name).is_file() else OWN / name
+
+
 @functools.cache
 def type_name(type: str) -> str:
     """A type for people: LSTM, LSTM+block, or what its file says (`NAME = "minGRU"`)."""
     cell, plus, added = type.partition("+")
-    file = CELLS / f"{cell}.py"
+    file = file_of(cell)
     found = NAME.search(file.read_text(encoding="utf-8")) if file.is_file() else None
     return (found[1] if found else cell.upper()) + plus + added
 

@@ -8,7 +8,6 @@ results: `snakemake --configfile FOLDER/study.yaml` is the same run.
 import argparse
 import hashlib
 import json
-import os
 import re
 import subprocess
 import sys
@@ -20,7 +19,7 @@ from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.progress import Progress
-from charlens.runs import estimate
+from charlens.runs import estimate, host
 from charlens.runs.schema import RESERVED
 from charlens.study import plan, texts
 from charlens.text.hypotheses import HYPOTHESES, KINDS
@@ -114,7 +113,7 @@ def run_workflow(settings: Path, log: Path) -> None:
     Raises InputError where it fails.
     """
     command = [sys.executable, "-m", "snakemake", "--configfile", str(settings)]
-    command += ["--cores", str(cores()), "--quiet", "rules", "host"]
+    command += ["--cores", str(host.cores()), "--quiet", "rules", "host"]
     progress = Progress("study", "finished")
     with (
         open(log, "wb") as written,
@@ -135,14 +134,9 @@ def run_workflow(settings: Path, log: Path) -> None:
         raise InputError(f"the workflow failed: {log} says why; the same command resumes it")
 
 
-def cores() -> int:
-    """The processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-
-
 def planned(run: str, title: str, kind: str, path: Path, text: bytes, minutes: float) -> dict:
     """The configuration of a study; prints what is trained and how long it takes."""
-    workers, symbols = cores(), len(set(text))
+    workers, symbols = host.cores(), len(set(text))
     speed = plan.rates(plan.streams_of(len(text)), symbols)
     chosen = plan.plan(len(text), symbols, minutes, workers, speed)
     networks = len(plan.TYPES) * len(chosen.layers) * len(chosen.sizes)

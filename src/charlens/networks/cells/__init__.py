@@ -52,20 +52,10 @@ import importlib
 import importlib.util
 import re
 import sys
-from pathlib import Path
 from types import ModuleType
 
 from charlens.errors import InputError
-from charlens.store.models import cell_of
-
-OWN = Path("cells")  # types beside the run, in the working folder
-
-
-def file_of(type: str) -> Path:
-    """Where the file of a cell type is: here, or among the user's own."""
-    name = f"{cell_of(type)}.py"
-    here = Path(__file__).with_name(name)
-    return here if here.is_file() or not (OWN / name).is_file() else OWN / name
+from charlens.store.models import cell_of, file_of
 
 
 def has_units(type: str) -> bool:
