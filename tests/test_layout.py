@@ -25,8 +25,8 @@ def test_modules_and_functions_are_short(path):
                 assert node.end_lineno - node.lineno < 80, node.name
 
 
-LISTED = ("claims", "data", "explorer", "networks", "ngrams", "report", "runs", "statistics",
-          "store", "text", "training", "units")  # fmt: skip
+LISTED = ("bench", "claims", "data", "explorer", "networks", "ngrams", "report", "runs",
+          "statistics", "store", "study", "text", "training", "units")  # fmt: skip
 
 
 @pytest.mark.parametrize("folder", LISTED)

@@ -32,8 +32,8 @@ long reach,c,does not hold,0
 
 @pytest.fixture
 def run(tmp_path):
-    for folder in ("tables", "corpora", "figures"):
-        (tmp_path / folder).mkdir()
+    for folder in ("tables", "corpora/titled", "figures"):
+        (tmp_path / folder).mkdir(parents=True)
     for name, table in TABLES.items():
         (tmp_path / f"tables/{name}.csv").write_text(table)
     about = {
@@ -44,7 +44,7 @@ def run(tmp_path):
         "bytes": 4,
         "symbols": 3,
     }
-    (tmp_path / "corpora/c.json").write_text(json.dumps(about))
+    (tmp_path / "corpora/titled/c.json").write_text(json.dumps(about))
     (tmp_path / "corpora/c.txt").write_text("abc\n")
     (tmp_path / "figures/figure2-c.svg").write_text("<svg/>")
     (tmp_path / "tables/cells.html").write_text("")
@@ -71,6 +71,15 @@ def test_losses_of_a_text_beyond_ascii_are_per_character_and_in_bits_per_byte(ru
     (run / "corpora/c.txt").write_text("жж")
     page = overview.page(run, {})
     assert "2.400 nats per character (1.731 bits per byte)" in page
+
+
+def test_a_network_with_an_addition_is_named_in_full(run):
+    """As in a run with types like gru+block, whose table 1 says so in columns of their own."""
+    (run / "tables/table1.csv").write_text("""corpus,type,layers,size,val_loss,loss,block,recipe
+c,gru,2,64,1.4,1.3,0,paper
+c,gru,2,64,1.3,1.2,1,adamw
+""")
+    assert "GRU+block+adamw 2x64" in overview.page(run, {})
 
 
 def test_a_study_tells_what_its_text_holds(run):

@@ -18,7 +18,7 @@ from charlens.report.html import render
 from charlens.statistics.information import bits
 from charlens.store.corpora import read_corpora
 from charlens.store.models import network_name
-from charlens.store.tables import read_table
+from charlens.store.tables import read_table, read_table1
 
 VERDICTS = ("holds", "does not hold", "undecided")
 FIGURES = {  # file: title, what it shows
@@ -158,7 +158,6 @@ def page(run: Path, titles: Mapping[str, str]) -> str:
     Raises InputError where a table is missing or unusable.
     """
     names = {
-        "table1": ["corpus", "type", "layers", "size", "val_loss", "loss"],
         "table2": ["corpus", "model", "n", "loss"],
         "hypotheses": ["corpus", "hypothesis", "measure", "layer", "unit", "score", "strength"],
         "claims": ["claim", "where", "verdict"],
@@ -166,8 +165,11 @@ def page(run: Path, titles: Mapping[str, str]) -> str:
     tables = {
         name: read_table(run / f"tables/{name}.csv", columns) for name, columns in names.items()
     }
+    networks = ["corpus", "type", "layers", "size", "val_loss", "loss"]
+    tables["table1"] = read_table1(run / "tables/table1.csv", networks)
     known = read_corpora(
-        run / f"corpora/{corpus}.json" for corpus in dict.fromkeys(tables["table1"]["corpus"])
+        run / f"corpora/titled/{corpus}.json"
+        for corpus in dict.fromkeys(tables["table1"]["corpus"])
     )
     own = run / "study.json"
     return render(

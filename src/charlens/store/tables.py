@@ -59,9 +59,10 @@ def read_table(path: str | Path, columns: Iterable[str] = (), what: str = "table
     return table
 
 
-def read_table1(path: str | Path) -> pd.DataFrame:
-    """Read table 1 with full types, such as lstm+block, where it has block and recipe apart."""
-    table = read_table(path)
+def read_table1(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
+    """Read table 1 with full types, such as lstm+block, where it has block and recipe apart.
+    Raises as `read_table`."""
+    table = read_table(path, columns)
     if {"block", "recipe"} <= set(table):
         block = table["block"].map({0: "", 1: "+block"})
         recipe = table["recipe"].map(lambda name: "" if name == "paper" else f"+{name}")
