@@ -411,6 +411,7 @@ def test_unknown_choice_is_refused(monkeypatch):
 
 
 def test_without_a_compiler_there_is_no_backend_and_one_line_says_so(monkeypatch, tmp_path):
+    monkeypatch.delenv("CHARLENS_ISA", raising=False)  # which would be the reason, if it is set
     monkeypatch.setenv("CXX", "/nonexistent/g++")
     monkeypatch.setattr(cpu.build, "folders", lambda: [tmp_path])
     with pytest.raises(cpu.build.NotBuilt, match="no C\\+\\+ compiler: CXX=/nonexistent/g\\+\\+"):
