@@ -28,8 +28,9 @@ rule train_nn:
         version=version("nn"),
         out=subpath(output.model, parent=True),
     shell:
-        ALL_ATTEMPTS + "charlens train {input.split} --info {input.info} --type nn"
-        " --context {wildcards.context} --hidden {wildcards.hidden} --seed {wildcards.seed}"
+        ALL_ATTEMPTS
+        + "charlens train {input.split} --info {input.info} --type nn --context {wildcards.context}"
+        " --hidden {wildcards.hidden} --seed {wildcards.seed}"
         " {params.options} --threads {threads} --out {params.out}"
         " 2>&1 | tee -a {log} {params.out}/attempts.log"
 

@@ -135,7 +135,8 @@ use rule ablate as ablate_of with:
         split="<results>/corpora/{corpus}.npz",
         text="<results>/corpora/{corpus}.txt",
         info="<results>/corpora/{corpus}.json",
-        hypotheses=rules.cell_tables_of.output.best,
+        found=rules.cells_of.output.found,
+        hypotheses=ancient(str(rules.cell_tables_of.output.best)),
     output:
         found="<results>/types/{type}/ablation/{corpus}.csv",
         effects="<results>/types/{type}/ablation/controls/{corpus}.csv",
