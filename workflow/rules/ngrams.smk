@@ -23,7 +23,7 @@ rule kenlm:
 rule ngram:
     """Estimate one n-gram model of a corpus."""
     input:
-        code=code("ngrams.estimate"),
+        code=code("ngrams.fit"),
         split="<results>/corpora/{corpus}.npz",
         kenlm="results/kenlm",
     output:

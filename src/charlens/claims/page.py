@@ -39,7 +39,7 @@ def page(table: pd.DataFrame, claims: Iterable, corpora: dict[str, dict], resamp
     """An overview of all claims, then a section per claim with its findings.
 
     table: one row per finding (claim, where, verdict, effect, low, high, paper, basis), where
-    `where` is a corpus, or "corpus: part of the claim". claims: of type `judge.Claim`, in order.
+    `where` is a corpus, or "corpus: part of the claim". claims: of type `catalog.Claim`, in order.
     resamples: how many of the test streams.
     """
     table = table.assign(
