@@ -14,8 +14,8 @@ import pandas as pd
 
 from charlens.claims import page
 from charlens.claims.catalog import CLAIMS, Claim
-from charlens.claims.evidence import Evidence, Missing
-from charlens.claims.measure import UNDECIDED, Finding
+from charlens.claims.evidence import Evidence, Missing, NotInRun
+from charlens.claims.measure import NOT_IN_RUN, UNDECIDED, Finding
 from charlens.claims.published import with_published
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
@@ -62,9 +62,12 @@ def judge(evidence: Iterable[Evidence]) -> pd.DataFrame:
 
 
 def findings(claim: Claim, evidence: Evidence) -> list[Finding]:
-    """A claim's findings; a single undecided one where evidence is missing."""
+    """A claim's findings; a single undecided one where evidence is missing, or the run was not to
+    have it."""
     try:
         return claim.test(evidence)
+    except NotInRun as missing:
+        return [Finding("", NOT_IN_RUN, *(math.nan,) * 3, f"not in this run: {missing}")]
     except Missing as missing:
         return [Finding("", UNDECIDED, *(math.nan,) * 3, f"missing: {missing}")]
 

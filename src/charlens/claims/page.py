@@ -31,6 +31,7 @@ VERDICTS = {
     "holds": Verdict("holds", "✓", "holds"),
     "does not hold": Verdict("fails", "✗", "does not hold"),
     "undecided": Verdict("undecided", "?", "undecided"),
+    "not in this run": Verdict("undecided", "–", "not in this run"),
 }
 REACH, MARGIN = 50, 8  # pixels from zero to the farthest bound of a section, and beyond it
 
