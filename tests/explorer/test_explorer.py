@@ -169,6 +169,7 @@ def test_the_page_of_a_split(tmp_path, data, capsys):
     split.save(tmp_path / "s.npz", data)
     out = tmp_path / "deep/page.html"
     command = ["explore", str(path), "--split", str(tmp_path / "s.npz"), "--title", HOSTILE]
+    command += ["--recorded"]
     assert main([*command, "--characters", "40", "--gates", "20", "--out", str(out)]) == 0
     assert "40 characters" in capsys.readouterr().out
     facts, blocks = contents(out.read_bytes())
@@ -198,7 +199,7 @@ def test_the_page_of_a_text(tmp_path, data, capsys):
     written = b"\0aba</script>\xff" + b"cab" * 100
     text.write_bytes(written)
     out, rows = tmp_path / "p.html", tmp_path / "p.csv"
-    command = ["explore", str(path), "--text", str(text), "--characters", "50"]
+    command = ["explore", str(path), "--text", str(text), "--characters", "50", "--recorded"]
     assert main([*command, "--gates", "20", "--csv", str(rows), "--out", str(out)]) == 0
     facts, blocks = contents(out.read_bytes())
     assert facts["name"] == text.name and facts["corpus"] == HOSTILE
@@ -464,7 +465,7 @@ def test_a_later_stretch_is_read_after_a_warm_up(tmp_path, data, monkeypatch):
 
     monkeypatch.setattr(score_text, "score", counted)
     command = ["explore", str(tmp_path / "m"), "--text", str(tmp_path / "my.txt")]
-    command += ["--out", str(tmp_path / "p.html"), "--characters", "200"]
+    command += ["--out", str(tmp_path / "p.html"), "--characters", "200", "--recorded"]
 
     def shown(*options):
         assert main([*command, *options]) == 0

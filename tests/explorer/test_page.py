@@ -74,7 +74,7 @@ def made(tmp_path_factory):
         table.write("corpus,model,layer,unit,hypothesis,clamp,loss,own,used\n")
         table.write("text,lstm 2x8,2,7,quote,mean,0.01,-0.3,1\n")
     command += ["--ablation", folder / "ablation.csv"]
-    command += ["--gates", "900", "--out", folder / "page.html"]
+    command += ["--recorded", "--gates", "900", "--out", folder / "page.html"]
     assert main([str(word) for word in command]) == 0
     x, y = data.test.x, data.test.y
     codes = np.concatenate([x[:, :1], y], axis=1)
@@ -474,7 +474,7 @@ def test_a_hostile_text_is_shown_and_never_run(browser, hostile):
     assert browser.evaluate("window.pwned") is None
     browser.messages = [m for m in browser.messages if "Content Security Policy" not in m]
     assert browser.messages == []
-    assert {url for url in browser.requests if not url.startswith("data:")} == {
+    assert {url for url in browser.requests if not url.startswith(("data:", "blob:"))} == {
         hostile.resolve().as_uri()
     }
 

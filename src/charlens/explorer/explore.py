@@ -12,9 +12,9 @@ import torch
 from charlens.backends import base
 from charlens.data import split
 from charlens.errors import InputError
-from charlens.explorer import page
+from charlens.explorer import live, page
 from charlens.explorer.own_text import WARM_UP, Shown, of_text, scored_here
-from charlens.explorer.recording import UNSCORED, record, signed
+from charlens.explorer.recording import GUESSES, UNSCORED, record, shown, signed
 from charlens.files import write_atomically
 from charlens.networks import architecture, metadata, model_file
 from charlens.networks.cells import memory, unbounded
@@ -31,9 +31,10 @@ SCORED = "Strongest first on the selection streams; scores are from the evaluati
 LIMIT = 40e6  # size of a page in bytes
 
 
-def of_split(path: Path, arch, params, about, args) -> Shown:
+def of_split(path: Path, arch, params, about, args, in_page=None) -> Shown:
     """Record the test split from its beginning, stream by stream.
 
+    in_page: the parameters of the network in the page, if there is one (see `live`).
     Raises InputError if the model was not trained on the split, or the corpus is not the text of
     the split.
     """
@@ -48,7 +49,15 @@ def of_split(path: Path, arch, params, about, args) -> Shown:
     codes = np.concatenate([x[:S, :1], y[:S]], axis=1)
     text = data.alphabet[y[:S].ravel()[:characters]]
     offsets = (data.test.at[:S, None] + np.arange(y.shape[1])).ravel()[:characters]
-    recording = record(arch, params, codes, len(text), min(gates, len(text)))
+    n = y.shape[1]
+    if in_page:
+        recording = record(arch, in_page, codes, len(text), 0, keep=range(0, n, live.SEGMENT))
+        begin = (n * np.arange(S)[:, None] + np.arange(0, n, live.SEGMENT)).ravel()
+        states = recording.states.reshape(len(begin), *recording.states.shape[2:])
+        segments = live.Segments(begin[begin < len(text)], states[begin < len(text)])
+    else:
+        recording = record(arch, params, codes, len(text), min(gates, len(text)))
+        segments = None
     breaks = list(range(y.shape[1], len(text), y.shape[1]))
     nats = recording.loss.mean(dtype=np.float64) / 1000
     summary = (
@@ -60,7 +69,7 @@ def of_split(path: Path, arch, params, about, args) -> Shown:
     letters = np.frombuffer(whole, np.uint8)
     if args.kind and not (len(whole) > offsets.max() and np.array_equal(letters[offsets], text)):
         raise InputError(f"{args.corpus} is not the text of {args.split}: give that text")
-    return Shown(text, offsets, recording, facts, whole, args.kind)
+    return Shown(text, offsets, recording, facts, whole, args.kind, segments)
 
 
 def labels_at(text: bytes, kind: str, at: np.ndarray) -> dict[str, tuple]:
@@ -90,18 +99,28 @@ def labelled(labels: dict[str, tuple]) -> dict[str, tuple[np.ndarray, float]]:
 
 
 def explorer(
-    text: np.ndarray, recording, arch, about: dict, facts: dict, labels: dict | None = None
+    text: np.ndarray,
+    recording,
+    arch,
+    about: dict,
+    facts: dict,
+    labels: dict | None = None,
+    network: tuple | None = None,
 ) -> bytes:
     """The page for a recording of a text, uint8 [N]; labels: by hypothesis, see `labelled`.
 
-    A page larger than LIMIT omits the candidates g, which are not gates; three layers of 300 units
-    then stay below it.
+    network: parameters and segments (see `live`) of a network that the page runs itself; the
+    recording then stays out of it. A page larger than LIMIT omits the candidates g, which are not
+    gates; three layers of 300 units then stay below it.
     """
+    common = common_facts(arch, about, facts, labels or {})
+    if network:
+        return with_network(text, arch, about, common, labels or {}, *network)
     values = dict(recording.values)
-    content = assemble(text, recording, values, arch, about, facts, labels or {})
+    content = with_recording(text, recording, values, arch, about, common, labels or {})
     if len(content) > LIMIT and values.pop("g", None) is not None:
         print("the page omits the candidates (g) to stay small", file=sys.stderr)
-        content = assemble(text, recording, values, arch, about, facts, labels or {})
+        content = with_recording(text, recording, values, arch, about, common, labels or {})
     if len(content) > LIMIT:
         print(
             f"a page of {len(content) / 1e6:.0f} MB opens slowly:"
@@ -111,11 +130,10 @@ def explorer(
     return content
 
 
-def assemble(text, recording, values: dict, arch, about: dict, facts: dict, labels: dict) -> bytes:
-    """The page with these values [layers, H, N] of the recording of a text, uint8 [N]."""
-    alphabet = np.frombuffer(bytes.fromhex(about["alphabet"]), np.uint8)
+def common_facts(arch, about: dict, facts: dict, labels: dict) -> dict:
+    """The facts of every page."""
     trained = about.get("size") or arch.hidden
-    facts = facts | {
+    return facts | {
         "model": f"{type_name(arch.type)} {arch.layers}×{trained}",
         "corpus": about["corpus"],
         "source": about["source"],
@@ -123,23 +141,46 @@ def assemble(text, recording, values: dict, arch, about: dict, facts: dict, labe
         "hidden": arch.hidden,
         "parameters": architecture.count(arch),
         "symbols": arch.symbols,
-        "guesses": len(recording.guesses),
+        "guesses": min(GUESSES, arch.symbols),
         "labels": [
             {"name": h.name, "title": h.title, "yes_no": h.yes_no, "top": labels[h.name][1]}
             for h in HYPOTHESES
             if h.name in labels
         ],
         "unscored": UNSCORED,
-        "quantities": [
-            {
-                "name": name,
-                "signed": signed(arch.type, name),
-                "tanh": name == memory(arch.type) and unbounded(arch.type),
-                "length": kept.shape[-1],
-            }
-            for name, kept in values.items()
-        ],
     }
+
+
+def quantities(arch, lengths: dict[str, int]) -> list[dict]:
+    """The quantities that can colour the text, and how much of it each covers."""
+    return [
+        {
+            "name": name,
+            "signed": signed(arch.type, name),
+            "tanh": name == memory(arch.type) and unbounded(arch.type),
+            "length": length,
+        }
+        for name, length in lengths.items()
+    ]
+
+
+def title_of(facts: dict) -> str:
+    return f"{facts['name']} – {facts['model']}"
+
+
+def with_network(text, arch, about, facts: dict, labels: dict, params, segments) -> bytes:
+    """The page that reads the text itself."""
+    facts["quantities"] = quantities(arch, dict.fromkeys(shown(arch.type), len(text)))
+    facts["network"] = live.facts(arch, about, segments)
+    blocks = {"text": text} | live.blocks(arch, params, segments)
+    blocks |= {f"label.{name}": values for name, (values, _) in labels.items()}
+    return page.page(title_of(facts), facts, blocks)
+
+
+def with_recording(text, recording, values: dict, arch, about, facts: dict, labels: dict) -> bytes:
+    """The page with these values [layers, H, N] of the recording of a text, uint8 [N]."""
+    alphabet = np.frombuffer(bytes.fromhex(about["alphabet"]), np.uint8)
+    facts["quantities"] = quantities(arch, {name: v.shape[-1] for name, v in values.items()})
     blocks = {
         "text": text,
         "guesses": alphabet[recording.guesses],
@@ -149,7 +190,7 @@ def assemble(text, recording, values: dict, arch, about: dict, facts: dict, labe
     for name, kept in values.items():
         blocks |= {f"{name}.{layer}": kept[layer] for layer in range(arch.layers)}
     blocks |= {f"label.{name}": values for name, (values, _) in labels.items()}
-    return page.page(f"{facts['name']} – {facts['model']}", facts, blocks)
+    return page.page(title_of(facts), facts, blocks)
 
 
 def hypotheses(path: Path, arch, about: dict) -> list[dict]:
@@ -259,8 +300,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--characters", type=int, default=20_000, help="characters shown")
     parser.add_argument(
-        "--gates", type=int, default=4_000, help="characters shown with every gate, from the first"
-    )
+        "--gates", type=int, default=4_000, help="where states are recorded: characters shown with"
+        " every gate, from the first",
+    )  # fmt: skip
+    parser.add_argument(
+        "--recorded", action="store_true", help="record states in the page (default for LSTM, GRU"
+        " and RNN: the network is in the page and reads the text itself)",
+    )  # fmt: skip
     parser.add_argument(
         "--from", type=int, default=0, dest="first", metavar="N", help="with --text: characters"
         f" before those shown; the last {WARM_UP:,} of them are read as a warm-up",
@@ -298,19 +344,24 @@ def run(args: argparse.Namespace) -> None:
     if not arch.recurrent:
         raise InputError(f"{path}: an n-NN has no units to show; name a recurrent network")
     require_memory(arch.type)
+    refused = live.why_not(arch, params)
+    if refused and not args.recorded:
+        print(f"{path}: {refused}: states are recorded", file=sys.stderr)
+    in_page = None if refused or args.recorded else live.halved(params)
     of = of_text if args.text else of_split
-    shown = of(args.text or path, arch, params, about, args)
-    facts = shown.facts
-    labels = labels_at(shown.whole, shown.kind, shown.offsets) if shown.kind else {}
+    found = of(args.text or path, arch, params, about, args, in_page)
+    facts = found.facts
+    labels = labels_at(found.whole, found.kind, found.offsets) if found.kind else {}
     facts |= {"hypotheses": [], "scored": SCORED, "origin": ""}
     if args.cells:
         facts["hypotheses"] = hypotheses(args.cells, arch, about)
     if args.text:
-        facts |= of_this_text(arch, about["corpus"], shown, labels)
+        facts |= of_this_text(arch, about["corpus"], found, labels)
     if args.title:
         facts["name"] = args.title
     if args.ablation:
         facts["clamped"] = clamped(args.ablation, arch, about, args.text is not None)
-    content = explorer(shown.text, shown.recording, arch, about, facts, labelled(labels))
+    network = (in_page, found.segments) if in_page else None
+    content = explorer(found.text, found.recording, arch, about, facts, labelled(labels), network)
     write_atomically(args.out, content)
-    print(f"{args.out}: {len(shown.text):,} characters, {len(content) / 1e6:.1f} MB")
+    print(f"{args.out}: {len(found.text):,} characters, {len(content) / 1e6:.1f} MB")

@@ -4,7 +4,7 @@ const KEYS = {
   j: () => step(1), k: () => step(-1),
   '/': () => { openUnits(false); $('find').focus(); $('find').select(); },
   n: () => goToHit(1), N: () => goToHit(-1),
-  c: () => { if (view.show !== 'loss') compareWith(view.other ? view.other : view.unit); },
+  c: () => { if (ofUnit(view.show)) compareWith(view.other ? view.other : view.unit); },
   x: () => {
     if (!compared()) return;
     const {unit, other} = view;
@@ -20,6 +20,7 @@ const KEYS = {
   v: () => setCurve(!view.curve),
   p: () => setPalette(1 - view.palette),
   t: () => setTheme(dark() ? 'light' : 'dark'),
+  i: () => openPanel(view.panel ? '' : 'unit'),
   l: () => copyLink(),
   '?': () => $('help').showModal(),
   Escape: () => { hideCard(); openUnits(false); view.at = -1; repaint('text'); remember(); },
@@ -50,6 +51,7 @@ function onKey(event) {
     event.preventDefault();
     return;
   }
+  if (target === $('own') || target.type === 'number') return;
   if (event.ctrlKey) {
     if (key === 'Home') moveTo(0);
     else if (key === 'End') moveTo(bytes.text.length - 1);
@@ -140,6 +142,8 @@ function listen() {
   $('copy').addEventListener('click', copyLink);
   $('open-help').addEventListener('click', KEYS['?']);
   $('open-units').addEventListener('click', () => openUnits(!$('units').classList.contains('open')));
+  listenToPanel();
+  listenToWriting();
   addEventListener('hashchange', () => { if (location.hash !== remember.last) followLink(location.hash); });
   new ResizeObserver(() => keepPlace()).observe(scroller);
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => setTheme(view.theme));

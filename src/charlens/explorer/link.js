@@ -16,6 +16,8 @@ function link() {
   if (view.curve) words.set('curve', 1);
   if (view.theme) words.set('theme', view.theme);
   if (view.palette) words.set('colours', view.palette);
+  words.set('panel', view.panel || 'none');
+  if (view.clamped.length) words.set('clamp', view.clamped.map((entry) => `${id(entry)}:${entry.at}`).join(' '));
   if (!view.letters) words.set('letters', 'off');
   return `#${words}`;
 }
@@ -55,6 +57,11 @@ function followLink(hash) {
   $('guesses').value = String(view.guesses);
   $('curve').checked = view.curve;
   $('letters').checked = view.letters;
+  openPanel(words.get('panel') || (innerWidth >= 1440 ? 'unit' : ''));
+  setClamped((words.get('clamp') || '').split(' ').flatMap((word) => {
+    const [name, at] = word.split(':'), unit = parseUnit(name);
+    return unit && Math.abs(at) <= 1 ? [{...unit, at: Number(at)}] : [];
+  }));
   setLabel(words.get('label') || '');
   $('find').value = words.get('find') || '';
   onlyLayer(view.only);

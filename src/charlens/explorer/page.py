@@ -2,7 +2,7 @@
 
 Data is never markup. Small data is JSON with every `<` escaped; large data is deflated and encoded
 in base64, one element per block, which the page unpacks when needed. The Content-Security-Policy
-allows only this script, and no request.
+allows only this script, the workers that it makes of the page's own text, and no request.
 """
 
 import base64
@@ -15,12 +15,16 @@ from importlib import resources
 
 import numpy as np
 
+WORKER = ("network.js", "worker.js")
 SCRIPTS = (
     "data.js",
     "colour.js",
     "layout.js",
     "view.js",
     "units.js",
+    "live.js",
+    "panel.js",
+    "write.js",
     "search.js",
     "link.js",
     "input.js",
@@ -35,12 +39,16 @@ def page(title: str, facts: dict, blocks: dict[str, np.ndarray]) -> bytes:
     """
     files = resources.files("charlens") / "explorer"
     style = (files / "page.css").read_text(encoding="utf-8")
-    script = "".join((files / name).read_text(encoding="utf-8") for name in SCRIPTS)
+    script, worker = (
+        "".join((files / name).read_text(encoding="utf-8") for name in names)
+        for names in (SCRIPTS, WORKER)
+    )
     parts = {
         "title": html.escape(title),
-        "policy": policy(style, script),
+        "policy": policy(style, script, "network" in facts),
         "style": style,
         "script": script,
+        "worker": worker if "network" in facts else "",
         "facts": as_json(facts),
         "blocks": "\n".join(block(name, array) for name, array in blocks.items()),
     }
@@ -49,8 +57,11 @@ def page(title: str, facts: dict, blocks: dict[str, np.ndarray]) -> bytes:
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], template).encode()
 
 
-def policy(style: str, script: str) -> str:
-    """The Content-Security-Policy: this style and this script alone, and no request."""
+def policy(style: str, script: str, workers: bool = False) -> str:
+    """The Content-Security-Policy: this style and this script alone, and no request.
+
+    workers: whether the page makes workers of its own text.
+    """
 
     def digest(text: str) -> str:
         return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
@@ -58,6 +69,7 @@ def policy(style: str, script: str) -> str:
     return (
         f"default-src 'none'; style-src {digest(style)}; script-src {digest(script)};"
         " img-src data:; base-uri 'none'; form-action 'none'"
+        f"{'; worker-src blob:' if workers else ''}"
     )
 
 

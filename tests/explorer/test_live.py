@@ -1,0 +1,211 @@
+"""The network in the page, in a real browser: numbers, clamped units, one's own text, samples."""
+
+import csv
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from charlens.cli import main
+from charlens.explorer import explore, live
+from charlens.networks import model_file, network
+from charlens.networks.architecture import Architecture, shapes
+
+sys.path.insert(0, str(Path(__file__).parent))
+from chromium import Chromium, found  # noqa: E402
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        found() is None,
+        reason="no Chromium: install one (apt-get install chromium) or name it in $CHROMIUM",
+    ),
+]
+
+TEXT = "".join(
+    f'"Yes," said Prince Andrew the {k}th, and left.\r\n{"x" * (k % 9)}' for k in range(60)
+).encode()
+ALPHABET = bytes(sorted(set(TEXT) - set(b"P")))  # it does not know P
+TYPES = {"lstm": (2, 11), "gru": (2, 9), "rnn": (1, 13)}  # layers, units: no multiples of 4
+
+
+@pytest.fixture(scope="module")
+def browser():
+    browser = Chromium()
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with a half-precision model, its page and its log-probabilities for each type."""
+    folder = tmp_path_factory.mktemp("live")
+    (folder / "text.txt").write_bytes(TEXT)
+    for type, (layers, hidden) in TYPES.items():
+        arch = Architecture(type, layers, hidden, len(ALPHABET))
+        params = network.initialise(arch, 1.5, torch.Generator().manual_seed(1))
+        about = dataclasses.asdict(arch) | {
+            "corpus": "text", "source": "random", "size": 8, "val_loss": 1.0, "dropout": 0.0,
+            "alphabet": ALPHABET.hex(), "line_ends": "CRLF",
+        }  # fmt: skip
+        model = folder / f"{type}.safetensors"
+        model_file.save(model, live.halved(params), about)
+        command = ["explore", str(model), "--text", str(folder / "text.txt"), "--backend"]
+        command += ["reference", "--csv", str(folder / f"{type}.csv")]
+        assert main([*command, "--out", str(folder / f"{type}.html")]) == 0
+    return folder
+
+
+def opened(browser, path, fragment=""):
+    browser.resize(1280, 800)
+    browser.open(path, fragment, until="document.documentElement?.dataset.complete")
+    return browser
+
+
+@pytest.fixture
+def page(browser, made):
+    """The LSTM's page, read to its end; no script fails and no request leaves it."""
+    yield opened(browser, made / "lstm.html")
+    assert browser.messages == []
+    own = ((made / "lstm.html").resolve().as_uri(), "blob:")
+    assert all(url.startswith(own) for url in browser.requests)
+
+
+def log_probs(path):
+    with open(path, newline="") as file:
+        return np.array([float(row["logp"] or "nan") for row in csv.DictReader(file)])
+
+
+@pytest.mark.parametrize("type", TYPES)
+def test_the_page_computes_what_the_command_line_computes(browser, made, type):
+    opened(browser, made / f"{type}.html")
+    got = np.array(browser.evaluate("[...bytes.logp]"), float)
+    expected = log_probs(made / f"{type}.csv")
+    assert len(got) > 2000 and np.array_equal(np.isnan(got), np.isnan(expected))
+    np.testing.assert_allclose(got, expected, atol=1e-4, rtol=0)
+    assert browser.messages == []
+
+
+@pytest.mark.parametrize("type", TYPES)
+def test_states_and_gates_are_those_of_a_recording(browser, made, type, tmp_path):
+    command = ["explore", str(made / f"{type}.safetensors"), "--text", str(made / "text.txt")]
+    command += ["--recorded", "--gates", "99999", "--out", str(tmp_path / "recorded.html")]
+    assert main(command) == 0
+    layer, unit = (n - 1 for n in TYPES[type])
+    look = f"""facts.quantities.filter(q => ofUnit(q.name)).map(({{name}}) =>
+        [...series(name, {{layer: {layer}, index: {unit}}})])"""
+    shown = "Array.from(bytes.read)"
+    opened(browser, made / f"{type}.html")
+    live_values, read = np.array(browser.evaluate(look)), np.array(browser.evaluate(shown), bool)
+    guesses = "[...bytes.chances.slice(0, 999)]"
+    chances = np.array(browser.evaluate(guesses))
+    opened(browser, tmp_path / "recorded.html")
+    browser.evaluate(
+        f"Promise.all(facts.quantities.map(q => ensureUnpacked(q.name, {layer}))).then(() => 1)"
+    )
+    recorded = np.array(browser.evaluate(look))
+    assert live_values.shape == recorded.shape
+    assert np.abs(live_values - recorded)[:, read].max() <= 1  # rounded
+    assert np.abs(chances - np.array(browser.evaluate(guesses)))[read[:999]].max() <= 20
+
+
+def clamped_log_probs(made, layer, unit, value):
+    """Log-probabilities of the known characters with a unit of the LSTM clamped as they are read,
+    in float32."""
+    arch, params, _ = model_file.load(made / "lstm.safetensors")
+    codes = torch.tensor([ALPHABET.index(byte) for byte in b"\n" + TEXT if byte in ALPHABET])
+
+    def clamp(at, step, found):
+        if at == layer and step:  # not the newline before the text
+            found["c"][:, unit] = value
+            found["h"][:, unit] = found["o"][:, unit] * np.tanh(value)
+
+    logits, _ = network.forward(
+        arch, params, codes[None, :-1], network.zero_state(arch, 1), record=clamp
+    )
+    return torch.log_softmax(logits, -1)[0].gather(1, codes[1:, None])[:, 0].numpy()
+
+
+def test_a_clamped_unit_changes_guesses_and_surprise(page, made):
+    plain = np.array(page.evaluate("[...bytes.logp]"), float)
+    chances = page.evaluate("[...bytes.chances.slice(0, 500)]")
+    page.evaluate("choose({layer: 0, index: 3})")
+    page.evaluate("openPanel('unit')")
+    page.settle()
+    page.click_on("#clamp-zero")
+    page.wait("isRead()", 60)
+    got = np.array(page.evaluate("[...bytes.logp]"), float)
+    known = ~np.isnan(got)
+    expected = clamped_log_probs(made, 0, 3, 0.0)
+    assert np.abs(expected - plain[known]).max() > 0.01
+    np.testing.assert_allclose(got[known][:900], expected[:900], atol=1e-4)  # from the beginning
+    np.testing.assert_allclose(got[known], expected, atol=1e-2)  # after a warm-up
+    assert page.evaluate("[...bytes.chances.slice(0, 500)]") != chances
+    page.wait("$('effect').textContent.includes('2,')")
+    bits = -np.nanmean(got) / np.log(2)
+    assert f"{bits:.3f} bits per character" in page.evaluate("$('effect').textContent")
+    page.click_on("#show-change")
+    worst = int(np.nanargmax(plain - got))
+    change = (plain - got)[worst] / np.log(2)
+    byte = page.evaluate(f"bytes.change[{worst}]")
+    assert byte == round(128 + 127 * min(1, change / 4))
+    assert "clamp=1.4%3A0" in page.evaluate("link()")
+    page.click_on("#clamps button")  # let it go
+    np.testing.assert_array_equal(np.array(page.evaluate("[...bytes.logp]"), float), plain)
+    assert page.evaluate("view.show") != "change"
+
+
+def test_a_text_that_is_typed_is_read(page, made, tmp_path):
+    page.evaluate("openPanel('write')")
+    page.evaluate("$('own').focus()")
+    text = '"Yes," said he,\nand left' + " the prince" * 30
+    page.type(text)
+    page.wait(f"own.shown && bytes.text.length === {len(text) + 1} && isRead()", 60)
+    page.evaluate("$('own').selectionStart = $('own').selectionEnd = 200")
+    page.type("Q!")  # Q is not in the alphabet
+    page.wait(f"bytes.text.length === {len(text) + 3} && isRead()", 60)
+    (tmp_path / "own.txt").write_text(text[:200] + "Q!" + text[200:], newline="\n")
+    command = ["read", str(made / "lstm.safetensors"), "--text", str(tmp_path / "own.txt")]
+    assert main([*command, "--backend", "reference", "--csv", str(tmp_path / "own.csv")]) == 0
+    got = np.array(page.evaluate("[...bytes.logp.slice(0, bytes.text.length)]"), float)
+    np.testing.assert_allclose(got, log_probs(tmp_path / "own.csv"), atol=1e-4)
+    page.click_on("#leave")
+    assert page.evaluate("bytes.text.length") == len(TEXT)
+    assert page.evaluate("isRead()")
+    got = np.array(page.evaluate("[...bytes.logp]"), float)
+    np.testing.assert_allclose(got, log_probs(made / "lstm.csv"), atol=1e-4)
+
+
+def test_samples(page, made):
+    def drawn(temperature, seed, length=60):
+        page.evaluate(f"$('own').value = '\"Yes'; readOwn(ownBytes($('own').value));"
+                      f"$('temperature').value = {temperature}; $('seed').value = {seed};"
+                      f"$('length').value = {length}; sampleOwn()")  # fmt: skip
+        page.wait("!own.sampling && isRead()", 60)
+        return bytes(page.evaluate("[...bytes.text]"))
+
+    page.evaluate("openPanel('write')")
+    first = drawn(1, 5)
+    assert len(first) == 64 and set(first) <= set(ALPHABET)
+    assert drawn(1, 5) == first != drawn(1, 6)
+    command = ["sample", str(made / "lstm.safetensors"), "--start", '"Yes', "--temperature", "0"]
+    written = subprocess.run(
+        [sys.executable, "-m", "charlens.cli", *command, "--length", "60"], capture_output=True
+    ).stdout
+    assert written.startswith(drawn(0, 5))
+
+
+def test_a_page_of_20000_characters_is_small(made, tmp_path):
+    arch = Architecture("lstm", 2, 308, 87)
+    params = network.initialise(arch, 0.08, torch.Generator().manual_seed(1))
+    weights = sum(int(np.prod(shape)) for shape in shapes(arch).values())
+    segments = live.Segments(np.arange(0, 20_000, 500), np.random.rand(40, 2, 2, 308))
+    about = {"corpus": "x", "source": "y", "alphabet": bytes(range(32, 119)).hex()}
+    facts = {"name": "x", "breaks": [], "summary": "", "hypotheses": []}
+    text = np.random.default_rng(0).integers(32, 119, 20_000).astype(np.uint8)
+    content = explore.explorer(text, None, arch, about, facts, {}, (params, segments))
+    assert 2 * weights < len(content) < 6e6
