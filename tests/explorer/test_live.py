@@ -2,7 +2,6 @@
 
 import csv
 import dataclasses
-import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from charlens.cli import main
 from charlens.explorer import explore, live
 from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture, shapes
+from charlens.training import sample
 
 sys.path.insert(0, str(Path(__file__).parent))
 from chromium import Chromium, found  # noqa: E402
@@ -113,19 +113,25 @@ def test_states_and_gates_are_those_of_a_recording(browser, made, type, tmp_path
     assert np.abs(chances - np.array(browser.evaluate(guesses)))[read[:999]].max() <= 20
 
 
-def clamped_log_probs(made, layer, unit, value):
-    """Log-probabilities of the known characters with a unit of the LSTM clamped as they are read,
-    in float32."""
-    arch, params, _ = model_file.load(made / "lstm.safetensors")
-    codes = torch.tensor([ALPHABET.index(byte) for byte in b"\n" + TEXT if byte in ALPHABET])
+def clamping(layer, unit, value):
+    """A recorder that clamps a unit of the LSTM from the text's first character on."""
 
     def clamp(at, step, found):
         if at == layer and step:  # not the newline before the text
             found["c"][:, unit] = value
             found["h"][:, unit] = found["o"][:, unit] * np.tanh(value)
 
+    return clamp
+
+
+def clamped_log_probs(made, layer, unit, value):
+    """Log-probabilities of the known characters with a unit of the LSTM clamped as they are read,
+    in float32."""
+    arch, params, _ = model_file.load(made / "lstm.safetensors")
+    codes = torch.tensor([ALPHABET.index(byte) for byte in b"\n" + TEXT if byte in ALPHABET])
+    record = clamping(layer, unit, value)
     logits, _ = network.forward(
-        arch, params, codes[None, :-1], network.zero_state(arch, 1), record=clamp
+        arch, params, codes[None, :-1], network.zero_state(arch, 1), record=record
     )
     return torch.log_softmax(logits, -1)[0].gather(1, codes[1:, None])[:, 0].numpy()
 
@@ -192,11 +198,104 @@ def test_samples(page, made):
     first = drawn(1, 5)
     assert len(first) == 64 and set(first) <= set(ALPHABET)
     assert drawn(1, 5) == first != drawn(1, 6)
-    command = ["sample", str(made / "lstm.safetensors"), "--start", '"Yes', "--temperature", "0"]
-    written = subprocess.run(
-        [sys.executable, "-m", "charlens.cli", *command, "--length", "60"], capture_output=True
-    ).stdout
-    assert written.startswith(drawn(0, 5))
+    writer = sample.Writer(made / "lstm.safetensors")  # the page reads a newline first
+    written = b"".join(sample.sample(writer, 60, 0, 0, b'\n"Yes'))
+    assert drawn(0, 5) == written[1:]
+
+
+def test_the_dossier_of_a_unit(page, made):
+    page.evaluate("openPanel('unit'); choose({layer: 1, index: 4})")
+    page.wait("$('output-note').textContent.startsWith('The mean')", 60)
+    page.settle()
+    assert page.evaluate("$('unit-name').textContent").startswith("Layer 2, unit 5")
+    values = np.array(page.evaluate("[...series('c', view.unit)]"), float)
+    read = np.array(page.evaluate("[...bytes.read]"), bool)
+    mean = ((values[read] - 128) / 127).mean()
+    assert f"mean {'−' if mean < 0 else '+'}{abs(mean):.2f}" in page.evaluate(
+        "$('spread').textContent"
+    )
+    best = page.evaluate("extremes(series('c', view.unit), [...bytes.read.keys()], 1)[0]")
+    assert values[best] == values.max()
+    page.evaluate("document.querySelector('#strongest .snippet').click()")
+    assert values[page.evaluate("view.at")] == values[read].max()
+    c = np.array(page.evaluate("units().map(unit => [...series('c', unit)])"), float)  # [units, N]
+    r = np.abs(np.corrcoef(c)[11 + 4])
+    nearest = [k for k in np.argsort(-r) if k != 15][0]
+    first = page.evaluate("document.querySelector('#companions button').textContent")
+    assert first.split()[0] == f"{nearest // 11 + 1}.{nearest % 11 + 1}"
+
+
+def test_what_a_unit_does_to_the_output(page, made):
+    """The probabilities of the dossier are those of the network with the unit clamped."""
+    page.evaluate("openPanel('unit'); choose({layer: 0, index: 3})")
+    effects = page.wait("dossier.effects.get('1.4 false')", 60)
+    values = np.sort(
+        np.array(page.evaluate("[...series('c', view.unit)].filter((_, i) => bytes.read[i])"))
+    )
+    arch, params, _ = model_file.load(made / "lstm.safetensors")
+    codes = torch.tensor([ALPHABET.index(b) for b in b"\n" + TEXT[:300] if b in ALPHABET])
+    for name, share in (("low", 0.05), ("high", 0.95)):
+        shown = (values[int(share * (len(values) - 1))] - 128) / 127
+        value = np.arctanh(np.clip(shown, -0.999, 0.999))
+        logits, _ = network.forward(
+            arch, params, codes[None], network.zero_state(arch, 1), record=clamping(0, 3, value)
+        )
+        p = torch.softmax(logits, -1)[0, 1:].numpy()
+        # a character that is not read leaves the prediction as it is
+        at = np.cumsum([byte in ALPHABET for byte in TEXT[:300]]) - 1
+        np.testing.assert_allclose([e[name] for e in effects], p[at].mean(axis=0), atol=1e-4)
+
+
+def point(page, i):
+    return page.evaluate(
+        f"(i => {{ const b = $('scroller').getBoundingClientRect(), l = transient.lines;"
+        f" return [b.x + EDGE + (l.column[i] + span(l, i) / 2) * transient.advance,"
+        f" b.y + EDGE + lineOf(l, i) * rowHeight() - $('scroller').scrollTop + LINE / 2]; }})({i})"
+    )
+
+
+def test_a_passage_asks_for_the_units_that_are_on_there(page):
+    page.evaluate("openPanel('ask')")
+    page.settle()
+    for kind, i in (("mousePressed", 52), ("mouseMoved", 70), ("mouseReleased", 70)):
+        x, y = point(page, i)
+        page.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", buttons=1,
+                  clickCount=1)  # fmt: skip
+    page.settle()
+    first, last = 52, 71
+    assert page.evaluate("[view.selected.from, view.selected.to]") == [first, last]
+    c = np.array(page.evaluate("units().map(unit => [...series('c', unit)])"), float)
+    c = (c - 128) / 127
+    read = np.array(page.evaluate("[...bytes.read]"), bool)
+    at = np.arange(len(read))
+    within = read & (at >= first) & (at < last)
+    around = read & ~within & (at < last + 200)
+    difference = c[:, within].mean(axis=1) - c[:, around].mean(axis=1)
+    for table, best in (("high-there", difference.argmax()), ("low-there", difference.argmin())):
+        row = page.evaluate(f"$('{table}').rows[0].innerText")
+        assert row.split()[0] == f"{best // 11 + 1}.{best % 11 + 1}"
+    assert f"select={first}-{last}" in page.evaluate("link()")
+    page.evaluate("$('scroller').focus()")
+    page.press("Escape")
+    assert page.evaluate("view.selected") is None
+    page.evaluate("moveTo(10)")
+    page.press("ArrowRight", "ArrowRight", shift=True)
+    assert page.evaluate("[view.selected.from, view.selected.to]") == [10, 13]
+
+
+def test_a_unit_is_found_by_number_and_by_what_it_follows(page):
+    page.evaluate("document.activeElement.blur()")
+    page.press("u")
+    page.type("2.7")
+    assert page.evaluate("id(view.unit)") == "2.7"
+    page.evaluate("$('find-unit').value = ''")
+    page.type("quotes")
+    assert page.evaluate("view.sort") == "by quote"
+    assert page.evaluate("nameOf(view.unit) === '' || nameOf(view.unit).includes('quotes')")
+    assert page.evaluate("same(view.unit, list.units[0])")
+    page.evaluate("$('find-unit').value = ''")
+    page.type("no such thing")
+    assert page.evaluate("$('unit-found').textContent") == "none"
 
 
 def test_a_page_of_20000_characters_is_small(made, tmp_path):

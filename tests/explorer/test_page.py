@@ -452,7 +452,8 @@ def hostile(tmp_path_factory):
 
 def test_a_hostile_text_is_shown_and_never_run(browser, hostile):
     browser.resize(1280, 800)
-    open_whole(browser, hostile)
+    browser.open(hostile)
+    browser.wait("bytes.done[300]", 60)
     assert browser.evaluate("window.pwned") is None
     assert browser.evaluate("document.querySelectorAll('img, b:not(#list b)').length") == 0
     assert browser.evaluate("[...bytes.text.slice(0, 300)]") == list(HOSTILE[:300])
@@ -481,7 +482,7 @@ def test_a_hostile_text_is_shown_and_never_run(browser, hostile):
 
 def test_a_line_of_100_000_characters_is_broken(browser, hostile):
     browser.resize(1280, 800)
-    open_whole(browser, hostile)
+    browser.open(hostile)
     lines = browser.evaluate("transient.lines.starts.length")
     assert lines > 1000
     assert browser.evaluate("Math.max(...transient.lines.column) <= transient.lines.columns + 1")

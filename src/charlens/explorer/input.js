@@ -18,12 +18,13 @@ const KEYS = {
     setLabel(view.label || !known ? '' : known.name);
   },
   v: () => setCurve(!view.curve),
-  p: () => setPalette(1 - view.palette),
+  p: () => setPalette((view.palette + 1) % theme().signed.length),
   t: () => setTheme(dark() ? 'light' : 'dark'),
+  u: () => { openUnits(true); $('find-unit').focus(); $('find-unit').select(); },
   i: () => openPanel(view.panel ? '' : 'unit'),
   l: () => copyLink(),
   '?': () => $('help').showModal(),
-  Escape: () => { hideCard(); openUnits(false); view.at = -1; repaint('text'); remember(); },
+  Escape: () => { select(null); hideCard(); openUnits(false); view.at = -1; repaint('text'); remember(); },
 };
 
 const TEXT_KEYS = {
@@ -51,7 +52,8 @@ function onKey(event) {
     event.preventDefault();
     return;
   }
-  if (target === $('own') || target.type === 'number') return;
+  if (target === $('find-unit') && key === 'Escape') { $('list').focus(); event.preventDefault(); return; }
+  if (target === $('own') || target === $('find-unit') || target.type === 'number') return;
   if (event.ctrlKey) {
     if (key === 'Home') moveTo(0);
     else if (key === 'End') moveTo(bytes.text.length - 1);
@@ -75,7 +77,9 @@ function onKey(event) {
   else if (!/^(BUTTON|INPUT)$/.test(target.tagName)) act = TEXT_KEYS[key] || act;
   if (!act) return;
   event.preventDefault();
+  const from = transient.anchor ?? Math.max(0, view.at);
   act();
+  if (event.shiftKey && act === TEXT_KEYS[key]) select(from, view.at);
 }
 
 function openUnits(open) {
@@ -107,12 +111,18 @@ function listen() {
       repaint('text');
     }
     if (at >= 0) placeCard(event.clientX, event.clientY);
+    if (at >= 0 && event.buttons & 1 && transient.pressed >= 0 && at !== transient.pressed) select(transient.pressed, at);
+  });
+  scroller.addEventListener('pointerdown', (event) => {
+    const box = scroller.getBoundingClientRect();
+    transient.pressed = characterAt(event.clientX - box.left, event.clientY - box.top);
   });
   scroller.addEventListener('pointerleave', () => { hideCard(); repaint('text'); });
   scroller.addEventListener('click', (event) => {
     const box = scroller.getBoundingClientRect();
     const at = characterAt(event.clientX - box.left, event.clientY - box.top);
-    if (at >= 0) moveTo(at, false);
+    if (event.shiftKey && at >= 0) select(transient.anchor ?? Math.max(0, view.at), at);
+    else if (at >= 0 && at === transient.pressed) { select(null); moveTo(at, false); }
     if (at >= 0) placeCard(event.clientX, event.clientY);
   });
   const scrollToPointer = (event) => {
@@ -143,6 +153,7 @@ function listen() {
   $('open-help').addEventListener('click', KEYS['?']);
   $('open-units').addEventListener('click', () => openUnits(!$('units').classList.contains('open')));
   listenToPanel();
+  listenToQuestions();
   listenToWriting();
   addEventListener('hashchange', () => { if (location.hash !== remember.last) followLink(location.hash); });
   new ResizeObserver(() => keepPlace()).observe(scroller);

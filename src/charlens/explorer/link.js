@@ -18,6 +18,7 @@ function link() {
   if (view.palette) words.set('colours', view.palette);
   words.set('panel', view.panel || 'none');
   if (view.clamped.length) words.set('clamp', view.clamped.map((entry) => `${id(entry)}:${entry.at}`).join(' '));
+  if (view.selected) words.set('select', `${view.selected.from}-${view.selected.to}`);
   if (!view.letters) words.set('letters', 'off');
   return `#${words}`;
 }
@@ -49,7 +50,7 @@ function followLink(hash) {
     at: whole('at', last) ?? -1,
     guesses: whole('guesses', facts.guesses) ?? 0,
     curve: words.get('curve') === '1',
-    palette: whole('colours', 1) ?? 0,
+    palette: whole('colours', 2) ?? 0,
     letters: words.get('letters') !== 'off',
   });
   const theme = words.get('theme');
@@ -57,6 +58,8 @@ function followLink(hash) {
   $('guesses').value = String(view.guesses);
   $('curve').checked = view.curve;
   $('letters').checked = view.letters;
+  const [, from, to] = /^(\d+)-(\d+)$/.exec(words.get('select') || '') || [];
+  view.selected = Number(from) < Number(to) && to <= last + 1 ? {from: Number(from), to: Number(to)} : null;
   openPanel(words.get('panel') || (innerWidth >= 1440 ? 'unit' : ''));
   setClamped((words.get('clamp') || '').split(' ').flatMap((word) => {
     const [name, at] = word.split(':'), unit = parseUnit(name);

@@ -138,6 +138,7 @@ function setTheme(name) {
 
 function setPalette(number) {
   view.palette = number;
+  paintPanel();
   repaint('text', 'map', 'legend');
   remember();
 }
@@ -242,6 +243,7 @@ async function beginRecorded() {
   sortUnits();
   revealChosen();
   repaint('text', 'map', 'legend');
+  paintPanel();
   document.documentElement.dataset.complete = Math.round(performance.now());
 }
 

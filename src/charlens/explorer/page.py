@@ -24,6 +24,8 @@ SCRIPTS = (
     "units.js",
     "live.js",
     "panel.js",
+    "dossier.js",
+    "ask.js",
     "write.js",
     "search.js",
     "link.js",

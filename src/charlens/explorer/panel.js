@@ -1,6 +1,6 @@
 /* The panel beside the text: its tabs, and the clamped units. */
 
-const PANELS = ['unit', 'write'];
+const PANELS = ['unit', 'ask', 'write'];
 
 /* Open one of the panel's tabs; '' closes the panel. */
 function openPanel(name) {
@@ -32,12 +32,13 @@ function onTabKey(event) {
 
 function paintPanel() {
   if (view.panel === 'unit') paintUnitPanel();
+  if (view.panel === 'ask') paintPassage();
   if (view.panel === 'write') paintOwnNote();
 }
 
 function paintUnitPanel() {
-  $('unit-name').textContent = `Layer ${view.unit.layer + 1}, unit ${view.unit.index + 1}`;
   if (facts.network) paintClamps();
+  paintDossier();
 }
 
 // ---- clamped units ----
@@ -79,14 +80,14 @@ function paintClamps() {
     button.addEventListener('click', () => clampUnit(entry, null));
     return button;
   }));
-  const {count, before, after} = effect();
+  const {count, before, after} = view.clamped.length ? effect() : {};
   const bits = (nats) => (nats / Math.LN2).toFixed(3);
   $('show-change').hidden = !view.clamped.length;
-  const over = `over ${count.toLocaleString('en')} of ${bytes.text.length.toLocaleString('en')} characters`;
+  const over = () => `over ${count.toLocaleString('en')} of ${bytes.text.length.toLocaleString('en')} characters`;
   $('effect').textContent = !view.clamped.length ? ''
     : !count ? 'Reading the text with this unit clamped …'
       : `Surprise ${bits(before)} → ${bits(after)} bits per character`
-        + ` (${signedNumber((after - before) / Math.LN2, 3)}), ${over}. Guesses and surprise are those`
+        + ` (${signedNumber((after - before) / Math.LN2, 3)}), ${over()}. Guesses and surprise are those`
         + ' with the unit clamped; the colours of units are those without.';
 }
 

@@ -12,20 +12,20 @@ const EDGE = 18;        // margin around the text
 
 /* Everything that a link reproduces: the chosen unit and the compared one; the quantity shown; the
    order of the list and its one layer; the cursor; the character at the top, and how much of its
-   line is scrolled away; the query; the switches; the panel; and the clamped units, each `at` a
-   value. */
+   line is scrolled away; the query; the switches; the panel; the clamped units, each `at` a value;
+   and the selected passage. */
 const view = {
   unit: {layer: 0, index: 0}, show: '', other: null, sort: 'number', only: null,
   at: -1, top: 0, down: 0, find: '', guesses: 0, label: '', curve: false, theme: '', palette: 0, letters: true,
-  panel: '', clamped: [],
+  panel: '', clamped: [], selected: null,
 };
 
 const $ = (name) => document.getElementById(name);
 /* Everything else: the lines, the width of a column, the character under the pointer, the matches
-   of the query, the scroll position that the page itself has set, and the map. */
+   of the query, the scroll position that the page itself has set, where the selection began, and the map. */
 const transient = {
   lines: null, advance: 9, hover: -1, hits: new Int32Array(0), hit: -1, marks: null, scrollSet: -1,
-  mapCanvas: document.createElement('canvas'),
+  anchor: null, pressed: -1, mapCanvas: document.createElement('canvas'),
 };
 
 function rowHeight() {
@@ -177,6 +177,11 @@ function paintCharacter(context, colours, shown, {i, left, width}, top) {
   if (!read) {
     context.fillStyle = colours.faint;
     for (let x = left + 1; x < left + width - 1; x += 3) context.fillRect(x, bottom - 3, 1, 1);
+  }
+  if (view.selected && i >= view.selected.from && i < view.selected.to) {
+    context.fillStyle = colours.mark;
+    context.fillRect(left, top, width, 2);
+    context.fillRect(left, bottom - 2, width, 2);
   }
   if (transient.marks?.[i]) {
     context.fillStyle = colours.paper;
@@ -332,7 +337,7 @@ function paintLegend() {
   const place = (unit) => `layer ${unit.layer + 1}, unit ${unit.index + 1}`;
   $('chosen').textContent = !ofUnit(view.show) ? `${NAMES[view.show]} at each character`
     : `${what} of ${place(view.unit)}`;
-  $('clamped').textContent = !ofUnit(view.show) ? '' : facts.clamped?.[id(view.unit)] || '';
+  $('clamped').textContent = !ofUnit(view.show) ? '' : saysOf(view.unit);
   $('compared').textContent = '';
   if (compared()) {
     const a = series(view.show, view.unit), b = series(view.show, view.other);
@@ -349,6 +354,15 @@ function paintLegend() {
     const length = covered().toLocaleString('en');
     $('compared').textContent += `${$('compared').textContent ? ' · ' : ''}gates: first ${length} characters; crossed out: not recorded`;
   }
+}
+
+/* A unit in words: by the hypothesis that orders the list, or else the one that it follows best; and
+   what clamping it changes. */
+function saysOf(unit) {
+  const all = followed(unit);
+  const best = all.find(({hypothesis}) => hypothesis === list.hypothesis) || all[0];
+  const words = best ? inWords(best.hypothesis, best.score) : '';
+  return [words, facts.clamped?.[id(unit)]].filter(Boolean).join('; ');
 }
 
 /* A quantity in words; of an unbounded state, tanh is shown. */

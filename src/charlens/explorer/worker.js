@@ -57,8 +57,8 @@ function keep(network, stream, {values, guesses, chances}, t) {
 }
 
 /* Read segments side by side. Each has codes (-1 where a character is unknown), the state before
-   them, and how many of its first characters are a warm-up. mean: the mean log-probabilities over
-   all characters are wanted alone. */
+   them, and how many of its first characters are a warm-up. mean: the mean probabilities over all
+   characters are wanted alone. */
 async function readSegments({job, segments, clamps, withValues, mean}) {
   const streams = segments.length > 1 ? STREAMS : 1, network = reader(streams), {about} = worker;
   const padded = Array.from({length: streams}, (_, s) => segments[s] || segments[0]);
@@ -88,7 +88,7 @@ async function readSegments({job, segments, clamps, withValues, mean}) {
     segments.forEach((segment, s) => {
       if (t >= segment.codes.length || t < segment.skip) return;
       if (!mean) { keep(network, s, pieces[s], t - from); return; }
-      for (let k = 0; k < about.symbols; k++) sums[k] += logProbs[k * streams + s];
+      for (let k = 0; k < about.symbols; k++) sums[k] += Math.exp(logProbs[k * streams + s]);
       counted += 1;
     });
     segments.forEach(({codes}, s) => {

@@ -83,6 +83,7 @@ function textChanged() {
   transient.lines = null;
   search.text = search.lower = undefined;
   if (view.at >= bytes.text.length) view.at = -1;
+  view.selected = transient.anchor = null;
   hideCard();
   fit();
   if (own.shown) {
