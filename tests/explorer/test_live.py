@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -296,6 +297,80 @@ def test_a_unit_is_found_by_number_and_by_what_it_follows(page):
     page.evaluate("$('find-unit').value = ''")
     page.type("no such thing")
     assert page.evaluate("$('unit-found').textContent") == "none"
+
+
+FRAME = "document.querySelectorAll('iframe')[{}].contentWindow"
+
+
+def beside(browser, made, out, *words):
+    command = ["explore", str(made / "lstm.safetensors"), "--text", str(made / "text.txt")]
+    assert main([*command, *map(str, words), "--out", str(out)]) == 0
+    browser.resize(1280, 800)
+    browser.open(out, until="document.querySelectorAll('iframe').length === 2")
+    for k in (0, 1):
+        browser.wait(f"{FRAME.format(k)}.document.documentElement?.dataset.complete", 60)
+
+
+def test_two_networks_on_one_text(browser, made, tmp_path):
+    beside(browser, made, tmp_path / "both.html", "--beside", made / "gru.safetensors")
+    left, right = (FRAME.format(k) for k in (0, 1))
+    for side, type in ((left, "lstm"), (right, "gru")):
+        about = browser.evaluate(f"{side}.document.getElementById('about').textContent")
+        assert about.startswith(type.upper())
+    browser.evaluate(f"{left}.moveTo(1500)")
+    browser.wait(f"{right}.document.getElementById('scroller').scrollTop > 0")
+    places = [f"{side}.document.getElementById('scroller').scrollTop" for side in (left, right)]
+    assert abs(browser.evaluate(places[0]) - browser.evaluate(places[1])) <= 24
+    browser.evaluate(f"{left}.sortBy('by newline_next')")
+    browser.wait(f"{right}.document.getElementById('sort').value === 'by newline_next'")
+    link = browser.wait("location.hash.includes('newline_next') && location.hash")
+    assert "left=" in link and "right=" in link
+    own = ((tmp_path / "both.html").resolve().as_uri(), "blob:", "about:srcdoc", "data:")
+    assert browser.messages == [] and all(url.startswith(own) for url in browser.requests)
+
+
+def test_two_texts_under_one_network(browser, made, tmp_path):
+    (tmp_path / "other.txt").write_bytes(b"</script><script>window.pwned = 1</script>" + TEXT[:900])
+    beside(browser, made, tmp_path / "both.html", "--beside-text", tmp_path / "other.txt")
+    names = [
+        browser.evaluate(f"{FRAME.format(k)}.document.getElementById('name').textContent")
+        for k in (0, 1)
+    ]
+    assert names == ["text.txt", "other.txt"]
+    assert browser.evaluate("window.pwned") is None
+    assert browser.evaluate(f"{FRAME.format(1)}.pwned") is None
+
+
+def test_the_view_is_saved_as_png_and_as_svg(page):
+    page.evaluate(
+        "window.saved = []; save = (blob, ending) => window.saved.push([blob, ending]); show('c')"
+    )
+    page.click_on("#png")
+    page.click_on("#svg")
+    page.wait("window.saved.length === 2")
+    assert page.evaluate("saved.map(([, ending]) => ending).sort()") == ["png", "svg"]
+    svg = page.evaluate("saved.find(([, ending]) => ending === 'svg')[0].text()")
+    drawing = ElementTree.fromstring(svg)
+    shapes_of = "{http://www.w3.org/2000/svg}"
+    glyphs = [t.text for t in drawing.iter(f"{shapes_of}text")]
+    assert "".join(glyphs[:20]) == TEXT[:60].decode().replace(" ", "")[:20]
+    first = next(iter(drawing.iter(f"{shapes_of}rect")))
+    assert first.get("width") == "100%"
+    fills = [r.get("fill") for r in drawing.iter(f"{shapes_of}rect")]
+    byte = page.evaluate("series('c', view.unit)[0]")
+    assert fills[1] == page.evaluate(f"scale('c').fill[{byte}]")
+
+
+def test_what_a_unit_follows_is_said_in_words(page):
+    def said(title, yes_no, score):
+        return page.evaluate(f"inWords({{title: '{title}', yes_no: {yes_no}}}, {score})")
+
+    assert said("inside quotes", "true", 0.05) == "closely falls inside quotes"
+    assert said("line ends next", "true", 0.75) == "clearly rises where line ends next"
+    assert said("position in line", "false", -0.2) == "weakly falls with position in line"
+    assert page.evaluate("[1, 2, 3, 4, 11, 12, 13, 21, 112].map(ordinal)") == [
+        "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "112th",
+    ]  # fmt: skip
 
 
 def test_a_page_of_20000_characters_is_small(made, tmp_path):

@@ -13,4 +13,5 @@ recording.py                states, gates and predictions of the network, quanti
 live.py                     the network in the page, and the states from which it reads
 page.py                     the page: data, style and scripts in one file
 page.html, page.css, *.js   its template, style and scripts; network.js and worker.js run in workers
+beside.*                    two pages side by side in one
 """

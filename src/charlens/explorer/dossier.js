@@ -165,6 +165,7 @@ function askForEffect(unit) {
   const known = series(state(), unit).filter((_, i) => bytes.valued[i] && bytes.read[i]);
   if (known.length < Math.min(LEAST, bytes.text.length)) return;
   dossier.asked = key;
+  stop(({kind}) => kind === 'output');    // for a unit that is no longer looked at
   const sorted = known.toSorted(), at = (share) => value(state(), sorted[Math.floor(share * (sorted.length - 1))]);
   const segment = live.segments.find(({end}) => end > visible()[0]) || live.segments[0];
   const {codes, state: start, skip} = task(segment, 'plain');

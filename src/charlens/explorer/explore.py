@@ -164,17 +164,13 @@ def quantities(arch, lengths: dict[str, int]) -> list[dict]:
     ]
 
 
-def title_of(facts: dict) -> str:
-    return f"{facts['name']} – {facts['model']}"
-
-
 def with_network(text, arch, about, facts: dict, labels: dict, params, segments) -> bytes:
     """The page that reads the text itself."""
     facts["quantities"] = quantities(arch, dict.fromkeys(shown(arch.type), len(text)))
     facts["network"] = live.facts(arch, about, segments)
     blocks = {"text": text} | live.blocks(arch, params, segments)
     blocks |= {f"label.{name}": values for name, (values, _) in labels.items()}
-    return page.page(title_of(facts), facts, blocks)
+    return page.page(page.title_of(facts), facts, blocks)
 
 
 def with_recording(text, recording, values: dict, arch, about, facts: dict, labels: dict) -> bytes:
@@ -190,7 +186,7 @@ def with_recording(text, recording, values: dict, arch, about, facts: dict, labe
     for name, kept in values.items():
         blocks |= {f"{name}.{layer}": kept[layer] for layer in range(arch.layers)}
     blocks |= {f"label.{name}": values for name, (values, _) in labels.items()}
-    return page.page(title_of(facts), facts, blocks)
+    return page.page(page.title_of(facts), facts, blocks)
 
 
 def hypotheses(path: Path, arch, about: dict) -> list[dict]:
@@ -319,6 +315,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--csv", type=Path, help="with --text: log-probability of each character of the whole text,"
         " in nats (.csv; -: standard output)",
     )  # fmt: skip
+    parser.add_argument(
+        "--beside", type=Path, nargs="+", metavar="MODEL", help="show another network beside this"
+        " one, on the same text (of several, the best)",
+    )  # fmt: skip
+    parser.add_argument("--beside-cells", type=Path, help="scores of the other network's units")
+    parser.add_argument(
+        "--beside-text", type=Path, help="with --text: show another text beside it, under the same"
+        " network",
+    )  # fmt: skip
     base.add_backend(parser)
     base.add_threads(parser)
     parser.add_argument("--out", type=Path, required=True, help="the page (.html)")
@@ -337,7 +342,31 @@ def run(args: argparse.Namespace) -> None:
         raise InputError("--corpus requires --split and --kind: it is the text around the split")
     if args.kind and not (args.text or args.corpus):
         raise InputError("--kind with --split needs the text of the corpus: --corpus")
+    if (args.beside or args.beside_text) and (args.csv or args.beside and args.beside_text):
+        raise InputError("--beside, --beside-text and --csv exclude each other")
+    if args.beside_text and not args.text:
+        raise InputError("--beside-text requires --text")
     torch.set_num_threads(args.threads)
+    content, facts, text = page_of(args)
+    if args.beside or args.beside_text:
+        # tables and a title are of the first network and text alone
+        other = {"cells": args.cells if args.beside_text else args.beside_cells}
+        other |= {"ablation": args.ablation if args.beside_text else None}
+        other |= {"models": args.beside} if args.beside else {"text": args.beside_text}
+        other |= {"title": args.title if args.beside else None}
+        content2, facts2, text2 = page_of(argparse.Namespace(**vars(args) | other))
+        titles = [page.title_of(facts), page.title_of(facts2)]
+        both = [content, content2]
+        content = page.beside(" | ".join(titles), both, titles, np.array_equal(text, text2))
+    write_atomically(args.out, content)
+    print(f"{args.out}: {len(text):,} characters, {len(content) / 1e6:.1f} MB")
+
+
+def page_of(args: argparse.Namespace) -> tuple[bytes, dict, np.ndarray]:
+    """The page of the best of some models, its facts and its text, uint8 [N].
+
+    Raises InputError where the network has no units to show, or as `of_text` and `of_split` do.
+    """
     path = model_file.best(args.models)
     arch, params, about = model_file.load(path)
     metadata.require(about, path, ("corpus", "source"))
@@ -362,6 +391,6 @@ def run(args: argparse.Namespace) -> None:
     if args.ablation:
         facts["clamped"] = clamped(args.ablation, arch, about, args.text is not None)
     network = (in_page, found.segments) if in_page else None
+    facts = common_facts(arch, about, facts, labelled(labels))
     content = explorer(found.text, found.recording, arch, about, facts, labelled(labels), network)
-    write_atomically(args.out, content)
-    print(f"{args.out}: {len(found.text):,} characters, {len(content) / 1e6:.1f} MB")
+    return content, facts, found.text

@@ -149,6 +149,8 @@ function listen() {
   $('letters').addEventListener('change', () => { view.letters = $('letters').checked; remember(); });
   $('compare').addEventListener('click', KEYS.c);
   $('theme').addEventListener('click', KEYS.t);
+  $('png').addEventListener('click', savePng);
+  $('svg').addEventListener('click', saveSvg);
   $('copy').addEventListener('click', copyLink);
   $('open-help').addEventListener('click', KEYS['?']);
   $('open-units').addEventListener('click', () => openUnits(!$('units').classList.contains('open')));

@@ -28,8 +28,34 @@ function remember() {
   clearTimeout(remember.timer);
   remember.timer = setTimeout(() => {
     remember.last = link();
-    history.replaceState(null, '', remember.last);
+    if (parent === window) history.replaceState(null, '', remember.last);
+    else parent.postMessage({link: remember.last, ...view}, '*');    // beside another, see beside.js
   }, 200);
+}
+
+/* The link with which the page was opened. */
+const firstLink = () => parent === window ? location.hash : window.frameElement.dataset.link;
+
+/* Follow the page beside this one: the same place and query, and the same hypothesis. */
+function followOther({sort, find, top, down, at}) {
+  if (sort !== view.sort && orders().some(({key}) => key === sort)) {
+    sortBy(sort);
+    step(-Infinity);
+  }
+  if (find !== view.find) {
+    $('find').value = find;
+    search(find);
+  }
+  if (top === undefined) return;
+  Object.assign(view, {top, down, at});
+  hideCard();
+  repaint('scroll');
+}
+
+/* The hypothesis whose first unit is the strongest. */
+function strongest() {
+  const of = ({score, yes_no}) => typeof score[0] === 'number' ? strength(score[0], yes_no) : -1;
+  return facts.hypotheses.reduce((a, b) => of(b) > of(a) ? b : a);
 }
 
 /* Show the view of a link; missing or invalid parts get their defaults. */
@@ -43,7 +69,7 @@ function followLink(hash) {
   Object.assign(view, {
     unit: parseUnit(words.get('cell')) || {layer: 0, index: 0},
     other: parseUnit(words.get('with')),
-    sort: words.get('sort') || (facts.hypotheses?.length ? `by ${facts.hypotheses[0].name}` : 'number'),
+    sort: words.get('sort') || (facts.hypotheses?.length ? `by ${strongest().name}` : 'number'),
     only: whole('layer', facts.layers) ? whole('layer', facts.layers) - 1 : null,
     top: whole('top', last) ?? 0,
     down: Math.min(0.999, Math.max(0, Number(words.get('down')) || 0)),
@@ -78,10 +104,10 @@ function followLink(hash) {
 
 function copyLink() {
   clearTimeout(remember.timer);
-  history.replaceState(null, '', link());
+  if (parent === window) history.replaceState(null, '', link());
   const done = () => toast('Link copied');
   const failed = () => toast('The address bar holds the link');
-  if (navigator.clipboard) navigator.clipboard.writeText(location.href).then(done, failed);
+  if (navigator.clipboard) navigator.clipboard.writeText((parent === window ? window : parent).location.href).then(done, failed);
   else failed();
 }
 

@@ -254,7 +254,7 @@ async function begin() {
   if (facts.network) readText(await pageSegments(), facts.breaks);
   fillControls();
   fit();
-  followLink(location.hash);
+  followLink(firstLink());
   listen();
   if (!facts.network) { await beginRecorded(); return; }
   repaint('fit', 'scroll', 'legend');
