@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import json
 import sys
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,6 +13,7 @@ import torch
 
 from charlens.cli import main
 from charlens.explorer import explore, live
+from charlens.explorer import page as page_files
 from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture, shapes
 from charlens.training import sample
@@ -371,6 +373,28 @@ def test_what_a_unit_follows_is_said_in_words(page):
     assert page.evaluate("[1, 2, 3, 4, 11, 12, 13, 21, 112].map(ordinal)") == [
         "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "112th",
     ]  # fmt: skip
+
+
+def test_the_time_of_a_step_is_printed(browser, made, capsys):
+    """At 2 x 308 units, one stream and four side by side; nothing is asked of the clock."""
+    network_js = (page_files.resources.files("charlens") / "explorer/network.js").read_text()
+    shape = shapes(Architecture("lstm", 2, 308, 87))
+    named = json.dumps([[name, list(value)] for name, value in shape.items()])
+    browser.open(made / "lstm.html")
+    steps = browser.evaluate(f"""(() => {{ {network_js}
+        const about = {{type: 'lstm', layers: 2, hidden: 308, symbols: 87, parameters: {named}}};
+        const count = about.parameters.reduce((sum, [, s]) => sum + s.reduce((a, b) => a * b), 0);
+        const params = prepared(about, new Uint16Array(count).fill(0x2800));
+        return [1, 4].map((streams) => {{
+            const reader = new Reader(about, params, streams), codes = new Array(streams).fill(3);
+            for (let k = 0; k < 30; k++) {{ reader.read(codes); reader.predict(); }}
+            const begin = performance.now();
+            for (let k = 0; k < 100; k++) {{ reader.read(codes); reader.predict(); }}
+            return (performance.now() - begin) / 100 / streams;
+        }}); }})()""")
+    with capsys.disabled():
+        print(f"\na step at 2 x 308 units: {steps[0]:.2f} ms alone, {steps[1]:.2f} ms beside three")
+    assert all(step > 0 for step in steps)
 
 
 def test_a_page_of_20000_characters_is_small(made, tmp_path):

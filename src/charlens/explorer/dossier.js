@@ -40,7 +40,8 @@ function nameOf(unit) {
   return first ? first.hypothesis.title : '';
 }
 
-const ordinal = (n) => `${n}${{1: 'st', 2: 'nd', 3: 'rd'}[n % 100 > 10 && n % 100 < 14 ? 0 : n % 10] || 'th'}`;
+const ENDINGS = {1: 'st', 2: 'nd', 3: 'rd'};
+const ordinal = (n) => n + (n % 100 > 10 && n % 100 < 14 ? 'th' : ENDINGS[n % 10] || 'th');
 
 function paintDossier() {
   const {unit} = view, values = series(state(), unit);

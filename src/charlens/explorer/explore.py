@@ -130,11 +130,15 @@ def explorer(
     return content
 
 
+def model_of(arch, about: dict) -> str:
+    """A network as the page names it."""
+    return f"{type_name(arch.type)} {arch.layers}×{about.get('size') or arch.hidden}"
+
+
 def common_facts(arch, about: dict, facts: dict, labels: dict) -> dict:
     """The facts of every page."""
-    trained = about.get("size") or arch.hidden
     return facts | {
-        "model": f"{type_name(arch.type)} {arch.layers}×{trained}",
+        "model": model_of(arch, about),
         "corpus": about["corpus"],
         "source": about["source"],
         "layers": arch.layers,
@@ -170,7 +174,7 @@ def with_network(text, arch, about, facts: dict, labels: dict, params, segments)
     facts["network"] = live.facts(arch, about, segments)
     blocks = {"text": text} | live.blocks(arch, params, segments)
     blocks |= {f"label.{name}": values for name, (values, _) in labels.items()}
-    return page.page(page.title_of(facts), facts, blocks)
+    return page.page(page.title(facts["name"], facts["model"]), facts, blocks)
 
 
 def with_recording(text, recording, values: dict, arch, about, facts: dict, labels: dict) -> bytes:
@@ -186,7 +190,7 @@ def with_recording(text, recording, values: dict, arch, about, facts: dict, labe
     for name, kept in values.items():
         blocks |= {f"{name}.{layer}": kept[layer] for layer in range(arch.layers)}
     blocks |= {f"label.{name}": values for name, (values, _) in labels.items()}
-    return page.page(page.title_of(facts), facts, blocks)
+    return page.page(page.title(facts["name"], facts["model"]), facts, blocks)
 
 
 def hypotheses(path: Path, arch, about: dict) -> list[dict]:
@@ -347,23 +351,22 @@ def run(args: argparse.Namespace) -> None:
     if args.beside_text and not args.text:
         raise InputError("--beside-text requires --text")
     torch.set_num_threads(args.threads)
-    content, facts, text = page_of(args)
+    content, title, text = page_of(args)
     if args.beside or args.beside_text:
         # tables and a title are of the first network and text alone
         other = {"cells": args.cells if args.beside_text else args.beside_cells}
         other |= {"ablation": args.ablation if args.beside_text else None}
         other |= {"models": args.beside} if args.beside else {"text": args.beside_text}
         other |= {"title": args.title if args.beside else None}
-        content2, facts2, text2 = page_of(argparse.Namespace(**vars(args) | other))
-        titles = [page.title_of(facts), page.title_of(facts2)]
-        both = [content, content2]
-        content = page.beside(" | ".join(titles), both, titles, np.array_equal(text, text2))
+        content2, title2, text2 = page_of(argparse.Namespace(**vars(args) | other))
+        same_text = np.array_equal(text, text2)
+        content = page.beside([content, content2], [title, title2], same_text)
     write_atomically(args.out, content)
     print(f"{args.out}: {len(text):,} characters, {len(content) / 1e6:.1f} MB")
 
 
-def page_of(args: argparse.Namespace) -> tuple[bytes, dict, np.ndarray]:
-    """The page of the best of some models, its facts and its text, uint8 [N].
+def page_of(args: argparse.Namespace) -> tuple[bytes, str, np.ndarray]:
+    """The page of the best of some models, its title and its text, uint8 [N].
 
     Raises InputError where the network has no units to show, or as `of_text` and `of_split` do.
     """
@@ -391,6 +394,5 @@ def page_of(args: argparse.Namespace) -> tuple[bytes, dict, np.ndarray]:
     if args.ablation:
         facts["clamped"] = clamped(args.ablation, arch, about, args.text is not None)
     network = (in_page, found.segments) if in_page else None
-    facts = common_facts(arch, about, facts, labelled(labels))
     content = explorer(found.text, found.recording, arch, about, facts, labelled(labels), network)
-    return content, facts, found.text
+    return content, page.title(facts["name"], model_of(arch, about)), found.text

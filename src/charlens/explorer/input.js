@@ -101,6 +101,8 @@ function listen() {
     else if (!$('card').hidden) showCardAtCursor();
     repaint('text');
     remember();
+    clearTimeout(followView.timer);
+    if (facts.network) followView.timer = setTimeout(followView, 100);
   }, {passive: true});
   scroller.addEventListener('pointermove', (event) => {
     const box = scroller.getBoundingClientRect();

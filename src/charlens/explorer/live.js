@@ -161,6 +161,15 @@ function stop(matches) {
   live.requests = live.requests.filter((job) => !matches(job));
 }
 
+/* The text has been scrolled: let go of what is out of sight, where what is in sight waits. */
+function followView() {
+  const [from, to] = visible(), seen = ({begin, end}) => end > from && begin < to;
+  if (live.segments.some((segment) => seen(segment) && !segment.plain)) {
+    stop(({of}) => of && !of.some(seen));
+    fillWorkers();
+  }
+}
+
 /* Have a job done before all others. message: as worker.js takes it; answer: called with each
    message that comes back. */
 function request(kind, message, answer) {

@@ -35,12 +35,12 @@ SCRIPTS = (
 )
 
 
-def title_of(facts: dict) -> str:
-    """The title of a page: its text and its model."""
-    return f"{facts['name']} – {facts['model']}"
+def title(name: str, model: str) -> str:
+    """The title of a page about a text and a model."""
+    return f"{name} – {model}"
 
 
-def page(title: str, facts: dict, blocks: dict[str, np.ndarray]) -> bytes:
+def page(heading: str, facts: dict, blocks: dict[str, np.ndarray]) -> bytes:
     """The page as HTML.
 
     facts: JSON for the script. blocks: arrays of any shape, by name (see `explore.assemble`).
@@ -52,7 +52,7 @@ def page(title: str, facts: dict, blocks: dict[str, np.ndarray]) -> bytes:
         for names in (SCRIPTS, WORKER)
     )
     parts = {
-        "title": html.escape(title),
+        "title": html.escape(heading),
         "policy": policy([style], [script], "network" in facts),
         "style": style,
         "script": script,
@@ -63,7 +63,7 @@ def page(title: str, facts: dict, blocks: dict[str, np.ndarray]) -> bytes:
     return filled((files / "page.html").read_text(encoding="utf-8"), parts)
 
 
-def beside(title: str, pages: list[bytes], titles: list[str], same_text: bool) -> bytes:
+def beside(pages: list[bytes], titles: list[str], same_text: bool) -> bytes:
     """Two pages side by side in one, as HTML. same_text: whether they move through it together."""
     files = resources.files("charlens") / "explorer"
     read = {
@@ -73,7 +73,7 @@ def beside(title: str, pages: list[bytes], titles: list[str], same_text: bool) -
     inner = "".join(read[name] for name in SCRIPTS)  # their policy and this one must both allow it
     workers = any(b'"network":' in page for page in pages)
     parts = {
-        "title": html.escape(title),
+        "title": html.escape(" | ".join(titles)),
         "policy": policy(
             [read["beside.css"], read["page.css"]], [read["beside.js"], inner], workers
         ),
