@@ -17,7 +17,7 @@ const strength = (score, yes_no) => yes_no ? Math.abs(2 * score - 1) : Math.abs(
 /* What a score says, in words: 'falls inside quotes'. */
 function inWords({title, yes_no}, score) {
   const s = strength(score, yes_no);
-  const how = s >= 0.8 ? 'closely ' : s >= 0.4 ? 'clearly ' : s >= 0.15 ? 'weakly ' : 'hardly ';
+  const how = s >= 0.8 ? '' : s >= 0.4 ? 'mostly ' : s >= 0.15 ? 'weakly ' : 'hardly ';
   const way = score > (yes_no ? 0.5 : 0) ? 'rises' : 'falls';
   if (!yes_no) return `${how}${way} with ${title}`;
   return `${how}${way} ${title.startsWith('inside') ? '' : 'where '}${title}`;

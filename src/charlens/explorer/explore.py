@@ -28,6 +28,10 @@ from charlens.units.activations import require_memory
 
 NUMBERS = ("hypothesis", "own", "loss", "used")  # of a clamped unit, from a table
 SCORED = "Strongest first on the selection streams; scores are from the evaluation streams."
+SCORED_HERE = (
+    "Strongest first on every other stretch of this text; scores, and their intervals over"
+    " stretches, are from those between."
+)
 LIMIT = 40e6  # size of a page in bytes
 
 
@@ -250,11 +254,7 @@ def of_this_text(arch, corpus: str, shown: Shown, labels: dict) -> dict:
                 zip(*(known[entry["name"]][key] for key in ("order", "score")), strict=True)
             )
             entry["elsewhere"] = [of_unit.get(unit) for unit in entry["order"]]
-    scored = (
-        "Strongest first on every other stretch of this text; scores, and their intervals over"
-        " stretches, are from those between."
-    )
-    return {"hypotheses": found, "scored": scored, "elsewhere": corpus}
+    return {"hypotheses": found, "scored": SCORED_HERE, "elsewhere": corpus}
 
 
 def clamped(path: Path, arch, about: dict, elsewhere: bool = False) -> dict[str, str]:
@@ -289,7 +289,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--split", type=Path, help="show the test split, from its beginning")
     source.add_argument("--text", type=Path, help="score and show a text of your own")
     parser.add_argument("--title", help="title of the text (default: its name)")
-    parser.add_argument("--cells", type=Path, help="scores of units by hypothesis (.csv)")
+    parser.add_argument(
+        "--cells", type=Path, help="scores of units by hypothesis (.csv; default: of the text"
+        " shown, where it is labelled and long enough)",
+    )  # fmt: skip
     parser.add_argument("--ablation", type=Path, help="what clamped units change (.csv)")
     parser.add_argument(
         "--kind", choices=KINDS, help="label the text as this kind (default: with --text, what it"
@@ -389,6 +392,8 @@ def page_of(args: argparse.Namespace) -> tuple[bytes, str, np.ndarray]:
         facts["hypotheses"] = hypotheses(args.cells, arch, about)
     if args.text:
         facts |= of_this_text(arch, about["corpus"], found, labels)
+    elif not args.cells and (entries := scored_here(arch, found, labels)):
+        facts |= {"hypotheses": entries, "scored": SCORED_HERE}
     if args.title:
         facts["name"] = args.title
     if args.ablation:

@@ -24,7 +24,15 @@ const KEYS = {
   i: () => openPanel(view.panel ? '' : 'unit'),
   l: () => copyLink(),
   '?': () => $('help').showModal(),
-  Escape: () => { select(null); hideCard(); openUnits(false); view.at = -1; repaint('text'); remember(); },
+  Escape: () => {
+    if (innerWidth <= 1100) openPanel('');
+    select(null);
+    hideCard();
+    openUnits(false);
+    view.at = -1;
+    repaint('text');
+    remember();
+  },
 };
 
 const TEXT_KEYS = {

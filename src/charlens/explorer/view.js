@@ -164,6 +164,7 @@ function paintCharacter(context, colours, shown, {i, left, width}, top) {
     context.fillRect(left, top, width, LINE);
     ink = shown.scale.text[shown.values[i]];
   } else if (read && i >= shown.length) paintHatch(context, colours, left, width, top);
+  else if (read && !shown.known[i]) ink = colours.faint;   // not yet
   if (kind !== CONTINUATION && bytes.text[i] !== 32) {
     const middle = left + (bytes.text[i] === 9 ? transient.advance : width) / 2;
     if (kind === HEX) context.font = SMALL;   // setting it is slow: only where needed
