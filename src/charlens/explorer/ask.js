@@ -30,7 +30,8 @@ function distinguishing({from, to}) {
 
 function paintPassage() {
   const {selected} = view;
-  $('passage').textContent = selected ? `“${[...glyphs.text.slice(selected.from, selected.to)].join('').slice(0, 120)}”` : '';
+  const quoted = selected ? glyphs.text.slice(selected.from, selected.to).join('').slice(0, 120) : '';
+  $('passage').textContent = selected ? `“${quoted}”` : '';
   $('passage-help').hidden = Boolean(selected);
   $('answers').hidden = !selected;
   if (!selected) return;
@@ -38,7 +39,8 @@ function paintPassage() {
   const row = ({unit, there, elsewhere}) => {
     const tr = element('tr'), first = element('td');
     first.append(unitButton(unit, id(unit)));
-    tr.append(first, element('td', signedNumber(there)), element('td', signedNumber(elsewhere)), element('td', nameOf(unit)));
+    const others = [signedNumber(there), signedNumber(elsewhere), nameOf(unit)];
+    tr.append(first, ...others.map((text) => element('td', text)));
     return tr;
   };
   const some = (list, sign) => list.filter(({by}) => sign * by > 0).slice(0, ANSWERS).map(row);
@@ -60,7 +62,8 @@ function findUnit(words) {
     revealChosen();
     return;
   }
-  const hypothesis = (facts.hypotheses || []).find(({name, title}) => `${title} ${name}`.toLowerCase().includes(wanted));
+  const hypothesis = (facts.hypotheses || [])
+    .find(({name, title}) => `${title} ${name}`.toLowerCase().includes(wanted));
   if (!hypothesis) { $('unit-found').textContent = 'none'; return; }
   sortBy(`by ${hypothesis.name}`);
   step(-Infinity);

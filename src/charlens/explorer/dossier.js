@@ -69,7 +69,8 @@ function paintFollowed(unit) {
       const [low, high] = [hypothesis.low[place], hypothesis.high[place]];
       const interval = typeof low === 'number' ? ` (${low.toFixed(2)} to ${high.toFixed(2)})` : '';
       li.append(element('small', `${hypothesis.yes_no ? 'AUC' : 'rank correlation'} ${score.toFixed(2)}${interval}`
-        + `, ${ordinal(place + 1)} of ${hypothesis.order.length} units${facts.origin ? `, on ${facts.origin}` : ''}`));
+        + `, ${ordinal(place + 1)} of ${hypothesis.order.length} units`
+        + (facts.origin ? `, on ${facts.origin}` : '')));
       return li;
     });
   const none = (facts.hypotheses || []).length ? 'follows no hypothesis that was tested' : '';
@@ -97,8 +98,9 @@ function paintHistogram(values, known) {
     context.strokeStyle = theme().faint;
     context.strokeRect(k * wide + 0.5, tall - height + 0.5, wide - 2, height);
   });
-  $('spread').textContent = `mean ${signedNumber(mean)}, standard deviation`
-    + ` ${Math.sqrt(Math.max(0, squares / n - mean * mean)).toFixed(2)}, over ${known.length.toLocaleString('en')} characters`;
+  const spread = Math.sqrt(Math.max(0, squares / n - mean * mean));
+  $('spread').textContent = `mean ${signedNumber(mean)}, standard deviation ${spread.toFixed(2)},`
+    + ` over ${known.length.toLocaleString('en')} characters`;
 }
 
 /* Characters with the largest values (by = 1) or the smallest (-1), some distance apart. */
@@ -145,12 +147,16 @@ function unitButton(unit, text) {
 }
 
 function paintCompanions(unit) {
-  if (!complete()) { $('companions').replaceChildren(element('span', 'known once the text has been read', 'note')); return; }
-  const own = series(state(), unit);
+  if (!complete()) {
+    $('companions').replaceChildren(element('span', 'known once the text has been read', 'note'));
+    return;
+  }
+  const values = series(state(), unit);
   const found = units().filter((other) => !same(other, unit))
-    .map((other) => ({other, r: correlation(own, series(state(), other))}))
+    .map((other) => ({other, r: correlation(values, series(state(), other))}))
     .sort((a, b) => Math.abs(b.r) - Math.abs(a.r)).slice(0, COMPANIONS);
-  $('companions').replaceChildren(...found.map(({other, r}) => unitButton(other, `${id(other)}  ${signedNumber(r)}`)));
+  $('companions').replaceChildren(
+    ...found.map(({other, r}) => unitButton(other, `${id(other)}  ${signedNumber(r)}`)));
 }
 
 // ---- the output ----
@@ -199,7 +205,8 @@ function paintOutput(effect) {
   $('raises').replaceChildren(...first(sorted.filter(({change}) => change > 0)));
   $('lowers').replaceChildren(...first(sorted.toReversed().filter(({change}) => change < 0)));
   $('output-note').textContent = effect
-    ? `The mean probability of the next character with the unit clamped to its low values → to its high ones (5th and 95th percentile), over ${PASSAGE} characters.`
+    ? 'The mean probability of the next character with the unit clamped to its low values → to its'
+      + ` high ones (5th and 95th percentile), over ${PASSAGE} characters.`
       + (first(sorted).length ? '' : ' It hardly changes anything.')
     : 'Measured once enough of the text has been read …';
 }

@@ -3,7 +3,8 @@
 function save(blob, ending) {
   const link = element('a');
   link.href = URL.createObjectURL(blob);
-  link.download = `${$('name').textContent.replace(/[^\p{L}\p{N}]+/gu, '-')}-${ofUnit(view.show) ? `${view.show}-${id(view.unit)}` : view.show}.${ending}`;
+  const text = $('name').textContent.replace(/[^\p{L}\p{N}]+/gu, '-');
+  link.download = `${text}-${view.show}${ofUnit(view.show) ? `-${id(view.unit)}` : ''}.${ending}`;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
@@ -27,11 +28,16 @@ function asSvg() {
     for (let i = lines.starts[line]; i < lines.ends(line); i++) {
       const x = (EDGE + lines.column[i] * advance).toFixed(1), width = (span(lines, i) * advance).toFixed(1);
       const coloured = values && i < covered() && bytes.read[i] && known[i];
-      if (coloured) parts.push(`<rect x="${x}" y="${top}" width="${width}" height="${LINE}" fill="${colours.fill[values[i]]}"/>`);
+      if (coloured) {
+        parts.push(`<rect x="${x}" y="${top}" width="${width}" height="${LINE}"`
+          + ` fill="${colours.fill[values[i]]}"/>`);
+      }
       if (glyphs.kind[i] === CONTINUATION || bytes.text[i] === 32) continue;
       const faint = glyphs.kind[i] === FAINT ? ' opacity="0.38"' : '';
       const small = glyphs.kind[i] === HEX ? ` font-size="${SIZE * 0.72}"` : '';
-      parts.push(`<text x="${x}" y="${top + LINE * 0.7}" fill="${coloured ? colours.text[values[i]] : ink}"${faint}${small}>${escaped(glyphs.text[i])}</text>`);
+      const fill = coloured ? colours.text[values[i]] : ink;
+      parts.push(`<text x="${x}" y="${top + LINE * 0.7}" fill="${fill}"${faint}${small}>`
+        + `${escaped(glyphs.text[i])}</text>`);
     }
   }
   parts.push(`<text x="${EDGE}" y="${height - EDGE}" fill="${ink}" font-size="12">${escaped(caption)}</text>`);

@@ -121,7 +121,8 @@ function listen() {
       repaint('text');
     }
     if (at >= 0) placeCard(event.clientX, event.clientY);
-    if (at >= 0 && event.buttons & 1 && transient.pressed >= 0 && at !== transient.pressed) select(transient.pressed, at);
+    const {pressed} = transient;
+    if (at >= 0 && event.buttons & 1 && pressed >= 0 && at !== pressed) select(pressed, at);
   });
   scroller.addEventListener('pointerdown', (event) => {
     const box = scroller.getBoundingClientRect();

@@ -107,7 +107,8 @@ function copyLink() {
   if (parent === window) history.replaceState(null, '', link());
   const done = () => toast('Link copied');
   const failed = () => toast('The address bar holds the link');
-  if (navigator.clipboard) navigator.clipboard.writeText((parent === window ? window : parent).location.href).then(done, failed);
+  const {href} = (parent === window ? window : parent).location;
+  if (navigator.clipboard) navigator.clipboard.writeText(href).then(done, failed);
   else failed();
 }
 

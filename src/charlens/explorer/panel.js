@@ -33,7 +33,7 @@ function onTabKey(event) {
 function paintPanel() {
   if (view.panel === 'unit') paintUnitPanel();
   if (view.panel === 'ask') paintPassage();
-  if (view.panel === 'write') paintOwnNote();
+  if (facts.network && (view.panel === 'write' || own.shown)) paintOwnNote();
 }
 
 function paintUnitPanel() {
@@ -100,7 +100,9 @@ function listenToPanel() {
     clampUnit(view.unit, clamped ? null : 0);
   });
   $('clamp-mean').addEventListener('click', () => clampUnit(view.unit, Math.round(100 * meanOf(view.unit)) / 100));
-  $('clamp-value').addEventListener('input', () => { $('clamp-at').textContent = signedNumber(Number($('clamp-value').value)); });
+  $('clamp-value').addEventListener('input', () => {
+    $('clamp-at').textContent = signedNumber(Number($('clamp-value').value));
+  });
   $('clamp-value').addEventListener('change', () => clampUnit(view.unit, Number($('clamp-value').value)));
   $('show-change').addEventListener('click', () => show(view.show === 'change' ? state() : 'change'));
 }

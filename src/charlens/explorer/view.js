@@ -333,7 +333,8 @@ function paintLegend() {
   }
   const q = quantity(view.show);
   $('low').textContent = view.show === 'change' ? `−${CHANGE}` : q.signed ? '−1' : '0';
-  $('high').textContent = view.show === 'loss' ? `${SURPRISE} bits` : view.show === 'change' ? `+${CHANGE} bits` : q.signed ? '+1' : '1';
+  $('high').textContent = view.show === 'loss' ? `${SURPRISE} bits`
+    : view.show === 'change' ? `+${CHANGE} bits` : q.signed ? '+1' : '1';
   const what = named(view.show);
   const place = (unit) => `layer ${unit.layer + 1}, unit ${unit.index + 1}`;
   $('chosen').textContent = !ofUnit(view.show) ? `${NAMES[view.show]} at each character`

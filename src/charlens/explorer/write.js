@@ -100,13 +100,17 @@ function paintOwnNote() {
   $('leave').hidden = !own.shown;
   $('sample').textContent = own.sampling ? 'Stop' : 'Write';
   if (!own.shown) { $('own-note').textContent = ''; return; }
-  const {count, before} = effect();
+  const {count, before, after} = effect();
   const unknown = bytes.read.length - bytes.read.reduce((a, b) => a + b, 0);
-  const {clamped} = live, after = effect().after;
-  $('own-note').textContent = (count ? `${count.toLocaleString('en')} characters, ${before.toFixed(3)} nats`
-    + ` (${(before / Math.LN2).toFixed(3)} bits) per character${clamped ? `, ${after.toFixed(3)} nats with units clamped` : ''}.` : '')
-    + (unknown ? ` ${unknown.toLocaleString('en')} are not in the network’s alphabet and not read.` : '')
-    + (bytes.text.includes(13) ? ' Line ends are CRLF, as in its training text.' : '');
+  const parts = [];
+  if (count) {
+    parts.push(`${count.toLocaleString('en')} characters, ${before.toFixed(3)} nats`
+      + ` (${(before / Math.LN2).toFixed(3)} bits) per character`
+      + (live.clamped ? `, ${after.toFixed(3)} nats with units clamped.` : '.'));
+  }
+  if (unknown) parts.push(`${unknown.toLocaleString('en')} are not in the network’s alphabet and not read.`);
+  if (bytes.text.includes(13)) parts.push('Line ends are CRLF, as in its training text.');
+  $('own-note').textContent = parts.join(' ');
   $('about').textContent = `${facts.model}, ${facts.hidden} units in each layer · ${$('own-note').textContent}`;
 }
 
