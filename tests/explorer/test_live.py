@@ -182,6 +182,10 @@ def test_a_text_that_is_typed_is_read(page, made, tmp_path):
     assert main([*command, "--backend", "reference", "--csv", str(tmp_path / "own.csv")]) == 0
     got = np.array(page.evaluate("[...bytes.logp.slice(0, bytes.text.length)]"), float)
     np.testing.assert_allclose(got, log_probs(tmp_path / "own.csv"), atol=1e-4)
+    longer = "said he. " * 400  # than the page's own text
+    page.evaluate(f"$('own').value = '{longer}'; readOwn(ownBytes($('own').value))")
+    page.wait("isRead()", 60)
+    assert page.evaluate("series('c', view.unit).length") == len(longer) > len(TEXT)
     page.click_on("#leave")
     assert page.evaluate("bytes.text.length") == len(TEXT)
     assert page.evaluate("isRead()")

@@ -87,8 +87,8 @@ function quantity(name) {
 /* Whether a quantity belongs to a unit, not to the text. */
 const ofUnit = (name) => name !== 'loss' && name !== 'change';
 
-/* How much of the text a quantity covers. */
-const lengthOf = (name) => Math.min(quantity(name).length ?? Infinity, bytes.text.length);
+/* How much of the text a quantity covers: of what is recorded, a gate only the beginning. */
+const lengthOf = (name) => facts.network || !ofUnit(name) ? bytes.text.length : quantity(name).length;
 
 /* The values of one unit over the text, bytes; null while their block is still packed. */
 function series(name, unit) {
