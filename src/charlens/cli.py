@@ -6,7 +6,7 @@ Snakemake runs these commands; most are useful by hand as well.
 import argparse
 import contextlib
 import errno
-import importlib.metadata
+import importlib
 import os
 import re
 import signal
@@ -170,7 +170,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     if not argv:
         return argparse.Namespace(run=lambda _: parser.print_help())
     if argv[0] == "--version":
-        said = f"charlens {importlib.metadata.version('charlens')}"
+        from importlib.metadata import version
+
+        said = f"charlens {version('charlens')}"
         return argparse.Namespace(run=lambda _: print(said))
     return parser.parse_args(argv)
 
