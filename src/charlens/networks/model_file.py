@@ -142,12 +142,12 @@ def load_arrays(path: Path) -> "tuple[Architecture, dict[str, np.ndarray], dict]
     arch = architecture_of(described)
     tensors = tensors_in(content, deserialize, path)
     metadata.check_tensors(tensors, arch, path)
-    return arch, {name: np.array(value, np.float32) for name, value in tensors.items()}, described
+    return arch, {name: in_float32(value) for name, value in tensors.items()}, described
 
 
 def deserialize(content: bytes) -> dict:
-    """The tensors in the content of a safetensors file: of numpy, or of torch where one is in
-    bfloat16, which numpy lacks. Raises as safetensors' `load` does."""
+    """The tensors in the content of a safetensors file: of numpy, or of torch where numpy
+    lacks the type of one (bfloat16). Raises as safetensors' `load` does."""
     import safetensors.numpy
 
     try:
@@ -155,7 +155,12 @@ def deserialize(content: bytes) -> dict:
     except KeyError:
         import safetensors.torch
 
-        return {n: value.float() for n, value in safetensors.torch.load(content).items()}
+        return safetensors.torch.load(content)
+
+
+def in_float32(tensor) -> np.ndarray:
+    """A tensor of numpy or torch as a float32 array in memory of its own."""
+    return np.array(tensor if isinstance(tensor, np.ndarray) else tensor.float(), np.float32)
 
 
 def architecture_of(described: dict) -> "Architecture":

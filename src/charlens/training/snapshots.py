@@ -14,7 +14,14 @@ from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.networks import arrays, metadata
 from charlens.networks.architecture import Architecture
-from charlens.networks.model_file import architecture_of, content_of, deserialize, read, tensors_in
+from charlens.networks.model_file import (
+    architecture_of,
+    content_of,
+    deserialize,
+    in_float32,
+    read,
+    tensors_in,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from charlens.networks.network import Parameters
@@ -75,7 +82,7 @@ def load(path: Path) -> "tuple[Architecture, list[tuple[float, Parameters]], dic
     stacked = tensors_in(content, deserialize, path)
     arch, epochs = architecture_of(described), described["epochs"]
     metadata.check_tensors(stacked, arch, path, snapshots=len(epochs))
-    stacked = {name: torch.tensor(value).float() for name, value in stacked.items()}
+    stacked = {name: torch.from_numpy(in_float32(value)) for name, value in stacked.items()}
     found = [
         (epoch, {name: value[index] for name, value in stacked.items()})
         for index, epoch in enumerate(epochs)
