@@ -70,6 +70,7 @@ VERBS = {
     "estimate": ("runs.estimate", "estimate how long the rest of a run takes"),
     "bench": ("bench.speed", "measure training speed beside stock torch"),
     "bench-types": ("bench.types", "measure the training speed of every cell type"),
+    "bench-rules": ("bench.rules", "CPU seconds, time and memory of every rule of a run"),
     "equal": ("bench.equal", "compare test losses of the fast and the reference backend"),
 }
 
