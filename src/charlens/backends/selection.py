@@ -107,6 +107,7 @@ def plain_torch(arch: Architecture):
 
 
 @functools.cache
+@torch.enable_grad()  # whatever the caller is about to do
 def same_equations(type: str) -> bool:
     """Whether the compiled code has the equations of the cell type's file, forward and backward.
 
