@@ -39,9 +39,7 @@ from charlens.networks import arrays
 from charlens.networks.architecture import Architecture
 from charlens.store.models import file_of
 
-EQUATIONS = Path(arrays.__file__).with_name(
-    "network.py"
-)  # of the n-NN, and of what is around cells
+NETWORKS = Path(arrays.__file__).parent
 
 
 class Compiled:
@@ -107,7 +105,6 @@ def plain_torch(arch: Architecture):
 
 
 @functools.cache
-@torch.enable_grad()  # whatever the caller is about to do
 def same_equations(type: str) -> bool:
     """Whether the compiled code has the equations of the cell type's file, forward and backward.
 
@@ -116,7 +113,8 @@ def same_equations(type: str) -> bool:
     change, so that torch is imported for it but once.
     """
     library = cpu.build.build(cpu.build.float32(cpu.status()[0]))
-    texts = [EQUATIONS.read_bytes()] + ([] if type == "nn" else [file_of(type).read_bytes()])
+    of_cell = (NETWORKS / "network.py", file_of(type))
+    texts = [file.read_bytes() for file in ([NETWORKS / "nn.py"] if type == "nn" else of_cell)]
     kept = library.with_name(f"equations-{type}-{cpu.build.digest(library.name.encode(), *texts)}")
     with contextlib.suppress(OSError, ValueError, KeyError):
         return {"same": True, "other": False}[kept.read_text()]
@@ -143,15 +141,16 @@ def compare_equations(type: str) -> bool:
         if begin is not None:
             begin.normal_(0, 10, generator=random)
         found = []
-        for one in (Compiled(arch, 3, 4), plain_torch(arch)):
-            state = None if begin is None else begin.clone()
-            found.append(one.log_probs(params, x, state))
-            if state is not None:
-                found.append(state)
-                state = begin.clone()
-            grads = {name: torch.zeros_like(value) for name, value in params.items()}
-            one.loss_and_grads(params, x, y, state, None, grads)
-            found += grads.values()
+        with torch.enable_grad():  # whatever the caller is about to do
+            for one in (Compiled(arch, 3, 4), plain_torch(arch)):
+                state = None if begin is None else begin.clone()
+                found.append(one.log_probs(params, x, state))
+                if state is not None:
+                    found.append(state)
+                    state = begin.clone()
+                grads = {name: torch.zeros_like(value) for name, value in params.items()}
+                one.loss_and_grads(params, x, y, state, None, grads)
+                found += grads.values()
     except (KeyError, ValueError, IndexError, RuntimeError, InputError):
         return False  # other parameters, or of other shapes
     half = len(found) // 2
