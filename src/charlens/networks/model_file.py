@@ -160,7 +160,9 @@ def deserialize(content: bytes) -> dict:
 
 def in_float32(tensor) -> np.ndarray:
     """A tensor of numpy or torch as a float32 array in memory of its own."""
-    return np.array(tensor if isinstance(tensor, np.ndarray) else tensor.float(), np.float32)
+    return np.array(
+        tensor if isinstance(tensor, np.ndarray) else tensor.float().numpy(), np.float32
+    )
 
 
 def architecture_of(described: dict) -> "Architecture":
