@@ -154,7 +154,9 @@ def check(saved: dict, training) -> None:
     fits = (
         saved.keys() == own.keys()
         and all({n: p.shape for n, p in params.items()} == wanted for params in networks)
-        and all(p.dtype == np.float32 for params in networks[:3] for p in params.values())
+        and all(
+            str(p.dtype).endswith("float32") for params in networks[:3] for p in params.values()
+        )
         and shape(saved["state"]) == shape(own["state"])
         and type(saved["epoch"]) is int
         and type(saved["window"]) is int
