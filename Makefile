@@ -50,6 +50,7 @@ estimate: $(TOOLS) ## measure this machine and say how long the reproduction tak
 bench: $(TOOLS) ## training speed beside stock torch and of every cell type, 15 minutes: results/bench
 	$(BIN)/charlens bench $(ARGS)
 	$(BIN)/charlens bench-types
+	test ! -d results/paper/benchmarks || $(BIN)/charlens bench-rules results/paper
 
 .PHONY: equal
 equal: $(TOOLS) ## test losses of the fast and the reference backend, hours: results/bench

@@ -6,7 +6,7 @@ Snakemake runs these commands; most are useful by hand as well.
 import argparse
 import contextlib
 import errno
-import importlib.metadata
+import importlib
 import os
 import re
 import signal
@@ -70,6 +70,7 @@ VERBS = {
     "estimate": ("runs.estimate", "estimate how long the rest of a run takes"),
     "bench": ("bench.speed", "measure training speed beside stock torch"),
     "bench-types": ("bench.types", "measure the training speed of every cell type"),
+    "bench-rules": ("bench.rules", "CPU seconds, time and memory of every rule of a run"),
     "equal": ("bench.equal", "compare test losses of the fast and the reference backend"),
 }
 
@@ -170,7 +171,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
     if not argv:
         return argparse.Namespace(run=lambda _: parser.print_help())
     if argv[0] == "--version":
-        said = f"charlens {importlib.metadata.version('charlens')}"
+        from importlib.metadata import version
+
+        said = f"charlens {version('charlens')}"
         return argparse.Namespace(run=lambda _: print(said))
     return parser.parse_args(argv)
 

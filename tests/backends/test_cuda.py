@@ -51,7 +51,7 @@ def test_updates_are_those_of_the_reference(arch, dropout):
 def test_forward_is_that_of_the_model():
     for arch in ARCHS:
         made = training(arch)
-        x = made.x[:, :8]
+        x = torch.from_numpy(made.x[:, :8])
         logits, after = network.forward(made.arch, made.params, x, made.state)
         ours, ours_after = cuda.forward(made.arch, made.params, x.transpose(0, 1), made.state)
         torch.testing.assert_close(ours.transpose(0, 1), logits, rtol=1e-5, atol=1e-6)
@@ -202,7 +202,8 @@ def test_a_checkpoint_of_one_is_finished_by_the_other(tmp_path, data, monkeypatc
 def test_on_a_card_the_graph_trains_as_the_reference_does(arch):
     one = training(arch, 0.3)
     other = training(arch, 0.3, lambda a: cuda.Cuda(a, "cuda:0"))
-    other.params, other.squares = other._here(other.params), other._here(other.squares)
+    here = other.backend.here
+    other.params, other.squares = here(other.params), here(other.squares)
     other.state = None if other.state is None else other.state.to("cuda:0")
     for _ in range(5):
         one.update()

@@ -8,6 +8,7 @@ import math
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,8 +28,9 @@ def saved(path, arch, dtype=torch.float32, **more):
         "corpus": "text", "source": "random", "size": 8, "val_loss": 1.0, "dropout": 0.0,
         "alphabet": ALPHABET.hex(), **more,
     }  # fmt: skip
-    model_file.save(path, {name: value.to(dtype) for name, value in params.items()}, about)
-    return {name: value.to(dtype).float() for name, value in params.items()}
+    params = {name: value.to(dtype) for name, value in params.items()}
+    path.write_bytes(model_file.content_of(params, about, safetensors.torch.save))
+    return {name: value.float() for name, value in params.items()}
 
 
 def scored(tmp_path, arch, params, text, backend="auto"):

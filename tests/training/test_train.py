@@ -1,6 +1,8 @@
 """The recipe, and trainings that are killed and resumed."""
 
 import dataclasses
+import hashlib
+import io
 import json
 import math
 import os
@@ -64,7 +66,7 @@ def test_gradients_are_summed_over_time_and_averaged_over_streams(data):
     arch = Architecture("rnn", 1, 5, data.symbols)
     training = Training(arch, Recipe(), data, seed=1, dropout=0, name="reference")
     params = {name: p.clone().requires_grad_() for name, p in training.params.items()}
-    x, y = training.x[:, :8], training.y[:, :8]
+    x, y = (torch.from_numpy(codes[:, :8]) for codes in (training.x, training.y))
     logits, _ = network.forward(arch, params, x, training.state)
     loss = torch.nn.functional.cross_entropy(logits.reshape(-1, 11), y.reshape(-1).long())
     (8 * loss).backward()
@@ -245,23 +247,23 @@ def test_a_parameter_that_a_cell_does_not_use_is_named(monkeypatch, data, tmp_pa
     module = cells.cell("rnn")
     shapes = module.recurrent_shapes
     monkeypatch.setattr(module, "recurrent_shapes", lambda hidden: shapes(hidden) | {"w_q": (1, 1)})
-    selection.same_equations.cache_clear()
+    monkeypatch.setattr(selection, "same_equations", selection.compare_equations)
     with pytest.raises(InputError, match=r"^cells/rnn.py: its step does not use w_q"):
         Training(Architecture("rnn", 2, 4, data.symbols), Recipe(), data, 1, 0.0, "auto").update()
-    selection.same_equations.cache_clear()
 
 
 @pytest.mark.parametrize("type", cpu.KINDS)
 def test_an_edited_cell_is_not_trained_with_the_old_equations(type, monkeypatch, capsys):
-    selection.same_equations.cache_clear()
     if cpu.status()[0] is None:
         pytest.skip("no compiled code here")
+    # the edits are in memory, so what was found before about the files does not count
+    monkeypatch.setattr(selection, "same_equations", selection.compare_equations)
     arch = Architecture(type, 1, 4, 5, 2 if type == "nn" else 0)
     with torch.no_grad():  # as where a network is only scored
         assert selection.choose(arch, 2, 3).name.startswith("fast")
     if type == "nn":
         return
-    module, backend_of = cells.cell(type), selection.same_equations
+    module = cells.cell(type)
     step = module.step
 
     edits = {
@@ -271,14 +273,53 @@ def test_an_edited_cell_is_not_trained_with_the_old_equations(type, monkeypatch,
     }
     for edited in edits.values():
         monkeypatch.setattr(module, "step", edited)
-        backend_of.cache_clear()
         assert selection.choose(arch, 2, 3).name == "reference"
         assert f"cells/{type}.py has other equations" in capsys.readouterr().err
     monkeypatch.setattr(module, "step", step)
     monkeypatch.setattr(module, "recurrent_shapes", lambda hidden: {"w_h": (hidden, 1)})
-    backend_of.cache_clear()
     assert selection.choose(arch, 2, 3).name == "reference"
-    backend_of.cache_clear()
+
+
+def test_equations_are_compared_again_only_where_a_file_changed(tmp_path, monkeypatch):
+    if cpu.status()[0] is None:
+        pytest.skip("no compiled code here")
+    file, compared = tmp_path / "lstm.py", []
+    file.write_text("VERSION = 1")
+    same = selection.same_equations.__wrapped__  # as in a process of its own
+    monkeypatch.setattr(cpu.build, "build", lambda isa: tmp_path / "library.so")
+    monkeypatch.setattr(selection, "file_of", lambda type: file)
+    monkeypatch.setattr(selection, "compare_equations", lambda _: compared.append(1) or found)
+    for found in (True, False):
+        file.write_text(f"# {found}")
+        assert [same("lstm") for _ in range(3)] == [found] * 3
+    assert len(compared) == 2
+    for kept in tmp_path.glob("equations-*"):
+        kept.write_bytes(b"")  # damaged
+    assert same("lstm") is False and len(compared) == 3
+
+
+def test_a_checkpoint_of_an_earlier_version_is_resumed(tmp_path, data):
+    """It was written by torch.save."""
+    arch, recipe = Architecture("gru", 1, 5, data.symbols), Recipe(epochs=2)
+    straight, training = (Training(arch, recipe, data, 1, 0.2, "auto") for _ in "ab")
+    training.update()
+    saved = checkpoint.parse(checkpoint.content_of(training.saved_state() | {"identity": "a"}))
+    saved["params"], saved["squares"] = (
+        {name: torch.from_numpy(value) for name, value in saved[group].items()}
+        for group in ("params", "squares")
+    )
+    saved["state"] = torch.from_numpy(saved["state"])
+    content = io.BytesIO()
+    torch.save(saved, content)
+    content = content.getvalue()
+    path = tmp_path / "checkpoint.pt"
+    path.write_bytes(hashlib.sha256(content).digest() + content)
+    resumed = Training(arch, recipe, data, 1, 0.2, "auto")
+    resumed.restore(checkpoint.read_checkpoint(path, "a", "test", resumed))
+    for one in (straight, straight, resumed):
+        one.update()
+    for name, value in straight.params.items():
+        assert np.array_equal(np.asarray(value), np.asarray(resumed.params[name]))
 
 
 @pytest.mark.parametrize(

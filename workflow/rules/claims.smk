@@ -19,6 +19,8 @@ rule status:
         "<results>/tables/status.csv",
     log:
         "<logs>/status.log",
+    benchmark:
+        "<benchmarks>/status.jsonl"
     localrule: True
     params:
         planned=[key.path for key in grid.planned(SETTINGS)],
@@ -60,6 +62,8 @@ rule claims:
         ),
     log:
         "<logs>/claims.log",
+    benchmark:
+        "<benchmarks>/claims.jsonl"
     resources:
         mem_mb=4000,
         runtime=30,
@@ -100,6 +104,8 @@ rule comparison:
         svg="<results>/figures/comparison.svg",
     log:
         "<logs>/comparison.log",
+    benchmark:
+        "<benchmarks>/comparison.jsonl"
     resources:
         mem_mb=1000,
         runtime=30,
@@ -125,6 +131,8 @@ rule reshuffles:
         "<results>/tables/reshuffles.csv",
     log:
         "<logs>/reshuffles.log",
+    benchmark:
+        "<benchmarks>/reshuffles.jsonl"
     resources:
         mem_mb=1000,
         runtime=30,
@@ -158,6 +166,8 @@ rule discrepancies:
         ),
     log:
         "<logs>/discrepancies.log",
+    benchmark:
+        "<benchmarks>/discrepancies.jsonl"
     resources:
         mem_mb=1000,
         runtime=30,
@@ -189,6 +199,8 @@ rule plain_cut:
         ),
     log:
         "<logs>/plain_cut.log",
+    benchmark:
+        "<benchmarks>/plain_cut.jsonl"
     resources:
         mem_mb=2000,
         runtime=30,

@@ -18,6 +18,8 @@ rule fetch:
         info=update("<results>/corpora/{corpus}.json"),
     log:
         "<logs>/fetch/{corpus}.log",
+    benchmark:
+        "<benchmarks>/fetch/{corpus}.jsonl"
     localrule: True
     params:
         spec=lambda w: json.dumps(
@@ -44,6 +46,8 @@ rule reshuffle:
         info="<results>/corpora/{corpus}.shuffle{shuffle}.json",
     log:
         "<logs>/reshuffle/{corpus}.shuffle{shuffle}.log",
+    benchmark:
+        "<benchmarks>/reshuffle/{corpus}.shuffle{shuffle}.jsonl"
     localrule: True
     params:
         spec=lambda w: json.dumps(
@@ -67,6 +71,8 @@ rule title:
         "<results>/corpora/titled/{corpus}.json",
     log:
         "<logs>/title/{corpus}.log",
+    benchmark:
+        "<benchmarks>/title/{corpus}.jsonl"
     localrule: True
     params:
         title=lambda w: SETTINGS.of_corpus(w.corpus).title,
@@ -83,6 +89,8 @@ rule split:
         "<results>/corpora/{corpus}.npz",
     log:
         "<logs>/split/{corpus}.log",
+    benchmark:
+        "<benchmarks>/split/{corpus}.jsonl"
     localrule: True
     params:
         options=lambda w: options(SETTINGS.split_of(w.corpus)),

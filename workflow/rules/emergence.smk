@@ -15,6 +15,8 @@ rule emergence:
         f"<results>/emergence/{RECURRENT}/dropout~{{dropout}}.csv",
     log:
         f"<logs>/emergence/{RECURRENT}/dropout~{{dropout}}.log",
+    benchmark:
+        f"<benchmarks>/emergence/{RECURRENT}/dropout~{{dropout}}.jsonl"
     threads: 1
     resources:
         gpu=GPUS,
@@ -56,6 +58,8 @@ rule emergence_table:
         svg="<results>/figures/emergence.svg",
     log:
         "<logs>/emergence_table.log",
+    benchmark:
+        "<benchmarks>/emergence_table.jsonl"
     resources:
         mem_mb=1000,
         runtime=30,

@@ -11,6 +11,8 @@ rule calibrate:
         "results/calibration.json",
     log:
         "<logs>/calibrate.log",
+    benchmark:
+        "<benchmarks>/calibrate.jsonl"
     localrule: True
     threads: 1
     params:

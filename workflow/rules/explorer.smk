@@ -15,6 +15,8 @@ rule explorer:
         "<results>/explorer/{corpus}.html",
     log:
         "<logs>/explorer/{corpus}.log",
+    benchmark:
+        "<benchmarks>/explorer/{corpus}.jsonl"
     threads: 1
     resources:
         mem_mb=2000,

@@ -23,6 +23,8 @@ rule figure1:
         csv="<results>/figures/figure1.csv",
     log:
         "<logs>/figure1.log",
+    benchmark:
+        "<benchmarks>/figure1.jsonl"
     resources:
         mem_mb=4000,
         runtime=30,
@@ -55,6 +57,8 @@ rule figure4:
         csv="<results>/figures/figure4.csv",
     log:
         "<logs>/figure4.log",
+    benchmark:
+        "<benchmarks>/figure4.jsonl"
     resources:
         mem_mb=4000,
         runtime=30,
@@ -76,6 +80,8 @@ rule trajectory:
         "<results>/figure5/{corpus}.csv",
     log:
         "<logs>/trajectory/{corpus}.log",
+    benchmark:
+        "<benchmarks>/trajectory/{corpus}.jsonl"
     priority: lambda w: cost.priority(first_epochs(w.corpus))
     threads: 1
     resources:
@@ -117,6 +123,8 @@ rule figure5:
         csv="<results>/figures/figure5.csv",
     log:
         "<logs>/figure5.log",
+    benchmark:
+        "<benchmarks>/figure5.jsonl"
     resources:
         mem_mb=4000,
         runtime=30,
@@ -154,6 +162,8 @@ rule figure6:
         ),
     log:
         "<logs>/figure6.log",
+    benchmark:
+        "<benchmarks>/figure6.jsonl"
     resources:
         mem_mb=4000,
         runtime=30,
@@ -184,6 +194,8 @@ rule errors:
         csv="<results>/tables/errors.csv",
     log:
         "<logs>/errors.log",
+    benchmark:
+        "<benchmarks>/errors.jsonl"
     resources:
         mem_mb=4000,
         runtime=30,

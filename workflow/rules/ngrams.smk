@@ -76,6 +76,8 @@ rule score_ngram:
         meta="<results>/scores/{corpus}/ngram/order~{order}.json",
     log:
         "<logs>/score/{corpus}/ngram/order~{order}.log",
+    benchmark:
+        "<benchmarks>/score/{corpus}/ngram/order~{order}.jsonl"
     threads: 1
     resources:
         mem_mb=1500,

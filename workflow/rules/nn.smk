@@ -42,6 +42,8 @@ use rule select as select_nn with:
         f"<results>/models/{NN}/best/model.safetensors",
     log:
         f"<logs>/select/{NN}.log",
+    benchmark:
+        f"<benchmarks>/select/{NN}.jsonl"
 
 
 use rule score as score_nn with:
@@ -53,6 +55,8 @@ use rule score as score_nn with:
         meta=f"<results>/scores/{NN}.json",
     log:
         f"<logs>/score/{NN}.log",
+    benchmark:
+        f"<benchmarks>/score/{NN}.jsonl"
     params:
         options=options({"backend": SETTINGS.backend}),
         version=version("nn"),

@@ -103,6 +103,8 @@ rule select:
         f"<results>/models/{RECURRENT}/best/model.safetensors",
     log:
         f"<logs>/select/{RECURRENT}.log",
+    benchmark:
+        f"<benchmarks>/select/{RECURRENT}.jsonl"
     localrule: True
     shell:
         "charlens select {input} --out {output} > {log} 2>&1"
@@ -118,6 +120,8 @@ rule score:
         meta=f"<results>/scores/{RECURRENT}.json",
     log:
         f"<logs>/score/{RECURRENT}.log",
+    benchmark:
+        f"<benchmarks>/score/{RECURRENT}.jsonl"
     threads: 1
     resources:
         gpu=GPUS,

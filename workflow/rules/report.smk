@@ -24,6 +24,8 @@ rule workflow_report:
         "<results>/workflow-report.html",
     log:
         "<logs>/workflow_report.log",
+    benchmark:
+        "<benchmarks>/workflow_report.jsonl"
     localrule: True
     params:
         snakefile=f"{HOME}/Snakefile",
@@ -48,6 +50,8 @@ rule report:
         "<results>/report.html",
     log:
         "<logs>/report.log",
+    benchmark:
+        "<benchmarks>/report.jsonl"
     resources:
         mem_mb=1000,
         runtime=30,

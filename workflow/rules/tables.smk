@@ -30,6 +30,8 @@ rule table1:
         ),
     log:
         "<logs>/table1.log",
+    benchmark:
+        "<benchmarks>/table1.jsonl"
     resources:
         mem_mb=4000,
         runtime=30,
@@ -56,6 +58,8 @@ rule table2:
         ),
     log:
         "<logs>/table2.log",
+    benchmark:
+        "<benchmarks>/table2.jsonl"
     resources:
         mem_mb=4000,
         runtime=30,
@@ -76,3 +80,5 @@ use rule table2 as ngrams with:
         html="<results>/tables/ngrams.html",
     log:
         "<logs>/ngrams.log",
+    benchmark:
+        "<benchmarks>/ngrams.jsonl"

@@ -20,6 +20,8 @@ use rule figure4 as figure4_of with:
         csv="<results>/types/{type}/figure4.csv",
     log:
         "<logs>/types/{type}/figure4.log",
+    benchmark:
+        "<benchmarks>/types/{type}/figure4.jsonl"
     params:
         type=lambda w: f"--type {w.type}",
 
@@ -33,6 +35,8 @@ use rule trajectory as trajectory_of with:
         "<results>/types/{type}/figure5/{corpus}.csv",
     log:
         "<logs>/types/{type}/trajectory/{corpus}.log",
+    benchmark:
+        "<benchmarks>/types/{type}/trajectory/{corpus}.jsonl"
     params:
         options=rules.trajectory.params.options,
         version=lambda w: version(w.type),
@@ -54,6 +58,8 @@ use rule figure5 as figure5_of with:
         csv="<results>/types/{type}/figure5.csv",
     log:
         "<logs>/types/{type}/figure5.log",
+    benchmark:
+        "<benchmarks>/types/{type}/figure5.jsonl"
     params:
         type=lambda w: f"--type {w.type}",
 
@@ -73,6 +79,8 @@ use rule figure6 as figure6_of with:
         html="<results>/types/{type}/figure6.html",
     log:
         "<logs>/types/{type}/figure6.log",
+    benchmark:
+        "<benchmarks>/types/{type}/figure6.jsonl"
     params:
         type=lambda w: f"--type {w.type}",
 
@@ -91,6 +99,8 @@ use rule cells as cells_of with:
         gates="<results>/types/{type}/cells/gates/{corpus}.csv",
     log:
         "<logs>/types/{type}/cells/{corpus}.log",
+    benchmark:
+        "<benchmarks>/types/{type}/cells/{corpus}.jsonl"
 
 
 use rule probes as probes_of with:
@@ -106,6 +116,8 @@ use rule probes as probes_of with:
         "<results>/types/{type}/probes/{corpus}.csv",
     log:
         "<logs>/types/{type}/probes/{corpus}.log",
+    benchmark:
+        "<benchmarks>/types/{type}/probes/{corpus}.jsonl"
 
 
 use rule cell_tables as cell_tables_of with:
@@ -126,6 +138,8 @@ use rule cell_tables as cell_tables_of with:
         html="<results>/types/{type}/tables/cells.html",
     log:
         "<logs>/types/{type}/cell_tables.log",
+    benchmark:
+        "<benchmarks>/types/{type}/cell_tables.jsonl"
 
 
 use rule ablate as ablate_of with:
@@ -142,6 +156,8 @@ use rule ablate as ablate_of with:
         effects="<results>/types/{type}/ablation/controls/{corpus}.csv",
     log:
         "<logs>/types/{type}/ablate/{corpus}.log",
+    benchmark:
+        "<benchmarks>/types/{type}/ablate/{corpus}.jsonl"
 
 
 use rule ablation as ablation_of with:
@@ -157,6 +173,8 @@ use rule ablation as ablation_of with:
         svg="<results>/types/{type}/ablation.svg",
     log:
         "<logs>/types/{type}/ablation.log",
+    benchmark:
+        "<benchmarks>/types/{type}/ablation.jsonl"
 
 
 use rule explorer as explorer_of with:
@@ -171,6 +189,8 @@ use rule explorer as explorer_of with:
         "<results>/types/{type}/explorer/{corpus}.html",
     log:
         "<logs>/types/{type}/explorer/{corpus}.log",
+    benchmark:
+        "<benchmarks>/types/{type}/explorer/{corpus}.jsonl"
 
 
 rule left_out:
@@ -181,6 +201,8 @@ rule left_out:
         "<results>/tables/left_out.csv",
     log:
         "<logs>/left_out.log",
+    benchmark:
+        "<benchmarks>/left_out.jsonl"
     localrule: True
     params:
         types=list(dict.fromkeys([*SETTINGS.grid.types, *OTHERS])),

@@ -21,6 +21,8 @@ rule cells:
         gates="<results>/cells/gates/{corpus}.csv",
     log:
         "<logs>/cells/{corpus}.log",
+    benchmark:
+        "<benchmarks>/cells/{corpus}.jsonl"
     threads: 1
     resources:
         mem_mb=4000,
@@ -58,6 +60,8 @@ rule probes:
         "<results>/probes/{corpus}.csv",
     log:
         "<logs>/probes/{corpus}.log",
+    benchmark:
+        "<benchmarks>/probes/{corpus}.jsonl"
     threads: 1
     resources:
         mem_mb=4000,
@@ -97,6 +101,8 @@ rule cell_tables:
         ),
     log:
         "<logs>/cell_tables.log",
+    benchmark:
+        "<benchmarks>/cell_tables.jsonl"
     resources:
         mem_mb=2000,
         runtime=30,
@@ -122,6 +128,8 @@ rule look_inside:
         f"<results>/inside/{RECURRENT}.csv",
     log:
         f"<logs>/inside/{RECURRENT}.log",
+    benchmark:
+        f"<benchmarks>/inside/{RECURRENT}.jsonl"
     threads: 1
     resources:
         mem_mb=2500,
@@ -152,6 +160,8 @@ rule inside:
         ),
     log:
         "<logs>/inside.log",
+    benchmark:
+        "<benchmarks>/inside.jsonl"
     resources:
         mem_mb=1000,
         runtime=30,
@@ -183,6 +193,8 @@ rule passages:
         svg="<results>/figures/figure2-{corpus}.svg",
     log:
         "<logs>/figure2/{corpus}.log",
+    benchmark:
+        "<benchmarks>/figure2/{corpus}.jsonl"
     resources:
         mem_mb=2000,
         runtime=30,
@@ -214,6 +226,8 @@ rule figure3:
         svg="<results>/figures/figure3.svg",
     log:
         "<logs>/figure3.log",
+    benchmark:
+        "<benchmarks>/figure3.jsonl"
     resources:
         mem_mb=2000,
         runtime=30,
@@ -238,6 +252,8 @@ rule ablate:
         effects="<results>/ablation/controls/{corpus}.csv",
     log:
         "<logs>/ablate/{corpus}.log",
+    benchmark:
+        "<benchmarks>/ablate/{corpus}.jsonl"
     threads: 1
     resources:
         mem_mb=3000,
@@ -272,6 +288,8 @@ rule ablation:
         svg="<results>/figures/ablation.svg",
     log:
         "<logs>/ablation.log",
+    benchmark:
+        "<benchmarks>/ablation.jsonl"
     resources:
         mem_mb=2000,
         runtime=30,
@@ -291,6 +309,8 @@ rule record:
         f"<results>/activations/{RECURRENT}.npz",
     log:
         f"<logs>/record/{RECURRENT}.log",
+    benchmark:
+        f"<benchmarks>/record/{RECURRENT}.jsonl"
     threads: 1
     resources:
         mem_mb=1500,

@@ -1,15 +1,17 @@
 """What the backends share."""
 
 import argparse
-from typing import NamedTuple
+import os
+import sys
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from charlens.errors import InputError
 from charlens.networks.architecture import Architecture
-from charlens.networks.network import Parameters
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BACKENDS = ("auto", "reference", "fast", "cuda")
 
@@ -21,16 +23,18 @@ class Dropout(NamedTuple):
     16 units with arbitrary bits. Drawn by `charlens.training.dropout`.
     """
 
-    bits: Tensor  # uint8 [layers, T, S, 2 ceil(H / 16)], on the CPU
+    bits: np.ndarray  # uint8 [layers, T, S, 2 ceil(H / 16)]
     scale: float  # 1 / (1 - p)
 
-    def mask(self, hidden: int) -> Tensor:
+    def mask(self, hidden: int) -> "Tensor":
         """The mask as bool [layers, T, S, H], true where an output is kept."""
-        bits = np.unpackbits(self.bits.numpy(), axis=-1, count=hidden, bitorder="little")
+        import torch
+
+        bits = np.unpackbits(np.asarray(self.bits), axis=-1, count=hidden, bitorder="little")
         return torch.from_numpy(bits.view(bool))
 
 
-def used_gradient(name: str, gradient: Tensor | None, arch: Architecture) -> Tensor:
+def used_gradient(name: str, gradient: "Tensor | None", arch: Architecture) -> "Tensor":
     """A parameter's gradient, in the parameter's shape.
 
     gradient: from autograd, None for a parameter that the network does not use. Raises InputError
@@ -44,9 +48,11 @@ def used_gradient(name: str, gradient: Tensor | None, arch: Architecture) -> Ten
     return gradient
 
 
-def to_device(params: Parameters, device: str) -> Parameters:
-    """The same parameters (see `network`) on a device ("cpu", "cuda:0"), contiguous."""
-    return {name: value.to(device).contiguous() for name, value in params.items()}
+def set_threads(threads: int) -> None:
+    """Let torch use so many processor cores, now or when it is imported."""
+    os.environ["OMP_NUM_THREADS"] = str(threads)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
 
 
 def add_backend(parser: argparse.ArgumentParser) -> None:

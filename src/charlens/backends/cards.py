@@ -1,5 +1,6 @@
 """Which graphics card a process takes, where several local jobs share the cards of a machine."""
 
+import ctypes
 import functools
 import os
 import sys
@@ -8,13 +9,30 @@ import time
 from pathlib import Path
 
 import filelock
-import torch
 
 from charlens.errors import InputError
 
 POLL_SECONDS = 0.5  # between looks for a free place
 
 _held = []  # locks, which are released when this process ends
+
+
+def available() -> bool:
+    """Whether torch sees a card. Where there is no driver, torch need not be imported to know."""
+    if "torch" not in sys.modules and not has_driver():
+        return False
+    import torch
+
+    return torch.cuda.is_available()
+
+
+def has_driver() -> bool:
+    """Whether the library of NVIDIA's driver, through which torch reaches a card, can be loaded."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
 
 
 @functools.cache  # one place per process, however many models it holds
@@ -27,6 +45,8 @@ def free_gpu() -> str:
     card itself, not after its number, which $CUDA_VISIBLE_DEVICES changes from process to process.
     Returns torch's name of the device, such as "cuda:0". Raises InputError as `gpu_jobs` does.
     """
+    import torch
+
     places = gpu_jobs()
     cards = [card_id(number) for number in range(torch.cuda.device_count())]
     waits = False
@@ -69,6 +89,8 @@ def card_id(number: int) -> str:
 
     number: its number in this process.
     """
+    import torch
+
     return str(torch.cuda.get_device_properties(number).uuid)
 
 

@@ -153,6 +153,7 @@ class Cuda(Reference):
 
         Arguments as in `selection`. Raises InputError where the cell does not use a parameter.
         """
+        x, y = torch.as_tensor(x), torch.as_tensor(y)
         scale = None if dropout is None else dropout.scale
         tensors = (*params.values(), *squares.values())
         bound = (*(tensor.data_ptr() for tensor in tensors), tuple(x.shape), scale, recipe)

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from charlens.backends.base import used_gradient
 from charlens.networks.architecture import Architecture
-from charlens.networks.network import forward
+from charlens.networks.network import Parameters, forward, zero_state
 
 
 class Reference:
@@ -14,6 +14,15 @@ class Reference:
     def __init__(self, arch: Architecture, device: str = "cpu"):
         self.arch, self.device = arch, device
         self.name = "reference" if device == "cpu" else "cuda"
+
+    def here(self, params) -> Parameters:
+        """Parameters by name, of numpy or torch, as contiguous tensors on this device."""
+        return {n: torch.as_tensor(p).to(self.device).contiguous() for n, p in params.items()}
+
+    def zero_state(self, streams: int) -> Tensor | None:
+        """The state before a stream's first character, see `network.zero_state`."""
+        state = zero_state(self.arch, streams)
+        return None if state is None else state.to(self.device)
 
     def loss_and_grads(self, params, x, y, state, dropout, grads) -> float:
         """Mean loss in nats per character of y [S, T]; fills `grads`, updates `state` in place.
@@ -48,11 +57,12 @@ class Reference:
         return log_probs.cpu()
 
     def _log_probs(self, params, x, state, masks=None):
-        logits, after = forward(self.arch, params, x.to(self.device), state, masks)
+        logits, after = forward(self.arch, params, torch.as_tensor(x).to(self.device), state, masks)
         return torch.log_softmax(logits, dim=-1), after
 
     def _of_targets(self, log_probs, y):
-        return log_probs.gather(2, y.to(self.device).long().unsqueeze(2)).squeeze(2)
+        y = torch.as_tensor(y).to(self.device)
+        return log_probs.gather(2, y.long().unsqueeze(2)).squeeze(2)
 
     @staticmethod
     def _move(state, after):

@@ -1,10 +1,16 @@
 """Backend selection: CUDA, the compiled CPU code, or plain torch.
 
-Every backend computes the same equations behind the same three calls, so that a training started
-on one can be finished on another. Shapes: x codes [S, T] (an n-NN: contexts [S, T, n]), y [S, T],
+Every backend computes the same equations behind the same calls, so that a training started
+on one can be finished on another. Codes and dropout masks are numpy arrays. Parameters and states
+are of numpy for the compiled code, which needs no torch (importing that takes longer than many a
+job), and of torch for the others. Shapes: x codes [S, T] (an n-NN: contexts [S, T, n]), y [S, T],
 state [layers, rows, S, H] (an n-NN: None), which every call advances to the window's end in
 place. Losses and log-probabilities are in nats.
 
+    here(params) -> params
+        parameters by name, of numpy or torch, as this backend computes with them
+    zero_state(streams) -> state
+        before a stream's first character
     loss_and_grads(params, x, y, state, dropout, grads) -> mean loss per character
         fills `grads` with the gradient of -log p, summed over time steps, averaged over streams and
         truncated at the window's beginning; dropout: a `base.Dropout`, or None
@@ -19,17 +25,21 @@ A backend may also make a whole update at once, clipping and RMSProp included, w
         squares: the optimizer's mean squares by name, shaped as the parameters
 """
 
+import contextlib
 import functools
 import sys
+from pathlib import Path
 
-import torch
+import numpy as np
 
-from charlens.backends import cpu
-from charlens.backends.cards import free_gpu
-from charlens.backends.reference import Reference
+from charlens.backends import cards, cpu
 from charlens.errors import InputError
+from charlens.files import write_atomically
+from charlens.networks import arrays
 from charlens.networks.architecture import Architecture
-from charlens.networks.network import initialise, zero_state
+from charlens.store.models import file_of
+
+NETWORKS = Path(arrays.__file__).parent
 
 
 class Compiled:
@@ -41,11 +51,20 @@ class Compiled:
         network = cpu.Network(
             arch.cell, arch.layers, arch.hidden, arch.symbols, streams, unroll, arch.context
         )
+        self.arch = arch
         self.loss_and_grads = network.loss_and_grads
         self.update = network.update
         self.target_log_probs = network.target_log_probs
         self.log_probs = network.log_probs
         self.name = f"fast ({cpu.status()[0]})"
+
+    def here(self, params) -> dict[str, np.ndarray]:
+        """Parameters by name, of numpy or torch, as contiguous arrays."""
+        return {name: np.ascontiguousarray(arrays.on_host(p)) for name, p in params.items()}
+
+    def zero_state(self, streams: int) -> np.ndarray | None:
+        """The state before a stream's first character, see `network`."""
+        return arrays.zero_state(self.arch, streams)
 
 
 def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
@@ -55,14 +74,14 @@ def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
     else the compiled code, else plain torch, with one line on stderr that says why. Raises
     InputError where a backend was requested by name and is unavailable on this machine.
     """
-    if name == "auto" and torch.cuda.is_available() or name == "cuda":
-        if not torch.cuda.is_available():
+    if name == "cuda" or name == "auto" and cards.available():
+        if not cards.available():
             raise InputError("backend cuda: torch sees no GPU here; set backend: auto")
         from charlens.backends.cuda import Cuda  # which builds on the reference
 
-        return Cuda(arch, free_gpu())
+        return Cuda(arch, cards.free_gpu())
     if name == "reference":
-        return Reference(arch)
+        return plain_torch(arch)
     available, why = cpu.status()
     if available and arch.block:
         why = "it has no block around its cells"
@@ -75,36 +94,63 @@ def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
     if name == "fast":
         raise InputError(f"backend fast: {why}; set backend: auto")
     print(f"charlens: plain torch takes over from the compiled CPU code: {why}", file=sys.stderr)
+    return plain_torch(arch)
+
+
+def plain_torch(arch: Architecture):
+    """The reference backend, which imports torch."""
+    from charlens.backends.reference import Reference
+
     return Reference(arch)
 
 
 @functools.cache
-@torch.enable_grad()  # whatever the caller is about to do
 def same_equations(type: str) -> bool:
     """Whether the compiled code has the equations of the cell type's file, forward and backward.
 
-    An edited cell type must not be trained with the old equations. Both are run on a network small
-    enough to be computed in float32, from a state large enough to reveal bounds on it.
+    An edited cell type must not be trained with the old equations. What a comparison found is kept
+    beside the compiled library, for as long as neither that nor the files that hold the equations
+    change, so that torch is imported for it but once.
     """
+    library = cpu.build.build(cpu.build.float32(cpu.status()[0]))
+    of_cell = (NETWORKS / "network.py", file_of(type))
+    texts = [file.read_bytes() for file in ([NETWORKS / "nn.py"] if type == "nn" else of_cell)]
+    kept = library.with_name(f"equations-{type}-{cpu.build.digest(library.name.encode(), *texts)}")
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        return {"same": True, "other": False}[kept.read_text()]
+    same = compare_equations(type)
+    with contextlib.suppress(OSError, InputError):  # the folder cannot be written
+        write_atomically(kept, b"same" if same else b"other")
+    return same
+
+
+def compare_equations(type: str) -> bool:
+    """Whether the compiled code and plain torch compute the same on a network small enough to be
+    computed in float32, from a state large enough to reveal bounds on it."""
+    import torch
+
+    from charlens.networks import network
+
     arch = Architecture(type, 1 if type == "nn" else 2, 5, 7, 2 if type == "nn" else 0)
     random = torch.Generator().manual_seed(0)
     try:
-        params = initialise(arch, 1.0, random)
+        params = network.initialise(arch, 1.0, random)
         x = torch.randint(7, (3, 4, 2) if type == "nn" else (3, 4), generator=random).byte()
         y = torch.randint(7, (3, 4), generator=random).byte()
-        begin = zero_state(arch, 3)
+        begin = network.zero_state(arch, 3)
         if begin is not None:
             begin.normal_(0, 10, generator=random)
         found = []
-        for one in (Compiled(arch, 3, 4), Reference(arch)):
-            state = None if begin is None else begin.clone()
-            found.append(one.log_probs(params, x, state))
-            if state is not None:
-                found.append(state)
-                state = begin.clone()
-            grads = {name: torch.zeros_like(value) for name, value in params.items()}
-            one.loss_and_grads(params, x, y, state, None, grads)
-            found += grads.values()
+        with torch.enable_grad():  # whatever the caller is about to do
+            for one in (Compiled(arch, 3, 4), plain_torch(arch)):
+                state = None if begin is None else begin.clone()
+                found.append(one.log_probs(params, x, state))
+                if state is not None:
+                    found.append(state)
+                    state = begin.clone()
+                grads = {name: torch.zeros_like(value) for name, value in params.items()}
+                one.loss_and_grads(params, x, y, state, None, grads)
+                found += grads.values()
     except (KeyError, ValueError, IndexError, RuntimeError, InputError):
         return False  # other parameters, or of other shapes
     half = len(found) // 2

@@ -3,7 +3,7 @@
 A model file is in the safetensors format: tensors by name (see `network`), and under "charlens" a
 JSON object with the architecture, the version of the computation, the alphabet, the recipe and the
 result of the training, and last "sha256", a digest of all this and the tensors. The metadata are
-read without torch, so that small jobs start at once.
+read without torch, and so are the parameters by `load_arrays`, so that small jobs start at once.
 """
 
 import hashlib
@@ -14,9 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from charlens.errors import InputError
 from charlens.files import damaged, write_atomically
-from charlens.networks import metadata
+from charlens.networks import arrays, metadata
 from charlens.store import models
 from charlens.store.reading import reason
 
@@ -101,10 +103,10 @@ def save(path: Path, params: "Parameters", described: dict) -> None:
     (hex) and how the network was trained.
     Raises InputError where the disk is full or `path` cannot be written.
     """
-    from safetensors.torch import save as serialize
+    from safetensors.numpy import save as serialize
 
-    # safetensors wants contiguous tensors of their own
-    tensors = {name: value.detach().cpu().contiguous() for name, value in params.items()}
+    # safetensors wants contiguous tensors
+    tensors = {name: np.ascontiguousarray(arrays.on_host(value)) for name, value in params.items()}
     write_atomically(path, content_of(tensors, described, serialize))
 
 
@@ -127,14 +129,40 @@ def load(path: Path) -> "tuple[Architecture, Parameters, dict]":
     The parameters are shaped as in `architecture.shapes`.
     Raises InputError where the file is missing, damaged or not a model.
     """
-    from safetensors.torch import load as deserialize
+    import torch
 
+    arch, params, described = load_arrays(path)
+    return arch, {name: torch.from_numpy(value) for name, value in params.items()}, described
+
+
+def load_arrays(path: Path) -> "tuple[Architecture, dict[str, np.ndarray], dict]":
+    """As `load`, with parameters of numpy; writable, in memory of their own."""
     described, content = read(path)
     metadata.require(described, path)
     arch = architecture_of(described)
     tensors = tensors_in(content, deserialize, path)
     metadata.check_tensors(tensors, arch, path)
-    return arch, {name: value.float() for name, value in tensors.items()}, described
+    return arch, {name: in_float32(value) for name, value in tensors.items()}, described
+
+
+def deserialize(content: bytes) -> dict:
+    """The tensors in the content of a safetensors file: of numpy, or of torch where numpy
+    lacks the type of one (bfloat16). Raises as safetensors' `load` does."""
+    import safetensors.numpy
+
+    try:
+        return safetensors.numpy.load(content)
+    except KeyError:
+        import safetensors.torch
+
+        return safetensors.torch.load(content)
+
+
+def in_float32(tensor) -> np.ndarray:
+    """A tensor of numpy or torch as a float32 array in memory of its own."""
+    return np.array(
+        tensor if isinstance(tensor, np.ndarray) else tensor.float().numpy(), np.float32
+    )
 
 
 def architecture_of(described: dict) -> "Architecture":

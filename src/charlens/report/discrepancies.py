@@ -18,7 +18,6 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from charlens.files import write_atomically, write_csv
 from charlens.report.comparison import FAR, baseline, compare, name
@@ -241,6 +240,8 @@ def among_orders(shuffled: pd.DataFrame) -> pd.DataFrame:
     more order from the mean of these; p: its two-sided probability by Student's t, NaN where the
     paper has no number.
     """
+    from scipy.stats import t  # here, because it takes a second to import
+
     if shuffled.empty:
         return pd.DataFrame(columns=SHUFFLES)
     random = shuffled.dropna(subset=["seed"])
@@ -265,7 +266,7 @@ def among_orders(shuffled: pd.DataFrame) -> pd.DataFrame:
             continue
         sd = losses.std(ddof=1)
         off = (paper - losses.mean()) / (sd * np.sqrt(1 + 1 / len(losses)))
-        p = 2 * stats.t.sf(abs(off), len(losses) - 1)
+        p = 2 * t.sf(abs(off), len(losses) - 1)
         about = [losses.mean(), sd, losses.min(), losses.max(), paper, off, p]
         rows.append([corpus, model, len(losses), *about])
     return pd.DataFrame(rows, columns=SHUFFLES)

@@ -8,8 +8,6 @@ from itertools import zip_longest
 import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
-from scipy.sparse.csgraph import connected_components
-from sklearn.manifold import TSNE
 
 from charlens.files import write_csv
 from charlens.report import plots
@@ -83,6 +81,8 @@ def embed(points: np.ndarray, perplexity: float, seed: int, corpus: str) -> np.n
     The perplexity, an effective number of neighbours, must be below the M - 1 that there are:
     otherwise it is lowered to a third of M - 1, and a line on stderr says so.
     """
+    from sklearn.manifold import TSNE  # here, because it takes seconds to import
+
     m = len(points)
     if m < FEW:
         print(
@@ -173,6 +173,8 @@ def largest_pile(places: np.ndarray, widths: np.ndarray) -> np.ndarray:
 
     places [M, 2] and widths [M] in the same units. Returns indices, ascending.
     """
+    from scipy.sparse.csgraph import connected_components  # the same
+
     gaps = np.linalg.norm(places[:, None] - places[None], axis=2)
     _, group = connected_components(gaps < (widths[:, None] + widths[None]) / 2, directed=False)
     return np.flatnonzero(group == np.bincount(group).argmax())

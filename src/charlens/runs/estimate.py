@@ -18,8 +18,6 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
-import torch
-from scipy.optimize import nnls
 
 from charlens.backends import base
 from charlens.data.split import Part, Split
@@ -33,7 +31,7 @@ from charlens.training.recipe import Recipe
 from charlens.training.train import Training
 from charlens.training.train import describe as label
 
-START_SECONDS = 4  # until Python and torch have started
+START_SECONDS = 4  # until Python has started, and torch where it is needed
 OTHER_SECONDS = 2  # of a job that neither trains nor scores
 NGRAM_SECONDS = 2.5  # of estimating, or of scoring, an n-gram model, per million characters
 
@@ -77,6 +75,8 @@ def seconds_per_character(training: Training, seconds: float) -> float:
 
 def fit(measured: dict[Architecture, float]) -> Rates:
     """The rates a, b >= 0 of each type by least relative squares. measured: seconds a character."""
+    from scipy.optimize import nnls  # here, because it takes a second to import
+
     rates = {}
     for type in {arch.type for arch in measured}:
         own = [(arch, seconds) for arch, seconds in measured.items() if arch.type == type]
@@ -170,7 +170,7 @@ def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_calibrate(args: argparse.Namespace) -> None:
     """Time the networks of --settings and write the rates with all that `seconds` needs."""
-    torch.set_num_threads(1)
+    base.set_threads(1)
     run, measured = json.loads(args.settings), {}
     fractions = run.pop("fractions")
     texts = {info.stem: cost.Text.of(info, {}, fractions[info.stem]) for info in args.info}

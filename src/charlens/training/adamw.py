@@ -29,6 +29,10 @@ def adamw_(
         p = p - rate * weight_decay * p             (matrices alone: names that begin with w)
         p = p - rate * mean / (1 - beta1^step) / (sqrt(square / (1 - beta2^step)) + epsilon)
     """
+    params, grads, means, squares = (
+        {name: torch.as_tensor(value) for name, value in group.items()}  # in the same memory
+        for group in (params, grads, means, squares)
+    )
     norms = torch.stack([grad.norm() for grad in grads.values()])
     norm = norms.norm().item() / steps
     scale = min(1.0, recipe.max_norm / norm) / steps if norm > 0 else 0.0

@@ -1,7 +1,8 @@
 """Checkpoints: the state of a training in progress, and which training it belongs to.
 
-A checkpoint file holds a digest and then what it is the digest of. The checkpoint before it is kept
-and used where the newest is damaged.
+A checkpoint file holds a digest and then what it is the digest of: the state in the safetensors
+format, its tensors by number and all else as JSON. The checkpoint before it is kept and used where
+the newest is damaged.
 """
 
 import hashlib
@@ -11,13 +12,16 @@ import os
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
+import numpy as np
+import safetensors.numpy
 
 from charlens.files import write_atomically
+from charlens.networks import arrays
 from charlens.networks.version import version
 from charlens.progress import say
 from charlens.training.recipe import Recipe
 
+TENSOR = "tensor"  # in the JSON of a checkpoint: the number of one
 HISTORY = {"epoch", "learning_rate", "train_loss", "val_loss", "seconds", "backend"}
 
 
@@ -42,12 +46,10 @@ def fingerprint(arch, recipe, data, seed, dropout, schedule=None) -> str:
 
 def write_checkpoint(path: Path, training, identity: str) -> None:
     """Save a training's state. Raises InputError where the disk is full or cannot be written."""
-    content = io.BytesIO()  # torch.save itself would hide the disk's error
-    torch.save(training.saved_state() | {"identity": identity}, content)
-    content = content.getvalue()
+    content = content_of(training.saved_state() | {"identity": identity})
     if path.exists():
         os.replace(path, earlier(path))
-    write_atomically(path, hashlib.sha256(content).digest() + content)
+    write_atomically(path, content)
 
 
 def read_checkpoint(path: Path, identity: str, label: str, training) -> dict | None:
@@ -64,7 +66,7 @@ def read_checkpoint(path: Path, identity: str, label: str, training) -> dict | N
             saved = parse(place.read_bytes())
             if matches := saved.pop("identity") == identity:
                 check(saved, training)
-        except Exception as error:  # whatever a broken file makes torch raise
+        except Exception as error:  # whatever a broken file makes libraries raise
             aside = place.with_name(f"{place.name}.damaged")
             os.replace(place, aside)
             say(label, f"{place} is damaged ({error or type(error).__name__}): moved to {aside}")
@@ -84,12 +86,63 @@ def earlier(path: Path) -> Path:
     return path.with_name(f"earlier-{path.name}")
 
 
+def content_of(saved: dict) -> bytes:
+    """The content of a checkpoint file."""
+    tensors = {}
+
+    def plain(value):
+        """The value without its tensors, which are put aside and referred to by number."""
+        if isinstance(value, dict):
+            return {name: plain(part) for name, part in value.items()}
+        if isinstance(value, list):
+            return [plain(part) for part in value]
+        if not hasattr(value, "shape"):
+            return value
+        number = str(len(tensors))
+        tensors[number] = np.ascontiguousarray(arrays.on_host(value))
+        return {TENSOR: number}
+
+    described = json.dumps(plain(saved))
+    content = safetensors.numpy.save(tensors, metadata={"state": described})
+    return hashlib.sha256(content).digest() + content
+
+
 def parse(content: bytes) -> dict:
-    """What a checkpoint file holds. Raises ValueError where its digest differs."""
+    """What a checkpoint file holds, its tensors as numpy arrays. Raises ValueError where its digest
+    differs."""
     digest, content = content[:32], content[32:]
     if hashlib.sha256(content).digest() != digest:
         raise ValueError("its digest differs")
-    return torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+    if content.startswith(b"PK"):
+        return parse_torch(content)
+    tensors = safetensors.numpy.load(content)
+    header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
+
+    def whole(value: dict):
+        return tensors[value[TENSOR]].copy() if value.keys() == {TENSOR} else value
+
+    return json.loads(header["__metadata__"]["state"], object_hook=whole)
+
+
+def parse_torch(content: bytes) -> dict:
+    """The same of a checkpoint that an earlier version wrote by `torch.save`."""
+    import torch
+
+    saved = torch.load(io.BytesIO(content), weights_only=True, map_location="cpu")
+
+    def whole(value):
+        if isinstance(value, dict):
+            return {name: whole(part) for name, part in value.items()}
+        if isinstance(value, list):
+            return [whole(part) for part in value]
+        return value.numpy() if isinstance(value, torch.Tensor) else value
+
+    return whole(saved)
+
+
+def shape(state) -> tuple[int, ...]:
+    """The shape of a carried state; none for an n-NN."""
+    return tuple(getattr(state, "shape", ()))
 
 
 def check(saved: dict, training) -> None:
@@ -97,12 +150,14 @@ def check(saved: dict, training) -> None:
     own, best = training.saved_state(), saved["best"] or saved | {"val_loss": 0.0}
     networks = [saved["params"], saved["squares"], best["params"]]
     networks += [one["params"] for one in saved["snapshots"]]
-    wanted = {name: value.shape for name, value in own["params"].items()}
+    wanted = {name: tuple(value.shape) for name, value in own["params"].items()}
     fits = (
         saved.keys() == own.keys()
         and all({n: p.shape for n, p in params.items()} == wanted for params in networks)
-        and all(p.dtype == torch.float32 for params in networks[:3] for p in params.values())
-        and getattr(saved["state"], "shape", None) == getattr(own["state"], "shape", None)
+        and all(
+            str(p.dtype).endswith("float32") for params in networks[:3] for p in params.values()
+        )
+        and shape(saved["state"]) == shape(own["state"])
         and type(saved["epoch"]) is int
         and type(saved["window"]) is int
         and 0 <= saved["window"] <= training.windows

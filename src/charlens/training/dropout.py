@@ -6,7 +6,6 @@ Dropout acts on each layer's output, between layers and before the softmax, neve
 import math
 
 import numpy as np
-import torch
 
 from charlens.backends.base import Dropout
 from charlens.networks.architecture import Architecture
@@ -31,4 +30,4 @@ def draw_mask(
     draws = random.random_raw(math.prod(shape) // 4).view(np.int16)
     level = min(round((1 - p) * 2**16) - 2**15, 2**15 - 1)
     bits = np.packbits(draws < np.int16(level), bitorder="little")
-    return Dropout(torch.from_numpy(bits.reshape(*shape[:-1], units // 8)), 1 / (1 - p))
+    return Dropout(bits.reshape(*shape[:-1], units // 8), 1 / (1 - p))

@@ -1,6 +1,6 @@
 """Inputs and targets of a split, and the loss of a network on them."""
 
-import torch
+import numpy as np
 
 from charlens.data import split
 from charlens.networks.architecture import Architecture
@@ -12,15 +12,14 @@ def tensors(data, part: str, arch: Architecture):
     x [S, n], the character before each of y [S, n]; for an n-NN [S, n, context], oldest first.
     """
     piece = getattr(data, part)
-    y = torch.from_numpy(piece.y)
     if arch.recurrent:
-        return torch.from_numpy(piece.x), y
+        return piece.x, piece.y
     contexts = split.contexts(data.joined(part), arch.context)
-    return torch.tensor(contexts).view(*y.shape, arch.context), y
+    return contexts.reshape(*piece.y.shape, arch.context), piece.y
 
 
 def target_log_probs(engine, params, x, y, state, unroll: int, exact: bool = True):
-    """Log-probability in nats of every y [S, n], window by window: [S, n].
+    """Log-probability in nats of every y [S, n], window by window: float32 [S, n].
 
     x: see `tensors`. state: [layers, rows, S, H], updated in place; None for an n-NN. unroll:
     characters per window. exact: in float32, else as precisely as the backend trains.
@@ -28,8 +27,9 @@ def target_log_probs(engine, params, x, y, state, unroll: int, exact: bool = Tru
     pieces = []
     for at in range(0, y.shape[1], unroll):
         window = slice(at, at + unroll)
-        pieces.append(engine.target_log_probs(params, x[:, window], y[:, window], state, exact))
-    return torch.cat(pieces, dim=1)
+        found = engine.target_log_probs(params, x[:, window], y[:, window], state, exact)
+        pieces.append(np.asarray(found))
+    return np.concatenate(pieces, axis=1)
 
 
 def mean_loss(engine, params, x, y, state, unroll: int) -> float:
@@ -37,4 +37,5 @@ def mean_loss(engine, params, x, y, state, unroll: int) -> float:
 
     x, state, unroll: as in `target_log_probs`.
     """
-    return -target_log_probs(engine, params, x, y, state, unroll, False).double().mean().item()
+    logp = target_log_probs(engine, params, x, y, state, unroll, exact=False)
+    return -logp.mean(dtype=np.float64).item()

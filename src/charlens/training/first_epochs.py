@@ -11,6 +11,7 @@ All snapshots are compared window by window, so that memory stays small.
 """
 
 import argparse
+from copy import deepcopy
 from pathlib import Path
 
 import torch
@@ -18,7 +19,7 @@ import torch
 from charlens.backends import base, selection
 from charlens.data import split
 from charlens.files import write_rows
-from charlens.networks import model_file, network
+from charlens.networks import model_file
 from charlens.progress import say
 from charlens.store.models import recipe_of
 from charlens.training.evaluate import tensors
@@ -32,7 +33,7 @@ def trajectory(lstms, n_nns, data, epochs: int, per_epoch: int, backend_name="au
     lstms, n_nns: model files; the best LSTM is used. per_epoch: how many snapshots.
     Raises InputError where a file is not a model.
     """
-    arch, _, about = model_file.load(model_file.best(lstms))
+    arch, _, about = model_file.load_arrays(model_file.best(lstms))
     training = Training(
         arch,
         from_options(recipe_of(arch.type), about["recipe"]),
@@ -48,7 +49,7 @@ def trajectory(lstms, n_nns, data, epochs: int, per_epoch: int, backend_name="au
         while training.window < training.windows:
             training.update()
             if training.window in due:
-                copied = {name: p.clone() for name, p in training.params.items()}
+                copied = deepcopy(training.params)
                 snapshots.append((epoch + training.window / training.windows, copied))
         row = training.end_epoch()
         say(label, f"epoch {epoch + 1}/{epochs} val {row['val_loss']:.4f}")
@@ -64,26 +65,25 @@ def compare(arch, engine, snapshots, n_nns, data, label, backend_name) -> list[d
     files. kl, delta: nats per character.
     """
     x, y = tensors(data, "test", arch)
-    states = [network.zero_state(arch, data.streams).to(engine.device) for _ in snapshots]
+    states = [engine.zero_state(data.streams) for _ in snapshots]
     fixed = []
     for path in n_nns:
-        n_arch, n_params, about = model_file.load(path)
+        n_arch, n_params, about = model_file.load_arrays(path)
         n_engine = selection.choose(n_arch, data.streams, data.unroll, backend_name)
         contexts, _ = tensors(data, "test", n_arch)
-        n_params = base.to_device(n_params, n_engine.device)
-        fixed.append((about["context"], n_engine, n_params, contexts))
+        fixed.append((about["context"], n_engine, n_engine.here(n_params), contexts))
     kl = torch.zeros(len(snapshots), len(fixed), dtype=torch.float64)
     delta = torch.zeros_like(kl)
     windows = range(0, y.shape[1], data.unroll)
     for done, at in enumerate(windows, start=1):
         window = slice(at, at + data.unroll)
-        target = y[:, window].long().unsqueeze(2)
+        target = torch.from_numpy(y[:, window]).long().unsqueeze(2)
         others = [
-            n_engine.log_probs(params, contexts[:, window], None)
+            torch.as_tensor(n_engine.log_probs(params, contexts[:, window], None))
             for _, n_engine, params, contexts in fixed
         ]
         for row, (_, params) in enumerate(snapshots):
-            ours = engine.log_probs(params, x[:, window], states[row])
+            ours = torch.as_tensor(engine.log_probs(params, x[:, window], states[row]))
             for column, other in enumerate(others):
                 # (p - q)(log p - log q), summed over the alphabet, is KL(p||q) + KL(q||p)
                 both = (ours.exp() - other.exp()) * (ours - other)
@@ -92,7 +92,7 @@ def compare(arch, engine, snapshots, n_nns, data, label, backend_name) -> list[d
                 delta[row, column] += gain.sum(dtype=kl.dtype)
         if done % 10 == 0 or done == len(windows):
             say(label, f"compared {done} of {len(windows)} windows")
-    kl, delta = kl / y.numel(), delta / y.numel()
+    kl, delta = kl / y.size, delta / y.size
     return [
         {
             "look": row + 1,

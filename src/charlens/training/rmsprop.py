@@ -1,11 +1,14 @@
 """RMSProp, the optimizer (section 4.1)."""
 
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from charlens.training.recipe import Recipe
 
+if TYPE_CHECKING:
+    from torch import Tensor
 
-def rmsprop_(p: Tensor, grad: Tensor, square: Tensor, rate: float, recipe: Recipe) -> None:
+
+def rmsprop_(p: "Tensor", grad: "Tensor", square: "Tensor", rate: float, recipe: Recipe) -> None:
     """One RMSProp step in place on a parameter p, after clipping its gradient (section 4.1).
 
     grad: overwritten. square: the running mean of the squared gradient, updated in place. Both have

@@ -11,12 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from charlens.backends import base, selection
 from charlens.data.split import NONE
 from charlens.errors import InputError
-from charlens.networks import model_file, network
+from charlens.networks import model_file
 from charlens.text import line_ends, utf8
 
 
@@ -27,12 +26,10 @@ class Writer:
     """
 
     def __init__(self, path: Path):
-        self.arch, params, self.about = model_file.load(path)
+        self.arch, params, self.about = model_file.load_arrays(path)
         self.alphabet = bytes.fromhex(self.about["alphabet"])
         self.engine = selection.choose(self.arch, streams=1, unroll=1)
-        self.params = base.to_device(params, self.engine.device)
-        state = network.zero_state(self.arch, 1)
-        self.state = None if state is None else state.to(self.engine.device)
+        self.params, self.state = self.engine.here(params), self.engine.zero_state(1)
         self.recent = [NONE] * self.arch.context  # the context of an n-NN
         self.log_probs = None  # float64 [K]: of the next character
 
@@ -40,9 +37,9 @@ class Writer:
         """Read one byte of the alphabet."""
         self.recent.append(self.alphabet.index(byte))
         seen = self.recent[-self.arch.context :] if self.arch.context else self.recent[-1]
-        x = torch.tensor([[seen]], dtype=torch.uint8)
-        predicted = self.engine.log_probs(self.params, x, self.state)[0, 0]
-        self.log_probs = predicted.numpy().astype(np.float64)
+        x = np.array([[seen]], np.uint8)
+        predicted = self.engine.log_probs(self.params, x, self.state)
+        self.log_probs = np.asarray(predicted)[0, 0].astype(np.float64)
 
     def draw(self, temperature: float, random: np.random.Generator, allowed: np.ndarray) -> int:
         """The next byte. temperature: 0 takes the likeliest. allowed: bool [K], at least one."""
@@ -144,7 +141,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     if not 0 <= args.temperature < math.inf or args.length < 0:
         raise InputError("--temperature and --length must be 0 or more, and finite")
-    torch.set_num_threads(1)
+    base.set_threads(1)
     writer = Writer(args.model)
     start = known(args.start, writer, "--start", args.skip_unknown)
     stop = known(args.stop, writer, "--stop", skip=False)

@@ -10,12 +10,11 @@ import argparse
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from charlens.backends import base, selection
 from charlens.data import split
 from charlens.errors import InputError
-from charlens.networks import model_file, network
+from charlens.networks import model_file
 from charlens.networks.metadata import require
 from charlens.networks.version import version_of
 from charlens.store.models import recipe_of
@@ -29,15 +28,12 @@ def score(path: Path, data, backend_name: str = "auto") -> np.ndarray:
     Raises InputError where the file is not a model or was trained on another alphabet than the
     split's.
     """
-    arch, params, about = model_file.load(path)
+    arch, params, about = model_file.load_arrays(path)
     check_alphabet(path, about, data)
     engine = selection.choose(arch, data.streams, data.unroll, backend_name)
-    params = base.to_device(params, engine.device)
-    state = network.zero_state(arch, data.streams)
-    if state is not None:
-        state = state.to(engine.device)
+    state = engine.zero_state(data.streams)
     x, y = tensors(data, "test", arch)
-    return target_log_probs(engine, params, x, y, state, data.unroll).numpy().ravel()
+    return target_log_probs(engine, engine.here(params), x, y, state, data.unroll).ravel()
 
 
 def check_alphabet(path: Path, about: dict, data) -> None:
@@ -83,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    torch.set_num_threads(args.threads)
+    base.set_threads(args.threads)
     scores = score(args.model, split.load(args.split), args.backend)
     write_scores(args.out, scores, args.meta, metadata(args.model))
     print(f"{args.model}: {-scores.mean(dtype=np.float64):.4f} nats per character")

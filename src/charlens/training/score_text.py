@@ -15,13 +15,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from charlens.backends import base, selection
 from charlens.data import split, text_file
 from charlens.errors import InputError
 from charlens.files import atomic
-from charlens.networks import model_file, network
+from charlens.networks import model_file
 from charlens.progress import Progress, say
 from charlens.statistics.information import bits
 from charlens.text import line_ends
@@ -79,18 +78,17 @@ def before(alphabet: bytes) -> int:
 def score(arch, params, reading: Reading, alphabet: bytes, backend_name="auto") -> np.ndarray:
     """Log-probability of each character in nats, float32 [N]; NaN where it is unknown."""
     engine = selection.choose(arch, 1, WINDOW, backend_name)
-    params = base.to_device(params, engine.device)
-    state = network.zero_state(arch, 1)
-    state = None if state is None else state.to(engine.device)
-    y = torch.from_numpy(reading.codes)[None]
+    params, state = engine.here(params), engine.zero_state(1)
+    y = reading.codes[None]
     if arch.recurrent:
-        x = torch.cat([torch.tensor([[before(alphabet)]], dtype=torch.uint8), y[:, :-1]], dim=1)
+        x = np.insert(reading.codes[:-1], 0, before(alphabet))[None]
     else:
-        x = torch.from_numpy(split.contexts(reading.codes, arch.context))[None]
+        x = split.contexts(reading.codes, arch.context)[None]
     parts, progress = [], Progress(reading.name, "scored")
     for at in range(0, y.shape[1], WINDOW):
         window = slice(at, at + WINDOW)
-        parts.append(engine.target_log_probs(params, x[:, window], y[:, window], state)[0].numpy())
+        found = engine.target_log_probs(params, x[:, window], y[:, window], state)
+        parts.append(np.asarray(found)[0])
         progress.at(min(1, (at + WINDOW) / y.shape[1]))
     logp = np.full(len(reading.text), np.nan, np.float32)
     logp[reading.known] = np.concatenate(parts)
@@ -192,8 +190,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    torch.set_num_threads(args.threads)
-    arch, params, about = model_file.load(args.model)
+    base.set_threads(args.threads)
+    arch, params, about = model_file.load_arrays(args.model)
     alphabet = bytes.fromhex(about["alphabet"])
     reading = read_for(about, args.text, args.keep_line_ends)
     logp = score(arch, params, reading, alphabet, args.backend)

@@ -14,5 +14,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     best = model_file.best(args.models)
-    model_file.load(best)  # refuses a damaged one by its own name
+    model_file.load_arrays(best)  # refuses a damaged one by its own name
     write_atomically(args.out, best.read_bytes())

@@ -6,15 +6,25 @@ half precision and travel in the checkpoint, so that a resumed training loses no
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
+import numpy as np
 
 from charlens.errors import InputError
 from charlens.files import write_atomically
-from charlens.networks import metadata
+from charlens.networks import arrays, metadata
 from charlens.networks.architecture import Architecture
-from charlens.networks.model_file import architecture_of, content_of, read, tensors_in
-from charlens.networks.network import Parameters
+from charlens.networks.model_file import (
+    architecture_of,
+    content_of,
+    deserialize,
+    in_float32,
+    read,
+    tensors_in,
+)  # fmt: skip
+
+if TYPE_CHECKING:
+    from charlens.networks.network import Parameters
 
 
 @dataclass(frozen=True)
@@ -30,13 +40,14 @@ class Schedule:
         return window in {round(part * windows / times) for part in range(1, times + 1)}
 
 
-def take(params: Parameters) -> Parameters:
-    """A copy of the parameters in half precision, on the CPU.
+def take(params: "Parameters") -> dict[str, np.ndarray]:
+    """A copy of the parameters in half precision, of numpy.
 
     Raises InputError where a parameter exceeds the range of float16.
     """
-    copied = {name: value.detach().to("cpu", torch.float16) for name, value in params.items()}
-    if not all(value.isfinite().all() for value in copied.values()):
+    with np.errstate(over="ignore"):
+        copied = {n: arrays.on_host(value).astype(np.float16) for n, value in params.items()}
+    if not all(np.isfinite(value).all() for value in copied.values()):
         raise InputError(
             "snapshots: a parameter is too large for half precision; lower training.learning_rate"
         )
@@ -49,20 +60,20 @@ def save(path: Path, snapshots: list[dict], described: dict) -> None:
     Each parameter is stacked along a new first axis, one entry per snapshot. Raises InputError
     where `path` cannot be written.
     """
-    from safetensors.torch import save as serialize
+    from safetensors.numpy import save as serialize
 
     names = snapshots[0]["params"]
-    tensors = {name: torch.stack([one["params"][name] for one in snapshots]) for name in names}
+    tensors = {name: np.stack([one["params"][name] for one in snapshots]) for name in names}
     described = described | {"epochs": [one["epoch"] for one in snapshots]}
     write_atomically(path, content_of(tensors, described, serialize))
 
 
-def load(path: Path) -> tuple[Architecture, list[tuple[float, Parameters]], dict]:
+def load(path: Path) -> "tuple[Architecture, list[tuple[float, Parameters]], dict]":
     """Architecture, (fractional epoch, float32 parameters) of each snapshot, and metadata.
 
     Raises InputError where the file is missing, damaged or holds no snapshots.
     """
-    from safetensors.torch import load as deserialize
+    import torch
 
     described, content = read(path)
     metadata.require(described, path)
@@ -71,8 +82,9 @@ def load(path: Path) -> tuple[Architecture, list[tuple[float, Parameters]], dict
     stacked = tensors_in(content, deserialize, path)
     arch, epochs = architecture_of(described), described["epochs"]
     metadata.check_tensors(stacked, arch, path, snapshots=len(epochs))
+    stacked = {name: torch.from_numpy(in_float32(value)) for name, value in stacked.items()}
     found = [
-        (epoch, {name: value[index].float() for name, value in stacked.items()})
+        (epoch, {name: value[index] for name, value in stacked.items()})
         for index, epoch in enumerate(epochs)
     ]
     return arch, found, described

@@ -16,17 +16,18 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
-import torch
+import numpy as np
 
 from charlens.backends import base, selection
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import only_one, write_rows
-from charlens.networks import model_file, network
+from charlens.networks import arrays, model_file
 from charlens.networks.architecture import Architecture, count, hidden_size
 from charlens.networks.version import version
 from charlens.progress import say, time_left
@@ -34,7 +35,6 @@ from charlens.store.models import recipe_of
 from charlens.store.reading import read_json, require
 from charlens.text import line_ends
 from charlens.training import snapshots, stopping
-from charlens.training.adamw import adamw_
 from charlens.training.checkpoint import fingerprint, read_checkpoint, write_checkpoint
 from charlens.training.dropout import draw_mask
 from charlens.training.evaluate import mean_loss, tensors
@@ -86,14 +86,15 @@ class Training:
         self.val_x, self.val_y = tensors(data, "val", arch)
         self.windows = self.y.shape[1] // self.unroll
 
-        random = torch.Generator().manual_seed(seed)
-        self.params = self._here(network.initialise(arch, recipe.init, random))
-        self.squares = {name: torch.zeros_like(p) for name, p in self.params.items()}
-        self.means = {}  # of the gradient, which AdamW keeps beside that of its square
-        if isinstance(recipe, AdamW):
-            self.means = {name: torch.zeros_like(p) for name, p in self.params.items()}
-        self.grads = {name: torch.zeros_like(p) for name, p in self.params.items()}
-        self.state = self._zero_state()
+        initial = arrays.initialise(arch, recipe.init, seed)
+
+        def zeros():
+            return self.backend.here({name: np.zeros_like(p) for name, p in initial.items()})
+
+        self.params, self.squares, self.grads = self.backend.here(initial), zeros(), zeros()
+        # of the gradient, which AdamW keeps beside that of its square
+        self.means = zeros() if isinstance(recipe, AdamW) else {}
+        self.state = self.backend.zero_state(len(self.y))
         self.epoch, self.window = 1, 0  # of the next update
         self.loss_sum = 0.0  # of this epoch's windows so far, each in nats per character
         self.seconds = 0.0  # spent on this epoch so far
@@ -113,6 +114,8 @@ class Training:
         recipe = self.recipe
         rate = recipe.rate(self.epoch, (self.window + 1) / self.windows)
         if isinstance(recipe, AdamW):
+            from charlens.training.adamw import adamw_  # which needs torch
+
             loss = self.backend.loss_and_grads(params, x, y, state, mask, grads)
             step = (self.epoch - 1) * self.windows + self.window + 1
             adamw_(params, grads, self.means, squares, rate, step, self.unroll, recipe)
@@ -139,9 +142,8 @@ class Training:
         where the loss is not finite, above that of the uniform distribution, or twice the best.
         """
         begun = time.perf_counter()
-        val_loss = mean_loss(
-            self.backend, self.params, self.val_x, self.val_y, self._zero_state(), self.unroll
-        )
+        state = self.backend.zero_state(len(self.y))
+        val_loss = mean_loss(self.backend, self.params, self.val_x, self.val_y, state, self.unroll)
         row = {
             "epoch": self.epoch,
             "learning_rate": self.recipe.rate(self.epoch),
@@ -157,10 +159,10 @@ class Training:
                 " lower training.learning_rate or training.clip"
             )
         if self.best is None or val_loss < self.best["val_loss"]:
-            params = {name: p.clone() for name, p in self.params.items()}
-            self.best = {"epoch": self.epoch, "val_loss": val_loss, "params": params}
+            best = deepcopy(self.params)
+            self.best = {"epoch": self.epoch, "val_loss": val_loss, "params": best}
         self.history.append(row)
-        self.state = self._zero_state()
+        self.state = self.backend.zero_state(len(self.y))
         self.epoch, self.window, self.loss_sum, self.seconds = self.epoch + 1, 0, 0.0, 0.0
         return row
 
@@ -185,8 +187,7 @@ class Training:
     def settle(self) -> None:
         """Where no epoch was good, take the network as it was before the first."""
         if self.best is None:
-            random = torch.Generator().manual_seed(self.seed)
-            params = network.initialise(self.arch, self.recipe.init, random)
+            params = arrays.initialise(self.arch, self.recipe.init, self.seed)
             self.best = {"epoch": 0, "val_loss": math.log(self.arch.symbols), "params": params}
         if not self.snapshots:
             self.snapshots.append({"epoch": 0.0, "params": snapshots.take(self.best["params"])})
@@ -205,17 +206,11 @@ class Training:
         """Resume from a `saved_state`, whichever backend it was saved on."""
         for name, value in saved.items():
             setattr(self, name, value)
-        self.params, self.squares = self._here(self.params), self._here(self.squares)
-        self.means = self._here(self.means)
+        here = self.backend.here
+        self.params, self.squares = here(self.params), here(self.squares)
+        self.means = here(self.means)
         if self.state is not None:
-            self.state = self.state.to(self.backend.device)
-
-    def _here(self, params):
-        return base.to_device(params, self.backend.device)
-
-    def _zero_state(self):
-        state = network.zero_state(self.arch, len(self.y))
-        return None if state is None else state.to(self.backend.device)
+            self.state = here({"state": self.state})["state"]
 
 
 def train(
@@ -312,7 +307,7 @@ def run_epochs(
         row = training.end_epoch()
         save()
         saved = time.perf_counter()
-        rate = training.y.numel() / max(row["seconds"], 1e-9) / 1e3
+        rate = training.y.size / max(row["seconds"], 1e-9) / 1e3
         say(
             label,
             f"epoch {row['epoch']}/{epochs} train {row['train_loss']:.4f} val {row['val_loss']:.4f}"
@@ -355,7 +350,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    torch.set_num_threads(args.threads)
+    base.set_threads(args.threads)
     data = split.load(args.split)
     info = read_json(args.info)
     require(info, ("corpus", "source"), args.info)

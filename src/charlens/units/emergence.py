@@ -24,7 +24,7 @@ from charlens.backends import base, selection
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import write_csv
-from charlens.networks import metadata, network
+from charlens.networks import metadata
 from charlens.progress import say, time_left
 from charlens.store.corpora import read_text
 from charlens.store.reading import read_json
@@ -83,9 +83,9 @@ def predicted(arch, params, data, engine, skills: dict[str, np.ndarray]) -> dict
     skills: from `skill_masks`.
     """
     x, y = tensors(data, "test", arch)
-    state = network.zero_state(arch, data.streams).to(engine.device)
-    params = base.to_device(params, engine.device)
-    logp = target_log_probs(engine, params, x, y, state, data.unroll).numpy().astype(np.float64)
+    state = engine.zero_state(data.streams)
+    params = engine.here(params)
+    logp = target_log_probs(engine, params, x, y, state, data.unroll).astype(np.float64)
     return {"loss": -logp.mean()} | {
         name: float(np.exp(logp[mask]).mean()) for name, mask in skills.items()
     }

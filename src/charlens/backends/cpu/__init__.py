@@ -9,12 +9,16 @@ network and its window are small (trains_in_float32).
 import ctypes
 import math
 import weakref
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
 from charlens.backends.cpu import build
 from charlens.errors import InputError
+from charlens.networks import arrays
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 KINDS = ("rnn", "lstm", "gru", "nn")
 GATES = {"rnn": 1, "lstm": 4, "gru": 3}
@@ -102,17 +106,30 @@ def parameter_shapes(
     return shapes
 
 
-def address(tensor: torch.Tensor, shape: tuple[int, ...], name: str, dtype=torch.float32) -> int:
+def address(
+    tensor: "np.ndarray | Tensor", shape: tuple[int, ...], name: str, dtype=np.float32
+) -> int:
     """The address of a tensor's data, once it was checked.
 
     Raises ValueError that names it where it has another shape or type, or is not contiguous or not
     on the CPU.
     """
-    if tensor.dtype != dtype or tensor.device.type != "cpu" or not tensor.is_contiguous():
-        raise ValueError(f"{name}: expected a contiguous {dtype} CPU tensor")
-    if tuple(tensor.shape) != shape:
-        raise ValueError(f"{name}: expected shape {shape}, got {tuple(tensor.shape)}")
-    return tensor.data_ptr()
+    on_cpu = isinstance(tensor, np.ndarray) or tensor.device.type == "cpu"
+    array = arrays.on_host(tensor)
+    if not on_cpu or array.dtype != dtype or not array.flags.c_contiguous:
+        raise ValueError(f"{name}: expected a contiguous {np.dtype(dtype)} CPU tensor")
+    if array.shape != shape:
+        raise ValueError(f"{name}: expected shape {shape}, got {array.shape}")
+    return array.ctypes.data
+
+
+def like(params, array: np.ndarray) -> "np.ndarray | Tensor":
+    """The array, as a tensor of torch where the parameters are such."""
+    if all(isinstance(value, np.ndarray) for value in params.values()):
+        return array
+    import torch
+
+    return torch.from_numpy(array)
 
 
 class Network:
@@ -121,10 +138,11 @@ class Network:
     kind: rnn, lstm, gru or nn. layers, hidden: of the stack (an n-NN has one hidden layer).
     symbols: K, 2 to 256 (n-NN: to 255). context: the n of an n-NN, else 0. LIMITS: largest sizes.
 
+    Tensors are of numpy or, on the CPU, of torch; log-probabilities come as the parameters do.
     Shapes of the methods' arguments (T <= unroll):
         params, grads, squares
                        dict name -> float32 tensor, see parameter_shapes
-        x, y           uint8 [S, T], torch or numpy; x of an n-NN [S, T, n], oldest character first,
+        x, y           uint8 [S, T]; x of an n-NN [S, T, n], oldest character first,
                        255 where there is none
         state          float32 [layers, states, S, H], states = 2 (h, c) for LSTM, else 1 (h);
                        updated in place to the state after the last step. None for an n-NN
@@ -172,7 +190,7 @@ class Network:
         are updated in place. Returns the loss before the step, as loss_and_grads does.
         """
         if not self._grads:
-            self._grads = {name: torch.zeros(shape) for name, shape in self.shapes.items()}
+            self._grads = {name: np.zeros(shape, np.float32) for name, shape in self.shapes.items()}
         loss = self.loss_and_grads(params, x, y, state, dropout, self._grads)
         sizes = (ctypes.c_size_t * len(self.shapes))(*map(math.prod, self.shapes.values()))
         build.library(self.isa).charlens_rmsprop(
@@ -189,21 +207,21 @@ class Network:
         )
         return loss
 
-    def log_probs(self, params, x, state=None) -> torch.Tensor:
+    def log_probs(self, params, x, state=None) -> "np.ndarray | Tensor":
         """Natural log-probabilities [S, T, K] of every symbol after each character of x."""
-        out = torch.empty(self.streams, x.shape[1], self.symbols)
+        out = np.empty((self.streams, x.shape[1], self.symbols), np.float32)
         self._run(params, x, None, state, log_probs=out)
-        return out
+        return like(params, out)
 
-    def target_log_probs(self, params, x, y, state=None, exact: bool = True) -> torch.Tensor:
+    def target_log_probs(self, params, x, y, state=None, exact: bool = True):
         """Natural log-probabilities [S, T] of the characters y.
 
         exact: in float32; otherwise as precisely as in training, which may be several times as
         fast.
         """
-        out = torch.empty(self.streams, x.shape[1])
+        out = np.empty((self.streams, x.shape[1]), np.float32)
         self._run(params, x, y, state, targets=out, exact=exact)
-        return out
+        return like(params, out)
 
     def _run(
         self,
@@ -233,7 +251,7 @@ class Network:
         bits, scale = dropout or (None, 1.0)
         if bits is not None:
             shape = (self.layers, steps, S, 2 * math.ceil(H / 16))
-            bits = address(bits, shape, "dropout", torch.uint8)
+            bits = address(bits, shape, "dropout", np.uint8)
         in_float32 = exact or self._float32
         library, workspace = self._workspace(build.float32(self.isa) if in_float32 else self.isa)
         return library.charlens_run(
@@ -246,8 +264,8 @@ class Network:
             state,
             bits,
             scale,
-            None if log_probs is None else log_probs.data_ptr(),
-            None if targets is None else targets.data_ptr(),
+            None if log_probs is None else log_probs.ctypes.data,
+            None if targets is None else targets.ctypes.data,
         )
 
     def _workspace(self, isa: str) -> tuple[ctypes.CDLL, int]:

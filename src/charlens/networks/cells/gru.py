@@ -7,8 +7,6 @@ h_t = (1 - z) * h_{t-1} + z * g
 W_x and W_g are two linear maps, so each has a bias: `b_g` is that of W_g.
 """
 
-import torch
-
 VERSION = 1  # of these equations, see networks/version.py
 GATES = 3  # r, z, g
 GATE_NAMES = ("r", "z", "g")
@@ -24,9 +22,9 @@ def gates_and_state(a, state, p):
     """The same step: (gates, new state), tuples of [S, H] as in GATE_NAMES and STATES."""
     (h,) = state
     hidden = h.shape[1]
-    r, z = torch.sigmoid(torch.addmm(a[:, : 2 * hidden], h, p["w_h"])).chunk(2, dim=1)
-    g = torch.tanh(a[:, 2 * hidden :] + torch.addmm(p["b_g"], r * h, p["w_g"]))
-    return (r, z, g), (torch.lerp(h, g, z),)
+    r, z = a[:, : 2 * hidden].addmm(h, p["w_h"]).sigmoid().chunk(2, dim=1)
+    g = (a[:, 2 * hidden :] + p["b_g"].addmm(r * h, p["w_g"])).tanh()
+    return (r, z, g), (h.lerp(g, z),)
 
 
 def step(a, state, p):

@@ -5,8 +5,6 @@ c_t = f * c_{t-1} + i * g
 h_t = o * tanh(c_t)
 """
 
-import torch
-
 VERSION = 1  # of these equations, see networks/version.py
 GATES = 4  # i, f, o, g
 GATE_NAMES = ("i", "f", "o", "g")
@@ -22,9 +20,9 @@ def gates_and_state(a, state, p):
     """The same step: (gates, new state), tuples of [S, H] as in GATE_NAMES and STATES."""
     h, c = state
     hidden = h.shape[1]
-    a = torch.addmm(a, h, p["w_h"])
-    i, f, o = torch.sigmoid(a[:, : 3 * hidden]).chunk(3, dim=1)
-    g = torch.tanh(a[:, 3 * hidden :])
+    a = a.addmm(h, p["w_h"])
+    i, f, o = a[:, : 3 * hidden].sigmoid().chunk(3, dim=1)
+    g = a[:, 3 * hidden :].tanh()
     c = f * c + i * g
     gates = (i, f, o, g)
     return gates, (output(gates, c), c)
@@ -32,7 +30,7 @@ def gates_and_state(a, state, p):
 
 def output(gates, c):
     """h from the gates, as in GATE_NAMES, and c; tensors of one shape."""
-    return gates[2] * torch.tanh(c)
+    return gates[2] * c.tanh()
 
 
 def step(a, state, p):

@@ -1,7 +1,5 @@
 """Vanilla recurrent network (section 3): h_t = tanh(W [x_t; h_{t-1}])."""
 
-import torch
-
 VERSION = 1  # of these equations, see networks/version.py
 GATES = 1
 STATES = ("h",)
@@ -15,4 +13,4 @@ def recurrent_shapes(hidden):
 def step(a, state, p):
     """One step: the new state, a tuple of [S, H], from a [S, H] and the old one."""
     (h,) = state
-    return (torch.tanh(torch.addmm(a, h, p["w_h"])),)
+    return (a.addmm(h, p["w_h"]).tanh(),)
