@@ -26,6 +26,7 @@ from pathlib import Path
 from unittest import mock
 
 import float64
+import numpy as np
 import paths
 import torch
 
@@ -112,7 +113,7 @@ def on_large_windows(training: Training, seed: int) -> Training:
     """The network on the paper's windows, where small networks train in bfloat16, too."""
     large = new(training.arch, 100, 100, seed, large=False)
     for name, p in large.params.items():
-        p.copy_(training.params[name])
+        p[:] = training.params[name]
     return large
 
 
@@ -127,9 +128,9 @@ def update(training: Training, times: int) -> float:
 
 def learn(training: Training, large: bool) -> None:
     """Train for an epoch (where that is long), and until the network has left the plateau."""
-    counts = training.y.flatten().bincount().double()
+    counts = np.bincount(np.asarray(training.y).ravel())
     share = counts[counts > 0] / counts.sum()
-    entropy = -(share * share.log()).sum()
+    entropy = -(share * np.log(share)).sum()
     if large:
         update(training, training.windows)
     for _ in range(200):
@@ -143,10 +144,11 @@ def case(training: Training, dropout: float, trained: bool) -> Case:
     training.window %= training.windows
     training.dropout = dropout
     at = slice(training.window * training.unroll, (training.window + 1) * training.unroll)
-    arch, x, y, drawn = training.arch, training.x[:, at], training.y[:, at], training.mask()
+    arch, drawn = training.arch, training.mask()
+    x, y = (torch.tensor(codes[:, at]) for codes in (training.x, training.y))
     training.dropout = 0.0
-    params = {name: p.clone() for name, p in training.params.items()}
-    state = training.state.clone()
+    params = {name: torch.tensor(p) for name, p in training.params.items()}
+    state = torch.tensor(training.state)
     masks = None if drawn is None else drawn.mask(arch.hidden) * drawn.scale
     _, true, _, _ = float64.loss_and_grads(arch.type, params, x, y, state, masks)
     grads = {name: torch.zeros_like(p) for name, p in params.items()}
