@@ -1,6 +1,9 @@
-"""Training speed, and equal quality of the fast and the reference backend.
+"""Training speed, equal quality of the fast and the reference backend, and what a machine can do.
 
 speed.py        training beside stock torch
 types.py        training of every cell type, step by step and by the window
 equal.py        test losses of the fast backend beside those of the reference
+doctor.py       what this machine has, which backend it uses, whether that works
+machine.py      what it has
+checks.py       whether a card trains as it should, and how fast
 """
