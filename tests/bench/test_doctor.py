@@ -14,6 +14,12 @@ from charlens.networks.architecture import Architecture
 WINDOW = (4, 8)  # streams, steps
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """On a busy machine, too."""
+    monkeypatch.setattr(checks, "WAIT", None)
+
+
 # ---- facts ----
 
 

@@ -34,7 +34,7 @@ BOUNDS = {"float32": 1e-3, "TF32": 2e-2}
 APART = 1e-2  # the same for parameters after some updates, captured and plain
 UPDATES = 20
 TRAINED = 6  # epochs of the training that is killed
-WAIT = 120  # seconds for a training, or for the start of several
+WAIT: float | None = 120  # seconds for a training, or for the start of several
 
 
 class Check(NamedTuple):
@@ -232,19 +232,18 @@ def together(device: str, hidden: int, jobs: int, seconds: float, window=None) -
     """Thousands of characters per second of several trainings, each in a process of its own."""
     spawn = multiprocessing.get_context("spawn")  # a fork cannot use a card
     barrier = spawn.Barrier(jobs)
-    with ProcessPoolExecutor(jobs, spawn, _meet, (barrier,)) as pool:
+    with ProcessPoolExecutor(jobs, spawn, _meet, (barrier, WAIT)) as pool:
         ours = [pool.submit(_one_of, device, hidden, seconds, window) for _ in range(jobs)]
         return sum(one.result() for one in ours)
 
 
-_barriers = []  # in each process: where the trainings wait for each other
+_begin = []  # in each process: the function that waits for the other trainings
 
 
-def _meet(barrier) -> None:
+def _meet(barrier, wait: float | None) -> None:
     torch.set_num_threads(1)
-    _barriers.append(barrier)
+    _begin.append(partial(barrier.wait, wait))
 
 
 def _one_of(device: str, hidden: int, seconds: float, window) -> float:
-    begin = partial(_barriers[0].wait, WAIT)
-    return rate(updates(device, hidden, window), device, seconds, window, begin)
+    return rate(updates(device, hidden, window), device, seconds, window, _begin[0])

@@ -97,6 +97,7 @@ def join(first: Path, second: Path, out: Path) -> None:
     joined.join_emergence()
     reference.write_status(out, joined.planned)
     reference.describe(out)
+    cards.write(out)
 
 
 class Join:
