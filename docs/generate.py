@@ -1,5 +1,5 @@
-"""Write every number of README.md and docs/, and the cards of the published networks and texts, from
-the published results; and codemeta.json from CITATION.cff and pyproject.toml.
+"""Write every number of README.md and docs/ and the cards of the published networks and texts from
+the published results, and codemeta.json from CITATION.cff and pyproject.toml.
 
     python docs/generate.py            renew the blocks in place
     python docs/generate.py --check    exit 1 where a block is not current

@@ -1,6 +1,6 @@
 """What a publication says of itself to people and programs that do not know this project:
 
-models/<name>.md        a card per published network: what it is, how it was trained, what it reaches
+models/<name>.md        a card per published network: what it is, how it was trained, its losses
 corpora/<corpus>.md     a card per text: where it comes from, how it is split
 ro-crate-metadata.json  the whole as a Workflow Run RO-Crate, profile 0.5
 Snakefile               the workflow that made it, which the crate refers to
@@ -74,7 +74,9 @@ def documents(folder: Path) -> dict[str, bytes]:
 
 def front(fields: Mapping) -> str:
     """The head of a card, which catalogs of models and data read."""
-    return "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in fields.items()), "---"])
+    return "\n".join(
+        ["---", *(f"{key}: {json.dumps(value)}" for key, value in fields.items()), "---"]
+    )
 
 
 def facts(rows: Mapping[str, object]) -> str:
@@ -96,6 +98,7 @@ def network_card(publication: Publication, path: Path, corpora: Mapping[str, dic
         "parameters": f"{about['parameters']:,}, stored as float16",
         "alphabet": f"{about['symbols']} bytes" if about.get("symbols") else None,
         "trained on": f"[{title}](../corpora/{corpus}.md), its training streams",
+        "training": ", ".join(f"{k} {v}" for k, v in about.get("recipe", {}).items()),
         "dropout": about["dropout"],
         "seed": about["seed"],
         "epoch": f"{about['epoch']}, which validation chose",
@@ -103,18 +106,19 @@ def network_card(publication: Publication, path: Path, corpora: Mapping[str, dic
         "test loss": f"{test['loss']:.4f} nats per character" if test else None,
         "the paper's test loss": paper(corpus, about),
     }
-    recipe = ", ".join(f"{key} {value}" for key, value in about.get("recipe", {}).items())
     file = f"results/reference/models/{path.name}"
-    return f"""{front({"license": "mit", "library_name": "charlens", "pipeline_tag": "text-generation"})}
+    tags = {"license": "mit", "library_name": "charlens", "pipeline_tag": "text-generation"}
+    return f"""{front(tags)}
 
 # {name} on {title}
 
-A character-level recurrent network from the reproduction of "Visualizing and Understanding Recurrent
-Networks" (Karpathy, Johnson, Li 2015): after each byte of a text it gives the probability of the next.
+A character-level recurrent network from the reproduction of "Visualizing and Understanding
+Recurrent Networks" (Karpathy, Johnson, Li 2015): after each byte of a text it gives the probability
+of the next.
 
 {facts(rows)}
 
-Losses are those of the network as it was trained, in float32. Hyperparameters: {recipe or "unknown"}.
+Losses are those of the network as it was trained, in float32.
 
 ## Use
 
@@ -166,9 +170,9 @@ A text on which character-level models are trained and compared, by the name `{c
 
 {facts(rows)}
 
-The text itself is not part of this publication. `charlens fetch` gets it from the sources that
-`config.yaml` lists, and checks it against this digest. Nobody has looked through it for personal or
-offensive content; models that are trained on it inherit what it says.
+The text itself is not part of this publication: the workflow makes it from the sources that
+`config.yaml` lists. Nobody has looked through it for personal or offensive content; models that are
+trained on it inherit what it says.
 """
 
 
