@@ -9,6 +9,7 @@ Snakefile               the workflow that made it, which the crate refers to
 """
 
 import datetime
+import importlib.metadata
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -195,7 +196,7 @@ def crate(publication: Publication) -> dict:
     version = "https://w3id.org/ro/crate/1.1"
     inputs = ["settings.json", *(["corpora/"] if "corpora" in folders else [])]
     return {
-        "@context": [f"{version}/context", "https://w3id.org/ro/terms/workflow-run/context"],
+        "@context": f"{version}/context",
         "@graph": [
             entity(
                 "ro-crate-metadata.json",
@@ -210,23 +211,30 @@ def crate(publication: Publication) -> dict:
                 description="Tables, figures, claims, losses and networks of a reproduction of"
                 " Karpathy, Johnson and Li, arXiv:1506.02078.",
                 license={"@id": LICENSE},
+                author={"@id": "#authors"},
                 conformsTo=refer(*PROFILES),
                 hasPart=refer(*parts),
                 mainEntity={"@id": "Snakefile"},
-                mentions=refer("#run"),
+                mentions={"@id": "#run"},
             ),
             *(entity(id, "CreativeWork", name=name, version=id.rpartition("/")[2])
               for id, name in PROFILES.items()),
             entity(LICENSE, "CreativeWork", name="MIT License"),
+            entity("#authors", "Organization", name="the charlens authors"),
             entity(
                 "Snakefile",
                 ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
                 name="charlens",
                 description="The workflow from two texts to every table and figure; its rules and"
                 " programs are in the repository of the project.",
+                encodingFormat="text/plain",
+                conformsTo={
+                    "@id": "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
+                },
+                version=importlib.metadata.version("charlens"),
                 programmingLanguage={"@id": snakemake},
                 license={"@id": LICENSE},
-                input=refer("#settings"),
+                input={"@id": "#settings"},
             ),
             entity(
                 snakemake,
@@ -247,6 +255,8 @@ def crate(publication: Publication) -> dict:
                 "#run",
                 "CreateAction",
                 name=f"The run {run}",
+                description=f"What was published of results/{run}; README.md says what is missing",
+                agent={"@id": "#authors"},
                 instrument={"@id": "Snakefile"},
                 object=refer(*inputs),
                 result=refer(*(f"{name}/" for name in folders if name != "corpora")),
