@@ -166,7 +166,8 @@ def test_afterwards_everything_is_shown_once(folder, capsys):
     assert "code LSTM 1x8, dropout 0" in said and said.endswith("Nothing runs.\n")
     assert "1-NN" not in said
     assert cli.main(["watch", "--all", str(folder)]) == 0
-    assert "code 1-NN, hidden 8  waiting" in capsys.readouterr().out
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["code", "1-NN,", "hidden", "8", "waiting", "0/50"] in rows
 
 
 def test_news_are_lines_where_there_is_no_terminal(folder, capsys, monkeypatch):

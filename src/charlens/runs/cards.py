@@ -36,10 +36,14 @@ DESCRIBED = {  # folders of a publication, in words
     "bench": "Measurements of speed and equal quality",
 }
 LICENSE = "https://spdx.org/licenses/MIT"
+RO_CRATE = "https://w3id.org/ro/crate/1.1"
+WORKFLOW_CRATE = "https://w3id.org/workflowhub/workflow-ro-crate/1.0"
+SNAKEMAKE = "https://w3id.org/workflowhub/workflow-ro-crate#snakemake"
+BIOSCHEMAS = "https://bioschemas.org/profiles"
 PROFILES = {
     "https://w3id.org/ro/wfrun/process/0.5": "Process Run Crate",
     "https://w3id.org/ro/wfrun/workflow/0.5": "Workflow Run Crate",
-    "https://w3id.org/workflowhub/workflow-ro-crate/1.0": "Workflow RO-Crate",
+    WORKFLOW_CRATE: "Workflow RO-Crate",
 }
 
 
@@ -185,23 +189,14 @@ def crate(publication: Publication) -> dict:
     folders = {name: text for name, text in DESCRIBED.items() if publication.files(f"{name}/**/*")}
     run = publication.settings()["run"]
     parts = [f"{name}/" for name in folders] + ["README.md", "settings.json", "Snakefile"]
-
-    def refer(*ids: str) -> list[dict]:
-        return [{"@id": id} for id in ids]
-
-    def entity(id: str, type: object, **fields: object) -> dict:
-        return {"@id": id, "@type": type, **fields}
-
-    snakemake = "https://w3id.org/workflowhub/workflow-ro-crate#snakemake"
-    version = "https://w3id.org/ro/crate/1.1"
     inputs = ["settings.json", *(["corpora/"] if "corpora" in folders else [])]
     return {
-        "@context": f"{version}/context",
+        "@context": f"{RO_CRATE}/context",
         "@graph": [
             entity(
                 "ro-crate-metadata.json",
                 "CreativeWork",
-                conformsTo=refer(version, "https://w3id.org/workflowhub/workflow-ro-crate/1.0"),
+                conformsTo=refer(RO_CRATE, WORKFLOW_CRATE),
                 about={"@id": "./"},
             ),
             entity(
@@ -217,40 +212,6 @@ def crate(publication: Publication) -> dict:
                 mainEntity={"@id": "Snakefile"},
                 mentions={"@id": "#run"},
             ),
-            *(entity(id, "CreativeWork", name=name, version=id.rpartition("/")[2])
-              for id, name in PROFILES.items()),
-            entity(LICENSE, "CreativeWork", name="MIT License"),
-            entity("#authors", "Organization", name="the charlens authors"),
-            entity(
-                "Snakefile",
-                ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
-                name="charlens",
-                description="The workflow from two texts to every table and figure; its rules and"
-                " programs are in the repository of the project.",
-                encodingFormat="text/plain",
-                conformsTo={
-                    "@id": "https://bioschemas.org/profiles/ComputationalWorkflow/1.0-RELEASE"
-                },
-                version=importlib.metadata.version("charlens"),
-                programmingLanguage={"@id": snakemake},
-                license={"@id": LICENSE},
-                input={"@id": "#settings"},
-            ),
-            entity(
-                snakemake,
-                "ComputerLanguage",
-                name="Snakemake",
-                identifier={"@id": "https://doi.org/10.1093/bioinformatics/bts480"},
-                url={"@id": "https://snakemake.readthedocs.io"},
-            ),
-            entity(
-                "#settings",
-                "FormalParameter",
-                additionalType="File",
-                name="settings",
-                conformsTo={"@id": "https://bioschemas.org/profiles/FormalParameter/1.0-RELEASE"},
-                description="Texts, networks, training and analysis",
-            ),
             entity(
                 "#run",
                 "CreateAction",
@@ -262,12 +223,73 @@ def crate(publication: Publication) -> dict:
                 result=refer(*(f"{name}/" for name in folders if name != "corpora")),
             ),
             *(entity(f"{name}/", "Dataset", name=text) for name, text in folders.items()),
-            entity("README.md", "File", name="What holds, what is here and what is missing",
-                   encodingFormat="text/markdown"),
-            entity("settings.json", "File", name="Settings of the run",
-                   encodingFormat="application/json", exampleOfWork={"@id": "#settings"}),
+            *always(),
         ],
-    }  # fmt: skip
+    }
+
+
+def always() -> list[dict]:
+    """The entities that every crate has: profiles, licence, workflow and the files beside it."""
+    return [
+        *(
+            entity(id, "CreativeWork", name=name, version=id.rpartition("/")[2])
+            for id, name in PROFILES.items()
+        ),
+        entity(LICENSE, "CreativeWork", name="MIT License"),
+        entity("#authors", "Organization", name="the charlens authors"),
+        entity(
+            "Snakefile",
+            ["File", "SoftwareSourceCode", "ComputationalWorkflow"],
+            name="charlens",
+            description="The workflow from two texts to every table and figure; its rules and"
+            " programs are in the repository of the project.",
+            encodingFormat="text/plain",
+            conformsTo={"@id": f"{BIOSCHEMAS}/ComputationalWorkflow/1.0-RELEASE"},
+            version=importlib.metadata.version("charlens"),
+            programmingLanguage={"@id": SNAKEMAKE},
+            license={"@id": LICENSE},
+            input={"@id": "#settings"},
+        ),
+        entity(
+            SNAKEMAKE,
+            "ComputerLanguage",
+            name="Snakemake",
+            identifier={"@id": "https://doi.org/10.1093/bioinformatics/bts480"},
+            url={"@id": "https://snakemake.readthedocs.io"},
+        ),
+        entity(
+            "#settings",
+            "FormalParameter",
+            additionalType="File",
+            name="settings",
+            conformsTo={"@id": f"{BIOSCHEMAS}/FormalParameter/1.0-RELEASE"},
+            description="Texts, networks, training and analysis",
+        ),
+        entity(
+            "README.md",
+            "File",
+            name="What holds, what is here and what is missing",
+            encodingFormat="text/markdown",
+            about={"@id": "./"},
+        ),
+        entity(
+            "settings.json",
+            "File",
+            name="Settings of the run",
+            encodingFormat="application/json",
+            exampleOfWork={"@id": "#settings"},
+        ),
+    ]
+
+
+def entity(id: str, type: object, **fields: object) -> dict:
+    """An entity of a crate."""
+    return {"@id": id, "@type": type, **fields}
+
+
+def refer(*ids: str) -> list[dict]:
+    """References to entities."""
+    return [{"@id": id} for id in ids]
 
 
 def dated(crate: dict, path: Path) -> bytes:

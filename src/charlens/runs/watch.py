@@ -246,7 +246,7 @@ def paper() -> dict[tuple, float]:
     """The paper's test losses by corpus and what identifies a model there."""
     grid = {(r.corpus, r.type, r.layers, r.size): r.loss for r in paper_table(1).itertuples()}
     return grid | {
-        (r.corpus, "n", r.n): r.loss for r in paper_table(2).itertuples() if r.type == "nn"
+        (r.corpus, "n", r.n): r.loss for r in paper_table(2).itertuples() if r.type == "n-NN"
     }
 
 
