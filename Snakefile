@@ -27,9 +27,9 @@ sys.path.insert(0, str(HOME / "src"))
 from charlens.errors import InputError
 from charlens.networks.cells import has_units
 from charlens.networks.version import version
-from charlens.runs import cost, grid, host, modules, settings, slurm
+from charlens.runs import console, cost, grid, host, modules, settings, slurm
 from charlens.runs.settings import options
-from charlens.store.models import ModelKey, reshuffled, twin
+from charlens.store.models import ModelKey, recipe_of, reshuffled, twin
 
 host.run_jobs_here()
 
@@ -91,7 +91,7 @@ include: "workflow/rules/recurrent.smk"
 include: "workflow/rules/nn.smk"
 include: "workflow/rules/ngrams.smk"
 include: "workflow/rules/tables.smk"
-include: "workflow/rules/cells.smk"
+include: "workflow/rules/units.smk"
 include: "workflow/rules/emergence.smk"
 include: "workflow/rules/explorer.smk"
 include: "workflow/rules/figures.smk"
@@ -107,6 +107,7 @@ try:
     if workflow.is_main_process:
         if not workflow.output_settings.dryrun:
             host.check_writable(RESULTS)
+            console.TRAININGS.update(trainings())
         host.date_now(RESULTS, RESULTS.parent / "kenlm", HOME / "src")
 except InputError as error:
     sys.exit(f"charlens: error: {error}")

@@ -28,7 +28,7 @@ VERBS = {
     "select": ("training.select", "keep the candidate with the lowest validation loss"),
     "score": ("training.score", "score every test character with a network"),
     "kenlm": ("ngrams.build", "build KenLM from source"),
-    "ngram": ("ngrams.estimate", "estimate an n-gram model with KenLM"),
+    "ngram": ("ngrams.fit", "fit an n-gram model with KenLM"),
     "score-ngram": ("ngrams.score", "score every test character with an n-gram model"),
     "table1": ("report.tables:table1", "test losses of the recurrent networks"),
     "table2": ("report.tables:table2", "test losses of the n-gram and n-NN models"),

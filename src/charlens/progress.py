@@ -1,6 +1,5 @@
 """Progress lines of long work."""
 
-import math
 import sys
 import time
 
@@ -16,8 +15,15 @@ def time_left(started: float, done_before: float, done: float) -> str:
     done_before, done: the fractions of the work that were done then and are done now.
     """
     seconds = (time.perf_counter() - started) / max(done - done_before, 1e-9) * (1 - done)
-    hours, minutes = divmod(math.ceil(seconds / 60), 60)
-    return f"{seconds:.0f} s left" if seconds < 90 else f"{hours} h {minutes:02d} min left"
+    return f"{duration(seconds)} left"
+
+
+def duration(seconds: float) -> str:
+    """A duration for people: 40 s, 12 min, 3 h 20 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
 
 
 class Progress:

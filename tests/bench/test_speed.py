@@ -7,6 +7,7 @@ import yaml
 
 from charlens.bench import speed
 from charlens.networks.architecture import Architecture
+from charlens.progress import duration
 from charlens.runs import estimate
 from charlens.runs.settings import make
 from charlens.store.models import ModelKey
@@ -86,7 +87,7 @@ def test_the_estimate_is_the_sum_of_its_jobs():
     bytes = PAPER.corpora["wp"].sources[0].bytes
     for backend in speed.BACKENDS:
         seconds = 4 + 50 * (0.8 + 0.1 / 3) * bytes / MEASURED["lstm", 1, 64][backend]
-        assert f"{backend} {estimate.clock(seconds)}" in grid
+        assert f"{backend} {duration(seconds)}" in grid
     assert "(1 jobs)" in grid and "(2 jobs)" in whole
 
 

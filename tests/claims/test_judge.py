@@ -13,6 +13,7 @@ from constructed import (
     network,
     ngram,
     nn,
+    planned,
     published,
     seeds,
     whole,
@@ -20,8 +21,9 @@ from constructed import (
 from synthetic import TEXT, random_logp, run, write_corpus, write_score
 
 from charlens.claims import judge, reach
+from charlens.claims.catalog import CLAIMS
 from charlens.claims.evidence import Missing
-from charlens.claims.measure import FAILS, HOLDS, UNDECIDED
+from charlens.claims.measure import FAILS, HOLDS, NOT_IN_RUN, UNDECIDED
 from charlens.errors import InputError
 from charlens.report import figure4, figure5, figure6
 from charlens.store.scores import read_scores, with_arrays
@@ -31,9 +33,26 @@ from charlens.store.tables import TRAJECTORY
 def test_what_is_missing_is_said():
     table = judge.judge([evidence()])
     assert list(table.columns) == judge.COLUMNS
-    assert len(table) == len(judge.CLAIMS) - 2  # braces are for code
+    assert len(table) == len(CLAIMS) - 2  # braces are for code
     assert (table["verdict"] == UNDECIDED).all()
     assert table["basis"].str.startswith("missing: ").all() and table["effect"].isna().all()
+
+
+def test_what_the_run_was_not_to_have_is_not_undecided():
+    own = planned(("lstm", 1, 64), ("lstm", 1, 128))
+    table = judge.judge([evidence(network("lstm", 1, 64, 1.4), planned=own)]).set_index("claim")
+    absent = table[table["verdict"] == NOT_IN_RUN]["basis"].str.removeprefix("not in this run: ")
+    assert absent.to_dict() == {
+        "depth helps": "layers: 1 alone",
+        "3 layers against 2 is mixed": "no network of 2 layers",
+        "LSTM beats RNN": "no RNN",
+        "GRU beats RNN": "no RNN",
+        "LSTM against GRU is mixed": "no GRU",
+        "RNNs lie apart": "no GRU",
+        "first GRU layer is one-sided": "no GRU",
+        "first layer is diffuse": "layers: 1 alone",
+    }
+    assert table.loc["n-NN falls behind", "verdict"] == UNDECIDED
 
 
 def test_the_papers_own_effects_stand_beside_ours():
@@ -57,11 +76,11 @@ def test_the_papers_own_effects_stand_beside_ours():
 
 
 def test_every_claim_says_how_it_is_tested():
-    names = [claim.name for claim in judge.CLAIMS]
+    names = [claim.name for claim in CLAIMS]
     assert len(set(names)) == len(names)
-    for claim in judge.CLAIMS:
+    for claim in CLAIMS:
         assert len(claim.test.__doc__) > 40 and "{" not in claim.test.__doc__
-    assert all(dataclasses.asdict(claim)["says"].endswith(".") for claim in judge.CLAIMS)
+    assert all(dataclasses.asdict(claim)["says"].endswith(".") for claim in CLAIMS)
 
 
 def arguments(tmp_path, *scores):
@@ -85,7 +104,7 @@ def test_the_command(tmp_path):
     far = table[table["claim"] == "far braces"].iloc[0]
     assert np.isfinite(far[["effect", "low", "high"]].astype(float)).all()
     page = (tmp_path / "c.html").read_text()
-    assert "Does the paper hold?" in page and page.count("<section") == len(judge.CLAIMS)
+    assert "Does the paper hold?" in page and page.count("<section") == len(CLAIMS)
     assert "http" not in page and "made up" in page
     first = (tmp_path / "c.csv").read_bytes()
     run(judge, arguments(tmp_path, *scores))

@@ -63,7 +63,7 @@ def serve() -> None:
 
     from charlens import cli
     from charlens.networks import half  # noqa: F401
-    from charlens.ngrams import estimate  # noqa: F401
+    from charlens.ngrams import fit  # noqa: F401
     from charlens.runs import publish, steps
     from charlens.training import score, select, train  # noqa: F401
 

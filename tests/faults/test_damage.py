@@ -26,7 +26,7 @@ from charlens.data import split
 from charlens.errors import InputError
 from charlens.networks import half, model_file, network
 from charlens.networks.architecture import Architecture
-from charlens.ngrams import estimate, kenlm
+from charlens.ngrams import fit, kenlm
 from charlens.ngrams import score as ngram_score
 from charlens.report import tables as report_tables
 from charlens.runs import reference, settings, status
@@ -190,7 +190,7 @@ def an_ngram_model(folder):
     about = {"corpus": "text", "source": "random"}
     files.write_with_digest(folder / "text.json", json.dumps(about).encode())
     out = folder / "3.binary"
-    estimate.fit(folder / "text.npz", 3, KENLM, 100, out, folder / "3.json")
+    fit.fit(folder / "text.npz", 3, KENLM, 100, out, folder / "3.json")
     words = ["--split", folder / "text.npz", "--kenlm", KENLM, "--model", out]
     words += ["--info", folder / "3.json", "--corpus-info", folder / "text.json"]
     words += ["--out", folder / "s.npy", "--meta", folder / "s.json"]

@@ -12,7 +12,7 @@ from kneser_ney import FALLBACK, KneserNey
 from charlens import cli, files
 from charlens.data import split as splits
 from charlens.errors import InputError
-from charlens.ngrams import build, estimate, score
+from charlens.ngrams import build, fit, score
 from charlens.ngrams import kenlm as kenlm_tools
 
 ROOT = Path(__file__).parents[2]
@@ -158,7 +158,7 @@ def test_sizes(kenlm, tmp_path):
     train = random_text(9, 500)
     split = save_split(tmp_path / "split.npz", [train], [train])
     model, info = tmp_path / "models" / "3.binary", tmp_path / "models" / "3.json"
-    estimate.fit(split, 3, kenlm, 64, model, info)
+    fit.fit(split, 3, kenlm, 64, model, info)
     (tmp_path / "train.txt").write_text(" ".join(words(train)) + "\n")
     lmplz = [kenlm / "bin" / "lmplz", "-o", 3, "--discount_fallback", "-S", "64M"]
     arpa = tmp_path / "3.arpa"
@@ -173,13 +173,13 @@ def test_order_out_of_range(kenlm, tmp_path):
     split = save_split(tmp_path / "split.npz", [b"ab"], [b"ab"])
     for order in (1, 99):
         with pytest.raises(InputError, match=f"order {order}: .* 2 to "):
-            estimate.fit(split, order, kenlm, 64, tmp_path / "x.binary", tmp_path / "x.json")
+            fit.fit(split, order, kenlm, 64, tmp_path / "x.binary", tmp_path / "x.json")
 
 
 def test_no_kenlm(tmp_path):
     split = save_split(tmp_path / "split.npz", [b"ab"], [b"ab"])
     with pytest.raises(InputError, match="no KenLM"):
-        estimate.fit(split, 2, tmp_path, 64, tmp_path / "x.binary", tmp_path / "x.json")
+        fit.fit(split, 2, tmp_path, 64, tmp_path / "x.binary", tmp_path / "x.json")
 
 
 def test_failure_leaves_nothing(kenlm, tmp_path):
@@ -187,7 +187,7 @@ def test_failure_leaves_nothing(kenlm, tmp_path):
     split = save_split(tmp_path / "split.npz", [b"ab"], [b"ab"])
     out = tmp_path / "models" / "2.binary"
     with pytest.raises(InputError, match="lmplz failed: Sort block size"):
-        estimate.fit(split, 2, kenlm, 0, out, out.with_suffix(".json"))
+        fit.fit(split, 2, kenlm, 0, out, out.with_suffix(".json"))
     assert list(out.parent.iterdir()) == []
 
     with pytest.raises(InputError, match=r"No space left on device.*\(free some") as raised:
@@ -253,7 +253,7 @@ def test_war_and_peace(kenlm, tmp_path):
     splits.save(split, splits.split(text.read_bytes(), "streams", 100, 100, (0.8, 0.1, 0.1), "wp"))
     for order, loss in [(2, 2.399), (4, 1.521)]:
         model = tmp_path / "wp.binary"
-        estimate.fit(split, order, kenlm, 500, model, tmp_path / "wp.json")
+        fit.fit(split, order, kenlm, 500, model, tmp_path / "wp.json")
         scores = score.score(split, model, kenlm)
         assert scores.shape == (330_000,)
         assert -scores.mean(dtype=np.float64) == pytest.approx(loss, abs=0.001)

@@ -22,10 +22,14 @@ c,n-NN,3,1.6
 c,lstm 1x64,quote,auc,1,7,0.95,0.9,0.97,0.9,True
 c,lstm 1x64,depth,tau,2,3,-0.1,-0.2,0,0.1,False
 """,
-    "claims": """claim,where,verdict,effect
-depth helps,c,holds,0.1
-depth helps,c: LSTM,undecided,0.1
-long reach,c,does not hold,0
+    "claims": """claim,where,verdict,effect,basis
+depth helps,c,holds,0.1,9 networks
+depth helps,c: LSTM,undecided,0.1,9 networks
+long reach,c,does not hold,0,2 networks
+GRU beats RNN,c,not in this run,,not in this run: no GRU
+first a 1-NN,c,undecided,,missing: an LSTM
+LSTM beats RNN,c,undecided,0.1,2 networks; the effect of the seed is unknown: no network was
+deviations are small,c,undecided,0.1,2 networks
 """,
 }
 
@@ -62,7 +66,10 @@ def test_it_says_what_was_found_and_links_to_what_is_there(run):
     assert "1.200 nats" in page and "the network predicts better" in page
     assert "1.7" in page and "no more than by chance" in page
     assert "1 holds: depth helps" in page and "1 does not hold: long reach" in page
-    assert "undecided" not in page  # a part of a claim is not the claim
+    assert "depth helps (" not in page  # a part of a claim is not the claim
+    assert "1 is not in this run: GRU beats RNN (no GRU)" in page
+    assert "3 are undecided: first a 1-NN (missing: an LSTM); LSTM beats RNN (one seed of" in page
+    assert "deviations are small (the interval lies on both sides)" in page
     assert 'src="figures/figure2-c.svg"' in page and "figure4.svg" not in page
     assert 'href="tables/cells.html"' in page and "tables/inside.html" not in page
 

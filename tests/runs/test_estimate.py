@@ -7,6 +7,7 @@ import pytest
 
 from charlens.errors import InputError
 from charlens.networks.architecture import Architecture
+from charlens.progress import duration
 from charlens.runs import cost, estimate
 from charlens.store.models import ModelKey
 
@@ -82,7 +83,7 @@ def test_the_time_of_jobs_by_hand():
 def test_the_line_says_what_is_left():
     run = RUN | {"rates": rates(cost.recurrent("lstm", 3, 64, 87), 1e5)}
     jobs = {("train", LSTM), ("table1", "table1")}
-    train = estimate.clock(4 + 50 * (8 + 1 / 3))
+    train = duration(4 + 50 * (8 + 1 / 3))
     said = estimate.describe(jobs, run, workers=2)
     assert said.startswith(f"time: about {train} for 2 jobs, 2 side by side")
     assert f"{train} of it training" in said
@@ -101,7 +102,7 @@ def test_jobs_side_by_side():
     [(12.3, "12 s"), (200, "3 min"), (3599, "1 h 00 min"), (9e4, "25 h 00 min")],
 )
 def test_durations_for_people(seconds, said):
-    assert estimate.clock(seconds) == said
+    assert duration(seconds) == said
 
 
 def test_from_calibration_to_the_line(tmp_path, monkeypatch, capsys):

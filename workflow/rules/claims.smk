@@ -24,7 +24,7 @@ rule status:
         planned=[key.path for key in grid.planned(SETTINGS)],
     shell:
         "charlens status --planned {params.planned} --finished {input.scores} --out {output}"
-        " 2>&1 | tee {log}"
+        " > {log} 2>&1"
 
 
 rule claims:
@@ -69,7 +69,7 @@ rule claims:
         "charlens claims --scores {input.scores} --splits {input.splits} --texts {input.texts}"
         " --corpora {input.corpora} --trajectory {input.trajectory} --inside {input.inside}"
         " --histories {input.histories} --status {input.status} {params.options} --csv {output.csv} --html {output.html}"
-        " 2>&1 | tee {log}"
+        " > {log} 2>&1"
 
 
 rule comparison:
@@ -108,7 +108,7 @@ rule comparison:
         " --figure5 {input.figure5} --figure6 {input.figure6}"
         " --corpora {input.corpora} --csv {output.csv} --summary-csv {output.summary}"
         " --text-csv {output.text}"
-        " --html {output.html} --out {output.png} {output.svg} 2>&1 | tee {log}"
+        " --html {output.html} --out {output.png} {output.svg} > {log} 2>&1"
 
 
 rule reshuffles:
@@ -130,7 +130,7 @@ rule reshuffles:
         runtime=30,
     shell:
         "charlens reshuffles --scores {input.scores} --corpora {input.corpora} --csv {output}"
-        " 2>&1 | tee {log}"
+        " > {log} 2>&1"
 
 
 rule discrepancies:
@@ -165,7 +165,7 @@ rule discrepancies:
         "charlens discrepancies --table1 {input.table1} --table2 {input.table2}"
         " --histories {input.histories} --reshuffles {input.reshuffles}"
         " --corpora {input.corpora} --csv {output.csv} --shuffles-csv {output.shuffles}"
-        " --html {output.html} 2>&1 | tee {log}"
+        " --html {output.html} > {log} 2>&1"
 
 
 rule plain_cut:
@@ -197,7 +197,7 @@ rule plain_cut:
     shell:
         "charlens contiguous-split --scores {input.scores} --splits {input.splits}"
         " --corpora {input.corpora} {params.options} --csv {output.csv} --html {output.html}"
-        " 2>&1 | tee {log}"
+        " > {log} 2>&1"
 
 
 rule verdict:

@@ -27,7 +27,7 @@ rule fetch:
     shell:
         "charlens fetch --corpus {wildcards.corpus} --spec {params.spec:q}"
         " --cache $(dirname {output.text})/../../downloads"
-        " --text {output.text} --info {output.info} 2>&1 | tee {log}"
+        " --text {output.text} --info {output.info} > {log} 2>&1"
 
 
 # results/<run>, below the prefix of a workflow that uses this one as a module
@@ -53,7 +53,7 @@ rule reshuffle:
     shell:
         "charlens reshuffle --text {input.text} --info {input.info} --spec {params.spec:q}"
         " --seed {wildcards.shuffle} --cache $(dirname {output.text})/../../downloads"
-        " --out {output.text} --out-info {output.info} 2>&1 | tee {log}"
+        " --out {output.text} --out-info {output.info} > {log} 2>&1"
 
 
 ruleorder: reshuffle > fetch
@@ -71,7 +71,7 @@ rule title:
     params:
         title=lambda w: SETTINGS.of_corpus(w.corpus).title,
     shell:
-        "charlens title {input} --title {params.title:q} --out {output} 2>&1 | tee {log}"
+        "charlens title {input} --title {params.title:q} --out {output} > {log} 2>&1"
 
 
 rule split:
@@ -90,7 +90,7 @@ rule split:
         version=version("nn"),
     shell:
         "charlens split --text {input.text} --info {input.info} {params.options}"
-        " --fractions {params.fractions} --out {output} 2>&1 | tee {log}"
+        " --fractions {params.fractions} --out {output} > {log} 2>&1"
 
 
 rule corpora:

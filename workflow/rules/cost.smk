@@ -29,7 +29,7 @@ def memory(w):
 
 def updates(w):
     """The work of a training, as `cost` expects it."""
-    by_adamw = hasattr(w, "rate")
+    by_adamw = recipe_of(getattr(w, "type", None) or "nn") == "adamw"
     training = SETTINGS.adamw_training if by_adamw else SETTINGS.training_of(w.corpus)
     return cost.training(text(w.corpus), training["epochs"])
 
@@ -58,6 +58,18 @@ def priority(w):
         if hasattr(w, "context") or int(w.layers) == shown_lstm(w.corpus).layers:
             work.append(first_epochs(w.corpus))
     return cost.priority(*work)
+
+
+def trainings():
+    """The work of each training of the run, as `cost.priority` has it, by its model file."""
+    keys = [key for key in grid.planned(SETTINGS) if key.kind != "ngram"]
+    every = [each for key in keys for each in grid.candidates(SETTINGS, key)]
+    return {
+        f"{RESULTS}/models/{key.path}/model.safetensors": cost.priority(
+            (cost.network(key, text(key.corpus).symbols, 0), updates(key))
+        )
+        for key in every
+    }
 
 
 def calibration():

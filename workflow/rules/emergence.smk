@@ -30,7 +30,7 @@ rule emergence:
     shell:
         "charlens emergence {input.snapshots} --split {input.split} --text {input.text}"
         " --info {input.info} {params.options} --threads {threads} --out {output}"
-        " 2>&1 | tee {log}"
+        " > {log} 2>&1"
 
 
 rule emergence_table:
@@ -62,4 +62,4 @@ rule emergence_table:
     shell:
         "charlens emergence-table {input.measures} --corpora {input.corpora}"
         " --csv {output.csv} --html {output.html} --out {output.png} {output.svg}"
-        " 2>&1 | tee {log}"
+        " > {log} 2>&1"

@@ -27,7 +27,7 @@ rule explorer:
         "charlens explore {input.models} --split {input.split} --cells {input.cells}"
         " --ablation {input.ablation}"
         " --corpus {input.text} --kind {params.kind} --title {params.title:q} {params.options}"
-        " --threads {threads} --out {output} 2>&1 | tee {log}"
+        " --threads {threads} --out {output} > {log} 2>&1"
 
 
 rule explorers:

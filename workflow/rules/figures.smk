@@ -30,7 +30,7 @@ rule figure1:
         options=options(SETTINGS.figures.tsne),
     shell:
         "charlens figure1 --scores {input.scores} --corpora {input.corpora} {params.options}"
-        " --out {output.png} {output.svg} --csv {output.csv} 2>&1 | tee {log}"
+        " --out {output.png} {output.svg} --csv {output.csv} > {log} 2>&1"
 
 
 rule figure4:
@@ -63,7 +63,7 @@ rule figure4:
     shell:
         "charlens figure4 --scores {input.scores} --splits {input.splits}"
         " --corpora {input.corpora} {params.type} --out {output.png} {output.svg} --csv {output.csv}"
-        " 2>&1 | tee {log}"
+        " > {log} 2>&1"
 
 
 rule trajectory:
@@ -94,7 +94,7 @@ rule trajectory:
         version=version("lstm"),  # which covers the n-NN as well
     shell:
         "charlens trajectory {input.split} --lstms {input.lstms} --nns {input.nns}"
-        " {params.options} --threads {threads} --out {output} 2>&1 | tee {log}"
+        " {params.options} --threads {threads} --out {output} > {log} 2>&1"
 
 
 rule figure5:
@@ -125,7 +125,7 @@ rule figure5:
     shell:
         "charlens figure5 --scores {input.scores} --texts {input.texts} --splits {input.splits}"
         " --corpora {input.corpora} --trajectory {input.trajectory}"
-        " {params.type} --out {output.png} {output.svg} --csv {output.csv} 2>&1 | tee {log}"
+        " {params.type} --out {output.png} {output.svg} --csv {output.csv} > {log} 2>&1"
 
 
 rule figure6:
@@ -162,7 +162,7 @@ rule figure6:
     shell:
         "charlens figure6 --scores {input.scores} --texts {input.texts} --splits {input.splits}"
         " --corpora {input.corpora} {params.type} --out {output.png} {output.svg} --csv {output.csv}"
-        " --definitions-csv {output.definitions} --html {output.html} 2>&1 | tee {log}"
+        " --definitions-csv {output.definitions} --html {output.html} > {log} 2>&1"
 
 
 rule errors:
@@ -190,7 +190,7 @@ rule errors:
     shell:
         "charlens errors --scores {input.scores} --texts {input.texts} --splits {input.splits}"
         " --corpora {input.corpora} --out {output.png} {output.svg} --csv {output.csv}"
-        " 2>&1 | tee {log}"
+        " > {log} 2>&1"
 
 
 rule figures:

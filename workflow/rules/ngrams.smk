@@ -17,13 +17,13 @@ rule kenlm:
         mem_mb=3000,
         runtime=30,
     shell:
-        "charlens kenlm --out {output} --threads {threads} 2>&1 | tee {log}"
+        "charlens kenlm --out {output} --threads {threads} > {log} 2>&1"
 
 
 rule ngram:
     """Estimate one n-gram model of a corpus."""
     input:
-        code=code("ngrams.estimate"),
+        code=code("ngrams.fit"),
         split="<results>/corpora/{corpus}.npz",
         kenlm="results/kenlm",
     output:
@@ -41,7 +41,7 @@ rule ngram:
     shell:
         "charlens ngram --split {input.split} --order {wildcards.order} --kenlm {input.kenlm}"
         " --memory-mb {resources.mem_mb} --out {output.model} --info {output.info}"
-        " 2>&1 | tee {log}"
+        " > {log} 2>&1"
 
 
 # Of a reshuffled text only the scores are kept: a model of order 21 has a gigabyte.
@@ -83,4 +83,4 @@ rule score_ngram:
     shell:
         "charlens score-ngram --split {input.split} --model {input.model} --info {input.info}"
         " --kenlm {input.kenlm} --corpus-info {input.corpus} --out {output.scores}"
-        " --meta {output.meta} 2>&1 | tee {log}"
+        " --meta {output.meta} > {log} 2>&1"

@@ -32,7 +32,7 @@ rule train_nn:
         + "charlens train {input.split} --info {input.info} --type nn --context {wildcards.context}"
         " --hidden {wildcards.hidden} --seed {wildcards.seed}"
         " {params.options} --threads {threads} --out {params.out}"
-        " 2>&1 | tee -a {log} {params.out}/attempts.log"
+        " 2>&1 | tee -a {log} >> {params.out}/attempts.log"
 
 
 use rule select as select_nn with:

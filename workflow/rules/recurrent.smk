@@ -36,7 +36,7 @@ rule train:
         + "charlens train {input.split} --info {input.info} --type {wildcards.type}"
         " --layers {wildcards.layers} --size {wildcards.size} --seed {wildcards.seed}"
         " --dropout {wildcards.dropout} {params.options} --threads {threads}"
-        " --out {params.out} 2>&1 | tee -a {log} {params.out}/attempts.log"
+        " --out {params.out} 2>&1 | tee -a {log} >> {params.out}/attempts.log"
 
 
 rule train_adamw:
@@ -66,7 +66,7 @@ rule train_adamw:
         + "charlens train {input.split} --info {input.info} --type {wildcards.type}"
         " --layers {wildcards.layers} --size {wildcards.size} --seed {wildcards.seed}"
         " --learning-rate {wildcards.rate} {params.options} --threads {threads}"
-        " --out {params.out} 2>&1 | tee -a {log} {params.out}/attempts.log"
+        " --out {params.out} 2>&1 | tee -a {log} >> {params.out}/attempts.log"
 
 
 # Networks that are watched while they are trained also write snapshots of their parameters.
@@ -105,7 +105,7 @@ rule select:
         f"<logs>/select/{RECURRENT}.log",
     localrule: True
     shell:
-        "charlens select {input} --out {output} 2>&1 | tee {log}"
+        "charlens select {input} --out {output} > {log} 2>&1"
 
 
 rule score:
@@ -128,4 +128,4 @@ rule score:
         version=lambda w: version(w.type),
     shell:
         "charlens score {input.model} --split {input.split} {params.options}"
-        " --threads {threads} --out {output.scores} --meta {output.meta} 2>&1 | tee {log}"
+        " --threads {threads} --out {output.scores} --meta {output.meta} > {log} 2>&1"

@@ -54,4 +54,4 @@ rule report:
     params:
         folder=subpath(output[0], parent=True),
     shell:
-        "charlens report {params.folder} --out {output} 2>&1 | tee {log}"
+        "charlens report {params.folder} --out {output} > {log} 2>&1"

@@ -37,7 +37,7 @@ rule table1:
         options=options(SETTINGS.bootstrap),
     shell:
         "charlens table1 --scores {input.scores} --corpora {input.corpora} {params.options}"
-        " --csv {output.csv} --html {output.html} 2>&1 | tee {log}"
+        " --csv {output.csv} --html {output.html} > {log} 2>&1"
 
 
 rule table2:
@@ -63,7 +63,7 @@ rule table2:
         options=options(SETTINGS.bootstrap),
     shell:
         "charlens table2 --scores {input.scores} --corpora {input.corpora} {params.options}"
-        " --csv {output.csv} --html {output.html} 2>&1 | tee {log}"
+        " --csv {output.csv} --html {output.html} > {log} 2>&1"
 
 
 use rule table2 as ngrams with:

@@ -185,7 +185,7 @@ rule left_out:
     params:
         types=list(dict.fromkeys([*SETTINGS.grid.types, *OTHERS])),
     shell:
-        "charlens left-out --types {params.types} --out {output} 2>&1 | tee {log}"
+        "charlens left-out --types {params.types} --out {output} > {log} 2>&1"
 
 
 rule types:

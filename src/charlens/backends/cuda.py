@@ -26,7 +26,7 @@ import torch
 
 from charlens.backends.base import used_gradient
 from charlens.backends.reference import Reference
-from charlens.networks import network
+from charlens.networks import network, nn
 from charlens.networks.architecture import Architecture
 
 WARM_UP = 3  # steps before a capture
@@ -49,7 +49,7 @@ def forward(arch: Architecture, params, x, state, masks=None):
     """
     inputs = one_of_k(x, arch.symbols)
     if not arch.recurrent:
-        return network.fixed_context(params, inputs @ params["w_x"]), None
+        return nn.above(params, inputs @ params["w_x"]), None
     return network.stack(arch, params, inputs @ params[network.looked_up(arch)], state, masks)
 
 

@@ -79,6 +79,7 @@ def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
 
 
 @functools.cache
+@torch.enable_grad()  # whatever the caller is about to do
 def same_equations(type: str) -> bool:
     """Whether the compiled code has the equations of the cell type's file, forward and backward.
 

@@ -35,7 +35,7 @@ from charlens.backends import cpu
 from charlens.errors import InputError
 from charlens.files import atomic
 from charlens.networks.architecture import Architecture, hidden_size
-from charlens.progress import say, time_left
+from charlens.progress import duration, say, time_left
 from charlens.runs import cost, estimate, host
 from charlens.runs.settings import Settings, make
 from charlens.store.models import type_name
@@ -340,7 +340,7 @@ def estimates(
         said = []
         for backend in BACKENDS:
             taken = [estimate.seconds(job, run, rates[backend]) for job in some]
-            said.append(f"{backend} {estimate.clock(estimate.total(taken, cores))}")
+            said.append(f"{backend} {duration(estimate.total(taken, cores))}")
         lines.append(f"{name} ({len(some)} jobs), {cores} side by side: {', '.join(said)}")
     return lines
 

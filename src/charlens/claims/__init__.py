@@ -1,6 +1,7 @@
 """The paper's conclusions, put to the test.
 
-judge.py             the list of claims, and the verb that tests them all
+catalog.py           the list of claims
+judge.py             the verb that tests them all
 losses.py            claims about losses of recurrent networks (table 1)
 baselines.py         claims about n-gram and n-NN (table 2)
 captions.py          claims about deviations and the size of files (tables 1 and 2)

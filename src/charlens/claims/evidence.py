@@ -11,13 +11,17 @@ import pandas as pd
 
 from charlens.errors import InputError
 from charlens.store import models, scores
-from charlens.store.models import ModelKey
+from charlens.store.models import ModelKey, type_name
 from charlens.store.scores import Score
 from charlens.text.braces import brace_pairs, pairs_in_test
 
 
 class Missing(Exception):
     """A claim cannot be tested for lack of evidence; the message says what is missing."""
+
+
+class NotInRun(Missing):
+    """The run was not to have what a claim is about; the message says what."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +90,20 @@ class Evidence:
         trained, planned = len(self.networks), len(self.planned)
         return f"{trained} of {planned} networks trained" if trained < planned else ""
 
+    def require(self, **needed: tuple) -> None:
+        """Raise NotInRun unless the run is to have networks with each of these values, such as
+        type=("lstm", "gru"), and with more than one value of each field named with ()."""
+        if not self.planned:  # unknown
+            return
+        for name, values in needed.items():
+            there = {getattr(key, name) for key in (*self.planned, *(e.key for e in self.grid))}
+            for value in values:
+                if value not in there:
+                    named = type_name(value) if name == "type" else f"network of {value} {name}"
+                    raise NotInRun(f"no {named}")
+            if len(there) == 1 and not values:
+                raise NotInRun(f"{name}: {there.pop()} alone")
+
     def lacks(self, *types: str) -> bool:
         """Whether an entry of the grid (of these types, or any) is trained from no seed."""
         wanted = {replace(key, seed=None) for key in self.planned}
@@ -109,6 +127,7 @@ class Evidence:
 
         Claims about these figures are about this network.
         """
+        self.require(type=("lstm",))
         with contextlib.suppress(InputError):
             return scores.best_lstm(self.networks)
         raise Missing("a trained LSTM")

@@ -28,6 +28,7 @@ def gates_of(evidence: Evidence, type: str, gates: str) -> pd.DataFrame:
 
     gates: letters among i, f, o (LSTM) or r, z (GRU). Raises Missing where gates.csv lacks them.
     """
+    evidence.require(type=(type,))
     if evidence.gates is None or evidence.gates.empty:
         raise Missing("the saturation of gates (tables/gates.csv)")
     units = evidence.gates[
@@ -91,6 +92,7 @@ def share_finding(
 def first_layer_is_diffuse(evidence: Evidence) -> list[Finding]:
     """Effect: the share of test characters at which the LSTM's gates are not saturated, first layer
     minus higher layers. The interval resamples units, not streams, and does not cover seeds."""
+    evidence.require(layers=())
     gates = gates_of(evidence, "lstm", "ifo")
     between = 1 - gates["left"] - gates["right"]
     lowest = gates["layer"].min()

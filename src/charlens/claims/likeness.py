@@ -18,6 +18,7 @@ def rnns_lie_apart(evidence: Evidence) -> list[Finding]:
     mean distance of an LSTM from a GRU, minus 1. The interval permutes the types among the networks
     of each size (a network's seeds stay together): it is the effect minus what permuted types give.
     It is about these networks."""
+    evidence.require(type=("lstm", "gru", "rnn"))
     entries = [e for e in evidence.grid if e.key.type in ("lstm", "gru", "rnn")]
     sizes = sorted({e.key.size for e in entries if e.key.type == "rnn"})
     groups = [[e for e in entries if e.key.size == size] for size in sizes]

@@ -16,6 +16,7 @@ def depth_helps(evidence: Evidence) -> list[Finding]:
     """Effect: loss of one layer minus loss of two or three, whichever is better on validation; mean
     over the sizes and types that have both; nats per character. Choosing the better of two favours
     depth by half a seed SD at most."""
+    evidence.require(layers=())
     pairs: dict[str, list[Pair]] = {}
     for type in types_in_order(entry.key.type for entry in evidence.grid):
         entries = evidence.of_type(type)
@@ -75,6 +76,7 @@ def pairs_by_size(evidence: Evidence, first: str, second: str) -> dict[int, list
 
     Raises Missing where there is none.
     """
+    evidence.require(type=(first, second))
     theirs, groups = evidence.of_type(first), {}
     for key, entry in sorted(evidence.of_type(second).items()):
         if key in theirs:
@@ -134,6 +136,7 @@ lstm_and_gru_mixed.__doc__ = f"""Effect, for each size: the GRU's lead, the loss
 
 
 def third_layer_mixed(evidence: Evidence) -> list[Finding]:
+    evidence.require(layers=(2, 3))
     groups: dict[int, list[Pair]] = {}
     for type in types_in_order(entry.key.type for entry in evidence.grid):
         entries = evidence.of_type(type)
@@ -158,6 +161,7 @@ def mixed(
     groups: the pairs of both, by size, in order. first, second: what the pairs are of, in words; a
     lead is that of the second. lacks: whether pairs are still to be trained.
     """
+    evidence.require(size=())
     if len(groups) < 2:
         raise Missing(f"networks of two sizes, for {first} and {second}")
     doublings = np.log2(list(groups))

@@ -5,6 +5,7 @@ Unless stated otherwise, the sign of an effect is such that a positive one suppo
     holds           the whole interval lies on the paper's side
     does not hold   the whole interval lies on the other side
     undecided       the interval lies on both sides, or evidence is missing
+    not in this run what the claim is about was not to be trained
 
 (Where a claim's docstring states another rule, that rule applies.)
 
@@ -29,6 +30,7 @@ from charlens.store.models import ModelKey, type_name
 from charlens.store.scores import Score
 
 HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
+NOT_IN_RUN = "not in this run"
 Term = tuple[float, list[Score], Statistic]  # weight, the seeds of a model, what is measured
 
 

@@ -31,6 +31,7 @@ VERDICTS = {
     "holds": Verdict("holds", "✓", "holds"),
     "does not hold": Verdict("fails", "✗", "does not hold"),
     "undecided": Verdict("undecided", "?", "undecided"),
+    "not in this run": Verdict("undecided", "–", "not in this run"),
 }
 REACH, MARGIN = 50, 8  # pixels from zero to the farthest bound of a section, and beyond it
 
@@ -39,7 +40,7 @@ def page(table: pd.DataFrame, claims: Iterable, corpora: dict[str, dict], resamp
     """An overview of all claims, then a section per claim with its findings.
 
     table: one row per finding (claim, where, verdict, effect, low, high, paper, basis), where
-    `where` is a corpus, or "corpus: part of the claim". claims: of type `judge.Claim`, in order.
+    `where` is a corpus, or "corpus: part of the claim". claims: of type `catalog.Claim`, in order.
     resamples: how many of the test streams.
     """
     table = table.assign(

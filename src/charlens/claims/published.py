@@ -12,7 +12,7 @@ def with_published(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame
     corpus, known = corpus_of(table), corpus_of(published)
     for (claim, name), own in table.groupby(["claim", corpus], sort=False):
         there = published[(published["claim"] == claim) & (known == name)]
-        missing = own["basis"].str.startswith("missing:").all()
+        missing = own["basis"].str.startswith(("missing:", "not in this run:")).all()
         parts.append(there if missing and len(there) else own)
     return pd.concat(parts, ignore_index=True) if parts else table
 

@@ -4,7 +4,8 @@ cells/          types of recurrent cell, one file each (section 3)
 architecture.py sizes and parameter budgets
 block.py        the optional block around each cell
 recurrence.py   a linear recurrence over a window, for cells that scan
-network.py      initialisation and forward pass
+network.py      initialisation and forward pass of recurrent networks
+nn.py           the n-NN of table 2
 model_file.py   models on disk
 metadata.py     what a model file may say
 half.py         half-precision copies

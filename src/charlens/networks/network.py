@@ -1,4 +1,4 @@
-"""The character networks of section 3: stacks of recurrent cells, and the n-NN of table 2.
+"""The character networks of section 3: stacks of recurrent cells. (The n-NN of table 2: see `nn`.)
 
 A network is an `Architecture` and its parameters, a dict of float32 tensors by name. Row vectors
 are multiplied from the left (x @ W). With K symbols and H hidden units:
@@ -8,8 +8,7 @@ are multiplied from the left (x @ W). With K symbols and H hidden units:
     layers.{l}.w_h  [H, ...]    the recurrent part, and whatever else the cell type names
     out.w [H, K]    out.b [K]   the softmax classifier on the top layer's h
 
-An n-NN has w_x [n*K, H] and b [H] in place of the layers. A network with the block (see `block`)
-also has
+A network with the block (see `block`) also has
 
     embed.w [K, H]              what enters the first layer, whose w_x is [H, G*H] then
     layers.{l}.block...         the normalisation and the MLP of each layer
@@ -29,8 +28,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
-from charlens.data.split import NONE
-from charlens.networks import block
+from charlens.networks import block, nn
 from charlens.networks.architecture import Architecture, shapes, state_rows, state_shapes
 from charlens.networks.cells import cell
 
@@ -105,7 +103,7 @@ def forward(
     """
     x = x.long()
     if not arch.recurrent:
-        return fixed_context(params, _sum_of_rows(arch, params["w_x"], x)), None
+        return nn.forward(params, x), None
     logits, after = stack(arch, params, params[looked_up(arch)][x.t()], state, masks, record)
     return logits.transpose(0, 1), after
 
@@ -199,19 +197,3 @@ def _observed_step(kind, a, memory, p):
     else:
         memory, values = kind.step(a, memory, p), {}
     return values | dict(zip(kind.STATES, memory, strict=True))
-
-
-def fixed_context(params: Parameters, product: Tensor) -> Tensor:
-    """The n-NN of table 2: logits [..., K] of one tanh hidden layer, given its x @ w_x [..., H]."""
-    return torch.tanh(product + params["b"]) @ params["out.w"] + params["out.b"]
-
-
-def _sum_of_rows(arch, w_x, x):
-    """x @ w_x [S, T, H] of n characters in 1-of-K code, x [S, T, n]: a sum of n rows of w_x."""
-    S, T, n = x.shape
-    rows = torch.where(x == NONE, 0, x + arch.symbols * torch.arange(n, device=x.device))
-    present = (x != NONE).to(w_x.dtype)
-    total = torch.nn.functional.embedding_bag(
-        rows.view(S * T, n), w_x, mode="sum", per_sample_weights=present.view(S * T, n)
-    )
-    return total.view(S, T, arch.hidden)

@@ -2,6 +2,6 @@
 
 build.py        compile KenLM from its source distribution
 kenlm.py        run a compiled KenLM
-estimate.py     estimate a model of the training streams
+fit.py          fit a model to the training streams
 score.py        score the test streams with it
 """

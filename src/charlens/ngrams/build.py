@@ -23,7 +23,7 @@ from typing import TextIO
 from charlens.backends import compiler
 from charlens.errors import InputError
 from charlens.files import only_one, sha256
-from charlens.ngrams import estimate, kenlm
+from charlens.ngrams import fit, kenlm
 
 VERSION = "0.3.0"
 SHA256 = "c4628bb9fb63c8a6f9240035b8b037385cfc404cb72e933cf48878291edac1e8"
@@ -174,7 +174,7 @@ def check(result: Path, max_order: int, work: Path) -> None:
     """
     text = work / "check.txt"
     text.write_text("00 01\n")
-    packed = estimate.estimate(text, max_order, result, 8, work)[0]
+    packed = fit.estimate(text, max_order, result, 8, work)[0]
     order = kenlm.load(packed, result).order
     if order != max_order:
         raise InputError(f"KenLM was built for order {order}, not {max_order}: see its build log")

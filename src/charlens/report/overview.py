@@ -20,7 +20,7 @@ from charlens.store.corpora import read_corpora
 from charlens.store.models import network_name
 from charlens.store.tables import read_table, read_table1
 
-VERDICTS = ("holds", "does not hold", "undecided")
+VERDICTS = ("holds", "does not hold", "undecided", "not in this run")
 FIGURES = {  # file: title, what it shows
     "figure4": (
         "Errors of the best LSTM",
@@ -122,10 +122,24 @@ def units(table: pd.DataFrame, corpus: str, titles: Mapping[str, str]) -> list[d
 
 
 def verdicts(table: pd.DataFrame, corpus: str) -> dict[str, list[str]]:
-    """The claims with each verdict on a corpus, on the whole (not on parts of it)."""
+    """The claims with each verdict on a corpus, on the whole (not on parts of it); where a claim is
+    undecided or not in this run, with the reason."""
     own = table[table["where"].str.partition(":")[0] == corpus]
     own = own.drop_duplicates("claim")
-    return {verdict: own.loc[own["verdict"] == verdict, "claim"].tolist() for verdict in VERDICTS}
+    named = own["claim"] + [reason(row) for row in own.itertuples()]
+    return {verdict: named[own["verdict"] == verdict].tolist() for verdict in VERDICTS}
+
+
+def reason(row) -> str:
+    """Why a claim has no verdict, in brackets; "" where it has one."""
+    if row.verdict in ("holds", "does not hold"):
+        return ""
+    for begins in ("missing: ", "not in this run: "):
+        if row.basis.startswith(begins):
+            return f" ({row.basis.removeprefix('not in this run: ')})"
+    if "the effect of the seed is unknown" in row.basis:
+        return " (one seed of each network: the effect of the seed is unknown)"
+    return " (the interval lies on both sides)"
 
 
 def of_corpus(run: Path, corpus: str, about: dict, tables: Mapping, titles: Mapping) -> dict:
@@ -160,7 +174,7 @@ def page(run: Path, titles: Mapping[str, str]) -> str:
     names = {
         "table2": ["corpus", "model", "n", "loss"],
         "hypotheses": ["corpus", "hypothesis", "measure", "layer", "unit", "score", "strength"],
-        "claims": ["claim", "where", "verdict"],
+        "claims": ["claim", "where", "verdict", "basis"],
     }
     tables = {
         name: read_table(run / f"tables/{name}.csv", columns) for name, columns in names.items()

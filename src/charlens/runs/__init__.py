@@ -8,6 +8,7 @@ modules.py           the files of the package that a rule runs
 additions.py         settings of the block and the second recipe
 cost.py              memory, time and priority of jobs
 estimate.py          the speed of this machine, and how long a run takes on it
+console.py           what a run prints, and how long it still takes
 host.py              GPUs of the machine, the lock of a results folder
 slurm.py             what the profile for Slurm asks, jobs that a killed run left behind
 workflow_report.py   the report that Snakemake makes of a run

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from charlens.networks.architecture import Architecture
+from charlens.store.models import ModelKey
 
 
 class Cell(NamedTuple):
@@ -94,6 +95,13 @@ def recurrent(type: str, layers: int, size: int, symbols: int) -> Architecture:
     if square:
         hidden = (math.sqrt(linear**2 + 4 * square * budget) - linear) / (2 * square)
     return Architecture(type, layers, max(1, round(hidden)), symbols)
+
+
+def network(model: ModelKey, symbols: int, hidden: int) -> Architecture:
+    """The network of a model. hidden: units of an n-NN whose candidate is yet to be chosen."""
+    if model.kind == "nn":
+        return Architecture("nn", 1, int(model.candidate or hidden), symbols, model.n)
+    return recurrent(model.type, model.layers, model.size, symbols)
 
 
 def preactivations(arch: Architecture) -> int:

@@ -26,7 +26,7 @@ from charlens.data.split import Part, Split
 from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.networks.architecture import Architecture
-from charlens.progress import say
+from charlens.progress import duration, say
 from charlens.runs import cost, host
 from charlens.store.models import ModelKey, original
 from charlens.training.recipe import Recipe
@@ -133,15 +133,8 @@ def seconds(job: Job, run: dict, rates: Rates) -> float:
         updates = cost.first_epochs(text, first["epochs"], first["snapshots"])
     else:
         return OTHER_SECONDS
-    arch = network(model, text.symbols, max(run["hidden"]))
+    arch = cost.network(model, text.symbols, max(run["hidden"]))
     return START_SECONDS + updates * update_seconds(rates, arch)
-
-
-def network(model: ModelKey, symbols: int, hidden: int) -> Architecture:
-    """The network of a model. hidden: units of an n-NN whose candidate is yet to be chosen."""
-    if model.kind == "nn":
-        return Architecture("nn", 1, int(model.candidate or hidden), symbols, model.n)
-    return cost.recurrent(model.type, model.layers, model.size, symbols)
 
 
 def total(durations: Iterable[float], workers: int) -> float:
@@ -150,23 +143,15 @@ def total(durations: Iterable[float], workers: int) -> float:
     return max(sum(durations) / workers, max(durations, default=0))
 
 
-def clock(seconds: float) -> str:
-    """A duration for people: 40 s, 12 min, 3 h 20 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    hours, minutes = divmod(round(seconds / 60), 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
-
-
 def describe(jobs: set[Job], run: dict, workers: int) -> str:
     """One line: how long the jobs take on so many workers."""
     taken = {job: seconds(job, run, run["rates"]) for job in jobs}
     trained = sum(each for (rule, _), each in taken.items() if rule.startswith("train"))
     workers = 1 if run["gpus"] else workers  # the jobs that matter take turns on a GPU
+    side_by_side, alone = total(taken.values(), workers), sum(taken.values())
     return (
-        f"time: about {clock(total(taken.values(), workers))} for {len(jobs)} jobs, {workers} side"
-        f" by side ({clock(sum(taken.values()))} one after the other, {clock(trained)} of it"
-        " training)"
+        f"time: about {duration(side_by_side)} for {len(jobs)} jobs, {workers} side by side"
+        f" ({duration(alone)} one after the other, {duration(trained)} of it training)"
     )
 
 
@@ -191,7 +176,7 @@ def run_calibrate(args: argparse.Namespace) -> None:
     texts = {info.stem: cost.Text.of(info, {}, fractions[info.stem]) for info in args.info}
     symbols = max(text.symbols for text in texts.values())
     for model in run.pop("networks"):
-        arch = network(ModelKey("", **model), symbols, 0)
+        arch = cost.network(ModelKey("", **model), symbols, 0)
         training = prepare(arch, run["streams"], run["unroll"], args.backend)
         measured[arch] = seconds_per_character(training, args.seconds)
         say(

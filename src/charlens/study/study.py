@@ -18,8 +18,8 @@ import numpy as np
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import write_atomically
-from charlens.progress import Progress
-from charlens.runs import estimate, host
+from charlens.progress import Progress, duration
+from charlens.runs import host
 from charlens.runs.schema import RESERVED
 from charlens.study import plan, texts
 from charlens.text.hypotheses import HYPOTHESES, KINDS
@@ -144,7 +144,7 @@ def planned(run: str, title: str, kind: str, path: Path, text: bytes, minutes: f
     print(
         f"{networks} networks, layers: {', '.join(map(str, chosen.layers))}, sizes:"
         f" {', '.join(map(str, chosen.sizes))}, {chosen.epochs} epochs: about"
-        f" {estimate.clock(chosen.seconds)} on {workers} cores{over}",
+        f" {duration(chosen.seconds)} on {workers} cores{over}",
         flush=True,
     )
     return plan.configuration(run, title, kind, str(path), chosen)

@@ -1,7 +1,7 @@
-"""`charlens ngram`: estimate an unpruned n-gram model with modified Kneser-Ney smoothing (table 2).
+"""`charlens ngram`: fit an unpruned n-gram model with modified Kneser-Ney smoothing (table 2).
 
 A model of order n + 1 predicts a character from the n before it; table 2 calls it the n-gram. It
-is estimated from the training streams of a split, joined one after the other.
+is fitted to the training streams of a split, joined one after the other.
 """
 
 import argparse

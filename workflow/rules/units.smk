@@ -41,7 +41,7 @@ rule cells:
         " --info {input.info} {params.options} --init {params.init}"
         " --passages {params.passages:q} --threads {threads} --gates {output.gates}"
         " --cells {output.cells} --untrained {output.untrained} --out {output.found}"
-        " 2>&1 | tee {log}"
+        " > {log} 2>&1"
 
 
 rule probes:
@@ -70,7 +70,7 @@ rule probes:
         "charlens probes {input.models} --split {input.split} --text {input.text}"
         " --info {input.info} --found {input.found} --cells {input.cells} {params.options}"
         " --seed {params.seed} --init {params.init} --threads {threads} --out {output}"
-        " 2>&1 | tee {log}"
+        " > {log} 2>&1"
 
 
 rule cell_tables:
@@ -106,7 +106,7 @@ rule cell_tables:
         " --corpora {input.corpora} --csv {output.cells} --best-csv {output.best}"
         " --explained-csv {output.explained} --probes-csv {output.probes}"
         " --gates-csv {output.gates} --html {output.html}"
-        " 2>&1 | tee {log}"
+        " > {log} 2>&1"
 
 
 rule look_inside:
@@ -127,7 +127,7 @@ rule look_inside:
         runtime=60,
     shell:
         "charlens inside {input.model} --split {input.split} --text {input.text}"
-        " --info {input.info} --threads {threads} --out {output} 2>&1 | tee {log}"
+        " --info {input.info} --threads {threads} --out {output} > {log} 2>&1"
 
 
 rule inside:
@@ -156,7 +156,7 @@ rule inside:
         runtime=30,
     shell:
         "charlens inside-table --networks {input.networks} --best {input.best}"
-        " --corpora {input.corpora} --csv {output.csv} --html {output.html} 2>&1 | tee {log}"
+        " --corpora {input.corpora} --csv {output.csv} --html {output.html} > {log} 2>&1"
 
 
 rule passages:
@@ -187,7 +187,7 @@ rule passages:
         runtime=30,
     shell:
         "charlens figure2 --found {input.found} --best {input.best} --corpus {input.corpus}"
-        " --out {output.png} {output.svg} --html {output.html} 2>&1 | tee {log}"
+        " --out {output.png} {output.svg} --html {output.html} > {log} 2>&1"
 
 
 rule figure2:
@@ -218,7 +218,7 @@ rule figure3:
         runtime=30,
     shell:
         "charlens figure3 --gates {input.gates} --corpora {input.corpora}"
-        " --out {output.png} {output.svg} 2>&1 | tee {log}"
+        " --out {output.png} {output.svg} > {log} 2>&1"
 
 
 rule ablate:
@@ -249,7 +249,7 @@ rule ablate:
         "MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=68719476736"
         " charlens ablate {input.models} --split {input.split} --text {input.text}"
         " --info {input.info} --hypotheses {input.hypotheses} {params.options} {params.bootstrap}"
-        " --threads {threads} --out {output.found} --effects {output.effects} 2>&1 | tee {log}"
+        " --threads {threads} --out {output.found} --effects {output.effects} > {log} 2>&1"
 
 
 rule ablation:
@@ -277,7 +277,7 @@ rule ablation:
     shell:
         "charlens ablation --found {input.found} --effects {input.effects}"
         " --corpora {input.corpora} --csv {output.csv} --effects-csv {output.effects}"
-        " --out {output.png} {output.svg} 2>&1 | tee {log}"
+        " --out {output.png} {output.svg} > {log} 2>&1"
 
 
 rule record:
@@ -299,7 +299,7 @@ rule record:
         characters=SETTINGS.cells.record.characters,
     shell:
         "charlens record {input.model} --split {input.split} --streams {params.streams}"
-        " --characters {params.characters} --threads {threads} --out {output} 2>&1 | tee {log}"
+        " --characters {params.characters} --threads {threads} --out {output} > {log} 2>&1"
 
 
 rule activations:

@@ -1,0 +1,86 @@
+"""The list of claims: what the paper concludes, and the function that tests it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from charlens.claims import (
+    ablation,
+    baselines,
+    captions,
+    error_causes,
+    first_epochs,
+    gates,
+    likeness,
+    losses,
+    reach,
+    units,
+)
+from charlens.claims.evidence import Evidence
+from charlens.claims.measure import Finding
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim: a short name, the paper's statement, and the function that tests it.
+
+    The function raises Missing where its evidence is incomplete; its docstring is printed on the
+    page.
+    """
+
+    name: str
+    says: str
+    test: Callable[[Evidence], list[Finding]]
+
+
+CLAIMS = (
+    Claim("depth helps", "Networks with at least two layers outperform those with one.",
+          losses.depth_helps),
+    Claim("3 layers against 2 is mixed", "Neither three layers nor two are consistently better.",
+          losses.third_layer_mixed),
+    Claim("LSTM beats RNN", "The LSTM outperforms the RNN.", losses.beats_rnn("lstm")),
+    Claim("GRU beats RNN", "The GRU outperforms the RNN.", losses.beats_rnn("gru")),
+    Claim("LSTM against GRU is mixed", "Neither the LSTM nor the GRU is consistently better.",
+          losses.lstm_and_gru_mixed),
+    Claim("best network beats the n-gram", "The best recurrent network outperforms the 20-gram.",
+          losses.best_beats_ngram),
+    Claim("n-NN agrees with n-gram", "For small n, the n-NN and the n-gram perform equally well.",
+          baselines.nn_agrees),
+    Claim("n-NN falls behind", "For larger n, the n-NN falls behind the n-gram.",
+          baselines.nn_falls_behind),
+    Claim("n-NN's loss rises", "At the largest n, the n-NN’s loss is higher than at a smaller one.",
+          baselines.nn_loss_rises),
+    Claim("n-NN overfits", "For larger n, the n-NN overfits.", baselines.nn_overfits),
+    Claim("deviations are small", "The standard deviation of every loss over bootstrap samples of "
+          "the test set is below 0.004.", captions.deviations_are_small),
+    Claim("networks are small", "The best network takes megabytes (11 MB in the paper), the "
+          "20-gram gigabytes (3 GB).", captions.networks_are_small),
+    Claim("RNNs lie apart", "RNNs predict differently from LSTMs and GRUs, which predict alike.",
+          likeness.rnns_lie_apart),
+    Claim("long reach", "The LSTM gains most over the n-gram on characters that depend on "
+          "long-range context: brackets, quotes, newline, space.", reach.gains_on_long_reach),
+    Claim("far braces", "The LSTM predicts “}” better than the n-gram when its “{” is far away.",
+          reach.gains_on_far_braces),
+    Claim("brace gain decays", "The gain on “}” grows with the distance to its “{” up to about 60 "
+          "characters, then decays.", reach.brace_gain_decays),
+    Claim("first a 1-NN, then more", "Early in training, the LSTM resembles first the 1-NN, "
+          "then the 2-NN, then the 3-NN.", first_epochs.nearest_nn_climbs),
+    Claim("then a 4-NN and a 5-NN", "The resemblance goes on to the 4-NN and the 5-NN.",
+          first_epochs.nearest_nn_goes_on),
+    Claim("size removes n-gram errors", "Most of the errors that a larger LSTM removes are "
+          "errors that an n-gram model does not make.",
+          error_causes.size_removes_ngram_errors),
+    Claim("interpretable cells exist", "Some units are interpretable.",
+          units.units_follow_hypotheses),
+    Claim("interpretable cells are used", "The network uses the units that are interpretable: they "
+          "are not only there.", ablation.interpretable_units_are_used),
+    Claim("most cells are not", "Most units are not interpretable.", units.most_units_do_not),
+    Claim("forget gates remember", "Some forget gates are almost always open (right-saturated): "
+          "their units remember for very long.", gates.forget_gates_stay_open),
+    Claim("output gates move", "No output gate is always open or always closed.",
+          gates.output_gates_move),
+    Claim("first GRU layer is one-sided", "In the first layer of the GRU, the reset gate is almost "
+          "never right-saturated, and the update gate almost never left-saturated.",
+          gates.first_gru_layer_is_one_sided),
+    Claim("first layer is diffuse", "The gates of the first layer are saturated far less often "
+          "than those of higher layers.", gates.first_layer_is_diffuse),
+)  # fmt: skip
