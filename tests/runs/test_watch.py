@@ -102,6 +102,8 @@ def test_the_last_progress_line_counts(folder, tmp_path):
     )
     said = watch.said(log)
     assert (said.done, said.train, said.best, said.left) == (3.4, 1.45, 1.39, 3720)
+    log.write_text("wp lstm 2x64: epoch 4/50  40% train 1.4500 12 min left\n")
+    assert watch.said(log).left == 720
     log.write_text("wp lstm 2x64: 4 jobs on each of 1 GPUs: waiting for one of them to end\n")
     assert watch.said(log).train is None
 

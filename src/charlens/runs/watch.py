@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from charlens.files import holder
+from charlens.progress import duration
 from charlens.runs import cost, estimate, grid, settings
 from charlens.runs.schema import Settings
 from charlens.store.models import ModelKey, original, recipe_of
@@ -35,7 +36,7 @@ RECENT = 8  # finished trainings that are shown
 JOBS = 12  # jobs of Snakemake that are shown
 LINE = re.compile(
     r"epoch (?P<epoch>\d+)/(?P<epochs>\d+)(?: +(?P<share>\d+)%)? train (?P<train>\S+)"
-    r"(?: val \S+ best (?P<best>\S+))?.*?(?:(?P<h>\d+) h (?P<min>\d+) min|(?P<s>\d+) s) left"
+    r"(?: val \S+ best (?P<best>\S+))?.*?(?:(?:(?P<h>\d+) h )?(?P<min>\d+) min|(?P<s>\d+) s) left"
 )  # of `training.train`
 STEPS = re.compile(r"^(\d+) of (\d+) steps", re.MULTILINE)
 BLOCK = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", re.MULTILINE)
@@ -235,7 +236,7 @@ def shape(its: Settings, folder: Path, one: Training):
     corpus = one.key.corpus
     fractions = its.corpora[original(corpus)].fractions
     text = cost.Text.of(folder / f"corpora/{corpus}.json", {}, fractions)
-    return estimate.network(one.key, text.symbols, max(its.nn.hidden, default=1)), text
+    return cost.network(one.key, text.symbols, max(its.nn.hidden, default=1)), text
 
 
 # ---- saying it ----
@@ -275,13 +276,13 @@ def summary(run: Run) -> str:
     if run.jobs.failed:
         parts += [f"{len(run.jobs.failed)} failed ({', '.join(sorted(set(run.jobs.failed)))})"]
     if run.left is not None and len(run.of("done")) < len(run.trainings):
-        parts += [f"about {estimate.clock(run.left)} of training left"]
+        parts += [f"about {duration(run.left)} of training left"]
     return f"{run.folder}: {', '.join(parts)}"
 
 
 def row(one: Training) -> list[str]:
     """The row of a training in the tables of the picture."""
-    left = "" if one.left is None or one.state != "running" else estimate.clock(one.left)
+    left = "" if one.left is None or one.state != "running" else duration(one.left)
     done = f"{one.done:.3g}/{one.epochs}" if one.epochs else ""
     return [one.name, one.state, done, number(one.train), number(one.best), beside(one.key), left]
 
