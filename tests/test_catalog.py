@@ -51,10 +51,6 @@ def test_the_configuration_is_described():
 def test_the_workflow_is_found_in_its_folder_and_is_the_same():
     assert any((ROOT / "workflow/rules").glob("*.smk"))
     root = plan()
-    assert "train 26" in root
+    assert "train 26" in root and "all 1" in root
     inner = plan("--snakefile", "workflow/Snakefile")
-    assert "everything 1" in inner
-    total = int(root[-1].split()[1])
-    assert [one for one in inner if one not in ("everything 1", f"total {total + 1}")] == [
-        one for one in root if one != f"total {total}"
-    ]
+    assert inner == ["everything 1" if job == "all 1" else job for job in root]
