@@ -61,8 +61,9 @@ publish: $(TOOLS) ## tables and figures of what is trained so far: results/refer
 	$(BIN)/charlens publish results/paper results/reference $(ARGS)
 
 .PHONY: test
-test: $(TOOLS) ## the tests (those in a browser if there is one)
-	$(BIN)/python -m pytest -m 'not full and not faults' $(ARGS)
+test: $(TOOLS) ## the tests (those in a browser if there is one), side by side on CORES
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES:all=logical) --dist loadfile \
+	    -m 'not full and not faults' $(ARGS)
 
 .PHONY: test-full
 test-full: $(TOOLS) ## the tests at full scale, minutes to hours

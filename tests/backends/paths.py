@@ -1,10 +1,16 @@
 """Every path of the compiled backend on every x86-64 processor with AVX2: natively where the
-processor has the instructions, else emulated in software (avx512_emulated.h, amx_emulated.h)."""
+processor has the instructions, else emulated in software (avx512_emulated.h, amx_emulated.h; that
+of ARM by a program in an emulator, served.py)."""
 
+import atexit
 import contextlib
+import functools
 import os
+import tempfile
 from pathlib import Path
 from unittest import mock
+
+import served
 
 from charlens.backends.cpu import build
 
@@ -13,8 +19,11 @@ HEADERS = [HERE / "avx512_emulated.h", HERE / "amx_emulated.h"]
 AVX2_ONLY = ("-mavx2", "-mfma", "-mf16c", "-Wno-psabi")
 
 NATIVE = build.runnable()
-# Paths that can be tested here; none on other processors.
-TESTABLE = list(build.NEEDS) if "avx2" in NATIVE else []
+X86 = "avx2" in NATIVE
+# Paths that can be tested here.
+TESTABLE = [isa for isa in build.NEEDS if isa != "neon"] if X86 else []
+NONE = "no path of the compiled code can be tested here"
+TESTABLE += ["neon"] if "neon" in NATIVE or served.AVAILABLE else []
 
 
 def emulated(isa: str) -> bool:
@@ -23,7 +32,7 @@ def emulated(isa: str) -> bool:
 
 def options(isa: str) -> list[str]:
     """The compiler's options for a path: those of the backend, or those of its emulation."""
-    if not emulated(isa):
+    if not emulated(isa) or isa == "neon":
         return build.options(isa)
     # The digest makes another library of it when the emulation changes.
     headers = build.digest(*(path.read_bytes() for path in HEADERS))
@@ -42,13 +51,27 @@ def use(isa: str):
     chosen = {each: options(each) for each in (isa, build.float32(isa))}
     able = build.processor().union(*(build.NEEDS[each] for each in chosen))
     clear()
-    with (
-        mock.patch.dict(os.environ, CHARLENS_ISA=isa),
-        mock.patch.object(build, "processor", lambda: able),
-        mock.patch.object(build, "options", chosen.__getitem__),
-    ):
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.dict(os.environ, CHARLENS_ISA=isa))
+        stack.enter_context(mock.patch.object(build, "processor", lambda: able))
+        if isa == "neon" and emulated(isa):
+            library = library_for_arm()
+            stack.enter_context(mock.patch.object(build, "library", lambda isa: library))
+            stack.enter_context(mock.patch.object(build, "build", lambda isa: HERE / "served.cpp"))
+            build.best_path.cache_clear()
+        else:
+            stack.enter_context(mock.patch.object(build, "options", chosen.__getitem__))
         yield
     clear()
+
+
+@functools.cache
+def library_for_arm() -> served.Library:
+    """The library in an emulator of a 64-bit ARM processor."""
+    folder = Path(tempfile.mkdtemp())
+    library = served.Library(served.program(folder))
+    atexit.register(library.close)
+    return library
 
 
 def clear() -> None:

@@ -25,7 +25,7 @@ def one_thread():
 def cases(one_thread):
     """Trained once, for all paths."""
     if not paths.TESTABLE:
-        pytest.skip("this processor lacks AVX2")
+        pytest.skip(paths.NONE)
     return accuracy.cases(18)
 
 
@@ -38,7 +38,12 @@ def check(isa, found, share=1.0):
         assert not accuracy.worse(some, 2, FLOAT32)
 
 
-@pytest.mark.parametrize("isa", paths.TESTABLE or ["none"])
+# An emulator of ARM takes minutes here; test_cpu.py has fewer cases.
+SLOW = [pytest.param(isa, marks=pytest.mark.full) for isa in ("neon",) if paths.emulated(isa)]
+QUICK = [isa for isa in paths.TESTABLE if not SLOW or isa != "neon"]
+
+
+@pytest.mark.parametrize("isa", [*(QUICK or ["none"]), *SLOW])
 def test_gradients_over_random_shapes_and_states(isa, cases):
     found = accuracy.measure(isa, cases)
     assert len({error.case for error in found}) >= 50
@@ -48,7 +53,7 @@ def test_gradients_over_random_shapes_and_states(isa, cases):
 @pytest.mark.full
 def test_gradients_at_the_papers_windows_at_the_beginning_and_after_an_epoch(one_thread):
     given = accuracy.cases(17, large=True)
-    for isa in paths.TESTABLE:
+    for isa in QUICK:
         check(isa, accuracy.measure(isa, given), share=0.99)
 
 
@@ -60,7 +65,7 @@ def test_an_error_is_found(cases):
         grads["out.w"] *= 1.02
         return grads
 
-    with paths.use("avx2"):
+    with paths.use(paths.TESTABLE[-1]):
         (error,) = [e for e in accuracy.errors(cases[0], wrong) if e.tensor == "out.w"]
     assert error.ours == pytest.approx(0.02, rel=0.2)
     assert accuracy.within([error], 1e-2) == 0 and accuracy.worse([error], 2, FLOAT32) == [error]

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 def isa(request, monkeypatch):
     """Every path, natively or emulated, in its own arithmetic at any size."""
     if not paths.TESTABLE:
-        pytest.skip("this processor lacks AVX2")
+        pytest.skip(paths.NONE)
     monkeypatch.setattr(cpu, "trains_in_float32", lambda *sizes: False)
     with paths.use(request.param):
         found, why = cpu.status()
@@ -156,7 +156,7 @@ def test_update_is_the_gradient_clipped_and_one_step_of_rmsprop(isa):
             torch.testing.assert_close(case.params[name], p, rtol=1e-6, atol=1e-7)
 
 
-@pytest.mark.skipif(not paths.TESTABLE, reason="this processor lacks AVX2")
+@pytest.mark.skipif(not paths.X86, reason="this processor lacks AVX2")
 def test_tiles_give_what_avx512bf16_gives(monkeypatch):
     """The same roundings to bfloat16, but for sums in another order just before."""
     monkeypatch.setattr(cpu, "trains_in_float32", lambda *sizes: False)
@@ -214,7 +214,7 @@ def test_window_in_pieces_gives_the_same_bits(kind, isa):
             assert torch.equal(whole, case.train()[2])
 
 
-@pytest.mark.skipif(not paths.TESTABLE, reason="this processor lacks AVX2")
+@pytest.mark.skipif(not paths.X86, reason="this processor lacks AVX2")
 @pytest.mark.parametrize(
     ("hidden", "streams", "unroll", "in_float32"),
     [
@@ -384,7 +384,7 @@ def test_impossible_sizes_are_refused_by_name(sizes, named):
         cpu.Network(*sizes)
 
 
-@pytest.mark.skipif(not paths.TESTABLE, reason="this processor lacks AVX2")
+@pytest.mark.skipif(not paths.X86, reason="this processor lacks AVX2")
 def test_sizes_without_memory_or_beyond_the_limits_give_no_workspace():
     with paths.use("avx2"):
         create = cpu.build.library("avx2").charlens_create

@@ -1,9 +1,11 @@
 """The compiled code under the address and undefined-behaviour sanitizers, and without warnings."""
 
+import os
 import subprocess
 
 import paths
 import pytest
+import served
 
 from charlens.backends import compiler, cpu
 from charlens.errors import InputError
@@ -38,13 +40,18 @@ def run(command, **more):
 @pytest.mark.parametrize("isa", paths.TESTABLE or ["none"])
 def test_random_small_networks_break_no_rule(isa, sanitizing, tmp_path):
     if not paths.TESTABLE:
-        pytest.skip("this processor lacks AVX2")
+        pytest.skip(paths.NONE)
     program = tmp_path / "sanitized"
     source = paths.HERE / "sanitized.cpp"
-    options = ["-I", cpu.build.HERE, *paths.options(isa), "-O0"]
-    built = run([*sanitizing, *options, source, "-o", program])
+    if isa == "neon" and paths.emulated(isa):
+        command, optimised = [served.COMPILER, *sanitizing[1:]], "-O1"
+        start = [*served.EMULATE, program, 8]  # networks; an emulator is slow
+    else:
+        command, optimised, start = sanitizing, "-O0", [program]
+    options = ["-I", cpu.build.HERE, *paths.options(isa), optimised]
+    built = run([*command, *options, source, "-o", program])
     assert built.returncode == 0, built.stderr
-    done = run([program])
+    done = run(start, env={**os.environ, "ASAN_OPTIONS": "detect_leaks=0"})
     assert done.returncode == 0, done.stdout[-500:] + done.stderr[-5000:]
     assert done.stdout.endswith("done\n")
 
@@ -53,6 +60,8 @@ def test_random_small_networks_break_no_rule(isa, sanitizing, tmp_path):
 def test_no_warnings(isa, compiler_command):
     """Of every path that the compiler knows, whatever this processor runs."""
     source = cpu.build.SOURCES[0]
+    if isa == "neon" and served.AVAILABLE:
+        compiler_command = [served.COMPILER, *compiler_command[1:]]
     if run(
         [*compiler_command, *cpu.build.options(isa), "-fsyntax-only", "-x", "c++", "/dev/null"]
     ).returncode:

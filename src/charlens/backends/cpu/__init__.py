@@ -74,8 +74,8 @@ def check_sizes(
 def status() -> tuple[str | None, str]:
     """The path in use, or None (then the reference takes over), and one line that says why.
 
-    $CHARLENS_ISA selects it: auto (the default), amx, avx512bf16, avx512, avx2 or reference.
-    Compiles on first use (seconds). Raises InputError if $CHARLENS_ISA is none of these.
+    $CHARLENS_ISA selects it: auto (the default), amx, avx512bf16, avx512, avx2, neon or
+    reference. Compiles on first use (seconds). Raises InputError if $CHARLENS_ISA is none of these.
     """
     return build.best_path(build.choice())
 

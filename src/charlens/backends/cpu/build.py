@@ -21,7 +21,7 @@ SOURCES = [HERE / "network.cpp", *sorted(HERE.glob("*.h"))]
 FLAGS = ["-std=c++17", "-O3", "-ffp-contract=off", "-shared", "-fPIC"]
 
 # The paths, best first: the processor flags that each needs, as Linux names them. The first two
-# multiply in bfloat16, the others in float32.
+# multiply in bfloat16, the others in float32. NEON ("asimd") is that of every 64-bit ARM processor.
 AVX2 = ("avx2", "fma")
 AVX512 = (*AVX2, "avx512f", "avx512bw", "avx512dq", "avx512vl")
 NEEDS = {
@@ -29,9 +29,12 @@ NEEDS = {
     "avx512bf16": (*AVX512, "avx512_bf16"),
     "avx512": AVX512,
     "avx2": AVX2,
+    "neon": ("asimd",),
 }
+X86, ARM = ("x86_64", "amd64"), ("aarch64", "arm64")  # names of machines
 # The compiler's options for these flags, where they differ from -m and the name.
-OPTIONS = {"avx512_bf16": "-mavx512bf16", "amx_tile": "-mamx-tile", "amx_bf16": "-mamx-bf16"}
+OPTIONS = {"avx512_bf16": "-mavx512bf16", "amx_tile": "-mamx-tile", "amx_bf16": "-mamx-bf16",
+           "asimd": "-march=armv8-a"}  # fmt: skip
 CHOICES = ("auto", *NEEDS, "reference")
 
 
@@ -50,6 +53,8 @@ def choice() -> str:
 @functools.cache
 def processor() -> frozenset[str]:
     """The flags of this processor that the system supports; empty where Linux does not say."""
+    if platform.machine().lower() in ARM:
+        return frozenset({"asimd"})
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -178,11 +183,9 @@ def best_path(wanted: str) -> tuple[str | None, str]:
     """
     if wanted == "reference":
         return None, "CHARLENS_ISA=reference"
-    if platform.machine().lower() not in ("x86_64", "amd64"):
-        return (
-            None,
-            f"the compiled CPU backend needs an x86-64 processor, this is {platform.machine()}",
-        )
+    machine = platform.machine()
+    if machine.lower() not in X86 + ARM:
+        return None, f"the compiled CPU backend needs x86-64 or 64-bit ARM, this is {machine}"
     able = [isa for isa in runnable() if wanted in ("auto", isa)]
     if not able:
         lacks = "AVX2 and FMA" if wanted == "auto" else f"what CHARLENS_ISA={wanted} asks for"

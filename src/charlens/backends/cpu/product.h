@@ -33,7 +33,7 @@ constexpr size_t TRANSPOSED_PANEL = 0;  // the transposed product needs no scrat
 constexpr int MAX_ROWS = 12, MAX_PANELS = 2;  // of C in registers: 24 of 32
 constexpr int COLUMNS = 8;                    // of A in a transposed product, times two panels
 #else
-constexpr int MAX_ROWS = 6, MAX_PANELS = 1;  // 12 of 16 registers
+constexpr int MAX_ROWS = 6, MAX_PANELS = 1;  // 12 of 16 registers (NEON: 24 of 32)
 constexpr int COLUMNS = 4;
 #endif
 

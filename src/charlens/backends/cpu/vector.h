@@ -1,8 +1,12 @@
-// Sixteen floats at a time, in one register (AVX-512) or two (AVX2); conversions to bfloat16 and
-// half precision; tanh, sigmoid and exp. To support another instruction set, add its version of the
-// first two parts of this file and its block sizes in product.h.
+// Sixteen floats at a time, in one register (AVX-512), two (AVX2) or four (NEON); conversions to
+// bfloat16 and half precision; tanh, sigmoid and exp. To support another instruction set, add its
+// version of the first two parts of this file and its block sizes in product.h.
 #pragma once
+#if defined __aarch64__
+#include <arm_neon.h>
+#else
 #include <immintrin.h>
+#endif
 
 #include <cstddef>
 #include <cstdint>
@@ -54,6 +58,92 @@ static inline vec load_column(const float* p, int ld, int n) {
 
 static inline float sum(vec x) { return _mm512_reduce_add_ps(x); }
 static inline float largest(vec x) { return _mm512_reduce_max_ps(x); }
+
+#elif defined __aarch64__
+
+struct vec {
+    float32x4_t q[4];
+};
+
+template <class Quarter>
+static inline vec each(const Quarter& quarter) {
+    return {{quarter(0), quarter(1), quarter(2), quarter(3)}};
+}
+
+static inline vec load(const float* p) {
+    return each([p](int i) { return vld1q_f32(p + 4 * i); });
+}
+static inline void store(float* p, vec x) {
+    for (int i = 0; i < 4; i++) vst1q_f32(p + 4 * i, x.q[i]);
+}
+static inline vec all(float x) {
+    return each([x](int) { return vdupq_n_f32(x); });
+}
+static inline vec fma(vec a, vec b, vec c) {
+    return each([&](int i) { return vfmaq_f32(c.q[i], a.q[i], b.q[i]); });
+}
+static inline vec fnma(vec a, vec b, vec c) {
+    return each([&](int i) { return vfmsq_f32(c.q[i], a.q[i], b.q[i]); });
+}
+static inline vec add(vec a, vec b) {
+    return each([&](int i) { return vaddq_f32(a.q[i], b.q[i]); });
+}
+static inline vec sub(vec a, vec b) {
+    return each([&](int i) { return vsubq_f32(a.q[i], b.q[i]); });
+}
+static inline vec mul(vec a, vec b) {
+    return each([&](int i) { return vmulq_f32(a.q[i], b.q[i]); });
+}
+static inline vec reciprocal(vec x) {
+    return each([&](int i) { return vdivq_f32(vdupq_n_f32(1), x.q[i]); });
+}
+static inline vec root(vec x) {
+    return each([&](int i) { return vsqrtq_f32(x.q[i]); });
+}
+static inline vec larger(vec a, vec b) {
+    return each([&](int i) { return vmaxq_f32(a.q[i], b.q[i]); });
+}
+static inline vec smaller(vec a, vec b) {
+    return each([&](int i) { return vminq_f32(a.q[i], b.q[i]); });
+}
+static inline vec rounded(vec x) {
+    return each([&](int i) { return vrndnq_f32(x.q[i]); });
+}
+static inline vec times_power_of_two(vec x, vec n) {  // by adding n to the exponent
+    return each([&](int i) {
+        const int32x4_t added = vshlq_n_s32(vcvtnq_s32_f32(n.q[i]), 23);
+        return vreinterpretq_f32_s32(vaddq_s32(vreinterpretq_s32_f32(x.q[i]), added));
+    });
+}
+
+static inline vec load_column(const float* p, int ld, int n) {
+    alignas(64) float x[PANEL] = {};
+    for (int i = 0; i < PANEL && i < n; i++) x[i] = p[size_t(i) * ld];
+    return load(x);
+}
+static inline vec load_first(const float* p, int n) {
+    return n >= PANEL ? load(p) : load_column(p, 1, n);
+}
+static inline void store_first(float* p, int n, vec x) {
+    if (n >= PANEL) return store(p, x);
+    alignas(64) float all_of_it[PANEL];
+    store(all_of_it, x);
+    for (int i = 0; i < n; i++) p[i] = all_of_it[i];
+}
+static inline vec choose(uint16_t bits, float x) {
+    return each([=](int i) {
+        const uint32x4_t bit = {1, 2, 4, 8};
+        const uint32x4_t set = vtstq_u32(vdupq_n_u32(uint32_t(bits) >> 4 * i), bit);
+        return vbslq_f32(set, vdupq_n_f32(x), vdupq_n_f32(0));
+    });
+}
+
+static inline float sum(vec x) {
+    return vaddvq_f32(vaddq_f32(vaddq_f32(x.q[0], x.q[1]), vaddq_f32(x.q[2], x.q[3])));
+}
+static inline float largest(vec x) {
+    return vmaxvq_f32(vmaxq_f32(vmaxq_f32(x.q[0], x.q[1]), vmaxq_f32(x.q[2], x.q[3])));
+}
 
 #else
 
@@ -210,7 +300,8 @@ static inline vec load_factor(const Factor* from) { return load(from); }
 
 // ---- functions ----
 
-// max and min return their second operand if either is NaN: in this order a NaN stays visible.
+// On x86, max and min return their second operand if either is NaN: in this order a NaN stays
+// visible.
 static inline vec clamp(vec x, float low, float high) {
     return smaller(all(high), larger(all(low), x));
 }
