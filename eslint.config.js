@@ -10,7 +10,7 @@ const FOLDER = 'src/charlens/explorer';
 function topLevelNames(file) {
   const { body } = parse(readFileSync(file, 'utf8'), { ecmaVersion: 'latest' });
   return body.flatMap((statement) => {
-    if (statement.type === 'FunctionDeclaration') return [statement.id.name];
+    if (/^(Function|Class)Declaration$/.test(statement.type)) return [statement.id.name];
     if (statement.type === 'VariableDeclaration') return statement.declarations.map(({ id }) => id.name);
     return [];
   });

@@ -74,7 +74,7 @@ def made(tmp_path_factory):
         table.write("corpus,model,layer,unit,hypothesis,clamp,loss,own,used\n")
         table.write("text,lstm 2x8,2,7,quote,mean,0.01,-0.3,1\n")
     command += ["--ablation", folder / "ablation.csv"]
-    command += ["--gates", "900", "--out", folder / "page.html"]
+    command += ["--recorded", "--gates", "900", "--out", folder / "page.html"]
     assert main([str(word) for word in command]) == 0
     x, y = data.test.x, data.test.y
     codes = np.concatenate([x[:, :1], y], axis=1)
@@ -131,7 +131,8 @@ def test_it_opens_coloured_by_the_best_unit_of_the_first_hypothesis(page, made):
     assert page.evaluate("[...bytes.text.slice(0, 40)]") == list(text[:40])
     assert page.evaluate("id(view.unit)") == "2.7"
     assert "layer 2, unit 7" in page.evaluate("$('chosen').textContent")
-    assert page.evaluate("$('clamped').textContent").startswith("clamped to its mean: −30.0 points")
+    said = page.evaluate("$('clamped').textContent")
+    assert said.startswith("rises inside quotes; clamped to its mean: −30.0 points")
     for i in (0, 5, 33):
         assert colour_at(page, i) == scale(page, "c", recording.values["c"][1, 6, i])
 
@@ -150,7 +151,7 @@ def test_a_unit_is_chosen_from_the_list(page, made):
     assert page.evaluate("list.units.slice(0, 2).map(id)") == ["2.7", "1.3"]
     page.click(100, page.evaluate("$('list').getBoundingClientRect().y") + 45)
     assert page.evaluate("id(view.unit)") == "1.3"
-    assert page.evaluate("$('clamped').textContent") == ""  # nothing is known of this one
+    assert page.evaluate("$('clamped').textContent") == "falls inside quotes"
     assert colour_at(page, 20) == scale(page, "c", recording.values["c"][0, 2, 20])
     assert (
         page.evaluate("document.querySelector('.unit[aria-selected=true] b').textContent") == "1.3"
@@ -452,7 +453,8 @@ def hostile(tmp_path_factory):
 
 def test_a_hostile_text_is_shown_and_never_run(browser, hostile):
     browser.resize(1280, 800)
-    open_whole(browser, hostile)
+    browser.open(hostile)
+    browser.wait("bytes.done[300]", 60)
     assert browser.evaluate("window.pwned") is None
     assert browser.evaluate("document.querySelectorAll('img, b:not(#list b)').length") == 0
     assert browser.evaluate("[...bytes.text.slice(0, 300)]") == list(HOSTILE[:300])
@@ -474,14 +476,14 @@ def test_a_hostile_text_is_shown_and_never_run(browser, hostile):
     assert browser.evaluate("window.pwned") is None
     browser.messages = [m for m in browser.messages if "Content Security Policy" not in m]
     assert browser.messages == []
-    assert {url for url in browser.requests if not url.startswith("data:")} == {
+    assert {url for url in browser.requests if not url.startswith(("data:", "blob:"))} == {
         hostile.resolve().as_uri()
     }
 
 
 def test_a_line_of_100_000_characters_is_broken(browser, hostile):
     browser.resize(1280, 800)
-    open_whole(browser, hostile)
+    browser.open(hostile)
     lines = browser.evaluate("transient.lines.starts.length")
     assert lines > 1000
     assert browser.evaluate("Math.max(...transient.lines.column) <= transient.lines.columns + 1")

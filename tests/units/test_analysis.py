@@ -355,7 +355,7 @@ def tables(folder, found):
         "--probes", out / "probes/code.csv", "--probes-csv", out / "probes.csv",
         "--csv", out / "cells.csv", "--best-csv", out / "hypotheses.csv",
         "--explained-csv", out / "explained.csv", "--gates-csv", out / "gates.csv",
-        "--html", out / "cells.html",
+        "--html", out / "cells.html", "--explorer", "../explorer/CORPUS.html",
     ])  # fmt: skip
     return out
 
@@ -377,6 +377,8 @@ def test_the_tables_of_a_run(tables, found):
     check(page)
     assert "Some &lt;code&gt;: LSTM 2x8" in page and "made up" in page and "<code>" not in page
     assert page.count('<svg class="strip"') == 2 * 12 and "not beyond both" in page
+    unit = f"{best.loc['depth', 'layer']}.{best.loc['depth', 'unit']}"
+    assert f'href="../explorer/code.html#cell={unit}&amp;sort=by+depth&amp;panel=unit"' in page
 
 
 def test_units_probes_and_last_characters_side_by_side(tables, found):

@@ -106,6 +106,7 @@ rule cell_tables:
         " --corpora {input.corpora} --csv {output.cells} --best-csv {output.best}"
         " --explained-csv {output.explained} --probes-csv {output.probes}"
         " --gates-csv {output.gates} --html {output.html}"
+        " --explorer ../explorer/CORPUS.html"
         " > {log} 2>&1"
 
 

@@ -1,5 +1,6 @@
 /* Colours. The diverging scales are safe for colour-blind readers: red-blue and orange-purple do
-   not rely on red against green, and both ends differ from the middle in lightness. */
+   not rely on red against green, and both ends differ from the middle in lightness. The third needs no
+   colour vision: lightness alone runs from one end to the other. */
 
 const SCALES = {
   light: {
@@ -7,6 +8,7 @@ const SCALES = {
     signed: [
       ['#a81529', '#d15b49', '#f1a184', '#fadfd2', '#fdfcfa', '#d8e8f2', '#93c4de', '#3f8fc1', '#1b5fa6'],
       ['#a65006', '#dc8120', '#f8b76c', '#fde6ca', '#fdfcfa', '#e1deed', '#b3abd3', '#7f71ad', '#4f2683'],
+      ['#fdfcfa', '#e2e0dc', '#c4c2be', '#a6a4a0', '#888683', '#6b6a67', '#504e4c', '#353432', '#1d1c1a'],
     ],
     gate: ['#fdfcfa', '#d3e8e2', '#87c3b8', '#2f8d86', '#07524f'],
     loss: ['#fdfcfa', '#ebdcec', '#c8a2cf', '#97589f', '#5d2166'],
@@ -18,6 +20,7 @@ const SCALES = {
     signed: [
       ['#f27c68', '#cf5f4c', '#943d33', '#4c2523', '#15171b', '#182f43', '#22577f', '#3784ba', '#6fb9ec'],
       ['#ffb65f', '#cc7f24', '#7e4d16', '#3d2a14', '#15171b', '#2a2742', '#51478b', '#8d80d1', '#c6baff'],
+      ['#15171b', '#2b2d31', '#424448', '#5b5d61', '#76787b', '#929396', '#afb0b2', '#cecfd0', '#f0ede6'],
     ],
     gate: ['#15171b', '#163432', '#1d665f', '#37a496', '#8ae6d5'],
     loss: ['#15171b', '#352338', '#6a3f70', '#aa69b2', '#ecb2f2'],

@@ -12,9 +12,9 @@ import torch
 from charlens.backends import base
 from charlens.data import split
 from charlens.errors import InputError
-from charlens.explorer import page
+from charlens.explorer import live, page
 from charlens.explorer.own_text import WARM_UP, Shown, of_text, scored_here
-from charlens.explorer.recording import UNSCORED, record, signed
+from charlens.explorer.recording import GUESSES, UNSCORED, record, shown, signed
 from charlens.files import write_atomically
 from charlens.networks import architecture, metadata, model_file
 from charlens.networks.cells import memory, unbounded
@@ -28,12 +28,17 @@ from charlens.units.activations import require_memory
 
 NUMBERS = ("hypothesis", "own", "loss", "used")  # of a clamped unit, from a table
 SCORED = "Strongest first on the selection streams; scores are from the evaluation streams."
+SCORED_HERE = (
+    "Strongest first on every other stretch of this text; scores, and their intervals over"
+    " stretches, are from those between."
+)
 LIMIT = 40e6  # size of a page in bytes
 
 
-def of_split(path: Path, arch, params, about, args) -> Shown:
+def of_split(path: Path, arch, params, about, args, in_page=None) -> Shown:
     """Record the test split from its beginning, stream by stream.
 
+    in_page: the parameters of the network in the page, if there is one (see `live`).
     Raises InputError if the model was not trained on the split, or the corpus is not the text of
     the split.
     """
@@ -48,7 +53,15 @@ def of_split(path: Path, arch, params, about, args) -> Shown:
     codes = np.concatenate([x[:S, :1], y[:S]], axis=1)
     text = data.alphabet[y[:S].ravel()[:characters]]
     offsets = (data.test.at[:S, None] + np.arange(y.shape[1])).ravel()[:characters]
-    recording = record(arch, params, codes, len(text), min(gates, len(text)))
+    n = y.shape[1]
+    if in_page:
+        recording = record(arch, in_page, codes, len(text), 0, keep=range(0, n, live.SEGMENT))
+        begin = (n * np.arange(S)[:, None] + np.arange(0, n, live.SEGMENT)).ravel()
+        states = recording.states.reshape(len(begin), *recording.states.shape[2:])
+        segments = live.Segments(begin[begin < len(text)], states[begin < len(text)])
+    else:
+        recording = record(arch, params, codes, len(text), min(gates, len(text)))
+        segments = None
     breaks = list(range(y.shape[1], len(text), y.shape[1]))
     nats = recording.loss.mean(dtype=np.float64) / 1000
     summary = (
@@ -60,7 +73,7 @@ def of_split(path: Path, arch, params, about, args) -> Shown:
     letters = np.frombuffer(whole, np.uint8)
     if args.kind and not (len(whole) > offsets.max() and np.array_equal(letters[offsets], text)):
         raise InputError(f"{args.corpus} is not the text of {args.split}: give that text")
-    return Shown(text, offsets, recording, facts, whole, args.kind)
+    return Shown(text, offsets, recording, facts, whole, args.kind, segments)
 
 
 def labels_at(text: bytes, kind: str, at: np.ndarray) -> dict[str, tuple]:
@@ -90,18 +103,28 @@ def labelled(labels: dict[str, tuple]) -> dict[str, tuple[np.ndarray, float]]:
 
 
 def explorer(
-    text: np.ndarray, recording, arch, about: dict, facts: dict, labels: dict | None = None
+    text: np.ndarray,
+    recording,
+    arch,
+    about: dict,
+    facts: dict,
+    labels: dict | None = None,
+    network: tuple | None = None,
 ) -> bytes:
     """The page for a recording of a text, uint8 [N]; labels: by hypothesis, see `labelled`.
 
-    A page larger than LIMIT omits the candidates g, which are not gates; three layers of 300 units
-    then stay below it.
+    network: parameters and segments (see `live`) of a network that the page runs itself; the
+    recording then stays out of it. A page larger than LIMIT omits the candidates g, which are not
+    gates; three layers of 300 units then stay below it.
     """
+    common = common_facts(arch, about, facts, labels or {})
+    if network:
+        return with_network(text, arch, about, common, labels or {}, *network)
     values = dict(recording.values)
-    content = assemble(text, recording, values, arch, about, facts, labels or {})
+    content = with_recording(text, recording, values, arch, about, common, labels or {})
     if len(content) > LIMIT and values.pop("g", None) is not None:
         print("the page omits the candidates (g) to stay small", file=sys.stderr)
-        content = assemble(text, recording, values, arch, about, facts, labels or {})
+        content = with_recording(text, recording, values, arch, about, common, labels or {})
     if len(content) > LIMIT:
         print(
             f"a page of {len(content) / 1e6:.0f} MB opens slowly:"
@@ -111,35 +134,57 @@ def explorer(
     return content
 
 
-def assemble(text, recording, values: dict, arch, about: dict, facts: dict, labels: dict) -> bytes:
-    """The page with these values [layers, H, N] of the recording of a text, uint8 [N]."""
-    alphabet = np.frombuffer(bytes.fromhex(about["alphabet"]), np.uint8)
-    trained = about.get("size") or arch.hidden
-    facts = facts | {
-        "model": f"{type_name(arch.type)} {arch.layers}×{trained}",
+def model_of(arch, about: dict) -> str:
+    """A network as the page names it."""
+    return f"{type_name(arch.type)} {arch.layers}×{about.get('size') or arch.hidden}"
+
+
+def common_facts(arch, about: dict, facts: dict, labels: dict) -> dict:
+    """The facts of every page."""
+    return facts | {
+        "model": model_of(arch, about),
         "corpus": about["corpus"],
         "source": about["source"],
         "layers": arch.layers,
         "hidden": arch.hidden,
         "parameters": architecture.count(arch),
         "symbols": arch.symbols,
-        "guesses": len(recording.guesses),
+        "guesses": min(GUESSES, arch.symbols),
         "labels": [
             {"name": h.name, "title": h.title, "yes_no": h.yes_no, "top": labels[h.name][1]}
             for h in HYPOTHESES
             if h.name in labels
         ],
         "unscored": UNSCORED,
-        "quantities": [
-            {
-                "name": name,
-                "signed": signed(arch.type, name),
-                "tanh": name == memory(arch.type) and unbounded(arch.type),
-                "length": kept.shape[-1],
-            }
-            for name, kept in values.items()
-        ],
     }
+
+
+def quantities(arch, lengths: dict[str, int]) -> list[dict]:
+    """The quantities that can colour the text, and how much of it each covers."""
+    return [
+        {
+            "name": name,
+            "signed": signed(arch.type, name),
+            "tanh": name == memory(arch.type) and unbounded(arch.type),
+            "length": length,
+        }
+        for name, length in lengths.items()
+    ]
+
+
+def with_network(text, arch, about, facts: dict, labels: dict, params, segments) -> bytes:
+    """The page that reads the text itself."""
+    facts["quantities"] = quantities(arch, dict.fromkeys(shown(arch.type), len(text)))
+    facts["network"] = live.facts(arch, about, segments)
+    blocks = {"text": text} | live.blocks(arch, params, segments)
+    blocks |= {f"label.{name}": values for name, (values, _) in labels.items()}
+    return page.page(page.title(facts["name"], facts["model"]), facts, blocks)
+
+
+def with_recording(text, recording, values: dict, arch, about, facts: dict, labels: dict) -> bytes:
+    """The page with these values [layers, H, N] of the recording of a text, uint8 [N]."""
+    alphabet = np.frombuffer(bytes.fromhex(about["alphabet"]), np.uint8)
+    facts["quantities"] = quantities(arch, {name: v.shape[-1] for name, v in values.items()})
     blocks = {
         "text": text,
         "guesses": alphabet[recording.guesses],
@@ -149,7 +194,7 @@ def assemble(text, recording, values: dict, arch, about: dict, facts: dict, labe
     for name, kept in values.items():
         blocks |= {f"{name}.{layer}": kept[layer] for layer in range(arch.layers)}
     blocks |= {f"label.{name}": values for name, (values, _) in labels.items()}
-    return page.page(f"{facts['name']} – {facts['model']}", facts, blocks)
+    return page.page(page.title(facts["name"], facts["model"]), facts, blocks)
 
 
 def hypotheses(path: Path, arch, about: dict) -> list[dict]:
@@ -209,11 +254,7 @@ def of_this_text(arch, corpus: str, shown: Shown, labels: dict) -> dict:
                 zip(*(known[entry["name"]][key] for key in ("order", "score")), strict=True)
             )
             entry["elsewhere"] = [of_unit.get(unit) for unit in entry["order"]]
-    scored = (
-        "Strongest first on every other stretch of this text; scores, and their intervals over"
-        " stretches, are from those between."
-    )
-    return {"hypotheses": found, "scored": scored, "elsewhere": corpus}
+    return {"hypotheses": found, "scored": SCORED_HERE, "elsewhere": corpus}
 
 
 def clamped(path: Path, arch, about: dict, elsewhere: bool = False) -> dict[str, str]:
@@ -248,7 +289,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     source.add_argument("--split", type=Path, help="show the test split, from its beginning")
     source.add_argument("--text", type=Path, help="score and show a text of your own")
     parser.add_argument("--title", help="title of the text (default: its name)")
-    parser.add_argument("--cells", type=Path, help="scores of units by hypothesis (.csv)")
+    parser.add_argument(
+        "--cells", type=Path, help="scores of units by hypothesis (.csv; default: of the text"
+        " shown, where it is labelled and long enough)",
+    )  # fmt: skip
     parser.add_argument("--ablation", type=Path, help="what clamped units change (.csv)")
     parser.add_argument(
         "--kind", choices=KINDS, help="label the text as this kind (default: with --text, what it"
@@ -259,8 +303,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--characters", type=int, default=20_000, help="characters shown")
     parser.add_argument(
-        "--gates", type=int, default=4_000, help="characters shown with every gate, from the first"
-    )
+        "--gates", type=int, default=4_000, help="where states are recorded: characters shown with"
+        " every gate, from the first",
+    )  # fmt: skip
+    parser.add_argument(
+        "--recorded", action="store_true", help="record states in the page (default for LSTM, GRU"
+        " and RNN: the network is in the page and reads the text itself)",
+    )  # fmt: skip
     parser.add_argument(
         "--from", type=int, default=0, dest="first", metavar="N", help="with --text: characters"
         f" before those shown; the last {WARM_UP:,} of them are read as a warm-up",
@@ -272,6 +321,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--csv", type=Path, help="with --text: log-probability of each character of the whole text,"
         " in nats (.csv; -: standard output)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--beside", type=Path, nargs="+", metavar="MODEL", help="show another network beside this"
+        " one, on the same text (of several, the best)",
+    )  # fmt: skip
+    parser.add_argument("--beside-cells", type=Path, help="scores of the other network's units")
+    parser.add_argument(
+        "--beside-text", type=Path, help="with --text: show another text beside it, under the same"
+        " network",
     )  # fmt: skip
     base.add_backend(parser)
     base.add_threads(parser)
@@ -291,26 +349,55 @@ def run(args: argparse.Namespace) -> None:
         raise InputError("--corpus requires --split and --kind: it is the text around the split")
     if args.kind and not (args.text or args.corpus):
         raise InputError("--kind with --split needs the text of the corpus: --corpus")
+    if (args.beside or args.beside_text) and (args.csv or args.beside and args.beside_text):
+        raise InputError("--beside, --beside-text and --csv exclude each other")
+    if args.beside_text and not args.text:
+        raise InputError("--beside-text requires --text")
     torch.set_num_threads(args.threads)
+    content, title, text = page_of(args)
+    if args.beside or args.beside_text:
+        # tables and a title are of the first network and text alone
+        other = {"cells": args.cells if args.beside_text else args.beside_cells}
+        other |= {"ablation": args.ablation if args.beside_text else None}
+        other |= {"models": args.beside} if args.beside else {"text": args.beside_text}
+        other |= {"title": args.title if args.beside else None}
+        content2, title2, text2 = page_of(argparse.Namespace(**vars(args) | other))
+        same_text = np.array_equal(text, text2)
+        content = page.beside([content, content2], [title, title2], same_text)
+    write_atomically(args.out, content)
+    print(f"{args.out}: {len(text):,} characters, {len(content) / 1e6:.1f} MB")
+
+
+def page_of(args: argparse.Namespace) -> tuple[bytes, str, np.ndarray]:
+    """The page of the best of some models, its title and its text, uint8 [N].
+
+    Raises InputError where the network has no units to show, or as `of_text` and `of_split` do.
+    """
     path = model_file.best(args.models)
     arch, params, about = model_file.load(path)
     metadata.require(about, path, ("corpus", "source"))
     if not arch.recurrent:
         raise InputError(f"{path}: an n-NN has no units to show; name a recurrent network")
     require_memory(arch.type)
+    refused = live.why_not(arch, params)
+    if refused and not args.recorded:
+        print(f"{path}: {refused}: states are recorded", file=sys.stderr)
+    in_page = None if refused or args.recorded else live.halved(params)
     of = of_text if args.text else of_split
-    shown = of(args.text or path, arch, params, about, args)
-    facts = shown.facts
-    labels = labels_at(shown.whole, shown.kind, shown.offsets) if shown.kind else {}
+    found = of(args.text or path, arch, params, about, args, in_page)
+    facts = found.facts
+    labels = labels_at(found.whole, found.kind, found.offsets) if found.kind else {}
     facts |= {"hypotheses": [], "scored": SCORED, "origin": ""}
     if args.cells:
         facts["hypotheses"] = hypotheses(args.cells, arch, about)
     if args.text:
-        facts |= of_this_text(arch, about["corpus"], shown, labels)
+        facts |= of_this_text(arch, about["corpus"], found, labels)
+    elif not args.cells and (entries := scored_here(arch, found, labels)):
+        facts |= {"hypotheses": entries, "scored": SCORED_HERE}
     if args.title:
         facts["name"] = args.title
     if args.ablation:
         facts["clamped"] = clamped(args.ablation, arch, about, args.text is not None)
-    content = explorer(shown.text, shown.recording, arch, about, facts, labelled(labels))
-    write_atomically(args.out, content)
-    print(f"{args.out}: {len(shown.text):,} characters, {len(content) / 1e6:.1f} MB")
+    network = (in_page, found.segments) if in_page else None
+    content = explorer(found.text, found.recording, arch, about, facts, labelled(labels), network)
+    return content, page.title(facts["name"], model_of(arch, about)), found.text

@@ -4,7 +4,7 @@ const KEYS = {
   j: () => step(1), k: () => step(-1),
   '/': () => { openUnits(false); $('find').focus(); $('find').select(); },
   n: () => goToHit(1), N: () => goToHit(-1),
-  c: () => { if (view.show !== 'loss') compareWith(view.other ? view.other : view.unit); },
+  c: () => { if (ofUnit(view.show)) compareWith(view.other ? view.other : view.unit); },
   x: () => {
     if (!compared()) return;
     const {unit, other} = view;
@@ -18,11 +18,21 @@ const KEYS = {
     setLabel(view.label || !known ? '' : known.name);
   },
   v: () => setCurve(!view.curve),
-  p: () => setPalette(1 - view.palette),
+  p: () => setPalette((view.palette + 1) % theme().signed.length),
   t: () => setTheme(dark() ? 'light' : 'dark'),
+  u: () => { openUnits(true); $('find-unit').focus(); $('find-unit').select(); },
+  i: () => openPanel(view.panel ? '' : 'unit'),
   l: () => copyLink(),
   '?': () => $('help').showModal(),
-  Escape: () => { hideCard(); openUnits(false); view.at = -1; repaint('text'); remember(); },
+  Escape: () => {
+    if (innerWidth <= 1100) openPanel('');
+    select(null);
+    hideCard();
+    openUnits(false);
+    view.at = -1;
+    repaint('text');
+    remember();
+  },
 };
 
 const TEXT_KEYS = {
@@ -50,6 +60,8 @@ function onKey(event) {
     event.preventDefault();
     return;
   }
+  if (target === $('find-unit') && key === 'Escape') { $('list').focus(); event.preventDefault(); return; }
+  if (target === $('own') || target === $('find-unit') || target.type === 'number') return;
   if (event.ctrlKey) {
     if (key === 'Home') moveTo(0);
     else if (key === 'End') moveTo(bytes.text.length - 1);
@@ -73,7 +85,9 @@ function onKey(event) {
   else if (!/^(BUTTON|INPUT)$/.test(target.tagName)) act = TEXT_KEYS[key] || act;
   if (!act) return;
   event.preventDefault();
+  const from = transient.anchor ?? Math.max(0, view.at);
   act();
+  if (event.shiftKey && act === TEXT_KEYS[key]) select(from, view.at);
 }
 
 function openUnits(open) {
@@ -95,6 +109,8 @@ function listen() {
     else if (!$('card').hidden) showCardAtCursor();
     repaint('text');
     remember();
+    clearTimeout(followView.timer);
+    if (facts.network) followView.timer = setTimeout(followView, 100);
   }, {passive: true});
   scroller.addEventListener('pointermove', (event) => {
     const box = scroller.getBoundingClientRect();
@@ -105,12 +121,19 @@ function listen() {
       repaint('text');
     }
     if (at >= 0) placeCard(event.clientX, event.clientY);
+    const {pressed} = transient;
+    if (at >= 0 && event.buttons & 1 && pressed >= 0 && at !== pressed) select(pressed, at);
+  });
+  scroller.addEventListener('pointerdown', (event) => {
+    const box = scroller.getBoundingClientRect();
+    transient.pressed = characterAt(event.clientX - box.left, event.clientY - box.top);
   });
   scroller.addEventListener('pointerleave', () => { hideCard(); repaint('text'); });
   scroller.addEventListener('click', (event) => {
     const box = scroller.getBoundingClientRect();
     const at = characterAt(event.clientX - box.left, event.clientY - box.top);
-    if (at >= 0) moveTo(at, false);
+    if (event.shiftKey && at >= 0) select(transient.anchor ?? Math.max(0, view.at), at);
+    else if (at >= 0 && at === transient.pressed) { select(null); moveTo(at, false); }
     if (at >= 0) placeCard(event.clientX, event.clientY);
   });
   const scrollToPointer = (event) => {
@@ -137,9 +160,14 @@ function listen() {
   $('letters').addEventListener('change', () => { view.letters = $('letters').checked; remember(); });
   $('compare').addEventListener('click', KEYS.c);
   $('theme').addEventListener('click', KEYS.t);
+  $('png').addEventListener('click', savePng);
+  $('svg').addEventListener('click', saveSvg);
   $('copy').addEventListener('click', copyLink);
   $('open-help').addEventListener('click', KEYS['?']);
   $('open-units').addEventListener('click', () => openUnits(!$('units').classList.contains('open')));
+  listenToPanel();
+  listenToQuestions();
+  listenToWriting();
   addEventListener('hashchange', () => { if (location.hash !== remember.last) followLink(location.hash); });
   new ResizeObserver(() => keepPlace()).observe(scroller);
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => setTheme(view.theme));

@@ -16,6 +16,9 @@ function link() {
   if (view.curve) words.set('curve', 1);
   if (view.theme) words.set('theme', view.theme);
   if (view.palette) words.set('colours', view.palette);
+  words.set('panel', view.panel || 'none');
+  if (view.clamped.length) words.set('clamp', view.clamped.map((entry) => `${id(entry)}:${entry.at}`).join(' '));
+  if (view.selected) words.set('select', `${view.selected.from}-${view.selected.to}`);
   if (!view.letters) words.set('letters', 'off');
   return `#${words}`;
 }
@@ -25,8 +28,34 @@ function remember() {
   clearTimeout(remember.timer);
   remember.timer = setTimeout(() => {
     remember.last = link();
-    history.replaceState(null, '', remember.last);
+    if (parent === window) history.replaceState(null, '', remember.last);
+    else parent.postMessage({link: remember.last, ...view}, '*');    // beside another, see beside.js
   }, 200);
+}
+
+/* The link with which the page was opened. */
+const firstLink = () => parent === window ? location.hash : window.frameElement.dataset.link;
+
+/* Follow the page beside this one: the same place and query, and the same hypothesis. */
+function followOther({sort, find, top, down, at}) {
+  if (sort !== view.sort && orders().some(({key}) => key === sort)) {
+    sortBy(sort);
+    step(-Infinity);
+  }
+  if (find !== view.find) {
+    $('find').value = find;
+    search(find);
+  }
+  if (top === undefined) return;
+  Object.assign(view, {top, down, at});
+  hideCard();
+  repaint('scroll');
+}
+
+/* The hypothesis whose first unit is the strongest. */
+function strongest() {
+  const of = ({score, yes_no}) => typeof score[0] === 'number' ? strength(score[0], yes_no) : -1;
+  return facts.hypotheses.reduce((a, b) => of(b) > of(a) ? b : a);
 }
 
 /* Show the view of a link; missing or invalid parts get their defaults. */
@@ -40,14 +69,14 @@ function followLink(hash) {
   Object.assign(view, {
     unit: parseUnit(words.get('cell')) || {layer: 0, index: 0},
     other: parseUnit(words.get('with')),
-    sort: words.get('sort') || (facts.hypotheses?.length ? `by ${facts.hypotheses[0].name}` : 'number'),
+    sort: words.get('sort') || (facts.hypotheses?.length ? `by ${strongest().name}` : 'number'),
     only: whole('layer', facts.layers) ? whole('layer', facts.layers) - 1 : null,
     top: whole('top', last) ?? 0,
     down: Math.min(0.999, Math.max(0, Number(words.get('down')) || 0)),
     at: whole('at', last) ?? -1,
     guesses: whole('guesses', facts.guesses) ?? 0,
     curve: words.get('curve') === '1',
-    palette: whole('colours', 1) ?? 0,
+    palette: whole('colours', 2) ?? 0,
     letters: words.get('letters') !== 'off',
   });
   const theme = words.get('theme');
@@ -55,6 +84,13 @@ function followLink(hash) {
   $('guesses').value = String(view.guesses);
   $('curve').checked = view.curve;
   $('letters').checked = view.letters;
+  const [, from, to] = /^(\d+)-(\d+)$/.exec(words.get('select') || '') || [];
+  view.selected = Number(from) < Number(to) && to <= last + 1 ? {from: Number(from), to: Number(to)} : null;
+  openPanel(words.get('panel') || (innerWidth >= 1440 ? 'unit' : ''));
+  setClamped((words.get('clamp') || '').split(' ').flatMap((word) => {
+    const [name, at] = word.split(':'), unit = parseUnit(name);
+    return unit && Math.abs(at) <= 1 ? [{...unit, at: Number(at)}] : [];
+  }));
   setLabel(words.get('label') || '');
   $('find').value = words.get('find') || '';
   onlyLayer(view.only);
@@ -68,10 +104,11 @@ function followLink(hash) {
 
 function copyLink() {
   clearTimeout(remember.timer);
-  history.replaceState(null, '', link());
+  if (parent === window) history.replaceState(null, '', link());
   const done = () => toast('Link copied');
   const failed = () => toast('The address bar holds the link');
-  if (navigator.clipboard) navigator.clipboard.writeText(location.href).then(done, failed);
+  const {href} = (parent === window ? window : parent).location;
+  if (navigator.clipboard) navigator.clipboard.writeText(href).then(done, failed);
   else failed();
 }
 

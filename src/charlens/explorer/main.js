@@ -25,27 +25,32 @@ function repaint(...parts) {
 /* Colour by this unit. */
 function choose(unit) {
   view.unit = unit;
-  if (view.show === 'loss') show(state());
+  if (!ofUnit(view.show)) show(state());
   if (!view.sort.startsWith('like ')) fillOrders();
+  unpackShown();
+  repaint('text', 'map', 'legend');
+  refreshCard();
+  paintPanel();
+  remember();
+}
+
+/* Colour by this quantity. (Surprise belongs to no unit, so there is nothing to compare.) */
+function show(name) {
+  if (view.other && ofUnit(name) !== ofUnit(view.show)) keepPlace();
+  view.show = name;
+  markShown();
   unpackShown();
   repaint('text', 'map', 'legend');
   refreshCard();
   remember();
 }
 
-/* Colour by this quantity. (Surprise belongs to no unit, so there is nothing to compare.) */
-function show(name) {
-  if (view.other && (name === 'loss') !== (view.show === 'loss')) keepPlace();
-  view.show = name;
+function markShown() {
   for (const button of $('quantities').children) {
-    const chosen = button.value === name;
+    const chosen = button.value === view.show;
     button.setAttribute('aria-checked', chosen);
     button.tabIndex = chosen ? 0 : -1;
   }
-  unpackShown();
-  repaint('text', 'map', 'legend');
-  refreshCard();
-  remember();
 }
 
 /* Unpack the shown layers first; then the same quantity of the others, for the list. */
@@ -133,6 +138,7 @@ function setTheme(name) {
 
 function setPalette(number) {
   view.palette = number;
+  paintPanel();
   repaint('text', 'map', 'legend');
   remember();
 }
@@ -188,11 +194,8 @@ function hideCard() {
 
 // ---- start ----
 
-function fillControls() {
-  $('name').textContent = facts.name;
-  $('about').textContent = `${facts.model}, ${facts.hidden} units in each layer · ${facts.summary}`;
-  $('provenance').textContent = `${facts.model}, ${facts.parameters.toLocaleString('en')} parameters,`
-    + ` trained on ${facts.source}; ${facts.symbols} symbols. Values are rounded to 8 bits.`;
+function fillQuantities() {
+  $('quantities').replaceChildren();
   for (const {name} of facts.quantities) {
     const button = element('button', (NAMES[name] || name).replace(' gate', ''));
     button.value = name;
@@ -200,6 +203,15 @@ function fillControls() {
     button.addEventListener('click', () => show(name));
     $('quantities').append(button);
   }
+  markShown();
+}
+
+function fillControls() {
+  $('name').textContent = facts.name;
+  $('about').textContent = `${facts.model}, ${facts.hidden} units in each layer · ${facts.summary}`;
+  $('provenance').textContent = `${facts.model}, ${facts.parameters.toLocaleString('en')} parameters,`
+    + ` trained on ${facts.source}; ${facts.symbols} symbols. Values are rounded to 8 bits.`;
+  fillQuantities();
   for (let k = 0; k <= facts.guesses; k++) {
     const option = element('option', k ? String(k) : 'none');
     option.value = String(k);
@@ -220,14 +232,8 @@ function fillControls() {
   $('layers').hidden = facts.layers === 1;
 }
 
-async function begin() {
-  await unpackSmall();
-  makeGlyphs(bytes.text);
-  view.show = state();
-  fillControls();
-  fit();
-  followLink(location.hash);
-  listen();
+/* A page that holds recorded states: unpack them, those shown first. */
+async function beginRecorded() {
   await ensureUnpacked(view.show, view.unit.layer);
   repaint('fit', 'scroll', 'legend');
   requestAnimationFrame(() => requestAnimationFrame(() => {
@@ -237,7 +243,23 @@ async function begin() {
   sortUnits();
   revealChosen();
   repaint('text', 'map', 'legend');
+  paintPanel();
   document.documentElement.dataset.complete = Math.round(performance.now());
+}
+
+async function begin() {
+  await unpackSmall();
+  makeGlyphs(bytes.text);
+  view.show = state();
+  if (facts.network) readText(await pageSegments(), facts.breaks);
+  fillControls();
+  fit();
+  followLink(firstLink());
+  listen();
+  if (!facts.network) { await beginRecorded(); return; }
+  repaint('fit', 'scroll', 'legend');
+  await startWorkers();
+  fillWorkers();
 }
 
 begin().catch((error) => {

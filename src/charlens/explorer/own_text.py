@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from charlens.errors import InputError
+from charlens.explorer.live import SEGMENT, Segments
 from charlens.explorer.recording import Recording, record, spread
 from charlens.progress import say
 from charlens.text.hypotheses import HYPOTHESES
@@ -36,10 +37,13 @@ class Shown:
     facts: dict  # for the page
     whole: bytes  # the whole text; empty where it is not at hand
     kind: str | None  # of the text
+    segments: Segments | None = None  # where the page reads it itself
 
 
-def of_text(path: Path, arch, params, about: dict, args) -> Shown:
+def of_text(path: Path, arch, params, about: dict, args, live=None) -> Shown:
     """Record a stretch of a file: `args.characters` from `args.first` on, after a warm-up.
+
+    live: the parameters of the network in the page, if there is one (see `live`).
 
     What is recorded is scored, or, with `args.whole` or `args.csv`, all of the file. Raises
     InputError if the alphabet of the model has none of the characters shown.
@@ -73,8 +77,16 @@ def of_text(path: Path, arch, params, about: dict, args) -> Shown:
     warm = np.count_nonzero(reading.known[begin:first])
     codes = reading.part(begin, end).codes
     codes = np.concatenate([[score_text.before(alphabet)], codes]).astype(np.uint8)[None]
-    gates = max(1, int((np.flatnonzero(known) < args.gates).sum()))
-    recording = record(arch, params, codes, codes.size - 1, warm + gates, path.name).after(warm)
+    read = np.flatnonzero(known)
+    if live:
+        keep = range(warm, codes.size - 1, SEGMENT)
+        recording = record(arch, live, codes, codes.size - 1, 0, path.name, keep).after(warm)
+        begin = np.concatenate([[0], read[SEGMENT::SEGMENT]])
+        segments = Segments(begin, recording.states[0])
+    else:
+        gates = warm + max(1, int((read < args.gates).sum()))
+        recording = record(arch, params, codes, codes.size - 1, gates, path.name).after(warm)
+        segments = None
     facts = {
         "name": os.fsencode(path.name).decode(errors="replace"),
         "breaks": [],
@@ -82,7 +94,8 @@ def of_text(path: Path, arch, params, about: dict, args) -> Shown:
     }
     kind = args.kind or kind_of(reading.text)
     offsets = np.arange(first, end)
-    return Shown(text, offsets, spread(recording, known), facts, reading.text, kind)
+    recording = spread(recording, known)
+    return Shown(text, offsets, recording, facts, reading.text, kind, segments)
 
 
 def scored_here(arch, shown: Shown, labels: dict, seed: int = 0) -> list[dict]:

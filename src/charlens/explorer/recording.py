@@ -1,6 +1,8 @@
 """The states, gates and predictions of a network at each character, quantised for the page."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -21,11 +23,15 @@ class Recording:
     guesses: np.ndarray  # uint8 [GUESSES or fewer, N]: codes, the likeliest first
     chances: np.ndarray  # uint16 [GUESSES or fewer, N]: their probabilities, in 65535ths
     loss: np.ndarray  # uint16 [N]: -log p of each character itself, in thousandths of a nat
+    # float32 [S, kept, layers, states, H]: in each stream, before the characters asked for
+    states: np.ndarray | None = None
 
     def after(self, n: int) -> "Recording":
         """The recording without its first n characters."""
         values = {name: kept[..., n:] for name, kept in self.values.items()}
-        return Recording(values, self.guesses[:, n:], self.chances[:, n:], self.loss[n:])
+        return Recording(
+            values, self.guesses[:, n:], self.chances[:, n:], self.loss[n:], self.states
+        )
 
 
 def shown(type: str) -> tuple[str, ...]:
@@ -49,15 +55,22 @@ def quantise(values: np.ndarray, signed: bool) -> np.ndarray:
 
 
 def record(
-    arch, params, codes: np.ndarray, characters: int, gates: int, label: str = "explore"
+    arch,
+    params,
+    codes: np.ndarray,
+    characters: int,
+    gates: int,
+    label: str = "explore",
+    keep: Sequence[int] = (),
 ) -> Recording:
     """Run the network over streams of codes, uint8 [S, 1 + n], each from a zero state.
 
     Column 0 is the character before each stream. The streams are joined and cut to `characters`;
-    gates are recorded for the first `gates` of these. label: begins each progress line.
+    gates are recorded for the first `gates` of these. label: begins each progress line. keep:
+    characters of each stream, in order, before which the state is kept.
     """
     S, n = codes.shape[0], codes.shape[1] - 1
-    state_name, *gate_names = shown(arch.type)
+    state_name, *gate_names = shown(arch.type) if gates else shown(arch.type)[:1]
     gate_streams = min(S, -(-gates // n))  # streams over which gates are recorded
     streams = {state_name: S} | dict.fromkeys(gate_names, gate_streams)
     values = {
@@ -67,6 +80,7 @@ def record(
     most = min(GUESSES, arch.symbols)
     guesses, chances = np.empty((most, S, n), np.uint8), np.empty((most, S, n), np.uint16)
     loss = np.empty((S, n), np.uint16)
+    states = []
 
     x = torch.from_numpy(codes)
     state = network.zero_state(arch, S)
@@ -78,9 +92,10 @@ def record(
 
     _, expected = step(0, 1)
     progress = Progress(label, "recorded")
-    for begin in range(0, n, activations.WINDOW):
-        end = min(begin + activations.WINDOW, n)
+    for begin, end in pairwise(sorted({*range(0, n, activations.WINDOW), *keep, n})):
         progress.at(begin / n)
+        if begin in keep:
+            states.append(state.permute(2, 0, 1, 3).numpy().copy())
         found, log_probs = step(1 + begin, 1 + end)
         for name, kept in values.items():
             part = found[name][:, : streams[name]]
@@ -106,6 +121,7 @@ def record(
         joined(guesses),
         joined(chances),
         joined(loss),
+        np.stack(states, axis=1) if states else None,
     )
 
 
@@ -127,4 +143,5 @@ def spread(recording: Recording, known: np.ndarray) -> Recording:
         widened(recording.guesses),
         widened(recording.chances) * (np.cumsum(known) > 0).astype(np.uint16),
         loss,
+        recording.states,
     )

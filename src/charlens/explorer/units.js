@@ -60,7 +60,7 @@ function sortUnits() {
   let unitsHere = units().filter((unit) => view.only === null || unit.layer === view.only);
   let score = null, rank = null;
   const of = (unit) => series(state(), unit);
-  const ready = facts.layers === [...blocks.keys()].filter((k) => k.startsWith(`${state()}.`)).length;
+  const ready = complete();
   if (chosen.hypothesis) {
     const {order, score: scores} = chosen.hypothesis;
     const places = new Map(order.map((unit, place) => [unit, place]));
@@ -85,6 +85,12 @@ function sortUnits() {
   $('sorted-note').textContent = chosen.note || '';
   $('list').scrollTop = 0;
   sizeList();
+}
+
+/* Whether the state of every unit is known over all of the text. */
+function complete() {
+  for (let layer = 0; layer < facts.layers; layer++) if (!bytes.values.has(`${state()}.${layer}`)) return false;
+  return !facts.network || isRead();
 }
 
 // ---- the list ----
@@ -157,15 +163,16 @@ function fillRow(row, unit, place) {
 
 /* The unit's colours over the visible text, compressed into a strip. */
 function paintStrip(canvas, unit) {
-  const shown = view.show === 'loss' ? state() : view.show;
+  const shown = ofUnit(view.show) ? view.show : state();
   const values = series(shown, unit), context = canvas.getContext('2d');
   const picture = context.createImageData(STRIP_WIDTH, 1);
   if (values) {
     const [from, to] = visible();
-    const end = Math.min(to, from + 6 * STRIP_WIDTH, quantity(shown).length), {numbers} = scale(shown);
+    const end = Math.min(to, from + 6 * STRIP_WIDTH, lengthOf(shown)), {numbers} = scale(shown);
     for (let x = 0; x < STRIP_WIDTH; x++) {
       const i = from + Math.floor(x / STRIP_WIDTH * (end - from));
       if (i >= end) break;
+      if (!bytes.valued[i]) continue;
       for (let c = 0; c < 3; c++) picture.data[4 * x + c] = numbers[3 * values[i] + c];
       picture.data[4 * x + 3] = 255;
     }

@@ -12,18 +12,20 @@ const EDGE = 18;        // margin around the text
 
 /* Everything that a link reproduces: the chosen unit and the compared one; the quantity shown; the
    order of the list and its one layer; the cursor; the character at the top, and how much of its
-   line is scrolled away; the query; and the switches. */
+   line is scrolled away; the query; the switches; the panel; the clamped units, each `at` a value;
+   and the selected passage. */
 const view = {
   unit: {layer: 0, index: 0}, show: '', other: null, sort: 'number', only: null,
   at: -1, top: 0, down: 0, find: '', guesses: 0, label: '', curve: false, theme: '', palette: 0, letters: true,
+  panel: '', clamped: [], selected: null,
 };
 
 const $ = (name) => document.getElementById(name);
 /* Everything else: the lines, the width of a column, the character under the pointer, the matches
-   of the query, the scroll position that the page itself has set, and the map. */
+   of the query, the scroll position that the page itself has set, where the selection began, and the map. */
 const transient = {
   lines: null, advance: 9, hover: -1, hits: new Int32Array(0), hit: -1, marks: null, scrollSet: -1,
-  mapCanvas: document.createElement('canvas'),
+  anchor: null, pressed: -1, mapCanvas: document.createElement('canvas'),
 };
 
 function rowHeight() {
@@ -32,13 +34,16 @@ function rowHeight() {
 }
 
 /* The unit that is compared with the chosen one, if any. */
-const compared = () => view.show === 'loss' ? null : view.other;
+const compared = () => ofUnit(view.show) ? view.other : null;
 
 /* Height of the strips right under the text: a label's, a compared unit's. */
-const underneath = () => STRIP * ((view.label ? 1 : 0) + (compared() ? 1 : 0));
+const underneath = () => STRIP * ((view.label && bytes.labelled ? 1 : 0) + (compared() ? 1 : 0));
 
 /* How much of the text the chosen quantity covers. */
-const covered = () => quantity(view.show).length;
+const covered = () => lengthOf(view.show);
+
+/* Which characters a quantity is known of. */
+const knownOf = (name) => ofUnit(name) ? bytes.valued : bytes.done;
 
 // ---- the text ----
 
@@ -108,9 +113,10 @@ function paintText() {
   const dpr = devicePixelRatio, {clientWidth, clientHeight, scrollTop} = $('scroller');
   const snap = (v) => Math.round(v * dpr) / dpr;   // to whole pixels of the screen
   const colours = theme(), height = rowHeight();
-  const shown = {values: series(view.show, view.unit), length: covered(), scale: scale(view.show)};
+  const shown = {values: series(view.show, view.unit), length: covered(), scale: scale(view.show),
+    known: knownOf(view.show)};
   const strips = [];
-  if (view.label) strips.push({values: label(view.label), length: Infinity, scale: scale('label')});
+  if (view.label && bytes.labelled) strips.push({values: label(view.label), length: Infinity, scale: scale('label')});
   if (compared()) strips.push({...shown, values: series(view.show, view.other)});
 
   context.setTransform(dpr, 0, 0, dpr, 0, 0);
@@ -151,13 +157,14 @@ function paintText() {
 
 /* One character on its colour; dots under one that was not read, a bar under a match. */
 function paintCharacter(context, colours, shown, {i, left, width}, top) {
-  const read = bytes.loss[i] !== facts.unscored, kind = glyphs.kind[i];
+  const read = bytes.read[i], kind = glyphs.kind[i];
   let ink = colours.ink;
-  if (read && shown.values && i < shown.length) {
+  if (read && shown.values && i < shown.length && shown.known[i]) {
     context.fillStyle = shown.scale.fill[shown.values[i]];
     context.fillRect(left, top, width, LINE);
     ink = shown.scale.text[shown.values[i]];
   } else if (read && i >= shown.length) paintHatch(context, colours, left, width, top);
+  else if (read && !shown.known[i]) ink = colours.faint;   // not yet
   if (kind !== CONTINUATION && bytes.text[i] !== 32) {
     const middle = left + (bytes.text[i] === 9 ? transient.advance : width) / 2;
     if (kind === HEX) context.font = SMALL;   // setting it is slow: only where needed
@@ -171,6 +178,11 @@ function paintCharacter(context, colours, shown, {i, left, width}, top) {
   if (!read) {
     context.fillStyle = colours.faint;
     for (let x = left + 1; x < left + width - 1; x += 3) context.fillRect(x, bottom - 3, 1, 1);
+  }
+  if (view.selected && i >= view.selected.from && i < view.selected.to) {
+    context.fillStyle = colours.mark;
+    context.fillRect(left, top, width, 2);
+    context.fillRect(left, bottom - 2, width, 2);
   }
   if (transient.marks?.[i]) {
     context.fillStyle = colours.paper;
@@ -192,11 +204,11 @@ function paintHatch(context, colours, left, width, top) {
   context.globalAlpha = 1;
 }
 
-function paintStripUnder(context, {values, length, scale: {fill}}, boxes, top) {
+function paintStripUnder(context, {values, length, known, scale: {fill}}, boxes, top) {
   if (!values) return;
   const undefinedValue = length === Infinity ? 255 : -1;   // of a label
   for (const {i, left, width} of boxes) {
-    if (i >= length || bytes.loss[i] === facts.unscored || values[i] === undefinedValue) continue;
+    if (i >= length || !bytes.read[i] || values[i] === undefinedValue || known && !known[i]) continue;
     context.fillStyle = fill[values[i]];
     context.fillRect(left, top + 1, width, STRIP - 1);
   }
@@ -212,8 +224,8 @@ function paintBreak(context, colours, y, width) {
 
 /* The likeliest characters after i, the likeliest on top; a correct one is underlined. */
 function paintGuesses(context, {i, left, width}, under) {
-  const n = bytes.text.length, room = Math.max(width, transient.advance), colours = scale('guess');
-  if (glyphs.kind[i] === CONTINUATION) return;
+  const n = bytes.stride, room = Math.max(width, transient.advance), colours = scale('guess');
+  if (glyphs.kind[i] === CONTINUATION || !bytes.done[i]) return;
   const next = bytes.next[i];
   for (let k = 0; k < view.guesses && k < facts.guesses; k++) {
     const chance = bytes.chances[k * n + i] / 65535;
@@ -233,7 +245,7 @@ function paintCurve(context, line, values, top, colour, weight) {
   const {lines, advance} = transient;
   const first = lines.starts[line], last = Math.min(lines.ends(line), covered());
   if (!values || first >= last) return;
-  const reach = CURVE - 6;
+  const reach = CURVE - 6, known = knownOf(view.show);
   const low = quantity(view.show).signed ? 128 : 0;
   context.strokeStyle = theme().faint;
   context.globalAlpha = 0.35;
@@ -251,7 +263,7 @@ function paintCurve(context, line, values, top, colour, weight) {
   context.beginPath();
   let lifted = true;   // the pen: no line over characters that were not read
   for (let i = first; i < last; i++) {
-    const read = bytes.loss[i] !== facts.unscored;
+    const read = bytes.read[i] && known[i];
     if (read && lifted) context.moveTo(x(i), y(values[i]));
     else if (read) context.lineTo(x(i), y(values[i]));
     lifted = !read;
@@ -267,14 +279,14 @@ function paintMap() {
   const drawn = Math.min(rows, 4000), columns = Math.min(lines.columns, 160);
   const picture = new ImageData(columns, drawn);
   const paper = rgb(colours.paper), numbers = scale(view.show).numbers;
-  const length = values ? covered() : 0;
+  const length = values ? covered() : 0, known = knownOf(view.show);
   for (let row = 0; row < drawn; row++) {
     const line = Math.floor(row * rows / drawn);
     const base = row * columns * 4;
     for (let k = 0; k < columns; k++) picture.data.set([...paper, 255], base + 4 * k);
     for (let i = lines.starts[line]; i < lines.ends(line) && i < length; i++) {
       const column = Math.floor(lines.column[i] / lines.columns * columns);
-      if (column >= columns || bytes.text[i] === NEWLINE || bytes.loss[i] === facts.unscored) continue;
+      if (column >= columns || bytes.text[i] === NEWLINE || !bytes.read[i] || !known[i]) continue;
       const from = 3 * values[i], to = base + 4 * column;
       for (let c = 0; c < 3; c++) picture.data[to + c] = numbers[from + c];
     }
@@ -320,35 +332,45 @@ function paintLegend() {
     context.fillRect(i, 0, 1, 10);
   }
   const q = quantity(view.show);
-  $('low').textContent = q.signed ? '−1' : '0';
-  $('high').textContent = view.show === 'loss' ? `${SURPRISE} bits` : q.signed ? '+1' : '1';
+  $('low').textContent = view.show === 'change' ? `−${CHANGE}` : q.signed ? '−1' : '0';
+  $('high').textContent = view.show === 'loss' ? `${SURPRISE} bits`
+    : view.show === 'change' ? `+${CHANGE} bits` : q.signed ? '+1' : '1';
   const what = named(view.show);
   const place = (unit) => `layer ${unit.layer + 1}, unit ${unit.index + 1}`;
-  $('chosen').textContent = view.show === 'loss' ? 'surprise at each character'
+  $('chosen').textContent = !ofUnit(view.show) ? `${NAMES[view.show]} at each character`
     : `${what} of ${place(view.unit)}`;
-  $('clamped').textContent = view.show === 'loss' ? '' : facts.clamped?.[id(view.unit)] || '';
+  $('clamped').textContent = !ofUnit(view.show) ? '' : saysOf(view.unit);
   $('compared').textContent = '';
   if (compared()) {
     const a = series(view.show, view.unit), b = series(view.show, view.other);
     const r = a && b ? `, r = ${signedNumber(correlation(a, b))}` : '';
     $('compared').textContent = `below: ${place(view.other)}${r}`;
   }
-  if (view.label) {
+  if (view.label && bytes.labelled) {
     const {title} = facts.labels.find(({name}) => name === view.label);
     $('compared').textContent = `below: ${title}${$('compared').textContent.replace('below:', ' ·')}`;
   }
   $('compare').textContent = view.other ? 'Stop comparing' : 'Compare';
-  $('compare').hidden = view.show === 'loss';
-  if (q.length < bytes.text.length) {
-    const length = q.length.toLocaleString('en');
+  $('compare').hidden = !ofUnit(view.show);
+  if (covered() < bytes.text.length) {
+    const length = covered().toLocaleString('en');
     $('compared').textContent += `${$('compared').textContent ? ' · ' : ''}gates: first ${length} characters; crossed out: not recorded`;
   }
+}
+
+/* A unit in words: by the hypothesis that orders the list, or else the one that it follows best; and
+   what clamping it changes. */
+function saysOf(unit) {
+  const all = followed(unit);
+  const best = all.find(({hypothesis}) => hypothesis === list.hypothesis) || all[0];
+  const words = best ? inWords(best.hypothesis, best.score) : '';
+  return [words, facts.clamped?.[id(unit)]].filter(Boolean).join('; ');
 }
 
 /* A quantity in words; of an unbounded state, tanh is shown. */
 const named = (name) => quantity(name).tanh ? `tanh(${name})` : NAMES[name] || name;
 
-const signedNumber = (v) => (v < 0 ? '−' : '+') + Math.abs(v).toFixed(2);
+const signedNumber = (v, digits = 2) => (v < 0 ? '−' : '+') + Math.abs(v).toFixed(digits);
 
 // ---- the card of a character ----
 
@@ -387,16 +409,19 @@ function showCard(i) {
     tr.append(td, element('td', name), element('td', shown));
     table.append(tr);
   };
-  if (bytes.loss[i] === facts.unscored) {
+  if (!bytes.read[i]) {
     card.append(element('p', 'not in the network’s alphabet: not read'));
+  } else if (!bytes.done[i]) {
+    card.append(element('p', 'not computed yet'));
   } else {
     const nats = bytes.loss[i] / 1000;
     row('probability', percent(Math.exp(-nats)));
     row('surprise', `${(nats / Math.LN2).toFixed(2)} bits`, scale('loss').fill[bytes.surprise[i]]);
     for (const unit of [view.unit, view.other]) {
       if (!unit) continue;
-      for (const {name, length} of facts.quantities) {
-        const values = name === 'loss' ? null : series(name, unit);
+      for (const {name} of facts.quantities) {
+        const values = ofUnit(name) && bytes.valued[i] ? series(name, unit) : null;
+        const length = lengthOf(name);
         if (name === view.show && i >= length) row(`${named(name)}, ${id(unit)}`, 'not recorded here');
         if (!values || i >= length || (unit === view.other && name !== view.show)) continue;
         const words = `${named(name)}, ${id(unit)}`;
@@ -404,7 +429,7 @@ function showCard(i) {
       }
     }
   }
-  if (view.label && label(view.label)) {
+  if (view.label && bytes.labelled && label(view.label)) {
     const truth = label(view.label)[i];
     const {title, yes_no, top} = facts.labels.find(({name}) => name === view.label);
     const count = `${truth === 254 ? '≥ ' : ''}${Math.round(truth / 254 * top)}`;
@@ -413,8 +438,8 @@ function showCard(i) {
   }
   card.append(table);
 
-  const n = bytes.text.length, next = bytes.next[i];
-  if (!bytes.chances[i]) return;   // nothing has been read yet
+  const n = bytes.stride, next = bytes.next[i];
+  if (!bytes.done[i] || !bytes.chances[i]) return;   // nothing has been read yet
   const list = element('ol');
   for (let k = 0; k < facts.guesses; k++) {
     const guess = bytes.guesses[k * n + i], chance = bytes.chances[k * n + i] / 65535;
@@ -439,7 +464,7 @@ function placeCard(x, y) {
 /* Announce the character under the cursor to screen readers. */
 function speak(i) {
   const values = series(view.show, view.unit);
-  const there = values && i < covered() && bytes.loss[i] !== facts.unscored;
+  const there = values && i < covered() && bytes.read[i] && knownOf(view.show)[i];
   const description = !there ? 'no value'
     : view.show === 'loss' ? `surprise ${(bytes.loss[i] / 1000 / Math.LN2).toFixed(1)} bits`
       : `${NAMES[view.show] || named(view.show)} ${signedNumber(value(view.show, values[i]))}`;

@@ -402,7 +402,10 @@ class Explorer(Section):
     characters: Count = Field(
         description="Of the test split, from its beginning, with the state of every unit."
     )
-    gates: Count = Field(description="Of these, from the beginning, how many come with every gate.")
+    gates: Count = Field(
+        description="Where the page holds recorded states, not the network (types other than LSTM,"
+        " GRU and RNN): how many of these, from the beginning, come with every gate."
+    )
 
 
 class Settings(Section):

@@ -6,6 +6,7 @@ units that are explained, what all units of a layer tell together, and the satur
 """
 
 from typing import NamedTuple
+from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -51,6 +52,10 @@ def add_arguments(parser):
     parser.add_argument("--probes-csv", required=True, help="units and probes, layer by layer")
     parser.add_argument("--gates-csv", required=True, help="saturation, one row per unit")
     parser.add_argument("--html", required=True, help="all of it as a page")
+    parser.add_argument(
+        "--explorer", help="where the page finds the explorer of a corpus, such as"
+        " ../explorer/CORPUS.html: it links there (default: no links)",
+    )  # fmt: skip
 
 
 def run(args):
@@ -75,7 +80,7 @@ def run(args):
     write_csv(probes[PROBES], args.probes_csv)
     write_csv(gates, args.gates_csv)
     tables = (ranked, best, shares, probes, gates)
-    write_atomically(args.html, page(corpora, found, *tables).encode())
+    write_atomically(args.html, page(corpora, found, *tables, explorer=args.explorer).encode())
 
 
 def joined(tables) -> pd.DataFrame:
@@ -217,6 +222,7 @@ def gate_means(gates: pd.DataFrame) -> pd.DataFrame:
 class HypothesisRow(NamedTuple):
     """A row of the table of hypotheses as text; `unit` is empty where none was selected."""
 
+    name: str
     title: str
     frequency: str
     undefined: list[str]  # small print
@@ -229,13 +235,14 @@ class HypothesisRow(NamedTuple):
     next: list[str] = []
 
 
-def page(corpora, found, *tables) -> str:
+def page(corpora, found, *tables, explorer: str | None = None) -> str:
     """Hypotheses with their best units, shares explained, probes, and gates, corpus by corpus.
 
-    tables: in the order of `section`.
+    tables: in the order of `section`. explorer: the address of the explorer of CORPUS.
     """
     sections = [
         section(about, found[key], *(table[table["corpus"] == key] for table in tables))
+        | {"explorer": explorer and quote(explorer.replace("CORPUS", key))}
         for key, about in corpora.items()
     ]
     samples = max(content["samples"] for content in found.values())
@@ -262,13 +269,14 @@ def hypothesis_row(row, ranked: pd.DataFrame, titles: dict[str, str]) -> Hypothe
     """row: of `best_units`; ranked: of `ranking`."""
     title, how_often = titles[row.hypothesis], frequency(row)
     if pd.isna(row.unit):
-        return HypothesisRow(title, *how_often)
+        return HypothesisRow(row.hypothesis, title, *how_often)
     others = ranked[ranked["hypothesis"] == row.hypothesis]
     others = others[(others["layer"] != row.layer) | (others["unit"] != row.unit)]
     others = others.sort_values("picked_strength", ascending=False).head(RUNNERS_UP)
     chance = "" if row.beyond else ", chance level"
     verdict = "beyond both" if row.beyond_baselines else "not beyond both"
     return HypothesisRow(
+        row.hypothesis,
         title,
         *how_often,
         unit=f"{row.layer}.{row.unit}",
