@@ -1,4 +1,5 @@
-"""Write every number of README.md and docs/ from the published results.
+"""Write every number of README.md and docs/ and the cards of the published networks and texts from
+the published results, and codemeta.json from CITATION.cff and pyproject.toml.
 
     python docs/generate.py            renew the blocks in place
     python docs/generate.py --check    exit 1 where a block is not current
@@ -9,15 +10,19 @@ settings; tests/docs/test_docs.py refuses others.
 """
 
 import argparse
+import json
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from charlens.claims.seeds import two_groups
 from charlens.report.emergence import NETWORK, appearances
+from charlens.runs import cards
 from charlens.store.models import network_name, shown
 
 ROOT = Path(__file__).parents[1]
@@ -640,20 +645,48 @@ def pages() -> list[Path]:
     return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
+def codemeta() -> bytes:
+    """codemeta.json, by which software catalogs know the project."""
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    paper = citation["references"][0]
+    about = {
+        "@context": "https://w3id.org/codemeta/3.0",
+        "@type": "SoftwareSourceCode",
+        "name": project["name"],
+        "version": project["version"],
+        "description": " ".join(citation["abstract"].split()),
+        "license": f"https://spdx.org/licenses/{project['license']}",
+        "author": [{"@type": "Organization", "name": a["name"]} for a in citation["authors"]],
+        "keywords": citation["keywords"],
+        "programmingLanguage": ["Python", "C++", "Snakemake"],
+        "runtimePlatform": f"Python {project['requires-python']}",
+        "operatingSystem": ["Linux", "macOS"],
+        "softwareRequirements": project["dependencies"],
+        "referencePublication": {
+            "@type": "ScholarlyArticle",
+            "name": paper["title"],
+            "url": paper["url"],
+        },
+    }
+    return json.dumps(about, indent=2).encode() + b"\n"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--check", action="store_true", help="change nothing; exit 1 if stale")
     check = parser.parse_args().check
-    stale = []
-    for page in pages():
-        text = page.read_text(encoding="utf-8")
-        new = renewed(text, page.name)
-        if new != text:
-            stale.append(page.name)
-            if not check:
-                page.write_text(new, encoding="utf-8")
+    written = {
+        page: renewed(page.read_text(encoding="utf-8"), page.name).encode() for page in pages()
+    }
+    written |= {REFERENCE / path: text for path, text in cards.documents(REFERENCE).items()}
+    written[ROOT / "codemeta.json"] = codemeta()
+    stale = [path for path, new in written.items() if not path.exists() or path.read_bytes() != new]
     if check and stale:
-        sys.exit(f"{', '.join(stale)}: numbers are not current; run `make docs`")
+        names = ", ".join(path.name for path in stale)
+        sys.exit(f"{names}: not current; run `make docs`")
+    for path in stale:
+        path.write_bytes(written[path])
 
 
 if __name__ == "__main__":

@@ -150,7 +150,7 @@ use rule ablate as ablate_of with:
         text="<results>/corpora/{corpus}.txt",
         info="<results>/corpora/{corpus}.json",
         found=rules.cells_of.output.found,
-        hypotheses=ancient(str(rules.cell_tables_of.output.best)),
+        hypotheses=ancient("<results>/types/{type}/tables/hypotheses.csv"),
     output:
         found="<results>/types/{type}/ablation/{corpus}.csv",
         effects="<results>/types/{type}/ablation/controls/{corpus}.csv",

@@ -246,7 +246,7 @@ rule ablate:
         info="<results>/corpora/{corpus}.json",
         found=rules.cells.output.found,
         # the table is rewritten where only a title changed: what was found, above, tells of more
-        hypotheses=ancient(str(rules.cell_tables.output.best)),
+        hypotheses=ancient("<results>/tables/hypotheses.csv"),
     output:
         found="<results>/ablation/{corpus}.csv",
         effects="<results>/ablation/controls/{corpus}.csv",

@@ -85,19 +85,24 @@ class Step:
 
     def __call__(self) -> None:
         """Forward, backward, RMSProp. Raises InputError where a parameter is unused."""
-        steps, streams = self.y.shape
+        loss, grads, after = self.gradients()
+        self._rmsprop(list(self.params.values()), grads, list(self.squares.values()))
+        if after is not None:
+            self.state.copy_(after.detach())
+        self.loss.copy_(loss.detach() / len(self.y))
+
+    def gradients(self):
+        """The loss, summed over steps and averaged over streams, its gradient by each parameter,
+        unclipped, and the state after the window. Raises InputError where a parameter is unused."""
         # new leaves each time: an old one would remember the stream that it was first used on
         leaves = {name: p.detach().requires_grad_() for name, p in self.params.items()}
         masks = None if self.mask is None else self.mask * self.scale
         logits, after = forward(self.arch, leaves, self.x, self.state, masks)
         log_probs = torch.log_softmax(logits, dim=-1)
-        loss = -(log_probs * one_of_k(self.y, self.arch.symbols)).sum() / streams
+        loss = -(log_probs * one_of_k(self.y, self.arch.symbols)).sum() / self.y.shape[1]
         grads = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
         grads = [used_gradient(*found, self.arch) for found in zip(leaves, grads, strict=True)]
-        self._rmsprop(list(self.params.values()), grads, list(self.squares.values()))
-        if after is not None:
-            self.state.copy_(after.detach())
-        self.loss.copy_(loss.detach() / steps)
+        return loss, grads, after
 
     @torch.no_grad()
     def _rmsprop(self, params, grads, squares) -> None:

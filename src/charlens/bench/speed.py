@@ -62,19 +62,19 @@ MALLOC = {
 class Stock:
     """Training with torch.nn in the ordinary way."""
 
-    def __init__(self, type: str, layers: int, hidden: int, autocast: bool):
+    def __init__(self, type: str, layers: int, hidden: int, autocast: bool, device: str = "cpu"):
         kind = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}[type]
-        self.net = kind(SYMBOLS, hidden, layers)
-        self.out = torch.nn.Linear(hidden, SYMBOLS)
+        self.net = kind(SYMBOLS, hidden, layers, device=device)
+        self.out = torch.nn.Linear(hidden, SYMBOLS, device=device)
         self.parameters = [*self.net.parameters(), *self.out.parameters()]
         self.optimizer = torch.optim.RMSprop(self.parameters, lr=2e-3, alpha=0.95)
         self.autocast, self.state = autocast, None
-        self.x, self.y = torch.randint(SYMBOLS, (2, UNROLL, STREAMS))
+        self.x, self.y = torch.randint(SYMBOLS, (2, UNROLL, STREAMS), device=device)
 
     def update(self) -> None:
         """One window and one step."""
         self.optimizer.zero_grad()
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.autocast):
+        with torch.autocast(self.x.device.type, torch.bfloat16, enabled=self.autocast):
             outputs, state = self.net(F.one_hot(self.x, SYMBOLS).float(), self.state)
             loss = F.cross_entropy(self.out(outputs).flatten(0, 1), self.y.flatten())
         (loss * UNROLL).backward()

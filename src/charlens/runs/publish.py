@@ -18,7 +18,7 @@ from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.networks import half, model_file
 from charlens.networks.version import version, version_of
-from charlens.runs import grid, merge, reference, steps
+from charlens.runs import cards, grid, merge, reference, steps
 from charlens.runs.reference import Publication, copy
 from charlens.runs.settings import Settings, arguments, comparable, read
 from charlens.runs.steps import images, verb
@@ -145,6 +145,7 @@ class Builder:
         self.claims()
         self.halves()
         reference.describe(self.out)
+        cards.write(self.out)
 
     # ---- scores and copies ----
 

@@ -1,0 +1,178 @@
+"""What `charlens doctor` says of a machine, and its checks on the processor."""
+
+import time
+
+import pytest
+import torch
+
+from charlens import cli
+from charlens.backends import cuda, selection
+from charlens.bench import checks, doctor, machine
+from charlens.bench.checks import Check, Speed
+from charlens.networks.architecture import Architecture
+
+WINDOW = (4, 8)  # streams, steps
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch):
+    """On a busy machine, too."""
+    monkeypatch.setattr(checks, "WAIT", None)
+
+
+# ---- facts ----
+
+
+def test_limits_of_control_groups_of_version_2(tmp_path):
+    (tmp_path / "job/step").mkdir(parents=True)
+    (tmp_path / "own").write_text("0::/job/step\n")
+    (tmp_path / "job/cpu.max").write_text("150000 100000\n")
+    (tmp_path / "job/step/cpu.max").write_text("max 100000\n")
+    (tmp_path / "job/memory.max").write_text("max\n")
+    (tmp_path / "job/step/memory.max").write_text("4000000000\n")
+    assert machine.core_limit(tmp_path, tmp_path / "own") == 1.5
+    assert machine.memory_limit(tmp_path, tmp_path / "own") == 4_000_000_000
+
+
+def test_limits_of_control_groups_of_version_1(tmp_path):
+    (tmp_path / "cpu,cpuacct").mkdir()
+    (tmp_path / "memory/job").mkdir(parents=True)
+    # the path is the host's: what is mounted here may begin further down
+    (tmp_path / "own").write_text("4:memory:/job\n3:cpu,cpuacct:/elsewhere/job\n0::/\n")
+    (tmp_path / "cpu,cpuacct/cpu.cfs_quota_us").write_text("400000\n")
+    (tmp_path / "cpu,cpuacct/cpu.cfs_period_us").write_text("100000\n")
+    (tmp_path / "memory/job/memory.limit_in_bytes").write_text("1000\n")
+    (tmp_path / "memory/memory.limit_in_bytes").write_text(f"{2**63 - 4096}\n")
+    assert machine.core_limit(tmp_path, tmp_path / "own") == 4
+    assert machine.memory_limit(tmp_path, tmp_path / "own") == 1000
+
+
+def test_without_limits_there_are_none(tmp_path):
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "own").write_text("3:cpu:/\n")
+    (tmp_path / "cpu/cpu.cfs_quota_us").write_text("-1\n")
+    (tmp_path / "cpu/cpu.cfs_period_us").write_text("100000\n")
+    for own in (tmp_path / "own", tmp_path / "no such file"):
+        assert machine.core_limit(tmp_path, own) is None
+        assert machine.memory_limit(tmp_path, own) is None
+
+
+def test_it_says_why_there_is_no_card(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(machine.shutil, "which", lambda name: f"/bin/{name}")
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    assert machine.cards() == "none: CUDA_VISIBLE_DEVICES=-1 hides them"
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setattr(torch.version, "cuda", None)
+    assert machine.cards() == "none: this torch was built without CUDA"
+    monkeypatch.setattr(machine.shutil, "which", lambda name: None)
+    assert "no NVIDIA driver" in machine.cards()
+
+
+def test_it_says_which_backend_and_why(monkeypatch):
+    arch = Architecture("lstm", 1, 8, 87)
+    monkeypatch.setenv("CHARLENS_ISA", "reference")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    name, why = doctor.chosen(arch)
+    assert name == "reference" and "CHARLENS_ISA=reference" in why
+    # where there is a card, none is taken for this
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(selection, "choose", lambda *_: pytest.fail("took a card"))
+    assert doctor.chosen(arch) == ("cuda", "torch sees a GPU")
+
+
+def test_without_a_card_it_ends_with_the_facts(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert cli.main(["doctor", "--kenlm", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    for row in ("| Python |", "| cores |", "| memory |", "| KenLM |", "| lstm |", "Not run: "):
+        assert row in said
+    assert cli.main(["doctor", "--device", "cuda:7"]) == 1
+    assert "no such device here; there is cpu" in capsys.readouterr().err
+
+
+# ---- checks ----
+
+
+@pytest.mark.parametrize("type", ["lstm", "gru", "rnn", "nn"])
+def test_gradients_agree_with_float64(type):
+    found = checks.gradients("cpu", type, 1 if type == "nn" else 2, 6, WINDOW)
+    assert len(found) == 2 and all(check.passed for check in found)
+    assert float(found[0].found) < 1e-4  # float32 on a processor
+
+
+def test_a_wrong_gradient_is_noticed(monkeypatch):
+    right = cuda.Step.gradients
+
+    def wrong(step):
+        loss, grads, after = right(step)
+        return loss, [1.05 * grad for grad in grads], after
+
+    monkeypatch.setattr(cuda.Step, "gradients", wrong)
+    found = checks.gradients("cpu", "lstm", 1, 6, WINDOW)
+    assert not any(check.passed for check in found)
+
+
+def test_plain_updates_agree_with_themselves():
+    found = checks.capture("cpu", "gru", 2, 6, WINDOW)
+    assert found.passed and found.found == "identical, uncaptured"
+
+
+def test_a_wrong_capture_is_noticed(monkeypatch):
+    made = checks.prepared
+
+    def other_dropout(arch, device, dropout, capture, window):
+        return made(arch, device, dropout if capture else 0.5, capture, window)
+
+    monkeypatch.setattr(checks, "prepared", other_dropout)
+    assert not checks.capture("cpu", "lstm", 1, 6, WINDOW).passed
+
+
+def test_a_card_that_captures_nothing_fails(monkeypatch):
+    made = checks.prepared
+    monkeypatch.setattr(checks, "prepared", lambda arch, _, *rest: made(arch, "cpu", *rest))
+    found = checks.capture("cuda:0", "lstm", 1, 6, WINDOW)
+    assert not found.passed and "nothing was captured" in found.found
+
+
+def test_a_killed_training_resumes_to_the_same_bytes():
+    found = checks.kill_and_resume("reference", 8, 100_000)
+    assert found.passed, found
+
+
+def test_speed_is_measured_alone_and_together():
+    found = checks.speed("cpu", 8, [2], 0.05, WINDOW)
+    assert found.size == 8 and found.ours > 0 and found.stock > 0
+    assert found.together.keys() == {2} and found.together[2] > 0 and found.memory is None
+
+
+# ---- the tables ----
+
+
+def test_a_check_that_cannot_run_is_a_failed_one_and_the_others_go_on():
+    def broken():
+        raise RuntimeError("CUDA error: an illegal memory access\nmore")
+
+    later = time.monotonic() + 1000
+    (found,) = doctor.attempt("speed", broken, later)
+    assert found == Check("speed", "RuntimeError: CUDA error: an illegal memory access", "", False)
+    passed = Check("all", "well", "well", True)
+    assert doctor.attempt("all", lambda: passed, later) == [passed]
+    (found,) = doctor.attempt("late", lambda: pytest.fail("ran"), time.monotonic() - 1)
+    assert found.found == "not run: 5 minutes are over" and not found.passed
+
+
+def test_a_device_is_examined_and_a_fault_is_the_exit_status(monkeypatch, capsys, tmp_path):
+    ok = Check("as it should", "1e-5", "1e-3", True)
+    bad = Check("broken | badly", "0.5", "1e-3", False)
+    speed = Speed(64, 64, 900.0, 300.0, {2: 1500.0}, 123)
+    monkeypatch.setattr(checks, "gradients", lambda *_: [ok, ok])
+    monkeypatch.setattr(checks, "capture", lambda *_: ok)
+    monkeypatch.setattr(checks, "kill_and_resume", lambda *_: bad)
+    monkeypatch.setattr(checks, "speed", lambda *_: speed)
+    assert cli.main(["doctor", "--device", "cpu", "--kenlm", str(tmp_path)]) == 1
+    said = capsys.readouterr()
+    assert said.out.count("| as it should | 1e-5 | 1e-3 | passed |") == 11
+    assert "| broken / badly | 0.5 | 1e-3 | FAILED |" in said.out
+    assert "| LSTM 1x64 | 64 | 900 | 300 | 3.0 | 1,500 | 123 |" in said.out
+    assert said.err.splitlines()[-1].startswith("charlens: error: 1 of 12 checks failed")
