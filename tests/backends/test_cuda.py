@@ -2,6 +2,7 @@
 and out, what a capture leaves behind, and how it falls back."""
 
 import contextlib
+import random
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from conftest import small_split
 from charlens.backends import cuda, reference, selection
 from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture
+from charlens.networks.cells import rnn
 from charlens.training import train
 from charlens.training.recipe import Recipe
 from charlens.training.train import Training
@@ -57,6 +59,96 @@ def test_forward_is_that_of_the_model():
         torch.testing.assert_close(ours.transpose(0, 1), logits, rtol=1e-5, atol=1e-6)
         if after is not None:
             torch.testing.assert_close(ours_after, after, rtol=1e-5, atol=1e-6)
+
+
+@pytest.fixture
+def float64():
+    """So that what two ways of computing differ by is their equations, not their rounding."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def random_shape(number):
+    """(architecture, streams, steps, dropout) of a small LSTM or RNN."""
+    draw = random.Random(number)
+    type, layers, hidden = draw.choice(cuda.FUSED), draw.randint(1, 3), draw.randint(1, 9)
+    arch = Architecture(type, layers, hidden, draw.randint(2, 12))
+    return arch, draw.randint(1, 6), draw.randint(1, 8), draw.choice([0.0, 0.3])
+
+
+def same(ours, theirs):
+    torch.testing.assert_close(ours, theirs, rtol=1e-6, atol=1e-12)
+
+
+def test_the_fused_functions_are_the_reference(float64):
+    """Logits, the state after a window and all gradients, with dropout and a carried state."""
+    for number in range(200):
+        arch, streams, steps, dropout = random_shape(number)
+        draw = torch.Generator().manual_seed(number)
+        params = network.initialise(arch, 1.0, draw)
+        x = torch.randint(arch.symbols, (streams, steps), generator=draw)
+        y = torch.randint(arch.symbols, (streams, steps), generator=draw)
+        state = network.zero_state(arch, streams).uniform_(-2, 2, generator=draw)
+        masks = torch.rand(arch.layers, steps, streams, arch.hidden, generator=draw)
+        masks = (masks >= dropout) / (1 - dropout) if dropout else None
+        found = []
+        for time_first in (True, False):
+            leaves = {name: p.clone().requires_grad_() for name, p in params.items()}
+            if time_first:
+                logits, after = cuda.fused_forward(arch, leaves, x.t(), state, masks)
+                logits = logits.transpose(0, 1)
+            else:
+                logits, after = network.forward(arch, leaves, x, state, masks)
+            loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), y.flatten())
+            grads = torch.autograd.grad(loss, list(leaves.values()))
+            found.append([logits.detach(), after.detach(), *grads])
+        for ours, theirs in zip(*found, strict=True):
+            same(ours, theirs)
+
+
+def test_a_fused_training_is_resumed_as_the_reference_goes_on(float64):
+    for number in range(200):
+        arch, streams, steps, dropout = random_shape(number)
+        data = small_split(streams, steps, arch.symbols)
+        one, other, resumed = (
+            Training(arch, Recipe(epsilon=1e-3), data, number, dropout, "reference")
+            for _ in range(3)
+        )
+        other.backend, resumed.backend = uncaptured(arch), uncaptured(arch)
+        for _ in range(3):
+            one.update()
+        other.update()
+        resumed.restore(other.saved_state())
+        resumed.update(), resumed.update()
+        assert resumed.backend._step.forward is cuda.fused_forward
+        assert resumed.loss_sum == pytest.approx(one.loss_sum, rel=1e-6)
+        same(resumed.state, one.state)
+        for name in one.params:
+            same(resumed.params[name], one.params[name])
+            same(resumed.squares[name], one.squares[name])
+
+
+def test_the_weights_of_a_layer_lie_in_one_piece():
+    w_x, w_h, b = torch.rand(3, 20), torch.rand(5, 20), torch.rand(20)
+    weights = cuda.fused_weights(w_x, w_h, b)
+    assert [tuple(w.shape) for w in weights] == [(20, 3), (20, 5), (20,), (20,)]
+    at = [w.storage_offset() for w in weights]
+    assert at == [0, 60, 160, 180] and len({w.untyped_storage().data_ptr() for w in weights}) == 1
+    assert torch.equal(weights[0][10:15], w_x[:, 15:].t()), "g comes third in torch"
+
+
+def test_which_networks_are_fused(monkeypatch):
+    for type, layers, hidden, *context in ARCHS:
+        arch = Architecture(type, layers, hidden, 7, *context)
+        assert cuda.fuses(arch) == (type in ("rnn", "lstm"))
+    assert not cuda.fuses(Architecture("lstm+block", 2, 5, 7))
+    equal = cuda.same_equations.__wrapped__
+    assert equal("rnn")
+    monkeypatch.setattr(rnn, "step", lambda a, state, p: (torch.relu(a + state[0] @ p["w_h"]),))
+    assert not equal("rnn"), "an edited cell type has other equations"
+    monkeypatch.setattr(rnn, "step", lambda a, state, p: (torch.tanh(a + state[0] @ p["w_o"]),))
+    assert not equal("rnn"), "and another parameter"
 
 
 def test_no_character_is_all_zeros():
@@ -147,18 +239,39 @@ def test_a_restored_training_is_captured_anew(fake_card):
     assert fake_card.count("capture") == 2
 
 
-def test_where_capturing_fails_the_step_runs_all_the_same(fake_card, monkeypatch, capsys):
+def test_where_the_fused_function_fails_steps_are_captured(fake_card, monkeypatch, capsys):
+    def refuse(*_, **__):
+        raise RuntimeError("CUDNN_STATUS_NOT_SUPPORTED\nmore")
+
+    made = training(("lstm", 2, 5), engine=lambda a: cuda.Cuda(a, "cpu"))
+    steps = training(("lstm", 2, 5), engine=uncaptured)
+    steps.backend.fuse = False
+    assert cuda.fuses(made.arch)
+    monkeypatch.setattr(torch, "lstm", refuse)
+    for _ in range(3):
+        made.update()
+        steps.update()
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "no fused function (CUDNN_STATUS_NOT_SUPPORTED)" in said
+    assert fake_card == ["capture"] + ["replay"] * 3 and made.backend.capture
+    assert all(torch.equal(made.params[name], steps.params[name]) for name in steps.params)
+
+
+@pytest.mark.parametrize("arch", [("lstm", 1, 5), ("gru", 1, 5)])
+def test_where_capturing_fails_the_step_runs_all_the_same(fake_card, monkeypatch, capsys, arch):
     def refuse(graph, stream):
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
     monkeypatch.setattr(torch.cuda, "graph", refuse)
-    made = training(("lstm", 1, 5), engine=lambda a: cuda.Cuda(a, "cpu"))
-    plain = training(("lstm", 1, 5), engine=uncaptured)
+    made = training(arch, engine=lambda a: cuda.Cuda(a, "cpu"))
+    plain = training(arch, engine=uncaptured)
+    plain.backend.fuse = False
     for _ in range(3):
         made.update()
         plain.update()
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1 and "no CUDA graph (operation not permitted" in said
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == (2 if arch[0] == "lstm" else 1)
+    assert "no CUDA graph (operation not permitted" in said[-1]
     assert all(torch.equal(made.params[name], plain.params[name]) for name in plain.params)
 
 
@@ -175,10 +288,12 @@ def test_the_learning_rate_is_read_at_every_update():
 
 
 def test_tf32_is_for_training_alone():
-    before = torch.backends.cuda.matmul.fp32_precision
+    both = torch.backends.cuda.matmul, torch.backends.cudnn.rnn
+    before = [one.fp32_precision for one in both]
+    assert "tf32" not in before
     with cuda.tf32():
-        assert torch.backends.cuda.matmul.fp32_precision == "tf32"
-    assert torch.backends.cuda.matmul.fp32_precision == before
+        assert [one.fp32_precision for one in both] == ["tf32", "tf32"]
+    assert [one.fp32_precision for one in both] == before
 
 
 def test_a_checkpoint_of_one_is_finished_by_the_other(tmp_path, data, monkeypatch):
@@ -208,5 +323,5 @@ def test_on_a_card_the_graph_trains_as_the_reference_does(arch):
     for _ in range(5):
         one.update()
         other.update()
-    assert other.backend.capture, "the capture failed"
+    assert other.backend.capture and other.backend.fuse, "the capture failed"
     assert other.loss_sum == pytest.approx(one.loss_sum, rel=1e-3)
