@@ -116,6 +116,10 @@ def test_a_fused_training_is_resumed_as_the_reference_goes_on(float64):
             for _ in range(3)
         )
         other.backend, resumed.backend = uncaptured(arch), uncaptured(arch)
+        for training in (one, other, resumed):
+            training.state = training.state.double()
+            for tensors in (training.params, training.squares, training.grads):
+                tensors.update({name: tensor.double() for name, tensor in tensors.items()})
         for _ in range(3):
             one.update()
         other.update()

@@ -81,7 +81,7 @@ def gradients(device: str, type: str, layers: int, hidden: int, window=None) -> 
     context = 3 if type == "nn" else 0
     arch = Architecture(type, layers, hidden, SYMBOLS, context)
     training = prepared(arch, device, window=window)
-    x, y = (codes[:, : training.unroll] for codes in (training.x, training.y))
+    x, y = (torch.tensor(codes[:, : training.unroll]) for codes in (training.x, training.y))
     state = training.state
     if state is not None:
         state = torch.empty_like(state).uniform_(-1, 1)
@@ -196,7 +196,8 @@ def speed(device: str, size: int, jobs: Sequence[int], seconds: float, window=No
         torch.cuda.reset_peak_memory_stats(device)
     ours = rate(updates(device, hidden, window), device, seconds, window)
     memory = torch.cuda.max_memory_reserved(device) // 2**20 if on_card else None
-    stock = rate(Stock("lstm", 1, hidden, False, device).update, device, seconds)
+    with tf32():  # as ours trains
+        stock = rate(Stock("lstm", 1, hidden, False, device).update, device, seconds)
     shared = {number: together(device, hidden, number, seconds, window) for number in jobs}
     return Speed(size, hidden, ours, stock, shared, memory)
 
