@@ -4,6 +4,7 @@ import argparse
 import dataclasses
 import errno
 import importlib
+import signal
 import subprocess
 import sys
 
@@ -36,7 +37,10 @@ def test_an_interrupt_during_imports_is_one_line():
         "importlib.import_module = interrupted\n"
         "sys.exit(cli.main(['sample', 'm.safetensors']))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background
+    )  # fmt: skip
     assert done.returncode == 130
     assert done.stderr.startswith("charlens: interrupted; ") and done.stderr.count("\n") == 1
 

@@ -125,6 +125,7 @@ def test_a_second_run_waits_for_the_first(outer):
     first = snakemake(outer, target)
     while not list(outer.glob(".snakemake/locks/*")) and first.poll() is None:
         time.sleep(0.05)
+    os.killpg(first.pid, signal.SIGSTOP)  # it must not end before the second has begun
     second = snakemake(outer, target)
     assert "cannot be locked" in second.communicate()[0] and second.returncode != 0
     os.killpg(first.pid, signal.SIGKILL)

@@ -74,7 +74,7 @@ class Autocast(Reference):
 
     def _log_probs(self, *args):
         # (autocast does not know lerp)
-        lerp = mock.patch("torch.lerp", lambda h, g, z: (1 - z) * h + z * g)
+        lerp = mock.patch("torch.Tensor.lerp", lambda h, g, z: (1 - z) * h + z * g)
         with lerp, torch.autocast("cpu", dtype=torch.bfloat16):
             log_probs, after = super()._log_probs(*args)
         return log_probs.float(), after

@@ -15,7 +15,7 @@ from guarding import Hang, Trespass, guarded
 from hypothesis import strategies as st
 from subjects import SUBJECTS, Subject
 
-from charlens.backends import compiler, cpu
+from charlens.backends import compiler, cpu, selection
 from charlens.backends.cpu import build
 from charlens.errors import InputError
 
@@ -61,8 +61,11 @@ def fuzz(subject: Subject, cases: int, count, seed: int) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def backend():
-    """The compiled code is built before anything is guarded."""
-    return cpu.status()
+    """The compiled code is built, and compared with torch, before anything is guarded."""
+    available, why = cpu.status()
+    for type in cpu.KINDS if available else ():
+        selection.same_equations(type)
+    return available, why
 
 
 @pytest.mark.parametrize("share", [SHORT, pytest.param(WHOLE, marks=pytest.mark.faults)])

@@ -108,20 +108,22 @@ def plain_torch(arch: Architecture):
 def same_equations(type: str) -> bool:
     """Whether the compiled code has the equations of the cell type's file, forward and backward.
 
-    An edited cell type must not be trained with the old equations. What a comparison found is kept
-    beside the compiled library, for as long as neither that nor the files that hold the equations
+    An edited cell type must not be trained with the old equations. That they are the same is noted
+    beside the compiled library, and holds as long as neither that nor the files with the equations
     change, so that torch is imported for it but once.
     """
     library = cpu.build.build(cpu.build.float32(cpu.status()[0]))
     of_cell = (NETWORKS / "network.py", file_of(type))
     texts = [file.read_bytes() for file in ([NETWORKS / "nn.py"] if type == "nn" else of_cell)]
     kept = library.with_name(f"equations-{type}-{cpu.build.digest(library.name.encode(), *texts)}")
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        return {"same": True, "other": False}[kept.read_text()]
-    same = compare_equations(type)
+    with contextlib.suppress(OSError, ValueError):
+        if kept.read_text() == "same":
+            return True
+    if not compare_equations(type):
+        return False
     with contextlib.suppress(OSError, InputError):  # the folder cannot be written
-        write_atomically(kept, b"same" if same else b"other")
-    return same
+        write_atomically(kept, b"same")
+    return True
 
 
 def compare_equations(type: str) -> bool:
