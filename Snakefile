@@ -29,7 +29,7 @@ from charlens.networks.cells import has_units
 from charlens.networks.version import version
 from charlens.runs import console, cost, grid, host, modules, settings, slurm
 from charlens.runs.settings import options
-from charlens.store.models import ModelKey, recipe_of, reshuffled, twin
+from charlens.store.models import ModelKey, reshuffled, twin
 
 host.run_jobs_here()
 

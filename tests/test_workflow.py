@@ -83,9 +83,7 @@ def tiny(tmp_path_factory) -> Path:
         start_new_session=True,
     )
     models = folder / "results/tiny/models"
-    deadline = time.monotonic() + 300
     while not list(models.rglob("checkpoint.pt")) and process.poll() is None:
-        assert time.monotonic() < deadline
         time.sleep(0.05)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()

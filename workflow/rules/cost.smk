@@ -29,7 +29,7 @@ def memory(w):
 
 def updates(w):
     """The work of a training, as `cost` expects it."""
-    by_adamw = recipe_of(getattr(w, "type", None) or "nn") == "adamw"
+    by_adamw = hasattr(w, "rate")
     training = SETTINGS.adamw_training if by_adamw else SETTINGS.training_of(w.corpus)
     return cost.training(text(w.corpus), training["epochs"])
 
@@ -62,14 +62,15 @@ def priority(w):
 
 def trainings():
     """The work of each training of the run, as `cost.priority` has it, by its model file."""
-    keys = [key for key in grid.planned(SETTINGS) if key.kind != "ngram"]
-    every = [each for key in keys for each in grid.candidates(SETTINGS, key)]
-    return {
-        f"{RESULTS}/models/{key.path}/model.safetensors": cost.priority(
-            (cost.network(key, text(key.corpus).symbols, 0), updates(key))
-        )
-        for key in every
-    }
+    every = grid.trainings(SETTINGS)
+    texts = {corpus: text(corpus) for corpus in {key.corpus for key in every}}
+    work = {}
+    for key in every:
+        its = texts[key.corpus]
+        updates = cost.training(its, grid.epochs(SETTINGS, key))
+        model = f"{RESULTS}/models/{key.path}/model.safetensors"
+        work[model] = cost.priority((cost.network(key, its.symbols, 0), updates))
+    return work
 
 
 def calibration():

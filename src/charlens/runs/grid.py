@@ -62,6 +62,21 @@ def candidates(settings: Settings, key: ModelKey) -> list[ModelKey]:
     return [replace(key, candidate=value) for value in values]
 
 
+def trainings(settings: Settings) -> list[ModelKey]:
+    """Every candidate that a run trains, those on the other split and other orders included."""
+    parts = (recurrent, nn, contiguous, reshuffles)
+    every = [key for corpus in settings.use for some in parts for key in some(settings, corpus)]
+    networks = [key for key in dict.fromkeys(every) if key.kind != "ngram"]
+    return [candidate for key in networks for candidate in candidates(settings, key)]
+
+
+def epochs(settings: Settings, key: ModelKey) -> int:
+    """The epochs of a training."""
+    if key.kind == "recurrent" and recipe_of(key.type) == "adamw":
+        return settings.adamw_training["epochs"]
+    return settings.training_of(key.corpus)["epochs"]
+
+
 def contiguous(settings: Settings, corpus: str) -> list[ModelKey]:
     """The models of a corpus that are compared under both split layouts: those of the corpus, then
     those of its twin (`store.models.twin`), which is split contiguously. Each network with its

@@ -28,7 +28,7 @@ from charlens.files import holder
 from charlens.progress import duration
 from charlens.runs import cost, estimate, grid, settings
 from charlens.runs.schema import Settings
-from charlens.store.models import ModelKey, original, recipe_of
+from charlens.store.models import ModelKey, original
 from charlens.store.tables import paper_table
 
 QUIET = 180  # seconds without a sign of life after which a training does not run; it writes each 60
@@ -98,26 +98,12 @@ class Run:
 def look(folder: Path) -> Run:
     """A run as it is now. folder: results/<run>. Raises InputError where it has no settings."""
     its = settings.read(folder / "settings.json")
-    keys = [candidate for key in networks(its) for candidate in grid.candidates(its, key)]
-    trainings = [training(folder, key, epochs(its, key)) for key in keys]
+    keys = grid.trainings(its)
+    trainings = [training(folder, key, grid.epochs(its, key)) for key in keys]
     planned = grid.planned(its)
     scored = sum((folder / f"scores/{key.path}.npy").exists() for key in planned)
     jobs = snakemake(folder)
     return Run(folder, trainings, scored, len(planned), jobs, time_left(its, folder, trainings))
-
-
-def networks(its: Settings) -> list[ModelKey]:
-    """Every network that a run trains, those on the other split and other orders included."""
-    parts = (grid.recurrent, grid.nn, grid.contiguous, grid.reshuffles)
-    every = [key for corpus in its.use for some in parts for key in some(its, corpus)]
-    return [key for key in dict.fromkeys(every) if key.kind != "ngram"]
-
-
-def epochs(its: Settings, key: ModelKey) -> int:
-    """The epochs of a training."""
-    if key.kind == "recurrent" and recipe_of(key.type) == "adamw":
-        return its.adamw_training["epochs"]
-    return its.training_of(key.corpus)["epochs"]
 
 
 def training(folder: Path, key: ModelKey, epochs: int) -> Training:
