@@ -14,6 +14,11 @@ hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Name a test by what is the same in every worker: packed bytes hold the time of packing."""
+    return argname if isinstance(val, bytes) else None
+
+
 def small_split(streams=4, unroll=8, symbols=11, windows=(5, 2, 2), seed=0) -> Split:
     """A random text as a split: enough to train on, nothing to learn but the alphabet."""
     total = sum(windows) * unroll

@@ -1,6 +1,7 @@
 """The repository stays readable: no module over 500 lines, no function over 80."""
 
 import ast
+import gzip
 import re
 from pathlib import Path
 
@@ -37,3 +38,8 @@ def test_the_docstring_of_a_package_lists_its_modules(folder):
     if folder == "report":  # "figure1.py ...     figures 1 to 6"
         there -= {f"figure{number}" for number in range(2, 7)}
     assert named == there
+
+
+def test_bytes_never_become_part_of_the_name_of_a_test(request):
+    hook = request.config.hook.pytest_make_parametrize_id
+    assert hook(config=request.config, val=gzip.compress(b"now"), argname="content") == "content"
