@@ -1,5 +1,6 @@
 """The recipe, and trainings that are killed and resumed."""
 
+import contextlib
 import dataclasses
 import hashlib
 import io
@@ -126,6 +127,12 @@ def test_interrupted_equals_uninterrupted(tmp_path, data, arch, monkeypatch):
     assert same(whole, pieced)
 
 
+def moment(path):
+    """When a file was last replaced; None where there is none."""
+    with contextlib.suppress(FileNotFoundError):
+        return path.stat().st_mtime_ns
+
+
 def test_sigkill_at_any_moment(tmp_path):
     """The real command in a process of its own, killed again and again."""
     data = small_split(streams=10, unroll=20, windows=(40, 4, 4))
@@ -139,27 +146,29 @@ def test_sigkill_at_any_moment(tmp_path):
         "train.CHECKPOINT_SECONDS = 0;"
         "sys.exit(cli.main())",
         "train", str(tmp_path / "split.npz"), "--info", str(tmp_path / "info.json"),
-        "--type", "lstm", "--hidden", "16", "--dropout", "0.2", "--epochs", "8", "--out",
+        "--type", "lstm", "--hidden", "16", "--dropout", "0.2", "--epochs", "4", "--out",
     ]  # fmt: skip
     subprocess.run([*command, str(tmp_path / "whole")], check=True, capture_output=True)
-    finished = tmp_path / "pieced" / "model.safetensors"
+    saved, log = tmp_path / "pieced" / "checkpoint.pt", tmp_path / "log"
+    command.append(str(tmp_path / "pieced"))
     kills = 0
-    for delay in np.linspace(0.0, 0.4, 8):
-        process = subprocess.Popen(
-            [*command, str(tmp_path / "pieced")], stderr=subprocess.PIPE, text=True
-        )
-        process.stderr.readline()  # it has begun
-        time.sleep(delay)
+    for more in range(1, 7):  # killed after so many more checkpoints, wherever it is then
+        with log.open("a") as stderr:
+            process = subprocess.Popen(command, stderr=stderr)
+        seen = {moment(saved)}
+        while process.poll() is None and len(seen) <= more:
+            seen.add(moment(saved))
+            time.sleep(0.001)
         if process.poll() is None:
             os.kill(process.pid, signal.SIGKILL)
             kills += 1
-        process.communicate()
+        process.wait()
     assert kills >= 1
-    done = subprocess.run([*command, str(tmp_path / "pieced")], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    assert "resuming in epoch" in done.stderr
+    with log.open("a") as stderr:
+        subprocess.run(command, stderr=stderr, check=True)
+    assert "resuming in epoch" in log.read_text()
     whole = model_file.load(tmp_path / "whole" / "model.safetensors")[1]
-    assert same(whole, model_file.load(finished)[1])
+    assert same(whole, model_file.load(tmp_path / "pieced" / "model.safetensors")[1])
     assert not list((tmp_path / "pieced").glob(".tmp*"))
 
 
