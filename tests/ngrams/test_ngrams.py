@@ -3,6 +3,8 @@
 import json
 import math
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -239,9 +241,21 @@ def test_build_that_fails(tmp_path, monkeypatch, capsys):
     """A compiler that cannot compile: the log's last lines, one line that names the log."""
     monkeypatch.setenv("CXX", "true")
     monkeypatch.setattr(build, "fetch", lambda work, log_file: work)
+    monkeypatch.setattr(build, "fetch_boost", lambda work, log_file: work)
     assert cli.main(["kenlm", "--out", str(tmp_path / "kenlm")]) == 1
     assert "charlens: error: cannot configure KenLM" in capsys.readouterr().err.splitlines()[-1]
     assert [path.name for path in tmp_path.iterdir()] == ["kenlm-build.log"]
+
+
+def test_the_folder_needs_nothing_from_elsewhere_and_may_move(kenlm, tmp_path):
+    moved = tmp_path / "moved"
+    shutil.copytree(kenlm, moved)
+    build.check(moved, json.loads((moved / "kenlm.json").read_text())["max_order"], tmp_path)
+    if shutil.which("ldd"):
+        for name in ("lmplz", "build_binary"):
+            told = subprocess.run(["ldd", moved / "bin" / name], capture_output=True, text=True)
+            libraries = [line for line in told.stdout.splitlines() if "boost" in line]
+            assert all(str(tmp_path) in line for line in libraries), libraries
 
 
 def test_war_and_peace(kenlm, tmp_path):

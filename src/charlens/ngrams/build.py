@@ -3,8 +3,10 @@
 It consists of `lmplz`, `build_binary` and the `kenlm` Python module, all of one highest order.
 
 The module is not installed by pip: pip prefers a cached one with KenLM's default of order 6, and
-builds neither tool. cmake, ninja, Cython and Boost come from the Python (or conda) environment, so
-that nobody needs root; the machine provides only a C++ compiler and Python's C headers.
+builds neither tool. cmake, ninja and Cython come from the Python (or conda) environment, and Boost
+from a wheel on PyPI, so that nobody needs root; the machine provides only a C++ compiler and
+Python's C headers. The wheel is unpacked for the build alone: installed, it would bound the version
+of NumPy. The libraries that KenLM needs are kept beside its programs, so that the folder may move.
 """
 
 import argparse
@@ -27,6 +29,8 @@ from charlens.ngrams import fit, kenlm
 
 VERSION = "0.3.0"
 SHA256 = "c4628bb9fb63c8a6f9240035b8b037385cfc404cb72e933cf48878291edac1e8"
+BOOST = "1.88.0"  # later wheels lack the compiled boost_system that KenLM asks for
+BOOST_LIBRARIES = ("program_options", "system", "thread")
 LOG_LINES = 15  # last lines of the log, shown if a step fails
 
 
@@ -43,7 +47,8 @@ def run(args: argparse.Namespace) -> None:
 def build(out: str | Path, max_order: int = 21, threads: int = 1) -> None:
     """Build KenLM into the folder `out`, which is replaced as a whole or not at all.
 
-    It holds bin/lmplz, bin/build_binary, python/kenlm.*.so and kenlm.json (version, max_order).
+    It holds bin/lmplz, bin/build_binary, their libraries in lib/, python/kenlm.*.so and kenlm.json
+    (version, max_order, a digest of each file).
     The output of the build goes to the file `<out>-build.log`.
 
     Raises InputError if a compiler, Python's headers or a build tool is missing (before anything
@@ -71,9 +76,10 @@ def build_in(
     work.mkdir(parents=True)
     try:
         with open(log, "w") as log_file:
-            source = fetch(work, log_file)
+            source, boost = fetch(work, log_file), fetch_boost(work, log_file)
             result = work / "kenlm"
-            compile_tools(source, result, cxx, cmake, ninja, max_order, threads, log_file)
+            compile_tools(source, boost, result, cxx, cmake, ninja, max_order, threads, log_file)
+            keep_libraries(boost / "lib", result / "lib")
             compile_module(source, result, cxx, include, max_order, log_file)
         about = {"version": VERSION, "max_order": max_order}
         made = sorted(path for path in result.rglob("*") if path.is_file())
@@ -120,8 +126,17 @@ def fetch(work: Path, log_file: TextIO) -> Path:
     return work / f"kenlm-{VERSION}"
 
 
+def fetch_boost(work: Path, log_file: TextIO) -> Path:
+    """Download and unpack the wheel of Boost in `work`. Returns the folder of its lib and include."""
+    command = [sys.executable, "-m", "pip", "install", "--no-deps", "--only-binary", ":all:"]
+    command += ["--target", work / "boost", f"cmeel-boost=={BOOST}"]
+    step(f"download Boost {BOOST}", command, log_file)
+    return work / "boost" / "cmeel.prefix"
+
+
 def compile_tools(
     source: Path,
+    boost: Path,
     result: Path,
     cxx: list[str],
     cmake: str,
@@ -131,10 +146,11 @@ def compile_tools(
     log_file: TextIO,
 ) -> None:
     """Build lmplz and build_binary, and the static libraries to which the module is linked."""
-    boost = Path(sysconfig.get_path("platlib")) / "cmeel.prefix"
+    here = "@loader_path" if sys.platform == "darwin" else "$ORIGIN"
     configure = [cmake, "-S", source, "-B", source / "build", "-G", "Ninja", "-Wno-dev"]
     configure += [f"-DCMAKE_MAKE_PROGRAM={ninja}", f"-DKENLM_MAX_ORDER={max_order}"]
     configure += ["-DCMAKE_BUILD_TYPE=Release", f"-DCMAKE_PREFIX_PATH={boost};{sys.prefix}"]
+    configure += [f"-DCMAKE_INSTALL_RPATH={here}/../lib", "-DCMAKE_BUILD_WITH_INSTALL_RPATH=ON"]
     # Optional parts of KenLM that are not needed: reading compressed text, mixing models.
     for package in ("ZLIB", "BZip2", "LibLZMA", "Eigen3"):
         configure.append(f"-DCMAKE_DISABLE_FIND_PACKAGE_{package}=ON")
@@ -144,8 +160,16 @@ def compile_tools(
     step("compile KenLM", command, log_file)
     (result / "bin").mkdir(parents=True)
     for name in names:
-        # They find Boost by an absolute path (rpath) that cmake wrote into them.
         shutil.copy2(source / "build" / "bin" / name, result / "bin" / name)
+
+
+def keep_libraries(source: Path, target: Path) -> None:
+    """Copy the libraries of Boost that KenLM's programs are linked to, where they look for them."""
+    target.mkdir()
+    for name in BOOST_LIBRARIES:
+        for path in source.glob(f"libboost_{name}.*"):
+            if not path.is_symlink():
+                shutil.copy2(path, target / path.name)
 
 
 def compile_module(
