@@ -12,7 +12,7 @@ import subprocess
 import time
 
 import pytest
-from test_workflow import ROOT, TINY, command, copy_project, own
+from project import ROOT, TINY, command, copy_project, own
 
 SCORES = "results/tiny/scores/code"
 NGRAM, NETWORK = f"{SCORES}/ngram/order~2.npy", f"{SCORES}/type~gru/layers~1/size~8/seed~1.npy"
