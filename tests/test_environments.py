@@ -14,7 +14,9 @@ PYTHONS = ("3.11", "3.12", "3.13")  # of requirements.lock
 # Wheels that install on these platforms, by the tags of Python packaging: a C library of 2.28 or
 # later, and macOS 14 or later.
 WHEELS = {
-    "Linux aarch64": [f"manylinux_2_{minor}_aarch64" for minor in range(17, 29)],
+    "Linux aarch64": [
+        f"manylinux{of}_aarch64" for of in (2014, *(f"_2_{n}" for n in range(17, 29)))
+    ],
     "macOS arm64": ["macosx_14_0_arm64"],
 }
 
