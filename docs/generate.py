@@ -585,6 +585,17 @@ def speeds() -> str:
     )
 
 
+def peers() -> str:
+    """The shares of the processor's peak that our code and others reach."""
+    if not (REFERENCE / "bench/peers.csv").exists():
+        return ABSENT
+    rows = []
+    for peer, own in table("bench/peers.csv").groupby("peer", sort=False):
+        shares = (own["of_peak"][own["type"] == type] for type in ("lstm", "gru", "rnn"))
+        rows.append([peer, *(f"{s.min():.0%} to {s.max():.0%}" if len(s) else "–" for s in shares)])
+    return markdown(["", "LSTM", "GRU", "RNN"], rows)
+
+
 def equal() -> str:
     pairs = table("bench/equal.csv")
     pairs["half"] = (pairs["backend"] == "reference").map({True: "reference", False: "compiled"})
@@ -619,7 +630,7 @@ def faults() -> str:
 
 BLOCKS = (commands, verdict, state, table1, table2, claims, discrepancies, shuffle_offsets,
           paper_text, errors_by_size, definitions, candidates, uncertainty, split_layouts,
-          units, clamped, probes, all_networks, learned_when, costs, speeds, equal,
+          units, clamped, probes, all_networks, learned_when, costs, speeds, peers, equal,
           faults)  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import chromium
 import hypothesis
 import numpy as np
 import pytest
@@ -50,6 +51,16 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A browser with one tab, for the tests of a file."""
+    if chromium.found() is None:
+        pytest.skip("no Chromium: install one (apt-get install chromium) or name it in $CHROMIUM")
+    browser = chromium.Chromium()
+    yield browser
+    browser.close()
 
 
 # ---- counts of the faults that were provoked (see tests/faults) ----

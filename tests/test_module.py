@@ -42,7 +42,7 @@ CONFIG = {
             "sources": [{"name": "my file", "path": "mine.txt"}],
         }
     },
-    "split": {"streams": 20, "unroll": 50},
+    "split": {"streams": 100, "unroll": 50},
     "grid": {"types": ["lstm"], "layers": [1], "sizes": [8], "seeds": [{"values": [1]}]},
     "training": {"epochs": 2},
     "nn": {"contexts": [1, 2], "hidden": [8]},

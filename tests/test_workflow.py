@@ -1,4 +1,4 @@
-"""The Snakemake workflow itself: the plan of the paper, and the tiny configuration end to end."""
+"""The Snakemake workflow itself: the tiny configuration end to end, and what is made again."""
 
 import ast
 import contextlib
@@ -15,56 +15,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from project import ROOT, TINY, command, copy_project, counts, own
 
 from charlens import files
 from charlens.runs import settings
 from charlens.store import tables as stored
 from charlens.units import ablation, analysis, unit_tables
 
-ROOT = Path(__file__).parents[1]
-PROJECT = ("Snakefile", "config.yaml", "profiles", "src", "tests/tiny.yaml", "workflow")
-TINY = ["--configfile", "tests/tiny.yaml"]
 RECURRENT = {f"{type}-{layers}" for type in ("lstm", "rnn", "gru") for layers in (1, 3)}
 
 
-def command(*args, project=ROOT, cores=2):
-    return [sys.executable, "-m", "snakemake", "--snakefile", str(project / "Snakefile"),
-            "--cores", str(cores), *args]  # fmt: skip
-
-
-def finish(process: list[str], check, cwd, environment):
-    done = subprocess.run(
-        process, capture_output=True, text=True, env=os.environ | environment, cwd=cwd
-    )
-    assert not check or done.returncode == 0, done.stdout + done.stderr
-    return done
-
-
-def snakemake(folder, *args, check=True, **environment):
-    """Run this project's workflow in a folder."""
-    return finish(command("--directory", str(folder), *args), check, ROOT, environment)
-
-
-def own(project, *args, check=True, **environment):
-    """Run the workflow of a copy of this project, in that copy."""
-    environment["PYTHONPATH"] = str(project / "src")
-    return finish(command(*args, project=project), check, project, environment)
-
-
-def copy_project(folder: Path) -> None:
-    """Copy what a run of this project needs into a folder."""
-    for name in PROJECT:
-        (folder / name).parent.mkdir(exist_ok=True)
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-        copy(ROOT / name, folder / name)
-
-
-def counts(output: str) -> dict[str, int]:
-    rows = (line.split() for line in output.splitlines())
-    return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
-
-
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def tiny(tmp_path_factory) -> Path:
     """A copy of this project in which the tiny configuration was run: its results/tiny."""
     folder = tmp_path_factory.mktemp("workflow")
@@ -89,132 +50,6 @@ def tiny(tmp_path_factory) -> Path:
     process.wait()
     own(folder, *TINY)
     return folder / "results/tiny"
-
-
-def test_the_plan_of_the_paper(tmp_path):
-    planned = counts(snakemake(tmp_path, "-n", "-q", "rules").stdout)
-    seeds, plain = 2 * (9 + 9) + 2 * 3, 2  # further seeds, and one network under the plain cut
-    watched = 4 * 7  # seeds 4 to 10 of the networks that are watched, which are not in `seeds`
-    orders = 5  # of the files of Linux, with one network each
-    assert planned["select"] == 66 + seeds + watched + plain + orders
-    assert planned["train_watched"] == 4 * 10
-    # one candidate at size 64, two above
-    trained = 2 * (9 + 2 * 24) + 2 * (9 + 2 * 9) + 2 * 3 + watched + plain + orders
-    assert planned["train"] + planned["train_watched"] == trained
-    assert planned["ngram"] == 2 * 20 and planned["ngram_reshuffled"] == 10 * orders  # both splits
-    assert planned["score_ngram"] == 2 * 20 + 10 * orders and planned["reshuffle"] == orders
-    assert planned["select_nn"] == 12 and planned["train_nn"] == 60
-
-
-def test_the_ngrams_alone_ask_for_no_training(tmp_path):
-    planned = counts(snakemake(tmp_path, "ngrams", "-n", "-q", "rules").stdout)
-    assert planned["ngram"] == 20 and "train" not in planned and "train_nn" not in planned
-
-
-def test_a_bad_configuration_stops_before_any_job(tmp_path):
-    done = snakemake(tmp_path, "--config", "epochs=3", "training={clip: 0}", check=False)
-    assert done.returncode != 0
-    for line in ("epochs: unknown key", "training.clip: expected greater than 0, got '0'"):
-        assert line in done.stdout + done.stderr
-    assert not (tmp_path / "results").exists()
-
-
-MINE = """
-run: mine
-use: [mine]
-corpora:
-  mine:
-    title: My text
-    kind: prose
-    fractions: [0.8, 0.1, 0.1]
-    sources: [{name: mine, path: README.md}]
-split: {layout: contiguous, streams: 20, unroll: 50}
-grid: {layers: [1, 2], sizes: [64], seeds: [{values: [1]}]}
-"""
-
-
-def test_a_text_of_ones_own(tmp_path):
-    (tmp_path / "mine.yaml").write_text(MINE)
-    mine = ["--configfile", tmp_path / "mine.yaml"]
-    planned = counts(snakemake(tmp_path, *mine, "-n", "-q", "rules").stdout)
-    # no first epochs, no braces: no figure 5, and yet a report
-    assert planned["report"] == 1 and "figure5" not in planned and "trajectory" not in planned
-    # which is of all that the command line said
-    options = [*mine, "--config", "run=other", "backend=fast"]
-    done = snakemake(tmp_path, *options, "-n", "-p", "report")
-    for setting in ('"run":"other"', '"backend":"fast"'):
-        assert setting in done.stdout + done.stderr
-
-
-@pytest.fixture
-def mine(tmp_path):
-    """Runs a workflow on a text of one's own, which is fetched and split, with changed settings."""
-
-    def run(*args, change=("", ""), **options):
-        (tmp_path / "mine.yaml").write_text(MINE.replace(*change))
-        return snakemake(tmp_path, *args, "--configfile", tmp_path / "mine.yaml", **options)
-
-    words = np.random.default_rng(0).integers(97, 123, (4000, 5), np.uint8)
-    (tmp_path / "README.md").write_bytes(b" ".join(word.tobytes() for word in words))
-    run("corpora")
-    return run
-
-
-def test_a_text_of_ones_own_outlives_its_original(mine, tmp_path):
-    text, target = tmp_path / "results/mine/corpora/mine.txt", "results/mine/corpora/mine.npz"
-    content = text.read_bytes()
-    (tmp_path / "README.md").rename(tmp_path / "moved.md")
-    assert "Nothing to be done" in (done := mine("corpora")).stdout + done.stderr
-    # the settings name another file, which is missing: refused, and nothing is removed
-    done = mine("corpora", change=("README.md", "gone.md"), check=False)
-    assert done.returncode != 0 and "no file gone.md" in done.stdout + done.stderr
-    assert text.read_bytes() == content and (tmp_path / target).exists()
-    # another one that turns out to be none, as a job finds
-    (tmp_path / "empty.md").write_bytes(b"")
-    done = mine("corpora", change=("README.md", "empty.md"), check=False)
-    assert "the text is empty" in done.stdout + done.stderr
-    assert text.read_bytes() == content and (tmp_path / target).exists()
-
-
-def test_another_title_makes_only_what_shows_it_again(mine, tmp_path):
-    shown = "results/mine/corpora/titled/mine.json"
-    mine(shown)
-    before = (tmp_path / shown).read_text()
-    title = ("My text", "Another title")
-    done = mine("corpora", shown, "-n", "-q", "rules", change=title)
-    assert set(counts(done.stdout)) == {"title", "total"}
-    mine(shown, change=title)
-    assert (tmp_path / shown).read_text() == before.replace(*title)
-
-
-def test_a_clock_that_was_ahead_stops_no_run(mine, tmp_path):
-    corpora, tomorrow = tmp_path / "results/mine/corpora", time.time() + 86400
-    for path in corpora.glob("mine.*"):
-        os.utime(path, (tomorrow, tomorrow))
-    (corpora / "mine.npz").unlink()
-    done = mine("corpora")
-    assert "files dated in the future: dated now" in done.stderr
-    assert (corpora / "mine.npz").exists() and "fetch" not in counts(done.stderr)
-
-
-def test_results_that_cannot_be_written_are_one_line(tmp_path):
-    (tmp_path / "mine.yaml").write_text(MINE)
-    (tmp_path / "results").write_text("no folder")
-    done = snakemake(tmp_path, "corpora", "--configfile", tmp_path / "mine.yaml", check=False)
-    assert done.returncode != 0
-    said = [line for line in done.stderr.splitlines() if "results/mine" in line]
-    assert said == [
-        "charlens: error: cannot write to results/mine (Not a directory): make it writable, or run"
-        " in a copy of the project"
-    ]
-
-
-def test_every_rule_has_a_line_of_help():
-    done = subprocess.run(command("--list"), capture_output=True, text=True, cwd=ROOT)
-    lines = [line for line in done.stdout.splitlines() if line and line[0].isalpha()]
-    for rule in ("all", "table1", "table2", "ngrams", "figures", "report", "train", "figure5"):
-        (line,) = [line for line in lines if line.split()[0] == rule]
-        assert len(line.split()) > 3, f"rule {rule} says nothing of itself"
 
 
 def test_table1(tiny):
@@ -367,12 +202,6 @@ def test_the_plain_cut(tiny):
     assert table.loc["LSTM 1x8", "plain_cut"] == pytest.approx(-scores.mean(dtype=float), abs=1e-4)
 
 
-def test_a_finished_run_has_nothing_to_do(tiny):
-    # no network, no mirror: nothing is looked for
-    done = own(tiny.parents[1], *TINY, CORPORA_MIRROR="/nonexistent")
-    assert "Nothing to be done" in done.stdout + done.stderr
-
-
 @contextlib.contextmanager
 def edited(path: Path, change):
     """A file as `change` makes it, for a while."""
@@ -398,12 +227,14 @@ def commented_and_renamed(code: str) -> str:
     return re.sub(rf"\b{local}\b", f"{local}_renamed", code) + "\n# a comment\n"
 
 
-def test_comments_and_renames_make_no_training_out_of_date(tiny):
+def test_a_finished_run_has_nothing_to_do_whatever_is_commented_and_renamed(tiny):
     code = tiny.parents[1] / "src/charlens"
     with contextlib.ExitStack() as stack:
         for name in ("training/train.py", "networks/network.py", "networks/cells/gru.py"):
             stack.enter_context(edited(code / name, commented_and_renamed))
-        assert planned(tiny) == {}
+        # no network, no mirror: nothing is looked for
+        done = own(tiny.parents[1], *TINY, CORPORA_MIRROR="/nonexistent")
+        assert "Nothing to be done" in done.stdout + done.stderr
 
 
 def test_a_raised_version_plans_the_trainings_that_it_is_about(tiny):
@@ -446,24 +277,14 @@ def test_all_settings_are_kept_beside_the_results(tiny):
     assert its.run == "tiny" and its.training.epochs == 2 and its.training.clip == 5.0
 
 
-def test_a_single_target_is_made_again_alone(tiny):
-    folder = tiny.parents[1]
-    target = (
-        "results/tiny/models/code/type~rnn/layers~1/size~8/seed~1/dropout~0.0/model.safetensors"
-    )
-    before = (folder / target).read_bytes()
-    shutil.rmtree((folder / target).parent)
-    own(folder, target, *TINY)
-    assert (folder / target).read_bytes() == before
-
-
-def test_the_longest_training_goes_first(tiny):
+def test_targets_are_made_again_alone_and_the_longest_training_goes_first(tiny):
     folder = tiny.parents[1]
     cells = ["type~rnn/layers~1", "type~lstm/layers~3", "type~gru/layers~1"]
     targets = [
         f"results/tiny/models/code/{cell}/size~8/seed~1/dropout~0.0/model.safetensors"
         for cell in cells
     ]
+    before = [(folder / target).read_bytes() for target in targets]
     for target in targets:
         shutil.rmtree((folder / target).parent)
     # one core: the order in which jobs begin is the order of their priorities
@@ -473,6 +294,7 @@ def test_the_longest_training_goes_first(tiny):
     priorities = [int(n) for n in re.findall(r"priority: (\d+)", output)]
     assert begun[0] == ("lstm", "3") and len(begun) == len(priorities) == 3
     assert priorities == sorted(priorities, reverse=True)
+    assert [(folder / target).read_bytes() for target in targets] == before
 
 
 def test_an_estimate_counts_what_a_dry_run_plans(tiny):

@@ -85,6 +85,8 @@ def sync(path: Path) -> None:
 def allocate(path: Path) -> None:
     """Give a file that will be mapped into memory its space on the disk now: filled later, a full
     disk would end the process by a bus error. Raises InputError where the disk is full."""
+    if not hasattr(os, "posix_fallocate"):  # macOS
+        return
     try:
         with open(path, "r+b") as file:
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)

@@ -136,7 +136,7 @@ def test_a_card_that_captures_nothing_fails(monkeypatch):
 
 
 def test_a_killed_training_resumes_to_the_same_bytes():
-    found = checks.kill_and_resume("reference", 8, 100_000)
+    found = checks.kill_and_resume("reference", 8, 50_000)
     assert found.passed, found
 
 

@@ -3,8 +3,6 @@
 import csv
 import dataclasses
 import json
-import sys
-from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -18,29 +16,13 @@ from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture, shapes
 from charlens.training import sample
 
-sys.path.insert(0, str(Path(__file__).parent))
-from chromium import Chromium, found  # noqa: E402
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        found() is None,
-        reason="no Chromium: install one (apt-get install chromium) or name it in $CHROMIUM",
-    ),
-]
+pytestmark = pytest.mark.browser
 
 TEXT = "".join(
     f'"Yes," said Prince Andrew the {k}th, and left.\r\n{"x" * (k % 9)}' for k in range(60)
 ).encode()
 ALPHABET = bytes(sorted(set(TEXT) - set(b"P")))  # it does not know P
 TYPES = {"lstm": (2, 11), "gru": (2, 9), "rnn": (1, 13)}  # layers, units: no multiples of 4
-
-
-@pytest.fixture(scope="module")
-def browser():
-    browser = Chromium()
-    yield browser
-    browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """The explorer in a real browser, as a person uses it."""
 
 import dataclasses
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,16 +13,7 @@ from charlens.explorer.recording import UNSCORED, Recording, record
 from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture
 
-sys.path.insert(0, str(Path(__file__).parent))
-from chromium import Chromium, found  # noqa: E402
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(
-        found() is None,
-        reason="no Chromium: install one (apt-get install chromium) or name it in $CHROMIUM",
-    ),
-]
+pytestmark = pytest.mark.browser
 
 LINE = 'if (prince < 3 && king[{}]) {{ say("Prince & King"); }}  // “naïve”\n'
 TEXT = "".join(LINE.format(k) for k in range(400)).encode()
@@ -45,13 +34,6 @@ def saved(path, arch, alphabet, **more):
     }  # fmt: skip
     model_file.save(path, params, about)
     return params
-
-
-@pytest.fixture(scope="module")
-def browser():
-    browser = Chromium()
-    yield browser
-    browser.close()
 
 
 @pytest.fixture(scope="module")

@@ -60,6 +60,7 @@ def serve() -> None:
     import ctypes
 
     import machines
+    import torch  # noqa: F401  which every verb on the reference would import for itself
 
     from charlens import cli
     from charlens.networks import half  # noqa: F401

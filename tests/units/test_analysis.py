@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from project import ROOT
 from synthetic import run
 from test_activations import by_hand
 from test_selectivity import some_code
-from test_workflow import ROOT
 from valid_html import check
 
 from charlens.data import split

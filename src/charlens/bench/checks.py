@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 
 from charlens.backends.cuda import Cuda, Step, tf32
-from charlens.bench.speed import STREAMS, SYMBOLS, UNROLL, Stock
+from charlens.bench.peers import STREAMS, SYMBOLS, UNROLL, Stock
 from charlens.data import split
 from charlens.networks import network
 from charlens.networks.architecture import Architecture, hidden_size

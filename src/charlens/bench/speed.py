@@ -2,12 +2,9 @@
 Also the time that Snakemake takes to plan the run.
 
 For each grid entry of the paper, thousands of characters per second for forward, backward and
-update of windows of 100 x 100 characters, each candidate on one thread:
-
-    stock      torch.nn's LSTM, RNN or GRU, float32: one-hot input, Linear, cross_entropy, RMSprop
-               (torch.nn.GRU is another variant of the GRU, compared in speed only)
-    autocast   the same under bfloat16 autocast
-    ours       the update that `charlens train` makes, by the backend in use
+update of windows of 100 x 100 characters, each candidate on one thread: torch.nn as it is and in
+other ways (peers.py; torch.nn.GRU is another variant of the GRU, compared in speed only), and ours,
+the update that `charlens train` makes, by the backend in use.
 
 The candidates take turns of two updates, so that other load on the machine affects all alike; the
 fastest second update counts, in processor time. (In training, an update follows one of the same
@@ -29,9 +26,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 
 from charlens.backends import cpu
+from charlens.bench import peers
+from charlens.bench.peers import STREAMS, SYMBOLS, UNROLL
 from charlens.errors import InputError
 from charlens.files import atomic
 from charlens.networks.architecture import Architecture, hidden_size
@@ -41,7 +39,6 @@ from charlens.runs.settings import Settings, make
 from charlens.store.models import type_name
 from charlens.training.train import Training
 
-SYMBOLS, STREAMS, UNROLL = 87, 100, 100
 BACKENDS = ("stock", "autocast", "ours")
 COLUMNS = [
     "type", "layers", "size", "hidden", "backend", "chars_per_s", "ratio_fp32", "ratio_best",
@@ -57,41 +54,6 @@ MALLOC = {
 
 
 # ---- the candidates ----
-
-
-class Stock:
-    """Training with torch.nn in the ordinary way."""
-
-    def __init__(self, type: str, layers: int, hidden: int, autocast: bool, device: str = "cpu"):
-        kind = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn": torch.nn.RNN}[type]
-        self.net = kind(SYMBOLS, hidden, layers, device=device)
-        self.out = torch.nn.Linear(hidden, SYMBOLS, device=device)
-        self.parameters = [*self.net.parameters(), *self.out.parameters()]
-        self.optimizer = torch.optim.RMSprop(self.parameters, lr=2e-3, alpha=0.95)
-        self.autocast, self.state = autocast, None
-        self.x, self.y = torch.randint(SYMBOLS, (2, UNROLL, STREAMS), device=device)
-
-    def update(self) -> None:
-        """One window and one step."""
-        self.optimizer.zero_grad()
-        with torch.autocast(self.x.device.type, torch.bfloat16, enabled=self.autocast):
-            outputs, state = self.net(F.one_hot(self.x, SYMBOLS).float(), self.state)
-            loss = F.cross_entropy(self.out(outputs).flatten(0, 1), self.y.flatten())
-        (loss * UNROLL).backward()
-        torch.nn.utils.clip_grad_value_(self.parameters, 5.0)
-        self.optimizer.step()
-        self.state = (
-            tuple(s.detach() for s in state) if isinstance(state, tuple) else state.detach()
-        )
-
-
-def works_in_bfloat16(type: str, layers: int, hidden: int) -> bool:
-    """Where not, stock torch is timed in float32 twice. (On some processors oneDNN lacks this.)"""
-    try:
-        Stock(type, layers, hidden, autocast=True).update()
-    except RuntimeError:
-        return False
-    return True
 
 
 def compiled() -> str:
@@ -110,12 +72,8 @@ def candidates(type: str, layers: int, hidden: int) -> dict[str, Callable]:
     arch = Architecture(type, layers, hidden, SYMBOLS)
     ours = estimate.prepare(arch, STREAMS, UNROLL, compiled())
     dropped = estimate.prepare(arch, STREAMS, UNROLL, compiled(), dropout=0.2)
-
-    return {
-        "stock": Stock(type, layers, hidden, autocast=False).update,
-        "autocast": Stock(
-            type, layers, hidden, autocast=works_in_bfloat16(type, layers, hidden)
-        ).update,
+    working = peers.working(type, layers, hidden)
+    return {name: peer.update for name, peer in working.items()} | {
         "ours": lambda: estimate.update(ours),
         "dropout": lambda: estimate.update(dropped),
         "validate": lambda: score(ours, exact=False),
@@ -165,6 +123,11 @@ def measure(entry: Entry, seconds: float) -> dict[str, float]:
     return {name: STREAMS * UNROLL / t for name, t in taken.items()}
 
 
+def rate(rates: dict[str, float], backend: str) -> float:
+    """Characters per second of a backend; where autocast does not work, those of float32."""
+    return rates.get(backend, rates["stock"])
+
+
 # ---- tables ----
 
 
@@ -177,9 +140,11 @@ def rows(measured: dict[Entry, dict[str, float]]) -> list[dict]:
             "size": entry[2],
             "hidden": hidden_size(*entry, SYMBOLS),
             "backend": backend,
-            "chars_per_s": round(rates[backend]),
-            "ratio_fp32": round(rates[backend] / rates["stock"], 3),
-            "ratio_best": round(rates[backend] / max(rates["stock"], rates["autocast"]), 3),
+            "chars_per_s": round(rate(rates, backend)),
+            "ratio_fp32": round(rate(rates, backend) / rates["stock"], 3),
+            "ratio_best": round(
+                rate(rates, backend) / max(rates["stock"], rate(rates, "autocast")), 3
+            ),
         }
         for entry, rates in measured.items()
         for backend in BACKENDS
@@ -331,7 +296,7 @@ def estimates(
             nn[backend]
             | {
                 Architecture(type, layers, hidden_size(type, layers, size, SYMBOLS), SYMBOLS):
-                1 / its[backend] for (type, layers, size), its in measured.items()
+                1 / rate(its, backend) for (type, layers, size), its in measured.items()
             }
         )
         for backend in BACKENDS
@@ -402,22 +367,29 @@ def run(args: argparse.Namespace) -> None:
     isa, why = cpu.status()
     peaks = {"float32": peak(torch.float32), "bfloat16": peak(torch.bfloat16)}
     measured = measure_all(entries(args.quick), args.seconds / 4 if args.quick else args.seconds)
-    table = rows(measured)
-    with atomic(args.out) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=COLUMNS)
-        writer.writeheader()
-        writer.writerows(table)
+    table, of_peers = rows(measured), peers.rows(measured, max(peaks.values()))
+    write(args.out, COLUMNS, table)
+    write(args.out.with_name("peers.csv"), peers.COLUMNS, of_peers)
     print(f"{processor()}, {host.cores()} cores, one thread each; torch {torch.__version__}")
     print(f"ours: {isa or 'reference'} ({why}); memory: {malloc}")
     said = ", ".join(f"{name} {2 * rate / 1e9:,.0f}" for name, rate in peaks.items())
     print(f"peak of torch.mm, GFLOP/s: {said}\n")
     print(text(table, peaks), end="\n\n")
     print("\n".join(least(table)))
+    print(f"\n{peers.text(of_peers)}\n")
     if not args.quick:
         jobs = estimate.pending(snakemake(args.config, "--summary").splitlines())
         nn = measure_nn(settings, args.seconds / 8)
         print("\n".join(estimates(settings, jobs, measured, nn, host.cores())))
-    print(f"\n{planning(args.config)}\n\nwritten to {args.out}")
+    print(f"\n{planning(args.config)}\n\nwritten to {args.out} and peers.csv beside it")
+
+
+def write(path: Path, columns: list[str], table: list[dict]) -> None:
+    """Write a table as CSV. Raises InputError where that fails."""
+    with atomic(path) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.DictWriter(file, fieldnames=columns)
+        writer.writeheader()
+        writer.writerows(table)
 
 
 def measure_all(every: list[Entry], seconds: float) -> dict[Entry, dict[str, float]]:
@@ -425,7 +397,7 @@ def measure_all(every: list[Entry], seconds: float) -> dict[Entry, dict[str, flo
     measured, begun = {}, time.perf_counter()
     for done, (type, layers, size) in enumerate(every, start=1):
         rates = measured[type, layers, size] = measure((type, layers, size), seconds)
-        said = ", ".join(f"{name} {rates[name] / 1e3:.0f}k" for name in BACKENDS)
+        said = ", ".join(f"{name} {rate(rates, name) / 1e3:.0f}k" for name in BACKENDS)
         say(
             f"bench {done}/{len(every)} {type} {layers}x{size}",
             f"{said} {time_left(begun, 0, done / len(every))}",

@@ -1,0 +1,146 @@
+"""What Snakemake plans of the paper and of a text of one's own, and what it refuses."""
+
+import os
+import shutil
+import subprocess
+import time
+from functools import partial
+
+import numpy as np
+import pytest
+from project import ROOT, command, counts, snakemake
+
+
+def test_the_plan_of_the_paper(tmp_path):
+    planned = counts(snakemake(tmp_path, "-n", "-q", "rules").stdout)
+    seeds, plain = 2 * (9 + 9) + 2 * 3, 2  # further seeds, and one network under the plain cut
+    watched = 4 * 7  # seeds 4 to 10 of the networks that are watched, which are not in `seeds`
+    orders = 5  # of the files of Linux, with one network each
+    assert planned["select"] == 66 + seeds + watched + plain + orders
+    assert planned["train_watched"] == 4 * 10
+    # one candidate at size 64, two above
+    trained = 2 * (9 + 2 * 24) + 2 * (9 + 2 * 9) + 2 * 3 + watched + plain + orders
+    assert planned["train"] + planned["train_watched"] == trained
+    assert planned["ngram"] == 2 * 20 and planned["ngram_reshuffled"] == 10 * orders  # both splits
+    assert planned["score_ngram"] == 2 * 20 + 10 * orders and planned["reshuffle"] == orders
+    assert planned["select_nn"] == 12 and planned["train_nn"] == 60
+
+
+def test_the_ngrams_alone_ask_for_no_training(tmp_path):
+    planned = counts(snakemake(tmp_path, "ngrams", "-n", "-q", "rules").stdout)
+    assert planned["ngram"] == 20 and "train" not in planned and "train_nn" not in planned
+
+
+def test_a_bad_configuration_stops_before_any_job(tmp_path):
+    done = snakemake(tmp_path, "--config", "epochs=3", "training={clip: 0}", check=False)
+    assert done.returncode != 0
+    for line in ("epochs: unknown key", "training.clip: expected greater than 0, got '0'"):
+        assert line in done.stdout + done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+MINE = """
+run: mine
+use: [mine]
+corpora:
+  mine:
+    title: My text
+    kind: prose
+    fractions: [0.8, 0.1, 0.1]
+    sources: [{name: mine, path: README.md}]
+split: {layout: contiguous, streams: 20, unroll: 50}
+grid: {layers: [1, 2], sizes: [64], seeds: [{values: [1]}]}
+"""
+
+
+def test_a_text_of_ones_own(tmp_path):
+    (tmp_path / "mine.yaml").write_text(MINE)
+    mine = ["--configfile", tmp_path / "mine.yaml"]
+    planned = counts(snakemake(tmp_path, *mine, "-n", "-q", "rules").stdout)
+    # no first epochs, no braces: no figure 5, and yet a report
+    assert planned["report"] == 1 and "figure5" not in planned and "trajectory" not in planned
+    # which is of all that the command line said
+    options = [*mine, "--config", "run=other", "backend=fast"]
+    done = snakemake(tmp_path, *options, "-n", "-p", "report")
+    for setting in ('"run":"other"', '"backend":"fast"'):
+        assert setting in done.stdout + done.stderr
+
+
+def run_mine(folder, *args, change=("", ""), **options):
+    """Run the workflow on a text of one's own, with changed settings."""
+    (folder / "mine.yaml").write_text(MINE.replace(*change))
+    return snakemake(folder, *args, "--configfile", folder / "mine.yaml", **options)
+
+
+@pytest.fixture(scope="module")
+def fetched(tmp_path_factory):
+    """A folder in which a text of one's own was fetched and split."""
+    folder = tmp_path_factory.mktemp("mine")
+    words = np.random.default_rng(0).integers(97, 123, (4000, 5), np.uint8)
+    (folder / "README.md").write_bytes(b" ".join(word.tobytes() for word in words))
+    run_mine(folder, "corpora")
+    return folder
+
+
+@pytest.fixture
+def mine(fetched, tmp_path):
+    """Runs the workflow in a copy of that folder, which is tmp_path."""
+    shutil.copytree(fetched, tmp_path, dirs_exist_ok=True)
+    return partial(run_mine, tmp_path)
+
+
+def test_a_text_of_ones_own_outlives_its_original(mine, tmp_path):
+    text, target = tmp_path / "results/mine/corpora/mine.txt", "results/mine/corpora/mine.npz"
+    content = text.read_bytes()
+    (tmp_path / "README.md").rename(tmp_path / "moved.md")
+    assert "Nothing to be done" in (done := mine("corpora")).stdout + done.stderr
+    # the settings name another file, which is missing: refused, and nothing is removed
+    done = mine("corpora", change=("README.md", "gone.md"), check=False)
+    assert done.returncode != 0 and "no file gone.md" in done.stdout + done.stderr
+    assert text.read_bytes() == content and (tmp_path / target).exists()
+    # another one that turns out to be none, as a job finds
+    (tmp_path / "empty.md").write_bytes(b"")
+    done = mine("corpora", change=("README.md", "empty.md"), check=False)
+    assert "the text is empty" in done.stdout + done.stderr
+    assert text.read_bytes() == content and (tmp_path / target).exists()
+
+
+def test_another_title_makes_only_what_shows_it_again(mine, tmp_path):
+    shown = "results/mine/corpora/titled/mine.json"
+    mine(shown)
+    before = (tmp_path / shown).read_text()
+    title = ("My text", "Another title")
+    done = mine("corpora", shown, "-n", "-q", "rules", change=title)
+    assert set(counts(done.stdout)) == {"title", "total"}
+    mine(shown, change=title)
+    assert (tmp_path / shown).read_text() == before.replace(*title)
+
+
+def test_a_clock_that_was_ahead_stops_no_run(mine, tmp_path):
+    corpora, tomorrow = tmp_path / "results/mine/corpora", time.time() + 86400
+    for path in corpora.glob("mine.*"):
+        os.utime(path, (tomorrow, tomorrow))
+    (corpora / "mine.npz").unlink()
+    done = mine("corpora")
+    assert "files dated in the future: dated now" in done.stderr
+    assert (corpora / "mine.npz").exists() and "fetch" not in counts(done.stderr)
+
+
+def test_results_that_cannot_be_written_are_one_line(tmp_path):
+    (tmp_path / "mine.yaml").write_text(MINE)
+    (tmp_path / "results").write_text("no folder")
+    done = snakemake(tmp_path, "corpora", "--configfile", tmp_path / "mine.yaml", check=False)
+    assert done.returncode != 0
+    said = [line for line in done.stderr.splitlines() if "results/mine" in line]
+    assert said == [
+        "charlens: error: cannot write to results/mine (Not a directory): make it writable, or run"
+        " in a copy of the project"
+    ]
+
+
+def test_every_rule_has_a_line_of_help():
+    done = subprocess.run(command("--list"), capture_output=True, text=True, cwd=ROOT)
+    lines = [line for line in done.stdout.splitlines() if line and line[0].isalpha()]
+    for rule in ("all", "table1", "table2", "ngrams", "figures", "report", "train", "figure5"):
+        (line,) = [line for line in lines if line.split()[0] == rule]
+        assert len(line.split()) > 3, f"rule {rule} says nothing of itself"
