@@ -29,6 +29,7 @@ DESCRIBED = {  # folders of a publication, in words
     "tables": "Tables, claims and the numbers behind them",
     "figures": "Figures, and the numbers behind them",
     "figure5": "The first epochs of an LSTM",
+    "types": "Tables and figures about single networks of other types",
     "corpora": "Provenance of each text",
     "scores": "Metadata of each model, with a digest of its scores",
     "histories": "Losses of each training, epoch by epoch",
