@@ -103,14 +103,15 @@ def draw(table: pd.DataFrame, corpora: dict[str, dict]):
     across = min(ACROSS, len(panels))
     lines = math.ceil(len(panels) / across)
     figure = plots.new_figure(2.9 * lines + 0.8)
-    axes = figure.subplots(lines, across, squeeze=False).ravel()
-    for axis in axes[len(panels) :]:
-        axis.set_axis_off()
-    for axis, (title, rows, by) in zip(axes, panels, strict=False):
-        draw_panel(axis, rows, by)
-        axis.set_title(title)
-    for axis in axes[: len(panels) : across]:
-        axis.set_ylabel("test loss, nats per character")
+    grid = figure.add_gridspec(lines, across)
+    for at, (title, rows, by) in enumerate(panels):
+        line, column = divmod(at, across)
+        last = at == len(panels) - 1
+        panel = figure.add_subplot(grid[line, column:] if last else grid[line, column])
+        draw_panel(panel, rows, by)
+        panel.set_title(title)
+        if column == 0:
+            panel.set_ylabel("test loss, nats per character")
     add_legend(figure, table)
     note = "Bars: 95% interval of the difference from the LSTM of the same size and layers."
     plots.name_sources(figure, [corpora[c] for c in dict.fromkeys(table["corpus"])], note)
@@ -126,7 +127,9 @@ def added(row) -> str:
 def draw_panel(panel, rows: pd.DataFrame, by: str) -> None:
     """A column of marks per type; side by side the values of `by`."""
     types = types_in_order(rows["type"])
-    colours, values = plots.type_colours(types), list(dict.fromkeys(sorted(rows[by])))
+    colours = plots.type_colours(types)
+    order = ["", *plots.LIGHTER] if by == "added" else sorted(set(rows[by]))
+    values = [value for value in order if value in set(rows[by])]
     for row in rows.itertuples():
         aside = STEP * (values.index(getattr(row, by)) - (len(values) - 1) / 2)
         at = types.index(row.type) + aside
