@@ -140,8 +140,8 @@ def test_claims_about_types(run):
     parts = found["where"].str.partition(": ")[2]
     for claim in ("newer beats LSTM and GRU", "depth of two helps newer types"):
         assert found["basis"][found["claim"] == claim].str.startswith("not in this run").all()
-    for claim in ("newer types close far braces", "newer types have interpretable cells",
-                  "newer types first resemble a 1-NN", "newer types spread what they know"):  # fmt: skip
+    for words in ("close far braces", "have interpretable cells", "first resemble a 1-NN"):
+        claim = f"newer types {words}"
         own = found["claim"] == claim
         missing = found["basis"][own].str.startswith("missing")
         assert "LEAKY" in set(parts[own]) or missing.all(), claim
