@@ -52,8 +52,13 @@ def settings(**more) -> dict:
     return {**found, **changed, **more}
 
 
-def write_network(run: Path, path: str, val_loss: float, corpus="code", scored=True) -> None:
-    """A trained candidate: metadata without tensors, its history, and the scores of the model."""
+def write_network(
+    run: Path, path: str, val_loss: float, corpus="code", scored=True, recipe=None
+) -> None:
+    """A trained candidate: metadata without tensors, its history, and the scores of the model.
+
+    recipe: of a network by the second one; its learning rate is the candidate.
+    """
     key = ModelKey.parse(f"{corpus}/{path}")
     about = {"corpus": corpus, "source": "made up", "hidden": 8, "parameters": 100, "epoch": 2}
     about |= {"seed": 1, "val_loss": val_loss, "context": key.n or 0}
@@ -61,7 +66,8 @@ def write_network(run: Path, path: str, val_loss: float, corpus="code", scored=T
         about |= {"type": "nn", "layers": 1, "hidden": key.candidate, "dropout": 0.0}
     else:
         about |= {"type": key.type, "layers": key.layers, "size": key.size}
-        about |= {"dropout": key.candidate}
+        about |= {"dropout": 0.1 if recipe else key.candidate}
+        about |= {"recipe": recipe | {"learning_rate": key.candidate}} if recipe else {}
     folder = run / f"models/{key.path}"
     folder.mkdir(parents=True)
     header = json.dumps({"__metadata__": {"charlens": json.dumps(about)}}).encode()

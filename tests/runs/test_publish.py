@@ -167,6 +167,26 @@ def test_a_type_that_is_not_trained_yet_is_named(tmp_path, verbs):
     assert "- code: minGRU 1x8\n" in page and "units of minGRU, clamped units of minGRU" in page
 
 
+def test_networks_by_the_second_recipe_are_published(tmp_path, verbs):
+    added = {"layers": [1], "sizes": [8], "add": ["adamw"]}
+    grid = settings()["grid"] | {"variants": [added]}
+    more = {"grid": grid, "adamw": {"rates": [0.01, 0.02], "weight_decay": 0.2}}
+    source, published = write_run(tmp_path / "small", **more), tmp_path / "reference"
+    for rate, loss, decay in ((0.01, 1.3, 0.2), (0.02, 1.2, 0.2), (0.03, 1.1, 0.2)):
+        path = f"type~lstm+adamw/layers~1/size~8/seed~1/rate~{rate}"
+        write_network(source, path, loss, recipe={"weight_decay": decay})
+    path = "type~gru+adamw/layers~1/size~8/seed~1/rate~0.01"
+    write_network(source, path, 1.2, recipe={"weight_decay": 0.1})  # not that of the settings
+    publish.publish(source, published)
+    digest = published / "scores/code/type~lstm+adamw/layers~1/size~8/seed~1.json"
+    assert json.loads(digest.read_text())["rate"] == 0.02  # the best of those tried
+    page = (published / "README.md").read_text()
+    assert "- code: GRU+adamw 1x8\n" in page
+    table = pd.read_csv(published / "tables/table1.csv").set_index(["type", "recipe"])
+    assert table.loc[("lstm", "adamw"), "block"] == 0
+    assert json.loads((published / "settings.json").read_text())["corpora"]["code"]["adamw"]
+
+
 def test_a_publication_of_another_run_within_one_stays(tmp_path, verbs):
     source, published = write_run(tmp_path / "small"), tmp_path / "reference"
     publish.publish(source, published)

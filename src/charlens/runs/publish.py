@@ -25,7 +25,7 @@ from charlens.runs.settings import Settings, arguments, comparable, read
 from charlens.runs.steps import images, verb
 from charlens.store import models
 from charlens.store.corpora import read_split
-from charlens.store.models import ModelKey, twin
+from charlens.store.models import ModelKey, recipe_of, twin
 from charlens.store.reading import read_json
 from charlens.store.scores import read_score
 
@@ -121,8 +121,10 @@ class Builder:
     def is_current(self, model: Path, corpus: str) -> bool:
         """Was a model trained by the recipe of the settings and the version of the code? One that
         was not is still to be trained again, and is not published."""
-        about, wanted = model_file.about(model), self.settings.training_of(corpus)
-        recipe = about.get("recipe", {})
+        about = model_file.about(model)
+        wanted, recipe = self.settings.training_of(corpus), about.get("recipe", {})
+        if recipe_of(about["type"]) == "adamw":
+            wanted = self.settings.adamw_training | {"learning_rate": recipe.get("learning_rate")}
         same_recipe = all(wanted.get(name) == value for name, value in recipe.items())
         if same_recipe and version_of(about) == version(about["type"]):
             return True
