@@ -213,9 +213,7 @@ rule plain_cut:
         mem_mb=2000,
         runtime=30,
     params:
-        options=options(
-            SETTINGS.claims.model_dump(include={"resamples", "seed"})
-        ),
+        options=options(SETTINGS.claims.model_dump(include={"resamples", "seed"})),
     shell:
         "charlens contiguous-split --scores {input.scores} --splits {input.splits}"
         " --corpora {input.corpora} {params.options} --csv {output.csv} --html {output.html}"

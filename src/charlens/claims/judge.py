@@ -199,8 +199,8 @@ def read_of_types(paths: Iterable[str]) -> dict[str, dict[str, dict[str, pd.Data
     """
     found: dict[str, dict[str, dict[str, pd.DataFrame]]] = {}
     for path in map(Path, paths):
-        type, kind = path.parts[-3], path.parent.name
-        if path.parts[-4:-3] != ("types",) or kind not in ("tables", "figure5"):
+        *_, folder, type, kind, _ = ("", "", "", "", *path.parts)
+        if folder != "types" or kind not in ("tables", "figure5"):
             raise InputError(f"--of-types {path}: expected types/<type>/tables/<table>.csv")
         of_type = found.setdefault(type, {})
         if kind == "figure5":
