@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from charlens.claims import page
-from charlens.claims.catalog import Claim, claims_about
+from charlens.claims.catalog import CLAIMS, NEWER, Claim, claims_about
 from charlens.claims.evidence import Evidence, Missing, NotInRun
 from charlens.claims.measure import NOT_IN_RUN, UNDECIDED, Finding
 from charlens.claims.published import with_published
@@ -138,8 +138,8 @@ def run(args):
     if args.published:
         table = with_published(table, read_table(args.published, COLUMNS))
     write_csv(table, args.csv)
-    claims = max((claims_about(corpus) for corpus in evidence), key=len)
-    html = page.page(table, claims, corpora, args.resamples)
+    newer = NEWER if any(corpus.newer_types for corpus in evidence) else ()
+    html = page.page(table, CLAIMS, corpora, args.resamples, newer)
     write_atomically(args.html, html.encode())
 
 
