@@ -195,6 +195,7 @@ def test_a_publication_of_another_run_within_one_stays(tmp_path, verbs):
     publish.publish(source, published)
     assert files(published / "modern") == inner
     assert len(files(published)) == 2 * len(inner)
+    assert len(reference.Publication(published).files("**/*")) == len(inner)
 
 
 def test_what_was_found_inside_networks_is_looked_for_again_only_if_they_are_newer(tmp_path, verbs):

@@ -112,7 +112,9 @@ def network_card(publication: Publication, path: Path, corpora: Mapping[str, dic
         "test loss": f"{test['loss']:.4f} nats per character" if test else None,
         "the paper's test loss": paper(corpus, about),
     }
-    file = f"results/reference/models/{path.name}"
+    run = publication.settings()["run"]  # the paper's is in results/reference itself
+    within = "" if run == "paper" else f"/{run}"
+    file = f"results/reference{within}/models/{path.name}"
     tags = {"license": "mit", "library_name": "charlens", "pipeline_tag": "text-generation"}
     return f"""{front(tags)}
 

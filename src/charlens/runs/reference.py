@@ -93,13 +93,24 @@ class Publication:
         return [path for path in paths if path.exists()]
 
     def files(self, pattern: str) -> list[Path]:
-        """The files that match a pattern, sorted; not the digests beside them."""
+        """The files that match a pattern, sorted; not the digests beside them, nor what belongs to
+        the publication of another run within this one."""
+        inner = [path.parent for path in within(self.folder)]
         found = (path for path in self.folder.glob(pattern) if not path.name.startswith("."))
-        return sorted(path for path in found if path.is_file())
+        return sorted(
+            path
+            for path in found
+            if path.is_file() and not any(path.is_relative_to(folder) for folder in inner)
+        )
 
     def below(self, path: Path) -> Path:
         """A path relative to the publication."""
         return path.relative_to(self.folder)
+
+
+def within(folder: Path) -> list[Path]:
+    """The settings of publications of other runs in folders of this one."""
+    return sorted(folder.glob("*/settings.json"))
 
 
 def read_digest(path: Path) -> dict:
@@ -185,7 +196,7 @@ def replace(reference: Path, new: Path) -> None:
     """
     old = earlier(reference)
     shutil.rmtree(old, ignore_errors=True)
-    for inner in reference.glob("*/settings.json"):  # a publication of another run within this one
+    for inner in within(reference):
         shutil.copytree(inner.parent, new / inner.parent.name)
     for path in new.rglob(".*.sha256"):  # digests of a run's files: git has its own
         path.unlink()
