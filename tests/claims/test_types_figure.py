@@ -37,7 +37,9 @@ def test_the_command(tmp_path):
     size = write_corpus(tmp_path)
     types = {"lstm": 1, "mingru": 2, "leaky": 3, "mingru+block": 4}
     scores = [
-        write_score(tmp_path / f"{n}.npy", random_logp(size, n), type=type, layers=layers, size=8)
+        write_score(
+            tmp_path / f"{n}{layers}.npy", random_logp(size, n), type=type, layers=layers, size=8
+        )
         for type, n in types.items()
         for layers in ((1, 2) if type != "mingru+block" else (2,))
     ]

@@ -182,8 +182,6 @@ def test_networks_by_the_second_recipe_are_published(tmp_path, verbs):
     assert json.loads(digest.read_text())["rate"] == 0.02  # the best of those tried
     page = (published / "README.md").read_text()
     assert "- code: GRU+adamw 1x8\n" in page
-    table = pd.read_csv(published / "tables/table1.csv").set_index(["type", "recipe"])
-    assert table.loc[("lstm", "adamw"), "block"] == 0
     assert json.loads((published / "settings.json").read_text())["corpora"]["code"]["adamw"]
 
 
