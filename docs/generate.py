@@ -661,12 +661,10 @@ def modern_claims() -> str:
     found, rows = modern("tables/claims.csv"), []
     if found.empty:
         return ABSENT
-    corpus, part = (found["where"].str.partition(": ")[at] for at in (0, 2))
-    corpora = list(dict.fromkeys(corpus))
+    found[["corpus", "part"]] = found["where"].str.partition(": ")[[0, 2]]
     for claim in NEWER:
-        here = found["claim"] == claim.name
-        for name in corpora:
-            own = found[here & (corpus == name)].assign(part=part)
+        for name in dict.fromkeys(found["corpus"]):
+            own = found[(found["claim"] == claim.name) & (found["corpus"] == name)]
             if own.empty:
                 rows.append([claim.says, TITLES[name], "not tested: needs a text of another kind",
                              "", ""])  # fmt: skip
