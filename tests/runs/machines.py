@@ -11,6 +11,7 @@ from synthetic import random_logp, run, write_corpus, write_score
 from charlens import cli
 from charlens.errors import InputError
 from charlens.networks import model_file
+from charlens.networks.version import version
 from charlens.store.models import ModelKey
 from charlens.store.tables import INSIDE
 from charlens.units import inside_table
@@ -67,7 +68,9 @@ def write_network(
     else:
         about |= {"type": key.type, "layers": key.layers, "size": key.size}
         about |= {"dropout": 0.1 if recipe else key.candidate}
-        about |= {"recipe": recipe | {"learning_rate": key.candidate}} if recipe else {}
+        if recipe:
+            about |= {"recipe": recipe | {"learning_rate": key.candidate}}
+            about |= {"version": version(key.type)}
     folder = run / f"models/{key.path}"
     folder.mkdir(parents=True)
     header = json.dumps({"__metadata__": {"charlens": json.dumps(about)}}).encode()
