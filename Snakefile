@@ -29,7 +29,7 @@ from charlens.networks.cells import has_units
 from charlens.networks.version import version
 from charlens.runs import console, cost, grid, host, modules, settings, slurm
 from charlens.runs.settings import options
-from charlens.store.models import ModelKey, reshuffled, twin
+from charlens.store.models import PAPER_TYPES, ModelKey, cell_of, reshuffled, twin
 
 host.run_jobs_here()
 
@@ -95,8 +95,8 @@ include: "workflow/rules/units.smk"
 include: "workflow/rules/emergence.smk"
 include: "workflow/rules/explorer.smk"
 include: "workflow/rules/figures.smk"
-include: "workflow/rules/claims.smk"
 include: "workflow/rules/types.smk"
+include: "workflow/rules/claims.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/estimate.smk"
 

@@ -20,13 +20,15 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from charlens.claims.catalog import NEWER
 from charlens.claims.seeds import two_groups
 from charlens.report.emergence import NETWORK, appearances
-from charlens.runs import cards
-from charlens.store.models import network_name, shown
+from charlens.runs import cards, reference
+from charlens.store.models import network_name, shown, type_name, types_in_order
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "results/reference"
+MODERN = REFERENCE / "modern"  # the publication of modern.yaml
 FIGURES = "../results/reference/figures"  # from a page of docs/
 FAR = 0.03  # nats: an entry further off than this is named
 TITLES = {"wp": "War and Peace", "lk": "Linux"}
@@ -610,6 +612,122 @@ def equal() -> str:
     )
 
 
+# ---- docs/modern.md ----
+
+SHARES = ("use them", "spread", "have interpretable", "first resemble")  # effects that are shares
+
+
+def modern(name: str) -> pd.DataFrame:
+    """A published table of the run modern; empty where it has not been published yet."""
+    path = MODERN / name
+    return pd.read_csv(path) if path.exists() else pd.DataFrame()
+
+
+def modern_losses() -> str:
+    found = modern("tables/types.csv")
+    if found.empty:
+        return ABSENT
+    parts = []
+    for corpus, own in found.groupby("corpus", sort=False):
+        parts += [f"**{TITLES[corpus]}**", losses_by_shape(own)]
+        bare = (own["block"] == 0) & (own["recipe"] == "paper")
+        for (layers, size), some in own[~bare].groupby(["layers", "size"]):
+            beside = own[bare & (own["layers"] == layers) & (own["size"] == size)]
+            parts += [f"With additions, {layers}x{size}:", losses_by_addition(beside, some)]
+    return "\n\n".join(parts)
+
+
+def losses_by_shape(found: pd.DataFrame) -> str:
+    """The losses of bare cells by the paper's recipe: types down, sizes and layers across."""
+    own = found[(found["block"] == 0) & (found["recipe"] == "paper")]
+    shapes = sorted(set(zip(own["size"], own["layers"], strict=True)))
+    rows = []
+    for type in types_in_order(own["type"]):
+        of_type = own[own["type"] == type].set_index(["size", "layers"])
+        rows.append([type_name(type), *(beside_lstm(of_type, shape) for shape in shapes)])
+    head = ["type", *(f"{layers}x{size}" for size, layers in shapes)]
+    return markdown(head, rows)
+
+
+def losses_by_addition(bare: pd.DataFrame, added: pd.DataFrame) -> str:
+    """The losses of one shape: types down, what is added across."""
+    kinds = [(0, "paper"), (1, "paper"), (0, "adamw"), (1, "adamw")]
+    every, rows = pd.concat([bare, added]), []
+    for type in types_in_order(every["type"]):
+        of_type = every[every["type"] == type].set_index(["block", "recipe"])
+        rows.append([type_name(type), *(beside_lstm(of_type, kind) for kind in kinds)])
+    return markdown(["type", "bare", "block", "adamw", "block+adamw"], rows)
+
+
+def beside_lstm(rows: pd.DataFrame, key: tuple) -> str:
+    """A loss and, in brackets, the interval of its difference from the LSTM's."""
+    if key not in rows.index:
+        return "–"
+    row = rows.loc[key]
+    between = f" ({row.low:+.3f} to {row.high:+.3f})" if row.low < row.high else ""
+    return f"{row.loss:.3f}{between}"
+
+
+def modern_claims() -> str:
+    found, rows = modern("tables/claims.csv"), []
+    if found.empty:
+        return ABSENT
+    found[["corpus", "part"]] = found["where"].str.partition(": ")[[0, 2]]
+    for claim in NEWER:
+        for name in dict.fromkeys(found["corpus"]):
+            own = found[(found["claim"] == claim.name) & (found["corpus"] == name)]
+            if own.empty:
+                rows.append([claim.says, TITLES[name], "not tested: needs a text of another kind",
+                             "", ""])  # fmt: skip
+                continue
+            whole = own.iloc[0]
+            unit = "share" if any(word in claim.name for word in SHARES) else "nats"
+            reason = whole.basis if whole.basis.startswith(("missing", "not in this")) else ""
+            if "effect of the seed is unknown" in whole.basis:
+                reason = "one seed: its effect is unknown"
+            each = own.iloc[1:].groupby("verdict", sort=False)["part"].agg(", ".join)
+            by_type = "; ".join(f"{verdict}: {types}" for verdict, types in each.items())
+            rows.append([claim.says, TITLES[name], effect(whole, unit), by_type, reason])
+    return markdown(["claim", "text", "found", "by type", "why not more"], rows)
+
+
+def modern_missing() -> str:
+    if not MODERN.exists():
+        return ABSENT
+    publication, lines = reference.Publication(MODERN), []
+    status = publication.status()
+    keys = [reference.key_of(row.corpus, row.model) for row in status.itertuples()]
+    finished = dict(zip(keys, status["finished"], strict=True))
+    networks = [key for key in keys if key.kind == "recurrent"]
+    for corpus in dict.fromkeys(key.corpus for key in keys):
+        for type in types_in_order(key.type for key in networks):
+            own = [key for key in networks if (key.corpus, key.type) == (corpus, type)]
+            left = [f"{key.layers}x{key.size}" for key in own if not finished[key]]
+            if left:
+                shapes = ", ".join(left) if len(left) < len(own) else "no network"
+                what = "still missing" if len(left) < len(own) else "trained yet"
+                lines.append(f"- {TITLES[corpus]}, {type_name(type)}: {shapes} {what}.")
+        others = [k.name for k in keys if k.kind != "recurrent" and not finished[k]]
+        if others:
+            lines.append(f"- {TITLES[corpus]}: {', '.join(others)} not trained yet.")
+    lacking = reference.lacking_of_types(MODERN, keys)
+    lines += [f"- Not made yet: {', '.join(lacking)}."] if lacking else []
+    return "\n".join(lines) or "Nothing: every network of `modern.yaml` is trained."
+
+
+def modern_figure() -> str:
+    """What README says of the newer types; nothing before they are published."""
+    picture = "figures/types.png"
+    if not (MODERN / picture).exists():
+        return "The losses of the newer types are not published yet."
+    trained = modern("tables/status.csv")
+    recurrent = trained[trained["model"].str.startswith("type~")]
+    return (
+        f"{recurrent['finished'].sum()} of the {len(recurrent)} networks are trained:\n\n"
+        f"![Loss of each type at equal parameters](results/reference/modern/{picture})"
+    )
+
+
 # ---- docs/faults.md ----
 
 
@@ -630,7 +748,8 @@ def faults() -> str:
 
 BLOCKS = (commands, verdict, state, table1, table2, claims, discrepancies, shuffle_offsets,
           paper_text, errors_by_size, definitions, candidates, uncertainty, split_layouts,
-          units, clamped, probes, all_networks, learned_when, costs, speeds, peers, equal,
+          units, clamped, probes, all_networks, learned_when, modern_losses, modern_claims,
+          modern_missing, modern_figure, costs, speeds, peers, equal,
           faults)  # fmt: skip
 
 
@@ -690,7 +809,8 @@ def main() -> None:
     written = {
         page: renewed(page.read_text(encoding="utf-8"), page.name).encode() for page in pages()
     }
-    written |= {REFERENCE / path: text for path, text in cards.documents(REFERENCE).items()}
+    for folder in filter(Path.exists, (REFERENCE, MODERN)):
+        written |= {folder / path: text for path, text in cards.documents(folder).items()}
     written[ROOT / "codemeta.json"] = codemeta()
     stale = [path for path, new in written.items() if not path.exists() or path.read_bytes() != new]
     if check and stale:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 import yaml
 
+from charlens.claims.catalog import NEWER
 from charlens.errors import InputError
 from charlens.networks import cells, model_file, version
 from charlens.units.left_out import left_out
@@ -56,7 +57,7 @@ CONFIG = {
     },
     "figures": {"types": ["leaky", "blind"], "emergence": {"corpora": []}},
 }  # fmt: skip
-TARGETS = ("table1", "figure1", "figure3", "inside", "types")
+TARGETS = ("table1", "figure1", "figure3", "inside", "types", "claims")
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +103,7 @@ def test_figure_1_and_gates(run):
     assert {"leaky", "blind", "lstm"} <= set(pd.read_csv(run / "figures/figure1.csv")["type"])
     gates = pd.read_csv(run / "tables/gates.csv")
     assert set(gates["gate"][gates["type"] == "leaky"]) == {"i"}
+    assert "LEAKY" in (run / "figures/figure3.svg").read_text()
     inside = pd.read_csv(run / "tables/inside.csv")
     assert {"left i", "right i"} <= set(inside["measure"][inside["type"] == "leaky"])
 
@@ -128,6 +130,22 @@ def test_figures_4_to_6(run, type):
 def test_the_explorer(run):
     page = (run / "types/leaky/explorer/code.html").read_text()
     assert "LEAKY 1×8" in page
+
+
+@pytest.mark.full
+def test_claims_about_types(run):
+    table = pd.read_csv(run / "tables/claims.csv")
+    found = table[table["claim"].isin([claim.name for claim in NEWER])]
+    assert len(set(found["claim"])) == len(NEWER) - 1  # lines are counted in prose
+    parts = found["where"].str.partition(": ")[2]
+    for claim in ("newer beats LSTM and GRU", "depth of two helps newer types"):
+        assert found["basis"][found["claim"] == claim].str.startswith("not in this run").all()
+    for words in ("close far braces", "have interpretable cells", "first resemble a 1-NN"):
+        claim = f"newer types {words}"
+        own = found["claim"] == claim
+        missing = found["basis"][own].str.startswith("missing")
+        assert "LEAKY" in set(parts[own]) or missing.all(), claim
+    assert "LEAKY" in (run / "figures/types.svg").read_text()
 
 
 @pytest.mark.full

@@ -55,6 +55,7 @@ VERBS = {
     "figure6": ("report.figure6", "errors of the best LSTM, removed by oracles"),
     "errors": ("report.errors_by_size", "which errors go away with size"),
     "claims": ("claims.judge", "put the paper's conclusions to the test"),
+    "types": ("claims.types_figure", "losses of all types at equal parameters"),
     "contiguous-split": ("claims.contiguous_split", "what the paper's split is worth"),
     "study": ("study.study", "one command for a text: networks, n-grams, units, and one page"),
     "report": ("report.overview", "the short report of a run"),

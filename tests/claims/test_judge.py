@@ -1,6 +1,7 @@
 """All claims together, and the verb `claims`."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pandas as pd
@@ -21,13 +22,14 @@ from constructed import (
 from synthetic import TEXT, random_logp, run, write_corpus, write_score
 
 from charlens.claims import judge, reach
-from charlens.claims.catalog import CLAIMS
+from charlens.claims.catalog import CLAIMS, NEWER
 from charlens.claims.evidence import Missing
 from charlens.claims.measure import FAILS, HOLDS, NOT_IN_RUN, UNDECIDED
 from charlens.errors import InputError
 from charlens.report import figure4, figure5, figure6
+from charlens.store.corpora import read_split
 from charlens.store.scores import read_scores, with_arrays
-from charlens.store.tables import TRAJECTORY
+from charlens.store.tables import PROBES, TRAJECTORY
 
 
 def test_what_is_missing_is_said():
@@ -76,11 +78,11 @@ def test_the_papers_own_effects_stand_beside_ours():
 
 
 def test_every_claim_says_how_it_is_tested():
-    names = [claim.name for claim in CLAIMS]
+    names = [claim.name for claim in CLAIMS + NEWER]
     assert len(set(names)) == len(names)
-    for claim in CLAIMS:
+    for claim in CLAIMS + NEWER:
         assert len(claim.test.__doc__) > 40 and "{" not in claim.test.__doc__
-    assert all(dataclasses.asdict(claim)["says"].endswith(".") for claim in CLAIMS)
+    assert all(dataclasses.asdict(claim)["says"].endswith(".") for claim in CLAIMS + NEWER)
 
 
 def arguments(tmp_path, *scores):
@@ -126,6 +128,61 @@ def test_the_histories_of_a_corpus_reach_its_claims(tmp_path):
     paths[0].write_text("epoch,val_loss\n1,2.1\n")
     with pytest.raises(InputError, match=r"history.csv: has no column train_loss"):
         run(judge, [*arguments(tmp_path, score), "--histories", paths[0]])
+
+
+def newer(tmp_path) -> list:
+    """Scores of an LSTM, a GRU, a minGRU and an n-gram model, one seed each."""
+    size = write_corpus(tmp_path, text=TEXT)
+    scores = [
+        write_score(tmp_path / f"{type}.npy", random_logp(size, n), type=type, layers=1)
+        for n, type in enumerate(("lstm", "gru", "mingru"))
+    ]
+    return [*scores, write_score(tmp_path / "g.npy", random_logp(size, 9), family="ngram", n=2)]
+
+
+def test_the_tables_of_other_types_reach_their_claims(tmp_path):
+    scores, made = newer(tmp_path), tmp_path / "types/mingru"
+    for folder in ("tables", "figure5"):
+        (made / folder).mkdir(parents=True)
+    row = ["code", "mingru 1x64", 1, "quote", 1, 0.5, 0.9, 0.1, 0.1]
+    pd.DataFrame([row], columns=PROBES).to_csv(made / "tables/probes.csv", index=False)
+    first_epochs = [[1, 64, k, k, n, abs(k - n), 0] for k in (1, 2, 3) for n in (1, 2, 3)]
+    pd.DataFrame(first_epochs, columns=TRAJECTORY).to_csv(made / "figure5/code.csv", index=False)
+    files = [made / "tables/probes.csv", made / "figure5/code.csv"]
+    run(judge, [*arguments(tmp_path, *scores), "--of-types", *files])
+    table = pd.read_csv(tmp_path / "c.csv").set_index(["claim", "where"])
+    for claim in ("newer types spread what they know", "newer types first resemble a 1-NN"):
+        assert table.loc[claim, "code"]["verdict"] == HOLDS
+        assert "minGRU 1x64" in table.loc[claim, "code: minGRU"]["basis"]
+    page = (tmp_path / "c.html").read_text()
+    assert page.count("<section") == len(CLAIMS) + len(NEWER) - 1  # lines are counted in prose
+    with pytest.raises(InputError, match="expected types/<type>/tables/<table>.csv"):
+        run(judge, [*arguments(tmp_path, *scores), "--of-types", tmp_path / "probes.csv"])
+
+
+def test_seeds_of_a_publication_stand_in(tmp_path):
+    scores = newer(tmp_path)
+    run(judge, arguments(tmp_path, *scores))
+    before = pd.read_csv(tmp_path / "c.csv").set_index(["claim", "where"])
+    claim = "newer beats LSTM and GRU"
+    assert "no network was measured with two seeds" in before.loc[claim, "code"]["basis"]
+    split = read_split(tmp_path / "code.npz", [])
+    for seed in (1, 2, 3):
+        score = read_scores([scores[0]], "recurrent")[0]
+        logp = random_logp(score.logp.size, seed, 1.0 + 0.1 * seed)
+        own = dataclasses.replace(score, logp=logp, meta=score.meta | {"seed": seed})
+        path = tmp_path / f"published/scores/code/type~lstm/layers~1/size~64/seed~{seed}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(own.meta | {"digest": own.digest(split)}))
+    more = ["--seeds-from", tmp_path / "published"]
+    run(judge, [*arguments(tmp_path, *scores), *more])
+    after = pd.read_csv(tmp_path / "c.csv").set_index(["claim", "where"])
+    assert "published" in after.loc[claim, "code"]["basis"]
+    assert "(2 degrees of freedom)" in after.loc[claim, "code"]["basis"]
+    width = [t.loc[claim, "code"]["high"] - t.loc[claim, "code"]["low"] for t in (before, after)]
+    assert width[1] > 2 * width[0]
+    with pytest.raises(InputError, match="no published networks of code"):
+        run(judge, [*arguments(tmp_path, *scores), "--seeds-from", tmp_path / "nowhere"])
 
 
 def test_digests_give_the_same_verdicts_on_losses():

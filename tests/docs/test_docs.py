@@ -1,13 +1,18 @@
 """What README and docs say: numbers are the published ones, links and commands exist."""
 
+import importlib.util
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from charlens.bench import speed
+from charlens.claims.catalog import NEWER
+from charlens.claims.judge import COLUMNS
+from charlens.claims.types_figure import COLUMNS as LOSSES
 from charlens.cli import VERBS
 
 ROOT = Path(__file__).parents[2]
@@ -62,3 +67,49 @@ def test_the_speeds_of_the_backend_are_the_published_ones():
     measured = speed.read(ROOT / "results/reference/bench/train.csv")
     page = ROOT / "src/charlens/backends/cpu/README.md"
     assert speed.markdown(measured) in page.read_text()
+
+
+@pytest.fixture
+def generate(tmp_path):
+    """docs/generate.py, for which nothing is published of the newer types yet."""
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.MODERN = tmp_path / "modern"
+    return module
+
+
+def test_what_is_not_published_of_newer_types_is_said(generate):
+    for block in (generate.modern_losses, generate.modern_claims, generate.modern_missing):
+        assert block() == "Not published yet."
+    assert generate.modern_figure() == "The losses of the newer types are not published yet."
+
+
+def test_what_is_published_of_newer_types(generate):
+    tables = generate.MODERN / "tables"
+    tables.mkdir(parents=True)
+    (generate.MODERN / "settings.json").write_text('{"run": "modern", "corpora": {"wp": {}}}')
+    losses = [
+        ["wp", "lstm", 0, "paper", 1, 64, 1, 64, 30000, 1.4, 0, 0, 0],
+        ["wp", "mingru", 0, "paper", 1, 64, 1, 80, 30000, 1.3, -0.1, -0.12, -0.08],
+        ["wp", "mingru", 1, "adamw", 1, 64, 1, 40, 30000, 1.2, -0.2, -0.22, -0.18],
+    ]
+    pd.DataFrame(losses, columns=LOSSES).to_csv(tables / "types.csv", index=False)
+    assert "| minGRU | 1.300 (-0.120 to -0.080) |" in generate.modern_losses()
+    assert "| minGRU | 1.300 (-0.120 to -0.080) | – | – | 1.200" in generate.modern_losses()
+    claim = NEWER[0]
+    rows = [[claim.name, where, "holds", 0.1, 0.08, 0.12, None, "minGRU 1x64"]
+            for where in ("wp", "wp: minGRU")]  # fmt: skip
+    pd.DataFrame(rows, columns=COLUMNS).to_csv(tables / "claims.csv", index=False)
+    said = "holds: 0.100 (+0.080 to +0.120) | holds: minGRU"
+    lines = generate.modern_claims().splitlines()
+    assert f"| {claim.says} | War and Peace | {said} |  |" == lines[2]
+    assert len(lines) == 2 + len(NEWER) and "needs a text of another kind" in lines[3]
+    status = [["wp", "type~mingru layers~1 size~64 seed~1", 1],
+              ["wp", "type~mingru layers~2 size~64 seed~1", 0],
+              ["wp", "type~mamba layers~1 size~64 seed~1", 0]]  # fmt: skip
+    columns = ["corpus", "model", "finished"]
+    pd.DataFrame(status, columns=columns).to_csv(tables / "status.csv", index=False)
+    missing = generate.modern_missing()
+    assert "minGRU: 2x64 still missing." in missing and "Mamba: no network trained yet." in missing
+    assert "units of minGRU and Mamba" in missing

@@ -137,6 +137,7 @@ def test_table1_of_several_seeds_and_an_unknown_type(tmp_path, outputs):
     ]
     assert ">2.000<" in page and "seeds 1.000–3.000" in page and "the mean over its seeds" in page
     assert "QRNN" in page
+    assert table["block"].tolist() == [0, 0, 0] and set(table["recipe"]) == {"paper"}
 
 
 def test_table2(tmp_path, outputs):

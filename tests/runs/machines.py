@@ -11,6 +11,7 @@ from synthetic import random_logp, run, write_corpus, write_score
 from charlens import cli
 from charlens.errors import InputError
 from charlens.networks import model_file
+from charlens.networks.version import version
 from charlens.store.models import ModelKey
 from charlens.store.tables import INSIDE
 from charlens.units import inside_table
@@ -52,8 +53,13 @@ def settings(**more) -> dict:
     return {**found, **changed, **more}
 
 
-def write_network(run: Path, path: str, val_loss: float, corpus="code", scored=True) -> None:
-    """A trained candidate: metadata without tensors, its history, and the scores of the model."""
+def write_network(
+    run: Path, path: str, val_loss: float, corpus="code", scored=True, recipe=None
+) -> None:
+    """A trained candidate: metadata without tensors, its history, and the scores of the model.
+
+    recipe: of a network by the second one; its learning rate is the candidate.
+    """
     key = ModelKey.parse(f"{corpus}/{path}")
     about = {"corpus": corpus, "source": "made up", "hidden": 8, "parameters": 100, "epoch": 2}
     about |= {"seed": 1, "val_loss": val_loss, "context": key.n or 0}
@@ -61,7 +67,10 @@ def write_network(run: Path, path: str, val_loss: float, corpus="code", scored=T
         about |= {"type": "nn", "layers": 1, "hidden": key.candidate, "dropout": 0.0}
     else:
         about |= {"type": key.type, "layers": key.layers, "size": key.size}
-        about |= {"dropout": key.candidate}
+        about |= {"dropout": 0.1 if recipe else key.candidate}
+        if recipe:
+            about |= {"recipe": recipe | {"learning_rate": key.candidate}}
+            about |= {"version": version(key.type)}
     folder = run / f"models/{key.path}"
     folder.mkdir(parents=True)
     header = json.dumps({"__metadata__": {"charlens": json.dumps(about)}}).encode()

@@ -53,6 +53,17 @@ def test_watched_networks_of_both_machines_are_joined(tmp_path, monkeypatch):
     assert table.groupby("type")["value"].max().to_dict() == {"lstm": 0.1, "gru": 0.2}
 
 
+def test_what_is_made_of_a_type_comes_from_where_it_was_trained(tmp_path, machine):
+    figures = settings()["figures"] | {"types": ["gru"]}
+    one = machine("one", {LSTM: 1.5, WORSE_GRU: 1.7}, unit=1, figures=figures)
+    other = machine("other", {GRU: 1.6}, ngrams=(2,), unit=2, figures=figures)
+    name = "types/gru/tables/cells.csv"
+    here, there = (folder / name for folder in (one, other))
+    assert here.read_bytes() != there.read_bytes()
+    run(merge, [one, other])
+    assert here.read_bytes() == there.read_bytes()
+
+
 def losses(folder):
     table = pd.read_csv(folder / "histories/candidates.csv")
     return {

@@ -10,6 +10,7 @@ import pytest
 import torch
 from conftest import small_split
 from machines import (
+    CLAMPED,
     NETWORKS,
     Verbs,
     files,
@@ -117,6 +118,82 @@ def test_what_is_trained_and_not_scored_is_scored_and_what_is_missing_is_named(t
     page = (published / "README.md").read_text()
     assert "- code: LSTM 1x8, 1-gram, 2-gram\n" in page
     assert "figure 3, figure 4, figure 5, figure 6" in page
+
+
+MINGRU = "type~mingru/layers~1/size~8/seed~1/dropout~0.0"
+
+
+def with_types(folder, *types, networks=NETWORKS):
+    """A run that also looks at these types."""
+    made = settings()
+    return write_run(
+        folder, networks, figures=made["figures"] | {"types": list(types)},
+        grid=made["grid"] | {"types": ["lstm", "gru", "mingru"]},
+    )  # fmt: skip
+
+
+def test_other_types_are_published_beside_the_lstm(tmp_path, verbs):
+    source, published = tmp_path / "small", tmp_path / "reference"
+    with_types(source, "gru", "mingru", networks=NETWORKS | {MINGRU: 1.4})
+    publish.publish(source, published)
+    own = {path for path in files(published) if path.startswith("types/gru/")}
+    assert own == {
+        *(f"types/gru/figure{n}.{end}" for n in (4, 5, 6) for end in ("csv", "png", "svg")),
+        "types/gru/figure6_definitions.csv", "types/gru/tables/cells.html",
+        *(f"types/gru/tables/{name}.csv" for name in
+          ("cells", "explained", "gates", "hypotheses", "probes")),
+    }  # fmt: skip
+    assert verbs.called.count("cells") == 3 and verbs.called.count("types") == 1
+    page = (published / "README.md").read_text()
+    assert "clamped units of minGRU, first epochs of minGRU" in page and "units of GRU" not in page
+    # what takes long is taken where the run has it, and is newer than the networks
+    for name, content in CLAMPED.items():
+        (source / "types/mingru" / name).parent.mkdir(parents=True)
+        (source / "types/mingru" / name).write_text(content)
+    (source / "types/mingru/figure5").mkdir()
+    (source / "types/mingru/figure5/code.csv").write_text("layers\n1\n")
+    publish.publish(source, published)
+    found = files(published)
+    assert {"types/mingru/ablation.png", "types/mingru/tables/ablation.csv",
+            "types/mingru/figure5/code.csv", "types/gru/figure4.csv"} <= set(found)  # fmt: skip
+    assert "of minGRU" not in found["README.md"].decode()
+
+
+def test_a_type_that_is_not_trained_yet_is_named(tmp_path, verbs):
+    source, published = with_types(tmp_path / "small", "mingru"), tmp_path / "reference"
+    publish.publish(source, published)
+    assert not (published / "types").exists() and "types" not in verbs.called
+    page = (published / "README.md").read_text()
+    assert "- code: minGRU 1x8\n" in page and "units of minGRU, clamped units of minGRU" in page
+
+
+def test_networks_by_the_second_recipe_are_published(tmp_path, verbs):
+    added = {"layers": [1], "sizes": [8], "add": ["adamw"]}
+    grid = settings()["grid"] | {"variants": [added]}
+    more = {"grid": grid, "adamw": {"rates": [0.01, 0.02], "weight_decay": 0.2}}
+    source, published = write_run(tmp_path / "small", **more), tmp_path / "reference"
+    for rate, loss, decay in ((0.01, 1.3, 0.2), (0.02, 1.2, 0.2), (0.03, 1.1, 0.2)):
+        path = f"type~lstm+adamw/layers~1/size~8/seed~1/rate~{rate}"
+        write_network(source, path, loss, recipe={"weight_decay": decay})
+    path = "type~gru+adamw/layers~1/size~8/seed~1/rate~0.01"
+    write_network(source, path, 1.2, recipe={"weight_decay": 0.1})  # not that of the settings
+    publish.publish(source, published)
+    digest = published / "scores/code/type~lstm+adamw/layers~1/size~8/seed~1.json"
+    assert json.loads(digest.read_text())["rate"] == 0.02  # the best of those tried
+    page = (published / "README.md").read_text()
+    assert "- code: GRU+adamw 1x8\n" in page
+    assert json.loads((published / "settings.json").read_text())["corpora"]["code"]["adamw"]
+
+
+def test_a_publication_of_another_run_within_one_stays(tmp_path, verbs):
+    source, published = write_run(tmp_path / "small"), tmp_path / "reference"
+    publish.publish(source, published)
+    publish.publish(source, published / "modern")
+    inner = files(published / "modern")
+    publish.publish(source, published)
+    assert files(published / "modern") == inner
+    assert len(files(published)) == 2 * len(inner)
+    assert len(reference.Publication(published).files("**/*")) == len(inner)
 
 
 def test_what_was_found_inside_networks_is_looked_for_again_only_if_they_are_newer(tmp_path, verbs):

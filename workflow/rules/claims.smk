@@ -1,5 +1,6 @@
-# Needs: the scores of all models; for some claims also the texts, an LSTM's first epochs, the
-#        histories of the n-NNs' candidates, and the tables of units and gates.
+# Needs: the scores of all models; for some claims also the texts, the first epochs of an LSTM, the
+#        histories of the n-NNs' candidates, and the tables of units and gates; of the LSTM and of
+#        the other types that the settings name.
 # Makes: tables/claims, tests of the paper's conclusions; tables/comparison and figures/comparison,
 #        our numbers beside the paper's; tables/plain_cut, what the paper's split is worth;
 #        tables/reshuffles, losses on other orders of a corpus's files; tables/discrepancies, what is
@@ -36,7 +37,7 @@ rule claims:
         scores=ALL_SCORES,
         corpora=rules.table2.input.corpora,
         splits=collect("<results>/corpora/{corpus}.npz", corpus=CORPORA),
-        texts=collect("<results>/corpora/{corpus}.txt", corpus=CODE),
+        texts=collect("<results>/corpora/{corpus}.txt", corpus=CORPORA),
         trajectory=rules.figure5.input.trajectory,
         inside=[
             rules.cell_tables.output.gates,
@@ -44,6 +45,13 @@ rule claims:
             rules.cell_tables.output.best,
             rules.figure6.output.csv,
             rules.ablation.output.csv,
+            rules.cell_tables.output.probes,
+        ],
+        of_types=[
+            *collect(rules.cell_tables_of.output.best, type=WITH_UNITS),
+            *collect(rules.cell_tables_of.output.probes, type=WITH_UNITS),
+            *collect(rules.ablation_of.output.csv, type=WITH_UNITS),
+            *collect(rules.trajectory_of.output, type=OTHERS, corpus=FIRST_EPOCHS),
         ],
         histories=[
             path.replace("model.safetensors", "history.csv")
@@ -72,8 +80,8 @@ rule claims:
     shell:
         "charlens claims --scores {input.scores} --splits {input.splits} --texts {input.texts}"
         " --corpora {input.corpora} --trajectory {input.trajectory} --inside {input.inside}"
-        " --histories {input.histories} --status {input.status} {params.options} --csv {output.csv} --html {output.html}"
-        " > {log} 2>&1"
+        " --of-types {input.of_types} --histories {input.histories} --status {input.status}"
+        " {params.options} --csv {output.csv} --html {output.html} > {log} 2>&1"
 
 
 rule comparison:
@@ -205,7 +213,7 @@ rule plain_cut:
         mem_mb=2000,
         runtime=30,
     params:
-        options=options(SETTINGS.claims),
+        options=options(SETTINGS.claims.model_dump(include={"resamples", "seed"})),
     shell:
         "charlens contiguous-split --scores {input.scores} --splits {input.splits}"
         " --corpora {input.corpora} {params.options} --csv {output.csv} --html {output.html}"

@@ -14,7 +14,7 @@ rule workflow_report:
         rules.figures.input,
         rules.explorers.input,
         rules.verdict.input,
-        rules.types.input if OTHERS else [],
+        rules.types.input if OTHERS or COMPARED else [],
         code=code("runs.workflow_report"),
         captions=[
             unprefixed(path)
@@ -30,6 +30,7 @@ rule workflow_report:
     params:
         snakefile=f"{HOME}/Snakefile",
         settings=SETTINGS.model_dump_json(exclude_none=True),
+        types="types" if OTHERS or COMPARED else "",
         # of a workflow that uses this one as a module
         prefix=lambda w, output: output[0].removesuffix(
             f"results/{SETTINGS.run}/workflow-report.html"
@@ -37,7 +38,8 @@ rule workflow_report:
     shell:
         "charlens workflow-report --snakefile {params.snakefile:q} --settings {params.settings:q}"
         " --prefix={params.prefix:q} --out {output}"
-        " --targets table1 table2 cell_tables ablation inside figures verdict > {log} 2>&1"
+        " --targets table1 table2 cell_tables ablation inside figures verdict {params.types}"
+        " > {log} 2>&1"
 
 
 rule report:

@@ -1,7 +1,8 @@
 # Needs: the recurrent networks and their scores, the texts and split corpora, the n-NN.
 # Makes: types/<type>/..., for the types that the settings name (figures: types): figures 4 to 6,
 #        units and gates, what changes where units are clamped, the explorer of each corpus, all as
-#        they are made of the LSTM; tables/left_out, which types are missing from which outputs.
+#        they are made of the LSTM; tables/left_out, which types are missing from which outputs;
+#        tables/types and figures/types, the losses of all types at equal parameters.
 
 OTHERS = SETTINGS.figures.types
 # types without a state per unit are left out of what is about units: see tables/left_out
@@ -210,10 +211,46 @@ rule left_out:
         "charlens left-out --types {params.types} --out {output} > {log} 2>&1"
 
 
+# with a type that the paper does not have, the losses of all are drawn side by side
+COMPARED = bool({cell_of(type) for type in SETTINGS.grid.types} - set(PAPER_TYPES))
+
+
+rule losses_by_type:
+    """The losses of all types at equal parameters, by depth."""
+    input:
+        code=code("claims.types_figure"),
+        scores=RECURRENT_SCORES,
+        splits=rules.figure4.input.splits,
+        corpora=rules.table1.input.corpora,
+    output:
+        png=report(
+            "<results>/figures/types.png",
+            caption="../report/types.rst",
+            category="Table 1",
+            labels={"table": "losses by type"},
+        ),
+        svg="<results>/figures/types.svg",
+        csv="<results>/tables/types.csv",
+    log:
+        "<logs>/losses_by_type.log",
+    benchmark:
+        "<benchmarks>/losses_by_type.jsonl"
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        options=options(SETTINGS.claims),
+    shell:
+        "charlens types --scores {input.scores} --splits {input.splits}"
+        " --corpora {input.corpora} {params.options} --out {output.png} {output.svg}"
+        " --csv {output.csv} > {log} 2>&1"
+
+
 rule types:
     """What is made of the LSTM, of the other types that the settings name."""
     input:
         rules.left_out.output,
+        rules.losses_by_type.output if COMPARED else [],
         collect(rules.figure4_of.output, type=OTHERS),
         collect(rules.figure5_of.output, type=OTHERS if CODE or FIRST_EPOCHS else []),
         collect(rules.figure6_of.output, type=OTHERS),

@@ -13,6 +13,9 @@ from charlens.claims import (
     likeness,
     losses,
     reach,
+    types,
+    types_inside,
+    types_skills,
     units,
 )
 from charlens.claims.evidence import Evidence
@@ -84,3 +87,38 @@ CLAIMS = (
     Claim("first layer is diffuse", "The gates of the first layer are saturated far less often "
           "than those of higher layers.", gates.first_layer_is_diffuse),
 )  # fmt: skip
+
+# About types that the paper does not have: put to runs that have some (`Evidence.newer_types`).
+NEWER = (
+    Claim("newer beats LSTM and GRU", "A newer type outperforms LSTM and GRU at equal parameters, "
+          "by the paper's recipe.", types.newer_beats),
+    Claim("newer beats them by its recipe", "A newer type outperforms LSTM and GRU at equal "
+          "parameters, all by the second recipe.", types.newer_beats_by_its_recipe),
+    Claim("block and recipe help", "A block around each cell and the second recipe, together, "
+          "lower the loss.", types.additions_help),
+    Claim("depth of two helps newer types", "In the newer types, networks with two layers "
+          "outperform those with one.", types.depth_of_two_helps),
+    Claim("newer types count lines", "The newer types learn to count the characters of a line.",
+          types_skills.lines_are_counted),
+    Claim("newer types close far quotes", "The newer types learn to close a quotation that was "
+          "opened far away.", types_skills.far_quotes_are_closed),
+    Claim("newer types close far braces", "The newer types learn to close a “{” that was opened "
+          "far away.", types_skills.far_braces_are_closed),
+    Claim("windows lose nesting", "Types that read a window at once fall behind the LSTM where "
+          "brackets are nested.", types_skills.windows_lose_nesting),
+    Claim("newer types remove errors", "A newer type makes fewer errors than the LSTM in some "
+          "category of figure 6.", types_skills.newer_remove_errors),
+    Claim("newer types have interpretable cells", "Some units of each newer type are "
+          "interpretable.", types_inside.newer_have_interpretable_units),
+    Claim("newer types use them", "Each newer type uses most of its units that are "
+          "interpretable.", types_inside.newer_use_interpretable_units),
+    Claim("newer types spread what they know", "What a newer type knows of the text is told by "
+          "many units, not by one.", types_inside.newer_spread_what_they_know),
+    Claim("newer types first resemble a 1-NN", "Early in training, each newer type resembles first "
+          "the 1-NN, then the 2-NN, then the 3-NN.", types_inside.newer_first_resemble_a_1nn),
+)  # fmt: skip
+
+
+def claims_about(evidence: Evidence) -> tuple[Claim, ...]:
+    """The claims that apply to a run with this evidence."""
+    return CLAIMS + NEWER if evidence.newer_types else CLAIMS

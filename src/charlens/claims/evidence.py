@@ -11,8 +11,9 @@ import pandas as pd
 
 from charlens.errors import InputError
 from charlens.store import models, scores
-from charlens.store.models import ModelKey, type_name
+from charlens.store.models import PAPER_TYPES, ModelKey, cell_of, type_name, types_in_order
 from charlens.store.scores import Score
+from charlens.text import code, prose
 from charlens.text.braces import brace_pairs, pairs_in_test
 
 
@@ -37,13 +38,17 @@ class GridEntry:
         return float(np.mean([score.meta["val_loss"] for score in self.seeds]))
 
 
+# Tables about single networks: those of the LSTM, and (`Evidence.of_types`) of other types.
+OF_ONE = ("first_epochs", "gates", "units", "hypotheses", "ablation", "probes", "oracles")
+
+
 @dataclass
 class Evidence:
     """Everything known about one corpus. Tables that do not exist are None."""
 
     about: dict  # the corpus's provenance
     scores: list[Score]
-    split: dict[str, np.ndarray]  # alphabet, test_y, test_at: see corpora.read_split
+    split: dict[str, np.ndarray]  # see corpora.read_split
     draws: np.ndarray  # [samples, S]: see bootstrap.stream_draws
     text: bytes | None = None
     first_epochs: pd.DataFrame | None = None  # see tables.read_trajectory
@@ -51,7 +56,10 @@ class Evidence:
     units: pd.DataFrame | None = None  # cells.csv: the score of every unit and hypothesis
     hypotheses: pd.DataFrame | None = None  # hypotheses.csv: the unit picked for each hypothesis
     ablation: pd.DataFrame | None = None  # ablation.csv: what clamping these units changes
+    probes: pd.DataFrame | None = None  # probes.csv: what all units of a layer tell together
     oracles: pd.DataFrame | None = None  # figure6.csv: errors by size and category
+    type: str = "lstm"  # of the networks that these tables, OF_ONE, are about
+    of_types: dict[str, dict[str, pd.DataFrame]] = field(default_factory=dict)  # type: name: table
     histories: dict[ModelKey, pd.DataFrame] = field(default_factory=dict)  # of n-NN candidates
     planned: list[ModelKey] = field(default_factory=list)  # networks of the configured grid
     everything: list["Evidence"] = field(default_factory=list)  # of all corpora, this one included
@@ -69,6 +77,17 @@ class Evidence:
     def networks(self) -> list[Score]:
         """Scores of the recurrent networks."""
         return [score for score in self.scores if score.key.kind == "recurrent"]
+
+    @property
+    def newer_types(self) -> list[str]:
+        """The types of the run that the paper does not have, with what is added to them."""
+        types = {key.type for key in (*self.planned, *(entry.key for entry in self.grid))}
+        return [type for type in types_in_order(types) if cell_of(type) not in PAPER_TYPES]
+
+    def of(self, type: str) -> "Evidence":
+        """The same with the tables about networks of another type in place of those about LSTMs."""
+        tables = self.of_types.get(type, {})
+        return replace(self, type=type, **{name: tables.get(name) for name in OF_ONE})
 
     @cached_property
     def ngrams(self) -> dict[int, Score]:
@@ -152,6 +171,34 @@ class Evidence:
             raise Missing("a text of kind code")
         length = self.split["test_y"].shape[1]
         return pairs_in_test(brace_pairs(self.text), self.split["test_at"], length)
+
+    @cached_property
+    def quotes(self) -> tuple[np.ndarray, np.ndarray]:
+        """Index of each closing quotation mark in the test text, and distance to its opening one in
+        characters: int [Q] each. Raises Missing where the text was not given."""
+        if self.text is None:
+            raise Missing("the text")
+        found = {"prose": prose.quote, "code": code.quote}[self.about["kind"]](self.text)
+        inside = np.where(found.defined, found.values, 0)
+        opening, closing = np.flatnonzero(np.diff(inside, prepend=0, append=0)).reshape(-1, 2).T
+        after = np.frombuffer(self.text + b" ", np.uint8)[closing]
+        marked = np.isin(after, np.frombuffer(b"\"'\xe2", np.uint8))  # not a paragraph's end
+        pairs = np.stack([opening, closing], axis=1)[marked]
+        return pairs_in_test(pairs, self.split["test_at"], self.split["test_y"].shape[1])
+
+    @cached_property
+    def nested(self) -> tuple[np.ndarray, np.ndarray]:
+        """Index of each ")" and "]" in the test text, and the number of brackets open before it,
+        its own included: int [Q] each. Raises Missing where the text is not code or not given."""
+        if self.text is None or self.about["kind"] != "code":
+            raise Missing("a text of kind code")
+        depth = code.depth(self.text).values
+        length = self.split["test_y"].shape[1]
+        at = (self.split["test_at"][:, None] + np.arange(length)).ravel()  # in the text
+        before = depth[np.maximum(at - 1, 0)]
+        marks = np.isin(self.characters, np.frombuffer(b")]", np.uint8))
+        index = np.flatnonzero(marks & (depth[at] == before - 1))
+        return index, before[index]
 
     def per_stream(self, values: np.ndarray) -> np.ndarray:
         """Sums [S] over each test stream of one value per test character [N]."""

@@ -52,7 +52,7 @@ def climbs(evidence: Evidence, wanted: tuple[int, int, int]) -> list[Finding]:
     if verdict == UNDECIDED:
         words.append("the snapshots start too late or end too early to show all three")
     layers, size = nearest[["layers", "size"]].iloc[0]
-    basis = f"one network, {network_name('lstm', layers, size)}, one seed; nearest: "
+    basis = f"one network, {network_name(evidence.type, layers, size)}, one seed; nearest: "
     return [Finding("", verdict, effect, math.nan, math.nan, basis + ", ".join(words))]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from charlens.claims import page
-from charlens.claims.catalog import CLAIMS, Claim
+from charlens.claims.catalog import CLAIMS, NEWER, Claim, claims_about
 from charlens.claims.evidence import Evidence, Missing, NotInRun
 from charlens.claims.measure import NOT_IN_RUN, UNDECIDED, Finding
 from charlens.claims.published import with_published
@@ -25,6 +25,7 @@ from charlens.store.models import ModelKey
 from charlens.store.scores import Score, read_scores, with_arrays
 from charlens.store.tables import (
     MODELS,
+    PROBES,
     paper_table,
     planned_networks,
     read_status,
@@ -41,7 +42,13 @@ INSIDE = {  # the tables about units, gates and errors, and the columns that are
     "cells.csv": [*FOUND, "beyond"],
     "hypotheses.csv": [*FOUND, "measure"],
     "ablation.csv": CLAMPED,
+    "probes.csv": PROBES,
     "figure6.csv": ["layers", "size", "category", "errors"],
+}
+OF_TYPES = {  # tables in types/<type>/, by field of Evidence; figure5/<corpus>.csv beside them
+    "hypotheses": "hypotheses.csv",
+    "ablation": "ablation.csv",
+    "probes": "probes.csv",
 }
 HISTORY = ["epoch", "train_loss", "val_loss"]
 
@@ -51,7 +58,7 @@ def judge(evidence: Iterable[Evidence]) -> pd.DataFrame:
     rows = []
     for corpus in evidence:
         paper = in_paper(corpus)
-        for place, claim in enumerate(CLAIMS):
+        for place, claim in enumerate(claims_about(corpus)):
             theirs = {found.part: round(found.effect, 6) + 0.0 for found in findings(claim, paper)}
             for found in findings(claim, corpus):
                 where = corpus.about["corpus"] + (f": {found.part}" if found.part else "")
@@ -101,11 +108,19 @@ def add_arguments(parser):
     parser.add_argument("--scores", nargs="*", default=[], help="scores of all models")
     parser.add_argument("--arrays", nargs="*", default=[], help="of models given as digests")
     parser.add_argument("--splits", nargs="+", required=True, help="corpora's .npz")
-    parser.add_argument("--texts", nargs="*", default=[], help="corpora's .txt (kind code)")
+    parser.add_argument("--texts", nargs="*", default=[], help="corpora's .txt")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, in order")
     parser.add_argument("--trajectory", nargs="*", default=[], help="an LSTM's first epochs (.csv)")
     parser.add_argument("--histories", nargs="*", default=[], help="of n-NN trainings (.csv)")
     parser.add_argument("--inside", nargs="*", default=[], help=", ".join(INSIDE))
+    parser.add_argument(
+        "--of-types", nargs="*", default=[], help="types/<type>/tables/..., with"
+        f" {', '.join(OF_TYPES.values())}, and types/<type>/figure5/<corpus>.csv",
+    )  # fmt: skip
+    parser.add_argument(
+        "--seeds-from", help="a publication: how much its losses vary with the seed stands in where"
+        " no network here has two seeds",
+    )  # fmt: skip
     parser.add_argument("--status", help="which models are finished (.csv)")
     parser.add_argument("--published", help="findings for what cannot be tested here (.csv)")
     parser.add_argument("--resamples", type=int, default=10_000, help="of the test streams")
@@ -118,11 +133,13 @@ def run(args):
     if args.resamples < 1000:
         raise InputError(f"--resamples {args.resamples}: an interval needs 1000 or more")
     corpora = read_corpora(args.corpora)
-    table = judge(gather(args, corpora))
+    evidence = gather(args, corpora)
+    table = judge(evidence)
     if args.published:
         table = with_published(table, read_table(args.published, COLUMNS))
     write_csv(table, args.csv)
-    html = page.page(table, CLAIMS, corpora, args.resamples)
+    newer = NEWER if any(corpus.newer_types for corpus in evidence) else ()
+    html = page.page(table, CLAIMS, corpora, args.resamples, newer)
     write_atomically(args.html, html.encode())
 
 
@@ -137,6 +154,7 @@ def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
         path.name: read_table(path, ["corpus", *INSIDE.get(path.name, [])])
         for path in map(Path, args.inside)
     }
+    of_types = read_of_types(args.of_types)
     histories = {ModelKey.parse(path): read_table(path, HISTORY) for path in args.histories}
     planned = planned_networks(read_status(args.status)) if args.status else []
 
@@ -161,10 +179,52 @@ def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
                 units=of("cells.csv", corpus),
                 hypotheses=of("hypotheses.csv", corpus),
                 ablation=of("ablation.csv", corpus),
+                probes=of("probes.csv", corpus),
                 oracles=of("figure6.csv", corpus),
+                of_types={t: tables[corpus] for t, tables in of_types.items() if corpus in tables},
                 histories={key: h for key, h in histories.items() if key.corpus == corpus},
                 planned=[key for key in planned if key.corpus == corpus],
                 everything=everything,
             )
         )
-    return everything
+    if args.seeds_from:
+        everything += [repeated(corpus, args.seeds_from) for corpus in list(everything)]
+    return everything[: len(corpora)]
+
+
+def read_of_types(paths: Iterable[str]) -> dict[str, dict[str, dict[str, pd.DataFrame]]]:
+    """The tables about single networks of other types: by type, by corpus, by field of Evidence.
+
+    Raises InputError where a path or a file is unusable.
+    """
+    found: dict[str, dict[str, dict[str, pd.DataFrame]]] = {}
+    for path in map(Path, paths):
+        *_, folder, type, kind, _ = ("", "", "", "", *path.parts)
+        if folder != "types" or kind not in ("tables", "figure5"):
+            raise InputError(f"--of-types {path}: expected types/<type>/tables/<table>.csv")
+        of_type = found.setdefault(type, {})
+        if kind == "figure5":
+            of_type.setdefault(path.stem, {})["first_epochs"] = read_trajectory(path)
+            continue
+        columns = INSIDE.get(path.name, [])
+        for field, name in OF_TYPES.items():
+            if name == path.name:
+                for corpus, own in read_table(path, ["corpus", *columns]).groupby("corpus"):
+                    of_type.setdefault(corpus, {})[field] = own
+    return found
+
+
+def repeated(corpus: Evidence, publication: str) -> Evidence:
+    """The published networks of a corpus, from several seeds, of which only digests are known.
+
+    Raises InputError where there are none, or a digest is of another split.
+    """
+    name = corpus.about["corpus"]
+    paths = sorted(Path(publication).glob(f"scores/{name}/type~*/**/*.json"))
+    if not paths:
+        raise InputError(f"--seeds-from {publication}: no published networks of {name}")
+    scores = read_scores(paths, "recurrent")
+    for score in scores:
+        score.stream_losses(len(corpus.split["test_y"]))
+    about = corpus.about | {"title": f"{corpus.about['title']} in {publication}"}
+    return Evidence(about, scores, corpus.split, corpus.draws)

@@ -36,22 +36,30 @@ VERDICTS = {
 REACH, MARGIN = 50, 8  # pixels from zero to the farthest bound of a section, and beyond it
 
 
-def page(table: pd.DataFrame, claims: Iterable, corpora: dict[str, dict], resamples: int) -> str:
+def page(
+    table: pd.DataFrame,
+    claims: Iterable,
+    corpora: dict[str, dict],
+    resamples: int,
+    newer: Iterable = (),
+) -> str:
     """An overview of all claims, then a section per claim with its findings.
 
     table: one row per finding (claim, where, verdict, effect, low, high, paper, basis), where
     `where` is a corpus, or "corpus: part of the claim". claims: of type `catalog.Claim`, in order.
-    resamples: how many of the test streams.
+    resamples: how many of the test streams. newer: claims about types that the paper does not have.
     """
     table = table.assign(
         corpus=table["where"].str.split(":").str[0],
         part=table["where"].str.partition(":")[2].str.strip(),
     )
     titles = {corpus: about["title"] for corpus, about in corpora.items()}
+    papers = table["claim"].isin([claim.name for claim in claims])
     return render(
         "claims",
-        summary=summary(table, titles),
+        summary=summary(table[papers], titles),
         claims=[section(claim, table[table["claim"] == claim.name], titles) for claim in claims],
+        newer=[section(claim, table[table["claim"] == claim.name], titles) for claim in newer],
         corpora=corpora.values(),
         resamples=resamples,
     )

@@ -39,6 +39,7 @@ FIGURES = {  # file: title, what it shows
     "figure3": ("Gates", "how often each gate is nearly open or closed"),
     "emergence": ("Emergence", "when skills and units appear in training"),
     "errors": ("Errors by size", "which errors go away with size"),
+    "types": ("Losses by type", "all types at equal parameters, by depth"),
     "figure1": ("Likeness of the networks", "a map: near means that they predict alike"),
     "comparison": ("Beside the paper", "test losses here against the paper's"),
 }

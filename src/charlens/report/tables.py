@@ -19,7 +19,14 @@ from charlens.report.html import (
 from charlens.statistics.bootstrap import bootstrap_sd
 from charlens.statistics.information import bits
 from charlens.store.corpora import read_corpora
-from charlens.store.models import ModelKey, cell_of, has_block, recipe_of, types_in_order
+from charlens.store.models import (
+    PAPER_TYPES,
+    ModelKey,
+    cell_of,
+    has_block,
+    recipe_of,
+    types_in_order,
+)
 from charlens.store.scores import Score, by_corpus, read_scores
 from charlens.store.tables import MODELS, paper_table
 
@@ -27,7 +34,7 @@ TABLE1 = [
     "corpus", "type", "layers", "size", "hidden", "parameters", "dropout", "seed", "epoch",
     "val_loss", "loss", "sd", "paper", "bytes", "source", "failed",
 ]  # fmt: skip
-VARIANT = ["block", "recipe"]  # columns of table 1 where some network has either
+VARIANT = ["block", "recipe"]  # columns of table 1 where some type is not the paper's
 TABLE2 = [
     "corpus", "model", "n", "hidden", "loss", "sd", "paper", "bytes", "arpa_bytes", "source",
     "failed",
@@ -75,8 +82,8 @@ def write(table: pd.DataFrame, page: str, args):
 def table1(scores: dict[str, list[Score]], samples: int, seed: int) -> pd.DataFrame:
     """One row per recurrent model, columns TABLE1; losses in nats per character.
 
-    Where some network has a block or the second recipe, `type` is the cell type alone and the
-    columns VARIANT, at the end, say the rest.
+    As written (`with_variants`), where some type is not the paper's, `type` is the cell type alone
+    and the columns VARIANT, at the end, say what is added to it.
     """
     rows = loss_rows(scores, samples, seed)
     paper = paper_table(1).set_index(["corpus", "type", "layers", "size"])["loss"]
@@ -93,9 +100,10 @@ def has_addition(table: pd.DataFrame) -> pd.Series:
 
 
 def with_variants(table: pd.DataFrame) -> pd.DataFrame:
-    """Table 1 as it is written: types like lstm+block in columns of their own, if there are any."""
+    """Table 1 as it is written: what is added to the cell in columns of its own, where some type is
+    not the paper's."""
     types = table["type"]
-    if not has_addition(table).any():
+    if set(types) <= set(PAPER_TYPES):
         return table
     return table.assign(
         type=types.map(cell_of),

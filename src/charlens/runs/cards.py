@@ -29,6 +29,7 @@ DESCRIBED = {  # folders of a publication, in words
     "tables": "Tables, claims and the numbers behind them",
     "figures": "Figures, and the numbers behind them",
     "figure5": "The first epochs of an LSTM",
+    "types": "Tables and figures about single networks of other types",
     "corpora": "Provenance of each text",
     "scores": "Metadata of each model, with a digest of its scores",
     "histories": "Losses of each training, epoch by epoch",
@@ -111,7 +112,9 @@ def network_card(publication: Publication, path: Path, corpora: Mapping[str, dic
         "test loss": f"{test['loss']:.4f} nats per character" if test else None,
         "the paper's test loss": paper(corpus, about),
     }
-    file = f"results/reference/models/{path.name}"
+    run = publication.settings()["run"]  # the paper's is in results/reference itself
+    within = "" if run == "paper" else f"/{run}"
+    file = f"results/reference{within}/models/{path.name}"
     tags = {"license": "mit", "library_name": "charlens", "pipeline_tag": "text-generation"}
     return f"""{front(tags)}
 

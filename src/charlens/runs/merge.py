@@ -85,6 +85,7 @@ def join(first: Path, second: Path, out: Path) -> None:
     """Make in `out` the union of two publications. Of equals `second` is taken."""
     joined = Join(Publication(first), Publication(second), out)
     joined.copy_models()
+    joined.take_types()
     if whole := joined.whole():
         for folder in MADE:
             for path in whole.files(f"{folder}/*"):
@@ -220,6 +221,20 @@ class Join:
             )
             if path.exists() and name.exists():
                 write_csv(figure6.with_published(read_table(path), str(name)), path)
+
+    def take_types(self) -> None:
+        """What is made of types other than the LSTM, of each type from the publication with more of
+        the networks that are taken."""
+        folders = (folder for p in self.publications for folder in p.folder.glob("types/*"))
+        for type in sorted({folder.name for folder in folders}):
+            files = {p.folder: p.files(f"types/{type}/**/*") for p in self.publications}
+            own = [key for key in self.taken if key.type == type]
+            source = max(
+                (p for p in self.publications if files[p.folder]),
+                key=lambda p: sum(self.holds(p, key) for key in own),
+            )
+            for path in files[source.folder]:
+                self.copy_below(path)
 
     def take_rows(self, name: str, out: Path, deep: bool) -> None:
         """Write the table `name` with the rows of each corpus from its source, unchanged. A column
@@ -365,6 +380,7 @@ class Join:
             copy(self.out / "tables/claims.csv", work / "claims.csv")
         else:
             published = []
+        steps.types(self.out, scores, splits, infos, self.analysis.claims)
         steps.claims(self.out, scores, splits, infos, published, self.analysis.claims)
 
     def alphabet(self, corpus: str) -> bytes:

@@ -17,6 +17,7 @@ from pathlib import Path
 from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.networks import half, model_file
+from charlens.networks.cells import has_units
 from charlens.networks.version import version, version_of
 from charlens.runs import cards, grid, merge, reference, steps
 from charlens.runs.reference import Publication, copy
@@ -24,7 +25,7 @@ from charlens.runs.settings import Settings, arguments, comparable, read
 from charlens.runs.steps import images, verb
 from charlens.store import models
 from charlens.store.corpora import read_split
-from charlens.store.models import ModelKey, twin
+from charlens.store.models import ModelKey, recipe_of, twin
 from charlens.store.reading import read_json
 from charlens.store.scores import read_score
 
@@ -120,8 +121,10 @@ class Builder:
     def is_current(self, model: Path, corpus: str) -> bool:
         """Was a model trained by the recipe of the settings and the version of the code? One that
         was not is still to be trained again, and is not published."""
-        about, wanted = model_file.about(model), self.settings.training_of(corpus)
-        recipe = about.get("recipe", {})
+        about = model_file.about(model)
+        wanted, recipe = self.settings.training_of(corpus), about.get("recipe", {})
+        if recipe_of(about["type"]) == "adamw":
+            wanted = self.settings.adamw_training | {"learning_rate": recipe.get("learning_rate")}
         same_recipe = all(wanted.get(name) == value for name, value in recipe.items())
         if same_recipe and version_of(about) == version(about["type"]):
             return True
@@ -139,6 +142,7 @@ class Builder:
         self.inside()
         self.all_networks()
         self.figures()
+        self.types()
         self.emergence()
         self.beside_paper()
         reference.write_status(self.out, self.planned)
@@ -235,18 +239,9 @@ class Builder:
         if not found:
             return
         infos, tables = self.of_corpora(".json", found), self.out / "tables"
-        files = [
-            [folder / file.format(corpus) for corpus, folder in found.items()] for file in FOUND
-        ]
-        verb(
-            "cell-tables", "--found", *files[0], "--cells", *files[1], "--untrained", *files[2],
-            "--gates", *files[3], "--probes", *files[4], "--corpora", *infos,
-            "--csv", tables / "cells.csv", "--best-csv", tables / "hypotheses.csv",
-            "--explained-csv", tables / "explained.csv", "--probes-csv", tables / "probes.csv",
-            "--gates-csv", tables / "gates.csv", "--html", tables / "cells.html",
-        )  # fmt: skip
-        for path, info in zip(files[0], infos, strict=True):
-            name = f"figure2-{info.stem}"
+        self.cell_tables(found, tables)
+        for info in infos:
+            path, name = found[info.stem] / FOUND[0].format(info.stem), f"figure2-{info.stem}"
             verb(
                 "figure2", "--found", path, "--best", tables / "hypotheses.csv", "--corpus", info,
                 "--out", *images(self.out, name), "--html", self.work / f"{name}.html",
@@ -258,12 +253,31 @@ class Builder:
             made = ([self.run / file.format(corpus) for corpus in clamped] for file in CLAMPED)
             steps.ablation(self.out, *made, self.of_corpora(".json", clamped))
 
-    def has(self, corpus: str, files: Iterable[str]) -> bool:
+    def cell_tables(self, found: dict[str, Path], tables: Path) -> None:
+        """Tables of units and gates. found: the folder of what was found, by corpus."""
+        files = [
+            [folder / file.format(corpus) for corpus, folder in found.items()] for file in FOUND
+        ]
+        verb(
+            "cell-tables", "--found", *files[0], "--cells", *files[1], "--untrained", *files[2],
+            "--gates", *files[3], "--probes", *files[4],
+            "--corpora", *self.of_corpora(".json", found),
+            "--csv", tables / "cells.csv", "--best-csv", tables / "hypotheses.csv",
+            "--explained-csv", tables / "explained.csv", "--probes-csv", tables / "probes.csv",
+            "--gates-csv", tables / "gates.csv", "--html", tables / "cells.html",
+        )  # fmt: skip
+
+    def searched(self, corpus: str, type: str = "lstm") -> list[Path]:
+        """The networks of a corpus whose units are searched: of a type, and of the LSTM also those
+        whose gates are shown."""
+        wanted = {type, *(self.settings.cells.gates if type == "lstm" else ())}
+        return [p for k, p in self.models.items() if k.corpus == corpus and k.type in wanted]
+
+    def has(self, corpus: str, files: Iterable[str], type: str = "lstm") -> bool:
         """Whether the run has these files of a corpus, newer than the networks they may be of."""
-        wanted = {"lstm", *self.settings.cells.gates}
-        networks = [p for k, p in self.models.items() if k.corpus == corpus and k.type in wanted]
-        newest = max(p.stat().st_mtime for p in [*networks, self.run / f"corpora/{corpus}.npz"])
-        made = [self.run / file.format(corpus) for file in files]
+        split = self.run / f"corpora/{corpus}.npz"
+        newest = max(p.stat().st_mtime for p in [*self.searched(corpus, type), split])
+        made = [self.run / below(type) / file.format(corpus) for file in files]
         return all(path.exists() and path.stat().st_mtime >= newest for path in made)
 
     def all_networks(self) -> None:
@@ -293,14 +307,13 @@ class Builder:
         split, text, info = (self.run / f"corpora/{corpus}.{end}" for end in ("npz", "txt", "json"))
         return ["--split", split, "--text", text, "--info", info]
 
-    def found(self, corpus: str) -> Path:
+    def found(self, corpus: str, type: str = "lstm") -> Path:
         """The folder with what `charlens cells` and `charlens probes` write of a corpus: the run's,
         where that is newer than the networks; else it is made."""
-        wanted = {"lstm", *self.settings.cells.gates}
-        networks = [p for k, p in self.models.items() if k.corpus == corpus and k.type in wanted]
-        if self.has(corpus, FOUND):
-            return self.run
-        out = [self.work / file.format(corpus) for file in FOUND]
+        networks = self.searched(corpus, type)
+        if self.has(corpus, FOUND, type):
+            return self.run / below(type)
+        out = [self.work / below(type) / file.format(corpus) for file in FOUND]
         cells = self.settings.cells
         chosen = {key: getattr(cells, key) for key in ("samples", "shifts", "seed")}
         passages = json.dumps([p.model_dump() for p in cells.passages.get(corpus, [])])
@@ -315,29 +328,59 @@ class Builder:
             "--seed", cells.seed, "--init", init, "--found", out[0], "--cells", out[1],
             "--out", out[4],
         )  # fmt: skip
-        return self.work
+        return self.work / below(type)
 
     def figures(self) -> None:
         """Figures 1, 4, 5 and 6, and the errors of figure 6 by type, depth and size."""
         infos = self.of_corpora(".json", self.corpora)
         steps.figure1(self.out, self.scores, infos, self.settings.figures.tsne)
-        both = self.having("lstm", "ngram")
-        first_epochs = steps.existing(*(self.out / f"figure5/{corpus}.csv" for corpus in both))
+        self.about_characters("lstm", self.out, self.out / "figures")
+        if both := self.having("lstm", "ngram"):
+            texts = ["--texts", *self.of_corpora(".txt", both)]
+            csv = self.out / "tables/errors.csv"
+            self.draw("errors", both, texts, images(self.out, "errors"), csv)
+
+    def about_characters(self, type: str, folder: Path, figures: Path) -> None:
+        """Figures 4, 5 and 6 of a type. folder: where its first epochs are, in figure5/."""
+        both = self.having(type, "ngram")
+        first_epochs = steps.existing(*(folder / f"figure5/{corpus}.csv" for corpus in both))
         texts = ["--texts", *self.of_corpora(".txt", both)]
-        figure5 = [*texts, "--trajectory", *first_epochs]
-        drawn = {"figure4": [], "figure5": figure5}
+        drawn = {"figure4": [], "figure5": [*texts, "--trajectory", *first_epochs]}
         if not first_epochs and not self.code(both):
             del drawn["figure5"]
-        definitions = self.out / "figures/figure6_definitions.csv"
+        definitions = figures / "figure6_definitions.csv"
         drawn["figure6"] = [*texts, "--definitions-csv", definitions]
-        drawn["errors"] = texts
         for name, more in drawn.items() if both else ():
-            folder = "tables" if name == "errors" else "figures"
-            verb(
-                name, "--scores", *self.of(*both), "--splits", *self.of_corpora(".npz", both),
-                "--corpora", *self.of_corpora(".json", both), *more,
-                "--out", *images(self.out, name), "--csv", self.out / f"{folder}/{name}.csv",
-            )  # fmt: skip
+            files = [figures / f"{name}.{end}" for end in ("png", "svg")]
+            self.draw(name, both, [*more, "--type", type], files, figures / f"{name}.csv")
+
+    def draw(self, name: str, corpora: list[str], more: list, files: list[Path], csv: Path) -> None:
+        """A figure about single characters."""
+        verb(
+            name, "--scores", *self.of(*corpora), "--splits", *self.of_corpora(".npz", corpora),
+            "--corpora", *self.of_corpora(".json", corpora), *more,
+            "--out", *files, "--csv", csv,
+        )  # fmt: skip
+
+    def types(self) -> None:
+        """The losses of types at equal parameters; and of the other types that the settings name
+        what is made of the LSTM, in types/<type>/. As of the LSTM, first epochs and clamped units,
+        which take long, are not made here."""
+        steps.types(self.out, self.scores, self.splits(), self.of_corpora(".json", self.corpora),
+                    self.settings.claims)  # fmt: skip
+        for type in self.settings.figures.types:
+            out, made = self.out / below(type), self.run / below(type)
+            corpora = self.having(type)
+            for name in (f"figure5/{corpus}.csv" for corpus in corpora):
+                if (made / name).exists():
+                    copy(made / name, out / name)
+            self.about_characters(type, out, out)
+            if corpora and has_units(type):
+                self.cell_tables({c: self.found(c, type) for c in corpora}, out / "tables")
+                clamped = [c for c in corpora if self.has(c, CLAMPED, type)]
+                files = ([made / file.format(corpus) for corpus in clamped] for file in CLAMPED)
+                if clamped:
+                    steps.ablation(out, *files, self.of_corpora(".json", clamped), out)
 
     def emergence(self) -> None:
         """When skills and units appear in the networks that were watched."""
@@ -360,14 +403,14 @@ class Builder:
         steps.emergence(self.out, measures, self.of_corpora(".json", watched))
 
     def claims(self) -> None:
-        """Tests of the paper's conclusions."""
-        code = self.code([corpus for corpus in self.corpora if self.of(corpus)])
+        """Tests of the paper's conclusions, and of those about other types."""
+        scored = [corpus for corpus in self.corpora if self.of(corpus)]
         steps.claims(
             self.out,
             self.scores,
             self.splits(),
             self.of_corpora(".json", self.corpora),
-            ["--texts", *self.of_corpora(".txt", code)],
+            ["--texts", *self.of_corpora(".txt", scored)],
             self.settings.claims,
         )
 
@@ -395,6 +438,11 @@ FOUND = (
     "probes/{}.csv",
 )
 CLAMPED = ("ablation/{}.csv", "ablation/controls/{}.csv")  # what `charlens ablate` writes of it
+
+
+def below(type: str) -> str:
+    """Where what is made of a type lies, below a run or a publication."""
+    return "" if type == "lstm" else f"types/{type}"
 
 
 def is_of(array: Path, model: Path) -> bool:

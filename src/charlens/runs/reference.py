@@ -6,7 +6,7 @@ histories/<candidate>/history.csv   losses of a training, epoch by epoch
 histories/candidates.csv            all trainings, and which candidates were chosen
 models/<corpus>-<type>.safetensors  the best LSTM and GRU in half precision; -deepest: the best
                                     of the paper's depth, where that is another network
-corpora/*.json, figure5/*.csv, bench/*.csv, tables/*, figures/*   as in results/<run>
+corpora/*.json, figure5/*.csv, bench/*.csv, tables/*, figures/*, types/*   as in results/<run>
 README.md                           what holds, what is here and what is missing
 models/*.md, corpora/*.md, ro-crate-metadata.json, Snakefile   see `charlens.runs.cards`
 """
@@ -22,10 +22,11 @@ from pydantic import ValidationError
 
 from charlens.errors import InputError
 from charlens.files import check_digest, exchange, sync, write_atomically
+from charlens.networks.cells import has_units
 from charlens.runs.schema import Analysis
 from charlens.runs.settings import describe as describe_mistake
 from charlens.runs.status import status
-from charlens.store.models import ModelKey
+from charlens.store.models import PAPER_TYPES, ModelKey, cell_of, type_name, types_in_order
 from charlens.store.reading import read_json, require
 from charlens.store.tables import STATUS, paper_table, read_status, read_table
 
@@ -92,13 +93,24 @@ class Publication:
         return [path for path in paths if path.exists()]
 
     def files(self, pattern: str) -> list[Path]:
-        """The files that match a pattern, sorted; not the digests beside them."""
+        """The files that match a pattern, sorted; not the digests beside them, nor what belongs to
+        the publication of another run within this one."""
+        inner = [path.parent for path in within(self.folder)]
         found = (path for path in self.folder.glob(pattern) if not path.name.startswith("."))
-        return sorted(path for path in found if path.is_file())
+        return sorted(
+            path
+            for path in found
+            if path.is_file() and not any(path.is_relative_to(folder) for folder in inner)
+        )
 
     def below(self, path: Path) -> Path:
         """A path relative to the publication."""
         return path.relative_to(self.folder)
+
+
+def within(folder: Path) -> list[Path]:
+    """The settings of publications of other runs in folders of this one."""
+    return sorted(folder.glob("*/settings.json"))
 
 
 def read_digest(path: Path) -> dict:
@@ -179,10 +191,13 @@ def replace(reference: Path, new: Path) -> None:
     """Put `new` in the place of `reference`, in one step where the system can.
 
     A kill or a power loss at any moment leaves the old one or the new one; where the system cannot
-    exchange two folders, the old one may be where `restore` finds it.
+    exchange two folders, the old one may be where `restore` finds it. Publications of other runs
+    within the old one, such as results/reference/modern, stay as they are.
     """
     old = earlier(reference)
     shutil.rmtree(old, ignore_errors=True)
+    for inner in within(reference):
+        shutil.copytree(inner.parent, new / inner.parent.name)
     for path in new.rglob(".*.sha256"):  # digests of a run's files: git has its own
         path.unlink()
     for path in [*new.rglob("*"), new]:  # copies are not on the disk yet
@@ -281,6 +296,7 @@ those of other machines by `charlens merge`:
 | --- | --- |
 | `tables/`, `figures/` | tables, claims and figures, and the numbers behind them |
 | `figure5/` | the first epochs of an LSTM |
+| `types/` | the same of other types, where the run looks at some |
 | `corpora/` | the provenance of each text |
 | `scores/` | metadata of each model, with a digest of its scores |
 | `histories/` | losses of each training, epoch by epoch |
@@ -348,9 +364,27 @@ def missing_parts(publication: Publication, planned: list[ModelKey]) -> list[str
     in_paper = {*paper_table(1)["corpus"], *paper_table(2)["corpus"]} & set(corpora)
     if in_paper and not (publication.folder / "tables/comparison.csv").exists():
         absent.append("the comparison with the paper")
+    absent += lacking_of_types(publication.folder, planned)
     absent += [
         f"figure 2 of {corpus}"
         for corpus in corpora
         if not (publication.folder / f"figures/figure2-{corpus}.png").exists()
     ]
     return lines + ([f"tables and figures: {', '.join(absent)}"] if absent else [])
+
+
+def lacking_of_types(folder: Path, planned: list[ModelKey]) -> list[str]:
+    """What the publication lacks of single networks of the types that the paper does not have."""
+    types = types_in_order(key.type for key in planned if key.kind == "recurrent")
+    newer = [type for type in types if type == cell_of(type) and type not in PAPER_TYPES]
+    wanted = {
+        "units": ("tables/hypotheses.csv", has_units),
+        "clamped units": ("tables/ablation.csv", has_units),
+        "first epochs": ("figure5/*.csv", bool),
+    }
+    lines = []
+    for what, (file, applies) in wanted.items():
+        lacking = [t for t in newer if applies(t) and not any(folder.glob(f"types/{t}/{file}"))]
+        if lacking:
+            lines.append(f"{what} of {' and '.join(map(type_name, lacking))}")
+    return lines

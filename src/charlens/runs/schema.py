@@ -273,6 +273,10 @@ class Claims(Section):
         10_000, description="Of whole test streams."
     )
     seed: Seed = 0
+    seeds_from: str | None = Field(
+        None, description="A publication of the same texts: how much its losses vary with the seed"
+        " stands in where no network of the run has two seeds.",
+    )  # fmt: skip
 
 
 class Tsne(Section):

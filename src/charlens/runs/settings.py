@@ -91,6 +91,8 @@ def comparable(settings: Settings) -> dict:
             "split": settings.split_of(corpus),
             "training": training,
         }
+        if settings.grid.variants:
+            corpora[corpus]["adamw"] = settings.adamw.model_dump(exclude={"rates"})
     return {"run": settings.run, "corpora": corpora}
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from charlens.errors import InputError
 from charlens.runs.schema import Bootstrap, Claims, Tsne
 from charlens.runs.settings import arguments
-from charlens.store.models import ModelKey, is_reshuffled, original, twin
+from charlens.store.models import PAPER_TYPES, ModelKey, cell_of, is_reshuffled, original, twin
 from charlens.store.tables import paper_table
 
 
@@ -92,7 +92,7 @@ def split_table(
         verb(
             "contiguous-split", "--scores", *(p for key, p in both.items() if key.corpus in names),
             "--splits", *(splits[name] for name in names), "--corpora", *infos,
-            *arguments(resampling),
+            *arguments(resampling.model_dump(include={"resamples", "seed"})),
             "--csv", out / "tables/plain_cut.csv", "--html", out / "tables/plain_cut.html",
         )  # fmt: skip
 
@@ -152,14 +152,42 @@ def figure3(out: Path, infos: Sequence[Path]) -> None:
 
 
 def ablation(
-    out: Path, found: Sequence[Path], effects: Sequence[Path], infos: Sequence[Path]
+    out: Path,
+    found: Sequence[Path],
+    effects: Sequence[Path],
+    infos: Sequence[Path],
+    figures: Path | None = None,
 ) -> None:
-    """Table and figure of what clamped units change, from what `charlens ablate` wrote."""
+    """Table and figure of what clamped units change, from what `charlens ablate` wrote.
+
+    figures: the folder of the figure, figures/ unless stated.
+    """
+    figures = figures or out / "figures"
     verb(
         "ablation", "--found", *found, "--effects", *effects, "--corpora", *infos,
-        "--csv", out / "tables/ablation.csv", "--effects-csv", out / "figures/ablation.csv",
-        "--out", *images(out, "ablation"),
+        "--csv", out / "tables/ablation.csv", "--effects-csv", figures / "ablation.csv",
+        "--out", figures / "ablation.png", figures / "ablation.svg",
     )  # fmt: skip
+
+
+def types(
+    out: Path,
+    scores: Mapping[ModelKey, Path],
+    splits: Mapping[str, Path],
+    infos: Sequence[Path],
+    resampling: Claims,
+) -> None:
+    """The losses of types at equal parameters, for corpora with a type that the paper lacks."""
+    networks = {key: path for key, path in scores.items() if key.kind == "recurrent"}
+    newer = {key.corpus for key in networks if cell_of(key.type) not in PAPER_TYPES}
+    infos = [info for info in infos if info.stem in newer]
+    if infos:
+        verb(
+            "types", "--scores", *(p for key, p in networks.items() if key.corpus in newer),
+            "--splits", *(splits[info.stem] for info in infos), "--corpora", *infos,
+            *arguments(resampling),
+            "--out", *images(out, "types"), "--csv", out / "tables/types.csv",
+        )  # fmt: skip
 
 
 def emergence(out: Path, measures: Sequence[Path], infos: Sequence[Path]) -> None:
@@ -195,7 +223,13 @@ def claims(
     scored = {key.corpus for key in scores}
     infos = [info for info in infos if info.stem in scored]
     names = [info.stem for info in infos]
-    inside = [f"tables/{table}.csv" for table in ("gates", "cells", "hypotheses", "ablation")]
+    tables = ("gates", "cells", "hypotheses", "ablation", "probes")
+    inside = [f"tables/{table}.csv" for table in tables]
+    of_types = [
+        path
+        for table in ("tables/hypotheses", "tables/ablation", "tables/probes", "figure5/*")
+        for path in sorted(out.glob(f"types/*/{table}.csv"))
+    ]
     found = (sorted(out.glob(f"histories/{name}/nn/**/history.csv")) for name in names)
     histories = [path for paths in found for path in paths]
     verb(
@@ -203,6 +237,7 @@ def claims(
         "--splits", *(splits[info.stem] for info in infos), "--corpora", *infos, *more,
         "--inside", *existing(*(out / name for name in (*inside, "figures/figure6.csv"))),
         "--trajectory", *existing(*(out / f"figure5/{info.stem}.csv" for info in infos)),
+        "--of-types", *of_types,
         "--histories", *histories,
         "--status", out / "tables/status.csv", *arguments(resampling),
         "--csv", out / "tables/claims.csv", "--html", out / "tables/claims.html",

@@ -47,12 +47,14 @@ def read_split(path: str | Path, scores: Iterable[Score]) -> dict[str, np.ndarra
     """Read the arrays of a split that figures need, by name.
 
     alphabet: uint8 [K], bytes. test_y: uint8 [S, n], the codes of the test characters. test_at:
-    int64 [S], the offset in the text, in bytes, of each stream's first test character. Raises
-    InputError if the file is unusable or a score has another number of test characters.
+    int64 [S], the offset in the text, in bytes, of each stream's first test character. train_y:
+    uint8 [S, m], those of the training characters, where the file has them. Raises InputError if
+    the file is unusable or a score has another number of test characters.
     """
     try:
         with np.load(path) as arrays:
             split = {name: arrays[name] for name in ("alphabet", "test_y", "test_at")}
+            split |= {name: arrays[name] for name in ("train_y",) if name in arrays}
     except FileNotFoundError as error:
         raise InputError(f"{path}: no readable split ({reason(error)})") from None
     except Exception:  # numpy's own words advise unsafe loading

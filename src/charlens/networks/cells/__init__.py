@@ -63,6 +63,12 @@ def has_units(type: str) -> bool:
     return re.search(r"^MEMORY = None\b", file_of(type).read_text(), re.MULTILINE) is None
 
 
+def reads_windows(type: str) -> bool:
+    """Whether a type reads a whole window at once (it has a `scan`), from its text as well."""
+    text = file_of(type).read_text()
+    return re.search(r"^(def|from\b.*\bimport\b.*) scan\b", text, re.MULTILINE) is not None
+
+
 def own_module(type: str) -> ModuleType:
     """The module in a file of the user's own."""
     name = f"{__name__}.{type}"

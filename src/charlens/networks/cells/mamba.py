@@ -1,18 +1,19 @@
 """Mamba: a selective state space (Gu and Dao 2023, "Mamba: linear-time sequence modeling with
-selective state spaces", arXiv:2312.00752, algorithm 2 and figure 3).
+selective state spaces", arXiv:2312.00752, equation 2 and algorithm 2; the layer: figure 3).
 
 (u_t, z_t) = W x_t                           each E = 2 H wide
 u'_t = silu(sum over j < 4 of c_j * u_{t-j} + c_b)     a convolution for each number alone
 (d_t, B_t, C_t) = W_d u'_t                   ceil(H / 16), N = 16 and 16 numbers
 D_t = softplus(W_t d_t + b_t)                the step size, [E]
-s_t = exp(D_t A) * s_{t-1} + (D_t u'_t) B_t            [E, N]; A = -exp(A_log)
-y_t = s_t C_t + D * u'_t
+s_t = exp(D_t A) * s_{t-1} + (D_t u'_t) B_t            [E, N]; A = -exp(A_log)     (2a)
+y_t = s_t C_t + D * u'_t                               (2b), with the authors' D
 h_t = (y_t * silu(z_t)) W_o
 
-The step size, B and C depend on the input alone, so a window is one product and a scan. The state
-is expanded, 2 H x 16 numbers, and belongs to no unit; what is shown and clamped of a unit is its
-output h. As in the authors' code, A begins as -1 to -16 in each row, D as 1, and b_t so that the
-step sizes are log-uniform in 0.001 to 0.1.
+exp(D_t A) is equation 4; in place of its factor of B, (D_t A)^-1 (exp(D_t A) - 1) D_t, stands D_t,
+as in the authors' code. The step size, B and C depend on the input alone, so a window is one
+product and a scan. The state is expanded, 2 H x 16 numbers, and belongs to no unit; what is shown
+and clamped of a unit is its output h. As in the authors' code, A begins as -1 to -16 in each row, D
+as 1, and b_t so that the step sizes are log-uniform in 0.001 to 0.1.
 """
 
 import math

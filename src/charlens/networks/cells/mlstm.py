@@ -1,19 +1,20 @@
 """mLSTM: a matrix for a memory, which stores values under keys (Beck, Pöppel, Spanring, Auer,
 Prudnikova, Kopp, Klambauer, Brandstetter, Hochreiter 2024, "xLSTM: extended long short-term
-memory", arXiv:2405.04517, section 2.3 and its appendix), with one head.
+memory", arXiv:2405.04517, section 2.3, equations 19 to 27, and appendix A.3), with one head.
 
-q_t, v_t = W_q x_t + b_q, W_v x_t + b_v;  k_t = (W_k x_t + b_k) / sqrt(H)
-o_t = sigm(W_o x_t + b_o)
+q_t, v_t = W_q x_t + b_q, W_v x_t + b_v      (22, 24);  k_t = (W_k x_t + b_k) / sqrt(H)  (23)
+o_t = sigm(W_o x_t + b_o)                    (27)
 (i~_t, f~_t) = W_g [q_t; k_t sqrt(H); v_t] + b_g                    one number each
-m_t = max(log f_t + m_{t-1}, i~_t)           the stabiliser, with f_t = sigm(f~_t)
-i'_t = exp(i~_t - m_t);  f'_t = exp(log f_t + m_{t-1} - m_t)
-C_t = f'_t C_{t-1} + i'_t k_t v_t^T          [H, H]
-n_t = f'_t n_{t-1} + i'_t k_t
-h_t = o_t * (q_t C_t) / max(|q_t n_t|, exp(-m_t))
+m_t = max(log f_t + m_{t-1}, i~_t)           the stabiliser, with f_t = sigm(f~_t)  (15)
+i'_t = exp(i~_t - m_t);  f'_t = exp(log f_t + m_{t-1} - m_t)        (16, 17)
+C_t = f'_t C_{t-1} + i'_t k_t v_t^T          [H, H], the transpose of the paper's (19)
+n_t = f'_t n_{t-1} + i'_t k_t                (20)
+h_t = o_t * (q_t C_t) / max(|q_t n_t|, exp(-m_t))                   (21)
 
-In the paper i~ and f~ are linear in the layer's input; here they read q, k and v, as in the
-authors' code. Nothing sees the state h, so a window is read at once by the paper's parallel form,
-from the memory that the window before it left.
+In the paper the bias of k is not scaled (23), and i~ and f~ are linear in the layer's input (25,
+26); here they read q, k and v, as in the authors' code. The bound 1 in (21) is exp(-m_t) here,
+since C and n are scaled by that. Nothing sees the state h, so a window is read at once by the
+paper's parallel form, from the memory that the window before it left.
 
 The memory is no number per unit; what is shown and clamped of a unit is its output h.
 """

@@ -1,11 +1,11 @@
 """Real-gated linear recurrent unit (De, Smith, Fernando, Botev et al. 2024, "Griffin: mixing gated
 linear recurrences with local attention for efficient language models", arXiv:2402.19427, section
-2.4 and appendix A).
+2.4, equations 1 to 4, and appendix A).
 
-r_t = sigm(W_a x_t + b_a)                    the recurrence gate
-i_t = sigm(W_x x_t + b_x)                    the input gate
-a_t = a^(c r_t)  with a = sigm(Lambda), c = 8
-h_t = a_t * h_{t-1} + sqrt(1 - a_t^2) * (i_t * x_t)
+r_t = sigm(W_a x_t + b_a)                    the recurrence gate (1)
+i_t = sigm(W_x x_t + b_x)                    the input gate (2)
+a_t = a^(c r_t)  with a = sigm(Lambda), c = 8                       (3)
+h_t = a_t * h_{t-1} + sqrt(1 - a_t^2) * (i_t * x_t)                 (4)
 
 In the paper the x_t of these equations is H wide, a linear map of the layer's input. So it is here
 in the last one; the gates read the layer's input itself. As in the paper, a is computed in log

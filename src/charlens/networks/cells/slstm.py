@@ -1,13 +1,13 @@
 """sLSTM: exponential gates, and a state that mixes (Beck, Pöppel, Spanring, Auer, Prudnikova, Kopp,
 Klambauer, Brandstetter, Hochreiter 2024, "xLSTM: extended long short-term memory",
-arXiv:2405.04517, section 2.2), with one head.
+arXiv:2405.04517, section 2.2, equations 8 to 17), with one head.
 
-(i~, f~, o~, z~) = W x_t + R h_{t-1} + b
-m_t = max(log f_t + m_{t-1}, i~)             the stabiliser, with f_t = sigm(f~)
-i'_t = exp(i~ - m_t);  f'_t = exp(log f_t + m_{t-1} - m_t)
-c_t = f'_t * c_{t-1} + i'_t * tanh(z~)
-n_t = f'_t * n_{t-1} + i'_t                  the normaliser
-h_t = sigm(o~) * c_t / n_t
+(i~, f~, o~, z~) = W x_t + R h_{t-1} + b                                   (11 to 14)
+m_t = max(log f_t + m_{t-1}, i~)             the stabiliser, with f_t = sigm(f~)  (15)
+i'_t = exp(i~ - m_t);  f'_t = exp(log f_t + m_{t-1} - m_t)                 (16, 17)
+c_t = f'_t * c_{t-1} + i'_t * tanh(z~)                                     (8)
+n_t = f'_t * n_{t-1} + i'_t                  the normaliser                (9)
+h_t = sigm(o~) * c_t / n_t                                                 (10)
 
 The memory here is the ratio c_t / n_t, a weighted mean of all candidates so far, in -1 to 1:
 c_t/n_t = c_{t-1}/n_{t-1} + i'_t/n_t * (tanh(z~) - c_{t-1}/n_{t-1}). These are the same numbers, and

@@ -1,14 +1,14 @@
 """A layer of a Transformer that sees the last 100 characters (Vaswani, Shazeer, Parmar, Uszkoreit,
 Jones, Gomez, Kaiser, Polosukhin 2017, "Attention is all you need", arXiv:1706.03762, sections 3.1
-to 3.3), with rotary positions (Su, Lu, Pan, Murtadha, Wen, Liu 2021, "RoFormer", arXiv:2104.09864,
-section 3.2) and the normalisation first (Xiong et al. 2020, "On layer normalization in the
-Transformer architecture", arXiv:2002.04745).
+to 3.3, equations 1 and 2), with rotary positions (Su, Lu, Pan, Murtadha, Wen, Liu 2021, "RoFormer",
+arXiv:2104.09864, section 3.2) and the normalisation first (Xiong et al. 2020, "On layer
+normalization in the Transformer architecture", arXiv:2002.04745).
 
 x_t = W input_t + b                          H wide: in the first layer, the embedding
 q_t, k_t, v_t = norm(x_t) W_q, norm(x_t) W_k, norm(x_t) W_v         in each of 4 heads d wide
-head_t = sum over the last 100 steps s of softmax_s(R^(t-s) q_t . k_s / sqrt(d)) v_s
+head_t = sum over the last 100 steps s of softmax_s(R^(t-s) q_t . k_s / sqrt(d)) v_s      (1)
 y_t = x_t + concat(head_t) W_o
-h_t = y_t + relu(norm(y_t) W_1 + b_1) W_2 + b_2                     2 H wide within
+h_t = y_t + relu(norm(y_t) W_1 + b_1) W_2 + b_2                     (2), 2 H wide within
 
 R^j rotates pairs of numbers of a key or query by angles proportional to j, so attention sees how
 far back a step is. d is H / 4 rounded up to an even number, so that any H will do.

@@ -1,0 +1,132 @@
+"""Claims about the newer types, those that the paper does not have: their losses, beside those of
+the paper's types at the same parameter budgets.
+
+A type with something added (lstm+block, lstm+adamw) is a type of its own, see `store.models`.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from charlens.claims.evidence import Evidence, GridEntry, Missing, NotInRun
+from charlens.claims.losses import Pair, mean_of, mean_of_pairs, shapes
+from charlens.claims.measure import FAILS, UNDECIDED, Finding, measure
+from charlens.store.models import VARIANTS, cell_of, recipe_of, type_name, types_in_order
+
+RIVALS = ("lstm", "gru")
+RECIPE = [added for added in VARIANTS if recipe_of(f"+{added}") == "adamw"]
+
+
+def bare(types: Iterable[str]) -> list[str]:
+    """Those of the types to which nothing is added."""
+    return [type for type in types if type == cell_of(type)]
+
+
+def best_at(evidence: Evidence, types: Iterable[str]) -> dict[tuple[int, int], GridEntry]:
+    """At each size and number of layers the entry of these types that is best on validation."""
+    found: dict[tuple[int, int], GridEntry] = {}
+    for type in types:
+        for shape, entry in evidence.of_type(type).items():
+            if shape not in found or entry.val_loss < found[shape].val_loss:
+                found[shape] = entry
+    return found
+
+
+def rivals(evidence: Evidence, added: Iterable[str]) -> dict[tuple[int, int], GridEntry]:
+    """At each shape that LSTM and GRU both have, the better of them on validation. added: what
+    either may have in addition, each the better way of it ("" for nothing)."""
+    first, second = (best_at(evidence, [cell + a for a in added]) for cell in RIVALS)
+    shared = first.keys() & second.keys()
+    return {shape: min(first[shape], second[shape], key=lambda e: e.val_loss) for shape in shared}
+
+
+def pairs_with(rivals: Mapping, own: Mapping) -> list[Pair]:
+    """The rival and one's own entry at each shape that both have, in order."""
+    return [(rivals[shape], own[shape]) for shape in sorted(rivals.keys() & own.keys())]
+
+
+def newer_beats(evidence: Evidence) -> list[Finding]:
+    """Effect, for each newer type: the loss of LSTM or GRU, at each size and number of layers the
+    better one on validation, minus the loss of the type; mean over the shapes that all three have;
+    nats per character. Bare cells by the paper's recipe. The overall effect is that of the type
+    with the greatest such lead on validation, so that no test text chooses it. While a newer type
+    is not trained the claim cannot fail, and is undecided instead."""
+    return beats_rivals(evidence, [""])
+
+
+def newer_beats_by_its_recipe(evidence: Evidence) -> list[Finding]:
+    """As for the paper's recipe, by the second one (AdamW, warm-up, cosine, weight decay). Each
+    type, LSTM and GRU included, counts with its cells in blocks or bare, at each shape the better
+    on validation."""
+    if evidence.planned and not any(recipe_of(key.type) == "adamw" for key in evidence.planned):
+        raise NotInRun("no network by the second recipe")
+    return beats_rivals(evidence, [f"+{added}" for added in RECIPE])
+
+
+def beats_rivals(evidence: Evidence, added: list[str]) -> list[Finding]:
+    """The findings whether a newer type, with something of `added`, beats LSTM and GRU with it."""
+    evidence.require(type=RIVALS)
+    theirs, groups = rivals(evidence, added), {}
+    cells = dict.fromkeys(cell_of(type) for type in evidence.newer_types)
+    for cell in cells:
+        if pairs := pairs_with(theirs, best_at(evidence, [cell + a for a in added])):
+            groups[cell] = pairs
+    if not groups:
+        raise Missing("a newer type, LSTM and GRU with the same layers and size")
+    leads = {c: np.mean([r.val_loss - own.val_loss for r, own in g]) for c, g in groups.items()}
+    first, findings = max(leads, key=leads.get), []
+    for cell, pairs in groups.items():
+        effect = measure(evidence, mean_of(pairs))
+        words = shapes(pairs, ", ".join(rival.key.name for rival, _ in pairs))
+        findings.append(effect.finding(type_name(cell), effect.verdict(), words))
+        if cell == first:
+            whole = replace(findings[-1], part="")
+    if whole.verdict == FAILS and evidence.lacks(*(c + a for c in cells for a in added)):
+        whole = replace(whole, verdict=UNDECIDED)
+    basis = "; ".join(filter(None, [whole.basis, evidence.finished]))
+    return [replace(whole, basis=f"best on validation: {basis}"), *findings]
+
+
+def additions_help(evidence: Evidence) -> list[Finding]:
+    """Effect, for each type and addition: loss of the bare cell by the paper's recipe minus loss
+    with the block around each cell, with the second recipe, or with both; mean over the shapes that
+    both have; nats per character. Parameters are the same, so a cell in a block has fewer units.
+    The overall effect is that of block and recipe together (or else of the last that is trained),
+    mean over the types."""
+    keys = [*evidence.planned, *(entry.key for entry in evidence.grid)]
+    cells = bare(types_in_order(cell_of(key.type) for key in keys))
+    if all(key.type == cell_of(key.type) for key in keys):
+        raise NotInRun("no block and no second recipe")
+    groups, last = {}, []
+    for added in VARIANTS:
+        of_cell = {
+            cell: pairs_with(evidence.of_type(cell), evidence.of_type(f"{cell}+{added}"))
+            for cell in cells
+        }
+        own = {cell: pairs for cell, pairs in of_cell.items() if pairs}
+        groups |= {f"{type_name(cell)}: {added}": pairs for cell, pairs in own.items()}
+        last = [pair for pairs in own.values() for pair in pairs] or last
+    if not groups:
+        raise Missing("a bare cell and the same with a block or by the second recipe")
+    against = "the bare cell by the paper's recipe"
+    effect, words = measure(evidence, mean_of(last)), shapes(last, against)
+    whole = effect.finding("", effect.verdict(), words, evidence.finished)
+    _, *parts = mean_of_pairs(evidence, groups, against)
+    return [whole, *parts]
+
+
+def depth_of_two_helps(evidence: Evidence) -> list[Finding]:
+    """Effect, for each newer type: loss of one layer minus loss of two, bare cells by the paper's
+    recipe; mean over the sizes that have both; nats per character. The overall effect is the mean
+    over these types and sizes."""
+    evidence.require(layers=(1, 2))
+    groups = {}
+    for type in bare(evidence.newer_types):
+        own = evidence.of_type(type)
+        sizes = sorted(size for size, layers in own if layers == 2 and (size, 1) in own)
+        if sizes:
+            groups[type_name(type)] = [(own[size, 1], own[size, 2]) for size in sizes]
+    if not groups:
+        raise Missing("networks of one layer and of two, of the same newer type and size")
+    return mean_of_pairs(evidence, groups, "one layer")

@@ -1,0 +1,119 @@
+"""Claims about what is inside the newer types: units, whether they are used, whether what is known
+is spread over many, and the first epochs.
+
+Each is the claim about the paper's LSTM, put to the tables in types/<type>/ (settings: figures:
+types): one network of each type, from one seed.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import replace
+
+import pandas as pd
+
+from charlens.claims.ablation import interpretable_units_are_used
+from charlens.claims.evidence import Evidence, Missing
+from charlens.claims.first_epochs import nearest_nn_climbs
+from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Finding
+from charlens.claims.types import bare
+from charlens.claims.units import units_follow_hypotheses
+from charlens.store.models import shown, type_name
+from charlens.units.unit_tables import told_by
+
+MOST = 0.5  # more than this share
+
+
+EACH = """The claim holds if it does for every newer type of the run, and does not if it does not
+    for one. Overall effect: the share of the types looked at for which it holds. A type's interval
+    is 95% for that type alone, and about one network of it."""
+
+
+def newer_have_interpretable_units(evidence: Evidence) -> list[Finding]:
+    return of_each(evidence, units_follow_hypotheses)
+
+
+newer_have_interpretable_units.__doc__ = f"""For each newer type as for the LSTM: a unit is selected
+    for a hypothesis on the selection streams, and follows it if its strength on the evaluation
+    streams is above 0.8. Effect: the strength of the unit that is strongest on the selection
+    streams. {EACH}"""
+
+
+def newer_use_interpretable_units(evidence: Evidence) -> list[Finding]:
+    return of_each(evidence, interpretable_units_are_used)
+
+
+newer_use_interpretable_units.__doc__ = f"""For each newer type as for the LSTM: the units that
+    follow the text are clamped to their mean. Effect: the share of them whose characters change
+    their probability more than under any of the control units. {EACH}"""
+
+
+def newer_first_resemble_a_1nn(evidence: Evidence) -> list[Finding]:
+    return of_each(evidence, nearest_nn_climbs)
+
+
+newer_first_resemble_a_1nn.__doc__ = f"""For each newer type as for the LSTM: the 1-NN, the 2-NN and
+    the 3-NN become the nearest to its snapshots in this order. Effect: rank correlation between the
+    snapshots' order and their nearest n. {EACH}"""
+
+
+def newer_spread_what_they_know(evidence: Evidence) -> list[Finding]:
+    return of_each(evidence, told_by_many)
+
+
+newer_spread_what_they_know.__doc__ = f"""For each hypothesis, in the layer whose probe tells most:
+    the best unit, the probe on all units, the last characters alone and the probe on an untrained
+    network have a strength each. A hypothesis is told if the unit or the probe exceeds the other
+    two by 0.05, and by many units if the probe exceeds the unit by as much. Effect: the share of
+    the hypotheses told that many units tell. It holds for a type if that is more than half. These
+    are point estimates, without intervals. {EACH}"""
+
+
+def told_by_many(evidence: Evidence) -> list[Finding]:
+    """The finding whether a network's probes tell most hypotheses better than its best units.
+
+    Raises Missing where there are no probes, or none tells anything.
+    """
+    if evidence.probes is None or evidence.probes.empty:
+        raise Missing("probes on all units of a layer (tables/probes.csv)")
+    best = evidence.probes.loc[evidence.probes.groupby("hypothesis", sort=False)["probe"].idxmax()]
+    names = ["single", "probe", "last_k", "untrained"]
+    told = pd.Series([told_by(*row) for row in best[names].itertuples(index=False)], best.index)
+    best, told = best[told != "baselines alone"], told[told != "baselines alone"]
+    if best.empty:
+        raise Missing("a hypothesis that units tell more of than the baselines (tables/probes.csv)")
+    share = float((told == "many units").mean())
+    each = ", ".join(
+        f"{row.hypothesis.replace('_', ' ')} {row.probe:.2f} by all, {row.single:.2f} by one"
+        for row in best.itertuples()
+    )
+    words = f"one network, {shown(best['model'].iloc[0])}, one seed: {each}"
+    verdict = HOLDS if share > MOST else FAILS
+    return [Finding("", verdict, share, math.nan, math.nan, words)]
+
+
+def of_each(evidence: Evidence, test: Callable[[Evidence], list[Finding]]) -> list[Finding]:
+    """A claim about the LSTM, put to each newer type: see EACH. Raises Missing where the tables of
+    none are here."""
+    types, parts, lacking = bare(evidence.newer_types), [], {}
+    for type in types:
+        try:
+            first, *_ = test(evidence.of(type))
+        except Missing as missing:
+            lacking[type_name(type)] = str(missing)
+            continue
+        parts.append(replace(first, part=type_name(type)))
+    if not parts:
+        reasons = " or ".join(dict.fromkeys(lacking.values()))
+        raise Missing(f"of every newer type: {reasons}")
+    verdicts = [found.verdict for found in parts]
+    verdict = HOLDS if set(verdicts) == {HOLDS} and not lacking else UNDECIDED
+    verdict = FAILS if FAILS in verdicts else verdict
+    words = [
+        f"{said}: {', '.join(found.part for found in parts if found.verdict == said)}"
+        for said in (HOLDS, FAILS, UNDECIDED)
+        if said in verdicts
+    ]
+    if lacking:
+        words.append(f"not looked at: {', '.join(lacking)}")
+    share = verdicts.count(HOLDS) / len(parts)
+    return [Finding("", verdict, share, math.nan, math.nan, "; ".join(words)), *parts]

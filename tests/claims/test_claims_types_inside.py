@@ -1,0 +1,92 @@
+"""Claims about what is inside newer types: verdicts on constructed tables."""
+
+import pandas as pd
+import pytest
+from constructed import evidence, part, planned, whole
+from test_claims_ablation import UNUSED, USED, clamped
+from test_claims_figures import snapshots
+from test_claims_units import searched
+
+from charlens.claims import types_inside
+from charlens.claims.evidence import Missing
+from charlens.claims.measure import FAILS, HOLDS, UNDECIDED
+from charlens.store.tables import PROBES
+
+OWN = planned(("mingru", 1, 64), ("minlstm", 1, 64), ("mingru+block", 1, 64))
+STRONG, WEAK = (1, "quote", 0.97, 0.95, 0.98), (1, "quote", 0.6, 0.55, 0.65)
+
+
+def types(first, second=None):
+    """Evidence with tables of minGRU and, if given, of minLSTM."""
+    tables = {"mingru": first} | ({} if second is None else {"minlstm": second})
+    return evidence(planned=OWN, of_types=tables)
+
+
+def units(row):
+    return {"hypotheses": searched(row).hypotheses}
+
+
+def ablation(*rows):
+    own = clamped(*rows)
+    return {"hypotheses": own.hypotheses, "ablation": own.ablation}
+
+
+def first_epochs(*nearest):
+    return {"first_epochs": snapshots(*nearest)}
+
+
+def probes(*rows):
+    """rows: best unit, probe, last characters, untrained."""
+    table = [["wp", "mingru 1x64", 1, f"h{n}", 1, *row] for n, row in enumerate(rows)]
+    return {"probes": pd.DataFrame(table, columns=PROBES)}
+
+
+SPREAD, SINGLE, NOTHING = (0.5, 0.9, 0.1, 0.1), (0.9, 0.9, 0.1, 0.1), (0.5, 0.6, 0.6, 0.1)
+CASES = [  # the claim's function, tables for which it holds for a type, and does not
+    (types_inside.newer_have_interpretable_units, units(STRONG), units(WEAK)),
+    (types_inside.newer_use_interpretable_units, ablation(USED, USED), ablation(UNUSED, UNUSED)),
+    (types_inside.newer_spread_what_they_know, probes(SPREAD), probes(SINGLE)),
+    (types_inside.newer_first_resemble_a_1nn, first_epochs(1, 2, 3), first_epochs(2, 1, 3)),
+]
+
+
+@pytest.mark.parametrize(("test", "good", "bad"), CASES, ids=lambda v: getattr(v, "__name__", ""))
+def test_each_type_counts(test, good, bad):
+    findings = test(types(good, good))
+    assert whole(findings).verdict == HOLDS and whole(findings).effect == 1
+    assert whole(findings).basis == "holds: minGRU, minLSTM"
+    assert [found.part for found in findings] == ["", "minGRU", "minLSTM"]
+    assert part(findings, "minGRU").verdict == HOLDS
+    mixed = whole(test(types(good, bad)))
+    assert (mixed.verdict, mixed.effect) == (FAILS, 0.5)
+    assert mixed.basis == "holds: minGRU; does not hold: minLSTM"
+    partial = whole(test(types(good)))
+    assert partial.verdict == UNDECIDED and partial.basis.endswith("not looked at: minLSTM")
+    assert whole(test(types(bad))).verdict == FAILS
+    with pytest.raises(Missing, match="of every newer type: "):
+        test(evidence(planned=OWN))
+
+
+def test_the_first_epochs_are_of_the_type():
+    found = part(types_inside.newer_first_resemble_a_1nn(types(first_epochs(1, 2, 3))), "minGRU")
+    assert found.basis.startswith("one network, minGRU 3x128, one seed")
+
+
+@pytest.mark.parametrize(
+    ("rows", "share", "verdict"),
+    [
+        ([SPREAD, SPREAD, SINGLE], 2 / 3, HOLDS),
+        ([SPREAD, SINGLE], 0.5, FAILS),
+        ([SPREAD, NOTHING, NOTHING], 1.0, HOLDS),  # what the baselines tell does not count
+    ],
+)
+def test_what_is_spread(rows, share, verdict):
+    findings = types_inside.newer_spread_what_they_know(types(probes(*rows)))
+    found = part(findings, "minGRU")
+    assert (found.verdict, found.effect) == (verdict, pytest.approx(share))
+    assert "minGRU 1x64, one seed: h0 0.90 by all, 0.50 by one" in found.basis
+
+
+def test_nothing_told_is_missing():
+    with pytest.raises(Missing, match="a hypothesis that units tell more of"):
+        types_inside.newer_spread_what_they_know(types(probes(NOTHING)))
