@@ -2,6 +2,8 @@
 
 import hashlib
 
+from charlens.text import symbols
+
 CHECKS = ("bytes", "symbols", "sha256")
 
 
@@ -16,6 +18,16 @@ def facts(text: bytes) -> dict:
         "symbols": len(set(text)),
         "sha256": hashlib.sha256(text).hexdigest(),
     }
+
+
+def described(text: bytes, kind: str) -> dict:
+    """What a provenance says of a text whose symbols are of this kind: its facts; `symbols` is the
+    size of its alphabet. Raises InputError where it is to be read as characters and is no UTF-8."""
+    if kind == symbols.BYTES:
+        return facts(text)
+    read = symbols.decoded(text, kind, "the text")
+    own = {"symbols": len(set(read)), "characters": len(read)}
+    return facts(text) | own | symbols.stated(kind)
 
 
 def fits(text: bytes, source: dict) -> bool:

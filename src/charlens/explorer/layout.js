@@ -1,5 +1,6 @@
-/* The text as glyphs in lines. One entry per byte, because the network reads bytes: of a UTF-8
-   character the first byte carries the glyph; the others, its continuation, are narrow columns. */
+/* The text as glyphs in lines. One entry for each symbol that the network reads. Where these are
+   bytes, the first byte of a UTF-8 character carries the glyph; the others, its continuation, are
+   narrow columns. */
 
 const PLAIN = 0, FAINT = 1, HEX = 2, CONTINUATION = 3;
 const TAB = 8;
@@ -21,6 +22,8 @@ function utf8Length(text, at) {
     || first === 0xf0 && second < 0x90 || first === 0xf4 && second > 0x8f;
   return wrong ? 0 : length;
 }
+/* The length of a code point in UTF-8. */
+const utf8Bytes = (code) => code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
 const decoder = new TextDecoder('utf-8', {ignoreBOM: true});
 
 function makeGlyphs(text) {
@@ -29,8 +32,8 @@ function makeGlyphs(text) {
   glyphs.kind = new Uint8Array(n).fill(CONTINUATION);
   glyphs.width = new Float32Array(n).fill(0.45);
   for (let i = 0; i < n;) {
-    const length = utf8Length(text, i);
-    const glyph = length === 1 ? String.fromCharCode(text[i])
+    const length = inCharacters() ? 1 : utf8Length(text, i);
+    const glyph = length === 1 ? String.fromCodePoint(text[i])
       : length ? decoder.decode(text.subarray(i, i + length)) : '';
     glyphs.width[i] = 1;
     if (text[i] === NEWLINE || text[i] === 9 || text[i] === 13) {
@@ -46,7 +49,7 @@ function makeGlyphs(text) {
     } else {
       glyphs.text[i] = glyph;
       glyphs.kind[i] = PLAIN;
-      if (length > 2 && /^[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60]|^[\u{1f300}-\u{1faff}]/u.test(glyph)) {
+      if ((length > 2 || text[i] > 255) && /^[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60]|^[\u{1f300}-\u{1faff}]/u.test(glyph)) {
         glyphs.width[i] = 1.9;
       }
     }
@@ -103,15 +106,20 @@ const BLANKS = {9: 'tab', 10: 'newline', 13: 'carriage return', 32: 'space'};
 
 /* A character in words, for the card and for screen readers. */
 function spell(i) {
-  const byte = bytes.text[i];
-  if (BLANKS[byte]) return BLANKS[byte];
-  if (glyphs.kind[i] === HEX) return byte < 128 ? 'control character' : 'invalid byte';
+  const symbol = bytes.text[i];
+  if (BLANKS[symbol]) return BLANKS[symbol];
+  if (glyphs.kind[i] === HEX) return symbol < 128 ? 'control character' : 'invalid byte';
   if (glyphs.kind[i] === CONTINUATION) return 'continuation of a character';
   return glyphs.text[i];
 }
 
-/* A single byte, as shown among the guesses. */
-function byteGlyph(byte) {
-  if (byte > 32 && byte < 127) return String.fromCharCode(byte);
-  return {9: '→', 10: '↵', 13: '←', 32: '␣'}[byte] ?? byte.toString(16).padStart(2, '0');
+/* A single byte or character, as shown among the guesses. */
+function symbolGlyph(symbol) {
+  if (symbol > 32 && symbol < 127) return String.fromCharCode(symbol);
+  if (inCharacters() && symbol > 127) {
+    const glyph = String.fromCodePoint(symbol);
+    if (/\p{M}/u.test(glyph)) return `◌${glyph}`;    // combining
+    if (!/[\p{C}\p{Z}]/u.test(glyph)) return glyph;
+  }
+  return {9: '→', 10: '↵', 13: '←', 32: '␣'}[symbol] ?? symbol.toString(16).padStart(2, '0');
 }

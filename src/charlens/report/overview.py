@@ -11,14 +11,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
+from charlens.data.split import bytes_per_character
 from charlens.files import write_atomically
 from charlens.report.html import render
 from charlens.statistics.information import bits
-from charlens.store.corpora import read_corpora
+from charlens.store.corpora import read_corpora, size_in_words
 from charlens.store.models import network_name
 from charlens.store.tables import read_table, read_table1
+from charlens.text.symbols import CHARACTERS, kind_of
 
 VERDICTS = ("holds", "does not hold", "undecided", "not in this run")
 FIGURES = {  # file: title, what it shows
@@ -86,20 +89,33 @@ def best_fixed(table: pd.DataFrame, corpus: str) -> tuple[str, float]:
     return f"{int(row['n'])}-{'NN' if row['model'] == 'n-NN' else 'gram'}", float(row["loss"])
 
 
-def loss(nats: float, bytes_each: float) -> str:
-    """A loss in words. nats: per byte. bytes_each: the mean length of a character in bytes."""
-    if bytes_each == 1:
+class Lengths(NamedTuple):
+    """Mean lengths in bytes: of a character of UTF-8, and of what the models predict."""
+
+    character: float
+    symbol: float
+
+
+def loss(nats: float, lengths: Lengths) -> str:
+    """A loss in words. nats: per symbol."""
+    if lengths.character == 1:
         return f"{nats:.3f} nats ({bits(nats):.3f} bits) per character"
-    return f"{nats * bytes_each:.3f} nats per character ({bits(nats):.3f} bits per byte)"
+    of_byte = nats / lengths.symbol
+    return f"{of_byte * lengths.character:.3f} nats per character ({bits(of_byte):.3f} bits per byte)"
 
 
-def bytes_per_character(path: Path) -> float:
-    """The mean length of a text's characters in bytes: 1 unless it is UTF-8 beyond ASCII."""
-    text = path.read_bytes()
+def lengths_in(run: Path, corpus: str, about: dict) -> Lengths:
+    """The lengths of a corpus: of a text that is read as bytes, the mean character of all of it; of
+    one that is read as characters, that of the test text, to which losses belong."""
+    if kind_of(about) == CHARACTERS:
+        with np.load(run / f"corpora/{corpus}.npz") as arrays:
+            each = bytes_per_character(arrays["alphabet"], arrays["test_y"])
+        return Lengths(each, each)
+    text = (run / f"corpora/{corpus}.txt").read_bytes()
     try:
-        return len(text) / len(text.decode())
+        return Lengths(len(text) / len(text.decode()), 1.0)
     except ValueError:
-        return 1.0
+        return Lengths(1.0, 1.0)
 
 
 def units(table: pd.DataFrame, corpus: str, titles: Mapping[str, str]) -> list[dict]:
@@ -146,12 +162,12 @@ def of_corpus(run: Path, corpus: str, about: dict, tables: Mapping, titles: Mapp
     """What the page says about a corpus. tables: by name. titles: of the hypotheses."""
     network, network_loss = best(tables["table1"], corpus)
     fixed, fixed_loss = best_fixed(tables["table2"], corpus)
-    each = bytes_per_character(run / f"corpora/{corpus}.txt")
+    lengths = lengths_in(run, corpus, about)
     return {
         "title": about["title"],
-        "source": f"{about['source']}, {about['bytes']:,} bytes, {about['symbols']} symbols",
-        "best": (network, loss(network_loss, each)),
-        "fixed": (fixed, loss(fixed_loss, each)),
+        "source": f"{about['source']}, {size_in_words(about)}",
+        "best": (network, loss(network_loss, lengths)),
+        "fixed": (fixed, loss(fixed_loss, lengths)),
         "leads": network_loss < fixed_loss,
         "units": units(tables["hypotheses"], corpus, titles),
         "verdicts": verdicts(tables["claims"], corpus),
