@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from charlens.data.split import (
     LAYOUTS,
-    NONE,
     PARTS,
     add_arguments,
     contexts,
@@ -150,9 +149,9 @@ def test_a_text_of_one_character_is_refused():
 
 def test_contexts():
     joined = np.array([4, 7, 1, 9], np.uint8)
-    expected = [[NONE, NONE, NONE], [NONE, NONE, 4], [NONE, 4, 7], [4, 7, 1]]
+    expected = [[255, 255, 255], [255, 255, 4], [255, 4, 7], [4, 7, 1]]
     assert contexts(joined, 3).tolist() == expected
-    assert contexts(joined, 1)[:, 0].tolist() == [NONE, 4, 7, 1]
+    assert contexts(joined, 1)[:, 0].tolist() == [255, 4, 7, 1]
     assert contexts(joined, 6).shape == (4, 6)
     assert contexts(joined, 6).dtype == np.uint8
 

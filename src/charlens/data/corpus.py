@@ -27,14 +27,14 @@ from charlens.data.checks import (
     expected,
     fits,
     is_html,
+    size_in_words,
     stated,
 )
 from charlens.data.download import Limits, base_name, cached
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_with_digest
-from charlens.store.corpora import size_in_words
 from charlens.store.reading import read_json
-from charlens.text import symbols
+from charlens.text import unicode
 
 
 def fetch(name: str, spec: dict, mirror: str | Path, cache: str | Path) -> tuple[bytes, dict]:
@@ -58,7 +58,7 @@ def fetch(name: str, spec: dict, mirror: str | Path, cache: str | Path) -> tuple
         "kind": spec.get("kind", "prose"),
         "source": source["name"],
         "origin": origin,
-        **described(text, symbols.chosen(spec.get("symbols", symbols.BYTES), text)),
+        **described(text, unicode.chosen(spec.get("symbols", unicode.BYTES), text)),
     }
 
 

@@ -25,7 +25,7 @@ from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.store.corpora import read_text
 from charlens.store.reading import read_json, require
-from charlens.text import symbols
+from charlens.text import symbols, unicode
 
 PARTS = ("train", "val", "test")
 LAYOUTS = ("streams", "contiguous")
@@ -71,7 +71,7 @@ class Split:
 
 
 def split(
-    text: symbols.Text,
+    text: unicode.Text,
     layout: str,
     streams: int,
     unroll: int,
@@ -104,7 +104,7 @@ def split(
             f"text or a smaller split.streams or split.unroll"
         )
     alphabet = np.unique(values)
-    if kind == symbols.BYTES and len(alphabet) > 255:
+    if kind == unicode.BYTES and len(alphabet) > 255:
         raise InputError(
             f"corpus {name}: all 256 byte values occur, at most 255 are allowed: is it a text?"
         )

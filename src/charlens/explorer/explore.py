@@ -21,7 +21,7 @@ from charlens.networks.cells import memory, unbounded
 from charlens.statistics.information import bits
 from charlens.store.models import type_name
 from charlens.store.tables import read_table
-from charlens.text import symbols
+from charlens.text import symbols, unicode
 from charlens.text.hypotheses import HYPOTHESES, KINDS, labellings
 from charlens.training import score_text, train
 from charlens.training.score import check_alphabet
@@ -69,19 +69,19 @@ def of_split(path: Path, arch, params, about, args, in_page=None) -> Shown:
         f"{len(text):,} characters of test text, {nats:.3f} nats"
         f" ({bits(nats):.3f} bits) per character"
     )
-    if symbols.kind_of(about) == symbols.CHARACTERS:
+    if unicode.kind_of(about) == unicode.CHARACTERS:
         each = split.bytes_per_character(data.alphabet, y[:S].ravel()[:characters])
         summary += f", {bits(nats / each):.3f} bits per byte"
     facts = {"name": about["corpus"], "breaks": breaks, "summary": summary}
     whole = args.corpus.read_bytes() if args.corpus else b""
-    whole = symbols.decoded(whole, symbols.kind_of(about), args.corpus)
+    whole = unicode.decoded(whole, unicode.kind_of(about), args.corpus)
     letters = symbols.numbers(whole)
     if args.kind and not (len(whole) > offsets.max() and np.array_equal(letters[offsets], text)):
         raise InputError(f"{args.corpus} is not the text of {args.split}: give that text")
     return Shown(text, offsets, recording, facts, whole, args.kind, segments)
 
 
-def labels_at(text: symbols.Text, kind: str, at: np.ndarray) -> dict[str, tuple]:
+def labels_at(text: unicode.Text, kind: str, at: np.ndarray) -> dict[str, tuple]:
     """The labels at some offsets [N] of a text, by hypothesis: values [N], defined [N], and whether
     they are yes or no."""
     yes_no = {h.name: h.yes_no for h in HYPOTHESES}
@@ -154,7 +154,7 @@ def common_facts(arch, about: dict, facts: dict, labels: dict) -> dict:
         "hidden": arch.hidden,
         "parameters": architecture.count(arch),
         "symbols": arch.symbols,
-        "symbols_are": symbols.kind_of(about),
+        "symbols_are": unicode.kind_of(about),
         "guesses": min(GUESSES, arch.symbols),
         "labels": [
             {"name": h.name, "title": h.title, "yes_no": h.yes_no, "top": labels[h.name][1]}

@@ -15,7 +15,7 @@ from charlens.errors import InputError
 from charlens.explorer.live import SEGMENT, Segments
 from charlens.explorer.recording import Recording, record, spread
 from charlens.progress import say
-from charlens.text import symbols
+from charlens.text import symbols, unicode
 from charlens.text.hypotheses import HYPOTHESES
 from charlens.text.kinds import kind_of
 from charlens.training import score_text
@@ -36,7 +36,7 @@ class Shown:
     offsets: np.ndarray  # int64 [N]: in the whole text
     recording: Recording
     facts: dict  # for the page
-    whole: symbols.Text  # the whole text; empty where it is not at hand
+    whole: unicode.Text  # the whole text; empty where it is not at hand
     kind: str | None  # of the text
     segments: Segments | None = None  # where the page reads it itself
 

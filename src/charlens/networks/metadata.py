@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from charlens.errors import InputError
-from charlens.text import line_ends, symbols
+from charlens.text import line_ends, symbols, unicode
 
 if TYPE_CHECKING:
     from charlens.networks.architecture import Architecture
@@ -50,8 +50,8 @@ def check(described: object, path) -> None:
             shown = repr(value) if len(repr(value)) < 60 else repr(value)[:56] + " ..."
             raise InputError(f"{path}: {name}: expected {wanted}, got {shown}")
     if {"alphabet", "symbols"} <= described.keys():
-        kind = symbols.kind_of(described)
-        alphabet = symbols.decoded(bytes.fromhex(described["alphabet"]), kind, path)
+        kind = unicode.kind_of(described)
+        alphabet = unicode.decoded(bytes.fromhex(described["alphabet"]), kind, path)
         if list(alphabet) != sorted(set(alphabet)) or len(alphabet) != described["symbols"]:
             raise InputError(
                 f"{path}: alphabet: expected {described['symbols']} different {kind} in order, got"
@@ -77,8 +77,8 @@ def expected(name: str, value: object) -> str | None:
             return "the name of a cell type"
         if name == "alphabet" and not re.fullmatch("([0-9a-f]{2})+", value):
             return "bytes in hexadecimal"
-        if name == "symbols_are" and value not in (symbols.BYTES, symbols.CHARACTERS):
-            return f"{symbols.BYTES} or {symbols.CHARACTERS}"
+        if name == "symbols_are" and value not in (unicode.BYTES, unicode.CHARACTERS):
+            return f"{unicode.BYTES} or {unicode.CHARACTERS}"
         if name == "line_ends" and value not in line_ends.CONVENTIONS:
             return f"one of {', '.join(line_ends.CONVENTIONS)}"
     elif name == "recipe" and not isinstance(value, dict):

@@ -18,7 +18,7 @@ from charlens.report.html import render
 from charlens.store.corpora import read_corpora
 from charlens.store.found import model_name, number, read_found
 from charlens.store.tables import read_table
-from charlens.text.symbols import CHARACTERS, kind_of
+from charlens.text.unicode import CHARACTERS, kind_of
 
 # light enough at both ends for black letters
 COLOURS = LinearSegmentedColormap.from_list("units", ["#EE6A50", "#FFFFFF", "#5A9BE6"])

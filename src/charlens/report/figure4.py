@@ -77,9 +77,9 @@ def error_overlap(lstm: Score, others: dict[int, Score]) -> pd.DataFrame:
 def character_means(lstm: Score, ngram: Score, split: dict[str, np.ndarray]) -> pd.DataFrame:
     """Mean probability of the correct character, by character, largest LSTM advantage first.
 
-    split: arrays of the corpus's .npz (test_y [S, T], alphabet [K]). Returns one row per symbol
-    of the test text: byte (or code point), character, layers and size of the LSTM, n of the n-gram model, count, lstm,
-    ngram, difference (the last three: probabilities).
+    split: arrays of the corpus's .npz (test_y [S, T], alphabet [K]). Returns one row per symbol of
+    the test text: byte (or code point), character, layers and size of the LSTM, n of the n-gram
+    model, count, lstm, ngram, difference (the last three: probabilities).
     """
     count = np.bincount(split["test_y"].ravel(), minlength=len(split["alphabet"]))
     means = {"lstm": lstm.symbol_means(split), "ngram": ngram.symbol_means(split)}

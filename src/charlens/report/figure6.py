@@ -17,7 +17,7 @@ from charlens.store.corpora import by_stem, read_corpora, read_text
 from charlens.store.models import network_name, type_name
 from charlens.store.scores import Score, by_corpus, ngrams_by_n, read_scores
 from charlens.store.tables import read_table
-from charlens.text import symbols
+from charlens.text import symbols, unicode
 
 COLUMNS = ["corpus", "layers", "size", "category", "level", "errors", "share", "rate"]
 EXAMPLES, BEFORE, AFTER = 4, 50, 15  # of a level; characters shown on either side
@@ -119,7 +119,7 @@ def of_type(scores: list[Score], type: str = "lstm") -> list[Score]:
     return [best([score for score in smaller if score.key.size == size]) for size in sizes]
 
 
-def positions_in_text(text: symbols.Text, split: Split, scores: list[Score]) -> np.ndarray:
+def positions_in_text(text: unicode.Text, split: Split, scores: list[Score]) -> np.ndarray:
     """The offset in the text of every test character, int64 [N].
 
     Raises InputError where the split or a score is not of this text.
@@ -139,7 +139,7 @@ def positions_in_text(text: symbols.Text, split: Split, scores: list[Score]) -> 
 
 
 def applied(
-    text: symbols.Text, split: Split, positions: np.ndarray, ngrams: dict[int, Score], **definition
+    text: unicode.Text, split: Split, positions: np.ndarray, ngrams: dict[int, Score], **definition
 ):
     """The oracles for a corpus, but for the boost; see `oracles.oracles`."""
     training = [symbols.text_of(stream) for stream in split.alphabet[split.train.y]]
@@ -173,7 +173,7 @@ def by_definition(best: Score, made: dict[str, list[oracles.Oracle]]) -> pd.Data
 
 
 def examples_of(
-    text: symbols.Text, positions: np.ndarray, logp: np.ndarray, removed: Iterable[oracles.Oracle]
+    text: unicode.Text, positions: np.ndarray, logp: np.ndarray, removed: Iterable[oracles.Oracle]
 ) -> list[tuple[str, list[tuple[str, list[dict]]]]]:
     """EXAMPLES errors of each level, by category, chosen at random (seed 0): see `example`.
 
@@ -189,7 +189,7 @@ def examples_of(
     return list(found.items())
 
 
-def example(text: symbols.Text, position: int, probability: float) -> dict:
+def example(text: unicode.Text, position: int, probability: float) -> dict:
     """The text before an error, the character itself, the text after it, its probability."""
 
     def visible(begin: int, end: int) -> str:

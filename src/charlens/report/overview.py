@@ -14,14 +14,15 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from charlens.data.checks import size_in_words
 from charlens.data.split import bytes_per_character
 from charlens.files import write_atomically
 from charlens.report.html import render
 from charlens.statistics.information import bits
-from charlens.store.corpora import read_corpora, size_in_words
+from charlens.store.corpora import read_corpora
 from charlens.store.models import network_name
 from charlens.store.tables import read_table, read_table1
-from charlens.text.symbols import CHARACTERS, kind_of
+from charlens.text.unicode import CHARACTERS, kind_of
 
 VERDICTS = ("holds", "does not hold", "undecided", "not in this run")
 FIGURES = {  # file: title, what it shows
@@ -101,7 +102,9 @@ def loss(nats: float, lengths: Lengths) -> str:
     if lengths.character == 1:
         return f"{nats:.3f} nats ({bits(nats):.3f} bits) per character"
     of_byte = nats / lengths.symbol
-    return f"{of_byte * lengths.character:.3f} nats per character ({bits(of_byte):.3f} bits per byte)"
+    return (
+        f"{of_byte * lengths.character:.3f} nats per character ({bits(of_byte):.3f} bits per byte)"
+    )
 
 
 def lengths_in(run: Path, corpus: str, about: dict) -> Lengths:

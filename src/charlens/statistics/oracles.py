@@ -13,8 +13,9 @@ other, and each removes errors that the ones before it left. Their order and lev
 
 The last level of the last oracle removes whatever is left, so the shares add up to all errors.
 A word is a run of letters, digits, "_" and bytes above ASCII; apostrophes and hyphens end it. (In a
-text of characters, a str, letters and marks of all scripts count; where a script sets no spaces, a
-word is a whole run of letters.) The memory includes the text before a test stream: it is about the text, not about a model.
+text of characters, a str, letters and punctuation of all scripts count; where a script has no
+spaces, a word is a whole run of letters.) The memory includes the text before a test stream: it is
+about the text, not about a model.
 
 The paper may count two categories differently; `oracles` has both ways (DEFINITIONS):
 
@@ -27,7 +28,6 @@ import string
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
-
 
 import numpy as np
 
@@ -57,7 +57,9 @@ def errors(logp: np.ndarray) -> np.ndarray:
 
 def words(text: Text) -> tuple[np.ndarray, np.ndarray, list[Text]]:
     """The start and end of every word of a text, int64 [W] each, and the W words."""
-    found = [(match.start(), match.end(), match.group()) for match in WORD[type(text)].finditer(text)]
+    found = [
+        (match.start(), match.end(), match.group()) for match in WORD[type(text)].finditer(text)
+    ]
     spans = np.array([match[:2] for match in found], dtype=np.int64).reshape(-1, 2)
     return spans[:, 0], spans[:, 1], [match[2] for match in found]
 
@@ -149,7 +151,9 @@ def marks_of(text: Text) -> tuple[dict[str, set[int]], set[int], set[int]]:
     after, marks = {name: set(found) for name, found in AFTER.items()}, set(MARKS)
     if isinstance(text, str):
         after["quote"] |= set(map(ord, QUOTES))
-        marks |= {ord(letter) for letter in set(text) if unicodedata.category(letter).startswith("P")}
+        marks |= {
+            ord(letter) for letter in set(text) if unicodedata.category(letter).startswith("P")
+        }
     return after, marks - after["quote"], marks
 
 

@@ -10,7 +10,7 @@ from charlens.errors import InputError
 from charlens.files import damaged
 from charlens.store.reading import read_json, reason, require
 from charlens.store.scores import Score
-from charlens.text import symbols
+from charlens.text import unicode
 
 
 def read_corpora(paths: Iterable[str | Path]) -> dict[str, dict]:
@@ -26,7 +26,7 @@ def read_corpora(paths: Iterable[str | Path]) -> dict[str, dict]:
     return corpora
 
 
-def read_text(path: str | Path, info: str | Path | None = None) -> symbols.Text:
+def read_text(path: str | Path, info: str | Path | None = None) -> unicode.Text:
     """Read the text of a corpus: bytes, or a str where its provenance says so.
 
     info: its provenance; without one, the .json file beside the text, if there is one. Raises
@@ -42,17 +42,7 @@ def read_text(path: str | Path, info: str | Path | None = None) -> symbols.Text:
     stated = about.get("sha256")
     if stated is not None and stated != hashlib.sha256(text).hexdigest():
         raise damaged(path)
-    return symbols.decoded(text, symbols.kind_of(about), path)
-
-
-def size_in_words(about: dict) -> str:
-    """The length of a corpus and the size of its alphabet, from its provenance."""
-    if symbols.kind_of(about) == symbols.CHARACTERS:
-        return (
-            f"{about['characters']:,} characters in {about['bytes']:,} bytes, {about['symbols']:,}"
-            " of them different"
-        )
-    return f"{about['bytes']:,} bytes, {about['symbols']} symbols"
+    return unicode.decoded(text, unicode.kind_of(about), path)
 
 
 def read_split(path: str | Path, scores: Iterable[Score]) -> dict[str, np.ndarray]:
@@ -60,7 +50,8 @@ def read_split(path: str | Path, scores: Iterable[Score]) -> dict[str, np.ndarra
 
     alphabet: [K], bytes (uint8) or characters (uint32). test_y: [S, n], the codes of the test
     characters. test_at: int64 [S], the offset in the text, in symbols, of each stream's first test
-    character. Raises InputError if the file is unusable or a score has another number of test characters.
+    character. Raises InputError if the file is unusable or a score has another number of test
+    characters.
     """
     try:
         with np.load(path) as arrays:

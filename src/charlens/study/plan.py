@@ -45,11 +45,11 @@ class Plan:
 
 
 def streams_of(length: int) -> int:
-    """The number of streams for a text of so many characters. Raises InputError for too short a text."""
+    """The number of streams for a text of so many characters. Raises InputError for too few."""
     if length < LEAST:
         raise InputError(
-            f"{length:,} characters are too few to learn from and to test on: at least {LEAST:,} are"
-            " needed; add files, or use charlens explore --text with a trained network"
+            f"{length:,} characters are too few to learn from and to test on: at least {LEAST:,}"
+            " are needed; add files, or use charlens explore --text with a trained network"
         )
     return max(STREAMS[0], min(STREAMS[1], length // STREAM))
 
@@ -69,8 +69,8 @@ def plan(length: int, symbols: int, minutes: float, cores: int, speed: estimate.
     """The largest networks of LADDER that can be trained for ENOUGH epochs in the time there is,
     or the smallest for as many as fit.
 
-    length: of the text, in characters. speed: from `rates`. The n-NNs are taken to cost as much as the
-    smallest networks.
+    length: of the text, in characters. speed: from `rates`. The n-NNs are taken to cost as much as
+    the smallest networks.
     """
     streams = streams_of(length)
     text = cost.Text(symbols, *(int(length * part) for part in FRACTIONS))

@@ -22,7 +22,7 @@ from charlens.progress import Progress, duration
 from charlens.runs import host
 from charlens.runs.schema import RESERVED
 from charlens.study import plan, texts
-from charlens.text import symbols
+from charlens.text import unicode
 from charlens.text.hypotheses import HYPOTHESES, KINDS
 from charlens.text.stand_ins import parsed
 from charlens.units import selectivity
@@ -30,7 +30,7 @@ from charlens.units import selectivity
 PROJECT = Path(__file__).parents[3]  # the folder with the Snakefile
 
 
-def prospects(text: symbols.Text, kind: str, streams: int) -> list[str]:
+def prospects(text: unicode.Text, kind: str, streams: int) -> list[str]:
     """What the test text holds for each hypothesis, a line each.
 
     Raises InputError where the text cannot be split.
@@ -87,7 +87,7 @@ def study(paths: list[str], minutes: float, kind: str | None, out: Path | None) 
     folder = (out or PROJECT / "results" / f"study-{first.stem}").absolute()
     for line in (*joined.notes, f"kind: {kind} ({reason})"):
         print(line)
-    of = symbols.BYTES if isinstance(joined.text, bytes) else symbols.CHARACTERS
+    of = unicode.BYTES if isinstance(joined.text, bytes) else unicode.CHARACTERS
     print(f"{len(joined.text):,} {of}, {streams} streams, a tenth of each for the test; there:")
     lines = prospects(joined.text, kind, streams)
     for line in lines:
@@ -99,7 +99,7 @@ def study(paths: list[str], minutes: float, kind: str | None, out: Path | None) 
     asked = {"files": joined.files, "notes": joined.notes, "kind": kind, "minutes": minutes}
     asked |= {"holds": lines}
     same = about.is_file() and json.loads(about.read_text()) == asked and settings.is_file()
-    content = symbols.encoded(joined.text)
+    content = unicode.encoded(joined.text)
     if same and text.is_file() and text.read_bytes() == content:
         print("as planned before: resuming", flush=True)
     else:
@@ -139,7 +139,7 @@ def run_workflow(settings: Path, log: Path) -> None:
 
 
 def planned(
-    run: str, title: str, kind: str, path: Path, text: symbols.Text, minutes: float
+    run: str, title: str, kind: str, path: Path, text: unicode.Text, minutes: float
 ) -> dict:
     """The configuration of a study; prints what is trained and how long it takes."""
     workers, different = host.cores(), len(set(text))
@@ -153,7 +153,7 @@ def planned(
         f" {duration(chosen.seconds)} on {workers} cores{over}",
         flush=True,
     )
-    predict = symbols.BYTES if isinstance(text, bytes) else symbols.CHARACTERS
+    predict = unicode.BYTES if isinstance(text, bytes) else unicode.CHARACTERS
     return plan.configuration(run, title, kind, predict, str(path), chosen)
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from charlens.data import text_file
 from charlens.errors import InputError
-from charlens.text import line_ends, symbols
+from charlens.text import line_ends, unicode
 from charlens.text.kinds import kind_of
-from charlens.text.symbols import Text
+from charlens.text.unicode import Text
 
 SEED = 0  # of the order of the files
 C_FILES = {".c", ".h", ".cc", ".hh", ".cpp", ".hpp", ".cxx", ".hxx", ".cu", ".cuh", ".inl", ".ipp"}
@@ -56,9 +56,9 @@ def join(paths: Iterable[str], kind: str | None = None) -> Joined:
     ends = {line_ends.LF: "LF", line_ends.CRLF: "CRLF", line_ends.MIXED: "LF and CRLF, mixed"}
     if found := line_ends.of_text(text):
         notes.append(f"line ends: {ends[found]}, kept")
-    kind = symbols.chosen("auto", text)
+    kind = unicode.chosen("auto", text)
     notes.append(f"encoding: {encoding(text)}")
-    text = symbols.decoded(text, kind, "the text")
+    text = unicode.decoded(text, kind, "the text")
     notes.append(f"what models predict: {predicted(text)}")
     return Joined(text, [str(path) for path in order], notes)
 

@@ -16,7 +16,7 @@ from charlens.text.labels import (
     newline_next,
 )
 from charlens.text.stand_ins import parsed
-from charlens.text.symbols import Text
+from charlens.text.unicode import Text
 
 KINDS = ("prose", "code")
 

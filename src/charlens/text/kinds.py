@@ -2,7 +2,7 @@
 
 import re
 
-from charlens.text.symbols import Text, encoded
+from charlens.text.unicode import Text, encoded
 
 SHARE = 0.15  # of the lines: from here on a text is code
 LEAST = 20  # lines; a shorter text is prose

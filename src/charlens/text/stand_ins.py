@@ -16,7 +16,7 @@ import functools
 import unicodedata
 from collections import Counter
 
-from charlens.text.symbols import Text
+from charlens.text.unicode import Text
 
 OPENING, CLOSING, OTHER = "\x02", "\x03", "\x1a"
 # opening and closing marks: “English” and «French», „German“, „Polish”, 「Japanese」

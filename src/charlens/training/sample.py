@@ -15,7 +15,7 @@ import numpy as np
 from charlens.backends import base, selection
 from charlens.errors import InputError
 from charlens.networks import model_file
-from charlens.text import line_ends, symbols, utf8
+from charlens.text import line_ends, symbols, unicode, utf8
 from charlens.training import score_text
 
 
@@ -56,7 +56,7 @@ class Writer:
 
 def sample(
     writer: Writer, length: int, temperature: float, seed: int,
-    start: symbols.Text, stop: symbols.Text | None = None,
+    start: unicode.Text, stop: unicode.Text | None = None,
 ) -> Iterator[bytes]:  # fmt: skip
     """Yield `start` and then characters drawn from the network, each as its bytes.
 
@@ -74,7 +74,7 @@ def sample(
         writer.read(symbol)
         yield as_bytes(symbol, in_bytes)
     written = utf8.begun(start) if of_utf8 else b""  # of the character that is being drawn
-    character, end = written, symbols.encoded(stop) if stop else b""
+    character, end = written, unicode.encoded(stop) if stop else b""
     drawn, characters = b"", 0
     while characters < length:
         allowed = utf8.follow(character)[alphabet] if of_utf8 else np.ones(len(alphabet), bool)
@@ -98,7 +98,7 @@ def as_bytes(symbol: int, in_bytes: bool) -> bytes:
     return bytes([symbol]) if in_bytes else chr(symbol).encode()
 
 
-def known(text: str, writer: Writer, option: str, skip: bool) -> symbols.Text:
+def known(text: str, writer: Writer, option: str, skip: bool) -> unicode.Text:
     """A text of the command line as the network reads it: of symbols of its alphabet, with the line
     ends of its training text.
 

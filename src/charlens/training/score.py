@@ -20,7 +20,7 @@ from charlens.networks.version import version_of
 from charlens.statistics.information import bits
 from charlens.store.models import recipe_of
 from charlens.store.scores import write_scores
-from charlens.text import symbols
+from charlens.text import symbols, unicode
 from charlens.training.evaluate import target_log_probs, tensors
 
 
@@ -41,9 +41,9 @@ def score(path: Path, data, backend_name: str = "auto") -> np.ndarray:
 def check_alphabet(path: Path, about: dict, data) -> None:
     """Raise InputError where a model was trained on another alphabet than the split's."""
     kind = symbols.kind_of_numbers(data.alphabet)
-    if symbols.kind_of(about) != kind:
+    if unicode.kind_of(about) != kind:
         raise InputError(
-            f"{path}: trained on {symbols.kind_of(about)}, and the corpus is split into {kind}:"
+            f"{path}: trained on {unicode.kind_of(about)}, and the corpus is split into {kind}:"
             " train it on this corpus first"
         )
     if about["alphabet"] != symbols.in_hex(data.alphabet):
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> None:
     write_scores(args.out, scores, args.meta, metadata(args.model))
     nats = -scores.mean(dtype=np.float64)
     of_bytes = ""
-    if symbols.kind_of_numbers(data.alphabet) == symbols.CHARACTERS:
+    if symbols.kind_of_numbers(data.alphabet) == unicode.CHARACTERS:
         each = split.bytes_per_character(data.alphabet, data.test.y)
         of_bytes = f", {bits(nats / each):.4f} bits per byte"
     print(f"{args.model}: {nats:.4f} nats per character{of_bytes}")

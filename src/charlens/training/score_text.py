@@ -25,7 +25,7 @@ from charlens.files import atomic
 from charlens.networks import model_file
 from charlens.progress import Progress, say
 from charlens.statistics.information import bits
-from charlens.text import line_ends, symbols
+from charlens.text import line_ends, symbols, unicode
 
 WINDOW = 100  # characters at a time
 
@@ -35,7 +35,7 @@ class Reading:
     """A text as a model reads it."""
 
     name: str  # of the file
-    text: symbols.Text
+    text: unicode.Text
     known: np.ndarray  # bool [N]: is the character in the model's alphabet?
     codes: np.ndarray  # [known characters]: their codes in that alphabet
     notes: list[str]  # what was changed in the text, in words
@@ -58,14 +58,14 @@ def read(path: Path, alphabet: np.ndarray, ends: str | None = None) -> Reading:
         text = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    letters = symbols.text_of(alphabet)
-    mark = set(symbols.encoded(letters)) >= set(codecs.BOM_UTF8)  # then it was in the training text, too
+    known_bytes = set(unicode.encoded(symbols.text_of(alphabet)))
+    mark = set(codecs.BOM_UTF8) <= known_bytes  # then it was in the training text, too
     text, done = text_file.decoded(text, path, keep_mark=mark)
     if not text:
         raise InputError(f"{path}: the file is empty; give a text")
     notes = [note for note in (done, line_ends.note(text, ends)) if note]
     kind = symbols.kind_of_numbers(alphabet)
-    text = symbols.decoded(line_ends.converted(text, ends), kind, path)
+    text = unicode.decoded(line_ends.converted(text, ends), kind, path)
     read_as = symbols.numbers(text)
     known = np.isin(read_as, alphabet)
     if not known.any():

@@ -33,7 +33,7 @@ from charlens.networks.version import version
 from charlens.progress import say, time_left
 from charlens.store.models import recipe_of
 from charlens.store.reading import read_json, require
-from charlens.text import line_ends, symbols
+from charlens.text import line_ends, symbols, unicode
 from charlens.training import snapshots, stopping
 from charlens.training.checkpoint import fingerprint, read_checkpoint, write_checkpoint
 from charlens.training.dropout import draw_mask
@@ -263,7 +263,7 @@ def train(
             "val_loss": training.best["val_loss"],
             "recipe": asdict(recipe),
             "alphabet": symbols.in_hex(data.alphabet),
-            **symbols.stated(symbols.kind_of_numbers(data.alphabet)),
+            **unicode.stated(symbols.kind_of_numbers(data.alphabet)),
             **({"line_ends": ends} if ends else {}),
             **failed,
         }

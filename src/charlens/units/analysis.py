@@ -32,7 +32,7 @@ from charlens.networks import cells, model_file, network
 from charlens.store import models
 from charlens.store.corpora import read_text
 from charlens.store.reading import read_json
-from charlens.text import symbols
+from charlens.text import symbols, unicode
 from charlens.text.hypotheses import HYPOTHESES
 from charlens.text.own_characters import own_characters
 from charlens.text.stand_ins import parsed
@@ -122,7 +122,7 @@ def gate_rows(counts, arch, size: int, corpus: str, characters: int) -> pd.DataF
     return pd.DataFrame(rows, columns=GATES)
 
 
-def read_labels(text: symbols.Text, kind: str, read: np.ndarray):
+def read_labels(text: unicode.Text, kind: str, read: np.ndarray):
     """The labels of the characters read: {hypothesis: (values, defined, yes_no)}.
 
     read: their offsets in the text, int [S, n]; labels are undefined at -1, before the text.
@@ -137,7 +137,7 @@ def read_labels(text: symbols.Text, kind: str, read: np.ndarray):
     return found
 
 
-def labels_of_parts(text: symbols.Text, kind: str, *reads: np.ndarray) -> list[dict]:
+def labels_of_parts(text: unicode.Text, kind: str, *reads: np.ndarray) -> list[dict]:
     """`read_labels` for several arrays of offsets [S, n], which differ in n: a dict for each."""
     every = read_labels(text, kind, np.concatenate(reads, axis=1))
     ends, found = np.cumsum([read.shape[1] for read in reads]), []
@@ -147,7 +147,7 @@ def labels_of_parts(text: symbols.Text, kind: str, *reads: np.ndarray) -> list[d
     return found
 
 
-def own_in_test(data, text: symbols.Text, kind: str, names: Iterable[str], n: int) -> torch.Tensor:
+def own_in_test(data, text: unicode.Text, kind: str, names: Iterable[str], n: int) -> torch.Tensor:
     """The characters that each hypothesis is about, among the first n that each test stream
     predicts: bool [Y, S, n]."""
     at, text = data.test.at[:, None] + np.arange(n), parsed(text)
@@ -258,7 +258,7 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
     print_strongest(found, arch, f"{corpus} {name}")
 
 
-def check_text(args: argparse.Namespace, data, text: symbols.Text) -> None:
+def check_text(args: argparse.Namespace, data, text: unicode.Text) -> None:
     """Raise InputError if the split was not made from this text."""
     positions = data.test.at[:, None] + np.arange(data.test.y.shape[1])
     found = symbols.numbers(text)

@@ -29,7 +29,7 @@ from charlens.progress import say, time_left
 from charlens.store.corpora import read_text
 from charlens.store.reading import read_json
 from charlens.store.tables import EMERGENCE
-from charlens.text.symbols import Text
+from charlens.text.unicode import Text
 from charlens.training import snapshots
 from charlens.training.evaluate import target_log_probs, tensors
 from charlens.training.score import check_alphabet

@@ -4,7 +4,7 @@ import numpy as np
 
 from charlens.text.hypotheses import PARTS
 from charlens.text.stand_ins import parsed
-from charlens.text.symbols import Text
+from charlens.text.unicode import Text
 from charlens.units import selectivity
 
 SCORES = ("score", "low", "high")

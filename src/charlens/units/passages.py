@@ -8,7 +8,7 @@ import torch
 
 from charlens.data import split
 from charlens.errors import InputError
-from charlens.text import symbols
+from charlens.text import symbols, unicode
 from charlens.text.hypotheses import HYPOTHESES
 from charlens.units import selectivity
 from charlens.units.activations import memories, offsets
@@ -33,7 +33,9 @@ def wanted_passages(as_json: str, corpus: str) -> list[dict]:
     return wanted
 
 
-def most_variable(text: symbols.Text, read: np.ndarray, length: int, *labels: tuple) -> tuple[int, int]:
+def most_variable(
+    text: unicode.Text, read: np.ndarray, length: int, *labels: tuple
+) -> tuple[int, int]:
     """Stream and position of the passage over which the labels vary most.
 
     Candidates are the passages of `length` characters that begin with a line of an evaluation
@@ -70,7 +72,7 @@ def variance(values, defined, yes_no: bool, length: int) -> np.ndarray:
     return spread * known / length
 
 
-def find_passage(text: symbols.Text, begins: str) -> int | None:
+def find_passage(text: unicode.Text, begins: str) -> int | None:
     """The offset of the passage that begins with these words, ignoring spacing and case."""
     pattern = r"\s*".join(map(re.escape, begins.split()))
     found = re.search(pattern.encode() if isinstance(text, bytes) else pattern, text, re.IGNORECASE)
@@ -87,7 +89,7 @@ def locate(data, at: int) -> tuple[str, int, int] | None:
     return None
 
 
-def to_line_end(text: symbols.Text, end: int, limit: int) -> int:
+def to_line_end(text: unicode.Text, end: int, limit: int) -> int:
     """The end of the line in which a passage ends, if within 80 characters and the limit."""
     found = text.find(b"\n" if isinstance(text, bytes) else "\n", end, min(limit, end + 80))
     return found if found >= 0 else min(end, limit)
@@ -141,7 +143,7 @@ def least_explained(found: selectivity.Found, values) -> int:
 
 
 def passages(
-    arch, params, data, text: symbols.Text, labels, found, values, wanted: list[dict], length: int
+    arch, params, data, text: unicode.Text, labels, found, values, wanted: list[dict], length: int
 ) -> list:
     """What figure 2 shows, one dict per passage.
 
@@ -172,7 +174,7 @@ def passages(
                 "stream": stream,
                 "at": at,
                 "text": text[at:end] if characters else text[at:end].decode("latin-1"),
-                **symbols.stated(symbols.CHARACTERS if characters else symbols.BYTES),
+                **unicode.stated(unicode.CHARACTERS if characters else unicode.BYTES),
             }
         )
     for row, state in zip(rows, states(arch, params, data, located), strict=True):
@@ -182,7 +184,7 @@ def passages(
 
 
 def chosen_passages(
-    data, text: symbols.Text, labels, found, values, wanted: list[dict], length: int
+    data, text: unicode.Text, labels, found, values, wanted: list[dict], length: int
 ) -> list[tuple]:
     """The passages of figure 2: hypothesis, unit, offset in the text, length and source of each.
 
