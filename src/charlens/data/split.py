@@ -245,10 +245,10 @@ def run(args: argparse.Namespace) -> None:
     sizes = ", ".join(f"{part} {result.joined(part).size:,}" for part in PARTS)
     print(f"{name}: {sizes} characters, {result.symbols:,} symbols, {result.streams} streams")
     if new := unseen(result):
+        letters = symbols.text_of(np.array(list(new), result.alphabet.dtype))
         words = ", ".join(
-            f"{symbols.text_of(np.array([symbol], result.alphabet.dtype))!r} ({count['val']} in val,"
-            f" {count['test']} in test)"
-            for symbol, count in list(new.items())[:LISTED]
+            f"{letters[k : k + 1]!r} ({count['val']} in val, {count['test']} in test)"
+            for k, count in enumerate(list(new.values())[:LISTED])
         )
         more = f", and {len(new) - LISTED:,} more" if len(new) > LISTED else ""
         print(f"{name}: symbols that do not occur in training: {words}{more}")

@@ -99,11 +99,11 @@ def network_card(publication: Publication, path: Path, corpora: Mapping[str, dic
     key = reference.of_model(about)
     scores = {reference.chosen(reference.read_digest(p)): p for p in publication.digests().values()}
     test = read_json(scores[key]).get("digest", {}) if key in scores else {}
-    one = unicode.kind_of(about).removesuffix("s")
+    of = unicode.kind_of(about).removesuffix("s")
     rows = {
         "architecture": f"{name}: {about['layers']} layers of {about['hidden']} units",
         "parameters": f"{about['parameters']:,}, stored as float16",
-        "alphabet": f"{about['symbols']} {one}s" if about.get("symbols") else None,
+        "alphabet": f"{about['symbols']} {of}s" if about.get("symbols") else None,
         "trained on": f"[{title}](../corpora/{corpus}.md), its training streams",
         "training": ", ".join(f"{k} {v}" for k, v in about.get("recipe", {}).items()),
         "dropout": about["dropout"],
@@ -120,7 +120,7 @@ def network_card(publication: Publication, path: Path, corpora: Mapping[str, dic
 # {name} on {title}
 
 A character-level recurrent network from the reproduction of "Visualizing and Understanding
-Recurrent Networks" (Karpathy, Johnson, Li 2015): after each {one} of a text it gives the probability
+Recurrent Networks" (Karpathy, Johnson, Li 2015): after each {of} of a text it gives the probability
 of the next.
 
 {facts(rows)}
@@ -136,7 +136,7 @@ charlens read {file} --text my.txt
 
 ## Limits
 
-It is meant for the study of its units and errors. It knows the {one}s of its training text and no
+It is meant for the study of its units and errors. It knows the {of}s of its training text and no
 others, it may repeat passages of that text, and what it writes is neither true nor useful.
 """
 
