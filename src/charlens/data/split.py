@@ -157,12 +157,19 @@ def unseen(split: Split) -> dict[int, dict[str, int]]:
 
 
 def bytes_per_character(alphabet: np.ndarray, codes: np.ndarray) -> float:
-    """The mean length in bytes of some characters, given as codes: 1 where they are bytes.
-
-    A loss in nats per character, divided by it, is one in nats per byte.
-    """
+    """The mean length in bytes, in UTF-8, of some characters, given as codes; 1 where they are
+    bytes."""
     counts = np.bincount(codes.ravel(), minlength=len(alphabet))
     return float(counts @ symbols.bytes_each(alphabet) / codes.size)
+
+
+def length_of_test(split: Split) -> dict:
+    """What the metadata of a score says of the length of test characters: nothing where they are
+    bytes."""
+    if symbols.kind_of_numbers(split.alphabet) == unicode.BYTES:
+        return {}
+    each = bytes_per_character(split.alphabet, split.test.y)
+    return {"bytes_per_character": round(each, 6)}
 
 
 def save(path: str | Path, split: Split) -> None:

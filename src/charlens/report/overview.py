@@ -11,18 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from charlens.data.checks import size_in_words
-from charlens.data.split import bytes_per_character
 from charlens.files import write_atomically
 from charlens.report.html import render
 from charlens.statistics.information import bits
 from charlens.store.corpora import read_corpora
 from charlens.store.models import network_name
 from charlens.store.tables import read_table, read_table1
-from charlens.text.unicode import CHARACTERS, kind_of
 
 VERDICTS = ("holds", "does not hold", "undecided", "not in this run")
 FIGURES = {  # file: title, what it shows
@@ -107,12 +104,11 @@ def loss(nats: float, lengths: Lengths) -> str:
     )
 
 
-def lengths_in(run: Path, corpus: str, about: dict) -> Lengths:
+def lengths_in(run: Path, corpus: str, table1: pd.DataFrame) -> Lengths:
     """The lengths of a corpus: of a text that is read as bytes, the mean character of all of it; of
     one that is read as characters, that of the test text, to which losses belong."""
-    if kind_of(about) == CHARACTERS:
-        with np.load(run / f"corpora/{corpus}.npz") as arrays:
-            each = bytes_per_character(arrays["alphabet"], arrays["test_y"])
+    own = table1[table1["corpus"] == corpus].iloc[0]
+    if pd.notna(each := own.get("bytes_per_character", math.nan)):
         return Lengths(each, each)
     text = (run / f"corpora/{corpus}.txt").read_bytes()
     try:
@@ -165,7 +161,7 @@ def of_corpus(run: Path, corpus: str, about: dict, tables: Mapping, titles: Mapp
     """What the page says about a corpus. tables: by name. titles: of the hypotheses."""
     network, network_loss = best(tables["table1"], corpus)
     fixed, fixed_loss = best_fixed(tables["table2"], corpus)
-    lengths = lengths_in(run, corpus, about)
+    lengths = lengths_in(run, corpus, tables["table1"])
     return {
         "title": about["title"],
         "source": f"{about['source']}, {size_in_words(about)}",

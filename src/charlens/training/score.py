@@ -90,10 +90,8 @@ def run(args: argparse.Namespace) -> None:
     base.set_threads(args.threads)
     data = split.load(args.split)
     scores = score(args.model, data, args.backend)
-    write_scores(args.out, scores, args.meta, metadata(args.model))
+    length = split.length_of_test(data)
+    write_scores(args.out, scores, args.meta, metadata(args.model) | length)
     nats = -scores.mean(dtype=np.float64)
-    of_bytes = ""
-    if symbols.kind_of_numbers(data.alphabet) == unicode.CHARACTERS:
-        each = split.bytes_per_character(data.alphabet, data.test.y)
-        of_bytes = f", {bits(nats / each):.4f} bits per byte"
+    of_bytes = "".join(f", {bits(nats / each):.4f} bits per byte" for each in length.values())
     print(f"{args.model}: {nats:.4f} nats per character{of_bytes}")
