@@ -40,8 +40,9 @@ def contexts(codes: np.ndarray, k: int, symbols: int) -> np.ndarray:
     n = codes.shape[1] - k + 1
     if n > 0:
         number = np.zeros((len(codes), n), np.int64)
+        base = symbols if symbols**k < 2**63 else symbols | 1
         for back in range(k):
-            number = number * (symbols | 1) + codes[:, back : back + n]
+            number = number * base + codes[:, back : back + n]
         found[:, k - 1 :] = number & np.iinfo(np.int64).max
     return found
 

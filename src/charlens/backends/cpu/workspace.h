@@ -256,11 +256,11 @@ inline void Network::lay_out() {
 // (GRU: w_g, b_g after these), then out.w, out.b; an n-NN has w_x, b, out.w, out.b.
 struct Call {
     const float* const* params;
-    float* const* grads;   // or null: forward only
-    const uint8_t* mask;   // [layers, T, S, 2 unit panels], a bit per unit, or null: no dropout
-    float scale;           // on outputs that dropout keeps
-    const uint16_t *x, *y;  // [S, T] ([S, T, context] of an n-NN, K or more: none); y or null
-    float* state;          // [layers, states, S, H]
+    float* const* grads;    // or null: forward only
+    const uint8_t* mask;    // [layers, T, S, 2 unit panels], a bit per unit, or null: no dropout
+    float scale;            // on outputs that dropout keeps
+    const uint16_t *x, *y;  // [S, T] ([S, T, context] of an n-NN); y or null
+    float* state;           // [layers, states, S, H]
     float *log_probs, *targets;  // [S, T, K], [S, T], or null
     int T;
 };
