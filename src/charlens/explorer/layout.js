@@ -5,6 +5,7 @@
 const PLAIN = 0, FAINT = 1, HEX = 2, CONTINUATION = 3;
 const TAB = 8;
 const NEWLINE = 10;
+const WIDE = Math.fround(1.9);   // columns of a Chinese, Japanese or Korean character, or an emoji
 
 const glyphs = {text: [], kind: null, width: null};   // width in columns; a tab's depends on its place
 
@@ -50,21 +51,24 @@ function makeGlyphs(text) {
       glyphs.text[i] = glyph;
       glyphs.kind[i] = PLAIN;
       if ((length > 2 || text[i] > 255) && /^[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60]|^[\u{1f300}-\u{1faff}]/u.test(glyph)) {
-        glyphs.width[i] = 1.9;
+        glyphs.width[i] = WIDE;
       }
     }
     i += length || 1;
   }
 }
 
-/* Lines of at most so many columns, broken at spaces if possible. Returns the first character of
+/* Whether a line may break before a character without a space: a wide letter, no closing mark. */
+const startsLine = (i) => glyphs.width[i] === WIDE && !/[\p{Pe}\p{Pf}\p{Po}]/u.test(glyphs.text[i]);
+
+/* Lines of at most so many columns, broken at spaces or wide letters if possible. Returns the first character of
    each line, the column of each character, and the end of a line. */
 function layOut(text, columns) {
   const starts = [0];
   const column = new Float32Array(text.length + 1);
   let here = 0;       // column
   let start = 0;      // of the line
-  let after = -1;     // the last space, where the line may be broken
+  let after = -1;     // where the line was last seen to be breakable
   const newLine = (at) => { starts.push(at); start = at; here = 0; after = -1; };
   const width = (i) => text[i] === 9 ? TAB - Math.floor(here) % TAB : glyphs.width[i];
   for (let i = 0; i < text.length; i++) {
@@ -72,6 +76,7 @@ function layOut(text, columns) {
     // a newline or one space may hang over the edge; a continuation stays with its glyph
     const hangs = text[i] === NEWLINE || text[i] === 32 && here <= columns
       || glyphs.kind[i] === CONTINUATION && here <= columns + 2;
+    if (startsLine(i)) after = i;
     if (here + width(i) > columns && i > start && !hangs) {
       const from = after > start ? after : i;
       newLine(from);

@@ -236,7 +236,7 @@ function paintGuesses(context, {i, left, width}, under) {
     if (shade < 40) continue;   // below 1 in 40 the character would not be legible
     const guess = bytes.guesses[k * n + i];
     context.fillStyle = colours.text[shade];
-    context.fillText(symbolGlyph(guess), left + room / 2, y + GUESS / 2 + 0.5);
+    context.fillText(symbolGlyph(guess), left + room / 2, y + GUESS / 2 + 0.5, room + 1);
     if (next >= 0 && bytes.text[next] === guess) context.fillRect(left + 2, y + GUESS - 2.5, room - 4, 1.5);
   }
 }
