@@ -75,7 +75,8 @@ def test_all_models_predict_characters(finished):
 
 def test_labels_and_pages_are_of_characters(finished):
     found = json.loads((finished / "cells/text.json").read_text())
-    assert {h["hypothesis"] for h in found["hypotheses"] if h["searched"]} >= {"quote", "parenthesis"}
+    searched = {h["hypothesis"] for h in found["hypotheses"] if h["searched"]}
+    assert searched >= {"quote", "parenthesis"}
     for passage in found["passages"]:
         assert len(passage["text"]) == len(passage["values"])
         assert passage["text"] in story(1000)
@@ -94,7 +95,8 @@ def test_a_study_says_what_it_predicts(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(study, "prepare", lambda folder, run: folder.mkdir())
     study.study([str(tmp_path / "a.txt")], 1, None, tmp_path / "out")
     said = capsys.readouterr().out
-    assert "what models predict: Unicode characters, 3" in said and " characters, 10 streams" in said
+    assert "what models predict: Unicode characters, 3" in said
+    assert " characters, 10 streams" in said
     assert "inside quotes" in said and "too little" not in said.split("inside quotes")[1][:60]
     settings = json.loads((tmp_path / "out/study.yaml").read_text())
     assert settings["corpora"]["text"]["symbols"] == "characters"

@@ -37,3 +37,9 @@ def test_the_configuration_is_one_of_a_run(minutes):
     update_config(config, plan.configuration("mine", "a text", "prose", "auto", "a.txt", chosen))
     made = settings.make(config)
     assert made.use == ["text"] and made.split.streams == chosen.streams
+
+
+def test_most_parameters_of_a_large_alphabet_are_its_rows():
+    # LSTM 1x64: 4 x 64 rows in and 64 columns out for each symbol, of 4 (K + 64 + 1) 64 + 65 K
+    assert plan.share_of_alphabet(64, 1000) == pytest.approx(321_000 / 337_640, abs=1e-3)
+    assert plan.share_of_alphabet(64, 80) < 0.65

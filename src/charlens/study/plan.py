@@ -4,7 +4,7 @@ From the length of the text come the streams; from the time there is, the larges
 be trained for enough epochs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from charlens.errors import InputError
 from charlens.runs import cost, estimate
@@ -84,6 +84,14 @@ def plan(length: int, symbols: int, minutes: float, cores: int, speed: estimate.
             break
     epochs = max(EPOCHS[0], min(EPOCHS[1], epochs))
     return Plan(streams, layers, sizes, epochs, overhead + epochs * epoch)
+
+
+def share_of_alphabet(size: int, symbols: int) -> float:
+    """The share of the parameters of a one-layer LSTM that belong to one symbol each: the rows of
+    its input and the columns of its output."""
+    arch = cost.recurrent("lstm", 1, size, symbols)
+    whole, without = (cost.parameters(replace(arch, symbols=K)) for K in (symbols, 0))
+    return 1 - without / whole
 
 
 def configuration(run: str, title: str, kind: str, predict: str, path: str, chosen: Plan) -> dict:

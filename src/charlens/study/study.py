@@ -154,6 +154,14 @@ def planned(
         flush=True,
     )
     predict = unicode.BYTES if isinstance(text, bytes) else unicode.CHARACTERS
+    if predict == unicode.CHARACTERS:
+        size = chosen.sizes[0]
+        share = plan.share_of_alphabet(size, different)
+        print(
+            f"of the parameters of an LSTM 1x{size}, {share:.0%} are rows of the alphabet, going in"
+            " and coming out",
+            flush=True,
+        )
     return plan.configuration(run, title, kind, predict, str(path), chosen)
 
 
