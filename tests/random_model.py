@@ -5,6 +5,7 @@ import dataclasses
 import torch
 
 from charlens.networks import architecture, model_file, network
+from charlens.text import symbols, unicode
 
 
 def saved(path, data, arch, val_loss=1.0, seed=1, **more):
@@ -13,7 +14,8 @@ def saved(path, data, arch, val_loss=1.0, seed=1, **more):
     about = dataclasses.asdict(arch) | {
         "corpus": "text", "source": "random", "size": 8, "parameters": architecture.count(arch),
         "dropout": 0.0, "seed": seed, "epoch": 1, "val_loss": val_loss,
-        "alphabet": data.alphabet.tobytes().hex(), **more,
+        "alphabet": symbols.in_hex(data.alphabet),
+        **unicode.stated(symbols.kind_of_numbers(data.alphabet)), **more,
     }  # fmt: skip
     model_file.save(path, params, about)
     return params

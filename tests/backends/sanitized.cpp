@@ -79,9 +79,9 @@ void exercise(Random& random, const Sizes& sizes) {
         for (const bool train : {true, false}) {
             if (dropout && sizes.kind == NN) continue;
             const int steps = train ? T : (T + 1) / 2;
-            Array<uint8_t> x(size_t(S) * steps * context), y(size_t(S) * steps);
+            Array<uint16_t> x(size_t(S) * steps * context), y(size_t(S) * steps);
             x.codes(random, K - 1), y.codes(random, K - 1);
-            if (sizes.kind == NN) x.data[0] = 255;  // no character
+            if (sizes.kind == NN) x.data[0] = UINT16_MAX;  // no character
             Array<uint8_t> mask(size_t(sizes.layers) * steps * S * 2 * panels(H));
             mask.codes(random, 255);
             Array<float> log_probs(size_t(S) * steps * K), targets(size_t(S) * steps);

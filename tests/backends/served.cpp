@@ -63,7 +63,7 @@ void run() {
     const float scale = get<float>();
     Arguments params(count), grads(get<int>());
     Argument x, y, state, mask, log_probs, targets;
-    put<double>(charlens_run(net, params.data(), grads.data(), x.as<uint8_t>(), y.as<uint8_t>(),
+    put<double>(charlens_run(net, params.data(), grads.data(), x.as<uint16_t>(), y.as<uint16_t>(),
                              steps, state.as<float>(), mask.as<uint8_t>(), scale,
                              log_probs.as<float>(), targets.as<float>()));
     grads.put_back();

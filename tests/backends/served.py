@@ -68,7 +68,7 @@ class Library:
             self._arrays(zip(params, sizes, strict=True))
             self._send(struct.pack("i", len(grads)))
             self._arrays(zip(grads, sizes, strict=False))
-            self._arrays([(x, window * max(context, 1)), (y, window), written[0]])
+            self._arrays([(x, 2 * window * max(context, 1)), (y, 2 * window), written[0]])
             self._arrays([(mask, mask_bytes), *written[1:]])
             loss = self._number("d")
             self._read_into([*zip(grads, sizes, strict=False), *written])

@@ -626,3 +626,31 @@ def test_folder_that_cannot_be_written():
     Path("out").write_bytes(b"a file, where a folder should be")
     with pytest.raises(InputError, match=r"cannot write out/wp\.(txt|json)"):
         run(json.dumps({"sources": [{"name": "mine", "path": "my.txt"}]}))
+
+
+@pytest.mark.parametrize(
+    ("text", "option", "characters"),
+    [
+        ("Привет, мир\n" * 9, "auto", 108),
+        ("Привет, мир\n" * 9, "bytes", None),
+        ("plain\n" * 9, "auto", None),
+        ("plain\n" * 9, "characters", 54),
+        ("plain\n" * 9, None, None),
+    ],
+)
+def test_what_models_predict_is_recorded_with_the_text(tmp_path, text, option, characters):
+    (tmp_path / "w.txt").write_text(text, encoding="utf-8", newline="")
+    spec = {} if option is None else {"symbols": option}
+    content, info = fetch({"name": "own", "path": str(tmp_path / "w.txt")}, **spec)
+    assert content == text.encode() and info["bytes"] == len(content)
+    assert info.get("characters") == characters
+    assert info["symbols"] == len(set(text if characters else content))
+    assert ("symbols_are" in info) == bool(characters)
+
+
+def test_only_utf8_can_be_predicted_as_characters(tmp_path):
+    (tmp_path / "w.txt").write_bytes(b"caf\xe9\n" * 9)
+    source = {"name": "own", "path": str(tmp_path / "w.txt")}
+    assert "symbols_are" not in fetch(source, symbols="auto")[1]
+    with pytest.raises(InputError, match="not UTF-8 at byte 3"):
+        fetch(source, symbols="characters")

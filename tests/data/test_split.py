@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 
 from charlens.data.split import (
     LAYOUTS,
-    NONE,
     PARTS,
+    Part,
+    Split,
     add_arguments,
     contexts,
+    length_of_test,
     load,
     run,
     save,
@@ -150,9 +152,9 @@ def test_a_text_of_one_character_is_refused():
 
 def test_contexts():
     joined = np.array([4, 7, 1, 9], np.uint8)
-    expected = [[NONE, NONE, NONE], [NONE, NONE, 4], [NONE, 4, 7], [4, 7, 1]]
+    expected = [[255, 255, 255], [255, 255, 4], [255, 4, 7], [4, 7, 1]]
     assert contexts(joined, 3).tolist() == expected
-    assert contexts(joined, 1)[:, 0].tolist() == [NONE, 4, 7, 1]
+    assert contexts(joined, 1)[:, 0].tolist() == [255, 4, 7, 1]
     assert contexts(joined, 6).shape == (4, 6)
     assert contexts(joined, 6).dtype == np.uint8
 
@@ -199,6 +201,39 @@ def test_command_names_unseen_symbols(tmp_path, capsys):
         r"tale: symbols that do not occur in training: "
         r"b'#' (5 in val, 1 in test), b'\xff' (0 in val, 1 in test)"
     )
+
+
+def test_a_text_of_characters(tmp_path):
+    text = "".join(chr(0x4E00 + 7 * k % 200) for k in range(2000)) + "ab\n" * 20
+    made = split(text, "streams", 4, 10, PAPER)
+    assert made.symbols > 100 and made.alphabet.dtype == np.uint32
+    assert made.train.y.dtype == np.uint8  # 255 symbols or fewer
+    joined = "".join(chr(made.alphabet[code]) for code in made.train.y[1])
+    assert text[made.train.at[1] :].startswith(joined)
+    save(tmp_path / "a.npz", made)
+    after = load(tmp_path / "a.npz")
+    assert np.array_equal(after.alphabet, made.alphabet)
+    assert np.array_equal(after.test.x, made.test.x)
+
+
+def test_codes_of_a_large_alphabet(tmp_path):
+    text = "".join(chr(0x4E00 + k % 300) for k in range(3000))
+    made = split(text, "streams", 5, 10, PAPER)
+    assert made.symbols == 300 and made.train.x.dtype == np.uint16
+    context = contexts(made.joined("train"), 2)
+    assert context.dtype == np.uint16 and context[0].tolist() == [65_535, 65_535]
+    save(tmp_path / "a.npz", made)
+    assert np.array_equal(load(tmp_path / "a.npz").val.y, made.val.y)
+    with pytest.raises(InputError, match="65,600 different characters"):
+        split("".join(map(chr, range(0x10000, 0x20040))) * 2, "streams", 5, 10, PAPER)
+
+
+def test_the_mean_length_of_the_test_characters():
+    codes = np.array([[0, 0, 1, 2]], np.uint8)
+    part = Part(codes, codes, np.zeros(1, np.int64))
+    letters = Split(np.array([0x61, 0xE9, 0x4E2D], np.uint32), 4, part, part, part)
+    assert length_of_test(letters) == {"bytes_per_character": 1.75}  # (1 + 1 + 2 + 3) / 4
+    assert length_of_test(Split(np.arange(97, 100, dtype=np.uint8), 4, part, part, part)) == {}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from charlens.explorer import explore, live
 from charlens.explorer import page as page_files
 from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture, shapes
+from charlens.text import symbols
 from charlens.training import sample
 
 pytestmark = pytest.mark.browser
@@ -165,7 +166,7 @@ def test_a_text_that_is_typed_is_read(page, made, tmp_path):
     got = np.array(page.evaluate("[...bytes.logp.slice(0, bytes.text.length)]"), float)
     np.testing.assert_allclose(got, log_probs(tmp_path / "own.csv"), atol=1e-4)
     longer = "said he. " * 400  # than the page's own text
-    page.evaluate(f"$('own').value = '{longer}'; readOwn(ownBytes($('own').value))")
+    page.evaluate(f"$('own').value = '{longer}'; readOwn(ownSymbols($('own').value))")
     page.wait("isRead()", 60)
     assert page.evaluate("series('c', view.unit).length") == len(longer) > len(TEXT)
     page.click_on("#leave")
@@ -177,7 +178,7 @@ def test_a_text_that_is_typed_is_read(page, made, tmp_path):
 
 def test_samples(page, made):
     def drawn(temperature, seed, length=60):
-        page.evaluate(f"$('own').value = '\"Yes'; readOwn(ownBytes($('own').value));"
+        page.evaluate(f"$('own').value = '\"Yes'; readOwn(ownSymbols($('own').value));"
                       f"$('temperature').value = {temperature}; $('seed').value = {seed};"
                       f"$('length').value = {length}; sampleOwn()")  # fmt: skip
         page.wait("!own.sampling && isRead()", 60)
@@ -393,3 +394,71 @@ def test_a_page_of_20000_characters_is_small(made, tmp_path):
     text = np.random.default_rng(0).integers(32, 119, 20_000).astype(np.uint8)
     content = explore.explorer(text, None, arch, about, facts, {}, (params, segments))
     assert 2 * weights < len(content) < 6e6
+
+
+# ---- networks that predict Unicode characters ----
+
+STORY = "".join(f"Он сказал: «Да, {k}»,\nи ушёл в 世界 😀.\n" for k in range(80))
+
+
+@pytest.fixture(scope="module")
+def characters(tmp_path_factory):
+    """A folder with a model of characters, its page and its log-probabilities."""
+    folder = tmp_path_factory.mktemp("characters")
+    (folder / "text.txt").write_text(STORY, encoding="utf-8")
+    alphabet = np.unique(symbols.numbers(STORY + "".join(map(chr, range(0x4E00, 0x4F00)))))
+    arch = Architecture("lstm", 1, 9, len(alphabet))
+    params = network.initialise(arch, 1.5, torch.Generator().manual_seed(1))
+    about = dataclasses.asdict(arch) | {
+        "corpus": "text", "source": "random", "size": 8, "val_loss": 1.0, "dropout": 0.0,
+        "alphabet": symbols.in_hex(alphabet), "symbols_are": "characters", "line_ends": "LF",
+    }  # fmt: skip
+    model = folder / "lstm.safetensors"
+    model_file.save(model, live.halved(params), about)
+    command = ["explore", str(model), "--text", str(folder / "text.txt"), "--backend", "reference"]
+    for name, more in (("live", []), ("recorded", ["--recorded"])):
+        more = [*more, "--csv", str(folder / f"{name}.csv"), "--out", str(folder / f"{name}.html")]
+        assert main([*command, *more]) == 0
+    return folder
+
+
+@pytest.mark.parametrize("name", ["live", "recorded"])
+def test_a_page_of_characters_shows_and_searches_them(browser, characters, name):
+    opened(browser, characters / f"{name}.html")
+    assert browser.evaluate("glyphs.text.join('')") == STORY.replace("\n", "↵")
+    assert not browser.evaluate("glyphs.kind.includes(CONTINUATION)")
+    losses = np.array(browser.evaluate("[...bytes.loss]"))
+    expected = np.rint(-1000 * log_probs(characters / "live.csv"))
+    assert np.abs(losses - expected).max() <= 1  # thousandths of a nat
+    alphabet = set(map(ord, STORY)) | set(range(0x4E00, 0x4F00))
+    assert set(browser.evaluate("[...bytes.guesses.subarray(0, bytes.text.length)]")) <= alphabet
+    for query, count in (("да", 80), ("ДА", 0), ("😀", 80), ("世界 😀.\\n", 80), ("x", 0)):
+        browser.evaluate(f"search({json.dumps(query)})")
+        assert browser.evaluate("transient.hits.length") == count
+    browser.evaluate("showCard(4)")
+    assert "U+043A" in browser.evaluate("$('card').textContent")
+
+
+def test_characters_are_typed_and_written(browser, characters, tmp_path):
+    opened(browser, characters / "live.html")
+    text = "И сказал: «Нет 😀!»\n"
+    browser.evaluate(f"readOwn(ownSymbols({json.dumps(text)}))")
+    browser.wait("isRead()", 60)
+    assert browser.evaluate("bytes.text.length") == len(text)
+    (tmp_path / "own.txt").write_text(text, encoding="utf-8", newline="")
+    command = ["read", str(characters / "lstm.safetensors"), "--text", str(tmp_path / "own.txt")]
+    assert main([*command, "--backend", "reference", "--csv", str(tmp_path / "own.csv")]) == 0
+    got = np.array(browser.evaluate("[...bytes.logp.slice(0, bytes.text.length)]"), float)
+    np.testing.assert_allclose(got, log_probs(tmp_path / "own.csv"), atol=1e-4)
+    assert "bits per byte" in browser.evaluate("$('own-note').textContent")
+    browser.evaluate("openPanel('write'); $('length').value = 40; sampleOwn()")
+    browser.wait("!own.sampling && isRead()", 60)
+    assert browser.evaluate("bytes.text.length") == len(text) + 40
+    assert browser.evaluate("$('own').value").startswith(text)
+    writer = sample.Writer(characters / "lstm.safetensors")
+    browser.evaluate(f"readOwn(ownSymbols({json.dumps(text)})); $('temperature').value = 0")
+    browser.wait("isRead()", 60)
+    browser.evaluate("sampleOwn()")
+    browser.wait("!own.sampling && isRead()", 60)
+    written = b"".join(sample.sample(writer, 40, 0, 0, "\n" + text)).decode()[1:]
+    assert browser.evaluate("ownString(bytes.text)") == written

@@ -9,7 +9,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from charlens.data.split import NONE
 from charlens.errors import InputError
 from charlens.networks import architecture, cells, model_file, network
 from charlens.networks.architecture import Architecture
@@ -29,7 +28,7 @@ def case(arch, streams, steps, seed, keep=None):
     x = torch.randint(arch.symbols, shape, generator=random, dtype=torch.uint8)
     y = torch.randint(arch.symbols, (streams, steps), generator=random, dtype=torch.uint8)
     if arch.context:
-        x[0, 0, 0] = NONE
+        x[0, 0, 0] = 255  # no character
         return params, x, y, None, None
     state = normal(*network.zero_state(arch, streams).shape)
     masks = None

@@ -142,6 +142,8 @@ def test_character_means(tmp_path):
 
 
 def test_characters():
+    letters = [plots.character(ord(letter), "characters") for letter in "ё世\x85\u200b \x01"]
+    assert letters == ["ё", "世", "U+0085", "U+200B", "<s>", r"\x01"]
     shown = [plots.character(byte) for byte in b" \n\t\r$~\x00\x7f\x80\xff"]
     assert shown == ["<s>", r"\n", r"\t", r"\r", "$", "~", r"\x00", r"\x7f", r"\x80", r"\xff"]
 

@@ -18,6 +18,8 @@ CORPORA = {
     "wp": {"corpus": "wp", "title": HOSTILE, "source": HOSTILE, "bytes": 9, "symbols": 3},
 }
 
+WHOLE = {"failed": "", tables.LENGTH: None}
+
 
 def table1():
     rows = [
@@ -25,7 +27,7 @@ def table1():
         ["wp", "lstm", 1, 64, 64, 45000, 0.1, 2, 7, 1.45, 1.48, 0.004, 1.449],
         ["wp", "gru", 3, 128, 80, 120000, 0.0, 1, 9, 1.30, 1.31, 0.002, 1.253],
     ]
-    return pd.DataFrame(rows, columns=tables.TABLE1[:13]).assign(failed="")
+    return pd.DataFrame(rows, columns=tables.TABLE1[:13]).assign(**WHOLE)
 
 
 def table2():
@@ -34,7 +36,7 @@ def table2():
         ["wp", "n-NN", 1, 128, 2.4, 0.002, 2.399, 90900, None],
     ]
     table = pd.DataFrame(rows, columns=tables.TABLE2[:9])
-    return table.astype({"hidden": "Int64", "arpa_bytes": "Int64"}).assign(failed="")
+    return table.astype({"hidden": "Int64", "arpa_bytes": "Int64"}).assign(**WHOLE)
 
 
 def test_table_pages():
@@ -122,3 +124,12 @@ def test_pages_depend_on_the_templates_and_figures_do_not():
     for name in pages:
         assert "report/templates/base.jinja" in modules.files(name), name
     assert not any("templates" in file for file in modules.files("report.figure4"))
+
+
+def test_losses_on_characters_are_given_in_bits_per_byte():
+    # 2.0 nats a character of 1.6 bytes are 2.0 / 1.6 / ln 2 = 1.803 bits per byte
+    table = table1().assign(**{tables.LENGTH: 1.6, "loss": 2.0})
+    page = tables.table1_page(table, CORPORA, 100)
+    check(page)
+    assert "1.803 bits/byte" in page and "in bits per byte of UTF-8" in page
+    assert "bits/byte" not in tables.table1_page(table1(), CORPORA, 100)

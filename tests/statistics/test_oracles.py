@@ -84,15 +84,29 @@ def test_rare_words():
 def test_word_model_and_punctuation():
     text = b"a b\tc\r\nd\"e'f`g.h,i-j(k1_2"
     previous = oracles.before(text, everywhere(text))
+    starting, punctuation, _ = oracles.marks_of(text)
     after = {
         name: [chr(c) for c, p in zip(text, previous, strict=True) if p in marks]
-        for name, marks in (oracles.AFTER | {"punctuation": oracles.PUNCTUATION}).items()
+        for name, marks in (starting | {"punctuation": punctuation}).items()
     }
     assert after["space"] == ["b", "c"]
     assert after["newline"] == ["\n", "d"]
     assert after["quote"] == ["e", "f", "g"]
     assert after["punctuation"] == ["h", "i", "j", "k", "2"]
     assert oracles.before(text, np.array([0])).tolist() == [ord("2")]  # the text is a ring
+
+
+def test_words_and_marks_of_a_text_of_characters():
+    text = "ёж, «ёж» 世界。世界"
+    assert oracles.words(text)[2] == ["ёж", "ёж", "世界", "世界"]
+    back = oracles.in_memory(text, everywhere(text))
+    assert back[text.rindex("ж")] == 5 and back[text.rindex("界")] == 3
+    seen = oracles.times_in_training(text, everywhere(text), ["ёж ёж ежи", "世界"])
+    assert seen[0] == 2 and seen[-1] == 1
+    starting, punctuation, marks = oracles.marks_of(text)
+    assert ord("«") in starting["quote"] and ord("«") not in punctuation
+    assert ord("。") in punctuation
+    assert {ord("«"), ord("。"), ord(",")} <= marks
 
 
 def applied(text, ngrams=None, training=(), **definition):

@@ -34,6 +34,12 @@ def test_more_time_gives_larger_networks_and_the_estimate_keeps_to_it():
 def test_the_configuration_is_one_of_a_run(minutes):
     config = yaml.safe_load(Path(__file__).parents[2].joinpath("config.yaml").read_text())
     chosen = plan.plan(500_000, 80, minutes, 2, SPEED)
-    update_config(config, plan.configuration("mine", "a text", "prose", "a.txt", chosen))
+    update_config(config, plan.configuration("mine", "a text", "prose", "auto", "a.txt", chosen))
     made = settings.make(config)
     assert made.use == ["text"] and made.split.streams == chosen.streams
+
+
+def test_most_parameters_of_a_large_alphabet_are_its_rows():
+    # LSTM 1x64: 4 x 64 rows in and 64 columns out for each symbol, of 4 (K + 64 + 1) 64 + 65 K
+    assert plan.share_of_alphabet(64, 1000) == pytest.approx(321_000 / 337_640, abs=1e-3)
+    assert plan.share_of_alphabet(64, 80) < 0.65

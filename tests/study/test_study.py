@@ -33,7 +33,7 @@ def test_a_short_text_is_refused_in_one_line(tmp_path, capsys):
     (tmp_path / "a.txt").write_bytes(b"short\n" * 100)
     assert main(["study", str(tmp_path / "a.txt"), "--out", str(tmp_path / "out")]) == 1
     said = capsys.readouterr().err
-    assert "600 bytes are too few" in said and said.count("\n") == 1
+    assert "600 characters are too few" in said and said.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 

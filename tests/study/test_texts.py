@@ -30,7 +30,7 @@ def test_what_is_packed_marked_or_wide_is_decoded_and_named(tmp_path):
     (tmp_path / "b").write_bytes(codecs.BOM_UTF8 + "двa\n".encode())
     (tmp_path / "c").write_bytes("три\n".encode("utf-16"))
     joined = texts.join([str(tmp_path / name) for name in ("a.gz", "b", "c")])
-    assert sorted(joined.text.decode().splitlines()) == ["one", "двa", "три"]
+    assert sorted(joined.text.splitlines()) == ["one", "двa", "три"]  # read as characters
     said = "; ".join(joined.notes)
     assert "a.gz: unpacked" in said and "c: converted from UTF-16" in said and "b: " in said
 
@@ -59,3 +59,13 @@ def test_line_ends_are_kept_and_named(tmp_path):
         (tmp_path / "a").write_bytes(text)
         joined = texts.join([str(tmp_path / "a")])
         assert joined.text == text and any(words in note for note in joined.notes)
+
+
+def test_what_models_predict_is_said(tmp_path):
+    for text, words in (
+        ("plain\n", "bytes, 6 different ones"),
+        ("Да, да.\n", "Unicode characters, 7 different ones, 6 of which occur once"),
+    ):
+        (tmp_path / "a").write_text(text, encoding="utf-8")
+        joined = texts.join([str(tmp_path / "a")])
+        assert joined.notes[-1] == f"what models predict: {words}"

@@ -20,6 +20,7 @@ from charlens.networks.architecture import Architecture
 from charlens.training import score_text
 
 ALPHABET = b"\n abcde"
+SYMBOLS = np.frombuffer(ALPHABET, np.uint8)
 
 
 def saved(path, arch, dtype=torch.float32, **more):
@@ -35,8 +36,8 @@ def saved(path, arch, dtype=torch.float32, **more):
 
 def scored(tmp_path, arch, params, text, backend="auto"):
     (tmp_path / "my.txt").write_bytes(text)
-    reading = score_text.read(tmp_path / "my.txt", ALPHABET)
-    return reading, score_text.score(arch, params, reading, ALPHABET, backend)
+    reading = score_text.read(tmp_path / "my.txt", SYMBOLS)
+    return reading, score_text.score(arch, params, reading, SYMBOLS, backend)
 
 
 @pytest.mark.parametrize("backend", ["reference", "auto"])
@@ -85,7 +86,7 @@ def test_the_summary_says_what_was_skipped(tmp_path):
     params = saved(path, arch)
     text = "ab “c” d“\t".encode() + b"\xff\xff\0"
     reading, logp = scored(tmp_path, arch, params, text)
-    loss, skipped = score_text.summary(reading, logp, len(ALPHABET))
+    loss, skipped = score_text.summary(reading, logp, SYMBOLS)
     nats = -np.nanmean(logp)
     assert f"{nats:.4f} nats, {nats / math.log(2):.4f} bits per character" in loss
     assert f"perplexity {math.exp(nats):.3f}" in loss and "over 6 characters" in loss
@@ -116,7 +117,7 @@ def test_a_text_that_cannot_be_scored(tmp_path, content, words):
     if content is not None:
         (tmp_path / "x").write_bytes(content)
     with pytest.raises(InputError, match=words):
-        score_text.read(tmp_path / "x", ALPHABET)
+        score_text.read(tmp_path / "x", SYMBOLS)
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

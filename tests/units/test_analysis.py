@@ -530,9 +530,22 @@ def test_nothing_to_search_for_still_makes_the_tables(folder, tmp_path, text, st
 
 def test_characters_are_joined_and_strange_bytes_shown():
     raw = "a“\r\n\té".encode() + b"\xff\xe2\x80\x00"
-    shown = figure2.characters(raw.decode("latin-1"), list(range(len(raw))))
+    passage = {"text": raw.decode("latin-1"), "values": list(range(len(raw)))}
+    shown = figure2.characters(passage)
     expected = [("a", 0), ("“", 3), ("\n", 5), ("\t", 6), ("é", 8), ("\ufffd", 9)]
     assert shown == [*expected, ("\ufffd", 10), ("\ufffd", 11), ("·", 12)]
+
+
+def test_a_passage_of_characters_with_wide_letters():
+    passage = {"text": "да\r\n世a\x01", "values": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7]}
+    shown = figure2.characters(passage | {"symbols_are": "characters"})
+    assert shown == [("д", 0.1), ("а", 0.2), ("\n", 0.4), ("世", 0.5), ("a", 0.6), ("·", 0.7)]
+    first, second = figure2.lines(shown, 10)
+    assert [letter for letter, _ in second] == ["世", "", "a", "·"]
+    assert figure2.words(first) == [(0, "да")]
+    assert figure2.words(second) == [(0, "世"), (2, "a·")]
+    spaced = [(letter, 0.0) for letter in ("a", "b", " ", "世", "", "界", "", " ", "c")]
+    assert figure2.words(spaced) == [(0, "ab"), (3, "世"), (5, "界"), (8, "c")]
 
 
 def test_lines_break_and_tabs_advance():

@@ -138,8 +138,10 @@ class Step:
         self.forward = fused_forward if fuses(arch) else forward
         device = next(iter(params.values())).device
         S, T = y.shape
-        self.x = torch.empty((T, S, *x.shape[2:]), dtype=torch.uint8, device=device)
-        self.y = torch.empty((T, S), dtype=torch.uint8, device=device)
+        # torch compares no uint16
+        codes = torch.uint8 if x.dtype == torch.uint8 else torch.int32
+        self.x = torch.empty((T, S, *x.shape[2:]), dtype=codes, device=device)
+        self.y = torch.empty((T, S), dtype=codes, device=device)
         self.state = None if state is None else state.clone()
         self.scale = scale
         shape = (arch.layers, T, S, arch.hidden)

@@ -15,6 +15,7 @@ from charlens.store.models import PAPER_TYPES, ModelKey, cell_of, type_name, typ
 from charlens.store.scores import Score
 from charlens.text import code, prose
 from charlens.text.braces import brace_pairs, pairs_in_test
+from charlens.text.stand_ins import parsed
 
 
 class Missing(Exception):
@@ -158,7 +159,7 @@ class Evidence:
 
     @cached_property
     def characters(self) -> np.ndarray:
-        """The test characters as bytes, uint8 [N], in the order of the scores."""
+        """The test characters as numbers [N], bytes or code points, in the order of the scores."""
         return self.split["alphabet"][self.split["test_y"].ravel()]
 
     @cached_property
@@ -170,7 +171,7 @@ class Evidence:
         if self.text is None or self.about["kind"] != "code":
             raise Missing("a text of kind code")
         length = self.split["test_y"].shape[1]
-        return pairs_in_test(brace_pairs(self.text), self.split["test_at"], length)
+        return pairs_in_test(brace_pairs(parsed(self.text)), self.split["test_at"], length)
 
     @cached_property
     def quotes(self) -> tuple[np.ndarray, np.ndarray]:

@@ -26,7 +26,7 @@ from charlens.claims.evidence import Evidence, GridEntry, Missing, Parts, total
 from charlens.statistics.intervals import pooled_sd
 from charlens.store.models import ModelKey
 
-LINE_BREAKS = (b"\r", b"\n")  # the first of these in the alphabet begins a line break
+LINE_BREAKS = (ord("\r"), ord("\n"))  # the first of these in the alphabet begins a line break
 APART = 2  # standard deviations within a group: two groups have a wider gap between them
 
 
@@ -85,8 +85,8 @@ def upper_group(evidence: Evidence) -> dict | None:
 
 def find_upper_group(evidence: Evidence) -> dict | None:
     """See `upper_group`."""
-    alphabet = evidence.split["alphabet"].tobytes()
-    code = next((alphabet.index(byte) for byte in LINE_BREAKS if byte in alphabet), None)
+    alphabet = evidence.split["alphabet"].tolist()
+    code = next((alphabet.index(symbol) for symbol in LINE_BREAKS if symbol in alphabet), None)
     if code is None:
         return None
     means = np.array([score.symbol_means(evidence.split)[code] for score in evidence.networks])

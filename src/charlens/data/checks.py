@@ -2,6 +2,8 @@
 
 import hashlib
 
+from charlens.text import unicode
+
 CHECKS = ("bytes", "symbols", "sha256")
 
 
@@ -16,6 +18,26 @@ def facts(text: bytes) -> dict:
         "symbols": len(set(text)),
         "sha256": hashlib.sha256(text).hexdigest(),
     }
+
+
+def described(text: bytes, kind: str) -> dict:
+    """What a provenance says of a text whose symbols are of this kind: its facts; `symbols` is the
+    size of its alphabet. Raises InputError where it is to be read as characters and is no UTF-8."""
+    if kind == unicode.BYTES:
+        return facts(text)
+    read = unicode.decoded(text, kind, "the text")
+    own = {"symbols": len(set(read)), "characters": len(read)}
+    return facts(text) | own | unicode.stated(kind)
+
+
+def size_in_words(about: dict) -> str:
+    """The length of a corpus and the size of its alphabet, from its provenance."""
+    if unicode.kind_of(about) == unicode.CHARACTERS:
+        return (
+            f"{about['characters']:,} characters in {about['bytes']:,} bytes, {about['symbols']:,}"
+            " of them different"
+        )
+    return f"{about['bytes']:,} bytes, {about['symbols']} symbols"
 
 
 def fits(text: bytes, source: dict) -> bool:

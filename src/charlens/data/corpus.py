@@ -23,16 +23,18 @@ from charlens.data.checks import (
     Unavailable,
     checked,
     describe,
+    described,
     expected,
-    facts,
     fits,
     is_html,
+    size_in_words,
     stated,
 )
 from charlens.data.download import Limits, base_name, cached
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_with_digest
 from charlens.store.reading import read_json
+from charlens.text import unicode
 
 
 def fetch(name: str, spec: dict, mirror: str | Path, cache: str | Path) -> tuple[bytes, dict]:
@@ -40,8 +42,9 @@ def fetch(name: str, spec: dict, mirror: str | Path, cache: str | Path) -> tuple
 
     `spec` is the corpus's entry of the config, `mirror` a folder that is searched first (empty:
     none), `cache` the folder that keeps downloads. The provenance has the keys corpus, title,
-    kind, source, origin, bytes, symbols and sha256. Raises InputError if the mirror or a local
-    file is bad, or if no source provides the text.
+    kind, source, origin, bytes, symbols and sha256; where the text is read as characters
+    (`symbols` in the config) also characters and symbols_are. Raises InputError if the mirror or a
+    local file is bad, or if no source provides the text.
     """
     found = from_mirror(name, spec, Path(mirror)) if mirror else None
     text, source, origin = found or from_sources(name, spec, Path(cache))
@@ -55,7 +58,7 @@ def fetch(name: str, spec: dict, mirror: str | Path, cache: str | Path) -> tuple
         "kind": spec.get("kind", "prose"),
         "source": source["name"],
         "origin": origin,
-        **facts(text),
+        **described(text, unicode.chosen(spec.get("symbols", unicode.BYTES), text)),
     }
 
 
@@ -224,10 +227,7 @@ def run(args: argparse.Namespace) -> None:
     text, info = fetch(args.corpus, spec, mirror, args.cache)
     write_atomically(args.text, text)
     write_with_digest(args.info, json.dumps(info, indent=2).encode() + b"\n")
-    print(
-        f"{args.corpus}: {info['bytes']:,} bytes, {info['symbols']} symbols, "
-        f"source {info['source']} ({info['origin']})"
-    )
+    print(f"{args.corpus}: {size_in_words(info)}, source {info['source']} ({info['origin']})")
 
 
 def add_title_arguments(parser: argparse.ArgumentParser) -> None:

@@ -13,7 +13,7 @@ import os
 from pathlib import Path
 
 from charlens.data import archive, package
-from charlens.data.checks import Unavailable, facts
+from charlens.data.checks import Unavailable, described
 from charlens.data.corpus import limits
 from charlens.data.download import base_name, cached
 from charlens.errors import InputError
@@ -21,6 +21,7 @@ from charlens.files import write_atomically, write_with_digest
 from charlens.store.corpora import read_text
 from charlens.store.models import reshuffled
 from charlens.store.reading import read_json, require
+from charlens.text import unicode
 
 INDEX = ["path", "offset", "bytes"]
 
@@ -57,7 +58,7 @@ def reshuffle(
         **info,
         "corpus": reshuffled(corpus, seed),
         "source": f"{info['source']}, files reshuffled (seed {seed})",
-        **facts(shuffled),
+        **described(shuffled, unicode.kind_of(info)),
         "shuffle": seed,
         "own_shuffle": own,
     }
@@ -123,7 +124,7 @@ def run(args: argparse.Namespace) -> None:
     info = read_json(args.info)
     require(info, ("corpus", "source"), args.info)
     mirror = os.path.expanduser(args.mirror or os.environ.get("CORPORA_MIRROR", ""))
-    whole = read_text(args.text, args.info)
+    whole = unicode.encoded(read_text(args.text, args.info))
     text, about = reshuffle(whole, info, json.loads(args.spec), args.seed, mirror, args.cache)
     write_atomically(args.out, text)
     write_with_digest(args.out_info, json.dumps(about, indent=2).encode() + b"\n")

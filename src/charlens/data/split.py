@@ -25,26 +25,28 @@ from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.store.corpora import read_text
 from charlens.store.reading import read_json, require
+from charlens.text import symbols, unicode
 
 PARTS = ("train", "val", "test")
 LAYOUTS = ("streams", "contiguous")
-NONE = 255  # in `contexts`: no character there; no code has this value
+LISTED = 20  # symbols that are named, at most
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
     """One of the three parts: S streams of n characters; n is a multiple of the unroll."""
 
-    x: np.ndarray  # uint8 [S, n]: codes, each of the character before that in y
-    y: np.ndarray  # uint8 [S, n]: codes, the characters to predict
-    at: np.ndarray  # int64 [S]: offset in the text, in bytes, of y[s, 0]
+    x: np.ndarray  # [S, n]: codes, each of the character before that in y
+    y: np.ndarray  # [S, n]: codes, the characters to predict
+    at: np.ndarray  # int64 [S]: offset in the text, in symbols, of y[s, 0]
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """A text as streams of codes; a code is an index into the alphabet of the whole text."""
+    """A text as streams of codes; a code is an index into the alphabet of the whole text, uint8, or
+    uint16 where that has more than 255 symbols (see `text.symbols`)."""
 
-    alphabet: np.ndarray  # uint8 [K]: the distinct bytes of the text, sorted
+    alphabet: np.ndarray  # [K]: the distinct bytes (uint8) or characters (uint32), sorted
     unroll: int  # U, the length of a window in characters
     train: Part
     val: Part
@@ -61,7 +63,7 @@ class Split:
         return len(self.train.y)
 
     def joined(self, part: str) -> np.ndarray:
-        """The codes of a part stream by stream, uint8 [N], where N = S * n.
+        """The codes of a part stream by stream, [N], where N = S * n.
 
         For "test" this is the order of every score file.
         """
@@ -69,7 +71,7 @@ class Split:
 
 
 def split(
-    text: bytes,
+    text: unicode.Text,
     layout: str,
     streams: int,
     unroll: int,
@@ -80,7 +82,7 @@ def split(
 
     `fractions` are the shares of the three parts. The first character of the text is preceded by
     the last one that the split holds. Raises InputError, naming the corpus `name`, if the text is
-    too short, has one or all 256 byte values, or the fractions are not positive with sum 1.
+    too short, has one symbol or too many, or the fractions are not positive with sum 1.
     """
     # Through str: 0.7 means 7/10 and not the nearest float, so that floor(0.7 * 10) is 7.
     shares = [Fraction(str(fraction)) for fraction in fractions]
@@ -93,23 +95,28 @@ def split(
     batches = len(text) // batch
     # A part gets a whole batch if the text has at least 1 / share; the last part gets the rest.
     needed = batch * max(math.ceil(1 / share) for share in shares[:2])
+    values = symbols.numbers(text)
+    kind = symbols.kind_of_numbers(values)
     if len(text) < needed:
         raise InputError(
-            f"corpus {name}: {len(text):,} bytes are too few: train, val and test need a whole "
-            f"batch of {streams} x {unroll} characters each, {needed:,} bytes in all: give more "
+            f"corpus {name}: {len(text):,} {kind} are too few: train, val and test need a whole "
+            f"batch of {streams} x {unroll} characters each, {needed:,} {kind} in all: give more "
             f"text or a smaller split.streams or split.unroll"
         )
-    values = np.frombuffer(text, np.uint8)
-    occurs = np.bincount(values, minlength=256) > 0
-    alphabet = np.flatnonzero(occurs).astype(np.uint8)
-    if len(alphabet) > NONE:
+    alphabet = np.unique(values)
+    if kind == unicode.BYTES and len(alphabet) > 255:
         raise InputError(
-            f"corpus {name}: all 256 byte values occur, at most {NONE} are allowed: is it a text?"
+            f"corpus {name}: all 256 byte values occur, at most 255 are allowed: is it a text?"
+        )
+    if len(alphabet) > symbols.MOST:
+        raise InputError(
+            f"corpus {name}: {len(alphabet):,} different characters, at most {symbols.MOST:,} are"
+            " allowed: is it a text?"
         )
     if len(alphabet) < 2:
         raise InputError(f"corpus {name}: the same character throughout: is it a text?")
-    code = (np.cumsum(occurs) - 1).astype(np.uint8)  # of each byte value that occurs
-    cut = code[values[: batches * batch]]
+    codes = np.searchsorted(alphabet, values[: batches * batch])
+    cut = codes.astype(symbols.code_type(len(alphabet)))
 
     train = math.floor(shares[0] * batches)
     val = math.floor(shares[1] * batches)
@@ -128,24 +135,41 @@ def split(
 
 
 def contexts(joined: np.ndarray, n: int) -> np.ndarray:
-    """The n characters before each position of a joined part, oldest first: uint8 [N, n].
+    """The n characters before each position of a joined part, oldest first: [N, n].
 
-    joined: uint8 [N], see `Split.joined`. Positions before the first hold NONE. The input of the
-    n-NN (table 2).
+    joined: codes [N], see `Split.joined`. Positions before the first hold the largest number of
+    their type, which is no code. The input of the n-NN (table 2).
     """
-    padded = np.concatenate([np.full(n, NONE, np.uint8), joined])
+    padded = np.concatenate([np.full(n, np.iinfo(joined.dtype).max, joined.dtype), joined])
     windows = np.lib.stride_tricks.sliding_window_view(padded, n)[: len(joined)]
     return np.ascontiguousarray(windows)
 
 
 def unseen(split: Split) -> dict[int, dict[str, int]]:
-    """The bytes that do not occur in train, each with its counts in val and in test."""
+    """The symbols that do not occur in train, as numbers, each with its counts in val and in
+    test."""
     counts = {part: np.bincount(split.joined(part), minlength=split.symbols) for part in PARTS}
     return {
-        int(byte): {"val": int(counts["val"][code]), "test": int(counts["test"][code])}
-        for code, byte in enumerate(split.alphabet)
+        int(symbol): {"val": int(counts["val"][code]), "test": int(counts["test"][code])}
+        for code, symbol in enumerate(split.alphabet)
         if counts["train"][code] == 0 and counts["val"][code] + counts["test"][code] > 0
     }
+
+
+def bytes_per_character(alphabet: np.ndarray, codes: np.ndarray) -> float:
+    """The mean length in bytes, in UTF-8, of some characters, given as codes; 1 where they are
+    bytes."""
+    counts = np.bincount(codes.ravel(), minlength=len(alphabet))
+    return float(counts @ symbols.bytes_each(alphabet) / codes.size)
+
+
+def length_of_test(split: Split) -> dict:
+    """What the metadata of a score says of the length of test characters: nothing where they are
+    bytes."""
+    if symbols.kind_of_numbers(split.alphabet) == unicode.BYTES:
+        return {}
+    each = bytes_per_character(split.alphabet, split.test.y)
+    return {"bytes_per_character": round(each, 6)}
 
 
 def save(path: str | Path, split: Split) -> None:
@@ -182,8 +206,9 @@ def load(path: str | Path) -> Split:
 
 def consistent(split: Split) -> bool:
     """Whether shapes fit together and every code is one of the alphabet."""
-    K, U = split.alphabet.size, split.unroll
-    if split.alphabet.dtype != np.uint8 or split.alphabet.ndim != 1 or not 0 < K < 256 or U < 1:
+    K, U, of = split.alphabet.size, split.unroll, split.alphabet.dtype
+    most = 255 if of == np.uint8 else symbols.MOST
+    if of not in (np.uint8, np.uint32) or split.alphabet.ndim != 1 or not 0 < K <= most or U < 1:
         return False
     for part in (split.train, split.val, split.test):
         shape = part.y.shape
@@ -194,7 +219,7 @@ def consistent(split: Split) -> bool:
         if part.at.dtype != np.int64 or (part.at < 0).any():
             return False
         for codes in (part.x, part.y):
-            if codes.dtype != np.uint8 or codes.max() >= K:
+            if codes.dtype != symbols.code_type(K) or codes.max() >= K:
                 return False
     return True
 
@@ -225,10 +250,12 @@ def run(args: argparse.Namespace) -> None:
     result = split(text, args.layout, args.streams, args.unroll, args.fractions, name)
     save(args.out, result)
     sizes = ", ".join(f"{part} {result.joined(part).size:,}" for part in PARTS)
-    print(f"{name}: {sizes} characters, {result.symbols} symbols, {result.streams} streams")
+    print(f"{name}: {sizes} characters, {result.symbols:,} symbols, {result.streams} streams")
     if new := unseen(result):
+        letters = symbols.text_of(np.array(list(new), result.alphabet.dtype))
         words = ", ".join(
-            f"{bytes([byte])!r} ({count['val']} in val, {count['test']} in test)"
-            for byte, count in new.items()
+            f"{letters[k : k + 1]!r} ({count['val']} in val, {count['test']} in test)"
+            for k, count in enumerate(list(new.values())[:LISTED])
         )
-        print(f"{name}: symbols that do not occur in training: {words}")
+        more = f", and {len(new) - LISTED:,} more" if len(new) > LISTED else ""
+        print(f"{name}: symbols that do not occur in training: {words}{more}")

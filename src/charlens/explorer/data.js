@@ -8,6 +8,11 @@ const facts = {};       // filled once the page has loaded
 const bytes = {};
 const labels = new Map();   // by hypothesis
 
+/* Whether the network predicts Unicode characters; otherwise bytes. Texts and guesses are arrays of
+   code points, or of bytes. */
+const inCharacters = () => facts.symbols_are === 'characters';
+const symbolArray = () => inCharacters() ? Uint32Array : Uint8Array;
+
 const NAMES = {
   c: 'cell state', h: 'hidden state', i: 'input gate', f: 'forget gate', o: 'output gate',
   g: 'candidate', r: 'reset gate', z: 'update gate', loss: 'surprise', change: 'change in surprise',
@@ -45,7 +50,7 @@ async function unpack(id) {
 function noPredictions(n) {
   return {
     logp: new Float32Array(n).fill(NaN), loss: new Uint16Array(n), surprise: new Uint8Array(n),
-    guesses: new Uint8Array(n * facts.guesses), chances: new Uint16Array(n * facts.guesses),
+    guesses: new (symbolArray())(n * facts.guesses), chances: new Uint16Array(n * facts.guesses),
     done: new Uint8Array(n),
   };
 }
@@ -68,11 +73,12 @@ function setReading(text, read, breaks) {
 async function unpackSmall() {
   Object.assign(facts, JSON.parse($('facts').textContent));
   facts.quantities.push({name: 'loss', signed: false});
-  const text = await unpack('text');
+  const text = new (symbolArray())((await unpack('text')).buffer);
   Object.assign(bytes, {text, stride: text.length, values: new Map(), labelled: true});
   if (facts.network) return;
   const [guesses, chances, loss] = await Promise.all(['guesses', 'chances', 'loss'].map(unpack));
-  Object.assign(bytes, noPredictions(text.length), {guesses,
+  Object.assign(bytes, noPredictions(text.length), {
+    guesses: new (symbolArray())(guesses.buffer),
     chances: new Uint16Array(chances.buffer), loss: new Uint16Array(loss.buffer)});
   bytes.surprise = Uint8Array.from(bytes.loss, surpriseByte);
   bytes.done.fill(1);

@@ -21,6 +21,7 @@ from charlens.networks.cells import memory, unbounded
 from charlens.statistics.information import bits
 from charlens.store.models import type_name
 from charlens.store.tables import read_table
+from charlens.text import symbols, unicode
 from charlens.text.hypotheses import HYPOTHESES, KINDS, labellings
 from charlens.training import score_text, train
 from charlens.training.score import check_alphabet
@@ -68,15 +69,19 @@ def of_split(path: Path, arch, params, about, args, in_page=None) -> Shown:
         f"{len(text):,} characters of test text, {nats:.3f} nats"
         f" ({bits(nats):.3f} bits) per character"
     )
+    if unicode.kind_of(about) == unicode.CHARACTERS:
+        each = split.bytes_per_character(data.alphabet, y[:S].ravel()[:characters])
+        summary += f", {bits(nats / each):.3f} bits per byte"
     facts = {"name": about["corpus"], "breaks": breaks, "summary": summary}
     whole = args.corpus.read_bytes() if args.corpus else b""
-    letters = np.frombuffer(whole, np.uint8)
+    whole = unicode.decoded(whole, unicode.kind_of(about), args.corpus)
+    letters = symbols.numbers(whole)
     if args.kind and not (len(whole) > offsets.max() and np.array_equal(letters[offsets], text)):
         raise InputError(f"{args.corpus} is not the text of {args.split}: give that text")
     return Shown(text, offsets, recording, facts, whole, args.kind, segments)
 
 
-def labels_at(text: bytes, kind: str, at: np.ndarray) -> dict[str, tuple]:
+def labels_at(text: unicode.Text, kind: str, at: np.ndarray) -> dict[str, tuple]:
     """The labels at some offsets [N] of a text, by hypothesis: values [N], defined [N], and whether
     they are yes or no."""
     yes_no = {h.name: h.yes_no for h in HYPOTHESES}
@@ -111,7 +116,7 @@ def explorer(
     labels: dict | None = None,
     network: tuple | None = None,
 ) -> bytes:
-    """The page for a recording of a text, uint8 [N]; labels: by hypothesis, see `labelled`.
+    """The page for a recording of a text [N]; labels: by hypothesis, see `labelled`.
 
     network: parameters and segments (see `live`) of a network that the page runs itself; the
     recording then stays out of it. A page larger than LIMIT omits the candidates g, which are not
@@ -149,6 +154,7 @@ def common_facts(arch, about: dict, facts: dict, labels: dict) -> dict:
         "hidden": arch.hidden,
         "parameters": architecture.count(arch),
         "symbols": arch.symbols,
+        "symbols_are": unicode.kind_of(about),
         "guesses": min(GUESSES, arch.symbols),
         "labels": [
             {"name": h.name, "title": h.title, "yes_no": h.yes_no, "top": labels[h.name][1]}
@@ -182,8 +188,8 @@ def with_network(text, arch, about, facts: dict, labels: dict, params, segments)
 
 
 def with_recording(text, recording, values: dict, arch, about, facts: dict, labels: dict) -> bytes:
-    """The page with these values [layers, H, N] of the recording of a text, uint8 [N]."""
-    alphabet = np.frombuffer(bytes.fromhex(about["alphabet"]), np.uint8)
+    """The page with these values [layers, H, N] of the recording of a text [N]."""
+    alphabet = symbols.alphabet_of(about)
     facts["quantities"] = quantities(arch, {name: v.shape[-1] for name, v in values.items()})
     blocks = {
         "text": text,
@@ -369,7 +375,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def page_of(args: argparse.Namespace) -> tuple[bytes, str, np.ndarray]:
-    """The page of the best of some models, its title and its text, uint8 [N].
+    """The page of the best of some models, its title and its text [N].
 
     Raises InputError where the network has no units to show, or as `of_text` and `of_split` do.
     """

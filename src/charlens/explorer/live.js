@@ -16,22 +16,22 @@ const live = {
   plain: null, clamped: null,     // predictions, see `noPredictions`
 };
 
-/* The code of each byte, -1 for those that the network does not know. */
+/* The code of each symbol, -1 for those that the network does not know. */
 function codesOf(text) {
   const {alphabet} = facts.network;
-  codesOf.table ??= Int16Array.from({length: 256}, (_, byte) => alphabet.indexOf(byte));
-  return Int16Array.from(text, (byte) => codesOf.table[byte]);
+  codesOf.table ??= new Map(alphabet.map((symbol, code) => [symbol, code]));
+  return Int32Array.from(text, (symbol) => codesOf.table.get(symbol) ?? -1);
 }
 
 /* The code read before a text's first character, as `score_text.before`. */
 const codeBefore = () => Math.max(0, facts.network.alphabet.indexOf(NEWLINE));
 
 async function startWorkers() {
-  const {layers, hidden, symbols, guesses, network} = facts;
+  const {layers, hidden, symbols, symbols_are, guesses, network} = facts;
   const source = new Blob([$('worker').textContent], {type: 'text/javascript'});
   const address = URL.createObjectURL(source);
   const halves = new Uint16Array((await unpack('weights')).buffer);
-  const about = {...network, layers, hidden, symbols, guesses};
+  const about = {...network, layers, hidden, symbols, symbols_are, guesses};
   const count = Math.max(1, Math.min(WORKERS, (navigator.hardwareConcurrency || 2) - 1));
   for (let k = 0; k < count; k++) {
     const worker = new Worker(address);
@@ -268,15 +268,17 @@ function clampUnits(clamps) {
   remember();
 }
 
-/* Mean loss in nats without and with clamped units, over the characters read both ways. */
+/* Mean loss in nats without and with clamped units, over the characters read both ways; their number,
+   and their mean length in bytes. */
 function effect() {
   const {plain, clamped} = live;
-  let count = 0, before = 0, after = 0;
+  let count = 0, length = 0, before = 0, after = 0;
   for (let i = 0; i < bytes.text.length; i++) {
     if (!plain.done[i] || clamped && !clamped.done[i] || !bytes.read[i]) continue;
     count += 1;
+    length += inCharacters() ? utf8Bytes(bytes.text[i]) : 1;
     before -= plain.logp[i];
     if (clamped) after -= clamped.logp[i];
   }
-  return {count, before: before / count, after: after / count};
+  return {count, each: length / count, before: before / count, after: after / count};
 }

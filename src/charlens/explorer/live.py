@@ -11,7 +11,7 @@ import torch
 
 from charlens.networks.architecture import Architecture, shapes
 from charlens.networks.network import Parameters
-from charlens.text import line_ends, utf8
+from charlens.text import line_ends, symbols, utf8
 
 TYPES = ("lstm", "gru", "rnn")  # as CELLS of network.js
 SEGMENT = 500  # characters
@@ -41,14 +41,15 @@ def halved(params: Parameters) -> Parameters:
 
 def facts(arch: Architecture, about: dict, segments: Segments) -> dict:
     """What the page's scripts must know of the network."""
-    alphabet = bytes.fromhex(about["alphabet"])
+    alphabet = symbols.alphabet_of(about)
+    letters = symbols.text_of(alphabet)
     return {
         "type": arch.cell,
         "parameters": [[name, list(shape)] for name, shape in shapes(arch).items()],
         "segments": segments.begin.tolist(),
-        "alphabet": list(alphabet),
+        "alphabet": alphabet.tolist(),
         "line_ends": line_ends.of_model(about),
-        "utf8": utf8.of_alphabet(alphabet),
+        "utf8": isinstance(letters, bytes) and utf8.of_alphabet(letters),
     }
 
 

@@ -15,6 +15,7 @@ from charlens.errors import InputError
 from charlens.explorer.live import SEGMENT, Segments
 from charlens.explorer.recording import Recording, record, spread
 from charlens.progress import say
+from charlens.text import symbols, unicode
 from charlens.text.hypotheses import HYPOTHESES
 from charlens.text.kinds import kind_of
 from charlens.training import score_text
@@ -31,11 +32,11 @@ SAMPLES = 500  # of the bootstrap over stretches
 class Shown:
     """What the page shows of a text."""
 
-    text: np.ndarray  # uint8 [N]
+    text: np.ndarray  # [N], bytes (uint8) or code points (uint32)
     offsets: np.ndarray  # int64 [N]: in the whole text
     recording: Recording
     facts: dict  # for the page
-    whole: bytes  # the whole text; empty where it is not at hand
+    whole: unicode.Text  # the whole text; empty where it is not at hand
     kind: str | None  # of the text
     segments: Segments | None = None  # where the page reads it itself
 
@@ -48,14 +49,14 @@ def of_text(path: Path, arch, params, about: dict, args, live=None) -> Shown:
     What is recorded is scored, or, with `args.whole` or `args.csv`, all of the file. Raises
     InputError if the alphabet of the model has none of the characters shown.
     """
-    alphabet = bytes.fromhex(about["alphabet"])
+    alphabet = symbols.alphabet_of(about)
     reading = score_text.read_for(about, path, args.keep_line_ends)
     N = len(reading.text)
     if args.first >= N:
         raise InputError(f"{path}: --from {args.first}: the text has {N:,} characters")
     first, end = args.first, min(args.first + args.characters, N)
     begin = max(0, first - WARM_UP)
-    text = np.frombuffer(reading.text, np.uint8)[first:end]
+    text = symbols.numbers(reading.text)[first:end]
     known = reading.known[first:end]
     if not known.any():
         of = "its first" if not first else f"from {first:,} on, its next"
@@ -67,7 +68,7 @@ def of_text(path: Path, arch, params, about: dict, args, live=None) -> Shown:
         score_text.write_csv(args.csv, part, logp)
     if not all_of_it:  # the warm-up is read, not counted
         part, logp = reading.part(first, end), logp[first - begin :]
-    lines = score_text.summary(part, logp, len(alphabet))
+    lines = score_text.summary(part, logp, alphabet)
     lines += part.notes
     if len(text) < N:
         shown = f"characters {first + 1:,} to {end:,} of {N:,} are shown"
@@ -76,7 +77,7 @@ def of_text(path: Path, arch, params, about: dict, args, live=None) -> Shown:
 
     warm = np.count_nonzero(reading.known[begin:first])
     codes = reading.part(begin, end).codes
-    codes = np.concatenate([[score_text.before(alphabet)], codes]).astype(np.uint8)[None]
+    codes = np.insert(codes, 0, score_text.before(alphabet))[None]
     read = np.flatnonzero(known)
     if live:
         keep = range(warm, codes.size - 1, SEGMENT)

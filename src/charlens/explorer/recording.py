@@ -20,7 +20,7 @@ class Recording:
     """A network over N characters; column t is its state after reading character t."""
 
     values: dict[str, np.ndarray]  # by name: uint8 [layers, H, N or fewer], see `quantise`
-    guesses: np.ndarray  # uint8 [GUESSES or fewer, N]: codes, the likeliest first
+    guesses: np.ndarray  # [GUESSES or fewer, N]: codes, the likeliest first
     chances: np.ndarray  # uint16 [GUESSES or fewer, N]: their probabilities, in 65535ths
     loss: np.ndarray  # uint16 [N]: -log p of each character itself, in thousandths of a nat
     # float32 [S, kept, layers, states, H]: in each stream, before the characters asked for
@@ -63,7 +63,7 @@ def record(
     label: str = "explore",
     keep: Sequence[int] = (),
 ) -> Recording:
-    """Run the network over streams of codes, uint8 [S, 1 + n], each from a zero state.
+    """Run the network over streams of codes [S, 1 + n], each from a zero state.
 
     Column 0 is the character before each stream. The streams are joined and cut to `characters`;
     gates are recorded for the first `gates` of these. label: begins each progress line. keep:
@@ -78,7 +78,7 @@ def record(
         for name, kept in streams.items()
     }
     most = min(GUESSES, arch.symbols)
-    guesses, chances = np.empty((most, S, n), np.uint8), np.empty((most, S, n), np.uint16)
+    guesses, chances = np.empty((most, S, n), codes.dtype), np.empty((most, S, n), np.uint16)
     loss = np.empty((S, n), np.uint16)
     states = []
 

@@ -1,33 +1,34 @@
 /* Search: matches of a query, marked in the text and counted. */
 
-/* Each byte as one character, so that positions in the string are positions in the text. */
-const latin1 = (bytes) => {
-  let out = '';
-  for (let i = 0; i < bytes.length; i += 8192) out += String.fromCharCode(...bytes.subarray(i, i + 8192));
-  return out;
-};
-
-/* The bytes of a query as characters: UTF-8, with the escapes \n, \r, \t, \\ and \x00. */
-function queryBytes(query) {
+/* The symbols of a query: characters, or bytes in UTF-8; with the escapes \n, \r, \t, \\ and \x00. */
+function querySymbols(query) {
   const found = [];
   const pattern = /\\x([0-9a-f]{2})|\\([nrt\\])|([\s\S])/giu;
   for (const [, hex, letter, plain] of query.matchAll(pattern)) {
     if (hex) found.push(parseInt(hex, 16));
     else if (letter) found.push({n: 10, r: 13, t: 9, '\\': 92}[letter.toLowerCase()]);
+    else if (inCharacters()) found.push(plain.codePointAt(0));
     else found.push(...new TextEncoder().encode(plain));
   }
-  return latin1(Uint8Array.from(found));
+  return found;
+}
+
+/* The small letter of a capital; of bytes, of A to Z alone. */
+function lowered(symbol) {
+  if (symbol < 128) return symbol >= 65 && symbol <= 90 ? symbol + 32 : symbol;
+  const small = inCharacters() ? String.fromCodePoint(symbol).toLowerCase() : '';
+  return [...small].length === 1 ? small.codePointAt(0) : symbol;
 }
 
 function search(query) {
   view.find = query;
-  const lower = (s) => s.replace(/[A-Z]/g, (c) => c.toLowerCase());
-  const needle = queryBytes(query);
-  let haystack = search.text ??= latin1(bytes.text);
-  if (!/[A-Z]/.test(needle)) haystack = search.lower ??= lower(haystack);
-  const hits = [];
-  transient.marks = needle ? new Uint8Array(bytes.text.length) : null;
-  for (let at = needle ? haystack.indexOf(needle) : -1; at >= 0; at = haystack.indexOf(needle, at + 1)) {
+  const needle = querySymbols(query), hits = [];
+  let haystack = bytes.text;
+  if (needle.every((symbol) => lowered(symbol) === symbol)) haystack = search.lower ??= haystack.map(lowered);
+  const next = (from) => haystack.indexOf(needle[0], from);
+  transient.marks = needle.length ? new Uint8Array(bytes.text.length) : null;
+  for (let at = needle.length ? next(0) : -1; at >= 0; at = next(at + 1)) {
+    if (!needle.every((symbol, k) => haystack[at + k] === symbol)) continue;
     hits.push(at);
     transient.marks.fill(1, at, at + needle.length);
   }

@@ -234,10 +234,10 @@ function paintGuesses(context, {i, left, width}, under) {
     context.fillStyle = colours.fill[shade];
     context.fillRect(left + 0.5, y + 0.5, room - 1, GUESS - 1);
     if (shade < 40) continue;   // below 1 in 40 the character would not be legible
-    const byte = bytes.guesses[k * n + i];
+    const guess = bytes.guesses[k * n + i];
     context.fillStyle = colours.text[shade];
-    context.fillText(byteGlyph(byte), left + room / 2, y + GUESS / 2 + 0.5);
-    if (next >= 0 && bytes.text[next] === byte) context.fillRect(left + 2, y + GUESS - 2.5, room - 4, 1.5);
+    context.fillText(symbolGlyph(guess), left + room / 2, y + GUESS / 2 + 0.5, room + 1);
+    if (next >= 0 && bytes.text[next] === guess) context.fillRect(left + 2, y + GUESS - 2.5, room - 4, 1.5);
   }
 }
 
@@ -389,14 +389,15 @@ function showCard(i) {
   card.hidden = i < 0;
   if (i < 0) return;
   card.replaceChildren();
-  const byte = bytes.text[i];
+  const symbol = bytes.text[i];
   const head = element('div', undefined, 'head');
-  head.append(element('span', byte === 32 ? '␣' : glyphs.text[i] || '…', 'glyph'));
+  head.append(element('span', symbol === 32 ? '␣' : glyphs.text[i] || '…', 'glyph'));
   const title = element('div');
-  const hex = `0x${byte.toString(16).padStart(2, '0')}`;
+  const number = inCharacters() ? `U+${symbol.toString(16).toUpperCase().padStart(4, '0')}`
+    : `byte 0x${symbol.toString(16).padStart(2, '0')}`;
   title.append(
     element('strong', `${(i + 1).toLocaleString('en')} of ${bytes.text.length.toLocaleString('en')}`),
-    element('small', spell(i) === glyphs.text[i] ? `byte ${hex}` : `${spell(i)}, byte ${hex}`));
+    element('small', spell(i) === glyphs.text[i] ? number : `${spell(i)}, ${number}`));
   head.append(title);
   card.append(head);
 
@@ -446,7 +447,7 @@ function showCard(i) {
     const li = element('li'), bar = element('i');
     bar.style.width = `${Math.max(1, 100 * chance)}%`;
     const right = next >= 0 && bytes.text[next] === guess;
-    li.append(element('b', byteGlyph(guess)), bar, element('span', percent(chance) + (right ? ' ✓' : '')));
+    li.append(element('b', symbolGlyph(guess)), bar, element('span', percent(chance) + (right ? ' ✓' : '')));
     list.append(li);
   }
   card.append(element('small', 'likeliest next characters'), list);
@@ -469,7 +470,7 @@ function speak(i) {
     : view.show === 'loss' ? `surprise ${(bytes.loss[i] / 1000 / Math.LN2).toFixed(1)} bits`
       : `${NAMES[view.show] || named(view.show)} ${signedNumber(value(view.show, values[i]))}`;
   const guess = bytes.guesses[i], chance = bytes.chances[i] / 65535;
-  const expected = BLANKS[guess] || byteGlyph(guess);
+  const expected = BLANKS[guess] || symbolGlyph(guess);
   const expects = chance ? `; expects ${expected}, ${percent(chance)}` : '';
   $('spoken').textContent = `${spell(i)}; ${description}${expects}`;
 }

@@ -26,8 +26,9 @@ function buffers(about, withValues) {
   for (const name of withValues ? [cell.memory, ...cell.gates] : []) {
     values[name] = Array.from({length: about.layers}, () => new Uint8Array(about.hidden * PIECE));
   }
+  const symbols = about.symbols_are === 'characters' ? Uint32Array : Uint8Array;
   return {values, logp: new Float32Array(PIECE).fill(NaN),
-    guesses: new Uint8Array(about.guesses * PIECE), width: PIECE, chances: new Uint16Array(about.guesses * PIECE)};
+    guesses: new symbols(about.guesses * PIECE), width: PIECE, chances: new Uint16Array(about.guesses * PIECE)};
 }
 
 /* Put what one stream of a network holds now into column t of its buffers. */

@@ -5,13 +5,20 @@ const OWN_LENGTH = 20000;   // characters, at most
 
 const own = {shown: false, first: null, sampling: false};
 
-/* A text as the network reads it: UTF-8, with the line ends of its training text. */
-function ownBytes(text) {
+/* A text as the network reads it: characters or UTF-8, with the line ends of its training text. */
+function ownSymbols(text) {
   const ends = facts.network.line_ends === 'CRLF' ? '\r\n' : '\n';
-  return new TextEncoder().encode(text.replace(/\r\n?|\n/g, ends)).subarray(0, OWN_LENGTH);
+  const converted = text.replace(/\r\n?|\n/g, ends);
+  const symbols = inCharacters() ? Uint32Array.from(converted, (letter) => letter.codePointAt(0))
+    : new TextEncoder().encode(converted);
+  return symbols.subarray(0, OWN_LENGTH);
 }
 
-const ownString = (text) => new TextDecoder().decode(text).replace(/\r\n/g, '\n');
+function ownString(symbols) {
+  const text = inCharacters() ? Array.from(symbols, (code) => String.fromCodePoint(code)).join('')
+    : new TextDecoder().decode(symbols);
+  return text.replace(/\r\n/g, '\n');
+}
 
 /* Segments of a text of one's own; of those before, the first that are unchanged are kept. */
 function ownSegments(length, kept) {
@@ -26,7 +33,7 @@ function ownSegments(length, kept) {
   return made;
 }
 
-/* Show and read this text, bytes. What an earlier one begins with alike is not read again. */
+/* Show and read this text, an array of symbols. What an earlier one begins with alike is not read again. */
 function readOwn(text) {
   stop((job) => job.of);
   let alike = 0, kept = [];
@@ -81,7 +88,7 @@ function leaveOwn() {
 function textChanged() {
   makeGlyphs(bytes.text);
   transient.lines = null;
-  search.text = search.lower = undefined;
+  search.lower = undefined;
   if (view.at >= bytes.text.length) view.at = -1;
   view.selected = transient.anchor = null;
   hideCard();
@@ -100,12 +107,13 @@ function paintOwnNote() {
   $('leave').hidden = !own.shown;
   $('sample').textContent = own.sampling ? 'Stop' : 'Write';
   if (!own.shown) { $('own-note').textContent = ''; return; }
-  const {count, before, after} = effect();
+  const {count, each, before, after} = effect();
   const unknown = bytes.read.length - bytes.read.reduce((a, b) => a + b, 0);
   const parts = [];
   if (count) {
     parts.push(`${count.toLocaleString('en')} characters, ${before.toFixed(3)} nats`
       + ` (${(before / Math.LN2).toFixed(3)} bits) per character`
+      + (inCharacters() ? `, ${(before / Math.LN2 / each).toFixed(3)} bits per byte` : '')
       + (live.clamped ? `, ${after.toFixed(3)} nats with units clamped.` : '.'));
   }
   if (unknown) parts.push(`${unknown.toLocaleString('en')} are not in the network’s alphabet and not read.`);
@@ -124,7 +132,7 @@ async function sampleOwn() {
     paintOwnNote();
     return;
   }
-  if (!own.shown) readOwn(ownBytes($('own').value));
+  if (!own.shown) readOwn(ownSymbols($('own').value));
   own.sampling = true;
   paintOwnNote();
   while (own.sampling && !isRead()) await new Promise((done) => { setTimeout(done, 30); });
@@ -134,7 +142,7 @@ async function sampleOwn() {
   const length = Math.min(number('length', 1, 2000), OWN_LENGTH - bytes.text.length);
   request('sample', {length, state: live.clamped ? last.clampedAfter : last.after, clamps: live.clamps,
     temperature: number('temperature', 0, 3), seed: number('seed', 0, 4294967295)}, ({drawn, done}) => {
-    const text = Uint8Array.from([...bytes.text, ...drawn]);
+    const text = symbolArray().from([...bytes.text, ...drawn]);
     $('own').value = ownString(text);
     if (done) own.sampling = false;
     readOwn(text);
@@ -146,11 +154,11 @@ function listenToWriting() {
   let timer = 0;
   $('own').addEventListener('input', () => {
     clearTimeout(timer);
-    timer = setTimeout(() => readOwn(ownBytes($('own').value)), 120);
+    timer = setTimeout(() => readOwn(ownSymbols($('own').value)), 120);
   });
   $('take').addEventListener('click', () => {
     $('own').value = ownString(bytes.text.subarray(...visible()));
-    readOwn(ownBytes($('own').value));
+    readOwn(ownSymbols($('own').value));
   });
   $('leave').addEventListener('click', leaveOwn);
   $('sample').addEventListener('click', sampleOwn);

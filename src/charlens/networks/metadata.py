@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from charlens.errors import InputError
-from charlens.text import line_ends
+from charlens.text import line_ends, symbols, unicode
 
 if TYPE_CHECKING:
     from charlens.networks.architecture import Architecture
@@ -18,14 +18,14 @@ TYPE = re.compile(r"[a-z][a-z0-9_]*(\+block)?(\+adamw)?")
 INTEGERS = {  # smallest and largest value of the fields that hold whole numbers
     "layers": (1, 1000),
     "hidden": (1, 1 << 20),
-    "symbols": (1, 256),
+    "symbols": (1, symbols.MOST),
     "context": (0, 1 << 16),
     "size": (1, 1 << 20),
     "parameters": (1, 1 << 40),
     "seed": (0, 1 << 64),
     "epoch": (0, 1 << 32),
 }
-TEXTS = ("type", "corpus", "source", "alphabet", "version", "failed", "line_ends")
+TEXTS = ("type", "corpus", "source", "alphabet", "symbols_are", "version", "failed", "line_ends")
 NUMBERS = ("val_loss", "dropout")
 OTHERS = ("recipe", "epochs")  # epochs: of snapshots
 FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -50,11 +50,12 @@ def check(described: object, path) -> None:
             shown = repr(value) if len(repr(value)) < 60 else repr(value)[:56] + " ..."
             raise InputError(f"{path}: {name}: expected {wanted}, got {shown}")
     if {"alphabet", "symbols"} <= described.keys():
-        alphabet = bytes.fromhex(described["alphabet"])
+        kind = unicode.kind_of(described)
+        alphabet = unicode.decoded(bytes.fromhex(described["alphabet"]), kind, path)
         if list(alphabet) != sorted(set(alphabet)) or len(alphabet) != described["symbols"]:
             raise InputError(
-                f"{path}: alphabet: expected {described['symbols']} different bytes in order, got"
-                f" {len(alphabet)} bytes"
+                f"{path}: alphabet: expected {described['symbols']} different {kind} in order, got"
+                f" {len(alphabet)} {kind}"
             )
     if described.get("type") == "nn" and "context" in described and not described["context"]:
         raise InputError(f"{path}: context: expected at least 1 for an n-NN, got 0")
@@ -76,6 +77,8 @@ def expected(name: str, value: object) -> str | None:
             return "the name of a cell type"
         if name == "alphabet" and not re.fullmatch("([0-9a-f]{2})+", value):
             return "bytes in hexadecimal"
+        if name == "symbols_are" and value not in (unicode.BYTES, unicode.CHARACTERS):
+            return f"{unicode.BYTES} or {unicode.CHARACTERS}"
         if name == "line_ends" and value not in line_ends.CONVENTIONS:
             return f"one of {', '.join(line_ends.CONVENTIONS)}"
     elif name == "recipe" and not isinstance(value, dict):

@@ -97,7 +97,8 @@ def forward(
 ) -> tuple[Tensor, Tensor | None]:
     """Logits of the next character, by plain torch: the reference for every other backend.
 
-    x: integer codes [S, T]; for an n-NN the contexts [S, T, n], NONE where there is no character.
+    x: integer codes [S, T]; for an n-NN the contexts [S, T, n], K or more where there is no
+    character.
     state: [layers, rows, S, H], None for an n-NN. masks, record: see `stack`.
     Returns logits [S, T, K] and the state after step T.
     """

@@ -12,16 +12,15 @@ import torch
 from torch import Tensor
 from torch.nn.functional import embedding_bag
 
-from charlens.data.split import NONE
-
 
 def forward(params: dict[str, Tensor], x: Tensor) -> Tensor:
     """Logits [S, T, K] of the next character, given the n before it: x [S, T, n], integer codes,
-    NONE where there is no character."""
+    K or more where there is no character."""
     S, T, n = x.shape
     symbols = params["out.b"].shape[0]
-    rows = torch.where(x == NONE, 0, x + symbols * torch.arange(n, device=x.device))
-    present = (x != NONE).to(params["w_x"].dtype)
+    present = x < symbols
+    rows = torch.where(present, x + symbols * torch.arange(n, device=x.device), 0)
+    present = present.to(params["w_x"].dtype)
     product = embedding_bag(
         rows.view(S * T, n), params["w_x"], mode="sum", per_sample_weights=present.view(S * T, n)
     )

@@ -1,6 +1,6 @@
 """Use a KenLM compiled by `build`: its tools, its Python module, and its words.
 
-Each character is one word to KenLM, written as its byte in two hexadecimal digits.
+Each character is one word to KenLM: its byte or code point in hexadecimal, in two digits or more.
 """
 
 import importlib.util
@@ -21,12 +21,12 @@ NO_MEMORY = re.compile("thread_resource_error|bad_alloc|allocate memory", re.IGN
 
 
 def words(alphabet: np.ndarray) -> list[str]:
-    """The word for each symbol of the alphabet, uint8 [K]: its byte in hexadecimal."""
-    return [f"{byte:02x}" for byte in alphabet]
+    """The word for each symbol of the alphabet [K]: its byte or code point in hexadecimal."""
+    return [f"{symbol:02x}" for symbol in alphabet]
 
 
 def sentence(alphabet: np.ndarray, codes: np.ndarray) -> str:
-    """Codes, uint8 [N], as one line of words; alphabet: uint8 [K]."""
+    """Codes [N] as one line of words; alphabet: [K]."""
     names = words(alphabet)
     return " ".join(names[code] for code in codes)
 

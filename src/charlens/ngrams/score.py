@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from charlens.data.split import length_of_test
 from charlens.data.split import load as load_split
 from charlens.files import check_stated
 from charlens.ngrams import kenlm as tools
@@ -37,7 +38,7 @@ def run(args: argparse.Namespace) -> None:
         "bytes": info["bytes"],
         "arpa_bytes": info["arpa_bytes"],
     }
-    write_scores(args.out, logp, args.meta, meta)
+    write_scores(args.out, logp, args.meta, meta | length_of_test(load_split(args.split)))
 
 
 def score(split: str | Path, model: str | Path, kenlm: str | Path) -> np.ndarray:

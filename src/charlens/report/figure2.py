@@ -6,6 +6,7 @@ printed page; the page below `--html` has the passages that are too many for it.
 """
 
 import textwrap
+from unicodedata import east_asian_width
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from charlens.report.html import render
 from charlens.store.corpora import read_corpora
 from charlens.store.found import model_name, number, read_found
 from charlens.store.tables import read_table
+from charlens.text.unicode import CHARACTERS, kind_of
 
 # light enough at both ends for black letters
 COLOURS = LinearSegmentedColormap.from_list("units", ["#EE6A50", "#FFFFFF", "#5A9BE6"])
@@ -86,12 +88,17 @@ def shown(found: dict, best: pd.DataFrame) -> tuple[list[dict], str]:
 # ---- text ----
 
 
-def characters(text: str, values: list[float]) -> list[tuple[str, float]]:
-    """The characters of a passage that has one letter and one value for each byte, UTF-8 joined.
+def characters(passage: dict) -> list[tuple[str, float]]:
+    """The characters of a passage, each with the value after it was read; UTF-8 is joined where the
+    passage has one letter and one value for each byte.
 
     A character of several bytes has the value after its last; bytes that are no UTF-8 show as
     U+FFFD, control characters as a dot. Carriage returns are not shown.
     """
+    text, values = passage["text"], passage["values"]
+    if kind_of(passage) == CHARACTERS:
+        shown = zip(text, values, strict=True)
+        return [(visible(letter), value) for letter, value in shown if letter != "\r"]
     raw, shown, at = text.encode("latin-1"), [], 0
     while at < len(raw):
         lead = raw[at]
@@ -100,23 +107,28 @@ def characters(text: str, values: list[float]) -> list[tuple[str, float]]:
             letter = raw[at : at + length].decode()
         except UnicodeDecodeError:
             letter, length = "\ufffd", 1
-        if letter not in "\n\t\r" and not letter.isprintable():
-            letter = "·"
         if letter != "\r":
-            shown.append((letter, values[at + length - 1]))
+            shown.append((visible(letter), values[at + length - 1]))
         at += length
     return shown
 
 
+def visible(letter: str) -> str:
+    """A character as it is shown: a dot for control characters."""
+    return letter if letter in "\n\t\r" or letter.isprintable() else "·"
+
+
 def lines(shown: list[tuple[str, float]], wide: int) -> list[list[tuple[str, float]]]:
     """(letter, value) of each column, line by line, at most `wide` columns; a line break is a blank
-    column, a tab several."""
+    column, a tab several. A wide letter, such as a Chinese one, has a second column without a
+    letter ("")."""
     rows, row = [], []
     for letter, value in shown:
         if letter == "\t":
             row += [(" ", value)] * (TAB - len(row) % TAB)
         else:
             row.append((" " if letter == "\n" else letter, value))
+            row += [("", value)] * (east_asian_width(letter) in "WF")
         if letter == "\n":
             rows.append(row)
             row = []
@@ -137,7 +149,7 @@ def heading(passage: dict, found: dict, best: pd.DataFrame) -> tuple[str, str]:
         if measure == "AUC" and score < 0.5:
             score, remark = 1 - score, " (low when true)"
         what = f"{title[0].upper()}{title[1:]}: {unit}, {measure} {number(score)}{remark}"
-    where = f"{PARTS[passage['part']]}, byte {passage['at']:,}"
+    where = f"{PARTS[passage['part']]}, {kind_of(passage).removesuffix('s')} {passage['at']:,}"
     if passage["source"] == "slides":
         where = f"a passage of the paper’s, here {where}"
     return what, where
@@ -150,7 +162,7 @@ def draw(found: dict, best: pd.DataFrame, about: dict):
     """As many passages of a corpus as fit the page, in columns of about the same height."""
     columns, wide = COLUMNS[about["kind"]], WIDE[about["kind"]]
     passages, left_out = shown(found, best)
-    texts = [lines(characters(p["text"], p["values"]), wide) for p in passages]
+    texts = [lines(characters(p), wide) for p in passages]
     heading_height = TITLE if columns > 1 else 0
     heights = [heading_height + LINE * max(4, len(rows)) + GAP for rows in texts]
     kept: list[int] = []
@@ -208,15 +220,24 @@ def draw_text(panel, rows, wide: int):
     # Words are placed one by one, so that another font in a viewer of the SVG does no harm.
     for y, row in enumerate(rows):
         shades[y, : len(row)] = COLOURS([(value + 1) / 2 for _, value in row])[:, :3]
-        letters = "".join(letter for letter, _ in row)
-        begin = 0
-        for word in letters.split(" "):
-            if word:
-                panel.text(begin, y + 0.74, word, fontsize=SIZE, family="DejaVu Sans Mono")
-            begin += len(word) + 1
+        for begin, word in words(row):
+            panel.text(begin, y + 0.74, word, fontsize=SIZE, family="DejaVu Sans Mono")
     panel.imshow(shades, extent=(0, wide, len(rows), 0), aspect="auto", interpolation="nearest")
     panel.set(xlim=(0, wide), ylim=(len(rows), 0))
     panel.set_axis_off()
+
+
+def words(row: list[tuple[str, float]]) -> list[tuple[int, str]]:
+    """The column where each word of a line begins, and the word; a wide letter is one."""
+    found, begin = [], 0
+    for at in range(len(row) + 1):
+        wide = at + 1 < len(row) and row[at + 1][0] == ""
+        if at == len(row) or row[at][0] in (" ", "") or wide:
+            word = "".join(letter for letter, _ in row[begin:at])
+            found += [(begin, word)] if word else []
+            found += [(at, row[at][0])] if wide else []
+            begin = at + 1
+    return found
 
 
 def draw_key(figure, foot: float):
@@ -255,7 +276,7 @@ def coloured_runs(passage: dict) -> list[tuple[str, str]]:
     """(classes, letters) of each run of letters in one colour. A line break is a run of its own:
     its class n draws a mark that is not selected with the text."""
     runs: list[tuple[str, str]] = []
-    for letter, value in characters(passage["text"], passage["values"]):
+    for letter, value in characters(passage):
         shade = f"c{round((min(1, max(-1, value)) + 1) / 2 * LEVELS)}"
         if letter == "\n":
             runs.append((f"{shade} n", letter))

@@ -13,6 +13,7 @@ from charlens.store.corpora import by_stem, read_corpora, read_split
 from charlens.store.models import network_name
 from charlens.store.scores import Score, best_lstm, by_corpus, ngrams_by_n, read_scores
 from charlens.store.tables import MODELS
+from charlens.text import symbols
 
 SHOWN = 32  # characters drawn
 # the colour and the hatching of errors that the LSTM does not make
@@ -76,15 +77,16 @@ def error_overlap(lstm: Score, others: dict[int, Score]) -> pd.DataFrame:
 def character_means(lstm: Score, ngram: Score, split: dict[str, np.ndarray]) -> pd.DataFrame:
     """Mean probability of the correct character, by character, largest LSTM advantage first.
 
-    split: arrays of the corpus's .npz (test_y [S, T], alphabet [K]). Returns one row per byte of
-    the test text: byte, character, layers and size of the LSTM, n of the n-gram model, count, lstm,
-    ngram, difference (the last three: probabilities).
+    split: arrays of the corpus's .npz (test_y [S, T], alphabet [K]). Returns one row per symbol of
+    the test text: byte (or code point), character, layers and size of the LSTM, n of the n-gram
+    model, count, lstm, ngram, difference (the last three: probabilities).
     """
     count = np.bincount(split["test_y"].ravel(), minlength=len(split["alphabet"]))
     means = {"lstm": lstm.symbol_means(split), "ngram": ngram.symbol_means(split)}
     which = {"layers": lstm.key.layers, "size": lstm.key.size, "n": ngram.key.n}
     rows = pd.DataFrame({"byte": split["alphabet"], **which, "count": count, **means})
-    rows.insert(1, "character", [plots.character(byte) for byte in rows["byte"]])
+    kind = symbols.kind_of_numbers(split["alphabet"])
+    rows.insert(1, "character", [plots.character(symbol, kind) for symbol in rows["byte"]])
     rows["difference"] = rows["lstm"] - rows["ngram"]
     rows = rows[rows["count"] > 0]
     return rows.sort_values(["difference", "byte"], ascending=[False, True], ignore_index=True)

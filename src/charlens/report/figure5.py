@@ -15,6 +15,7 @@ from charlens.store.models import network_name, type_name
 from charlens.store.scores import Score, best_lstm, by_corpus, ngrams_by_n, read_scores
 from charlens.store.tables import read_trajectory
 from charlens.text.braces import brace_pairs, pairs_in_test
+from charlens.text.stand_ins import parsed
 
 BRACES = ["layers", "size", "n", "from", "below", "distance", "pairs"]
 BRACES += ["lstm", "lstm_se", "ngram", "ngram_se"]
@@ -82,7 +83,7 @@ def braces_in_test(text: Path, split: Path, scores: list[Score]) -> tuple[np.nda
     """
     arrays, content = read_split(split, scores), read_text(text)
     codes = arrays["test_y"]
-    index, distance = pairs_in_test(brace_pairs(content), arrays["test_at"], codes.shape[1])
+    index, distance = pairs_in_test(brace_pairs(parsed(content)), arrays["test_at"], codes.shape[1])
     if np.any(arrays["alphabet"][codes.ravel()[index]] != ord("}")):
         raise InputError(f"{split} was not made from {text}: braces are not where they should be")
     return index, distance

@@ -17,6 +17,7 @@ from charlens.store.corpora import by_stem, read_corpora, read_text
 from charlens.store.models import network_name, type_name
 from charlens.store.scores import Score, by_corpus, ngrams_by_n, read_scores
 from charlens.store.tables import read_table
+from charlens.text import symbols, unicode
 
 COLUMNS = ["corpus", "layers", "size", "category", "level", "errors", "share", "rate"]
 EXAMPLES, BEFORE, AFTER = 4, 50, 15  # of a level; characters shown on either side
@@ -118,14 +119,14 @@ def of_type(scores: list[Score], type: str = "lstm") -> list[Score]:
     return [best([score for score in smaller if score.key.size == size]) for size in sizes]
 
 
-def positions_in_text(text: bytes, split: Split, scores: list[Score]) -> np.ndarray:
+def positions_in_text(text: unicode.Text, split: Split, scores: list[Score]) -> np.ndarray:
     """The offset in the text of every test character, int64 [N].
 
     Raises InputError where the split or a score is not of this text.
     """
     positions = (split.test.at[:, None] + np.arange(split.test.y.shape[1])).ravel()
     expected = split.alphabet[split.joined("test")]
-    if positions[-1] >= len(text) or np.any(np.frombuffer(text, np.uint8)[positions] != expected):
+    if positions[-1] >= len(text) or np.any(symbols.numbers(text)[positions] != expected):
         corpus = scores[0].key.corpus
         raise InputError(f"corpus {corpus}: the split was not made from this text; split it again")
     for score in scores:
@@ -138,10 +139,10 @@ def positions_in_text(text: bytes, split: Split, scores: list[Score]) -> np.ndar
 
 
 def applied(
-    text: bytes, split: Split, positions: np.ndarray, ngrams: dict[int, Score], **definition
+    text: unicode.Text, split: Split, positions: np.ndarray, ngrams: dict[int, Score], **definition
 ):
     """The oracles for a corpus, but for the boost; see `oracles.oracles`."""
-    training = [stream.tobytes() for stream in split.alphabet[split.train.y]]
+    training = [symbols.text_of(stream) for stream in split.alphabet[split.train.y]]
     by_n = {n: score.logp for n, score in ngrams.items()}
     return oracles.oracles(text, positions, training, by_n, **definition)
 
@@ -172,7 +173,7 @@ def by_definition(best: Score, made: dict[str, list[oracles.Oracle]]) -> pd.Data
 
 
 def examples_of(
-    text: bytes, positions: np.ndarray, logp: np.ndarray, removed: Iterable[oracles.Oracle]
+    text: unicode.Text, positions: np.ndarray, logp: np.ndarray, removed: Iterable[oracles.Oracle]
 ) -> list[tuple[str, list[tuple[str, list[dict]]]]]:
     """EXAMPLES errors of each level, by category, chosen at random (seed 0): see `example`.
 
@@ -188,11 +189,13 @@ def examples_of(
     return list(found.items())
 
 
-def example(text: bytes, position: int, probability: float) -> dict:
+def example(text: unicode.Text, position: int, probability: float) -> dict:
     """The text before an error, the character itself, the text after it, its probability."""
 
     def visible(begin: int, end: int) -> str:
-        return text[max(0, begin) : end].decode(errors="replace").translate(VISIBLE)
+        shown = text[max(0, begin) : end]
+        shown = shown.decode(errors="replace") if isinstance(shown, bytes) else shown
+        return shown.translate(VISIBLE)
 
     return {
         "before": visible(position - BEFORE, position),

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from charlens.data.checks import size_in_words
 from charlens.files import write_atomically
 from charlens.report.html import render
 from charlens.statistics.information import bits
@@ -87,20 +88,34 @@ def best_fixed(table: pd.DataFrame, corpus: str) -> tuple[str, float]:
     return f"{int(row['n'])}-{'NN' if row['model'] == 'n-NN' else 'gram'}", float(row["loss"])
 
 
-def loss(nats: float, bytes_each: float) -> str:
-    """A loss in words. nats: per byte. bytes_each: the mean length of a character in bytes."""
-    if bytes_each == 1:
+class Lengths(NamedTuple):
+    """Mean lengths in bytes: of a character of UTF-8, and of what the models predict."""
+
+    character: float
+    symbol: float
+
+
+def loss(nats: float, lengths: Lengths) -> str:
+    """A loss in words. nats: per symbol."""
+    if lengths.character == 1:
         return f"{nats:.3f} nats ({bits(nats):.3f} bits) per character"
-    return f"{nats * bytes_each:.3f} nats per character ({bits(nats):.3f} bits per byte)"
+    of_byte = nats / lengths.symbol
+    return (
+        f"{of_byte * lengths.character:.3f} nats per character ({bits(of_byte):.3f} bits per byte)"
+    )
 
 
-def bytes_per_character(path: Path) -> float:
-    """The mean length of a text's characters in bytes: 1 unless it is UTF-8 beyond ASCII."""
-    text = path.read_bytes()
+def lengths_in(run: Path, corpus: str, table1: pd.DataFrame) -> Lengths:
+    """The lengths of a corpus: of a text that is read as bytes, the mean character of all of it; of
+    one that is read as characters, that of the test text, to which losses belong."""
+    own = table1[table1["corpus"] == corpus].iloc[0]
+    if pd.notna(each := own.get("bytes_per_character", math.nan)):
+        return Lengths(each, each)
+    text = (run / f"corpora/{corpus}.txt").read_bytes()
     try:
-        return len(text) / len(text.decode())
+        return Lengths(len(text) / len(text.decode()), 1.0)
     except ValueError:
-        return 1.0
+        return Lengths(1.0, 1.0)
 
 
 def units(table: pd.DataFrame, corpus: str, titles: Mapping[str, str]) -> list[dict]:
@@ -147,12 +162,12 @@ def of_corpus(run: Path, corpus: str, about: dict, tables: Mapping, titles: Mapp
     """What the page says about a corpus. tables: by name. titles: of the hypotheses."""
     network, network_loss = best(tables["table1"], corpus)
     fixed, fixed_loss = best_fixed(tables["table2"], corpus)
-    each = bytes_per_character(run / f"corpora/{corpus}.txt")
+    lengths = lengths_in(run, corpus, tables["table1"])
     return {
         "title": about["title"],
-        "source": f"{about['source']}, {about['bytes']:,} bytes, {about['symbols']} symbols",
-        "best": (network, loss(network_loss, each)),
-        "fixed": (fixed, loss(fixed_loss, each)),
+        "source": f"{about['source']}, {size_in_words(about)}",
+        "best": (network, loss(network_loss, lengths)),
+        "fixed": (fixed, loss(fixed_loss, lengths)),
         "leads": network_loss < fixed_loss,
         "units": units(tables["hypotheses"], corpus, titles),
         "verdicts": verdicts(tables["claims"], corpus),

@@ -16,6 +16,7 @@ from matplotlib.transforms import Bbox, offset_copy
 from charlens.errors import InputError
 from charlens.files import atomic
 from charlens.store.models import cell_of, network_name, types_in_order
+from charlens.text import unicode
 
 WIDTH = 7.2  # inches: the text width of a page, so that font sizes are those in print
 
@@ -176,9 +177,11 @@ def model_names(rows: pd.DataFrame, type: str = "lstm") -> tuple[str, str]:
     return network_name(type, layers, size), f"{n}-gram"
 
 
-def character(byte: int) -> str:
-    """A byte as figures show it; "<s>" is the space, as in the paper's Figure 4."""
+def character(symbol: int, kind: str = unicode.BYTES) -> str:
+    """A symbol of this kind as figures show it; "<s>" is the space, as in the paper's Figure 4."""
     names = {ord(" "): "<s>", ord("\n"): r"\n", ord("\t"): r"\t", ord("\r"): r"\r"}
-    if byte in names:
-        return names[byte]
-    return chr(byte) if 0x21 <= byte < 0x7F else rf"\x{byte:02x}"
+    if symbol in names:
+        return names[symbol]
+    if kind == unicode.CHARACTERS and symbol > 0x7F:
+        return chr(symbol) if chr(symbol).isprintable() else f"U+{symbol:04X}"
+    return chr(symbol) if 0x21 <= symbol < 0x7F else rf"\x{symbol:02x}"

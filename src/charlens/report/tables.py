@@ -30,14 +30,15 @@ from charlens.store.models import (
 from charlens.store.scores import Score, by_corpus, read_scores
 from charlens.store.tables import MODELS, paper_table
 
+LENGTH = "bytes_per_character"  # column of both where some corpus is read as characters
 TABLE1 = [
     "corpus", "type", "layers", "size", "hidden", "parameters", "dropout", "seed", "epoch",
-    "val_loss", "loss", "sd", "paper", "bytes", "source", "failed",
+    "val_loss", "loss", "sd", "paper", "bytes", "source", "failed", LENGTH,
 ]  # fmt: skip
 VARIANT = ["block", "recipe"]  # columns of table 1 where some type is not the paper's
 TABLE2 = [
     "corpus", "model", "n", "hidden", "loss", "sd", "paper", "bytes", "arpa_bytes", "source",
-    "failed",
+    "failed", LENGTH,
 ]  # fmt: skip
 
 
@@ -68,7 +69,9 @@ def run_table2(args):
 
 def write(table: pd.DataFrame, page: str, args):
     """Write a table to --csv and its page to --html. The reasons of failed networks are a column
-    only where there are some."""
+    only where there are some, and so is the length of characters."""
+    if table[LENGTH].isna().all():
+        table = table.drop(columns=LENGTH)
     if (table["failed"] == "").all():
         table = table.drop(columns="failed")
     csv = table.to_csv(index=False, lineterminator="\n")
@@ -136,7 +139,8 @@ def loss_rows(scores: dict[str, list[Score]], samples: int, seed: int) -> pd.Dat
         deviations = iter(bootstrap_sd(-np.stack(arrays), samples, seed) if arrays else ())
         for score in group:
             sd = score.meta["digest"]["sd"] if score.logp is None else next(deviations)
-            row = {"loss": round(score.loss, 6), "sd": round(sd, 6), "failed": ""} | score.meta
+            row = {"loss": round(score.loss, 6), "sd": round(sd, 6), "failed": "", LENGTH: np.nan}
+            row |= score.meta
             rows.append(row | {"loss": np.nan, "sd": np.nan} if row["failed"] else row)
     return pd.DataFrame(rows)
 
@@ -177,7 +181,10 @@ def table1_page(table: pd.DataFrame, corpora: dict[str, dict], samples: int) -> 
             ]
         sections.append((about, losses, grids))
     seeds = most_seeds(table, ["corpus", "type", "layers", "size"])
-    return render("table1", sections=sections, best=best, samples=samples, seeds=seeds)
+    return render(
+        "table1", sections=sections, best=best, samples=samples, seeds=seeds,
+        in_bytes=table[LENGTH].notna().any(),
+    )  # fmt: skip
 
 
 def table2_page(table: pd.DataFrame, corpora: dict[str, dict], samples: int) -> str:
@@ -188,7 +195,8 @@ def table2_page(table: pd.DataFrame, corpora: dict[str, dict], samples: int) -> 
         losses = grid_of_contexts("Test loss", own, loss_entry)
         sections.append((about, losses, grid_of_contexts(FILES, own, size_entry)))
     seeds = most_seeds(table, ["corpus", "model", "n"])
-    return render("table2", sections=sections, samples=samples, seeds=seeds)
+    in_bytes = table[LENGTH].notna().any()
+    return render("table2", sections=sections, samples=samples, seeds=seeds, in_bytes=in_bytes)
 
 
 CHOSEN = (
@@ -225,8 +233,14 @@ def loss_entry(rows: pd.DataFrame, best: int | None = None) -> Entry:
         lines.append(f"{len(failed)} failed")
     if pd.notna(paper):
         lines += [f"paper {paper:.3f}", f"diff. {signed(loss - paper)}"]
-    lines.append(f"{bits(loss):.3f} bits")
+    each = rows[LENGTH].iloc[0]
+    lines.append(f"{bits(loss):.3f} bits" if pd.isna(each) else per_byte(loss, each))
     return Entry(f"{loss:.3f}", lines, best in rows.index)
+
+
+def per_byte(loss: float, each: float) -> str:
+    """A loss in bits per byte. loss: in nats per character. each: bytes in a character."""
+    return f"{bits(loss / each):.3f} bits/byte"
 
 
 def model_entry(rows: pd.DataFrame) -> Entry:

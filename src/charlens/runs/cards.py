@@ -22,6 +22,7 @@ from charlens.store.corpora import read_corpora
 from charlens.store.models import network_name, original
 from charlens.store.reading import read_json
 from charlens.store.tables import paper_table
+from charlens.text import unicode
 
 SNAKEFILE = Path(__file__).parents[3] / "Snakefile"  # of the project
 PARTS = ("train", "validation", "test")
@@ -99,10 +100,11 @@ def network_card(publication: Publication, path: Path, corpora: Mapping[str, dic
     key = reference.of_model(about)
     scores = {reference.chosen(reference.read_digest(p)): p for p in publication.digests().values()}
     test = read_json(scores[key]).get("digest", {}) if key in scores else {}
+    of = unicode.kind_of(about).removesuffix("s")
     rows = {
         "architecture": f"{name}: {about['layers']} layers of {about['hidden']} units",
         "parameters": f"{about['parameters']:,}, stored as float16",
-        "alphabet": f"{about['symbols']} bytes" if about.get("symbols") else None,
+        "alphabet": f"{about['symbols']} {of}s" if about.get("symbols") else None,
         "trained on": f"[{title}](../corpora/{corpus}.md), its training streams",
         "training": ", ".join(f"{k} {v}" for k, v in about.get("recipe", {}).items()),
         "dropout": about["dropout"],
@@ -121,7 +123,7 @@ def network_card(publication: Publication, path: Path, corpora: Mapping[str, dic
 # {name} on {title}
 
 A character-level recurrent network from the reproduction of "Visualizing and Understanding
-Recurrent Networks" (Karpathy, Johnson, Li 2015): after each byte of a text it gives the probability
+Recurrent Networks" (Karpathy, Johnson, Li 2015): after each {of} of a text it gives the probability
 of the next.
 
 {facts(rows)}
@@ -137,7 +139,7 @@ charlens read {file} --text my.txt
 
 ## Limits
 
-It is meant for the study of its units and errors. It knows the bytes of its training text and no
+It is meant for the study of its units and errors. It knows the {of}s of its training text and no
 others, it may repeat passages of that text, and what it writes is neither true nor useful.
 """
 
@@ -166,7 +168,7 @@ def corpus_card(publication: Publication, about: Mapping) -> str:
         "kind": about.get("kind"),
         "source": about["source"],
         "bytes": f"{about['bytes']:,}",
-        "distinct bytes": about["symbols"],
+        f"distinct {unicode.kind_of(about)}": about["symbols"],
         "SHA-256": f"`{about['sha256']}`" if about.get("sha256") else None,
         "split": f"{layout}: {shares}" if shares else None,
     }

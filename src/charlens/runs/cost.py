@@ -64,7 +64,7 @@ class Text:
         the settings. Guesses for what neither says: 256 symbols, a million characters."""
         with contextlib.suppress(OSError, ValueError):
             source = json.loads(info.read_text())
-        length = source.get("bytes", 1_000_000)
+        length = source.get("characters", source.get("bytes", 1_000_000))
         return cls(source.get("symbols", 256), *(int(length * part) for part in fractions))
 
 

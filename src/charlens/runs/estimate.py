@@ -27,6 +27,7 @@ from charlens.networks.architecture import Architecture
 from charlens.progress import duration, say
 from charlens.runs import cost, host
 from charlens.store.models import ModelKey, original
+from charlens.text.symbols import code_type
 from charlens.training.recipe import Recipe
 from charlens.training.train import Training
 from charlens.training.train import describe as label
@@ -44,13 +45,14 @@ Rates = dict[str, list[float]]  # type -> a, b
 
 def prepare(arch: Architecture, streams: int, unroll: int, backend: str, dropout=0.0) -> Training:
     """A training on a random text of two windows."""
-    draw = np.random.default_rng(0)
+    draw, codes = np.random.default_rng(0), code_type(arch.symbols)
 
     def part() -> Part:
-        x, y = draw.integers(arch.symbols, size=(2, streams, 2 * unroll), dtype=np.uint8)
+        x, y = draw.integers(arch.symbols, size=(2, streams, 2 * unroll), dtype=codes)
         return Part(x, y, np.arange(streams, dtype=np.int64) * 2 * unroll)
 
-    data = Split(np.arange(arch.symbols, dtype=np.uint8), unroll, part(), part(), part())
+    alphabet = np.arange(arch.symbols, dtype=np.uint8 if codes == np.uint8 else np.uint32)
+    data = Split(alphabet, unroll, part(), part(), part())
     return Training(arch, Recipe(), data, seed=1, dropout=dropout, name=backend)
 
 

@@ -30,6 +30,7 @@ from charlens.store.corpora import read_corpora
 from charlens.store.models import ModelKey
 from charlens.store.reading import read_json, require
 from charlens.store.tables import read_table
+from charlens.text import symbols
 
 # Tables whose rows about a corpus are about networks of one machine: its best LSTM, or (True) the
 # best LSTM of the paper's depth. The first column is the corpus.
@@ -383,10 +384,11 @@ class Join:
         steps.types(self.out, scores, splits, infos, self.analysis.claims)
         steps.claims(self.out, scores, splits, infos, published, self.analysis.claims)
 
-    def alphabet(self, corpus: str) -> bytes:
-        """The alphabet of a corpus, as its networks in half precision have it; b"" without any."""
+    def alphabet(self, corpus: str) -> np.ndarray | None:
+        """The alphabet of a corpus, as its networks in half precision have it; None without any."""
         paths = Publication(self.out).files(f"models/{corpus}-*.safetensors")
-        return bytes.fromhex(model_file.about(paths[0]).get("alphabet", "")) if paths else b""
+        about = model_file.about(paths[0]) if paths else {}
+        return symbols.alphabet_of(about) if "alphabet" in about else None
 
 
 def check_versions(digests: Mapping[Path, dict]) -> None:
@@ -455,17 +457,18 @@ def numbers(publication: Publication, *patterns: str) -> dict[Path, bytes]:
     return {publication.below(path): path.read_bytes() for path in paths}
 
 
-def shape_of_split(digest: Path, alphabet: bytes, out: Path) -> Path:
+def shape_of_split(digest: Path, alphabet: np.ndarray | None, out: Path) -> Path:
     """A split with as many test streams and characters as a digest, and no text: all that the verbs
-    read of it where models have only digests. An unknown alphabet (b"") is all zeros. Raises
+    read of it where models have only digests. An unknown alphabet (None) is all zeros. Raises
     InputError where the digest is missing."""
     about = read_json(digest)
     require(about, ("digest",), digest)
     found = about["digest"]
     streams = len(found["streams"])
     shape = (streams, found["characters"] // streams)
-    symbols = np.frombuffer(alphabet or bytes(len(found["symbols"])), np.uint8)
-    np.savez(out, alphabet=symbols, test_y=np.zeros(shape, np.uint8), test_at=np.zeros(streams))
+    if alphabet is None:
+        alphabet = np.zeros(len(found["symbols"]), np.uint8)
+    np.savez(out, alphabet=alphabet, test_y=np.zeros(shape, np.uint8), test_at=np.zeros(streams))
     return out
 
 

@@ -142,6 +142,11 @@ class Corpus(Section):
     sources: Annotated[list[Source], Field(min_length=1)] = Field(
         description="Tried in order; the first that passes its checks is used."
     )
+    symbols: Literal["bytes", "characters", "auto"] | None = Field(
+        None,
+        description="What models predict: the bytes of the text (unless stated, and in the paper),"
+        " or its Unicode characters; auto: characters if it is UTF-8 and 1% of it beyond ASCII.",
+    )
     training: OwnTraining | None = Field(
         None, description="Values of `training` that its networks override."
     )

@@ -12,8 +12,10 @@ other, and each removes errors that the ones before it left. Their order and lev
     boost         the probability reaches 0.5 if raised by 0.4, 0.45, 0.5
 
 The last level of the last oracle removes whatever is left, so the shares add up to all errors.
-A word is a run of letters, digits, "_" and bytes above ASCII; apostrophes and hyphens end it. The
-memory includes the text before a test stream: it is about the text, not about a model.
+A word is a run of letters, digits, "_" and bytes above ASCII; apostrophes and hyphens end it. (In a
+text of characters, a str, letters and punctuation of all scripts count; where a script has no
+spaces, a word is a whole run of letters.) The memory includes the text before a test stream: it is
+about the text, not about a model.
 
 The paper may count two categories differently; `oracles` has both ways (DEFINITIONS):
 
@@ -23,6 +25,7 @@ The paper may count two categories differently; `oracles` has both ways (DEFINIT
 
 import re
 import string
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
@@ -39,10 +42,11 @@ DEFINITIONS = {
     "punctuation on the mark": {"on_mark": True},
 }
 MARKS = string.punctuation.encode()
-PUNCTUATION = bytes(set(MARKS) - set(AFTER["quote"]))
-WORD = re.compile(rb"[A-Za-z0-9_\x80-\xff]+")
+QUOTES = "“”‘’«»„「」『』"  # beside those of AFTER, in a text of characters
+WORD = {bytes: re.compile(rb"[A-Za-z0-9_\x80-\xff]+"), str: re.compile(r"\w+")}
 HALF = np.float32(np.log(0.5))  # rounded as scores are: a probability of exactly 0.5 is no error
 
+Text = bytes | str
 Oracle = tuple[str, str, np.ndarray]  # category, level, which characters [N]
 
 
@@ -51,9 +55,11 @@ def errors(logp: np.ndarray) -> np.ndarray:
     return np.asarray(logp) < HALF
 
 
-def words(text: bytes) -> tuple[np.ndarray, np.ndarray, list[bytes]]:
+def words(text: Text) -> tuple[np.ndarray, np.ndarray, list[Text]]:
     """The start and end of every word of a text, int64 [W] each, and the W words."""
-    found = [(match.start(), match.end(), match.group()) for match in WORD.finditer(text)]
+    found = [
+        (match.start(), match.end(), match.group()) for match in WORD[type(text)].finditer(text)
+    ]
     spans = np.array([match[:2] for match in found], dtype=np.int64).reshape(-1, 2)
     return spans[:, 0], spans[:, 1], [match[2] for match in found]
 
@@ -70,12 +76,12 @@ def word_at(starts: np.ndarray, ends: np.ndarray, positions: np.ndarray) -> np.n
     return np.where(inside, word, -1)
 
 
-def since_last(starts: np.ndarray, spelled: Iterable[bytes]) -> np.ndarray:
+def since_last(starts: np.ndarray, spelled: Iterable[Text]) -> np.ndarray:
     """The distance from each word back to its previous occurrence, start to start, in characters.
 
     starts: int64 [W]; spelled: the W words. Returns float64 [W], inf at a first occurrence.
     """
-    last: dict[bytes, int] = {}
+    last: dict[Text, int] = {}
     back = np.full(len(starts), np.inf)
     for number, (start, word) in enumerate(zip(starts, spelled, strict=True)):
         if word in last:
@@ -84,7 +90,7 @@ def since_last(starts: np.ndarray, spelled: Iterable[bytes]) -> np.ndarray:
     return back
 
 
-def since_last_within(text: bytes, starts: np.ndarray, spelled: list[bytes]) -> np.ndarray:
+def since_last_within(text: Text, starts: np.ndarray, spelled: list[Text]) -> np.ndarray:
     """As `since_last`, but any occurrence of the word's letters counts, also inside another word.
 
     Occurrences further back than the longest memory are not looked for.
@@ -97,7 +103,7 @@ def since_last_within(text: bytes, starts: np.ndarray, spelled: list[bytes]) -> 
     return back
 
 
-def in_memory(text: bytes, positions: np.ndarray, substring: bool = False) -> np.ndarray:
+def in_memory(text: Text, positions: np.ndarray, substring: bool = False) -> np.ndarray:
     """The distance from the word at each position to its previous occurrence, in characters.
 
     positions: int64 [N]. substring: see `since_last_within`. Returns float64 [N]: inf if there is
@@ -115,26 +121,46 @@ def in_memory(text: bytes, positions: np.ndarray, substring: bool = False) -> np
     return np.where(first, np.inf, back[word])
 
 
-def times_in_training(text: bytes, positions: np.ndarray, streams: Iterable[bytes]) -> np.ndarray:
+def times_in_training(text: Text, positions: np.ndarray, streams: Iterable[Text]) -> np.ndarray:
     """The count in the training streams of the word at each position.
 
     positions: int64 [N]. Returns float64 [N], inf if the position is in no word.
     """
-    known = Counter(word for stream in streams for word in WORD.findall(stream))
+    word = WORD[type(text)]
+    known = Counter(found for stream in streams for found in word.findall(stream))
     starts, ends, spelled = words(text)
     counts = np.array([known[word] for word in spelled] + [np.inf])
     return counts[word_at(starts, ends, positions)]
 
 
-def before(text: bytes, positions: np.ndarray) -> np.ndarray:
-    """The byte before each position [N], uint8 [N]; position 0 is preceded by the last byte."""
-    return np.frombuffer(text, np.uint8)[positions - 1]
+def numbers(text: Text) -> np.ndarray:
+    """The bytes or code points of a text."""
+    if isinstance(text, bytes):
+        return np.frombuffer(text, np.uint8)
+    return np.frombuffer(text.encode("utf-32-le"), "<u4")
+
+
+def before(text: Text, positions: np.ndarray) -> np.ndarray:
+    """The byte or code point before each position [N]; before position 0 stands the last one."""
+    return numbers(text)[positions - 1]
+
+
+def marks_of(text: Text) -> tuple[dict[str, set[int]], set[int], set[int]]:
+    """What oracles look for: the marks that most often start a word, by name; other punctuation;
+    all punctuation. In a text of characters, marks beyond ASCII count."""
+    after, marks = {name: set(found) for name, found in AFTER.items()}, set(MARKS)
+    if isinstance(text, str):
+        after["quote"] |= set(map(ord, QUOTES))
+        marks |= {
+            ord(letter) for letter in set(text) if unicodedata.category(letter).startswith("P")
+        }
+    return after, marks - after["quote"], marks
 
 
 def oracles(
-    text: bytes,
+    text: Text,
     positions: np.ndarray,
-    training: Iterable[bytes],
+    training: Iterable[Text],
     ngrams: dict[int, np.ndarray],
     substring: bool = False,
     on_mark: bool = False,
@@ -152,15 +178,16 @@ def oracles(
     applied = [("n-gram", f"n = {n}", ~errors(ngrams[n])) for n in NGRAMS if n in ngrams]
     applied += [("memory", f"last {length:,}", back <= length) for length in MEMORY]
     applied += [("rare words", f"seen {times} times", seen <= times) for times in RARE]
+    after, punctuation, marks = marks_of(text)
     applied += [
-        ("word model", f"after {name}", np.isin(previous, list(marks)))
-        for name, marks in AFTER.items()
+        ("word model", f"after {name}", np.isin(previous, list(found)))
+        for name, found in after.items()
     ]
     if on_mark:
-        own = np.frombuffer(text, np.uint8)[positions]
-        applied.append(("punctuation", "on punctuation", np.isin(own, list(MARKS))))
+        own = numbers(text)[positions]
+        applied.append(("punctuation", "on punctuation", np.isin(own, list(marks))))
     else:
-        applied.append(("punctuation", "after punctuation", np.isin(previous, list(PUNCTUATION))))
+        applied.append(("punctuation", "after punctuation", np.isin(previous, list(punctuation))))
     return applied
 
 

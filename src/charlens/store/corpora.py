@@ -10,6 +10,7 @@ from charlens.errors import InputError
 from charlens.files import damaged
 from charlens.store.reading import read_json, reason, require
 from charlens.store.scores import Score
+from charlens.text import unicode
 
 
 def read_corpora(paths: Iterable[str | Path]) -> dict[str, dict]:
@@ -25,8 +26,8 @@ def read_corpora(paths: Iterable[str | Path]) -> dict[str, dict]:
     return corpora
 
 
-def read_text(path: str | Path, info: str | Path | None = None) -> bytes:
-    """Read the text of a corpus.
+def read_text(path: str | Path, info: str | Path | None = None) -> unicode.Text:
+    """Read the text of a corpus: bytes, or a str where its provenance says so.
 
     info: its provenance; without one, the .json file beside the text, if there is one. Raises
     InputError where the text cannot be read or is not the one that the provenance describes.
@@ -37,19 +38,20 @@ def read_text(path: str | Path, info: str | Path | None = None) -> bytes:
         text = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: no readable text ({reason(error)})") from None
-    stated = read_json(info).get("sha256") if info.exists() else None
+    about = read_json(info) if info.exists() else {}
+    stated = about.get("sha256")
     if stated is not None and stated != hashlib.sha256(text).hexdigest():
         raise damaged(path)
-    return text
+    return unicode.decoded(text, unicode.kind_of(about), path)
 
 
 def read_split(path: str | Path, scores: Iterable[Score]) -> dict[str, np.ndarray]:
     """Read the arrays of a split that figures need, by name.
 
-    alphabet: uint8 [K], bytes. test_y: uint8 [S, n], the codes of the test characters. test_at:
-    int64 [S], the offset in the text, in bytes, of each stream's first test character. train_y:
-    uint8 [S, m], those of the training characters, where the file has them. Raises InputError if
-    the file is unusable or a score has another number of test characters.
+    alphabet: [K], bytes (uint8) or characters (uint32). test_y: [S, n], the codes of the test
+    characters. test_at: int64 [S], the offset in the text, in symbols, of each stream's first test
+    character. train_y: [S, m], the codes of the training characters, where the file has them.
+    Raises InputError if the file is unusable or a score has another number of test characters.
     """
     try:
         with np.load(path) as arrays:

@@ -1,7 +1,9 @@
 """Score arrays, the input of every table and figure, whatever the model.
 
 One .npy file per model holds the log-probability of every test character in nats, in the order of
-the joined test streams; the .json file beside it describes the model.
+the joined test streams; the .json file beside it describes the model. Of a corpus that is read as
+characters it also says how many bytes of UTF-8 a test character has on average: a loss in nats
+per character, divided by that, is one in nats per byte, which compares with losses on bytes.
 
 A model that was trained and published on another machine has the .json file alone. It then holds a
 digest of the scores, which is enough for tables, claims about losses, and figure 1:
@@ -34,7 +36,7 @@ METADATA = {
     "ngram": ("corpus", "source", "n", "bytes", "arpa_bytes"),
 }
 WHOLE = ("layers", "size", "n", "hidden", "parameters", "seed", "epoch", "bytes", "arpa_bytes")
-NUMBERS = ("val_loss", "dropout")
+NUMBERS = ("val_loss", "dropout", "bytes_per_character")
 TEXTS = ("corpus", "source", "type", "version", "failed")
 DIGEST = ("characters", "loss", "sd", "streams", "symbols", "sketch")
 

@@ -4,13 +4,13 @@ From the length of the text come the streams; from the time there is, the larges
 be trained for enough epochs.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from charlens.errors import InputError
 from charlens.runs import cost, estimate
 
-LEAST = 50_000  # bytes: 10 streams with 500 characters of test text each
-STREAM = 20_000  # bytes of the text, in each stream
+LEAST = 50_000  # characters: 10 streams with 500 characters of test text each
+STREAM = 20_000  # characters of the text, in each stream
 STREAMS = (10, 100)  # at least, at most
 UNROLL = 50
 FRACTIONS = (0.8, 0.1, 0.1)
@@ -45,11 +45,11 @@ class Plan:
 
 
 def streams_of(length: int) -> int:
-    """The number of streams for a text of so many bytes. Raises InputError for too short a text."""
+    """The number of streams for a text of so many characters. Raises InputError for too few."""
     if length < LEAST:
         raise InputError(
-            f"{length:,} bytes are too few to learn from and to test on: at least {LEAST:,} are"
-            " needed; add files, or use charlens explore --text with a trained network"
+            f"{length:,} characters are too few to learn from and to test on: at least {LEAST:,}"
+            " are needed; add files, or use charlens explore --text with a trained network"
         )
     return max(STREAMS[0], min(STREAMS[1], length // STREAM))
 
@@ -69,8 +69,8 @@ def plan(length: int, symbols: int, minutes: float, cores: int, speed: estimate.
     """The largest networks of LADDER that can be trained for ENOUGH epochs in the time there is,
     or the smallest for as many as fit.
 
-    length: of the text, in bytes. speed: from `rates`. The n-NNs are taken to cost as much as the
-    smallest networks.
+    length: of the text, in characters. speed: from `rates`. The n-NNs are taken to cost as much as
+    the smallest networks.
     """
     streams = streams_of(length)
     text = cost.Text(symbols, *(int(length * part) for part in FRACTIONS))
@@ -86,8 +86,16 @@ def plan(length: int, symbols: int, minutes: float, cores: int, speed: estimate.
     return Plan(streams, layers, sizes, epochs, overhead + epochs * epoch)
 
 
-def configuration(run: str, title: str, kind: str, path: str, chosen: Plan) -> dict:
-    """The settings of the study: what differs from config.yaml."""
+def share_of_alphabet(size: int, symbols: int) -> float:
+    """The share of the parameters of a one-layer LSTM that belong to one symbol each: the rows of
+    its input and the columns of its output."""
+    arch = cost.recurrent("lstm", 1, size, symbols)
+    whole, without = (cost.parameters(replace(arch, symbols=K)) for K in (symbols, 0))
+    return 1 - without / whole
+
+
+def configuration(run: str, title: str, kind: str, predict: str, path: str, chosen: Plan) -> dict:
+    """The settings of the study: what differs from config.yaml. predict: bytes or characters."""
     decay_after = max(1, round(0.6 * chosen.epochs))
     return {
         "run": run,
@@ -96,6 +104,7 @@ def configuration(run: str, title: str, kind: str, path: str, chosen: Plan) -> d
             "text": {
                 "title": title,
                 "kind": kind,
+                "symbols": predict,
                 "fractions": list(FRACTIONS),
                 "sources": [{"name": title, "path": path}],
             }

@@ -22,13 +22,15 @@ from charlens.progress import Progress, duration
 from charlens.runs import host
 from charlens.runs.schema import RESERVED
 from charlens.study import plan, texts
+from charlens.text import unicode
 from charlens.text.hypotheses import HYPOTHESES, KINDS
+from charlens.text.stand_ins import parsed
 from charlens.units import selectivity
 
 PROJECT = Path(__file__).parents[3]  # the folder with the Snakefile
 
 
-def prospects(text: bytes, kind: str, streams: int) -> list[str]:
+def prospects(text: unicode.Text, kind: str, streams: int) -> list[str]:
     """What the test text holds for each hypothesis, a line each.
 
     Raises InputError where the text cannot be split.
@@ -39,7 +41,7 @@ def prospects(text: bytes, kind: str, streams: int) -> list[str]:
     for hypothesis in HYPOTHESES:
         if kind not in hypothesis.label:
             continue
-        labels = hypothesis.label[kind](text)
+        labels = hypothesis.label[kind](parsed(text))
         values, defined = labels.values[at], labels.defined[at]
         known = values[defined]
         if hypothesis.yes_no:
@@ -85,7 +87,8 @@ def study(paths: list[str], minutes: float, kind: str | None, out: Path | None) 
     folder = (out or PROJECT / "results" / f"study-{first.stem}").absolute()
     for line in (*joined.notes, f"kind: {kind} ({reason})"):
         print(line)
-    print(f"{len(joined.text):,} bytes, {streams} streams, a tenth of each for the test; there:")
+    of = unicode.BYTES if isinstance(joined.text, bytes) else unicode.CHARACTERS
+    print(f"{len(joined.text):,} {of}, {streams} streams, a tenth of each for the test; there:")
     lines = prospects(joined.text, kind, streams)
     for line in lines:
         print(f"  {line}")
@@ -96,11 +99,12 @@ def study(paths: list[str], minutes: float, kind: str | None, out: Path | None) 
     asked = {"files": joined.files, "notes": joined.notes, "kind": kind, "minutes": minutes}
     asked |= {"holds": lines}
     same = about.is_file() and json.loads(about.read_text()) == asked and settings.is_file()
-    if same and text.is_file() and text.read_bytes() == joined.text:
+    content = unicode.encoded(joined.text)
+    if same and text.is_file() and text.read_bytes() == content:
         print("as planned before: resuming", flush=True)
     else:
         config = planned(name, title, kind, text, joined.text, minutes)
-        write_atomically(text, joined.text)
+        write_atomically(text, content)
         write_atomically(settings, json.dumps(config, indent=1).encode() + b"\n")
         write_atomically(about, json.dumps(asked, indent=1).encode() + b"\n")
     run_workflow(settings, folder / "study.log")
@@ -134,11 +138,13 @@ def run_workflow(settings: Path, log: Path) -> None:
         raise InputError(f"the workflow failed: {log} says why; the same command resumes it")
 
 
-def planned(run: str, title: str, kind: str, path: Path, text: bytes, minutes: float) -> dict:
+def planned(
+    run: str, title: str, kind: str, path: Path, text: unicode.Text, minutes: float
+) -> dict:
     """The configuration of a study; prints what is trained and how long it takes."""
-    workers, symbols = host.cores(), len(set(text))
-    speed = plan.rates(plan.streams_of(len(text)), symbols)
-    chosen = plan.plan(len(text), symbols, minutes, workers, speed)
+    workers, different = host.cores(), len(set(text))
+    speed = plan.rates(plan.streams_of(len(text)), different)
+    chosen = plan.plan(len(text), different, minutes, workers, speed)
     networks = len(plan.TYPES) * len(chosen.layers) * len(chosen.sizes)
     over = "" if chosen.seconds <= 60 * minutes else f", more than the {minutes:g} min asked for"
     print(
@@ -147,7 +153,16 @@ def planned(run: str, title: str, kind: str, path: Path, text: bytes, minutes: f
         f" {duration(chosen.seconds)} on {workers} cores{over}",
         flush=True,
     )
-    return plan.configuration(run, title, kind, str(path), chosen)
+    predict = unicode.BYTES if isinstance(text, bytes) else unicode.CHARACTERS
+    if predict == unicode.CHARACTERS:
+        size = chosen.sizes[0]
+        share = plan.share_of_alphabet(size, different)
+        print(
+            f"of the parameters of an LSTM 1x{size}, {share:.0%} are rows of the alphabet, going in"
+            " and coming out",
+            flush=True,
+        )
+    return plan.configuration(run, title, kind, predict, str(path), chosen)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from charlens.data import text_file
 from charlens.errors import InputError
-from charlens.text import line_ends
+from charlens.text import line_ends, unicode
 from charlens.text.kinds import kind_of
+from charlens.text.unicode import Text
 
 SEED = 0  # of the order of the files
 C_FILES = {".c", ".h", ".cc", ".hh", ".cpp", ".hpp", ".cxx", ".hxx", ".cu", ".cuh", ".inl", ".ipp"}
@@ -24,7 +25,7 @@ MOSTLY = 0.5  # share of a folder's bytes in C_FILES from which on nothing else 
 class Joined:
     """The files as one text."""
 
-    text: bytes
+    text: Text
     files: list[str]  # in their order in the text
     notes: list[str]  # what was found, done and left out, in words
 
@@ -55,7 +56,10 @@ def join(paths: Iterable[str], kind: str | None = None) -> Joined:
     ends = {line_ends.LF: "LF", line_ends.CRLF: "CRLF", line_ends.MIXED: "LF and CRLF, mixed"}
     if found := line_ends.of_text(text):
         notes.append(f"line ends: {ends[found]}, kept")
+    kind = unicode.chosen("auto", text)
     notes.append(f"encoding: {encoding(text)}")
+    text = unicode.decoded(text, kind, "the text")
+    notes.append(f"what models predict: {predicted(text)}")
     return Joined(text, [str(path) for path in order], notes)
 
 
@@ -104,13 +108,22 @@ def encoding(text: bytes) -> str:
     if text.isascii():
         return "ASCII"
     try:
-        characters = len(text.decode())
-        return f"UTF-8, {characters:,} characters in {len(text):,} bytes, which the models predict"
+        return f"UTF-8, {len(text.decode()):,} characters in {len(text):,} bytes"
     except UnicodeDecodeError:
         return "not UTF-8: each byte is taken as a character"
 
 
-def kind_and_reason(text: bytes, given: str | None) -> tuple[str, str]:
+def predicted(text: Text) -> str:
+    """What the models of a study predict, in words."""
+    different = f"{len(set(text)):,} different ones"
+    if isinstance(text, bytes):
+        return f"bytes, {different}"
+    once = sum(count == 1 for count in Counter(text).values())
+    rare = f", {once:,} of which occur once" if once else ""
+    return f"Unicode characters, {different}{rare}"
+
+
+def kind_and_reason(text: Text, given: str | None) -> tuple[str, str]:
     """The kind of a text, and in words how it is known."""
     kind = given or kind_of(text)
     return kind, "given" if given else "found out; --kind sets it"

@@ -15,6 +15,8 @@ from charlens.text.labels import (
     line_position,
     newline_next,
 )
+from charlens.text.stand_ins import parsed
+from charlens.text.unicode import Text
 
 KINDS = ("prose", "code")
 
@@ -24,7 +26,8 @@ class Hypothesis:
     """A labelling of the text that a unit may follow.
 
     name: in tables. title: for readers. yes_no: whether labels are yes/no; otherwise counts.
-    label: by kind of text, the function that labels a text.
+    label: by kind of text, the function that labels a text, given a byte for each of its symbols
+    (see `stand_ins.parsed`).
     """
 
     name: str
@@ -71,6 +74,7 @@ PARTS = {
 unit follows the hypothesis only if it follows each part; no unit is selected for a part alone."""
 
 
-def labellings(text: bytes, kind: str) -> dict[str, Labels]:
+def labellings(text: Text, kind: str) -> dict[str, Labels]:
     """The labels [N] of every hypothesis that applies to a kind of text (of KINDS), by name."""
+    text = parsed(text)
     return {h.name: h.label[kind](text) for h in HYPOTHESES if kind in h.label}

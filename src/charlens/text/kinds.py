@@ -2,6 +2,8 @@
 
 import re
 
+from charlens.text.unicode import Text, encoded
+
 SHARE = 0.15  # of the lines: from here on a text is code
 LEAST = 20  # lines; a shorter text is prose
 # a line of C or C++: ends a statement or a block, is for the preprocessor, or is at either end of a
@@ -12,8 +14,8 @@ LINE = re.compile(
 )
 
 
-def kind_of(text: bytes) -> str:
+def kind_of(text: Text) -> str:
     """The kind of a text, prose or code: code is C or C++, whose labels apply to nothing else."""
-    lines = [line.rstrip(b"\r") for line in text.split(b"\n") if line.strip()]
+    lines = [line.rstrip(b"\r") for line in encoded(text).split(b"\n") if line.strip()]
     of_code = sum(LINE.fullmatch(line) is not None for line in lines)
     return "code" if len(lines) >= LEAST and of_code >= SHARE * len(lines) else "prose"

@@ -1,8 +1,9 @@
-"""Labels of a text, one per character (byte), and the labellings that apply to any text.
+"""Labels of a text, one per character, and the labellings that apply to any text.
 
 A label describes the state after its character was read, because figure 2 colours a character by
 the state of a unit after reading it. Where a labelling cannot parse the text its labels are
-undefined, and those characters are excluded. N is the number of bytes of the text.
+undefined, and those characters are excluded. Texts are bytes here, N of them: of a text that is
+read as characters each has one (see `stand_ins`).
 
     yes/no [N]    inside something: from its opening mark, once read, until the closing one is read
     count [N]     up to and including this character, whatever follows

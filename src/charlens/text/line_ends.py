@@ -22,7 +22,7 @@ def of_text(text: bytes) -> str | None:
 def of_pairs(alphabet: np.ndarray, before: np.ndarray, codes: np.ndarray) -> str | None:
     """The convention of a text given as codes, and the code before each; None without line feeds.
 
-    alphabet: uint8 [K], bytes. before, codes: uint8 [S, n].
+    alphabet: [K], bytes or code points. before, codes: [S, n].
     """
     line_feed = alphabet[codes] == ord("\n")
     returns = alphabet[before[line_feed]] == ord("\r")
@@ -37,7 +37,7 @@ def of_model(about: dict) -> str | None:
     """
     if "line_ends" in about:
         return about["line_ends"]
-    alphabet = bytes.fromhex(about["alphabet"])
+    alphabet = bytes.fromhex(about["alphabet"])  # UTF-8, whatever its symbols are
     if b"\n" not in alphabet:
         return None
     return CRLF if b"\r" in alphabet else LF

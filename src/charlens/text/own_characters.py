@@ -21,6 +21,7 @@ import numpy as np
 
 from charlens.text.braces import brace_pairs
 from charlens.text.labels import Labels, newline_next
+from charlens.text.stand_ins import CLOSING
 
 Characters = Callable[[bytes, Labels], np.ndarray]
 
@@ -52,7 +53,7 @@ def _line_breaks(text: bytes, labels: Labels) -> np.ndarray:
 
 
 def _quote(text: bytes, labels: Labels) -> np.ndarray:
-    found = _closing(b"\"'\xe2")(text, labels)
+    found = _closing(b"\"'\xe2" + CLOSING.encode())(text, labels)
     typographic = np.flatnonzero(found & (np.frombuffer(text, np.uint8) == 0xE2))
     found[(typographic[:, None] + [1, 2]).clip(max=len(text) - 1)] = True  # its other two bytes
     return found

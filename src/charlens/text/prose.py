@@ -7,11 +7,13 @@ typographic double one; an apostrophe is not.
 import re
 from collections.abc import Iterator
 
+from charlens.text import stand_ins
 from charlens.text.labels import Labels, spans
 
 PARAGRAPH_BREAK = re.compile(rb"(?:\r?\n[ \t]*(?=\r?\n))+\r?\n")
-QUOTATION_MARK = re.compile(rb'(?<!\\)"|\xe2\x80[\x9c\x9d]')
-OPENING = b"\xe2\x80\x9c"  # the typographic opening mark, in UTF-8
+QUOTATION_MARK = re.compile(rb'(?<!\\)"|\xe2\x80[\x9c\x9d]|[\x02\x03]')
+# the typographic opening mark: in UTF-8, and as it stands for a character (see `stand_ins`)
+OPENING = (b"\xe2\x80\x9c", stand_ins.OPENING.encode())
 PARENTHESIS = re.compile(rb"[()]")
 
 
@@ -45,7 +47,7 @@ def quote(text: bytes) -> Labels:
 def _opens(text: bytes, mark: re.Match, begin: int, end: int) -> bool | None:
     """Whether a mark must open (True) or close (False); None if its surroundings do not tell."""
     if mark.group() != b'"':
-        return mark.group() == OPENING
+        return mark.group() in OPENING
     before = text[max(begin, mark.start() - 1) : mark.start()]
     after = text[mark.end() : min(end, mark.end() + 1)]
     blank_before, blank_after = not before.strip(), not after.strip()

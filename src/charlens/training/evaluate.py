@@ -7,7 +7,7 @@ from charlens.networks.architecture import Architecture
 
 
 def tensors(data, part: str, arch: Architecture):
-    """Inputs and targets of a part of the split ("train", "val" or "test"), as uint8 codes.
+    """Inputs and targets of a part of the split ("train", "val" or "test"), as codes.
 
     x [S, n], the character before each of y [S, n]; for an n-NN [S, n, context], oldest first.
     """

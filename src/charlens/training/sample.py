@@ -1,6 +1,6 @@
 """`charlens sample`: text written by a trained network, one character at a time.
 
-A network that was trained on UTF-8 draws only bytes that make whole characters.
+A network of bytes that was trained on UTF-8 draws only bytes that make whole characters.
 """
 
 import argparse
@@ -13,10 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from charlens.backends import base, selection
-from charlens.data.split import NONE
 from charlens.errors import InputError
 from charlens.networks import model_file
-from charlens.text import line_ends, utf8
+from charlens.text import line_ends, symbols, unicode, utf8
+from charlens.training import score_text
 
 
 class Writer:
@@ -27,87 +27,96 @@ class Writer:
 
     def __init__(self, path: Path):
         self.arch, params, self.about = model_file.load_arrays(path)
-        self.alphabet = bytes.fromhex(self.about["alphabet"])
+        self.alphabet = symbols.alphabet_of(self.about)
+        self.letters = symbols.text_of(self.alphabet)
         self.engine = selection.choose(self.arch, streams=1, unroll=1)
         self.params, self.state = self.engine.here(params), self.engine.zero_state(1)
-        self.recent = [NONE] * self.arch.context  # the context of an n-NN
+        self.codes = symbols.code_type(len(self.alphabet))
+        self.recent = [np.iinfo(self.codes).max] * self.arch.context  # the context of an n-NN
         self.log_probs = None  # float64 [K]: of the next character
 
-    def read(self, byte: int) -> None:
-        """Read one byte of the alphabet."""
-        self.recent.append(self.alphabet.index(byte))
+    def read(self, symbol: int) -> None:
+        """Read one symbol of the alphabet."""
+        self.recent.append(int(np.searchsorted(self.alphabet, symbol)))
         seen = self.recent[-self.arch.context :] if self.arch.context else self.recent[-1]
-        x = np.array([[seen]], np.uint8)
+        x = np.array([[seen]], self.codes)
         predicted = self.engine.log_probs(self.params, x, self.state)
         self.log_probs = np.asarray(predicted)[0, 0].astype(np.float64)
 
     def draw(self, temperature: float, random: np.random.Generator, allowed: np.ndarray) -> int:
-        """The next byte. temperature: 0 takes the likeliest. allowed: bool [K], at least one."""
+        """The next symbol. temperature: 0 takes the likeliest. allowed: bool [K], at least one."""
         log_probs = np.where(allowed, self.log_probs, -np.inf)
         if temperature > 0:
             p = np.exp((log_probs - log_probs.max()) / temperature)
             code = random.choice(len(p), p=p / p.sum())
         else:
             code = int(log_probs.argmax())
-        return self.alphabet[code]
+        return int(self.alphabet[code])
 
 
 def sample(
-    writer: Writer, length: int, temperature: float, seed: int, start: bytes, stop: bytes = b""
-) -> Iterator[bytes]:
+    writer: Writer, length: int, temperature: float, seed: int,
+    start: unicode.Text, stop: unicode.Text | None = None,
+) -> Iterator[bytes]:  # fmt: skip
     """Yield `start` and then characters drawn from the network, each as its bytes.
 
     length: the number of characters drawn, at most: the text ends before with `stop`, if that is
     given and drawn. temperature: divides the log-probabilities; 0 takes the most likely character
-    each time. start, stop: bytes of the alphabet. With an empty start the network first reads a
-    newline.
+    each time. start, stop: of symbols of the alphabet. With an empty start the network first reads
+    a newline.
     """
-    alphabet = writer.alphabet
-    of_utf8 = utf8.of_alphabet(alphabet)
-    codes = np.frombuffer(alphabet, np.uint8)
+    alphabet, in_bytes = writer.alphabet, isinstance(writer.letters, bytes)
+    of_utf8 = in_bytes and utf8.of_alphabet(writer.letters)
     random = np.random.default_rng(seed)
-    before = b"" if start else (b"\n" if b"\n" in alphabet else alphabet[:1])
-    for byte in before + start:
-        writer.read(byte)
-    yield from (bytes([byte]) for byte in start)
+    if not start:
+        writer.read(int(alphabet[score_text.before(alphabet)]))
+    for symbol in symbols.numbers(start).tolist():
+        writer.read(symbol)
+        yield as_bytes(symbol, in_bytes)
     written = utf8.begun(start) if of_utf8 else b""  # of the character that is being drawn
-    character = written
+    character, end = written, unicode.encoded(stop) if stop else b""
     drawn, characters = b"", 0
     while characters < length:
-        allowed = utf8.follow(character)[codes] if of_utf8 else np.ones(len(codes), bool)
+        allowed = utf8.follow(character)[alphabet] if of_utf8 else np.ones(len(alphabet), bool)
         if not allowed.any():  # the alphabet completes no such character
             allowed[:] = True
-        byte = writer.draw(temperature, random, allowed)
-        writer.read(byte)
-        character += bytes([byte])
+        symbol = writer.draw(temperature, random, allowed)
+        writer.read(symbol)
+        character += as_bytes(symbol, in_bytes)
         if of_utf8 and utf8.begun(character):
             continue
         yield character[len(written) :]
         characters += 1
-        drawn = (drawn + character)[-len(stop) :] if stop else b""
+        drawn = (drawn + character)[-len(end) :] if end else b""
         character = written = b""
-        if stop and drawn == stop:
+        if end and drawn == end:
             return
 
 
-def known(text: str, writer: Writer, option: str, skip: bool) -> bytes:
-    """A text of the command line as the network reads it: bytes of its alphabet, with the line ends
-    of its training text.
+def as_bytes(symbol: int, in_bytes: bool) -> bytes:
+    """A symbol as it is printed: the byte itself, or a character in UTF-8."""
+    return bytes([symbol]) if in_bytes else chr(symbol).encode()
+
+
+def known(text: str, writer: Writer, option: str, skip: bool) -> unicode.Text:
+    """A text of the command line as the network reads it: of symbols of its alphabet, with the line
+    ends of its training text.
 
     skip: leave out what the alphabet lacks; else raises InputError, which names the letter.
     """
     converted = line_ends.converted(os.fsencode(text), line_ends.of_model(writer.about))
-    kept = []
+    kept, in_bytes = [], isinstance(writer.letters, bytes)
     for letter in os.fsdecode(converted):
-        if all(byte in writer.alphabet for byte in os.fsencode(letter)):
-            kept.append(os.fsencode(letter))
+        read_as = os.fsencode(letter) if in_bytes else letter
+        if all(symbol in writer.letters for symbol in read_as):
+            kept.append(read_as)
         elif not skip:
             shown = os.fsencode(letter) if "\udc80" <= letter <= "\udcff" else letter
             raise InputError(
                 f"{option}: the model's alphabet has no {shown!r}; choose another text, or leave"
                 " out such letters with --skip-unknown, as charlens read does"
             )
-    return b"".join(kept)
+    return (b"" if in_bytes else "").join(kept)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

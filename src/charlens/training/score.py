@@ -17,8 +17,10 @@ from charlens.errors import InputError
 from charlens.networks import model_file
 from charlens.networks.metadata import require
 from charlens.networks.version import version_of
+from charlens.statistics.information import bits
 from charlens.store.models import recipe_of
 from charlens.store.scores import write_scores
+from charlens.text import symbols, unicode
 from charlens.training.evaluate import target_log_probs, tensors
 
 
@@ -38,7 +40,13 @@ def score(path: Path, data, backend_name: str = "auto") -> np.ndarray:
 
 def check_alphabet(path: Path, about: dict, data) -> None:
     """Raise InputError where a model was trained on another alphabet than the split's."""
-    if about["alphabet"] != data.alphabet.tobytes().hex():
+    kind = symbols.kind_of_numbers(data.alphabet)
+    if unicode.kind_of(about) != kind:
+        raise InputError(
+            f"{path}: trained on {unicode.kind_of(about)}, and the corpus is split into {kind}:"
+            " train it on this corpus first"
+        )
+    if about["alphabet"] != symbols.in_hex(data.alphabet):
         raise InputError(
             f"{path}: trained on {about['symbols']} other symbols than the corpus's"
             f" {data.symbols}: train it on this corpus first"
@@ -80,6 +88,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     base.set_threads(args.threads)
-    scores = score(args.model, split.load(args.split), args.backend)
-    write_scores(args.out, scores, args.meta, metadata(args.model))
-    print(f"{args.model}: {-scores.mean(dtype=np.float64):.4f} nats per character")
+    data = split.load(args.split)
+    scores = score(args.model, data, args.backend)
+    length = split.length_of_test(data)
+    write_scores(args.out, scores, args.meta, metadata(args.model) | length)
+    nats = -scores.mean(dtype=np.float64)
+    of_bytes = "".join(f", {bits(nats / each):.4f} bits per byte" for each in length.values())
+    print(f"{args.model}: {nats:.4f} nats per character{of_bytes}")

@@ -1,7 +1,8 @@
 """`charlens read`: score a text of your own with a trained network.
 
 The text is one stream: the network starts from a zero state, reads a newline first, and carries its
-state to the end. Characters are bytes. A character that the network's alphabet lacks is skipped: it
+state to the end. Characters are bytes, or Unicode characters where the network predicts these
+(`text.symbols`). One that the network's alphabet lacks is skipped: it
 is neither scored nor read, as if it were not there. The output always says how many were skipped.
 Line ends become those of the network's training text, see `text.line_ends`.
 """
@@ -9,6 +10,7 @@ Line ends become those of the network's training text, see `text.line_ends`.
 import argparse
 import codecs
 import csv
+import itertools
 import math
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -23,7 +25,7 @@ from charlens.files import atomic
 from charlens.networks import model_file
 from charlens.progress import Progress, say
 from charlens.statistics.information import bits
-from charlens.text import line_ends
+from charlens.text import line_ends, symbols, unicode
 
 WINDOW = 100  # characters at a time
 
@@ -33,9 +35,9 @@ class Reading:
     """A text as a model reads it."""
 
     name: str  # of the file
-    text: bytes
+    text: unicode.Text
     known: np.ndarray  # bool [N]: is the character in the model's alphabet?
-    codes: np.ndarray  # uint8 [known characters]: their codes in that alphabet
+    codes: np.ndarray  # [known characters]: their codes in that alphabet
     notes: list[str]  # what was changed in the text, in words
 
     def part(self, begin: int, end: int) -> "Reading":
@@ -45,37 +47,39 @@ class Reading:
         return replace(self, text=text, known=known, codes=self.codes[first:last])
 
 
-def read(path: Path, alphabet: bytes, ends: str | None = None) -> Reading:
-    """The text in a file.
+def read(path: Path, alphabet: np.ndarray, ends: str | None = None) -> Reading:
+    """The text in a file, read as bytes (alphabet: uint8 [K]) or as characters (uint32 [K]).
 
     ends: the line ends that it gets, see `line_ends.converted`; None leaves its own. Raises
-    InputError where the file cannot be read or is empty, or the alphabet has none of it.
+    InputError where the file cannot be read or is empty, is to be read as characters and is not
+    UTF-8, or the alphabet has none of it.
     """
     try:
         text = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    mark = set(codecs.BOM_UTF8) <= set(alphabet)  # then it was in the training text, too
+    known_bytes = set(unicode.encoded(symbols.text_of(alphabet)))
+    mark = set(codecs.BOM_UTF8) <= known_bytes  # then it was in the training text, too
     text, done = text_file.decoded(text, path, keep_mark=mark)
     if not text:
         raise InputError(f"{path}: the file is empty; give a text")
     notes = [note for note in (done, line_ends.note(text, ends)) if note]
-    text = line_ends.converted(text, ends)
-    code = np.full(256, -1)
-    code[list(alphabet)] = range(len(alphabet))
-    found = code[np.frombuffer(text, np.uint8)]
-    known = found >= 0
+    kind = symbols.kind_of_numbers(alphabet)
+    text = unicode.decoded(line_ends.converted(text, ends), kind, path)
+    read_as = symbols.numbers(text)
+    known = np.isin(read_as, alphabet)
     if not known.any():
         raise InputError(f"{path}: the model's alphabet has none of its characters")
-    return Reading(path.name, text, known, found[known].astype(np.uint8), notes)
+    codes = np.searchsorted(alphabet, read_as[known]).astype(symbols.code_type(len(alphabet)))
+    return Reading(path.name, text, known, codes, notes)
 
 
-def before(alphabet: bytes) -> int:
+def before(alphabet: np.ndarray) -> int:
     """The code read before a text's first character: newline, if the alphabet has it, else 0."""
-    return max(alphabet.find(b"\n"), 0)
+    return max([0, *np.flatnonzero(alphabet == ord("\n")).tolist()])
 
 
-def score(arch, params, reading: Reading, alphabet: bytes, backend_name="auto") -> np.ndarray:
+def score(arch, params, reading: Reading, alphabet: np.ndarray, backend_name="auto") -> np.ndarray:
     """Log-probability of each character in nats, float32 [N]; NaN where it is unknown."""
     engine = selection.choose(arch, 1, WINDOW, backend_name)
     params, state = engine.here(params), engine.zero_state(1)
@@ -95,10 +99,10 @@ def score(arch, params, reading: Reading, alphabet: bytes, backend_name="auto") 
     return logp
 
 
-def summary(reading: Reading, logp: np.ndarray, symbols: int) -> list[str]:
+def summary(reading: Reading, logp: np.ndarray, alphabet: np.ndarray) -> list[str]:
     """The mean loss of the scored characters, and which characters were skipped, in words.
 
-    logp: [N], from `score`. symbols: K, the size of the alphabet.
+    logp: [N], from `score`. alphabet: [K].
     """
     nats = -np.nanmean(logp, dtype=np.float64)
     with np.errstate(over="ignore"):
@@ -107,11 +111,14 @@ def summary(reading: Reading, logp: np.ndarray, symbols: int) -> list[str]:
         f"{nats:.4f} nats, {bits(nats):.4f} bits per character, perplexity"
         f" {perplexity:.3f}, over {int(reading.known.sum()):,} characters"
     ]
+    if isinstance(reading.text, str):
+        each = split.bytes_per_character(alphabet, reading.codes)
+        lines.append(f"{bits(nats / each):.4f} bits per byte of UTF-8")
     missing = len(reading.text) - int(reading.known.sum())
     if missing:
         lines.append(
             f"{missing:,} of {len(reading.text):,} characters ({missing / len(reading.text):.2%})"
-            f" are unknown to the model's alphabet of {symbols}: skipped, not scored:"
+            f" are unknown to the model's alphabet of {len(alphabet):,}: skipped, not scored:"
             f" {unknown(reading)}"
         )
     return lines
@@ -123,6 +130,8 @@ def unknown(reading: Reading, most: int = 8) -> str:
     A character of several bytes is named where all of its bytes are unknown. most: how many are
     listed.
     """
+    if isinstance(reading.text, str):
+        return listed(Counter(itertools.compress(reading.text, ~reading.known)), most)
     skipped = bytearray(len(reading.text))  # zeros separate the runs of unknown bytes
     codes = np.frombuffer(reading.text, np.uint8)
     np.frombuffer(skipped, np.uint8)[~reading.known] = codes[~reading.known]
@@ -132,6 +141,11 @@ def unknown(reading: Reading, most: int = 8) -> str:
     zeros = int((~reading.known & (codes == 0)).sum())
     if zeros:
         counts["\0"] = zeros
+    return listed(counts, most)
+
+
+def listed(counts: Counter[str], most: int) -> str:
+    """The most frequent characters with their counts, in words."""
     words = [f"{visible(character)} x {count:,}" for character, count in counts.most_common(most)]
     return ", ".join(words) + (", ..." if len(counts) > most else "")
 
@@ -144,16 +158,20 @@ def visible(character: str) -> str:
 
 
 def write_csv(path: Path, reading: Reading, logp: np.ndarray) -> None:
-    """Write one row per character: offset, byte, character, logp in nats (empty where unknown).
+    """Write one row per character: offset, byte (of a text of characters: code_point), character,
+    logp in nats (empty where unknown).
 
     logp: [N], from `score`. Raises InputError where the file cannot be written.
     """
-    with atomic(path) as temporary, open(temporary, "w", newline="") as file:
+    with atomic(path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["offset", "byte", "character", "logp"])
-        for offset, (byte, value) in enumerate(zip(reading.text, logp.tolist(), strict=True)):
-            shown = chr(byte) if 32 <= byte < 127 else ascii(chr(byte))[1:-1]
-            writer.writerow([offset, byte, shown, "" if math.isnan(value) else f"{value:.6f}"])
+        whole = isinstance(reading.text, str)
+        writer.writerow(["offset", "code_point" if whole else "byte", "character", "logp"])
+        numbers = symbols.numbers(reading.text).tolist()
+        for offset, (number, value) in enumerate(zip(numbers, logp.tolist(), strict=True)):
+            shown = chr(number) if 32 <= number < 127 else ascii(chr(number))[1:-1]
+            shown = visible(chr(number)) if whole else shown
+            writer.writerow([offset, number, shown, "" if math.isnan(value) else f"{value:.6f}"])
 
 
 # ---- command lines ----
@@ -171,7 +189,7 @@ def read_for(about: dict, path: Path, keep_line_ends: bool) -> Reading:
     """The text in a file as a model of this metadata reads it; says what is changed in it. Raises
     as `read`."""
     ends = None if keep_line_ends else line_ends.of_model(about)
-    reading = read(path, bytes.fromhex(about["alphabet"]), ends)
+    reading = read(path, symbols.alphabet_of(about), ends)
     for note in reading.notes:
         say(str(path), note)
     return reading
@@ -192,9 +210,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     base.set_threads(args.threads)
     arch, params, about = model_file.load_arrays(args.model)
-    alphabet = bytes.fromhex(about["alphabet"])
+    alphabet = symbols.alphabet_of(about)
     reading = read_for(about, args.text, args.keep_line_ends)
     logp = score(arch, params, reading, alphabet, args.backend)
-    print(f"{args.text}: {'; '.join(summary(reading, logp, len(alphabet)))}")
+    print(f"{args.text}: {'; '.join(summary(reading, logp, alphabet))}")
     if args.csv:
         write_csv(args.csv, reading, logp)

@@ -33,7 +33,7 @@ from charlens.networks.version import version
 from charlens.progress import say, time_left
 from charlens.store.models import recipe_of
 from charlens.store.reading import read_json, require
-from charlens.text import line_ends
+from charlens.text import line_ends, symbols, unicode
 from charlens.training import snapshots, stopping
 from charlens.training.checkpoint import fingerprint, read_checkpoint, write_checkpoint
 from charlens.training.dropout import draw_mask
@@ -262,7 +262,8 @@ def train(
             "epoch": training.best["epoch"],
             "val_loss": training.best["val_loss"],
             "recipe": asdict(recipe),
-            "alphabet": data.alphabet.tobytes().hex(),
+            "alphabet": symbols.in_hex(data.alphabet),
+            **unicode.stated(symbols.kind_of_numbers(data.alphabet)),
             **({"line_ends": ends} if ends else {}),
             **failed,
         }

@@ -32,8 +32,10 @@ from charlens.networks import cells, model_file, network
 from charlens.store import models
 from charlens.store.corpora import read_text
 from charlens.store.reading import read_json
+from charlens.text import symbols, unicode
 from charlens.text.hypotheses import HYPOTHESES
 from charlens.text.own_characters import own_characters
+from charlens.text.stand_ins import parsed
 from charlens.training.train import describe
 from charlens.units import baselines, selectivity
 from charlens.units.activations import (
@@ -87,7 +89,7 @@ def gate_names(type: str) -> list[str]:
 
 
 def observe(arch, params, x: torch.Tensor, values: np.ndarray | None):
-    """Read the test streams x, uint8 [S, n], and count saturation (figure 3).
+    """Read the test streams x, codes [S, n], and count saturation (figure 3).
 
     Returns {gate: int64 [2, layers, H]}: at how many characters each unit was left- and
     right-saturated. values: float16 [layers * H, S, n], filled with the units' memory (`held`);
@@ -120,13 +122,13 @@ def gate_rows(counts, arch, size: int, corpus: str, characters: int) -> pd.DataF
     return pd.DataFrame(rows, columns=GATES)
 
 
-def read_labels(text: bytes, kind: str, read: np.ndarray):
+def read_labels(text: unicode.Text, kind: str, read: np.ndarray):
     """The labels of the characters read: {hypothesis: (values, defined, yes_no)}.
 
     read: their offsets in the text, int [S, n]; labels are undefined at -1, before the text.
     values: int32 [S, n]; defined: bool [S, n].
     """
-    found = {}
+    found, text = {}, parsed(text)
     for hypothesis in HYPOTHESES:
         if kind in hypothesis.label:
             labels = hypothesis.label[kind](text)  # of the whole text: they depend on what precedes
@@ -135,7 +137,7 @@ def read_labels(text: bytes, kind: str, read: np.ndarray):
     return found
 
 
-def labels_of_parts(text: bytes, kind: str, *reads: np.ndarray) -> list[dict]:
+def labels_of_parts(text: unicode.Text, kind: str, *reads: np.ndarray) -> list[dict]:
     """`read_labels` for several arrays of offsets [S, n], which differ in n: a dict for each."""
     every = read_labels(text, kind, np.concatenate(reads, axis=1))
     ends, found = np.cumsum([read.shape[1] for read in reads]), []
@@ -145,10 +147,10 @@ def labels_of_parts(text: bytes, kind: str, *reads: np.ndarray) -> list[dict]:
     return found
 
 
-def own_in_test(data, text: bytes, kind: str, names: Iterable[str], n: int) -> torch.Tensor:
+def own_in_test(data, text: unicode.Text, kind: str, names: Iterable[str], n: int) -> torch.Tensor:
     """The characters that each hypothesis is about, among the first n that each test stream
     predicts: bool [Y, S, n]."""
-    at = data.test.at[:, None] + np.arange(n)
+    at, text = data.test.at[:, None] + np.arange(n), parsed(text)
     labels = {h.name: h.label[kind] for h in HYPOTHESES if kind in h.label}
     own = [own_characters(name, text, labels[name](text))[at] for name in names]
     return torch.from_numpy(np.stack(own)) if own else torch.zeros(0, *at.shape, dtype=torch.bool)
@@ -256,11 +258,11 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
     print_strongest(found, arch, f"{corpus} {name}")
 
 
-def check_text(args: argparse.Namespace, data, text: bytes) -> None:
+def check_text(args: argparse.Namespace, data, text: unicode.Text) -> None:
     """Raise InputError if the split was not made from this text."""
     positions = data.test.at[:, None] + np.arange(data.test.y.shape[1])
-    symbols = np.frombuffer(text, np.uint8)
-    if positions.max() >= len(text) or np.any(symbols[positions] != data.alphabet[data.test.y]):
+    found = symbols.numbers(text)
+    if positions.max() >= len(text) or np.any(found[positions] != data.alphabet[data.test.y]):
         raise InputError(f"{args.split} was not made from {args.text}: rerun charlens split")
 
 

@@ -32,14 +32,18 @@ class LastCharacters:
 
 def contexts(codes: np.ndarray, k: int, symbols: int) -> np.ndarray:
     """The last k codes at each character as one number, int64 [S, n]; -1 where the stream has
-    fewer. codes: [S, n] below `symbols`; the one at the character itself is the last."""
+    fewer. codes: [S, n] below `symbols`; the one at the character itself is the last.
+
+    With thousands of symbols the number wraps around: two contexts hardly ever have the same.
+    """
     found = np.full(codes.shape, -1, np.int64)
     n = codes.shape[1] - k + 1
     if n > 0:
         number = np.zeros((len(codes), n), np.int64)
+        base = symbols if symbols**k < 2**63 else symbols | 1
         for back in range(k):
-            number = number * symbols + codes[:, back : back + n]
-        found[:, k - 1 :] = number
+            number = number * base + codes[:, back : back + n]
+        found[:, k - 1 :] = number & np.iinfo(np.int64).max
     return found
 
 

@@ -29,6 +29,7 @@ from charlens.progress import say, time_left
 from charlens.store.corpora import read_text
 from charlens.store.reading import read_json
 from charlens.store.tables import EMERGENCE
+from charlens.text.unicode import Text
 from charlens.training import snapshots
 from charlens.training.evaluate import target_log_probs, tensors
 from charlens.training.score import check_alphabet
@@ -40,7 +41,7 @@ from charlens.units.analysis import check_text, own_in_test, read_labels
 SKILLS = {"newline": "newline_next", "closing_quote": "quote"}  # measure: whose own characters
 
 
-def emergence(path: Path, data, text: bytes, kind: str, characters: int, backend_name="auto"):
+def emergence(path: Path, data, text: Text, kind: str, characters: int, backend_name="auto"):
     """One row per snapshot and measure, columns EMERGENCE.
 
     path: the snapshots of a recurrent network. text: the corpus, of this kind. characters: of each
@@ -68,7 +69,7 @@ def emergence(path: Path, data, text: bytes, kind: str, characters: int, backend
     return table.assign(**identity)[EMERGENCE]
 
 
-def skill_masks(text: bytes, kind: str, data) -> dict[str, np.ndarray]:
+def skill_masks(text: Text, kind: str, data) -> dict[str, np.ndarray]:
     """The test characters that a skill is about, bool [S, n] by measure: see `own_characters`.
 
     Only measures with such characters are included.
@@ -94,7 +95,7 @@ def predicted(arch, params, data, engine, skills: dict[str, np.ndarray]) -> dict
 def strengths(arch, params, x: np.ndarray, labels: dict) -> dict[str, float]:
     """The strength of the best unit for each hypothesis that can be tested.
 
-    x: uint8 [S, n], read from a zero state. labels: of these characters, from `read_labels`.
+    x: codes [S, n], read from a zero state. labels: of these characters, from `read_labels`.
     """
     values = np.empty((arch.layers * arch.hidden, *x.shape), np.float16)
     for at, state in memories(arch, params, torch.from_numpy(np.ascontiguousarray(x))):

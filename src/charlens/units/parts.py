@@ -3,13 +3,15 @@
 import numpy as np
 
 from charlens.text.hypotheses import PARTS
+from charlens.text.stand_ins import parsed
+from charlens.text.unicode import Text
 from charlens.units import selectivity
 
 SCORES = ("score", "low", "high")
 
 
 def part_scores(
-    found: selectivity.Found, values, text: bytes, kind: str, read: np.ndarray,
+    found: selectivity.Found, values, text: Text, kind: str, read: np.ndarray,
     samples: int, shifts: int, seed: int,
 ) -> dict:  # fmt: skip
     """Score the unit selected for a hypothesis of several parts on each part that varies enough.
@@ -22,7 +24,7 @@ def part_scores(
     for y, name in enumerate(found.hypotheses):
         labels = {}
         for part in PARTS.get(name, ()):
-            known = part.label[kind](text)
+            known = part.label[kind](parsed(text))
             labels[part.name] = known.values[read], known.defined[read] & (read >= 0), part.yes_no
         if labels:
             unit = int(selectivity.strength(found.picked[:, y], found.yes_no[y]).argmax())

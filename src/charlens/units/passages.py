@@ -8,12 +8,13 @@ import torch
 
 from charlens.data import split
 from charlens.errors import InputError
+from charlens.text import symbols, unicode
 from charlens.text.hypotheses import HYPOTHESES
 from charlens.units import selectivity
 from charlens.units.activations import memories, offsets
 
-PASSAGE = {"prose": 280, "code": 180}  # bytes, up to the end of a line: figure 2 fits a page
-WARM = 200  # bytes that a network reads before a passage that is chosen from the data
+PASSAGE = {"prose": 280, "code": 180}  # symbols, up to the end of a line: figure 2 fits a page
+WARM = 200  # symbols that a network reads before a passage that is chosen from the data
 
 
 def wanted_passages(as_json: str, corpus: str) -> list[dict]:
@@ -32,7 +33,9 @@ def wanted_passages(as_json: str, corpus: str) -> list[dict]:
     return wanted
 
 
-def most_variable(text: bytes, read: np.ndarray, length: int, *labels: tuple) -> tuple[int, int]:
+def most_variable(
+    text: unicode.Text, read: np.ndarray, length: int, *labels: tuple
+) -> tuple[int, int]:
     """Stream and position of the passage over which the labels vary most.
 
     Candidates are the passages of `length` characters that begin with a line of an evaluation
@@ -43,7 +46,7 @@ def most_variable(text: bytes, read: np.ndarray, length: int, *labels: tuple) ->
     S, n = read.shape
     length = min(length, n)
     spread = np.min([variance(*of_one, length) for of_one in labels], axis=0)
-    letters, first = np.frombuffer(text, np.uint8), read[:, : n - length + 1]
+    letters, first = symbols.numbers(text), read[:, : n - length + 1]
     begins = (letters[first - 1] == ord("\n")) & (letters[first] > ord(" "))
     begins[:, :WARM] &= n < 2 * WARM + length
     selection, evaluation = selectivity.selection_and_evaluation(S)
@@ -69,10 +72,10 @@ def variance(values, defined, yes_no: bool, length: int) -> np.ndarray:
     return spread * known / length
 
 
-def find_passage(text: bytes, begins: str) -> int | None:
+def find_passage(text: unicode.Text, begins: str) -> int | None:
     """The offset of the passage that begins with these words, ignoring spacing and case."""
-    words = (re.escape(word.encode()) for word in begins.split())
-    found = re.search(rb"\s*".join(words), text, re.IGNORECASE)
+    pattern = r"\s*".join(map(re.escape, begins.split()))
+    found = re.search(pattern.encode() if isinstance(text, bytes) else pattern, text, re.IGNORECASE)
     return found and found.start()
 
 
@@ -86,9 +89,9 @@ def locate(data, at: int) -> tuple[str, int, int] | None:
     return None
 
 
-def to_line_end(text: bytes, end: int, limit: int) -> int:
+def to_line_end(text: unicode.Text, end: int, limit: int) -> int:
     """The end of the line in which a passage ends, if within 80 characters and the limit."""
-    found = text.find(b"\n", end, min(limit, end + 80))
+    found = text.find(b"\n" if isinstance(text, bytes) else "\n", end, min(limit, end + 80))
     return found if found >= 0 else min(end, limit)
 
 
@@ -140,21 +143,22 @@ def least_explained(found: selectivity.Found, values) -> int:
 
 
 def passages(
-    arch, params, data, text: bytes, labels, found, values, wanted: list[dict], length: int
+    arch, params, data, text: unicode.Text, labels, found, values, wanted: list[dict], length: int
 ) -> list:
     """What figure 2 shows, one dict per passage.
 
     First, for each hypothesis, its strongest unit over the most variable passage; then the unit
     that follows the hypotheses least; then the wanted passages. labels: from `read_labels`. values:
-    [layers * H, S, n], from `observe`. length: of the passages before those, bytes. In the dicts,
-    "values" has one value per byte of the text.
+    [layers * H, S, n], from `observe`. length: of the passages before those, symbols. In the dicts,
+    "text" has one letter and "values" one value per symbol of the text, be it byte or character.
     """
+    characters = isinstance(text, str)
     chosen = chosen_passages(data, text, labels, found, values, wanted, length)
     located, rows = [], []
     for name, unit, at, length, source in chosen:
         where = locate(data, at)
         if where is None:
-            print(f"the passage at byte {at} lies in no stream")
+            print(f"the passage at {at} lies in no stream")
             continue
         part, stream, begin = where
         limit = int(getattr(data, part).at[stream]) + getattr(data, part).y.shape[1]
@@ -169,7 +173,8 @@ def passages(
                 "part": part,
                 "stream": stream,
                 "at": at,
-                "text": text[at:end].decode("latin-1"),  # a character for each byte
+                "text": text[at:end] if characters else text[at:end].decode("latin-1"),
+                **unicode.stated(unicode.CHARACTERS if characters else unicode.BYTES),
             }
         )
     for row, state in zip(rows, states(arch, params, data, located), strict=True):
@@ -179,7 +184,7 @@ def passages(
 
 
 def chosen_passages(
-    data, text: bytes, labels, found, values, wanted: list[dict], length: int
+    data, text: unicode.Text, labels, found, values, wanted: list[dict], length: int
 ) -> list[tuple]:
     """The passages of figure 2: hypothesis, unit, offset in the text, length and source of each.
 

@@ -40,6 +40,7 @@ LIMITS = {
     "context": 2**10,
 }
 MAX_WINDOW = 2**27  # (streams + 1) x (unroll + 1)
+MAX_SYMBOLS = 2**16 - 1  # codes are uint16, and the largest is none
 
 
 def trains_in_float32(hidden: int, streams: int, unroll: int) -> bool:
@@ -65,7 +66,7 @@ def check_sizes(
         least, most = (0, 0) if name == "context" and kind != "nn" else (1, LIMITS[name])
         if not least <= size <= most:
             raise ValueError(f"{name}: expected {least} to {most} for kind {kind}, got {size}")
-    most = 255 if kind == "nn" else 256
+    most = MAX_SYMBOLS
     if not 2 <= symbols <= most:
         raise ValueError(f"symbols: expected 2 to {most} for kind {kind}, got {symbols}")
     if (streams + 1) * (unroll + 1) > MAX_WINDOW:
@@ -136,14 +137,14 @@ class Network:
     """A network's workspace: S streams, at most `unroll` steps at a time; it holds no weights.
 
     kind: rnn, lstm, gru or nn. layers, hidden: of the stack (an n-NN has one hidden layer).
-    symbols: K, 2 to 256 (n-NN: to 255). context: the n of an n-NN, else 0. LIMITS: largest sizes.
+    symbols: K, 2 to MAX_SYMBOLS. context: the n of an n-NN, else 0. LIMITS: largest sizes.
 
     Tensors are of numpy or, on the CPU, of torch; log-probabilities come as the parameters do.
     Shapes of the methods' arguments (T <= unroll):
         params, grads, squares
                        dict name -> float32 tensor, see parameter_shapes
-        x, y           uint8 [S, T]; x of an n-NN [S, T, n], oldest character first,
-                       255 where there is none
+        x, y           uint8 or uint16 [S, T]; x of an n-NN [S, T, n], oldest character first,
+                       255 or 65,535 where there is none
         state          float32 [layers, states, S, H], states = 2 (h, c) for LSTM, else 1 (h);
                        updated in place to the state after the last step. None for an n-NN
         dropout        None, or (bits, scale), see `base.Dropout`: the mask, uint8
@@ -290,14 +291,17 @@ class Network:
     def _codes(
         self, codes, shape: tuple[int, ...], name: str, may_be_absent: bool = False
     ) -> np.ndarray:
-        codes = np.ascontiguousarray(codes)
-        if codes.dtype != np.uint8 or codes.shape != shape:
-            raise ValueError(f"{name}: expected uint8 {shape}, got {codes.dtype} {codes.shape}")
+        """The codes as uint16, as the library reads them."""
+        codes = np.asarray(codes)
+        if codes.dtype not in (np.uint8, np.uint16) or codes.shape != shape:
+            raise ValueError(
+                f"{name}: expected uint8 or uint16 {shape}, got {codes.dtype} {codes.shape}"
+            )
         too_large = codes >= self.symbols
         if may_be_absent:
-            too_large &= codes != 255
+            too_large &= codes != np.iinfo(codes.dtype).max
         if too_large.any():
             raise ValueError(
                 f"{name}: code {codes[too_large][0]}, but there are {self.symbols} symbols"
             )
-        return codes
+        return np.ascontiguousarray(codes, np.uint16)

@@ -126,7 +126,7 @@ void load_codes(const Network& net, const Call& call) {
             if (call.y) net.targets[row] = stream ? call.y[from] : 0;
             for (int j = 0; j < context; j++) {
                 int code = stream ? call.x[from * context + j] : 0;
-                if (nn) code = code == 255 ? no_character : j * net.K + code;
+                if (nn) code = code >= net.K ? no_character : j * net.K + code;
                 net.codes[row * context + j] = code;
             }
         }
@@ -214,9 +214,9 @@ void charlens_destroy(Network* net) {
 
 // Mean of -log p of the targets y (0 without y); NaN if T is out of range. See Call for the
 // arguments.
-double charlens_run(Network* net, const float* const* params, float* const* grads, const uint8_t* x,
-                    const uint8_t* y, int T, float* state, const uint8_t* mask, float scale,
-                    float* log_probs, float* targets) {
+double charlens_run(Network* net, const float* const* params, float* const* grads,
+                    const uint16_t* x, const uint16_t* y, int T, float* state, const uint8_t* mask,
+                    float scale, float* log_probs, float* targets) {
     if (T < 1 || T > net->T) return NAN;
     const FloatingPointMode mode;
 #if defined __AMX_BF16__

@@ -26,8 +26,8 @@ struct Softmax {
     int first_row;     // of these rows, in the window
     vec last_bias;     // of the last panel of symbols
     double total = 0;  // sum of -log p of the targets, still without log(wholes)
-    // Product of the sums of exponentials of some rows: at most 256 each, so that a double holds
-    // the product of 96.
+    // Product of the sums of exponentials of some rows, at most K each: a double holds the product
+    // of 96 where K is 256, and for a larger K that of fewer.
     double wholes = 1;
 
     Softmax(const Network& network, const Call& call_, int first)
@@ -113,7 +113,7 @@ inline double output(const Network& net, const Call& call, const Operand& y, Mat
     Softmax softmax(net, call, first_row);
     for (int r = 0; r < rows; r += 2) {
         const vec even = softmax.row(r), odd = softmax.row(r + 1);
-        if (r % ROWS_PER_ROUNDING == 0) softmax.settle();
+        if (r % ROWS_PER_ROUNDING == 0 || softmax.wholes > 1e240) softmax.settle();
         if (!call.grads) continue;
         for (int v = 0; v < net.symbol_panels; v++) {
             const vec d_even = mul(load(net.logits.at(v, r)), even);

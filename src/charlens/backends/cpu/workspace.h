@@ -69,7 +69,7 @@ struct Sizes {
             return least <= size && size <= most;
         };
         return within(kind, RNN, NN) && within(layers, 1, 1 << 10) && within(H, 1, 1 << 16) &&
-               within(K, 2, kind == NN ? 255 : 256) &&
+               within(K, 2, (1 << 16) - 1) &&
                within(context, kind == NN ? 1 : 0, kind == NN ? 1 << 10 : 0) &&
                within(S, 1, 1 << 24) && within(T, 1, 1 << 24) &&
                (int64_t(S) + 1) * (int64_t(T) + 1) <= 1 << 27;
@@ -256,11 +256,11 @@ inline void Network::lay_out() {
 // (GRU: w_g, b_g after these), then out.w, out.b; an n-NN has w_x, b, out.w, out.b.
 struct Call {
     const float* const* params;
-    float* const* grads;   // or null: forward only
-    const uint8_t* mask;   // [layers, T, S, 2 unit panels], a bit per unit, or null: no dropout
-    float scale;           // on outputs that dropout keeps
-    const uint8_t *x, *y;  // [S, T] ([S, T, context] of an n-NN); y or null
-    float* state;          // [layers, states, S, H]
+    float* const* grads;    // or null: forward only
+    const uint8_t* mask;    // [layers, T, S, 2 unit panels], a bit per unit, or null: no dropout
+    float scale;            // on outputs that dropout keeps
+    const uint16_t *x, *y;  // [S, T] ([S, T, context] of an n-NN); y or null
+    float* state;           // [layers, states, S, H]
     float *log_probs, *targets;  // [S, T, K], [S, T], or null
     int T;
 };
