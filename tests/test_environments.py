@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from charlens.ngrams import build
+
 ROOT = Path(__file__).parents[1]
 PYTHONS = ("3.11", "3.12", "3.13")  # of requirements.lock
 # Wheels that install on these platforms, by the tags of Python packaging: a C library of 2.28 or
@@ -48,11 +50,12 @@ def test_the_conda_environment_installs_the_lock():
 
 
 def compiled_pins() -> list[tuple[str, str]]:
-    """Name and version of each pin whose wheel is of one platform alone. (The others, and what is
-    built from source, are plain Python.)"""
+    """Name and version of each pin whose wheel is of one platform alone, and of the Boost that KenLM
+    is built with. (The others, and what is built from source, are plain Python.)"""
     lock = (ROOT / "requirements.lock").read_text()
     pins = re.findall(r"^([\w.-]+)==(\S+)", lock, re.M)
-    return [(name, version) for name, version in pins if not plain_python(name)]
+    compiled = [(name, version) for name, version in pins if not plain_python(name)]
+    return [*compiled, ("cmeel-boost", build.BOOST)]
 
 
 def plain_python(name: str) -> bool:

@@ -116,8 +116,8 @@ def strike(run: Run, kills: int, count) -> None:
     count.check()
 
 
-def test_struck_three_times(folder, tally):
-    strike(Run(folder / "ngram", NGRAM), 3, tally("runs", "killed"))
+def test_struck_five_times(folder, tally):
+    strike(Run(folder / "ngram", NGRAM), 5, tally("runs", "killed"))
 
 
 @pytest.mark.faults
