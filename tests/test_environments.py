@@ -50,8 +50,8 @@ def test_the_conda_environment_installs_the_lock():
 
 
 def compiled_pins() -> list[tuple[str, str]]:
-    """Name and version of each pin whose wheel is of one platform alone, and of the Boost that KenLM
-    is built with. (The others, and what is built from source, are plain Python.)"""
+    """Name and version of each pin whose wheel is of one platform alone, and of the Boost that
+    KenLM is built with. (The others, and what is built from source, are plain Python.)"""
     lock = (ROOT / "requirements.lock").read_text()
     pins = re.findall(r"^([\w.-]+)==(\S+)", lock, re.M)
     compiled = [(name, version) for name, version in pins if not plain_python(name)]

@@ -15,7 +15,7 @@ from charlens.store.models import PAPER_TYPES, ModelKey, cell_of, type_name, typ
 from charlens.store.scores import Score
 from charlens.text import code, prose
 from charlens.text.braces import brace_pairs, pairs_in_test
-from charlens.text.stand_ins import parsed
+from charlens.text.stand_ins import CLOSING, parsed
 
 
 class Missing(Exception):
@@ -179,11 +179,13 @@ class Evidence:
         characters: int [Q] each. Raises Missing where the text was not given."""
         if self.text is None:
             raise Missing("the text")
-        found = {"prose": prose.quote, "code": code.quote}[self.about["kind"]](self.text)
+        text = parsed(self.text)
+        found = {"prose": prose.quote, "code": code.quote}[self.about["kind"]](text)
         inside = np.where(found.defined, found.values, 0)
         opening, closing = np.flatnonzero(np.diff(inside, prepend=0, append=0)).reshape(-1, 2).T
-        after = np.frombuffer(self.text + b" ", np.uint8)[closing]
-        marked = np.isin(after, np.frombuffer(b"\"'\xe2", np.uint8))  # not a paragraph's end
+        after = np.frombuffer(text + b" ", np.uint8)[closing]
+        marks = b"\"'\xe2" + CLOSING.encode()
+        marked = np.isin(after, np.frombuffer(marks, np.uint8))  # not a paragraph's end
         pairs = np.stack([opening, closing], axis=1)[marked]
         return pairs_in_test(pairs, self.split["test_at"], self.split["test_y"].shape[1])
 
@@ -193,7 +195,7 @@ class Evidence:
         its own included: int [Q] each. Raises Missing where the text is not code or not given."""
         if self.text is None or self.about["kind"] != "code":
             raise Missing("a text of kind code")
-        depth = code.depth(self.text).values
+        depth = code.depth(parsed(self.text)).values
         length = self.split["test_y"].shape[1]
         at = (self.split["test_at"][:, None] + np.arange(length)).ravel()  # in the text
         before = depth[np.maximum(at - 1, 0)]

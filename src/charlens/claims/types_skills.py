@@ -19,6 +19,7 @@ from charlens.report.figure6 import COLOURS
 from charlens.statistics import oracles
 from charlens.store.models import type_name, types_in_order
 from charlens.store.scores import Score
+from charlens.text import symbols
 
 COUNTS = 0.1  # of probability, above the n-gram's: a network that counts the line
 LEVEL = 0.05  # of all intervals together, where one of several decides
@@ -43,11 +44,11 @@ LEARNED = """Effect, for each type: that probability minus the n-gram's, at the 
 def lines_are_counted(evidence: Evidence) -> list[Finding]:
     if evidence.about["kind"] != "prose":
         return []
-    alphabet = evidence.split["alphabet"].tobytes()
-    breaks = [byte for byte in LINE_BREAKS if byte in alphabet]
+    alphabet = evidence.split["alphabet"].tolist()
+    breaks = [symbol for symbol in LINE_BREAKS if symbol in alphabet]
     if not breaks:
         raise Missing("a line break in the test text")
-    return learned(evidence, mean_probability_of(breaks[0]), COUNTS)
+    return learned(evidence, mean_probability_of(bytes(breaks[:1])), COUNTS)
 
 
 lines_are_counted.__doc__ = f"""Where lines end at a fixed width, a line break needs a count of some
@@ -325,7 +326,7 @@ def applied(evidence: Evidence) -> list[oracles.Oracle]:
         if not by_n:
             raise Missing("the scores of an n-gram model, character by character")
         at = split["test_at"][:, None] + np.arange(split["test_y"].shape[1])
-        training = [stream.tobytes() for stream in split["alphabet"][split["train_y"]]]
+        training = [symbols.text_of(stream) for stream in split["alphabet"][split["train_y"]]]
         evidence.known["oracles"] = oracles.oracles(evidence.text, at.ravel(), training, by_n)
     return evidence.known["oracles"]
 

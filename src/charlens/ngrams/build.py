@@ -127,7 +127,7 @@ def fetch(work: Path, log_file: TextIO) -> Path:
 
 
 def fetch_boost(work: Path, log_file: TextIO) -> Path:
-    """Download and unpack the wheel of Boost in `work`. Returns the folder of its lib and include."""
+    """Download and unpack the wheel of Boost in `work`. Returns the folder of its lib."""
     command = [sys.executable, "-m", "pip", "install", "--no-deps", "--only-binary", ":all:"]
     command += ["--target", work / "boost", f"cmeel-boost=={BOOST}"]
     step(f"download Boost {BOOST}", command, log_file)
