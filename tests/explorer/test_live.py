@@ -441,7 +441,7 @@ def test_a_page_of_characters_shows_and_searches_them(browser, characters, name)
 
 def test_characters_are_typed_and_written(browser, characters, tmp_path):
     opened(browser, characters / "live.html")
-    text = "И сказал: «Нет 😀!»\n"
+    text = "Он сказал: «Да, 7 😀»,\n"
     browser.evaluate(f"readOwn(ownSymbols({json.dumps(text)}))")
     browser.wait("isRead()", 60)
     assert browser.evaluate("bytes.text.length") == len(text)

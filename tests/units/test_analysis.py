@@ -303,6 +303,17 @@ def test_the_most_variable_passage_is_where_the_labels_change():
     assert text[read[stream, at] - 1] == ord("\n")
 
 
+def test_a_passage_of_a_short_stream_lies_in_it():
+    """The first character that a stream reads is the last of the part before."""
+    read = np.arange(8)[:, None] * 200 + np.arange(200)
+    label, defined = np.zeros((8, 200), int), np.ones((8, 200), bool)
+    label[5, :100] = np.arange(100) // 20 % 2
+    text = (b"a" * 49 + b"\n") * 33
+    for length in (420, 100):
+        stream, at = passages.most_variable(text, read, length, (label, defined, True))
+        assert stream % 2 == 1 and at >= 1
+
+
 def test_a_passage_about_comments_or_quotes_has_both():
     """Where comments and quotes together vary most there may be comments alone."""
     n = 1500

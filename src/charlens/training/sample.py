@@ -37,7 +37,7 @@ class Writer:
 
     def read(self, symbol: int) -> None:
         """Read one symbol of the alphabet."""
-        self.recent.append(int(np.searchsorted(self.alphabet, symbol)))
+        self.recent.append(int(np.flatnonzero(self.alphabet == symbol)[0]))
         seen = self.recent[-self.arch.context :] if self.arch.context else self.recent[-1]
         x = np.array([[seen]], self.codes)
         predicted = self.engine.log_probs(self.params, x, self.state)

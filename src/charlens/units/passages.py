@@ -44,15 +44,16 @@ def most_variable(
     variance of the one that varies least. labels: of `read_labels`. read: [S, n].
     """
     S, n = read.shape
-    length = min(length, n)
+    length = min(length, n - 1)  # the first that is read belongs to the part before
     spread = np.min([variance(*of_one, length) for of_one in labels], axis=0)
     letters, first = symbols.numbers(text), read[:, : n - length + 1]
     begins = (letters[first - 1] == ord("\n")) & (letters[first] > ord(" "))
     begins[:, :WARM] &= n < 2 * WARM + length
+    begins[:, 0] = False
     selection, evaluation = selectivity.selection_and_evaluation(S)
     begins[selection] = False
     if not begins.any():
-        begins[evaluation] = True
+        begins[evaluation, 1:] = True
     return np.unravel_index(np.where(begins, spread, -1).argmax(), begins.shape)
 
 
