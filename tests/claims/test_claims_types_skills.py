@@ -7,6 +7,7 @@ from constructed import S, evidence, part, planned, probable, whole
 from charlens.claims import types_skills
 from charlens.claims.evidence import Missing, NotInRun
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED
+from charlens.text import symbols
 
 N = 20  # characters that the n-gram sees
 PROSE = (b'"' + b"aaa " * 8 + b'" bb\r\n').ljust(48) + b"b\n"
@@ -15,7 +16,7 @@ CODE = (b"f(a) + g(h(c)); { " + b"x = 1; " * 4 + b"}").ljust(50)
 
 def text_of(line, kind):
     """The evidence of a text of S lines, one a stream; the first two are training text."""
-    codes = np.frombuffer(line * S, np.uint8)
+    codes = symbols.numbers(line * S)
     alphabet = np.unique(codes)
     y = np.searchsorted(alphabet, codes).astype(np.uint8).reshape(S, len(line))
     split = {"alphabet": alphabet, "test_at": np.arange(S) * len(line), "train_y": y[:2]}
@@ -52,6 +53,19 @@ def test_a_line_is_counted(more, verdict):
     if verdict != HOLDS:
         assert f"{verdict}: minGRU" in whole(findings).basis
     assert types_skills.lines_are_counted(evidence(**text_of(CODE, "code"))) == []
+
+
+def test_texts_of_characters_are_read_like_texts_of_bytes():
+    prose, code = "“" + PROSE[1:].decode().replace('"', "”").replace("b", "я"), CODE.decode()
+    code = code.replace("x", "ж")
+    for claim, line, kind, at in (
+        (types_skills.lines_are_counted, prose, "prose", [prose.index("\r")]),
+        (types_skills.far_quotes_are_closed, prose, "prose", [prose.index("”")]),
+        (types_skills.far_braces_are_closed, code, "code", [len(code.rstrip()) - 1]),
+    ):
+        e = evidence(*learners(line, at, 0.3), ngram(line), **text_of(line, kind))
+        assert whole(claim(e)).verdict == HOLDS
+    assert len(e.nested[0]) == S * CODE.count(b")")
 
 
 @pytest.mark.parametrize(("more", "verdict"), [(0.3, HOLDS), (-0.1, FAILS), (0.0, UNDECIDED)])
