@@ -129,7 +129,7 @@ class Chromium:
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
 
-    def wait(self, expression: str, seconds: float = 20):
+    def wait(self, expression: str, seconds: float = 120):
         """Until the expression is true; its value."""
         end = time.monotonic() + seconds
         while not (value := self.evaluate(expression)):
