@@ -145,7 +145,7 @@ class Corpus(Section):
     symbols: Literal["bytes", "characters", "auto"] | None = Field(
         None,
         description="What models predict: the bytes of the text (unless stated, and in the paper),"
-        " or its Unicode characters; auto: characters if it is UTF-8 and 1% of it beyond ASCII.",
+        " or its Unicode characters; auto: characters if it is UTF-8 and 0.5% of it beyond ASCII.",
     )
     training: OwnTraining | None = Field(
         None, description="Values of `training` that its networks override."

@@ -11,7 +11,7 @@ they say nothing, symbols are bytes.
 from charlens.errors import InputError
 
 BYTES, CHARACTERS = "bytes", "characters"
-TRIFLE = 0.01  # share of a text's characters beyond ASCII from which on `chosen` takes characters
+TRIFLE = 0.005  # share of a text's characters beyond ASCII from which on `chosen` takes characters
 
 Text = bytes | str
 
