@@ -44,6 +44,15 @@ def test_paper_numbers():
     assert lk["loss"].tolist()[-1] == 0.889 and lk["n"].tolist() == [*range(1, 10), 20]
 
 
+def test_a_network_without_a_row_in_table_1_is_named(tmp_path, outputs):
+    names, logp = corpora(tmp_path, "wp"), random_logp(900, 1)
+    scores = [write_score(tmp_path / "a.npy", logp, corpus="wp", size=None)]
+    with pytest.raises(
+        InputError, match="no size, a row of table 1: train it with --size"
+    ):
+        run(tables, ["--scores", *scores, *names, *outputs], "run_table1")
+
+
 def test_a_network_whose_training_diverged_is_shown_with_its_reason(tmp_path, outputs):
     names, logp = corpora(tmp_path, "wp"), random_logp(900, 1)
     why = "training diverged in epoch 3: the loss is 33"

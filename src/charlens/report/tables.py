@@ -1,11 +1,13 @@
 """Tables 1 and 2: test cross-entropy of every model, beside the paper's numbers."""
 
+import itertools
 from collections.abc import Iterable
 from functools import partial
 
 import numpy as np
 import pandas as pd
 
+from charlens.errors import InputError
 from charlens.files import write_atomically, write_with_digest
 from charlens.report.html import (
     Entry,
@@ -86,8 +88,12 @@ def table1(scores: dict[str, list[Score]], samples: int, seed: int) -> pd.DataFr
     """One row per recurrent model, columns TABLE1; losses in nats per character.
 
     As written (`with_variants`), where some type is not the paper's, `type` is the cell type alone
-    and the columns VARIANT, at the end, say what is added to it.
+    and the columns VARIANT, at the end, say what is added to it. Raises InputError for a network
+    whose hidden units were chosen by hand: it has no row in the table.
     """
+    for score in itertools.chain.from_iterable(scores.values()):
+        if score.meta["size"] is None:
+            raise InputError(f"{score.path}: no size, a row of table 1: train it with --size")
     rows = loss_rows(scores, samples, seed)
     paper = paper_table(1).set_index(["corpus", "type", "layers", "size"])["loss"]
     rows["paper"] = [
