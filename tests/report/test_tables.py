@@ -47,9 +47,7 @@ def test_paper_numbers():
 def test_a_network_without_a_row_in_table_1_is_named(tmp_path, outputs):
     names, logp = corpora(tmp_path, "wp"), random_logp(900, 1)
     scores = [write_score(tmp_path / "a.npy", logp, corpus="wp", size=None)]
-    with pytest.raises(
-        InputError, match="no size, a row of table 1: train it with --size"
-    ):
+    with pytest.raises(InputError, match="no size, a row of table 1: train it with --size"):
         run(tables, ["--scores", *scores, *names, *outputs], "run_table1")
 
 
