@@ -700,18 +700,21 @@ def modern_missing() -> str:
     finished = dict(zip(keys, status["finished"], strict=True))
     networks = [key for key in keys if key.kind == "recurrent"]
     for corpus in dict.fromkeys(key.corpus for key in keys):
+        lacking_of = {}  # types by what they lack
         for type in types_in_order(key.type for key in networks):
             own = [key for key in networks if (key.corpus, key.type) == (corpus, type)]
             left = [f"{key.layers}x{key.size}" for key in own if not finished[key]]
-            if left:
-                shapes = ", ".join(left) if len(left) < len(own) else "no network"
-                what = "still missing" if len(left) < len(own) else "trained yet"
-                lines.append(f"- {TITLES[corpus]}, {type_name(type)}: {shapes} {what}.")
+            what = ", ".join(left) if len(left) < len(own) else "all networks"
+            lacking_of.setdefault(what if left else "", []).append(type_name(type))
+        lacking_of.pop("", None)
+        lines += [
+            f"- {TITLES[corpus]}, {', '.join(types)}: {what}." for what, types in lacking_of.items()
+        ]
         others = [k.name for k in keys if k.kind != "recurrent" and not finished[k]]
         if others:
-            lines.append(f"- {TITLES[corpus]}: {', '.join(others)} not trained yet.")
+            lines.append(f"- {TITLES[corpus]}: {', '.join(others)}.")
     lacking = reference.lacking_of_types(MODERN, keys)
-    lines += [f"- Not made yet: {', '.join(lacking)}."] if lacking else []
+    lines += [f"- {what}." for what in lacking]
     return "\n".join(lines) or "Nothing: every network of `modern.yaml` is trained."
 
 

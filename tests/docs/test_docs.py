@@ -111,5 +111,5 @@ def test_what_is_published_of_newer_types(generate):
     columns = ["corpus", "model", "finished"]
     pd.DataFrame(status, columns=columns).to_csv(tables / "status.csv", index=False)
     missing = generate.modern_missing()
-    assert "minGRU: 2x64 still missing." in missing and "Mamba: no network trained yet." in missing
-    assert "units of minGRU and Mamba" in missing
+    assert "- War and Peace, minGRU: 2x64." in missing and "Mamba: all networks." in missing
+    assert "units of minGRU, Mamba" in missing

@@ -386,5 +386,5 @@ def lacking_of_types(folder: Path, planned: list[ModelKey]) -> list[str]:
     for what, (file, applies) in wanted.items():
         lacking = [t for t in newer if applies(t) and not any(folder.glob(f"types/{t}/{file}"))]
         if lacking:
-            lines.append(f"{what} of {' and '.join(map(type_name, lacking))}")
+            lines.append(f"{what} of {', '.join(map(type_name, lacking))}")
     return lines
