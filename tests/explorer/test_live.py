@@ -450,7 +450,7 @@ def test_characters_are_typed_and_written(browser, characters, tmp_path):
     assert main([*command, "--backend", "reference", "--csv", str(tmp_path / "own.csv")]) == 0
     got = np.array(browser.evaluate("[...bytes.logp.slice(0, bytes.text.length)]"), float)
     np.testing.assert_allclose(got, log_probs(tmp_path / "own.csv"), atol=1e-4)
-    assert "bits per byte" in browser.evaluate("$('own-note').textContent")
+    browser.wait("$('own-note').textContent.includes('bits per byte')", 60)
     browser.evaluate("openPanel('write'); $('length').value = 40; sampleOwn()")
     browser.wait("!own.sampling && isRead()", 60)
     assert browser.evaluate("bytes.text.length") == len(text) + 40
