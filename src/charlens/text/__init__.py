@@ -1,5 +1,8 @@
-"""Analyses of a text alone: comments, quotes, braces, and the hypotheses about units.
+"""Analyses of a text alone: its symbols, comments, quotes, braces, the hypotheses about units.
 
+unicode.py          what a model predicts: bytes or characters
+symbols.py          the symbols of a text as numbers and as codes
+stand_ins.py        a byte for each character, by which labels are found
 lexer.py            the tokens of C: comments, literals, preprocessor lines
 braces.py           the brace matcher
 hypotheses.py       the list of hypotheses (section 4.2)
