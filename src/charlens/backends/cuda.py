@@ -118,8 +118,9 @@ def same_equations(type: str) -> bool:
     for run in (forward, fused_forward):
         leaves = {name: p.clone().requires_grad_() for name, p in params.items()}
         try:
-            logits, after = run(small, leaves, x, state)
-            grads = torch.autograd.grad(logits.square().sum(), list(leaves.values()))
+            with torch.enable_grad():  # whatever the caller is about to do
+                logits, after = run(small, leaves, x, state)
+                grads = torch.autograd.grad(logits.square().sum(), list(leaves.values()))
         except (KeyError, ValueError, RuntimeError):
             return False  # other parameters, or of other shapes
         found.append([logits, after, *grads])
