@@ -704,17 +704,16 @@ def modern_missing() -> str:
         for type in types_in_order(key.type for key in networks):
             own = [key for key in networks if (key.corpus, key.type) == (corpus, type)]
             left = [f"{key.layers}x{key.size}" for key in own if not finished[key]]
-            what = ", ".join(left) if len(left) < len(own) else "all networks"
-            lacking_of.setdefault(what if left else "", []).append(type_name(type))
-        lacking_of.pop("", None)
+            if left:
+                what = ", ".join(left) if len(left) < len(own) else "all networks"
+                lacking_of.setdefault(what, []).append(type_name(type))
         lines += [
             f"- {TITLES[corpus]}, {', '.join(types)}: {what}." for what, types in lacking_of.items()
         ]
         others = [k.name for k in keys if k.kind != "recurrent" and not finished[k]]
         if others:
             lines.append(f"- {TITLES[corpus]}: {', '.join(others)}.")
-    lacking = reference.lacking_of_types(MODERN, keys)
-    lines += [f"- {what}." for what in lacking]
+    lines += [f"- {what}." for what in reference.lacking_of_types(MODERN, keys)]
     return "\n".join(lines) or "Nothing: every network of `modern.yaml` is trained."
 
 

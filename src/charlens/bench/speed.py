@@ -31,7 +31,7 @@ from charlens.backends import cpu
 from charlens.bench import peers
 from charlens.bench.peers import STREAMS, SYMBOLS, UNROLL
 from charlens.errors import InputError
-from charlens.files import atomic
+from charlens.files import write_rows
 from charlens.networks.architecture import Architecture, hidden_size
 from charlens.progress import duration, say, time_left
 from charlens.runs import cost, estimate, host
@@ -40,9 +40,6 @@ from charlens.store.models import type_name
 from charlens.training.train import Training
 
 BACKENDS = ("stock", "autocast", "ours")
-COLUMNS = [
-    "type", "layers", "size", "hidden", "backend", "chars_per_s", "ratio_fp32", "ratio_best",
-]  # fmt: skip
 Entry = tuple[str, int, int]  # of the grid: type, layers, size
 TCMALLOC = ("libtcmalloc_minimal.so.4", "libtcmalloc.so.4")
 # glibc: no separate mapping for large blocks; freed memory stays with the process
@@ -368,8 +365,8 @@ def run(args: argparse.Namespace) -> None:
     peaks = {"float32": peak(torch.float32), "bfloat16": peak(torch.bfloat16)}
     measured = measure_all(entries(args.quick), args.seconds / 4 if args.quick else args.seconds)
     table, of_peers = rows(measured), peers.rows(measured, max(peaks.values()))
-    write(args.out, COLUMNS, table)
-    write(args.out.with_name("peers.csv"), peers.COLUMNS, of_peers)
+    write_rows(args.out, table)
+    write_rows(args.out.with_name("peers.csv"), of_peers)
     print(f"{processor()}, {host.cores()} cores, one thread each; torch {torch.__version__}")
     print(f"ours: {isa or 'reference'} ({why}); memory: {malloc}")
     said = ", ".join(f"{name} {2 * rate / 1e9:,.0f}" for name, rate in peaks.items())
@@ -382,14 +379,6 @@ def run(args: argparse.Namespace) -> None:
         nn = measure_nn(settings, args.seconds / 8)
         print("\n".join(estimates(settings, jobs, measured, nn, host.cores())))
     print(f"\n{planning(args.config)}\n\nwritten to {args.out} and peers.csv beside it")
-
-
-def write(path: Path, columns: list[str], table: list[dict]) -> None:
-    """Write a table as CSV. Raises InputError where that fails."""
-    with atomic(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, fieldnames=columns)
-        writer.writeheader()
-        writer.writerows(table)
 
 
 def measure_all(every: list[Entry], seconds: float) -> dict[Entry, dict[str, float]]:

@@ -66,9 +66,8 @@ def check_sizes(
         least, most = (0, 0) if name == "context" and kind != "nn" else (1, LIMITS[name])
         if not least <= size <= most:
             raise ValueError(f"{name}: expected {least} to {most} for kind {kind}, got {size}")
-    most = MAX_SYMBOLS
-    if not 2 <= symbols <= most:
-        raise ValueError(f"symbols: expected 2 to {most} for kind {kind}, got {symbols}")
+    if not 2 <= symbols <= MAX_SYMBOLS:
+        raise ValueError(f"symbols: expected 2 to {MAX_SYMBOLS} for kind {kind}, got {symbols}")
     if (streams + 1) * (unroll + 1) > MAX_WINDOW:
         raise ValueError(
             f"streams x unroll: expected less than {MAX_WINDOW} characters,"
