@@ -219,7 +219,7 @@ def test_model_that_is_none(kenlm, tmp_path):
     split = save_split(tmp_path / "split.npz", [b"ab"], [b"ab"])
     (tmp_path / "x.binary").write_bytes(b"nothing of the kind")
     with pytest.raises(InputError, match="KenLM cannot read it") as raised:
-        score.score(split, tmp_path / "x.binary", kenlm)
+        score.score(splits.load(split), tmp_path / "x.binary", kenlm)
     assert "\n" not in str(raised.value)
 
 
@@ -268,6 +268,6 @@ def test_war_and_peace(kenlm, tmp_path):
     for order, loss in [(2, 2.399), (4, 1.521)]:
         model = tmp_path / "wp.binary"
         fit.fit(split, order, kenlm, 500, model, tmp_path / "wp.json")
-        scores = score.score(split, model, kenlm)
+        scores = score.score(splits.load(split), model, kenlm)
         assert scores.shape == (330_000,)
         assert -scores.mean(dtype=np.float64) == pytest.approx(loss, abs=0.001)

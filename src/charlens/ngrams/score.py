@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from charlens.data.split import length_of_test
-from charlens.data.split import load as load_split
+from charlens.data.split import Split, length_of_test, load
 from charlens.files import check_stated
 from charlens.ngrams import kenlm as tools
 from charlens.store.reading import read_json, require
@@ -29,7 +28,8 @@ def run(args: argparse.Namespace) -> None:
     require(info, ("order", "bytes", "arpa_bytes"), args.info)
     require(corpus, ("corpus", "source"), args.corpus_info)
     check_stated(args.model, info.get("sha256"))
-    logp = score(args.split, args.model, args.kenlm)
+    split = load(args.split)
+    logp = score(split, args.model, args.kenlm)
     meta = {
         "family": "ngram",
         "corpus": corpus["corpus"],
@@ -38,22 +38,22 @@ def run(args: argparse.Namespace) -> None:
         "bytes": info["bytes"],
         "arpa_bytes": info["arpa_bytes"],
     }
-    write_scores(args.out, logp, args.meta, meta | length_of_test(load_split(args.split)))
+    write_scores(args.out, logp, args.meta, meta | length_of_test(split))
 
 
-def score(split: str | Path, model: str | Path, kenlm: str | Path) -> np.ndarray:
+def score(split: Split, model: str | Path, kenlm: str | Path) -> np.ndarray:
     """The log-probability of every test character in nats, float32 [N], in the order of the split.
 
     The context runs over the joined test streams, empty at the start, without sentence marks.
     Symbols that do not occur in training are one word to KenLM, <unk>, and share its probability
     equally. The probabilities of the alphabet sum to 1 minus KenLM's share for </s> (and for <unk>,
-    if the whole alphabet occurs in training). Raises InputError if a file is missing or unusable.
+    if the whole alphabet occurs in training). Raises InputError if the model or KenLM is missing or
+    unusable.
     """
-    data = load_split(split)
     model = tools.load(model, kenlm)
-    unseen = np.array([word not in model for word in tools.words(data.alphabet)])
-    test = data.joined("test")
-    scores = model.full_scores(tools.sentence(data.alphabet, test), bos=False, eos=False)
+    unseen = np.array([word not in model for word in tools.words(split.alphabet)])
+    test = split.joined("test")
+    scores = model.full_scores(tools.sentence(split.alphabet, test), bos=False, eos=False)
     logp = np.array([score[0] for score in scores]) * math.log(10)
     logp[unseen[test]] -= math.log(max(unseen.sum(), 1))
     return logp.astype(np.float32)

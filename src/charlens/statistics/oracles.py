@@ -31,6 +31,9 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from charlens.text.symbols import numbers
+from charlens.text.unicode import Text
+
 MEMORY = (100, 500, 1000, 5000)
 RARE = (0, 1, 2, 3, 4, 5)
 BOOST = (0.4, 0.45, 0.5)
@@ -46,7 +49,6 @@ QUOTES = "“”‘’«»„「」『』"  # beside those of AFTER, in a text o
 WORD = {bytes: re.compile(rb"[A-Za-z0-9_\x80-\xff]+"), str: re.compile(r"\w+")}
 HALF = np.float32(np.log(0.5))  # rounded as scores are: a probability of exactly 0.5 is no error
 
-Text = bytes | str
 Oracle = tuple[str, str, np.ndarray]  # category, level, which characters [N]
 
 
@@ -131,13 +133,6 @@ def times_in_training(text: Text, positions: np.ndarray, streams: Iterable[Text]
     starts, ends, spelled = words(text)
     counts = np.array([known[word] for word in spelled] + [np.inf])
     return counts[word_at(starts, ends, positions)]
-
-
-def numbers(text: Text) -> np.ndarray:
-    """The bytes or code points of a text."""
-    if isinstance(text, bytes):
-        return np.frombuffer(text, np.uint8)
-    return np.frombuffer(text.encode("utf-32-le"), "<u4")
 
 
 def before(text: Text, positions: np.ndarray) -> np.ndarray:
