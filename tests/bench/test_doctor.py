@@ -1,5 +1,7 @@
 """What `charlens doctor` says of a machine, and its checks on the processor."""
 
+import subprocess
+import sys
 import time
 
 import pytest
@@ -91,6 +93,18 @@ def test_without_a_card_it_ends_with_the_facts(monkeypatch, capsys, tmp_path):
     assert "no such device here; there is cpu" in capsys.readouterr().err
 
 
+def test_it_needs_no_more_than_training_does(tmp_path):
+    """On a cluster, `pip install` of the package alone is enough to examine a card."""
+    program = (
+        "import sys; sys.modules |= dict.fromkeys(['pydantic', 'yaml', 'snakemake', 'jinja2',"
+        " 'matplotlib', 'sklearn', 'openTSNE']); from charlens import cli; sys.exit(cli.main())"
+    )
+    command = [sys.executable, "-c", program, "doctor", "--kenlm", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True)  # which imports the checks, too
+    assert done.returncode == 0, done.stderr
+    assert "| lstm |" in done.stdout
+
+
 # ---- checks ----
 
 
@@ -172,7 +186,7 @@ def test_a_device_is_examined_and_a_fault_is_the_exit_status(monkeypatch, capsys
     monkeypatch.setattr(checks, "speed", lambda *_: speed)
     assert cli.main(["doctor", "--device", "cpu", "--kenlm", str(tmp_path)]) == 1
     said = capsys.readouterr()
-    assert said.out.count("| as it should | 1e-5 | 1e-3 | passed |") == 11
+    assert said.out.count("| as it should | 1e-5 | 1e-3 | passed |") == 33
     assert "| broken / badly | 0.5 | 1e-3 | FAILED |" in said.out
     assert "| LSTM 1x64 | 64 | 900 | 300 | 3.0 | 1,500 | 123 |" in said.out
-    assert said.err.splitlines()[-1].startswith("charlens: error: 1 of 12 checks failed")
+    assert said.err.splitlines()[-1].startswith("charlens: error: 1 of 34 checks failed")

@@ -23,6 +23,10 @@ A backend may also make a whole update at once, clipping and RMSProp included, w
 
     update(params, squares, x, y, state, dropout, rate, recipe) -> mean loss per character
         squares: the optimizer's mean squares by name, shaped as the parameters
+    adamw_update(params, means, squares, x, y, state, dropout, rate, number, recipe)
+        the same by AdamW; number: of the update, counted from 1
+
+The loss is a number, or a tensor on a card, which goes on computing until that is read.
 """
 
 import contextlib

@@ -19,11 +19,11 @@ import torch
 from charlens.backends import selection
 from charlens.bench import checks, machine
 from charlens.bench.checks import Check, Speed
-from charlens.bench.speed import STREAMS, SYMBOLS, UNROLL
+from charlens.bench.peers import STREAMS, SYMBOLS, UNROLL
 from charlens.errors import InputError
 from charlens.networks.architecture import Architecture
 from charlens.progress import say
-from charlens.store.models import PAPER_TYPES
+from charlens.store.models import LATER_TYPES, PAPER_TYPES
 
 MINUTES = 5
 SIZES = (64, 128, 256, 512)
@@ -64,10 +64,11 @@ def examine(device: str, quick: bool = False) -> tuple[list[Check], list[Speed]]
     seconds, jobs = (0.1, JOBS[:1]) if quick else (3.0, JOBS)
     backend = "reference" if device == "cpu" else "cuda"
     done: list[Check] = []
-    for type, layers in (("lstm", 2), ("gru", 2), ("rnn", 2), ("nn", 1)):
+    for type in (*PAPER_TYPES, *LATER_TYPES, "nn"):
+        layers = 1 if type == "nn" else 2
         work = partial(checks.gradients, device, type, layers, width, window)
         done += attempt(f"gradients of {type}", work, deadline)
-    for type in ("lstm", "gru", "rnn"):
+    for type in (*PAPER_TYPES, *LATER_TYPES, "lstm+block+adamw"):
         work = partial(checks.capture, device, type, 2, width, window)
         done += attempt(f"captured updates of {type}", work, deadline)
     work = partial(checks.kill_and_resume, backend, width, 100_000 if quick else 400_000)

@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,6 @@ import torch
 
 from charlens.backends import compiler, cpu
 from charlens.backends.cpu import build
-from charlens.bench.speed import processor
 from charlens.errors import InputError
 from charlens.ngrams import kenlm
 from charlens.runs import host
@@ -46,6 +46,16 @@ def facts(kenlm_folder: Path) -> list[tuple[str, str]]:
         ("disk", f"{shutil.disk_usage('.').free / GB:.0f} GB free in this folder"),
         ("scheduler", ", ".join(n for n, c in SUBMIT.items() if shutil.which(c)) or "none"),
     ]
+
+
+def processor() -> str:
+    """The name of the processor."""
+    try:
+        about = Path("/proc/cpuinfo").read_text()
+    except OSError:  # not Linux
+        about = ""
+    found = re.search(r"^model name\s*: (.*)", about, re.MULTILINE)
+    return found[1] if found else platform.processor() or platform.machine()
 
 
 def torch_build() -> str:

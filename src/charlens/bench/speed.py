@@ -29,6 +29,7 @@ import torch
 
 from charlens.backends import cpu
 from charlens.bench import peers
+from charlens.bench.machine import processor
 from charlens.bench.peers import STREAMS, SYMBOLS, UNROLL
 from charlens.errors import InputError
 from charlens.files import write_rows
@@ -392,16 +393,6 @@ def measure_all(every: list[Entry], seconds: float) -> dict[Entry, dict[str, flo
             f"{said} {time_left(begun, 0, done / len(every))}",
         )
     return measured
-
-
-def processor() -> str:
-    """The name of the processor."""
-    try:
-        about = Path("/proc/cpuinfo").read_text()
-    except OSError:  # not Linux
-        about = ""
-    found = re.search(r"^model name\s*: (.*)", about, re.MULTILINE)
-    return found[1] if found else platform.processor() or platform.machine()
 
 
 def read_settings(path: Path) -> Settings:

@@ -96,7 +96,8 @@ class Training:
         self.means = zeros() if isinstance(recipe, AdamW) else {}
         self.state = self.backend.zero_state(len(self.y))
         self.epoch, self.window = 1, 0  # of the next update
-        self.loss_sum = 0.0  # of this epoch's windows so far, each in nats per character
+        # of this epoch's windows so far, each in nats per character; on a card while that computes
+        self.loss_sum = 0.0
         self.seconds = 0.0  # spent on this epoch so far
         self.history = []  # one dict per finished epoch
         self.best = None  # {"epoch", "val_loss", "params"} at the lowest validation loss
@@ -113,12 +114,16 @@ class Training:
         params, squares, state, grads = self.params, self.squares, self.state, self.grads
         recipe = self.recipe
         rate = recipe.rate(self.epoch, (self.window + 1) / self.windows)
-        if isinstance(recipe, AdamW):
+        number = (self.epoch - 1) * self.windows + self.window + 1
+        if isinstance(recipe, AdamW) and hasattr(self.backend, "adamw_update"):
+            loss = self.backend.adamw_update(
+                params, self.means, squares, x, y, state, mask, rate, number, recipe
+            )
+        elif isinstance(recipe, AdamW):
             from charlens.training.adamw import adamw_  # which needs torch
 
             loss = self.backend.loss_and_grads(params, x, y, state, mask, grads)
-            step = (self.epoch - 1) * self.windows + self.window + 1
-            adamw_(params, grads, self.means, squares, rate, step, self.unroll, recipe)
+            adamw_(params, grads, self.means, squares, rate, number, self.unroll, recipe)
         elif hasattr(self.backend, "update"):
             loss = self.backend.update(params, squares, x, y, state, mask, rate, recipe)
         else:
@@ -147,7 +152,7 @@ class Training:
         row = {
             "epoch": self.epoch,
             "learning_rate": self.recipe.rate(self.epoch),
-            "train_loss": self.loss_sum / self.windows,
+            "train_loss": float(self.loss_sum) / self.windows,
             "val_loss": val_loss,
             "seconds": round(self.seconds + time.perf_counter() - begun, 3),
             "backend": self.backend.name,
@@ -198,6 +203,7 @@ class Training:
 
     def saved_state(self) -> dict:
         """Everything that the rest of the training depends on."""
+        self.loss_sum = float(self.loss_sum)
         names = ("params", "squares", "state", "epoch", "window", "loss_sum", "seconds", "history")
         names = (*names, "best", "snapshots", *(["means"] if self.means else []))
         return {name: getattr(self, name) for name in names}
