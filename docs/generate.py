@@ -598,6 +598,23 @@ def peers() -> str:
     return markdown(["", "LSTM", "GRU", "RNN"], rows)
 
 
+def card() -> str:
+    """Training speed on a graphics card, beside torch.nn there."""
+    if not (REFERENCE / "bench/card.csv").exists():
+        return ABSENT
+    measured = table("bench/card.csv")
+    rows = [
+        [f"{row.type.upper()} {row.layers} x {row.size}", f"{row.hidden}",
+         f"{row.chars_per_s / 1e6:.1f}", f"{row.torch_nn / 1e6:.1f}", f"{row.ratio:.1f}"]
+        for row in measured.itertuples()
+    ]  # fmt: skip
+    head = ["layers x size", "units", "ours", "torch.nn", "ratio"]
+    return (
+        f"One {measured['card'][0]}, torch {measured['torch'][0]}, millions of characters per"
+        f" second:\n\n{markdown(head, rows)}"
+    )
+
+
 def equal() -> str:
     pairs = table("bench/equal.csv")
     pairs["half"] = (pairs["backend"] == "reference").map({True: "reference", False: "compiled"})
@@ -751,7 +768,7 @@ def faults() -> str:
 BLOCKS = (commands, verdict, state, table1, table2, claims, discrepancies, shuffle_offsets,
           paper_text, errors_by_size, definitions, candidates, uncertainty, split_layouts,
           units, clamped, probes, all_networks, learned_when, modern_losses, modern_claims,
-          modern_missing, modern_figure, costs, speeds, peers, equal,
+          modern_missing, modern_figure, costs, speeds, peers, card, equal,
           faults)  # fmt: skip
 
 

@@ -34,6 +34,8 @@ class Jobs:
 
     def __init__(self, folder, places: int):
         self.environment = os.environ | {"TMPDIR": str(folder), "CHARLENS_GPU_JOBS": str(places)}
+        self.environment["CUDA_MPS_PIPE_DIRECTORY"] = str(folder)
+        (folder / "control").touch()  # as if MPS ran
         self.card: dict[subprocess.Popen, str] = {}
         self.started: list[subprocess.Popen] = []
         self.waiting = selectors.DefaultSelector()
@@ -125,3 +127,20 @@ def test_the_first_place_of_every_card_comes_first(monkeypatch, tmp_path):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_card_is_known_by_its_uuid():
     assert cards.card_id(0).count("-") >= 4
+
+
+def test_a_line_says_where_jobs_would_take_turns_on_a_card(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(cards, "card_id", lambda number: "card")
+    monkeypatch.setattr(cards, "take", lambda card, place: True)
+
+    def said(places: str) -> str:
+        monkeypatch.setenv("CHARLENS_GPU_JOBS", places)
+        assert cards.free_gpu.__wrapped__() == "cuda:0"
+        return capsys.readouterr().err
+
+    assert said("1") == ""
+    assert "MPS does not run: they take turns" in said("3")
+    (tmp_path / "control").touch()
+    assert said("3") == ""

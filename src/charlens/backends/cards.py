@@ -48,6 +48,14 @@ def free_gpu() -> str:
     import torch
 
     places = gpu_jobs()
+    if places > 1 and not shared_at_a_time():
+        print(
+            f"{places} jobs on each GPU, but NVIDIA's MPS does not run: they take turns, which is"
+            " no faster than one after the other; start it (nvidia-cuda-mps-control -d), or unset"
+            " CHARLENS_GPU_JOBS",
+            file=sys.stderr,
+            flush=True,
+        )
     cards = [card_id(number) for number in range(torch.cuda.device_count())]
     waits = False
     while True:
@@ -92,6 +100,12 @@ def card_id(number: int) -> str:
     import torch
 
     return str(torch.cuda.get_device_properties(number).uuid)
+
+
+def shared_at_a_time() -> bool:
+    """Whether NVIDIA's MPS runs, without which processes that share a card take turns on it."""
+    pipes = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps"))
+    return (pipes / "control").exists()
 
 
 def gpu_jobs() -> int:
