@@ -24,7 +24,7 @@ import torch
 from charlens.backends import cpu
 from charlens.data import split
 from charlens.errors import InputError
-from charlens.files import atomic
+from charlens.files import write_atomically, write_rows
 from charlens.networks import architecture
 from charlens.networks.architecture import Architecture
 from charlens.networks.version import version
@@ -83,8 +83,7 @@ class Comparison:
         label = f"{train.describe(arch, self.size)} seed {seed} {backend}"
         train.train(arch, self.recipe, self.data, seed, 0.0, folder, about, label, backend)
         loss = -score.score(folder / "model.safetensors", self.data).mean(dtype=float)
-        with atomic(folder / "test.json") as temporary:
-            temporary.write_text(json.dumps({"test_loss": loss}) + "\n")
+        write_atomically(folder / "test.json", json.dumps({"test_loss": loss}).encode() + b"\n")
 
     def finished(self) -> list[dict]:
         """The rows of the CSV: every finished network, whichever process trained it."""
@@ -210,10 +209,7 @@ def run(args: argparse.Namespace) -> None:
     for entry, seed in itertools.product(args.entries, args.seeds):
         for backend in BACKENDS if args.backend is None else [args.backend]:
             comparison.compute(entry, seed, backend, about)
-        with atomic(args.out) as temporary, open(temporary, "w", newline="") as file:
-            writer = csv.DictWriter(file, fieldnames=COLUMNS)
-            writer.writeheader()
-            writer.writerows(comparison.finished())
+        write_rows(args.out, comparison.finished())
     print(f"{args.split.stem}, {args.epochs} epochs, fast: {isa}")
     if pairs := comparison.pairs():
         print(describe(pairs, args.size))

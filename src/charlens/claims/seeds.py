@@ -26,7 +26,7 @@ from charlens.claims.evidence import Evidence, GridEntry, Missing, Parts, total
 from charlens.statistics.intervals import pooled_sd
 from charlens.store.models import ModelKey
 
-LINE_BREAKS = (ord("\r"), ord("\n"))  # the first of these in the alphabet begins a line break
+LINE_BREAKS = (ord("\r"), ord("\n"))
 APART = 2  # standard deviations within a group: two groups have a wider gap between them
 
 
@@ -83,12 +83,18 @@ def upper_group(evidence: Evidence) -> dict | None:
     return evidence.known["upper group"]
 
 
+def line_break(alphabet: list[int]) -> int | None:
+    """The symbol that begins a line break in a text of this alphabet; None if it has none."""
+    return next((symbol for symbol in LINE_BREAKS if symbol in alphabet), None)
+
+
 def find_upper_group(evidence: Evidence) -> dict | None:
     """See `upper_group`."""
     alphabet = evidence.split["alphabet"].tolist()
-    code = next((alphabet.index(symbol) for symbol in LINE_BREAKS if symbol in alphabet), None)
-    if code is None:
+    symbol = line_break(alphabet)
+    if symbol is None:
         return None
+    code = alphabet.index(symbol)
     means = np.array([score.symbol_means(evidence.split)[code] for score in evidence.networks])
     learned = two_groups(means)
     if learned is None:

@@ -12,7 +12,7 @@ import numpy as np
 from charlens.claims.evidence import Evidence, GridEntry, Missing, NotInRun, Statistic
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Effect, Finding, Term, measure
 from charlens.claims.reach import mean_probability, mean_probability_of
-from charlens.claims.seeds import LINE_BREAKS
+from charlens.claims.seeds import line_break
 from charlens.claims.types import bare
 from charlens.networks.cells import reads_windows
 from charlens.report.figure6 import COLOURS
@@ -44,11 +44,10 @@ LEARNED = """Effect, for each type: that probability minus the n-gram's, at the 
 def lines_are_counted(evidence: Evidence) -> list[Finding]:
     if evidence.about["kind"] != "prose":
         return []
-    alphabet = evidence.split["alphabet"].tolist()
-    breaks = [symbol for symbol in LINE_BREAKS if symbol in alphabet]
-    if not breaks:
+    symbol = line_break(evidence.split["alphabet"].tolist())
+    if symbol is None:
         raise Missing("a line break in the test text")
-    return learned(evidence, mean_probability_of(bytes(breaks[:1])), COUNTS)
+    return learned(evidence, mean_probability_of(bytes([symbol])), COUNTS)
 
 
 lines_are_counted.__doc__ = f"""Where lines end at a fixed width, a line break needs a count of some

@@ -226,8 +226,8 @@ class Join:
     def take_types(self) -> None:
         """What is made of types other than the LSTM, of each type from the publication with more of
         the networks that are taken."""
-        folders = (folder for p in self.publications for folder in p.folder.glob("types/*"))
-        for type in sorted({folder.name for folder in folders}):
+        made = [p.below(path) for p in self.publications for path in p.files("types/**/*")]
+        for type in sorted({path.parts[1] for path in made}):
             files = {p.folder: p.files(f"types/{type}/**/*") for p in self.publications}
             own = [key for key in self.taken if key.type == type]
             source = max(
