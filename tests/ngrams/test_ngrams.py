@@ -227,13 +227,21 @@ def test_a_tool_that_hangs_is_killed(tmp_path, monkeypatch):
 
 
 def test_a_tool_that_takes_long_is_left_alone(tmp_path, monkeypatch):
-    tool, used = tmp_path / "lmplz", itertools.count()
-    tool.write_text("#!/bin/sh\nexec sleep 1\n")
+    """As long as it uses processor time."""
+    tool, long, used = tmp_path / "lmplz", tmp_path / "long", itertools.count()
+    tool.write_text(f"#!/bin/sh\nuntil test -e '{long}'; do sleep 0.1; done\n")
     tool.chmod(0o755)
+
+    def cpu_times(process):
+        seconds = next(used)
+        if seconds == 3:
+            long.touch()
+        return seconds
+
     monkeypatch.setattr(kenlm_tools, "PATIENCE", 0.1)
-    monkeypatch.setattr(kenlm_tools.psutil.Process, "cpu_times", lambda process: next(used))
+    monkeypatch.setattr(kenlm_tools.psutil.Process, "cpu_times", cpu_times)
     kenlm_tools.run_tool([tool])
-    assert next(used) > 0
+    assert next(used) > 3
 
 
 def test_model_that_is_none(kenlm, tmp_path):
