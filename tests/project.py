@@ -43,6 +43,15 @@ def copy_project(folder: Path) -> None:
         copy(ROOT / name, folder / name)
 
 
+def copy_kenlm(folder: Path) -> None:
+    """Copy KenLM, if `make` has built it, to where a run in this folder has its own. It is newer
+    there than the code that builds it, however old it is, so that no run builds it again."""
+    built = ROOT / "results/kenlm"
+    if built.exists():
+        shutil.copytree(built, folder / "results/kenlm")
+        os.utime(folder / "results/kenlm")
+
+
 def counts(output: str) -> dict[str, int]:
     rows = (line.split() for line in output.splitlines())
     return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}

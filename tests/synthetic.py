@@ -18,6 +18,7 @@ def write_corpus(folder, corpus="code", kind="code", text=TEXT, source="made up"
     np.savez(
         folder / f"{corpus}.npz",
         alphabet=alphabet,
+        train_y=streams[:, :first],
         test_y=streams[:, first:],
         test_at=np.arange(STREAMS) * n + first,
     )

@@ -3,7 +3,6 @@
 import os
 import random
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -12,8 +11,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from project import ROOT, copy_kenlm
 
-ROOT = Path(__file__).parents[1]
 OUTER = f"""
 configfile: "config.yaml"
 
@@ -65,8 +64,7 @@ def outer(tmp_path) -> Path:
     words = ["".join(draw.choices("etaoinsh", k=draw.randint(1, 8))) for _ in range(500)]
     lines = [" ".join(draw.choices(words, k=9)) + ".\n" for _ in range(6200)]
     (tmp_path / "mine.txt").write_text("".join(lines))
-    if (built := ROOT / "results/kenlm").exists():  # no need to build it again
-        shutil.copytree(built, tmp_path / "analysis/results/kenlm", copy_function=shutil.copy)
+    copy_kenlm(tmp_path / "analysis")
     return tmp_path
 
 

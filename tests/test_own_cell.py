@@ -2,7 +2,6 @@
 every table and figure. The package is left alone."""
 
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from project import ROOT, copy_kenlm
 
 from charlens.claims.catalog import NEWER
 from charlens.errors import InputError
 from charlens.networks import cells, model_file, version
 from charlens.units.left_out import left_out
 
-ROOT = Path(__file__).parents[1]
 CELL = '''"""A leaky unit with an input gate."""
 
 import torch
@@ -71,9 +70,7 @@ def run(tmp_path_factory) -> Path:
         "MEMORY = None\n"
     )
     (folder / "own.yaml").write_text(yaml.safe_dump(CONFIG))
-    built = ROOT / "results/kenlm"
-    if built.exists():  # no need to build it again: newer than the code that builds it
-        shutil.copytree(built, folder / "results/kenlm", copy_function=shutil.copy)
+    copy_kenlm(folder)
     command = [
         sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2",
         "--directory", str(folder), "--rerun-triggers", "mtime",

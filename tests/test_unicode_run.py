@@ -12,12 +12,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from project import ROOT, copy_kenlm
 
 from charlens.networks import model_file
 from charlens.study import plan, study
 from charlens.text import symbols
 
-ROOT = Path(__file__).parents[1]
 NAMES = ["Анна", "Пьер", "Ёжик", "王明", "李华"]
 VERBS = ["сказала", "ушёл", "смотрит", "看见了", "знает"]
 LETTERS = [chr(0x4E00 + 7 * k) for k in range(300)]  # more than codes of one byte have room for
@@ -40,9 +40,7 @@ def finished(tmp_path_factory) -> Path:
     for name in ("Snakefile", "config.yaml", "profiles", "src", "workflow"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
         copy(ROOT / name, folder / name)
-    built = ROOT / "results/kenlm"
-    if built.exists():
-        shutil.copytree(built, folder / "results/kenlm", copy_function=shutil.copy)
+    copy_kenlm(folder)
     text = story(1000)
     (folder / "text.txt").write_text(text, encoding="utf-8")
     chosen = plan.Plan(streams=10, layers=(1,), sizes=(8,), epochs=2, seconds=0)

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from project import ROOT, TINY, command, copy_project, counts, own
+from project import TINY, command, copy_kenlm, copy_project, counts, own
 
 from charlens import files
 from charlens.runs import settings
@@ -30,10 +30,7 @@ def tiny(tmp_path_factory) -> Path:
     """A copy of this project in which the tiny configuration was run: its results/tiny."""
     folder = tmp_path_factory.mktemp("workflow")
     copy_project(folder)
-    built = ROOT / "results/kenlm"
-    if built.exists():  # as `make` leaves it: no need to build it again
-        # newer than the code that builds it, however old it is
-        shutil.copytree(built, folder / "results/kenlm", copy_function=shutil.copy)
+    copy_kenlm(folder)
     # killed once in the middle of it all: the same command resumes
     process = subprocess.Popen(
         command(*TINY, project=folder),

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from subjects import Models
 from tally import Tally
-from test_fuzz import fuzz
+from test_fuzz import fuzz, prepare_backend
 
-from charlens.backends import cpu
 from charlens.backends.cpu import build
 
 SANITIZE = ["-O0", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
@@ -25,8 +24,7 @@ def main() -> None:
     folder, cases, seed = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     build.FLAGS += SANITIZE
     build.folders = lambda: [folder / "library"]
-    available, why = cpu.status()
-    if not available:
+    if why := prepare_backend():
         sys.exit(f"no compiled code: {why}")
     (folder / "work").mkdir()
     count = Tally("fuzz", "sanitized code")

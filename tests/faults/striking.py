@@ -4,6 +4,7 @@ As a program, this is a server: it imports charlens once, and for each line of s
 JSON object, forks a process that runs one verb as the command line does.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -64,11 +65,12 @@ def serve() -> None:
 
     from charlens import cli
     from charlens.networks import half  # noqa: F401
-    from charlens.ngrams import fit  # noqa: F401
+    from charlens.ngrams import fit, kenlm  # noqa: F401
     from charlens.runs import publish, steps
     from charlens.training import score, select, train  # noqa: F401
 
     publish.verb = steps.verb = machines.Verbs()
+    kenlm.PATIENCE = 5
     for line in sys.stdin:
         order = json.loads(line)
         child = os.fork()
@@ -79,7 +81,7 @@ def serve() -> None:
             os.chdir(order["folder"])
             os.environ["FAULTS_PLAN"] = order["plan"]
             ctypes.CDLL(None).faults_begin()
-            signal.alarm(60)
+            signal.alarm(600)  # it hangs
             status = 3
             try:
                 status = cli.main(order["words"])
@@ -90,6 +92,8 @@ def serve() -> None:
             sys.stdout.flush(), sys.stderr.flush()
             os._exit(status)
         _, status = os.waitpid(child, 0)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child, signal.SIGKILL)  # what outlived it
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 

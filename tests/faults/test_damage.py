@@ -6,7 +6,10 @@ line that names the file), or give exactly what it gives for the sound file.
 
 import argparse
 import copy
+import functools
 import json
+import math
+import operator
 import shutil
 import sysconfig
 from pathlib import Path
@@ -32,7 +35,7 @@ from charlens.report import tables as report_tables
 from charlens.runs import reference, settings, status
 from charlens.store import corpora, reading, scores, tables
 from charlens.training import checkpoint, select, snapshots, train
-from charlens.training.recipe import Recipe
+from charlens.training.recipe import AdamW, Recipe
 
 ROOT = Path(__file__).parents[2]
 KENLM = ROOT / "results/kenlm"
@@ -242,6 +245,20 @@ def test_damage_is_noticed_or_harmless(make, places, tmp_path, tally):
     assert count.counts["noticed"] > count.counts["harmless"]
 
 
+@pytest.mark.parametrize("name", ["alphabet", "test_y", "test_at", "train_y"])
+def test_an_array_of_a_split_under_another_name_is_missed(name, tmp_path):
+    """No checksum covers the names in the directory of an archive."""
+    path, read = the_test_part(tmp_path)
+    content = path.read_bytes()
+    at = content.rindex(f"{name}.npy".encode())
+    for place in range(at, at + len(name)):
+        flipped = bytearray(content)
+        flipped[place] ^= 1
+        path.write_bytes(flipped)
+        with pytest.raises(InputError, match="text.npz: damaged"):
+            read(path)
+
+
 def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_used(tmp_path, capsys):
     """Whatever is damaged, the model at the end is the same."""
     data = small_split()
@@ -378,13 +395,100 @@ def test_a_kill_between_a_file_and_its_digest_raises_no_false_alarm(tmp_path, mo
 def test_a_checkpoint_that_does_not_fit_its_training_is_set_aside(tmp_path, capsys, change):
     training = train.Training(ARCH, Recipe(epochs=2), small_split(), 1, 0.0, "reference")
     saved, path = copy.deepcopy(training.saved_state()), tmp_path / "checkpoint.pt"
-    checkpoint.check(saved, training)
+    checkpoint.check(state_of(training), training)
     change(saved)
     training.saved_state = lambda: saved
     checkpoint.write_checkpoint(path, training, "identity")
     del training.saved_state
     assert checkpoint.read_checkpoint(path, "identity", "test", training) is None
     assert "checkpoint.pt is damaged" in capsys.readouterr().err
+
+
+def parts(value, path=()):
+    """The paths of all that is in a checkpoint."""
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield (*path, key)
+            yield from parts(value[key], (*path, key))
+
+
+def others(value):
+    """What does not belong in the place of a part of a checkpoint, if it is no number there."""
+    yield from (None, -1, 10**6, 0.5, math.inf, True, "x", [], {}, [1], {"a": 1}, np.ones(1))
+    if isinstance(value, dict):
+        yield value | {"more": 1}
+    elif isinstance(value, list):
+        yield [*value, 1]
+    elif isinstance(value, np.ndarray):
+        yield from (value[:-1], value[None], value.astype(float))
+
+
+SCHEDULE = snapshots.Schedule(2, 1)
+
+
+def in_its_second_epoch(arch, recipe):
+    """A training with snapshots, each state of which was in order."""
+    training = train.Training(arch, recipe, small_split(), 1, 0.0, "reference")
+    for number in range(training.windows + 2):
+        if number == training.windows:
+            training.end_epoch()
+        training.update()
+        if SCHEDULE.due(training.epoch, training.window, training.windows):
+            training.take_snapshot()
+        checkpoint.check(state_of(training), training, SCHEDULE)
+    return training
+
+
+def state_of(training):
+    """A training's state as a checkpoint holds it."""
+    return checkpoint.parse(checkpoint.content_of(training.saved_state()))
+
+
+@pytest.mark.parametrize(
+    ("arch", "recipe"),
+    [(ARCH, Recipe(epochs=2)), (Architecture("nn", 1, 4, 11, 2), AdamW(epochs=2))],
+    ids=["gru, paper", "nn, adamw"],
+)
+def test_every_part_of_a_checkpoint_is_checked(arch, recipe):
+    """Whether it is there, its type and its shape."""
+    training = in_its_second_epoch(arch, recipe)
+    sound = state_of(training)
+    for path in parts(sound):
+        old = functools.reduce(operator.getitem, path, sound)
+        for new in (KeyError, *others(old)):
+            saved = copy.deepcopy(sound)
+            part = functools.reduce(operator.getitem, path[:-1], saved)
+            if new is KeyError:
+                del part[path[-1]]
+            else:
+                part[path[-1]] = new
+            if new is old or type(new) is type(old) in (str, int, float):  # see the next test
+                continue
+            with pytest.raises(ValueError, match="expected params|its .* cannot be of this"):
+                checkpoint.check(saved, training, SCHEDULE)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda saved: saved.update(epoch=3),
+        lambda saved: saved.update(window=6),
+        lambda saved: saved.update(seconds=math.inf),
+        lambda saved: saved["history"][0].update(epoch=2),
+        lambda saved: saved["history"][0].update(train_loss=math.nan),
+        lambda saved: saved["history"][0].update(val_loss=1.0),  # not that of the best epoch
+        lambda saved: saved["best"].update(epoch=2),
+        lambda saved: saved["best"]["params"]["out.b"].fill(math.nan),
+        lambda saved: saved["snapshots"][0].update(epoch=0.25),
+        lambda saved: saved["snapshots"].pop(),
+    ],
+)
+def test_numbers_of_a_checkpoint_that_contradict_each_other_are_refused(change):
+    training = in_its_second_epoch(ARCH, Recipe(epochs=2))
+    saved = state_of(training)
+    change(saved)
+    with pytest.raises(ValueError, match="its .* cannot be of this training"):
+        checkpoint.check(saved, training, SCHEDULE)
 
 
 def test_a_line_break_in_a_header_makes_no_second_line(tmp_path):

@@ -61,11 +61,16 @@ def fuzz(subject: Subject, cases: int, count, seed: int) -> None:
 
 @pytest.fixture(scope="module", autouse=True)
 def backend():
-    """The compiled code is built, and compared with torch, before anything is guarded."""
+    prepare_backend()
+
+
+def prepare_backend() -> str | None:
+    """Build the compiled code and compare it with torch, before anything is guarded: both write
+    into its own folder. Returns why there is no compiled code here, or None."""
     available, why = cpu.status()
     for type in cpu.KINDS if available else ():
         selection.same_equations(type)
-    return available, why
+    return None if available else why
 
 
 @pytest.mark.parametrize("share", [SHORT, pytest.param(WHOLE, marks=pytest.mark.faults)])

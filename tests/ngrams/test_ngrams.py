@@ -1,5 +1,6 @@
 """n-grams: KenLM's probabilities, its running context, its sizes, and what can go wrong."""
 
+import itertools
 import json
 import math
 import os
@@ -213,6 +214,34 @@ def test_without_memory_or_threads_it_is_one_line_with_a_remedy(said, tmp_path):
         f"{tool} failed: what():  {said} (memory or threads ran out: rerun with more, or with fewer"
         " jobs at a time)"
     )
+
+
+def test_a_tool_that_hangs_is_killed(tmp_path, monkeypatch):
+    """As lmplz does where it cannot make a temporary file."""
+    tool = tmp_path / "lmplz"
+    tool.write_text("#!/bin/sh\nexec sleep 10000\n")
+    tool.chmod(0o755)
+    monkeypatch.setattr(kenlm_tools, "PATIENCE", 0.1)
+    with pytest.raises(InputError, match=r"lmplz failed: it hung.*free some disk space and rerun"):
+        kenlm_tools.run_tool([tool])
+
+
+def test_a_tool_that_takes_long_is_left_alone(tmp_path, monkeypatch):
+    """As long as it uses processor time."""
+    tool, long, used = tmp_path / "lmplz", tmp_path / "long", itertools.count()
+    tool.write_text(f"#!/bin/sh\nuntil test -e '{long}'; do sleep 0.1; done\n")
+    tool.chmod(0o755)
+
+    def cpu_times(process):
+        seconds = next(used)
+        if seconds == 3:
+            long.touch()
+        return seconds
+
+    monkeypatch.setattr(kenlm_tools, "PATIENCE", 0.1)
+    monkeypatch.setattr(kenlm_tools.psutil.Process, "cpu_times", cpu_times)
+    kenlm_tools.run_tool([tool])
+    assert next(used) > 3
 
 
 def test_model_that_is_none(kenlm, tmp_path):

@@ -12,11 +12,13 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from charlens.errors import InputError
 from charlens.files import sha256
 from charlens.store.reading import read_json, require
 
+PATIENCE = 300  # seconds in which a tool may do nothing
 NO_MEMORY = re.compile("thread_resource_error|bad_alloc|allocate memory", re.IGNORECASE)
 
 
@@ -71,25 +73,54 @@ def about(kenlm: str | Path) -> dict:
 
 
 def run_tool(command: Iterable[object]) -> None:
-    """Run one of KenLM's tools. Raises InputError with the reason that it printed if it fails."""
+    """Run one of KenLM's tools. Raises InputError with the reason that it printed if it fails.
+
+    Where lmplz cannot make a temporary file, its threads wait for one another for ever. A tool that
+    hangs is killed.
+    """
     command = [str(word) for word in command]
-    done = subprocess.run(
+    with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
         errors="replace",
-    )
-    if done.returncode == 0:
+    ) as process:
+        try:
+            said = wait(process)
+        finally:
+            process.kill()  # where it has not ended
+    if process.returncode == 0:
         return
+    if said is None:
+        raise InputError(
+            f"{command[0]} failed: it hung, as it does where it cannot make a temporary file: free"
+            " some disk space and rerun"
+        )
     # The reason is the last line, except for the "ERROR" with which build_binary ends.
-    lines = [line.strip() for line in done.stderr.splitlines()]
+    lines = [line.strip() for line in said.splitlines()]
     reason = [line for line in lines if line not in ("", "ERROR")][-1:]
-    if done.returncode == -signal.SIGKILL:
+    if process.returncode == -signal.SIGKILL:
         reason = ["killed, probably because memory ran out: run fewer jobs at a time"]
-    elif NO_MEMORY.search(done.stderr):
+    elif NO_MEMORY.search(said):
         reason.append("(memory or threads ran out: rerun with more, or with fewer jobs at a time)")
-    elif "No space left" in done.stderr:
+    elif "No space left" in said:
         reason.append("(free some disk space and rerun)")
-    raise InputError(f"{command[0]} failed: {' '.join(reason) or done.returncode}")
+    raise InputError(f"{command[0]} failed: {' '.join(reason) or process.returncode}")
+
+
+def wait(process: subprocess.Popen) -> str | None:
+    """Wait for a process. Returns what it wrote to stderr; None where it hangs: it has used no
+    processor time for PATIENCE seconds."""
+    used = None
+    while True:
+        try:
+            return process.communicate(timeout=PATIENCE)[1]
+        except subprocess.TimeoutExpired:
+            try:
+                before, used = used, psutil.Process(process.pid).cpu_times()
+            except psutil.Error:  # it has just ended
+                continue
+            if used == before:
+                return None

@@ -468,7 +468,13 @@ def shape_of_split(digest: Path, alphabet: np.ndarray | None, out: Path) -> Path
     shape = (streams, found["characters"] // streams)
     if alphabet is None:
         alphabet = np.zeros(len(found["symbols"]), np.uint8)
-    np.savez(out, alphabet=alphabet, test_y=np.zeros(shape, np.uint8), test_at=np.zeros(streams))
+    np.savez(
+        out,
+        alphabet=alphabet,
+        test_y=np.zeros(shape, np.uint8),
+        test_at=np.zeros(streams),
+        train_y=np.zeros((streams, 0), np.uint8),
+    )
     return out
 
 

@@ -50,13 +50,12 @@ def read_split(path: str | Path, scores: Iterable[Score]) -> dict[str, np.ndarra
 
     alphabet: [K], bytes (uint8) or characters (uint32). test_y: [S, n], the codes of the test
     characters. test_at: int64 [S], the offset in the text, in symbols, of each stream's first test
-    character. train_y: [S, m], the codes of the training characters, where the file has them.
+    character. train_y: [S, m], the codes of the training characters.
     Raises InputError if the file is unusable or a score has another number of test characters.
     """
     try:
         with np.load(path) as arrays:
-            split = {name: arrays[name] for name in ("alphabet", "test_y", "test_at")}
-            split |= {name: arrays[name] for name in ("train_y",) if name in arrays}
+            split = {name: arrays[name] for name in ("alphabet", "test_y", "test_at", "train_y")}
     except FileNotFoundError as error:
         raise InputError(f"{path}: no readable split ({reason(error)})") from None
     except Exception:  # numpy's own words advise unsafe loading

@@ -8,6 +8,7 @@ the newest is damaged.
 import hashlib
 import io
 import json
+import math
 import os
 from dataclasses import asdict
 from pathlib import Path
@@ -19,7 +20,9 @@ from charlens.files import write_atomically
 from charlens.networks import arrays
 from charlens.networks.version import version
 from charlens.progress import say
+from charlens.store.reading import reason
 from charlens.training.recipe import Recipe
+from charlens.training.snapshots import Schedule
 
 TENSOR = "tensor"  # in the JSON of a checkpoint: the number of one
 HISTORY = {"epoch", "learning_rate", "train_loss", "val_loss", "seconds", "backend"}
@@ -52,7 +55,9 @@ def write_checkpoint(path: Path, training, identity: str) -> None:
     write_atomically(path, content)
 
 
-def read_checkpoint(path: Path, identity: str, label: str, training) -> dict | None:
+def read_checkpoint(
+    path: Path, identity: str, label: str, training, schedule: Schedule | None = None
+) -> dict | None:
     """The state in the newest sound checkpoint (see `Training.saved_state`); None if there is none.
 
     A damaged checkpoint, or one that does not fit `training`, is set aside, and one of another
@@ -65,11 +70,12 @@ def read_checkpoint(path: Path, identity: str, label: str, training) -> dict | N
         try:
             saved = parse(place.read_bytes())
             if matches := saved.pop("identity") == identity:
-                check(saved, training)
+                check(saved, training, schedule)
         except Exception as error:  # whatever a broken file makes libraries raise
             aside = place.with_name(f"{place.name}.damaged")
             os.replace(place, aside)
-            say(label, f"{place} is damaged ({error or type(error).__name__}): moved to {aside}")
+            words = reason(error) or type(error).__name__
+            say(label, f"{place} is damaged ({words}): moved to {aside}")
             damaged = True
             continue
         if matches:
@@ -140,31 +146,96 @@ def parse_torch(content: bytes) -> dict:
     return whole(saved)
 
 
-def shape(state) -> tuple[int, ...]:
-    """The shape of a carried state; none for an n-NN."""
-    return tuple(getattr(state, "shape", ()))
+def check(saved: dict, training, schedule: Schedule | None = None) -> None:
+    """Raise ValueError, which names a part, unless a state as `parse` returns it is one that this
+    training can be in: each part has its types, shapes and range, and they agree with each other.
+
+    schedule: of snapshots.
+    """
+    own = training.saved_state()
+    if saved.keys() != own.keys():
+        raise ValueError(f"expected {', '.join(own)}, got {', '.join(saved)}")
+    shapes = {name: tuple(value.shape) for name, value in own["params"].items()}
+    state, epoch, window, history = (saved[n] for n in ("state", "epoch", "window", "history"))
+
+    def taken():
+        return schedule.taken(epoch, window, training.windows) if schedule else []
+
+    fits = {  # in an order in which each may rely on those before
+        "params": lambda: are_parameters(saved["params"], shapes),
+        "squares": lambda: are_parameters(saved["squares"], shapes),
+        "means": lambda: "means" not in own or are_parameters(saved["means"], shapes),
+        "state": lambda: (
+            state is None if own["state"] is None else is_array(state, tuple(own["state"].shape))
+        ),
+        "epoch": lambda: type(epoch) is int and epoch >= 1,
+        "window": lambda: type(window) is int and 0 <= window <= training.windows,
+        "loss_sum": lambda: type(saved["loss_sum"]) is float,
+        "seconds": lambda: is_finite(saved["seconds"]),
+        "history": lambda: is_history(history, epoch - 1),
+        "best": lambda: is_best(saved["best"], history, shapes),
+        "snapshots": lambda: are_snapshots(saved["snapshots"], taken(), shapes),
+    }
+    for name, fit in fits.items():
+        if not fit():
+            raise ValueError(f"its {name} cannot be of this training")
 
 
-def check(saved: dict, training) -> None:
-    """Raise ValueError unless a state has the parts of this training's, with their shapes."""
-    own, best = training.saved_state(), saved["best"] or saved | {"val_loss": 0.0}
-    networks = [saved["params"], saved["squares"], best["params"]]
-    networks += [one["params"] for one in saved["snapshots"]]
-    wanted = {name: tuple(value.shape) for name, value in own["params"].items()}
-    fits = (
-        saved.keys() == own.keys()
-        and all({n: p.shape for n, p in params.items()} == wanted for params in networks)
-        and all(
-            str(p.dtype).endswith("float32") for params in networks[:3] for p in params.values()
-        )
-        and shape(saved["state"]) == shape(own["state"])
-        and type(saved["epoch"]) is int
-        and type(saved["window"]) is int
-        and 0 <= saved["window"] <= training.windows
-        and len(saved["history"]) == saved["epoch"] - 1
-        and isinstance(saved["loss_sum"] + saved["seconds"], float)
-        and isinstance(best["epoch"] + best["val_loss"], float)
-        and all(row.keys() >= HISTORY for row in saved["history"])
+def is_finite(value) -> bool:
+    """Whether a value is a finite number."""
+    return type(value) is float and math.isfinite(value)
+
+
+def is_array(value, shape: tuple[int, ...], type="float32") -> bool:
+    """Whether a value is an array of this shape and type."""
+    return isinstance(value, np.ndarray) and value.shape == shape and value.dtype == type
+
+
+def are_parameters(value, shapes: dict, type="float32", finite=False) -> bool:
+    """Whether a value holds arrays with these names, shapes and type, and finite numbers. (Those
+    of a training are not finite where it is about to diverge.)"""
+    return (
+        isinstance(value, dict)
+        and value.keys() == shapes.keys()
+        and all(is_array(array, shapes[name], type) for name, array in value.items())
+        and not (finite and any(not np.isfinite(array).all() for array in value.values()))
     )
-    if not fits:
-        raise ValueError("not the state of this training")
+
+
+def is_history(value, epochs: int) -> bool:
+    """Whether a value is the history of so many epochs, none of which diverged."""
+    numbers = HISTORY - {"epoch", "backend"}
+    return (
+        isinstance(value, list)
+        and len(value) == epochs
+        and all(isinstance(row, dict) and row.keys() == HISTORY for row in value)
+        and all(type(row["epoch"]) is int and type(row["backend"]) is str for row in value)
+        and all(is_finite(row[name]) for row in value for name in numbers)
+        and [row["epoch"] for row in value] == list(range(1, epochs + 1))
+    )
+
+
+def is_best(value, history: list[dict], shapes: dict) -> bool:
+    """Whether a value is what is kept of the first epoch with the lowest loss in a history."""
+    if not history:
+        return value is None
+    lowest = min(history, key=lambda row: row["val_loss"])
+    return (
+        isinstance(value, dict)
+        and value.keys() == {"epoch", "val_loss", "params"}
+        and type(value["epoch"]) is int
+        and is_finite(value["val_loss"])
+        and all(value[name] == lowest[name] for name in ("epoch", "val_loss"))
+        and are_parameters(value["params"], shapes, finite=True)
+    )
+
+
+def are_snapshots(value, epochs: list[float], shapes: dict) -> bool:
+    """Whether a value holds the snapshots of these (fractional) epochs."""
+    return (
+        isinstance(value, list)
+        and all(isinstance(one, dict) and one.keys() == {"epoch", "params"} for one in value)
+        and all(is_finite(one["epoch"]) for one in value)
+        and [one["epoch"] for one in value] == epochs
+        and all(are_parameters(one["params"], shapes, "float16", finite=True) for one in value)
+    )

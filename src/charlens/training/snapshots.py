@@ -39,6 +39,17 @@ class Schedule:
         times = self.per_epoch if epoch <= self.epochs else 1
         return window in {round(part * windows / times) for part in range(1, times + 1)}
 
+    def taken(self, epoch: int, window: int, windows: int) -> list[float]:
+        """The fractional epochs of those taken after so many of an epoch's windows."""
+        past = [(whole, number) for whole in range(1, epoch) for number in range(1, windows + 1)]
+        past += [(epoch, number) for number in range(1, window + 1)]
+        return [moment(*at, windows) for at in past if self.due(*at, windows)]
+
+
+def moment(epoch: int, window: int, windows: int) -> float:
+    """The fractional epoch after so many of an epoch's windows; epochs count from 1."""
+    return round(epoch - 1 + window / windows, 4)
+
 
 def take(params: "Parameters") -> dict[str, np.ndarray]:
     """A copy of the parameters in half precision, of numpy.

@@ -186,7 +186,7 @@ class Training:
 
     def take_snapshot(self) -> None:
         """Keep a copy of the parameters as they are now."""
-        epoch = round(self.epoch - 1 + self.window / self.windows, 4)
+        epoch = snapshots.moment(self.epoch, self.window, self.windows)
         self.snapshots.append({"epoch": epoch, "params": snapshots.take(self.params)})
 
     def settle(self) -> None:
@@ -239,7 +239,7 @@ def train(
         training = Training(arch, recipe, data, seed, dropout, backend_name)
         checkpoint = directory / "checkpoint.pt"
         identity = fingerprint(arch, recipe, data, seed, dropout, schedule)
-        found = read_checkpoint(checkpoint, identity, label, training)
+        found = read_checkpoint(checkpoint, identity, label, training, schedule)
         if found and found["epoch"] > recipe.epochs + 1:
             say(label, f"the checkpoint is beyond epoch {recipe.epochs}: starting over")
         elif found:
