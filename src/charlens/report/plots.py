@@ -15,6 +15,7 @@ from matplotlib.transforms import Bbox, offset_copy
 
 from charlens.errors import InputError
 from charlens.files import atomic
+from charlens.report import fonts
 from charlens.store.models import cell_of, network_name, types_in_order
 from charlens.text import unicode
 
@@ -51,7 +52,7 @@ SIDES = {1: "left", 0: "center", -1: "right"}
 HEIGHTS = {1: "bottom", 0: "center", -1: "top"}
 
 STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
+    "font.family": fonts.OWN,
     "font.size": 8,
     "axes.titlesize": 8.5,
     "axes.titlelocation": "left",
@@ -105,6 +106,7 @@ def save(figure: Figure, paths: Iterable[str]) -> None:
 
     Raises InputError where a path cannot be written.
     """
+    fonts.provide(figure)
     metadata = {".png": {"Software": None}, ".svg": {"Date": None, "Creator": None}}
     for path in paths:
         with atomic(path) as temporary:
