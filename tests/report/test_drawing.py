@@ -228,7 +228,8 @@ def test_characters_that_no_font_has_are_said_and_are_no_boxes(tmp_path, install
     assert any(figure2.DOTS in text for text in shown)
     labels = of_figure4.axes[1].get_xticklabels()
     spelled = ["中", "文", "U+91CC", "U+6709", "U+5B57", "<s>", "x"]
-    assert [label.get_text() for label in labels] == spelled
+    assert [label.get_text().strip() for label in labels] == spelled
+    assert [label.get_rotation() for label in labels] == [0, 0, 90, 90, 90, 0, 0]
     extents = [label.get_window_extent() for label in labels]
     assert not any(a.overlaps(b) for a, b in pairwise(extents))
 

@@ -18,9 +18,11 @@ c,gru,2,64,1.3,1.2
 c,n-gram,4,1.25
 c,n-NN,3,1.6
 """,
-    "hypotheses": """corpus,model,hypothesis,measure,layer,unit,score,low,high,strength,beyond
-c,lstm 1x64,quote,auc,1,7,0.95,0.9,0.97,0.9,True
-c,lstm 1x64,depth,tau,2,3,-0.1,-0.2,0,0.1,False
+    "hypotheses": """corpus,model,hypothesis,measure,layer,unit,score,low,high,strength,beyond,\
+beyond_baselines
+c,lstm 1x64,quote,auc,1,7,0.95,0.9,0.97,0.9,True,True
+c,lstm 1x64,newline_next,auc,1,8,0.9,0.85,0.95,0.8,True,False
+c,lstm 1x64,depth,tau,2,3,-0.1,-0.2,0,0.1,False,False
 """,
     "claims": """claim,where,verdict,effect,basis
 depth helps,c,holds,0.1,9 networks
@@ -72,6 +74,19 @@ def test_it_says_what_was_found_and_links_to_what_is_there(run):
     assert "deviations are small (the interval lies on both sides)" in page
     assert 'src="figures/figure2-c.svg"' in page and "figure4.svg" not in page
     assert 'href="tables/cells.html"' in page and "tables/inside.html" not in page
+
+
+def test_a_unit_follows_only_what_its_baselines_do_not_tell(run):
+    rows = overview.page(run, {}).split("<tbody>")[1].split("</tbody>")[0].split("<tr>")[1:]
+    told = {row.split("</th>")[0].removeprefix("<th>"): row.split("<td>")[-1] for row in rows}
+    words = {"quote": "yes", "newline_next": "no more than its baselines",
+             "depth": "no more than by chance"}  # fmt: skip
+    assert {name: cell.split("</td>")[0] for name, cell in told.items()} == words
+
+
+def test_units_are_those_of_the_network_of_the_explorer(run):
+    page = overview.page(run, {})  # the best network is a GRU
+    assert "The unit of LSTM 1x64 that follows" in page and "the units of LSTM 1x64" in page
 
 
 def test_losses_of_a_text_beyond_ascii_are_per_character_and_in_bits_per_byte(run):

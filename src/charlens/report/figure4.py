@@ -185,10 +185,9 @@ def draw_characters(means, counts, characters: pd.DataFrame, type: str):
     means.tick_params(axis="x", length=0)
     _, lacking = fonts.covering("".join(shown["character"]))
     labels = [fonts.spelled(label, lacking) for label in shown["character"]]
-    if max(map(len, labels)) > LEVEL:
-        means.set_xticks(at, labels, family="DejaVu Sans Mono", rotation=90)
-    else:
-        means.set_xticks(at, stagger(labels), family="DejaVu Sans Mono")
+    means.set_xticks(at, stagger(labels), family="DejaVu Sans Mono")
+    for label in means.get_xticklabels():
+        label.set_rotation(90 if len(label.get_text()) > LEVEL else 0)
     counts.bar(at, shown["count"], 0.7, color="#8A8A8A")
     plots.log_counts(counts, shown["count"], "count")
     counts.tick_params(axis="x", length=0, labelbottom=False)
@@ -203,13 +202,14 @@ def choice(cut: bool, least: float) -> str:
 
 
 def stagger(labels: Iterable[str]) -> list[str]:
-    """Lower by a line each label that would overlap its left neighbour."""
+    """Lower by a line each level label that would overlap its left neighbour."""
     staggered, room = [], 3  # letters that fit in two neighbouring labels
     left = ""
     for label in labels:
-        lowered = left != "" and len(left) + len(label) > room
+        upright = len(label) > LEVEL
+        lowered = not upright and left != "" and len(left) + len(label) > room
         staggered.append("\n" * lowered + label)
-        left = "" if lowered else label
+        left = "" if lowered else label[0] if upright else label
     return staggered
 
 

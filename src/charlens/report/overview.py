@@ -18,7 +18,7 @@ from charlens.files import write_atomically
 from charlens.report.html import render
 from charlens.statistics.information import bits
 from charlens.store.corpora import read_corpora
-from charlens.store.models import network_name
+from charlens.store.models import network_name, shown
 from charlens.store.tables import read_table, read_table1
 
 VERDICTS = ("holds", "does not hold", "undecided", "not in this run")
@@ -130,11 +130,24 @@ def units(table: pd.DataFrame, corpus: str, titles: Mapping[str, str]) -> list[d
             "unit": f"{int(row.layer)}.{int(row.unit)}",
             "measure": {"auc": "AUC", "tau": "tau"}.get(row.measure, row.measure),
             "score": f"{row.score:.2f} ({row.low:.2f} to {row.high:.2f})",
-            "beyond": bool(row.beyond),
+            "follows": follows(row),
         }
         for row in own.itertuples()
         if math.isfinite(row.score)
     ]
+
+
+def looked_into(table: pd.DataFrame, corpus: str) -> str:
+    """The network whose units were ranked, which is also that of the explorer."""
+    own = table.loc[table["corpus"] == corpus, "model"]
+    return shown(own.iloc[0]) if len(own) else "the best LSTM"
+
+
+def follows(row) -> str:
+    """Whether the unit of a row follows its hypothesis, in words."""
+    if not row.beyond:
+        return "no more than by chance"
+    return "yes" if row.beyond_baselines else "no more than its baselines"
 
 
 def verdicts(table: pd.DataFrame, corpus: str) -> dict[str, list[str]]:
@@ -169,6 +182,7 @@ def of_corpus(run: Path, corpus: str, about: dict, tables: Mapping, titles: Mapp
         "best": (network, loss(network_loss, lengths)),
         "fixed": (fixed, loss(fixed_loss, lengths)),
         "leads": network_loss < fixed_loss,
+        "looked_into": looked_into(tables["hypotheses"], corpus),
         "units": units(tables["hypotheses"], corpus, titles),
         "verdicts": verdicts(tables["claims"], corpus),
         "explorer": f"explorer/{corpus}.html",
@@ -189,7 +203,18 @@ def page(run: Path, titles: Mapping[str, str]) -> str:
     """
     names = {
         "table2": ["corpus", "model", "n", "loss"],
-        "hypotheses": ["corpus", "hypothesis", "measure", "layer", "unit", "score", "strength"],
+        "hypotheses": [
+            "corpus",
+            "model",
+            "hypothesis",
+            "measure",
+            "layer",
+            "unit",
+            "score",
+            "strength",
+            "beyond",
+            "beyond_baselines",
+        ],
         "claims": ["claim", "where", "verdict", "basis"],
     }
     tables = {

@@ -89,7 +89,7 @@ def new_figure(height: float) -> Figure:
 
 def name_sources(figure: Figure, corpora: Iterable[dict], note: str = "") -> None:
     """Name below the figure the text of each corpus. note: a line above them."""
-    named = [f"{corpus['title']}: {corpus['source']}" for corpus in corpora]
+    named = [": ".join(dict.fromkeys([about["title"], about["source"]])) for about in corpora]
     texts = "\n".join(([note] if note else []) + named)
     figure.supxlabel(texts, fontsize=7, color="#555555", x=0.01, ha="left", linespacing=1.4)
 
