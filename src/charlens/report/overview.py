@@ -36,7 +36,7 @@ FIGURES = {  # file: title, what it shows
         "what the network loses where a unit that was found is held at its mean",
     ),
     "figure6": ("Errors by cause", "what each kind of context would remove"),
-    "figure5": ("Reach", "closing braces by distance, and the first epochs of an LSTM"),
+    "figure5": ("Reach", "the first epochs of an LSTM; in code, closing braces by distance"),
     "figure3": ("Gates", "how often each gate is nearly open or closed"),
     "emergence": ("Emergence", "when skills and units appear in training"),
     "errors": ("Errors by size", "which errors go away with size"),

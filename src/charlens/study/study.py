@@ -147,7 +147,7 @@ def planned(
     print(
         f"{networks} networks, layers: {', '.join(map(str, chosen.layers))}, sizes:"
         f" {', '.join(map(str, chosen.sizes))}, {chosen.epochs} epochs: about"
-        f" {duration(chosen.seconds)} on {workers} cores{over}",
+        f" {duration(chosen.seconds)} on {workers} cores if nothing else runs on them{over}",
         flush=True,
     )
     predict = unicode.BYTES if isinstance(text, bytes) else unicode.CHARACTERS
