@@ -150,25 +150,26 @@ def follows(row) -> str:
     return "yes" if row.beyond_baselines else "no more than its baselines"
 
 
-def verdicts(table: pd.DataFrame, corpus: str) -> dict[str, list[str]]:
-    """The claims with each verdict on a corpus, on the whole (not on parts of it); where a claim is
-    undecided or not in this run, with the reason."""
-    own = table[table["where"].str.partition(":")[0] == corpus]
-    own = own.drop_duplicates("claim")
-    named = own["claim"] + [reason(row) for row in own.itertuples()]
-    return {verdict: named[own["verdict"] == verdict].tolist() for verdict in VERDICTS}
+def verdicts(table: pd.DataFrame, corpus: str) -> dict[str, list[tuple[str, list[str]]]]:
+    """The claims with each verdict on a corpus, on the whole (not on parts of it), by the reason
+    why they are undecided or not in this run."""
+    own = table[table["where"].str.partition(":")[0] == corpus].drop_duplicates("claim")
+    found: dict[str, dict[str, list[str]]] = {verdict: {} for verdict in VERDICTS}
+    for row in own.itertuples():
+        found[row.verdict].setdefault(reason(row), []).append(row.claim)
+    return {verdict: list(by_reason.items()) for verdict, by_reason in found.items()}
 
 
 def reason(row) -> str:
-    """Why a claim has no verdict, in brackets; "" where it has one."""
+    """Why a claim has no verdict; "" where it has one."""
     if row.verdict in ("holds", "does not hold"):
         return ""
     for begins in ("missing: ", "not in this run: "):
         if row.basis.startswith(begins):
-            return f" ({row.basis.removeprefix('not in this run: ')})"
+            return row.basis.removeprefix("not in this run: ")
     if "the effect of the seed is unknown" in row.basis:
-        return " (one seed of each network: the effect of the seed is unknown)"
-    return " (the interval lies on both sides)"
+        return "one seed of each network, so that the effect of the seed is unknown"
+    return "the interval lies on both sides"
 
 
 def of_corpus(run: Path, corpus: str, about: dict, tables: Mapping, titles: Mapping) -> dict:
