@@ -246,6 +246,12 @@ def test_fonts_of_other_letters_change_nothing(tmp_path, installed):
     assert files[0] == files[1]
 
 
+def test_a_wide_letter_is_not_cut_in_two():
+    rows = figure2.lines([(letter, 0.0) for letter in "a中文字b"], 4)
+    assert ["".join(letter for letter, _ in row) for row in rows] == ["a中", "文字", "b"]
+    assert [len(row) for row in rows] == [3, 4, 1]
+
+
 def test_columns_are_of_about_the_same_height():
     heights = np.random.default_rng(0).uniform(0.5, 2.5, 13).tolist()
     spots, tallest = figure2.balanced(heights, 2)

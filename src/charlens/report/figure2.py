@@ -134,7 +134,17 @@ def lines(shown: list[tuple[str, float]], wide: int) -> list[list[tuple[str, flo
             rows.append(row)
             row = []
     rows.append(row)
-    return [row[at : at + wide] for row in rows if row for at in range(0, len(row), wide)]
+    return [line for row in rows for line in broken(row, wide)]
+
+
+def broken(row: list[tuple[str, float]], wide: int) -> list[list[tuple[str, float]]]:
+    """The columns of a line in lines of at most `wide` columns; no wide letter is cut in two."""
+    found = []
+    while row:
+        end = wide - (row[wide : wide + 1] != [] and row[wide][0] == "")
+        found.append(row[:end])
+        row = row[end:]
+    return found
 
 
 def heading(passage: dict, found: dict, best: pd.DataFrame) -> tuple[str, str]:
