@@ -4,14 +4,18 @@ The figures are drawn from constructed numbers and measured before they are writ
 """
 
 import warnings
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
 import pytest
+from fontTools.fontBuilder import FontBuilder
+from fontTools.pens.ttGlyphPen import TTGlyphPen
+from matplotlib import font_manager
 from matplotlib.text import Text
 from synthetic import random_logp, write_score
 
-from charlens.report import comparison, figure1, figure2, figure3, figure4, figure5, plots
+from charlens.report import comparison, figure1, figure2, figure3, figure4, figure5, fonts, plots
 from charlens.store.scores import read_score
 
 ABOUT = {"corpus": "code", "title": "Code", "kind": "code", "source": "made up"}
@@ -155,6 +159,97 @@ def test_passages_fit_a_printed_page(kind, passages):
     assert figure.get_figheight() <= figure2.PAGE
     frames = [panel.get_window_extent() for panel in figure.axes]
     assert not any(a.overlaps(b) for i, a in enumerate(frames) for b in frames[:i])
+
+
+# ---- characters that the own font lacks ----
+
+
+@pytest.fixture
+def installed(tmp_path, monkeypatch):
+    """Installs fonts, each with these letters; none but these are there."""
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: list(map(str, tmp_path.glob("*"))))
+    fonts._covering.cache_clear()
+
+    def install(**letters_of):
+        for family, letters in letters_of.items():
+            names = [".notdef", *(f"g{k}" for k in range(len(letters)))]
+            pen = TTGlyphPen(None)
+            pen.moveTo((0, 0)), pen.lineTo((900, 0)), pen.lineTo((450, 900)), pen.closePath()
+            font = FontBuilder(1000, isTTF=True)
+            font.setupGlyphOrder(names)
+            font.setupCharacterMap({ord(c): f"g{k}" for k, c in enumerate(letters)})
+            font.setupGlyf(dict.fromkeys(names, pen.glyph()))
+            font.setupHorizontalMetrics(dict.fromkeys(names, (1000, 0)))
+            font.setupHorizontalHeader(ascent=900, descent=-100)
+            font.setupNameTable({"familyName": family, "styleName": "Regular"})
+            font.setupOS2(), font.setupPost()
+            font.save(tmp_path / f"{family}.ttf")
+
+    yield install
+    fonts._covering.cache_clear()
+
+
+def drawn_families(figure, letter):
+    return {tuple(t.get_fontfamily()) for t in texts(figure) if letter in t.get_text()}
+
+
+def chinese():
+    found, best = found_and_best(1)
+    text = "“中文”里有字 x\n" * 3
+    found["passages"][0] |= {"text": text, "values": [0.5] * len(text)}
+    found["symbols_are"] = found["passages"][0]["symbols_are"] = "characters"
+    letters = list("中文里有字") + ["<s>", "x"]
+    means = {"count": 100, "lstm": 0.5, "ngram": 0.4, "difference": 0.1}
+    table = pd.DataFrame({"byte": range(7), "character": letters, "layers": 3, "size": 64, "n": 20,
+                          **means})  # fmt: skip
+    about = ABOUT | {"title": "中文.txt"}
+    return (
+        figure2.draw(found, best, about),
+        figure4.draw({"code": overlap("n-gram", [2])}, {"code": table}, {"code": about}),
+    )
+
+
+def test_characters_are_drawn_in_an_installed_font_that_has_them(tmp_path, installed):
+    installed(Half="中文", Most="中文里有字", Other="é")
+    for figure in chinese():
+        plots.save(figure, [tmp_path / "f.png", tmp_path / "f.svg"])  # a missing glyph would warn
+        svg = (tmp_path / "f.svg").read_text()
+        assert all(letter in svg for letter in "中文里有字") and "U+" not in svg
+        assert all("Most" in families for families in drawn_families(figure, "中"))
+
+
+def test_characters_that_no_font_has_are_said_and_are_no_boxes(tmp_path, installed):
+    installed(Some="中文")
+    of_figure2, of_figure4 = chinese()
+    for figure in (of_figure2, of_figure4):
+        plots.save(figure, [tmp_path / "f.png"])
+    shown = [text.get_text() for text in texts(of_figure2)]
+    assert shown.count("·") == 3 * len("里有字") and shown.count("中") == 3
+    assert any(figure2.DOTS in text for text in shown)
+    labels = of_figure4.axes[1].get_xticklabels()
+    spelled = ["中", "文", "U+91CC", "U+6709", "U+5B57", "<s>", "x"]
+    assert [label.get_text().strip() for label in labels] == spelled
+    assert [label.get_rotation() for label in labels] == [0, 0, 90, 90, 90, 0, 0]
+    extents = [label.get_window_extent() for label in labels]
+    assert not any(a.overlaps(b) for a, b in pairwise(extents))
+
+
+def test_fonts_of_other_letters_change_nothing(tmp_path, installed):
+    """A figure in the letters of its own font is the same on every machine."""
+    files = []
+    for name in ("before", "after"):
+        found, best = found_and_best(1)
+        plots.save(figure2.draw(found, best, ABOUT), [tmp_path / f"{name}.svg"])
+        files.append((tmp_path / f"{name}.svg").read_bytes())
+        (tmp_path / f"{name}.svg").unlink()
+        installed(Other="ab中")
+    assert files[0] == files[1]
+
+
+def test_a_wide_letter_is_not_cut_in_two():
+    rows = figure2.lines([(letter, 0.0) for letter in "a中文字b"], 4)
+    assert ["".join(letter for letter, _ in row) for row in rows] == ["a中", "文字", "b"]
+    assert [len(row) for row in rows] == [3, 4, 1]
 
 
 def test_columns_are_of_about_the_same_height():

@@ -175,6 +175,14 @@ def test_smaller_models_that_are_published_only_are_in_figure6(made):
         run(figure6, [*arguments(folder, scores), *published])
 
 
+def test_words_of_a_text_without_spaces_are_said_to_be_phrases(made, monkeypatch):
+    folder, scores = made
+    for unspaced in (True, False):
+        monkeypatch.setattr(figure6.unicode, "unspaced", lambda text, is_so=unspaced: is_so)
+        run(figure6, arguments(folder, scores))
+        assert ("whole phrases" in (folder / "f.svg").read_text()) == unspaced
+
+
 def test_bad_input(made):
     folder, scores = made
     with pytest.raises(InputError, match="no LSTM among the scores"):

@@ -18,9 +18,11 @@ c,gru,2,64,1.3,1.2
 c,n-gram,4,1.25
 c,n-NN,3,1.6
 """,
-    "hypotheses": """corpus,model,hypothesis,measure,layer,unit,score,low,high,strength,beyond
-c,lstm 1x64,quote,auc,1,7,0.95,0.9,0.97,0.9,True
-c,lstm 1x64,depth,tau,2,3,-0.1,-0.2,0,0.1,False
+    "hypotheses": """corpus,model,hypothesis,measure,layer,unit,score,low,high,strength,beyond,\
+beyond_baselines
+c,lstm 1x64,quote,auc,1,7,0.95,0.9,0.97,0.9,True,True
+c,lstm 1x64,newline_next,auc,1,8,0.9,0.85,0.95,0.8,True,False
+c,lstm 1x64,depth,tau,2,3,-0.1,-0.2,0,0.1,False,False
 """,
     "claims": """claim,where,verdict,effect,basis
 depth helps,c,holds,0.1,9 networks
@@ -29,6 +31,7 @@ long reach,c,does not hold,0,2 networks
 GRU beats RNN,c,not in this run,,not in this run: no GRU
 first a 1-NN,c,undecided,,missing: an LSTM
 LSTM beats RNN,c,undecided,0.1,2 networks; the effect of the seed is unknown: no network was
+GRU goes far,c,undecided,0.1,2 networks; the effect of the seed is unknown: no network was
 deviations are small,c,undecided,0.1,2 networks
 """,
 }
@@ -57,7 +60,7 @@ def run(tmp_path):
 
 def test_it_says_what_was_found_and_links_to_what_is_there(run):
     assert main(["report", str(run), "--out", str(run / "report.html")]) == 0
-    page = (run / "report.html").read_text()
+    page = " ".join((run / "report.html").read_text().split())
     checker = Checker()
     checker.feed(page)
     assert not checker.faults and not checker.open
@@ -66,12 +69,27 @@ def test_it_says_what_was_found_and_links_to_what_is_there(run):
     assert "1.200 nats" in page and "the network predicts better" in page
     assert "1.7" in page and "no more than by chance" in page
     assert "1 holds: depth helps" in page and "1 does not hold: long reach" in page
-    assert "depth helps (" not in page  # a part of a claim is not the claim
-    assert "1 is not in this run: GRU beats RNN (no GRU)" in page
-    assert "3 are undecided: first a 1-NN (missing: an LSTM); LSTM beats RNN (one seed of" in page
-    assert "deviations are small (the interval lies on both sides)" in page
+    assert page.count("depth helps") == 1  # a part of a claim is not the claim
+    assert "1 is not in this run: <ul> <li>no GRU: GRU beats RNN</li>" in page
+    seed = "one seed of each network, so that the effect of the seed is unknown"
+    assert f"4 are undecided: <ul> <li>missing: an LSTM: first a 1-NN</li> <li>{seed}:" in page
+    assert f"{seed}: LSTM beats RNN; GRU goes far</li>" in page
+    assert "<li>the interval lies on both sides: deviations are small</li>" in page
     assert 'src="figures/figure2-c.svg"' in page and "figure4.svg" not in page
     assert 'href="tables/cells.html"' in page and "tables/inside.html" not in page
+
+
+def test_a_unit_follows_only_what_its_baselines_do_not_tell(run):
+    rows = overview.page(run, {}).split("<tbody>")[1].split("</tbody>")[0].split("<tr>")[1:]
+    told = {row.split("</th>")[0].removeprefix("<th>"): row.split("<td>")[-1] for row in rows}
+    words = {"quote": "yes", "newline_next": "no more than its baselines",
+             "depth": "no more than by chance"}  # fmt: skip
+    assert {name: cell.split("</td>")[0] for name, cell in told.items()} == words
+
+
+def test_units_are_those_of_the_network_of_the_explorer(run):
+    page = overview.page(run, {})  # the best network is a GRU
+    assert "The unit of LSTM 1x64 that follows" in page and "the units of LSTM 1x64" in page
 
 
 def test_losses_of_a_text_beyond_ascii_are_per_character_and_in_bits_per_byte(run):

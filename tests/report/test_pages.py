@@ -88,7 +88,7 @@ def tested():
     """How it is tested: <by hand>."""
 
 
-def test_claims_page():
+def page_of_claims():
     columns = ["claim", "where", "verdict", "effect", "low", "high", "paper", "basis"]
     rows = [
         ["A & b", "wp", "holds", 0.5, 0.4, 0.6, np.nan, HOSTILE],
@@ -96,7 +96,11 @@ def test_claims_page():
         ["c", "wp", "undecided", np.nan, np.nan, np.nan, np.nan, "missing: a text"],
     ]
     claims = [Claim(name, f"{name}: {HOSTILE}", tested) for name in ("A & b", "c", "of code alone")]
-    page = claims_page.page(pd.DataFrame(rows, columns=columns), claims, CORPORA, 1000)
+    return claims_page.page(pd.DataFrame(rows, columns=columns), claims, CORPORA, 1000)
+
+
+def test_claims_page():
+    page = page_of_claims()
     check(page)
     assert page.count("<section") == 2 and page.count("<tr") == 1 + 3 + 2 + 3
     assert "holds: 1 · does not hold: 0 · undecided: 1" in page
@@ -104,6 +108,32 @@ def test_claims_page():
     assert "+0.500 <small>(+0.400 to +0.600)</small>" in page
     assert page.count("<svg") == 2  # what is missing has no interval
     assert f'cx="{claims_page.MARGIN}.0"' in page  # the farthest effect, on the left
+
+
+@pytest.mark.browser
+def test_pages_fit_a_narrow_screen_and_follow_dark_mode(browser, tmp_path):
+    """A table too wide for the screen is moved sideways by itself; nothing in it overlaps."""
+    pages = [tables.table1_page(table1(), CORPORA, 100), tables.table2_page(table2(), CORPORA, 100)]
+    pages += [page_of_claims()]
+    browser.resize(400, 800)
+    for scheme, light in (("light", True), ("dark", False)):
+        browser.prefer(scheme)
+        for page in pages:
+            (tmp_path / "page.html").write_text(page)
+            browser.open(tmp_path / "page.html", until="document.readyState == 'complete'")
+            assert browser.evaluate("document.documentElement.scrollWidth") == 400
+            overlaps = """[...document.querySelectorAll('tr')].some(row => {
+                const boxes = [...row.cells].map(cell => {
+                    const all = document.createRange();
+                    all.selectNodeContents(cell);
+                    return all.getBoundingClientRect();
+                }).filter(box => box.width);
+                return boxes.some((box, k) => k && box.left < boxes[k - 1].right - 1);
+            })"""
+            assert not browser.evaluate(overlaps)
+            colour = browser.evaluate("getComputedStyle(document.body).backgroundColor")
+            assert (colour == "rgb(255, 255, 255)") == light
+    browser.prefer("light")
 
 
 def test_a_template_that_lacks_a_value_fails():

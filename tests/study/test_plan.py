@@ -10,7 +10,7 @@ from charlens.errors import InputError
 from charlens.runs import settings
 from charlens.study import plan
 
-SPEED = {type: [1e-9, 1e-11] for type in plan.TYPES}
+SPEED = {type: [1e-9, 1e-11] for type in (*plan.TYPES, "nn")}
 
 
 def test_streams_and_the_least_length():
@@ -18,6 +18,18 @@ def test_streams_and_the_least_length():
     assert plan.streams_of(10**9) == 100
     with pytest.raises(InputError, match="at least 50,000"):
         plan.streams_of(49_999)
+
+
+def test_slow_n_nns_leave_less_time_for_networks():
+    epochs = [
+        plan.plan(100_000, 1000, 5, 2, SPEED | {"nn": [0, b]}).epochs for b in (1e-11, 1e-8, 2e-8)
+    ]
+    assert epochs == sorted(epochs, reverse=True) and epochs[0] > epochs[-1]
+
+
+def test_the_machine_is_measured_for_all_that_is_trained(monkeypatch):
+    monkeypatch.setattr(plan, "MEASURE", 0.0)
+    assert plan.rates(10, 50).keys() == SPEED.keys()
 
 
 def test_more_time_gives_larger_networks_and_the_estimate_keeps_to_it():

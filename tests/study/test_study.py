@@ -1,12 +1,13 @@
 """What a study says before it trains, and where it writes."""
 
+import re
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from charlens.cli import main
 from charlens.errors import InputError
-from charlens.progress import Progress
 from charlens.study import study
 
 PROSE = b'He said: "Come now, Ann!" and then he left (again).\n' * 1500
@@ -37,18 +38,23 @@ def test_a_short_text_is_refused_in_one_line(tmp_path, capsys):
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("status", [0, 1])
-def test_the_workflow_reports_its_progress_and_its_failure(tmp_path, capsys, monkeypatch, status):
-    program = tmp_path / "python"
-    program.write_text(f"#!/bin/sh\necho a line\necho '1 of 4 steps (25%) done'\nexit {status}\n")
-    program.chmod(0o755)
-    monkeypatch.setattr(study.sys, "executable", str(program))
-    monkeypatch.setattr(Progress, "at", lambda self, share: print(self.label, share))
-    log = tmp_path / "study.log"
-    if status:
-        with pytest.raises(InputError, match="study.log says why"):
-            study.run_workflow(tmp_path / "study.yaml", log)
-    else:
-        study.run_workflow(tmp_path / "study.yaml", log)
-    assert "study 0.25" in capsys.readouterr().out
-    assert log.read_text().startswith("a line\n1 of 4 steps")
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_workflow_reports_its_progress_and_its_failure(tmp_path, capsys, monkeypatch, fails):
+    """A workflow of two jobs, run as a study runs its own, under the project's logger."""
+    (tmp_path / "profiles/default").mkdir(parents=True)
+    (tmp_path / "profiles/default/config.yaml").write_text("logger: [charlens]\n")
+    (tmp_path / "Snakefile").write_text(
+        "rule last:\n    input: 'first.txt'\n    output: 'last.txt'\n"
+        f"    shell: '{'exit 1' if fails else 'touch {output}'}'\n"
+        "rule first:\n    output: 'first.txt'\n    shell: 'touch {output}'\n"
+    )
+    settings, log = tmp_path / "study.yaml", tmp_path / "study.log"
+    settings.write_text("{}")
+    monkeypatch.setattr(study, "PROJECT", tmp_path)
+    with pytest.raises(InputError, match="study.log says why") if fails else nullcontext():
+        study.run_workflow(settings, log)
+    said = capsys.readouterr().err
+    assert re.search(r"^2 jobs, about .* left$", said, re.MULTILINE)
+    assert re.search(r"^\[1/2\] first: .* left$", said, re.MULTILINE)
+    assert ("[2/2] last" in said) != fails
+    assert log.read_text() == said

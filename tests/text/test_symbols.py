@@ -68,3 +68,12 @@ def test_only_utf8_is_read_as_characters():
 def test_the_largest_number_is_no_code(count, type):
     assert symbols.code_type(count) is type
     assert count <= np.iinfo(type).max
+
+
+@pytest.mark.parametrize(("text", "unspaced"), [
+    ("文件系统的（根）目录。APT 是工具", True), ("これは文です", True), ("ภาษาไทย", True),
+    ("Он сказал: «да».", False), ("한국어는 띄어 쓴다", False), ("some 中 in English", False),
+    ("文".encode(), False),
+])  # fmt: skip
+def test_scripts_that_put_no_spaces_between_words(text, unspaced):
+    assert unicode.unspaced(text) == unspaced

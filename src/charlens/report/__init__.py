@@ -11,4 +11,5 @@ emergence.py       when skills and units appear
 errors_by_size.py  the errors of figure 6 over all types, depths and sizes
 html.py            what all pages share; templates/, their markup
 plots.py           what all figures share
+fonts.py           fonts for characters that the figures' own lacks
 """

@@ -13,7 +13,7 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 
 from charlens.files import write_atomically
-from charlens.report import plots
+from charlens.report import fonts, plots
 from charlens.report.html import render
 from charlens.store.corpora import read_corpora
 from charlens.store.found import model_name, number, read_found
@@ -31,6 +31,7 @@ WIDE = {"code": 60, "prose": 76}  # characters in a line of the picture, where l
 COLUMNS = {"code": 2, "prose": 1}  # prose has its headings beside the passages
 TITLE, GAP = 0.31, 0.11  # inches: a heading above its passage, and the space below a passage
 HEAD, FOOT, PAGE = 0.3, 0.55, 10.0  # inches: above and below the passages, and of all at most
+DOTS = "A dot stands for a character that no installed font has; the page of this figure has it."
 PARTS = {"train": "training text", "val": "validation text", "test": "test text"}
 
 
@@ -133,7 +134,17 @@ def lines(shown: list[tuple[str, float]], wide: int) -> list[list[tuple[str, flo
             rows.append(row)
             row = []
     rows.append(row)
-    return [row[at : at + wide] for row in rows if row for at in range(0, len(row), wide)]
+    return [line for row in rows for line in broken(row, wide)]
+
+
+def broken(row: list[tuple[str, float]], wide: int) -> list[list[tuple[str, float]]]:
+    """The columns of a line in lines of at most `wide` columns; no wide letter is cut in two."""
+    found = []
+    while row:
+        end = wide - (row[wide : wide + 1] != [] and row[wide][0] == "")
+        found.append(row[:end])
+        row = row[end:]
+    return found
 
 
 def heading(passage: dict, found: dict, best: pd.DataFrame) -> tuple[str, str]:
@@ -163,6 +174,7 @@ def draw(found: dict, best: pd.DataFrame, about: dict):
     columns, wide = COLUMNS[about["kind"]], WIDE[about["kind"]]
     passages, left_out = shown(found, best)
     texts = [lines(characters(p), wide) for p in passages]
+    _, lacking = fonts.covering("".join(letter for t in texts for row in t for letter, _ in row))
     heading_height = TITLE if columns > 1 else 0
     heights = [heading_height + LINE * max(4, len(rows)) + GAP for rows in texts]
     kept: list[int] = []
@@ -192,9 +204,10 @@ def draw(found: dict, best: pd.DataFrame, about: dict):
         )  # fmt: skip
         box = (x, total - y - heading_height - LINE * len(rows), wide * CHARACTER, LINE * len(rows))
         panel = figure.add_axes(np.divide(box, [plots.WIDTH, total, plots.WIDTH, total]))
-        draw_text(panel, rows, wide)
+        draw_text(panel, rows, wide, lacking)
     draw_key(figure, FOOT)
-    plots.name_sources(figure, [about], left_out)
+    notes = [DOTS] * bool(lacking) + [left_out] * bool(left_out)
+    plots.name_sources(figure, [about], "\n".join(notes))
     return figure
 
 
@@ -214,14 +227,16 @@ def balanced(heights: list[float], columns: int) -> tuple[list[tuple[int, float]
     return list(zip(column.tolist(), down, strict=True)), float(filled.max())
 
 
-def draw_text(panel, rows, wide: int):
-    """Coloured squares with the words on top of them. rows: of `lines`, at most `wide` letters."""
+def draw_text(panel, rows, wide: int, lacking: set[str]):
+    """Coloured squares with the words on top of them. rows: of `lines`, at most `wide` letters.
+    lacking: letters that no font has; a dot stands for them."""
     shades = np.ones((len(rows), wide, 3))
     # Words are placed one by one, so that another font in a viewer of the SVG does no harm.
     for y, row in enumerate(rows):
         shades[y, : len(row)] = COLOURS([(value + 1) / 2 for _, value in row])[:, :3]
         for begin, word in words(row):
-            panel.text(begin, y + 0.74, word, fontsize=SIZE, family="DejaVu Sans Mono")
+            shown = "".join("·" if letter in lacking else letter for letter in word)
+            panel.text(begin, y + 0.74, shown, fontsize=SIZE, family="DejaVu Sans Mono")
     panel.imshow(shades, extent=(0, wide, len(rows), 0), aspect="auto", interpolation="nearest")
     panel.set(xlim=(0, wide), ylim=(len(rows), 0))
     panel.set_axis_off()

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from charlens.files import write_csv
-from charlens.report import plots
+from charlens.report import fonts, plots
 from charlens.statistics import oracles
 from charlens.store.corpora import by_stem, read_corpora, read_split
 from charlens.store.models import network_name
@@ -18,6 +18,7 @@ from charlens.text import symbols
 SHOWN = 32  # characters drawn
 # the colour and the hatching of errors that the LSTM does not make
 OTHERS = {"n-gram": (plots.NGRAM, "////"), "n-NN": (plots.NN, "\\\\\\\\")}
+LEVEL = 4  # letters of a label; longer ones, such as U+4E2D, are turned upright
 RARE = 1 / 5000  # a character with a smaller share of the test text is not drawn
 
 
@@ -182,7 +183,11 @@ def draw_characters(means, counts, characters: pd.DataFrame, type: str):
     means.grid(axis="y")
     means.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.1, borderpad=0.3)
     means.tick_params(axis="x", length=0)
-    means.set_xticks(at, stagger(shown["character"]), family="DejaVu Sans Mono")
+    _, lacking = fonts.covering("".join(shown["character"]))
+    labels = [fonts.spelled(label, lacking) for label in shown["character"]]
+    means.set_xticks(at, stagger(labels), family="DejaVu Sans Mono")
+    for label in means.get_xticklabels():
+        label.set_rotation(90 if len(label.get_text()) > LEVEL else 0)
     counts.bar(at, shown["count"], 0.7, color="#8A8A8A")
     plots.log_counts(counts, shown["count"], "count")
     counts.tick_params(axis="x", length=0, labelbottom=False)
@@ -197,13 +202,14 @@ def choice(cut: bool, least: float) -> str:
 
 
 def stagger(labels: Iterable[str]) -> list[str]:
-    """Lower by a line each label that would overlap its left neighbour."""
+    """Lower by a line each level label that would overlap its left neighbour."""
     staggered, room = [], 3  # letters that fit in two neighbouring labels
     left = ""
     for label in labels:
-        lowered = left != "" and len(left) + len(label) > room
+        upright = len(label) > LEVEL
+        lowered = not upright and left != "" and len(left) + len(label) > room
         staggered.append("\n" * lowered + label)
-        left = "" if lowered else label
+        left = "" if lowered else label[0] if upright else label
     return staggered
 
 

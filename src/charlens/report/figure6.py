@@ -22,6 +22,7 @@ from charlens.text import symbols, unicode
 COLUMNS = ["corpus", "layers", "size", "category", "level", "errors", "share", "rate"]
 EXAMPLES, BEFORE, AFTER = 4, 50, 15  # of a level; characters shown on either side
 VISIBLE = {ord("\n"): "↵", ord("\r"): "←", ord("\t"): "⇥"}
+RUNS = "Words: runs of letters. Part of this text has no spaces, so that many are whole phrases."
 LETTER = 0.6  # width of a letter of a label, in bars
 DEFINITIONS = ["corpus", "layers", "size", "definition", "category", "errors", "share"]
 COLOURS = {
@@ -55,9 +56,10 @@ def run(args):
     splits = by_stem(args.splits, corpora, "split")
     texts = by_stem(args.texts, corpora, "text")
     scores = read_scores(args.scores, "recurrent", "ngram")
-    tables, definitions, sections = [], [], []
+    tables, definitions, sections, note = [], [], [], ""
     for corpus, group in by_corpus(scores, corpora, "score").items():
         text, split = read_text(texts[corpus]), load(splits[corpus])
+        note = RUNS if unicode.unspaced(text) else note
         networks, ngrams = of_type(group, args.type), ngrams_by_n(group)
         best = networks[-1]
         positions = positions_in_text(text, split, networks)
@@ -72,7 +74,7 @@ def run(args):
         sections.append((corpora[corpus], best.key.name, examples))
     rows = with_published(pd.concat(tables), args.published)
     with plots.style():
-        plots.save(draw(rows, corpora, args.type), args.out)
+        plots.save(draw(rows, corpora, args.type, note), args.out)
     if args.csv:
         write_csv(rows, args.csv)
     if args.definitions_csv:
@@ -205,8 +207,11 @@ def example(text: unicode.Text, position: int, probability: float) -> dict:
     }
 
 
-def draw(rows: pd.DataFrame, corpora: dict[str, dict], type: str = "lstm"):
-    """Per corpus: errors of the best LSTM as they are removed, and all sizes side by side."""
+def draw(rows: pd.DataFrame, corpora: dict[str, dict], type: str = "lstm", note: str = ""):
+    """Per corpus: errors of the best LSTM as they are removed, and all sizes side by side.
+
+    note: about the text, below the figure.
+    """
     figure = plots.new_figure(3.1 * len(corpora) + 0.3)
     panels = figure.subplots(len(corpora), 2, squeeze=False, gridspec_kw={"width_ratios": [2.2, 1]})
     for (steps, sizes), (corpus, about) in zip(panels, corpora.items(), strict=True):
@@ -214,7 +219,7 @@ def draw(rows: pd.DataFrame, corpora: dict[str, dict], type: str = "lstm"):
         best = own[own["size"] == own["size"].max()]
         draw_steps(steps, best, about["title"], type)
         draw_sizes(sizes, own, type)
-    plots.name_sources(figure, corpora.values())
+    plots.name_sources(figure, corpora.values(), note)
     return figure
 
 

@@ -18,7 +18,7 @@ from charlens.files import write_atomically
 from charlens.report.html import render
 from charlens.statistics.information import bits
 from charlens.store.corpora import read_corpora
-from charlens.store.models import network_name
+from charlens.store.models import network_name, shown
 from charlens.store.tables import read_table, read_table1
 
 VERDICTS = ("holds", "does not hold", "undecided", "not in this run")
@@ -36,7 +36,7 @@ FIGURES = {  # file: title, what it shows
         "what the network loses where a unit that was found is held at its mean",
     ),
     "figure6": ("Errors by cause", "what each kind of context would remove"),
-    "figure5": ("Reach", "closing braces by distance, and the first epochs of an LSTM"),
+    "figure5": ("Reach", "the first epochs of an LSTM; in code, closing braces by distance"),
     "figure3": ("Gates", "how often each gate is nearly open or closed"),
     "emergence": ("Emergence", "when skills and units appear in training"),
     "errors": ("Errors by size", "which errors go away with size"),
@@ -130,32 +130,46 @@ def units(table: pd.DataFrame, corpus: str, titles: Mapping[str, str]) -> list[d
             "unit": f"{int(row.layer)}.{int(row.unit)}",
             "measure": {"auc": "AUC", "tau": "tau"}.get(row.measure, row.measure),
             "score": f"{row.score:.2f} ({row.low:.2f} to {row.high:.2f})",
-            "beyond": bool(row.beyond),
+            "follows": follows(row),
         }
         for row in own.itertuples()
         if math.isfinite(row.score)
     ]
 
 
-def verdicts(table: pd.DataFrame, corpus: str) -> dict[str, list[str]]:
-    """The claims with each verdict on a corpus, on the whole (not on parts of it); where a claim is
-    undecided or not in this run, with the reason."""
-    own = table[table["where"].str.partition(":")[0] == corpus]
-    own = own.drop_duplicates("claim")
-    named = own["claim"] + [reason(row) for row in own.itertuples()]
-    return {verdict: named[own["verdict"] == verdict].tolist() for verdict in VERDICTS}
+def looked_into(table: pd.DataFrame, corpus: str) -> str:
+    """The network whose units were ranked, which is also that of the explorer."""
+    own = table.loc[table["corpus"] == corpus, "model"]
+    return shown(own.iloc[0]) if len(own) else "the best LSTM"
+
+
+def follows(row) -> str:
+    """Whether the unit of a row follows its hypothesis, in words."""
+    if not row.beyond:
+        return "no more than by chance"
+    return "yes" if row.beyond_baselines else "no more than its baselines"
+
+
+def verdicts(table: pd.DataFrame, corpus: str) -> dict[str, list[tuple[str, list[str]]]]:
+    """The claims with each verdict on a corpus, on the whole (not on parts of it), by the reason
+    why they are undecided or not in this run."""
+    own = table[table["where"].str.partition(":")[0] == corpus].drop_duplicates("claim")
+    found: dict[str, dict[str, list[str]]] = {verdict: {} for verdict in VERDICTS}
+    for row in own.itertuples():
+        found[row.verdict].setdefault(reason(row), []).append(row.claim)
+    return {verdict: list(by_reason.items()) for verdict, by_reason in found.items()}
 
 
 def reason(row) -> str:
-    """Why a claim has no verdict, in brackets; "" where it has one."""
+    """Why a claim has no verdict; "" where it has one."""
     if row.verdict in ("holds", "does not hold"):
         return ""
     for begins in ("missing: ", "not in this run: "):
         if row.basis.startswith(begins):
-            return f" ({row.basis.removeprefix('not in this run: ')})"
+            return row.basis.removeprefix("not in this run: ")
     if "the effect of the seed is unknown" in row.basis:
-        return " (one seed of each network: the effect of the seed is unknown)"
-    return " (the interval lies on both sides)"
+        return "one seed of each network, so that the effect of the seed is unknown"
+    return "the interval lies on both sides"
 
 
 def of_corpus(run: Path, corpus: str, about: dict, tables: Mapping, titles: Mapping) -> dict:
@@ -169,6 +183,7 @@ def of_corpus(run: Path, corpus: str, about: dict, tables: Mapping, titles: Mapp
         "best": (network, loss(network_loss, lengths)),
         "fixed": (fixed, loss(fixed_loss, lengths)),
         "leads": network_loss < fixed_loss,
+        "looked_into": looked_into(tables["hypotheses"], corpus),
         "units": units(tables["hypotheses"], corpus, titles),
         "verdicts": verdicts(tables["claims"], corpus),
         "explorer": f"explorer/{corpus}.html",
@@ -189,7 +204,18 @@ def page(run: Path, titles: Mapping[str, str]) -> str:
     """
     names = {
         "table2": ["corpus", "model", "n", "loss"],
-        "hypotheses": ["corpus", "hypothesis", "measure", "layer", "unit", "score", "strength"],
+        "hypotheses": [
+            "corpus",
+            "model",
+            "hypothesis",
+            "measure",
+            "layer",
+            "unit",
+            "score",
+            "strength",
+            "beyond",
+            "beyond_baselines",
+        ],
         "claims": ["claim", "where", "verdict", "basis"],
     }
     tables = {

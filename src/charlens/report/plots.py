@@ -15,6 +15,7 @@ from matplotlib.transforms import Bbox, offset_copy
 
 from charlens.errors import InputError
 from charlens.files import atomic
+from charlens.report import fonts
 from charlens.store.models import cell_of, network_name, types_in_order
 from charlens.text import unicode
 
@@ -51,7 +52,7 @@ SIDES = {1: "left", 0: "center", -1: "right"}
 HEIGHTS = {1: "bottom", 0: "center", -1: "top"}
 
 STYLE = {
-    "font.family": "DejaVu Sans",  # comes with matplotlib, so it is the same everywhere
+    "font.family": fonts.OWN,
     "font.size": 8,
     "axes.titlesize": 8.5,
     "axes.titlelocation": "left",
@@ -88,7 +89,7 @@ def new_figure(height: float) -> Figure:
 
 def name_sources(figure: Figure, corpora: Iterable[dict], note: str = "") -> None:
     """Name below the figure the text of each corpus. note: a line above them."""
-    named = [f"{corpus['title']}: {corpus['source']}" for corpus in corpora]
+    named = [": ".join(dict.fromkeys([about["title"], about["source"]])) for about in corpora]
     texts = "\n".join(([note] if note else []) + named)
     figure.supxlabel(texts, fontsize=7, color="#555555", x=0.01, ha="left", linespacing=1.4)
 
@@ -105,6 +106,7 @@ def save(figure: Figure, paths: Iterable[str]) -> None:
 
     Raises InputError where a path cannot be written.
     """
+    fonts.provide(figure)
     metadata = {".png": {"Software": None}, ".svg": {"Date": None, "Creator": None}}
     for path in paths:
         with atomic(path) as temporary:

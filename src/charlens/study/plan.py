@@ -7,6 +7,7 @@ be trained for enough epochs.
 from dataclasses import dataclass, replace
 
 from charlens.errors import InputError
+from charlens.networks.architecture import Architecture
 from charlens.runs import cost, estimate
 
 LEAST = 50_000  # characters: 10 streams with 500 characters of test text each
@@ -54,14 +55,18 @@ def streams_of(length: int) -> int:
     return max(STREAMS[0], min(STREAMS[1], length // STREAM))
 
 
+def n_nns(symbols: int) -> list[Architecture]:
+    """The n-NNs of every study."""
+    return [Architecture("nn", 1, HIDDEN, symbols, n) for n in CONTEXTS]
+
+
 def rates(streams: int, symbols: int) -> estimate.Rates:
     """How fast this machine trains each type of network."""
+    archs = [cost.recurrent(type, *shape, symbols) for type in TYPES for shape in MEASURED]
     measured = {}
-    for type in TYPES:
-        for layers, size in MEASURED:
-            arch = cost.recurrent(type, layers, size, symbols)
-            training = estimate.prepare(arch, streams, UNROLL, "auto")
-            measured[arch] = estimate.seconds_per_character(training, MEASURE)
+    for arch in (*archs, n_nns(symbols)[0], n_nns(symbols)[-1]):
+        training = estimate.prepare(arch, streams, UNROLL, "auto")
+        measured[arch] = estimate.seconds_per_character(training, MEASURE)
     return estimate.fit(measured)
 
 
@@ -69,14 +74,14 @@ def plan(length: int, symbols: int, minutes: float, cores: int, speed: estimate.
     """The largest networks of LADDER that can be trained for ENOUGH epochs in the time there is,
     or the smallest for as many as fit.
 
-    length: of the text, in characters. speed: from `rates`. The n-NNs are taken to cost as much as
-    the smallest networks.
+    length: of the text, in characters. speed: from `rates`.
     """
     streams = streams_of(length)
     text = cost.Text(symbols, *(int(length * part) for part in FRACTIONS))
     overhead = JOBS * JOB_SECONDS / cores
     for layers, sizes in LADDER:
         archs = [cost.recurrent(t, n, s, symbols) for t in TYPES for n in layers for s in sizes]
+        archs += n_nns(symbols)
         character = sum(estimate.update_seconds(speed, arch) for arch in archs)
         epoch = cost.training(text, 1) * character / cores
         epochs = int((60 * minutes - overhead) // epoch)

@@ -18,7 +18,7 @@ import numpy as np
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import write_atomically
-from charlens.progress import Progress, duration
+from charlens.progress import duration
 from charlens.runs import host
 from charlens.runs.schema import RESERVED
 from charlens.study import plan, texts
@@ -112,13 +112,11 @@ def study(paths: list[str], minutes: float, kind: str | None, out: Path | None) 
 
 
 def run_workflow(settings: Path, log: Path) -> None:
-    """Run the workflow with this configuration; what it prints goes to a file, its progress here.
-
-    Raises InputError where it fails.
+    """Run the workflow with this configuration; what it prints, a line for each job that ends and
+    the time left, goes to a file and to the terminal. Raises InputError where it fails.
     """
     command = [sys.executable, "-m", "snakemake", "--configfile", str(settings)]
-    command += ["--cores", str(host.cores()), "--quiet", "rules", "host"]
-    progress = Progress("study", "finished")
+    command += ["--cores", str(host.cores())]
     with (
         open(log, "wb") as written,
         subprocess.Popen(
@@ -129,8 +127,7 @@ def run_workflow(settings: Path, log: Path) -> None:
             for line in workflow.stdout:
                 written.write(line)
                 written.flush()
-                if found := re.match(rb"(\d+) of (\d+) steps", line):
-                    progress.at(int(found[1]) / int(found[2]))
+                print(line.decode(errors="replace"), end="", file=sys.stderr, flush=True)
         except BaseException:
             workflow.terminate()
             raise
@@ -150,7 +147,7 @@ def planned(
     print(
         f"{networks} networks, layers: {', '.join(map(str, chosen.layers))}, sizes:"
         f" {', '.join(map(str, chosen.sizes))}, {chosen.epochs} epochs: about"
-        f" {duration(chosen.seconds)} on {workers} cores{over}",
+        f" {duration(chosen.seconds)} on {workers} cores if nothing else runs on them{over}",
         flush=True,
     )
     predict = unicode.BYTES if isinstance(text, bytes) else unicode.CHARACTERS

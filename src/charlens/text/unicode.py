@@ -8,12 +8,25 @@ Files hold UTF-8 in either case. Provenances and model files say "symbols_are": 
 they say nothing, symbols are bytes.
 """
 
+import re
+
 from charlens.errors import InputError
 
 BYTES, CHARACTERS = "bytes", "characters"
 TRIFLE = 0.005  # share of a text's characters beyond ASCII from which on `chosen` takes characters
 
 Text = bytes | str
+
+
+# scripts that put no spaces between words: Thai, Lao, Burmese, Khmer, Japanese, Chinese
+UNSPACED = re.compile(
+    "[\u0e01-\u0eff\u1000-\u109f\u1780-\u17ff\u3041-\u30ff\u3400-\u9fff\uf900-\ufaff]"
+)
+
+
+def unspaced(text: Text) -> bool:
+    """Is more than a tenth of a text in scripts that put no spaces between words?"""
+    return isinstance(text, str) and 10 * len(UNSPACED.findall(text)) > len(text)
 
 
 def kind_of(about: dict) -> str:
