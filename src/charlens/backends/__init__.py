@@ -4,6 +4,7 @@ selection.py    which backend a network runs on, and the calls that all of them 
 base.py         what the backends share
 reference.py    plain torch
 cuda.py         an NVIDIA card, through CUDA graphs
+windows.py      a layer's whole window at once, in few kernels, for a card
 cards.py        which graphics card a process takes
 cpu/            the compiled code
 compiler.py     the C++ compiler of this machine
