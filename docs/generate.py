@@ -186,7 +186,8 @@ def state() -> str:
         if seeds:
             lines.append(f"- {TITLES[corpus]}: {seeds} further seeds are to come.")
     lines += [
-        "- The CUDA backend is tested on the CPU as far as that goes. It has never run on a card.",
+        "- The CUDA backend was checked and measured on one kind of card, an H100; no whole run was"
+        " made on one.",
         "- The paper's Linux file is no longer at its address. Losses are on a stand-in: the same"
         " kernel sources, in another order.",
     ]
