@@ -271,7 +271,7 @@ class Splits(Subject):
                 arrays[name] = np.array([None, {"a": old}], dtype=object)
             elif how == "short" and old.ndim:
                 arrays[name] = old[:-1]
-            elif how == "value":
+            elif how == "value" and old.size:  # an earlier change may have left it empty
                 arrays[name] = old.copy()
                 with contextlib.suppress(OverflowError, TypeError, ValueError):  # of another type
                     arrays[name].flat[0] = draw(st.sampled_from([0, 1, 10, 11, 200, 255]))
