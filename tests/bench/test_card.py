@@ -8,7 +8,9 @@ from charlens.files import write_rows
 
 
 def test_a_row_for_each_entry(monkeypatch, tmp_path):
-    monkeypatch.setattr(card, "Stock", lambda *_: type("Peer", (), {"update": lambda self: None})())
+    monkeypatch.setattr(
+        checks, "Stock", lambda *_: type("Peer", (), {"update": lambda self: None})()
+    )
     rows = card.measure("cpu", [("lstm", 1, 8), ("gru", 2, 8)], 0.01, (4, 8))
     assert [(row["type"], row["layers"], row["size"]) for row in rows] == [
         ("lstm", 1, 8),

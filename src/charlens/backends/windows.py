@@ -59,8 +59,7 @@ def forward(arch: Architecture, params, x, state, masks=None):
     if arch.block:
         inputs = inputs @ params["embed.w"]
     for layer in range(arch.layers):
-        prefix = f"layers.{layer}."
-        p = {n.removeprefix(prefix): w for n, w in params.items() if n.startswith(prefix)}
+        p = network.of_layer(params, layer)
         below = block.normalised(inputs, p["block.norm"]) if arch.block else inputs
         h, after = window(arch, below, state[layer], p)
         if masks is not None:
@@ -108,14 +107,9 @@ def gru(arch, below, state, p):
 def any_type(arch, below, state, p):
     kind, a = cell(arch.type), below @ p["w_x"] + p["b"]
     states = network.unpacked(arch, state)
-    if hasattr(kind, "scan"):
-        h, states = kind.scan(a, states, p)
-        return h, network.packed(arch, states)
-    step, h = one_kernel(kind.step, a), []
-    for each in a.unbind(0):
-        states = step(each, states, p)
-        h.append(states[0])
-    return torch.stack(h), network.packed(arch, states)
+    step = None if hasattr(kind, "scan") else one_kernel(kind.step, a)
+    h, states = network.window(kind, a, states, p, step)
+    return h, network.packed(arch, states)
 
 
 WINDOWS = {"lstm": lstm, "rnn": rnn, "gru": gru}
@@ -236,11 +230,8 @@ def same_equations(type: str) -> bool:
     state = network.zero_state(small, 3)[0].normal_(0, 10, generator=random)
     found = []
     for window in (any_type, WINDOWS[type]):
-        leaves = {
-            name.removeprefix("layers.0."): p.clone().requires_grad_()
-            for name, p in params.items()
-            if name.startswith("layers.0.")
-        }
+        own = network.of_layer(params, 0)
+        leaves = {name: p.clone().requires_grad_() for name, p in own.items()}
         try:
             with torch.enable_grad():  # whatever the caller is about to do
                 h, after = window(small, below, state, leaves)

@@ -10,12 +10,10 @@ from collections.abc import Iterable
 
 import torch
 
-from charlens.backends.cuda import tf32
 from charlens.bench import checks
-from charlens.bench.peers import SYMBOLS, Stock
+from charlens.bench.peers import SYMBOLS
 from charlens.networks.architecture import Architecture, hidden_size
 from charlens.progress import say
-from charlens.runs import estimate
 
 COLUMNS = ["card", "torch", "type", "layers", "size", "hidden", "chars_per_s", "torch_nn", "ratio"]
 
@@ -26,14 +24,9 @@ def measure(device: str, entries: Iterable[tuple], seconds: float, window=None) 
     card = "" if device == "cpu" else torch.cuda.get_device_name(device)
     for type, layers, size in entries:
         hidden = hidden_size(type, layers, size, SYMBOLS)
-        training = checks.prepared(
-            Architecture(type, layers, hidden, SYMBOLS), device, window=window
-        )
-        ours = 1e3 * checks.rate(lambda t=training: estimate.update(t), device, seconds, window)
-        with tf32():
-            stock = 1e3 * checks.rate(
-                Stock(type, layers, hidden, False, device).update, device, seconds
-            )
+        arch = Architecture(type, layers, hidden, SYMBOLS)
+        ours = 1e3 * checks.rate(checks.updates(device, arch, window), device, seconds, window)
+        stock = 1e3 * checks.rate_of_torch(device, arch, seconds)
         say("bench", f"{type} {layers}x{size} on the card: {ours / stock:.1f} x torch.nn")
         row = card, torch.__version__, type, layers, size, hidden, round(ours), round(stock)
         rows.append(dict(zip(COLUMNS, (*row, round(ours / stock, 3)), strict=True)))

@@ -26,8 +26,7 @@ from charlens.data import split
 from charlens.networks import network
 from charlens.networks.architecture import Architecture, hidden_size
 from charlens.runs import estimate
-from charlens.store.models import recipe_of
-from charlens.training.recipe import AdamW, Recipe, from_options
+from charlens.training.recipe import Recipe
 from charlens.training.train import Training
 
 # Largest error of a parameter's gradient, |g - g64| / |g64|. TF32 has the mantissa of float16; with
@@ -63,10 +62,6 @@ def prepared(arch: Architecture, device: str, dropout=0.0, capture=True, window=
     """A training on a device, of a random text. window: streams and steps."""
     training = estimate.prepare(arch, *(window or (STREAMS, UNROLL)), "reference", dropout)
     training.backend = Cuda(arch, device, capture and device != "cpu")
-    recipe = from_options(recipe_of(arch.type), {})
-    if isinstance(recipe, AdamW):
-        training.recipe = recipe
-        training.means = {name: torch.zeros_like(p) for name, p in training.params.items()}
     training.restore(training.saved_state())  # which moves it to the device
     return training
 
@@ -212,18 +207,25 @@ def speed(device: str, size: int, jobs: Sequence[int], seconds: float, window=No
     on_card = device != "cpu"
     if on_card:
         torch.cuda.reset_peak_memory_stats(device)
-    ours = rate(updates(device, hidden, window), device, seconds, window)
+    arch = Architecture("lstm", 1, hidden, SYMBOLS)
+    ours = rate(updates(device, arch, window), device, seconds, window)
     memory = torch.cuda.max_memory_reserved(device) // 2**20 if on_card else None
-    with tf32():  # as ours trains
-        stock = rate(Stock("lstm", 1, hidden, False, device).update, device, seconds)
-    shared = {number: together(device, hidden, number, seconds, window) for number in jobs}
+    stock = rate_of_torch(device, arch, seconds)
+    shared = {number: together(device, arch, number, seconds, window) for number in jobs}
     return Speed(size, hidden, ours, stock, shared, memory)
 
 
-def updates(device: str, hidden: int, window=None) -> Callable[[], None]:
-    """A function that makes one update of an LSTM of one layer."""
-    training = prepared(Architecture("lstm", 1, hidden, SYMBOLS), device, window=window)
+def updates(device: str, arch: Architecture, window=None) -> Callable[[], None]:
+    """A function that makes one update of a network."""
+    training = prepared(arch, device, window=window)
     return lambda: estimate.update(training)
+
+
+def rate_of_torch(device: str, arch: Architecture, seconds: float) -> float:
+    """Thousands of characters per second of torch.nn's network of the same type and shape."""
+    with tf32():  # as ours trains
+        peer = Stock(arch.type, arch.layers, arch.hidden, False, device)
+        return rate(peer.update, device, seconds)
 
 
 def rate(update: Callable[[], None], device: str, seconds: float, window=None, begin=None) -> float:
@@ -247,12 +249,12 @@ def synchronise(device: str) -> None:
         torch.cuda.synchronize(device)
 
 
-def together(device: str, hidden: int, jobs: int, seconds: float, window=None) -> float:
+def together(device: str, arch: Architecture, jobs: int, seconds: float, window=None) -> float:
     """Thousands of characters per second of several trainings, each in a process of its own."""
     spawn = multiprocessing.get_context("spawn")  # a fork cannot use a card
     barrier = spawn.Barrier(jobs)
     with ProcessPoolExecutor(jobs, spawn, _meet, (barrier, WAIT)) as pool:
-        ours = [pool.submit(_one_of, device, hidden, seconds, window) for _ in range(jobs)]
+        ours = [pool.submit(_one_of, device, arch, seconds, window) for _ in range(jobs)]
         return sum(one.result() for one in ours)
 
 
@@ -264,5 +266,5 @@ def _meet(barrier, wait: float | None) -> None:
     _begin.append(partial(barrier.wait, wait))
 
 
-def _one_of(device: str, hidden: int, seconds: float, window) -> float:
-    return rate(updates(device, hidden, window), device, seconds, window, _begin[0])
+def _one_of(device: str, arch: Architecture, seconds: float, window) -> float:
+    return rate(updates(device, arch, window), device, seconds, window, _begin[0])

@@ -154,15 +154,18 @@ def stack(
         return torch.stack([function(*step) for step in zip(*tensors, strict=True)])
 
     for layer in range(arch.layers):
-        prefix = f"layers.{layer}."
-        p = {n.removeprefix(prefix): w for n, w in params.items() if n.startswith(prefix)}
+        p = of_layer(params, layer)
         if arch.block:
             product = rows(lambda u, p=p: block.normalised(u, p["block.norm"]) @ p["w_x"], inputs)
         elif layer:
             product = rows(lambda u, p=p: u @ p["w_x"], inputs)
         else:
             product = inputs
-        h, after = _steps(kind, product + p["b"], unpacked(arch, state[layer]), p, layer, record)
+        product, before = product + p["b"], unpacked(arch, state[layer])
+        if record is None:
+            h, after = window(kind, product, before, p)
+        else:
+            h, after = _recorded(kind, product, before, p, layer, record)
         if masks is not None:
             h = h * masks[layer]
         inputs = rows(lambda u, h, p=p: block.after_cell(u, h, p), inputs, h) if arch.block else h
@@ -174,18 +177,34 @@ def stack(
     return inputs @ params["out.w"] + params["out.b"], torch.stack(last)
 
 
-def _steps(kind, inputs, state, p, layer, record):
-    """A layer over a window: its outputs [T, S, H] and the states after it."""
-    if record is None and hasattr(kind, "scan"):
+def of_layer(params: Parameters, layer: int) -> Parameters:
+    """A layer's parameters by their names within it, such as w_x."""
+    prefix = f"layers.{layer}."
+    return {n.removeprefix(prefix): w for n, w in params.items() if n.startswith(prefix)}
+
+
+def window(kind, inputs: Tensor, state, p: Parameters, step: Callable | None = None):
+    """A layer over a window: its outputs [T, S, H] and the states after it.
+
+    kind: the cell type. inputs: x W_x + b, [T, S, G*H]. state: a tuple, as in the type's STATES.
+    step: in place of the type's own, where it has no scan.
+    """
+    if hasattr(kind, "scan"):
         return kind.scan(inputs, state, p)
+    step, outputs = step or kind.step, []
+    for a in inputs.unbind(0):
+        state = step(a, state, p)
+        outputs.append(state[0])
+    return torch.stack(outputs), state
+
+
+def _recorded(kind, inputs, state, p, layer, record):
+    """The same step by step, with a recorder, which may replace a state."""
     outputs = []
     for step, a in enumerate(inputs.unbind(0)):
-        if record is None:
-            state = kind.step(a, state, p)
-        else:
-            values = _observed_step(kind, a, state, p)
-            record(layer, step, values)
-            state = tuple(values[name] for name in kind.STATES)
+        values = _observed_step(kind, a, state, p)
+        record(layer, step, values)
+        state = tuple(values[name] for name in kind.STATES)
         outputs.append(state[0])
     return torch.stack(outputs), state
 

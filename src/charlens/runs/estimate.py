@@ -26,9 +26,9 @@ from charlens.files import write_atomically
 from charlens.networks.architecture import Architecture
 from charlens.progress import duration, say
 from charlens.runs import cost, host
-from charlens.store.models import ModelKey, original
+from charlens.store.models import ModelKey, original, recipe_of
 from charlens.text.symbols import code_type
-from charlens.training.recipe import Recipe
+from charlens.training.recipe import from_options
 from charlens.training.train import Training
 from charlens.training.train import describe as label
 
@@ -44,7 +44,7 @@ Rates = dict[str, list[float]]  # type -> a, b
 
 
 def prepare(arch: Architecture, streams: int, unroll: int, backend: str, dropout=0.0) -> Training:
-    """A training on a random text of two windows."""
+    """A training on a random text of two windows, by the recipe of the network's type."""
     draw, codes = np.random.default_rng(0), code_type(arch.symbols)
 
     def part() -> Part:
@@ -53,7 +53,8 @@ def prepare(arch: Architecture, streams: int, unroll: int, backend: str, dropout
 
     alphabet = np.arange(arch.symbols, dtype=np.uint8 if codes == np.uint8 else np.uint32)
     data = Split(alphabet, unroll, part(), part(), part())
-    return Training(arch, Recipe(), data, seed=1, dropout=dropout, name=backend)
+    recipe = from_options(recipe_of(arch.type), {})
+    return Training(arch, recipe, data, seed=1, dropout=dropout, name=backend)
 
 
 def update(training: Training) -> None:
