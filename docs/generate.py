@@ -23,7 +23,7 @@ import yaml
 from charlens.claims.catalog import NEWER
 from charlens.claims.seeds import two_groups
 from charlens.report.emergence import NETWORK, appearances
-from charlens.runs import cards, reference
+from charlens.runs import model_cards, reference
 from charlens.store.models import network_name, shown, type_name, types_in_order
 
 ROOT = Path(__file__).parents[1]
@@ -830,7 +830,7 @@ def main() -> None:
         page: renewed(page.read_text(encoding="utf-8"), page.name).encode() for page in pages()
     }
     for folder in filter(Path.exists, (REFERENCE, MODERN)):
-        written |= {folder / path: text for path, text in cards.documents(folder).items()}
+        written |= {folder / path: text for path, text in model_cards.documents(folder).items()}
     written[ROOT / "codemeta.json"] = codemeta()
     stale = [path for path, new in written.items() if not path.exists() or path.read_bytes() != new]
     if check and stale:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from charlens.runs import cards
+from charlens.runs import model_cards
 from charlens.runs.reference import Publication
 
 ROOT = Path(__file__).parents[2]
@@ -59,12 +59,12 @@ def test_the_crate_describes_a_run_of_the_workflow(crate):
 def test_the_date_changes_with_the_content_alone(tmp_path):
     path = tmp_path / "crate.json"
     crate = {"@graph": [{"@id": "./", "name": "one"}]}
-    first = cards.dated(crate, path)
+    first = model_cards.dated(crate, path)
     path.write_bytes(
         first.replace(json.loads(first)["@graph"][0]["datePublished"].encode(), b"1999")
     )
-    assert b"1999" in cards.dated({"@graph": [{"@id": "./", "name": "one"}]}, path)
-    assert b"1999" not in cards.dated({"@graph": [{"@id": "./", "name": "other"}]}, path)
+    assert b"1999" in model_cards.dated({"@graph": [{"@id": "./", "name": "one"}]}, path)
+    assert b"1999" not in model_cards.dated({"@graph": [{"@id": "./", "name": "other"}]}, path)
 
 
 @pytest.mark.skipif(
@@ -89,7 +89,7 @@ def test_every_published_network_and_text_has_a_card():
 
 def test_a_card_says_what_the_file_says():
     card = (REFERENCE / "models/wp-lstm.md").read_text()
-    about = cards.model_file.about(REFERENCE / "models/wp-lstm.safetensors")
+    about = model_cards.model_file.about(REFERENCE / "models/wp-lstm.safetensors")
     assert f"# LSTM {about['layers']}x{about['size']} on War and Peace" in card
     assert f"{about['layers']} layers of {about['hidden']} units" in card
     assert f"{about['val_loss']:.4f} nats" in card

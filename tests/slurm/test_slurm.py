@@ -18,7 +18,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PROFILE = ["--workflow-profile", "profiles/slurm"]
 LONG = ["training={epochs: 12}"]  # long enough to be stopped in the middle
-WAIT = 1800  # seconds at most, for anything
+WAIT = 1800  # seconds at most, for a process to end
+LOOKS = 5 * WAIT  # at most, 0.2 s apart, at what is waited for
 
 pytestmark = [
     pytest.mark.slurm,
@@ -60,12 +61,12 @@ class Run:
 
 
 def wait_for(what):
-    """Wait until `what()` is true, and return it."""
-    deadline = time.monotonic() + WAIT
-    while not (found := what()):
-        assert time.monotonic() < deadline, what
+    """Wait until `what()` is true, and return it. A busy machine takes longer to look as well."""
+    for _ in range(LOOKS):
+        if found := what():
+            return found
         time.sleep(0.2)
-    return found
+    raise AssertionError(what)
 
 
 def slurm(*command: str) -> str:

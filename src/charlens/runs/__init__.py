@@ -17,7 +17,7 @@ watch.py             what of a run is done, what runs, and the time left
 publish.py           results/reference, made from what a run has
 merge.py             joining two publications
 reference.py         the layout of a publication, and its page
-cards.py             what a publication says of its networks, texts and itself, for catalogs
+model_cards.py       what a publication says of its networks, texts and itself, for catalogs
 redraw.py            figures of a publication, drawn again from the numbers behind them
 steps.py             tables and figures that both of these make
 """

@@ -23,7 +23,7 @@ from charlens.files import write_atomically, write_csv
 from charlens.networks import model_file
 from charlens.networks.version import version_of
 from charlens.report import errors_by_size, figure6, plots
-from charlens.runs import cards, redraw, reference, steps
+from charlens.runs import model_cards, redraw, reference, steps
 from charlens.runs.reference import Publication, copy
 from charlens.store import models
 from charlens.store.corpora import read_corpora
@@ -99,7 +99,7 @@ def join(first: Path, second: Path, out: Path) -> None:
     joined.join_emergence()
     reference.write_status(out, joined.planned)
     reference.describe(out)
-    cards.write(out)
+    model_cards.write(out)
 
 
 class Join:

@@ -19,7 +19,7 @@ from charlens.files import write_atomically
 from charlens.networks import half, model_file
 from charlens.networks.cells import has_units
 from charlens.networks.version import version, version_of
-from charlens.runs import cards, grid, merge, reference, steps
+from charlens.runs import grid, merge, model_cards, reference, steps
 from charlens.runs.reference import Publication, copy
 from charlens.runs.settings import Settings, arguments, comparable, read
 from charlens.runs.steps import images, verb
@@ -149,7 +149,7 @@ class Builder:
         self.claims()
         self.halves()
         reference.describe(self.out)
-        cards.write(self.out)
+        model_cards.write(self.out)
 
     # ---- scores and copies ----
 

@@ -8,7 +8,7 @@ models/<corpus>-<type>.safetensors  the best LSTM and GRU in half precision; -de
                                     of the paper's depth, where that is another network
 corpora/*.json, figure5/*.csv, bench/*.csv, tables/*, figures/*, types/*   as in results/<run>
 README.md                           what holds, what is here and what is missing
-models/*.md, corpora/*.md, ro-crate-metadata.json, Snakefile   see `charlens.runs.cards`
+models/*.md, corpora/*.md, ro-crate-metadata.json, Snakefile   see `charlens.runs.model_cards`
 """
 
 import dataclasses
