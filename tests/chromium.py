@@ -78,7 +78,7 @@ class Chromium:
             message["sessionId"] = self.session
         os.write(self.output, json.dumps(message).encode() + b"\0")
         while True:
-            answer = self._next(60)
+            answer = self._next(600)
             if answer.get("id") == self.last:
                 assert "error" not in answer, f"{method}: {answer['error']}"
                 return answer["result"]

@@ -129,7 +129,7 @@ def test_a_clamped_unit_changes_guesses_and_surprise(page, made):
     page.evaluate("openPanel('unit')")
     page.settle()
     page.click_on("#clamp-zero")
-    page.wait("isRead()", 60)
+    page.wait("isRead()")
     got = np.array(page.evaluate("[...bytes.logp]"), float)
     known = ~np.isnan(got)
     expected = clamped_log_probs(made, 0, 3, 0.0)
@@ -156,10 +156,10 @@ def test_a_text_that_is_typed_is_read(page, made, tmp_path):
     page.evaluate("$('own').focus()")
     text = '"Yes," said he,\nand left' + " the prince" * 30
     page.type(text)
-    page.wait(f"own.shown && bytes.text.length === {len(text) + 1} && isRead()", 60)
+    page.wait(f"own.shown && bytes.text.length === {len(text) + 1} && isRead()")
     page.evaluate("$('own').selectionStart = $('own').selectionEnd = 200")
     page.type("Q!")  # Q is not in the alphabet
-    page.wait(f"bytes.text.length === {len(text) + 3} && isRead()", 60)
+    page.wait(f"bytes.text.length === {len(text) + 3} && isRead()")
     (tmp_path / "own.txt").write_text(text[:200] + "Q!" + text[200:], newline="\n")
     command = ["read", str(made / "lstm.safetensors"), "--text", str(tmp_path / "own.txt")]
     assert main([*command, "--backend", "reference", "--csv", str(tmp_path / "own.csv")]) == 0
@@ -167,7 +167,7 @@ def test_a_text_that_is_typed_is_read(page, made, tmp_path):
     np.testing.assert_allclose(got, log_probs(tmp_path / "own.csv"), atol=1e-4)
     longer = "said he. " * 400  # than the page's own text
     page.evaluate(f"$('own').value = '{longer}'; readOwn(ownSymbols($('own').value))")
-    page.wait("isRead()", 60)
+    page.wait("isRead()")
     assert page.evaluate("series('c', view.unit).length") == len(longer) > len(TEXT)
     page.click_on("#leave")
     assert page.evaluate("bytes.text.length") == len(TEXT)
@@ -181,7 +181,7 @@ def test_samples(page, made):
         page.evaluate(f"$('own').value = '\"Yes'; readOwn(ownSymbols($('own').value));"
                       f"$('temperature').value = {temperature}; $('seed').value = {seed};"
                       f"$('length').value = {length}; sampleOwn()")  # fmt: skip
-        page.wait("!own.sampling && isRead()", 60)
+        page.wait("!own.sampling && isRead()")
         return bytes(page.evaluate("[...bytes.text]"))
 
     page.evaluate("openPanel('write')")
@@ -195,7 +195,7 @@ def test_samples(page, made):
 
 def test_the_dossier_of_a_unit(page, made):
     page.evaluate("openPanel('unit'); choose({layer: 1, index: 4})")
-    page.wait("$('output-note').textContent.startsWith('The mean')", 60)
+    page.wait("$('output-note').textContent.startsWith('The mean')")
     page.settle()
     assert page.evaluate("$('unit-name').textContent").startswith("Layer 2, unit 5")
     values = np.array(page.evaluate("[...series('c', view.unit)]"), float)
@@ -218,7 +218,7 @@ def test_the_dossier_of_a_unit(page, made):
 def test_what_a_unit_does_to_the_output(page, made):
     """The probabilities of the dossier are those of the network with the unit clamped."""
     page.evaluate("openPanel('unit'); choose({layer: 0, index: 3})")
-    effects = page.wait("dossier.effects.get('1.4 false')", 60)
+    effects = page.wait("dossier.effects.get('1.4 false')")
     values = np.sort(
         np.array(page.evaluate("[...series('c', view.unit)].filter((_, i) => bytes.read[i])"))
     )
@@ -297,7 +297,7 @@ def beside(browser, made, out, *words):
     browser.resize(1280, 800)
     browser.open(out, until="document.querySelectorAll('iframe').length === 2")
     for k in (0, 1):
-        browser.wait(f"{FRAME.format(k)}.document.documentElement?.dataset.complete", 60)
+        browser.wait(f"{FRAME.format(k)}.document.documentElement?.dataset.complete")
 
 
 def test_two_networks_on_one_text(browser, made, tmp_path):
@@ -443,22 +443,22 @@ def test_characters_are_typed_and_written(browser, characters, tmp_path):
     opened(browser, characters / "live.html")
     text = "Он сказал: «Да, 7 😀»,\n"
     browser.evaluate(f"readOwn(ownSymbols({json.dumps(text)}))")
-    browser.wait("isRead()", 60)
+    browser.wait("isRead()")
     assert browser.evaluate("bytes.text.length") == len(text)
     (tmp_path / "own.txt").write_text(text, encoding="utf-8", newline="")
     command = ["read", str(characters / "lstm.safetensors"), "--text", str(tmp_path / "own.txt")]
     assert main([*command, "--backend", "reference", "--csv", str(tmp_path / "own.csv")]) == 0
     got = np.array(browser.evaluate("[...bytes.logp.slice(0, bytes.text.length)]"), float)
     np.testing.assert_allclose(got, log_probs(tmp_path / "own.csv"), atol=1e-4)
-    browser.wait("$('own-note').textContent.includes('bits per byte')", 60)
+    browser.wait("$('own-note').textContent.includes('bits per byte')")
     browser.evaluate("openPanel('write'); $('length').value = 40; sampleOwn()")
-    browser.wait("!own.sampling && isRead()", 60)
+    browser.wait("!own.sampling && isRead()")
     assert browser.evaluate("bytes.text.length") == len(text) + 40
     assert browser.evaluate("$('own').value").startswith(text)
     writer = sample.Writer(characters / "lstm.safetensors")
     browser.evaluate(f"readOwn(ownSymbols({json.dumps(text)})); $('temperature').value = 0")
-    browser.wait("isRead()", 60)
+    browser.wait("isRead()")
     browser.evaluate("sampleOwn()")
-    browser.wait("!own.sampling && isRead()", 60)
+    browser.wait("!own.sampling && isRead()")
     written = b"".join(sample.sample(writer, 40, 0, 0, "\n" + text)).decode()[1:]
     assert browser.evaluate("ownString(bytes.text)") == written

@@ -436,7 +436,7 @@ def hostile(tmp_path_factory):
 def test_a_hostile_text_is_shown_and_never_run(browser, hostile):
     browser.resize(1280, 800)
     browser.open(hostile)
-    browser.wait("bytes.done[300]", 60)
+    browser.wait("bytes.done[300]")
     assert browser.evaluate("window.pwned") is None
     assert browser.evaluate("document.querySelectorAll('img, b:not(#list b)').length") == 0
     assert browser.evaluate("[...bytes.text.slice(0, 300)]") == list(HOSTILE[:300])
