@@ -20,6 +20,7 @@ from machines import (
     write_network,
     write_run,
 )
+from machines import score as write_scores
 from synthetic import random_logp, run, write_score
 
 from charlens.errors import InputError
@@ -165,6 +166,21 @@ def test_a_type_that_is_not_trained_yet_is_named(tmp_path, verbs):
     assert not (published / "types").exists() and "types" not in verbs.called
     page = (published / "README.md").read_text()
     assert "- code: minGRU 1x8\n" in page and "units of minGRU, clamped units of minGRU" in page
+
+
+def test_a_type_whose_only_network_diverged_is_published_as_failed(tmp_path, verbs):
+    """Its figures are left out by name, and everything else is made."""
+    source, published = tmp_path / "small", tmp_path / "reference"
+    with_types(source, "gru", "mingru", networks=NETWORKS | {MINGRU: 3.0})
+    model = source / f"models/code/{MINGRU}/model.safetensors"
+    describe(model, failed="diverged in epoch 3")
+    write_scores(model, source / f"scores/code/{MINGRU.rpartition('/')[0]}.npy")
+    publish.publish(source, published)
+    assert (published / "types/gru/figure4.csv").exists()
+    assert not (published / "types/mingru").exists()
+    page = (published / "README.md").read_text()
+    assert "- code: minGRU 1x8 failed: diverged in epoch 3\n" in page
+    assert "units of minGRU" in page
 
 
 def test_networks_by_the_second_recipe_are_published(tmp_path, verbs):

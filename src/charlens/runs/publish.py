@@ -202,8 +202,10 @@ class Builder:
         return [path for key, path in self.scores.items() if key.corpus in corpora]
 
     def having(self, *types: str) -> list[str]:
-        """The corpora in use with a model of each of these types (or kinds)."""
-        known = {(k.corpus, name) for k in self.scores for name in (k.type, k.kind)}
+        """The corpora in use with a model of each of these types (or kinds). One whose training
+        diverged does not count: no figure shows it."""
+        good = [k for k, array in self.scores.items() if "failed" not in about_score(array)]
+        known = {(k.corpus, name) for k in good for name in (k.type, k.kind)}
         return [c for c in self.corpora if all((c, name) in known for name in types)]
 
     def of_corpora(self, suffix: str, corpora: Iterable[str]) -> list[Path]:
@@ -449,8 +451,13 @@ def is_of(array: Path, model: Path) -> bool:
     """Does a score array exist, and is it of this very candidate?"""
     if not (array.exists() and array.with_suffix(".json").exists()):
         return False
-    meta, about = read_json(array.with_suffix(".json")), model_file.about(model)
+    meta, about = about_score(array), model_file.about(model)
     return all(meta.get(name) == about[name] for name in ("hidden", "epoch", "val_loss", "seed"))
+
+
+def about_score(array: Path) -> dict:
+    """The metadata beside a score array."""
+    return read_json(array.with_suffix(".json"))
 
 
 def described(array: Path, split: Path) -> bytes:

@@ -359,6 +359,9 @@ def missing_parts(publication: Publication, planned: list[ModelKey]) -> list[str
         names = [k.label for k in planned if k.corpus == corpus and k not in finished]
         if names:
             lines.append(f"{corpus}: {', '.join(names)}")
+    for key, path in finished.items():
+        if reason := read_digest(path).get("failed"):
+            lines.append(f"{key.corpus}: {key.label} failed: {reason}")
     absent = [name for file, name in EXPECTED.items() if not (publication.folder / file).exists()]
     corpora = publication.settings()["corpora"]
     in_paper = {*paper_table(1)["corpus"], *paper_table(2)["corpus"]} & set(corpora)
