@@ -1,4 +1,5 @@
-"""The four models in float64, straight from the equations: what every backend is held against.
+"""The models of the compiled code in float64, straight from the equations: what every backend is
+held against.
 
 Written apart from the package (it imports nothing of it), for reading rather than speed. Row
 vectors, x @ W; parameter names and column blocks as in the checkpoints:
@@ -7,6 +8,12 @@ vectors, x @ W; parameter names and column blocks as in the checkpoints:
     lstm  i, f, o = sigm and g = tanh of x w_x + b + h' w_h;  c = f c' + i g;  h = o tanh(c)
     gru   r, z = sigm(x w_x + b + h' w_h);  g = tanh(x w_x + b + (r h') w_g + b_g);
           h = (1 - z) h' + z g            (column blocks of w_x and b: r, z, g; of w_h: r, z)
+    mingru   z = sigm and g = x w_x + b;  h = (1 - z) h' + z g
+    minlstm  f, i = sigm and g = x w_x + b;  h = (f h' + i g) / (f + i)
+    rglru    r, i = sigm and v = x w_x + b;  a = sigm(lambda)^(8 r);
+             h = a h' + sqrt(max(1 - a^2, 1e-8)) i v
+    slstm    i = exp, f, o = sigm and z = tanh of x w_x + b + h' w_h, all of f and i times e^-m;
+             n = f e^m' n' + i;  c = ratio of (f e^m' n' c' + i z) and n;  h = o c
     nn    h = tanh(b + sum over the n characters of their rows of w_x)
     p(next character) = softmax(h w + b) of the last layer's h, after dropout
 """
@@ -26,6 +33,24 @@ def cell(kind, w, x, state):
         i, f, o, g = (into + h @ w["w_h"]).split(H, dim=1)
         c = torch.sigmoid(f) * state[1] + torch.sigmoid(i) * torch.tanh(g)
         return torch.stack([torch.sigmoid(o) * torch.tanh(c), c])
+    if kind == "mingru":
+        z, g = into.split(H, dim=1)
+        return torch.stack([(1 - torch.sigmoid(z)) * h + torch.sigmoid(z) * g])
+    if kind == "minlstm":
+        f, i, g = into.split(H, dim=1)
+        f, i = torch.stack([F.logsigmoid(f), F.logsigmoid(i)]).softmax(dim=0)  # no 0 / 0
+        return torch.stack([f * h + i * g])
+    if kind == "rglru":
+        r, i, v = into.split(H, dim=1)
+        a = torch.sigmoid(w["lambda"]) ** (8 * torch.sigmoid(r))
+        return torch.stack([a * h + (1 - a**2).clamp(min=1e-8).sqrt() * torch.sigmoid(i) * v])
+    if kind == "slstm":
+        _, c, n, m = state
+        i, f, o, z = (into + h @ w["w_h"]).split(H, dim=1)
+        kept, m = F.logsigmoid(f) + m, torch.maximum(F.logsigmoid(f) + m, i)
+        kept, added = torch.exp(kept - m) * n, torch.exp(i - m)
+        c = (kept * c + added * torch.tanh(z)) / (kept + added)
+        return torch.stack([torch.sigmoid(o) * c, c, kept + added, m])
     r, z = torch.sigmoid(into[:, : 2 * H] + h @ w["w_h"]).split(H, dim=1)
     g = torch.tanh(into[:, 2 * H :] + (r * h) @ w["w_g"] + w["b_g"])
     return torch.stack([(1 - z) * h + z * g])

@@ -1,7 +1,8 @@
 """How exact are the gradients? Every path of the compiled backend, and stock bfloat16 autocast,
 against float64.
 
-    PYTHONPATH=tests python tests/backends/accuracy.py [--networks 18] [--large] [--paths avx2,amx]
+    PYTHONPATH=tests python tests/backends/accuracy.py [--networks 18] [--large] [--later]
+                                                       [--paths avx2,amx]
 
 A case is a network of random shape (type, 1 to 3 layers, hidden units, alphabet, streams, steps),
 at initialisation or trained, with or without dropout, and a window of program text. The error of a
@@ -38,7 +39,8 @@ from charlens.networks.architecture import Architecture
 from charlens.training.recipe import Recipe
 from charlens.training.train import Training
 
-TYPES = ("rnn", "lstm", "gru")
+TYPES = ("rnn", "lstm", "gru")  # of the paper
+LATER = ("mingru", "minlstm", "rglru", "slstm")
 DROPOUT = (0.0, 0.1, 0.3)
 
 
@@ -74,8 +76,12 @@ class Autocast(Reference):
 
     def _log_probs(self, *args):
         # (autocast does not know lerp)
-        lerp = mock.patch("torch.Tensor.lerp", lambda h, g, z: (1 - z) * h + z * g)
-        with lerp, torch.autocast("cpu", dtype=torch.bfloat16):
+        lerp = functools.partial(mock.patch, new=lambda h, g, z: (1 - z) * h + z * g)
+        with (
+            lerp("torch.Tensor.lerp"),
+            lerp("torch.lerp"),
+            torch.autocast("cpu", dtype=torch.bfloat16),
+        ):
             log_probs, after = super()._log_probs(*args)
         return log_probs.float(), after
 
@@ -87,10 +93,10 @@ def text(large: bool) -> bytes:
     return b"".join(path.read_bytes() for path in sorted(folder.rglob("*.h")))[:3_260_000]
 
 
-def begin(seed: int, large: bool) -> Training:
-    """A training of random shape, not begun yet. Seeds take the nine kinds of stack in turn."""
+def begin(seed: int, large: bool, types: tuple[str, ...]) -> Training:
+    """A training of random shape, not begun yet. Seeds take the kinds of stack in turn."""
     r = random.Random(seed)
-    type, layers = TYPES[seed % 3], seed // 3 % 3 + 1
+    type, layers = types[seed % len(types)], seed // len(types) % 3 + 1
     if large:
         hidden, streams, unroll = r.choice([37, 45, 64, 76, 96, 128, 151, 257]), 100, 100
     else:
@@ -166,7 +172,7 @@ def relative(grads, true) -> dict[str, float]:
     return {name: float((grads[name] - t).norm() / t.norm()) for name, t in true.items()}
 
 
-def cases(networks: int, large: bool = False, progress=None) -> list[Case]:
+def cases(networks: int, large: bool = False, progress=None, types=TYPES) -> list[Case]:
     """Two windows of each of so many networks at initialisation and of as many trained ones, half
     of the smaller ones on large windows."""
     found = []
@@ -174,7 +180,7 @@ def cases(networks: int, large: bool = False, progress=None) -> list[Case]:
         for seed in range(networks):
             dropout = DROPOUT[seed % len(DROPOUT)]
             for trained in (False, True):
-                training = begin(1000 * trained + seed, large)
+                training = begin(1000 * trained + seed, large, types)
                 if trained:
                     learn(training, large)
                 if training.arch.hidden < cpu.BFLOAT16_UNITS and seed % 2 and not large:
@@ -230,10 +236,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--networks", type=int, default=18)
     parser.add_argument("--large", action="store_true", help="shapes of the paper, slow")
+    parser.add_argument("--later", action="store_true", help="the types after the paper's")
     parser.add_argument("--paths", default=",".join(paths.TESTABLE))
     args = parser.parse_args()
     torch.set_num_threads(1)
-    given = cases(args.networks, args.large, sys.stderr)
+    given = cases(args.networks, args.large, sys.stderr, LATER if args.later else TYPES)
     for isa in args.paths.split(","):
         found = measure(isa, given)
         print(f"{isa} ({'emulated' if paths.emulated(isa) else 'native'}), {len(given)} cases")

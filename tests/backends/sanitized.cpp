@@ -37,8 +37,10 @@ std::vector<size_t> parameter_sizes(const Sizes& of) {
     std::vector<size_t> sizes;
     if (of.kind == NN) sizes = {of.context * K * H, H};
     for (int l = 0; l < of.layers && of.kind != NN; l++) {
-        sizes.insert(sizes.end(), {(l ? H : K) * width, width, of.recurrent_gates() * H * H});
+        sizes.insert(sizes.end(), {(l ? H : K) * width, width});
+        if (of.recurrent_gates()) sizes.push_back(of.recurrent_gates() * H * H);
         if (of.kind == GRU) sizes.insert(sizes.end(), {H * H, H});
+        if (of.kind == RGLRU) sizes.push_back(H);
     }
     sizes.insert(sizes.end(), {H * K, K});
     return sizes;
@@ -99,11 +101,11 @@ void exercise(Random& random, const Sizes& sizes) {
 }  // namespace
 
 int main(int argc, char** argv) {
-    const int networks = argc > 1 ? atoi(argv[1]) : 24;
+    const int networks = argc > 1 ? atoi(argv[1]) : 48;
     Random random;
     if (!charlens_ready()) return 1;
     for (int i = 0; i < networks; i++) {
-        const Sizes sizes = random_sizes(random, Kind(i % 4));
+        const Sizes sizes = random_sizes(random, Kind(i % (NN + 1)));
         printf("kind %d, %d x %d, %d symbols, %d x %d, context %d\n", sizes.kind, sizes.layers,
                sizes.H, sizes.K, sizes.S, sizes.T, sizes.context);
         fflush(stdout);

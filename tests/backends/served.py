@@ -58,7 +58,7 @@ class Library:
         kind = cpu.KINDS[kind]
         shapes = cpu.parameter_shapes(kind, layers, hidden, symbols, context).values()
         sizes = [4 * math.prod(shape) for shape in shapes]
-        window, states = streams * steps, 2 if kind == "lstm" else 1
+        window, states = streams * steps, cpu.STATES.get(kind, 1)
         state_bytes = 4 * layers * states * streams * hidden
         mask_bytes = layers * window * 2 * math.ceil(hidden / 16)
         written = [(state, state_bytes), (log_probs, 4 * window * symbols), (targets, 4 * window)]

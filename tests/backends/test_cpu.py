@@ -52,12 +52,15 @@ class Case:
             "context": r.randint(1, 8) if kind == "nn" else 0,
         } | fixed
         L, H, K, S, T, n = self.sizes = tuple(at.values())
-        # Gains of up to about 1.5 (an RNN's at most 1: beyond that its error grows with every
-        # step); "large" adds biases that drive the gates into saturation.
-        gain = r.choice([0.1, 0.5, 1.0 if kind == "rnn" else 1.5])
+        # Gains of up to about 1.5; "large" adds biases that drive the gates into saturation. (At
+        # most 1 for an RNN, of which the error grows with every step beyond that, and for cells
+        # without a bound on their state, of which the layer above must not multiply it.)
+        unbounded = kind in ("mingru", "minlstm", "rglru")
+        gain = r.choice([0.1, 0.5, 1.0 if kind == "rnn" or unbounded else 1.5])
         self.large = r.random() < 0.3
+        wide = "layers.0.w_x" if unbounded else "w_x"
         self.params = {
-            name: torch.randn(shape, generator=g) * gain / (1 if name.endswith("w_x") else H**0.5)
+            name: torch.randn(shape, generator=g) * gain / (1 if name.endswith(wide) else H**0.5)
             for name, shape in cpu.parameter_shapes(kind, L, H, K, n).items()
         }
         if self.large:
@@ -72,7 +75,9 @@ class Case:
         if kind == "nn":
             self.x[torch.rand(shape, generator=g) < 0.1] = torch.iinfo(codes).max
         else:
-            self.state = torch.randn(L, 2 if kind == "lstm" else 1, S, H, generator=g) * 0.5
+            self.state = torch.randn(L, cpu.STATES.get(kind, 1), S, H, generator=g) * 0.5
+            if kind == "slstm":  # the normaliser is a sum of exponentials
+                self.state[:, 2] = self.state[:, 2].abs() + 0.1
             if r.random() < 0.5:
                 draws = torch.rand(L, T, S, 16 * math.ceil(H / 16), generator=g).numpy()
                 bits = np.packbits(draws < 0.7, axis=-1, bitorder="little")
@@ -235,7 +240,7 @@ def test_log_probs_agree_with_float64_and_with_each_other(kind):
 
 
 @needs_backend
-@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("kind", [*cpu.GATES])
 def test_window_in_pieces_gives_the_same_bits(kind, isa):
     for seed in range(5):
         case = Case(seed, kind, unroll=12)
@@ -315,7 +320,7 @@ def test_same_bits_again_whatever_ran_before_and_however_aligned(kind):
 
 
 @needs_backend
-@pytest.mark.parametrize("kind", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("kind", [*cpu.GATES])
 def test_same_bits_where_what_is_kept_goes_past_the_caches(kind):
     case = dropping(11, kind, streams=7)
     L, H, K, S, T, n = case.sizes

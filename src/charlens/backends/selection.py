@@ -117,7 +117,7 @@ def same_equations(type: str) -> bool:
     change, so that torch is imported for it but once.
     """
     library = cpu.build.build(cpu.build.float32(cpu.status()[0]))
-    of_cell = (NETWORKS / "network.py", file_of(type))
+    of_cell = (NETWORKS / "network.py", NETWORKS / "recurrence.py", file_of(type))
     texts = [file.read_bytes() for file in ([NETWORKS / "nn.py"] if type == "nn" else of_cell)]
     kept = library.with_name(f"equations-{type}-{cpu.build.digest(library.name.encode(), *texts)}")
     with contextlib.suppress(OSError, ValueError):
@@ -132,7 +132,8 @@ def same_equations(type: str) -> bool:
 
 def compare_equations(type: str) -> bool:
     """Whether the compiled code and plain torch compute the same on a network small enough to be
-    computed in float32, from a state large enough to reveal bounds on it."""
+    computed in float32, from a state that is large enough to reveal bounds on it: ten times that
+    after a window."""
     import torch
 
     from charlens.networks import network
@@ -143,10 +144,10 @@ def compare_equations(type: str) -> bool:
         params = network.initialise(arch, 1.0, random)
         x = torch.randint(7, (3, 4, 2) if type == "nn" else (3, 4), generator=random).byte()
         y = torch.randint(7, (3, 4), generator=random).byte()
-        begin = network.zero_state(arch, 3)
+        begin, found = network.zero_state(arch, 3), []
         if begin is not None:
-            begin.normal_(0, 10, generator=random)
-        found = []
+            plain_torch(arch).log_probs(params, x, begin)
+            begin *= 10
         with torch.enable_grad():  # whatever the caller is about to do
             for one in (Compiled(arch, 3, 4), plain_torch(arch)):
                 state = None if begin is None else begin.clone()

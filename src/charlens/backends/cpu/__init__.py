@@ -1,4 +1,4 @@
-"""The compiled CPU backend: RNN, LSTM, GRU stacks and the n-NN (see README.md here).
+"""The compiled CPU backend: stacks of recurrent layers, and the n-NN (see README.md here).
 
 Same equations, parameter names and gradients as plain torch (charlens.networks), several times as
 fast. One thread; the same inputs give the same bits. Scores are float32. Gradients and validation
@@ -20,8 +20,9 @@ from charlens.networks import arrays
 if TYPE_CHECKING:
     from torch import Tensor
 
-KINDS = ("rnn", "lstm", "gru", "nn")
-GATES = {"rnn": 1, "lstm": 4, "gru": 3}
+KINDS = ("rnn", "lstm", "gru", "mingru", "minlstm", "rglru", "slstm", "nn")  # Kind in workspace.h
+GATES = {"rnn": 1, "lstm": 4, "gru": 3, "mingru": 2, "minlstm": 3, "rglru": 3, "slstm": 4}
+STATES = {"lstm": 2, "slstm": 4}  # of the others 1
 # These networks train in float32 on every path (README.md, "Exactness"): all with at most
 # FLOAT32_UNITS units, and those with fewer than BFLOAT16_UNITS in windows of fewer than
 # BFLOAT16_WINDOW characters (streams x steps). Over so few units and characters the rounding errors
@@ -97,13 +98,23 @@ def parameter_shapes(
         for layer in range(layers):
             shapes[f"layers.{layer}.w_x"] = (symbols if layer == 0 else hidden, width)
             shapes[f"layers.{layer}.b"] = (width,)
-            shapes[f"layers.{layer}.w_h"] = (hidden, 2 * hidden if kind == "gru" else width)
-            if kind == "gru":
-                shapes[f"layers.{layer}.w_g"] = (hidden, hidden)
-                shapes[f"layers.{layer}.b_g"] = (hidden,)
+            for name, shape in recurrent_shapes(kind, hidden).items():
+                shapes[f"layers.{layer}.{name}"] = shape
     shapes["out.w"] = (hidden, symbols)
     shapes["out.b"] = (symbols,)
     return shapes
+
+
+def recurrent_shapes(kind: str, hidden: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of a layer's parameters beside w_x and b, as the library has them, whatever the file
+    of the cell type says by now."""
+    if kind == "gru":
+        return {"w_h": (hidden, 2 * hidden), "w_g": (hidden, hidden), "b_g": (hidden,)}
+    if kind in ("mingru", "minlstm"):
+        return {}
+    if kind == "rglru":
+        return {"lambda": (hidden,)}
+    return {"w_h": (hidden, GATES[kind] * hidden)}
 
 
 def address(
@@ -135,7 +146,7 @@ def like(params, array: np.ndarray) -> "np.ndarray | Tensor":
 class Network:
     """A network's workspace: S streams, at most `unroll` steps at a time; it holds no weights.
 
-    kind: rnn, lstm, gru or nn. layers, hidden: of the stack (an n-NN has one hidden layer).
+    kind: one of KINDS. layers, hidden: of the stack (an n-NN has one hidden layer).
     symbols: K, 2 to MAX_SYMBOLS. context: the n of an n-NN, else 0. LIMITS: largest sizes.
 
     Tensors are of numpy or, on the CPU, of torch; log-probabilities come as the parameters do.
@@ -144,8 +155,9 @@ class Network:
                        dict name -> float32 tensor, see parameter_shapes
         x, y           uint8 or uint16 [S, T]; x of an n-NN [S, T, n], oldest character first,
                        255 or 65,535 where there is none
-        state          float32 [layers, states, S, H], states = 2 (h, c) for LSTM, else 1 (h);
-                       updated in place to the state after the last step. None for an n-NN
+        state          float32 [layers, states, S, H], states as in STATES, h first, then an LSTM's
+                       c or an sLSTM's c, n and m; updated in place to the state after the last
+                       step. None for an n-NN
         dropout        None, or (bits, scale), see `base.Dropout`: the mask, uint8
                        [layers, T, S, 2 ceil(H / 16)], and the factor on the outputs that it keeps
 
@@ -168,7 +180,7 @@ class Network:
         self.kind, self.layers, self.hidden, self.symbols = kind, layers, hidden, symbols
         self.streams, self.unroll, self.context = streams, unroll, context
         self.shapes = parameter_shapes(kind, layers, hidden, symbols, context)
-        self.states = 2 if kind == "lstm" else 1
+        self.states = STATES.get(kind, 1)
         isa, why = status()
         if isa is None:
             raise InputError(f"the compiled CPU backend is unavailable: {why}; use the reference")

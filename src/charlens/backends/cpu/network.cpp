@@ -1,4 +1,4 @@
-// Stacks of RNN, LSTM or GRU layers and the n-NN: log-probabilities, loss, gradients, RMSProp.
+// Stacks of recurrent layers and the n-NN: log-probabilities, loss, gradients, RMSProp.
 // The C interface of the library and the order of work on a window. README.md draws the layout and
 // describes the computation; workspace.h explains the names.
 #include <sys/mman.h>
@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <new>
 
-#include "cells.h"
+#include "layer.h"
 #include "parameters.h"
 #include "softmax.h"
 
@@ -26,15 +26,18 @@ void load_state(const Network& net, int l, const float* state) {
         for (int s = 0; s < R; s += 2)
             writer.store(s, load(h + s * PANEL), load(h + (s + 1) * PANEL));
     }
-    if (net.kind != LSTM) return;
-    pack(layer.c, state + size_t(S) * H, S, H, H);
-    for (int p = 0; p < net.unit_panels && R > S; p++) store(layer.c.at(p, S), all(0));
+    for (int i = 1; i < net.states(); i++) {
+        const Matrix& other = layer.other[i - 1];
+        pack(other, state + size_t(i) * S * H, S, H, H);
+        for (int p = 0; p < net.unit_panels && R > S; p++) store(other.at(p, S), all(0));
+    }
 }
 
 void store_state(const Network& net, int l, float* state) {
     const Layer& layer = net.layer[l];
     unpack(state, net.H, layer.h_now, net.S, net.H);
-    if (net.kind == LSTM) unpack(state + size_t(net.S) * net.H, net.H, layer.c, net.S, net.H);
+    for (int i = 1; i < net.states(); i++)
+        unpack(state + size_t(i) * net.S * net.H, net.H, layer.other[i - 1], net.S, net.H);
 }
 
 double run_recurrent(Network& net, const Call& call) {

@@ -1,5 +1,7 @@
 // Parameters into the layout of the products, and gradients out of it.
 #pragma once
+#include <cmath>
+
 #include "workspace.h"
 
 namespace {
@@ -41,7 +43,8 @@ inline const float* const* pack_layer(const Network& net, int l, const float* co
                                       bool backward) {
     const Layer& layer = net.layer[l];
     const int H = net.H, gates = net.gates();
-    const float *const w_x = *param++, *const b = *param++, *const w_h = *param++;
+    const float *const w_x = *param++, *const b = *param++;
+    const float* const w_h = net.recurrent_gates() ? *param++ : nullptr;
     float* const bias = l ? layer.bias : layer.db;  // db is free until the backward pass
     for (int g = 0; g < gates; g++)
         pack({bias + size_t(g) * net.unit_panels * PANEL, PANEL}, b + size_t(g) * H, 1, H, H);
@@ -51,6 +54,11 @@ inline const float* const* pack_layer(const Network& net, int l, const float* co
         if (backward) pack_gates_transposed(layer.w_g_t, w_g, 1, H);
         float* const candidate = bias + size_t(2) * net.unit_panels * PANEL;  // has two biases
         for (int j = 0; j < H; j++) candidate[j] += b_g[j];
+    }
+    if (net.kind == RGLRU) {
+        const float* const lambda = *param++;
+        for (int j = 0; j < net.unit_panels * PANEL; j++)
+            layer.decay[j] = j < H ? float(-RGLRU_C * std::log1p(std::exp(-double(lambda[j])))) : 0;
     }
     pack_gates(layer.w_h, w_h, net.recurrent_gates(), H);
     if (backward) pack_gates_transposed(layer.w_h_t, w_h, net.recurrent_gates(), H);
@@ -88,11 +96,15 @@ inline void unpack_gradients(const Network& net, float* const* grad) {
         const Layer& layer = net.layer[l];
         unpack_gates(*grad++, layer.dw_x, l ? H : K, gates, H);
         unpack_gates(*grad++, {layer.db, PANEL}, 1, gates, H);
-        unpack_gates(*grad++, layer.dw_h, H, net.recurrent_gates(), H);
+        if (net.recurrent_gates()) unpack_gates(*grad++, layer.dw_h, H, net.recurrent_gates(), H);
         if (net.kind == GRU) {
             unpack(*grad++, H, layer.dw_g, H, H);
             unpack(*grad++, H, {layer.db + size_t(2) * net.unit_panels * PANEL, PANEL}, 1, H);
         }
+        // d log(sigm(Lambda)) / d Lambda = 1 - sigm(Lambda) = 1 - e^(decay / C)
+        for (int j = 0; j < H && net.kind == RGLRU; j++)
+            (*grad)[j] = float(-RGLRU_C * std::expm1(layer.decay[j] / RGLRU_C)) * layer.d_decay[j];
+        if (net.kind == RGLRU) grad++;
     }
     unpack(*grad++, K, net.out_dw, H, K);
     unpack(*grad, K, {net.out_db, PANEL}, 1, K);

@@ -232,7 +232,8 @@ static inline float largest(vec x) {
 // Also here: the type in which the forward pass stores factors for the backward pass. It is half
 // precision where products are bfloat16, which rounds eight times as coarsely. (Half precision ends
 // at 65,504. The only factor that can exceed 1, an LSTM's c' f (1 - f), reaches that with a cell
-// state of 262,000, and a cell state grows by at most 1 per step.)
+// state of 262,000, and a cell state grows by at most 1 per step. Cells without a bound on their
+// state store what is `storable`.)
 //
 // bypass_cache: the data would be evicted from every cache before it is read, so the store skips
 // the caches.
@@ -277,6 +278,7 @@ static inline vec dot(const float* word, vec words, vec acc) {
 }
 
 using Factor = uint16_t;
+constexpr float LARGEST_FACTOR = 65504;
 static inline void store_factor(Factor* to, vec x, bool bypass_cache) {
     const __m256i half = _mm512_cvtps_ph(x, _MM_FROUND_TO_NEAREST_INT);
     bypass_cache ? _mm256_stream_si256((__m256i*)to, half) : _mm256_store_si256((__m256i*)to, half);
@@ -293,6 +295,7 @@ constexpr int ROUNDINGS = 1;
 static inline vec dot(const float* word, vec words, vec acc) { return fma(all(*word), words, acc); }
 
 using Factor = float;
+constexpr float LARGEST_FACTOR = 3.4e38f;
 static inline void store_factor(Factor* to, vec x, bool) { store(to, x); }
 static inline vec load_factor(const Factor* from) { return load(from); }
 
@@ -305,6 +308,10 @@ static inline vec load_factor(const Factor* from) { return load(from); }
 static inline vec clamp(vec x, float low, float high) {
     return smaller(all(high), larger(all(low), x));
 }
+
+static inline vec absolute(vec x) { return larger(sub(all(0), x), x); }
+// A factor that may be of any size, such as a cell without a bound on its state has.
+static inline vec storable(vec x) { return clamp(x, -LARGEST_FACTOR, LARGEST_FACTOR); }
 
 // tanh as x P(x^2) / Q(x^2), the ratio fitted on [-LIMIT, LIMIT] for the least relative error
 // (6e-9, and 4e-7 with float32 rounding). Beyond LIMIT the value stays at its last, 1 - 1e-7; it
@@ -354,6 +361,22 @@ static inline vec exp(vec x) {
     q = fma(q, r, all(4.99999881e-01f));
     q = fma(mul(r, r), q, add(r, all(1.f)));
     return times_power_of_two(q, n);
+}
+
+// The sigmoid with a small relative error near 0, too, where the one above has an absolute one.
+static inline vec exact_sigmoid(vec x) {
+    const vec e = exp(sub(all(0), absolute(x)));
+    return mul(exp(smaller(all(0), x)), reciprocal(add(all(1.f), e)));
+}
+
+// log(sigm(x)) = min(x, 0) - log(1 + e), e = e^-|x|, where log(1 + e) = 2 artanh(e / (2 + e)), the
+// series of which ends here at 5e-9.
+static inline vec log_sigmoid(vec x) {
+    const vec e = exp(sub(all(0), absolute(x)));
+    const vec y = mul(e, reciprocal(add(all(2.f), e))), u = mul(y, y);
+    vec sum = all(2.f / 13);
+    for (int k = 11; k >= 1; k -= 2) sum = fma(sum, u, all(2.f / float(k)));
+    return fnma(sum, y, smaller(all(0), x));
 }
 
 }  // namespace

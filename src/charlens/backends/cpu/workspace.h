@@ -7,10 +7,12 @@
 //     H, K       hidden units per layer; symbols
 //     panel      sixteen neighbouring columns (units of a gate, or symbols) of all rows (layout.h);
 //                p counts panels, `unit_panels` is how many the units of one gate fill
-//     gates      of a unit, in the order of the parameters: LSTM i f o g, GRU r z g, RNN just one
+//     gates      of a unit, in the order of the parameters: LSTM and sLSTM i f o g, GRU r z g,
+//                minGRU z g, minLSTM f i g, RG-LRU r i x, RNN just one
 //     w_x, w_h   weights of a layer's input and of its own last output (a GRU's candidate gate has
 //                w_g); _t: transposed, for the backward pass
-//     h, y       a layer's output before and after dropout; c: an LSTM's cell state
+//     h, y       a layer's output before and after dropout; c: an LSTM's cell state; c, n, m: an
+//                sLSTM's ratio, normaliser and stabiliser
 //     d...       the gradient of the loss with respect to ...; d_gates: with respect to the gates
 //                before their nonlinearity
 //     factors    numbers that the forward pass stores for the backward pass: what gradients are
@@ -27,7 +29,7 @@
 
 namespace {
 
-enum Kind : int { RNN, LSTM, GRU, NN };
+enum Kind : int { RNN, LSTM, GRU, MINGRU, MINLSTM, RGLRU, SLSTM, NN };
 
 // Rows that the softmax takes at a time: their logits stay in the L2 cache.
 constexpr int SOFTMAX_ROWS = 480;
@@ -36,6 +38,8 @@ constexpr int SOFTMAX_ROWS = 480;
 constexpr int ROWS_PER_ROUNDING = 96;
 // Panels of gates that one product computes: they are still in the L1 cache when they are used.
 constexpr int PANELS_AT_ONCE = 4;
+// Of RG-LRU: the exponent c, and the least 1 - a^2.
+constexpr float RGLRU_C = 8, RGLRU_LEAST = 1e-8f;
 // A layer that stores more bytes than this for a window bypasses the caches.
 constexpr size_t BYPASS_CACHE_ABOVE = 20'000'000;
 
@@ -55,6 +59,35 @@ constexpr int FACTORS = RESET_FACTORS + OUTPUT_FACTORS;
 namespace rnn {
 constexpr int FACTORS = 1;  // d_gate = dh FACTOR
 }  // namespace rnn
+// dh TO_PAST flows to the previous step.
+namespace mingru {
+enum { TO_Z, TO_G, TO_PAST, FACTORS };  // d_z = dh TO_Z, d_g = dh TO_G
+}  // namespace mingru
+namespace minlstm {
+enum { TO_F, TO_I, TO_G, TO_PAST, FACTORS };  // d_f = dh TO_F, d_i = dh TO_I, d_g = dh TO_G
+}  // namespace minlstm
+namespace rglru {
+// d_r = dh TO_R, d_i = dh TO_I, d_x = dh TO_X; dh TO_DECAY is added to the gradient of `decay`.
+enum { TO_R, TO_I, TO_X, TO_DECAY, TO_PAST, FACTORS };
+}  // namespace rglru
+namespace slstm {
+// First dc += dh TO_CELL, e = dc TO_SHARE, dn -= e (dn: with respect to log n + m); then
+// d_i = e + dn SHARE, d_f = dn TO_F, d_o = dh TO_O, d_g = dc TO_G; (1 - SHARE) times dc and dn flow
+// to the previous step.
+enum { TO_CELL, TO_SHARE, SHARE, TO_F, TO_O, TO_G, FACTORS };
+}  // namespace slstm
+
+// What a kind of network has per unit of a layer.
+struct CellSizes {
+    int gates, recurrent_gates;  // recurrent: those that w_h feeds
+    int states, factors;         // states: h and others
+};
+constexpr CellSizes CELLS[] = {
+    {1, 1, 1, rnn::FACTORS},     {4, 4, 2, lstm::FACTORS},
+    {3, 2, 1, gru::FACTORS},     {2, 0, 1, mingru::FACTORS},
+    {3, 0, 1, minlstm::FACTORS}, {3, 0, 1, rglru::FACTORS},
+    {4, 4, 4, slstm::FACTORS},   {0, 0, 0, 0},
+};
 
 // Sizes of a network and its window; charlens_create refuses what would overflow.
 struct Sizes {
@@ -75,22 +108,23 @@ struct Sizes {
                (int64_t(S) + 1) * (int64_t(T) + 1) <= 1 << 27;
     }
     int rows_per_step() const { return S + S % 2; }
-    int gates() const { return kind == LSTM ? 4 : kind == GRU ? 3 : 1; }
-    int recurrent_gates() const { return kind == GRU ? 2 : gates(); }  // those that w_h feeds
-    int states() const { return kind == LSTM ? 2 : 1; }                // h, or h and c
-    int factors() const {
-        return kind == LSTM ? int(lstm::FACTORS) : kind == GRU ? gru::FACTORS : rnn::FACTORS;
-    }
+    int gates() const { return CELLS[kind].gates; }
+    int recurrent_gates() const { return CELLS[kind].recurrent_gates; }
+    int states() const { return CELLS[kind].states; }
+    int factors() const { return CELLS[kind].factors; }
+    // Whether a unit reads its own last h, beside what products make of it.
+    bool reads_h() const { return recurrent_gates() < gates(); }
 };
 
 struct Layer {
     // Parameters, packed once per call. Right operands hold gate after gate; `w_...` in all
     // roundings.
-    float* lookup;       // layer 0: [panel of gates][K][16], row k is w_x[k] + b
-    float* bias;         // layers above: [panel of gates][16]
-    float *w_x, *w_x_t;  // layers above
-    float *w_h, *w_h_t;  // recurrent gates
-    float *w_g, *w_g_t;  // GRU: the candidate's recurrent weights
+    float* lookup;           // layer 0: [panel of gates][K][16], row k is w_x[k] + b
+    float* bias;             // layers above: [panel of gates][16]
+    float *w_x, *w_x_t;      // layers above
+    float *w_h, *w_h_t;      // recurrent gates
+    float *w_g, *w_g_t;      // GRU: the candidate's recurrent weights
+    float *decay, *d_decay;  // RG-LRU: [panel of units][16] C log(sigm(Lambda)), and its gradient
     Matrix dw_x, dw_h, dw_g;
     float* db;  // [panel of gates][16]
     // The window.
@@ -99,8 +133,8 @@ struct Layer {
     Operand y;        // [H, T R]
     Factor* factors;  // [T][panel of units][R][factor][16]; GRU: [R][reset factor], then the others
     // The current step.
-    Matrix h_now;  // [H, R] in float32: for a GRU, and after the last step
-    Matrix c;      // LSTM: [H, R]
+    Matrix h_now;     // [H, R] in float32: for cells that read it, and after the last step
+    Matrix other[3];  // [H, R] each: LSTM c; sLSTM c, n, m
 };
 
 struct Network : Sizes {
@@ -119,8 +153,8 @@ struct Network : Sizes {
     Matrix update_gate;  // GRU: [H, R] z
     Operand d_gates;     // [gates x H, T R]
     Matrix dy, dx;       // [H, T R] of a layer's outputs, and of its inputs
-    Matrix dh, dc;       // [H, R] what flows to the previous step
-    Matrix dh_direct;    // GRU: [H, R] the part of dh that bypasses the weights
+    Matrix dh, dc, dn;   // [H, R] what flows to the previous step
+    Matrix dh_direct;    // [H, R] the part of dh that bypasses the weights
     Matrix d_reset_h;    // GRU: [H, R]
     // n-NN.
     float *nn_w, *nn_b;  // [panel of units][context K + 1][16], the last row zero: no character
@@ -216,7 +250,10 @@ inline void Network::lay_out_layer(int l) {
     at.y = take_operand(1, H, rows, rows);
     at.factors = take<Factor>(size_t(unit_panels) * rows * factors() * PANEL);
     at.h_now = take_matrix(unit_panels, R);
-    if (kind == LSTM) at.c = take_matrix(unit_panels, R);
+    for (int i = 1; i < states(); i++) at.other[i - 1] = take_matrix(unit_panels, R);
+    if (kind == RGLRU)
+        for (float** each : {&at.decay, &at.d_decay})
+            *each = take<float>(size_t(unit_panels) * PANEL);
 }
 
 inline void Network::lay_out() {
@@ -238,7 +275,8 @@ inline void Network::lay_out() {
         d_gates = take_operand(gates(), H, rows, PER_WORD > 1 ? R : rows);
         dy = take_matrix(unit_panels, rows);
         dx = take_matrix(unit_panels, rows);
-        for (Matrix* each : {&dh, &dc, &d_reset_h, &dh_direct}) *each = take_matrix(unit_panels, R);
+        for (Matrix* each : {&dh, &dc, &dn, &d_reset_h, &dh_direct})
+            *each = take_matrix(unit_panels, R);
     }
     out_w = take<float>(ROUNDINGS * right_size(H, K));
     out_w_t = take<float>(right_size(K, H));
@@ -253,7 +291,8 @@ inline void Network::lay_out() {
 }
 
 // One call's arguments. Parameters and gradients are row-major, in the order: per layer w_x, b, w_h
-// (GRU: w_g, b_g after these), then out.w, out.b; an n-NN has w_x, b, out.w, out.b.
+// (GRU: w_g, b_g after these; cells whose gates do not see h have no w_h, an RG-LRU lambda), then
+// out.w, out.b; an n-NN has w_x, b, out.w, out.b.
 struct Call {
     const float* const* params;
     float* const* grads;    // or null: forward only
