@@ -177,7 +177,7 @@ class Cuda(Reference):
 
     def __init__(self, arch: Architecture, device: str, capture: bool = True):
         super().__init__(arch, device)
-        self.capture, self.whole_windows = capture, True
+        self.capture, self.whole_windows = capture, arch.recurrent
         self._bound = self._step = self._replay = None
         # blocking: whoever waits for it leaves its processor core to others
         self._done = None if device == "cpu" else torch.cuda.Event(blocking=True)
