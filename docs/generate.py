@@ -728,6 +728,11 @@ def modern_missing() -> str:
         lines += [
             f"- {TITLES[corpus]}, {', '.join(types)}: {what}." for what, types in lacking_of.items()
         ]
+        lines += [
+            f"- {TITLES[corpus]}, {key.label}: {reason}."
+            for key, reason in reference.failures(publication).items()
+            if key.corpus == corpus
+        ]
         others = [k.name for k in keys if k.kind != "recurrent" and not finished[k]]
         if others:
             lines.append(f"- {TITLES[corpus]}: {', '.join(others)}.")

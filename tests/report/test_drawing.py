@@ -268,14 +268,24 @@ def test_columns_are_of_about_the_same_height():
 # ---- figure 3 ----
 
 
-def test_no_layer_hides_another():
+def gates_of(types: dict[str, str], layers: int) -> pd.DataFrame:
+    """The gates of a network of each type, made up."""
     random = np.random.default_rng(0)
-    rows = [("code", type, 3, 64, layer, gate, unit, *random.uniform(0, 0.5, 2))
-            for type, gates in (("lstm", "ifo"), ("gru", "rz")) for layer in (1, 2, 3)
+    rows = [("code", type, layers, 64, layer, gate, unit, *random.uniform(0, 0.5, 2))
+            for type, gates in types.items() for layer in range(1, layers + 1)
             for gate in gates for unit in range(20)]  # fmt: skip
     columns = ["corpus", "type", "layers", "size", "layer", "gate", "unit", "left", "right"]
-    gates = pd.DataFrame(rows, columns=columns)
-    figure = figure3.draw(gates, {"code": ABOUT})
+    return pd.DataFrame(rows, columns=columns)
+
+
+def headings_apart(figure) -> bool:
+    titles = [text for panel in figure.axes for text in texts(panel) if "gate" in text.get_text()]
+    frames = [title.get_window_extent() for title in titles]
+    return not any(a.overlaps(b) for i, a in enumerate(frames) for b in frames[:i])
+
+
+def test_no_layer_hides_another():
+    figure = figure3.draw(gates_of({"lstm": "ifo", "gru": "rz"}, 3), {"code": ABOUT})
     legible(figure)
     assert len(figure.axes) == 15
     for panel in figure.axes:
@@ -283,9 +293,18 @@ def test_no_layer_hides_another():
         assert len(own.get_offsets()) == 20 and len(others.get_offsets()) == 40
     shades = {tuple(panel.collections[-1].get_edgecolor()[0]) for panel in figure.axes}
     assert len(shades) == 3
-    titles = [text for panel in figure.axes for text in texts(panel) if "gate" in text.get_text()]
-    frames = [title.get_window_extent() for title in titles]
-    assert not any(a.overlaps(b) for i, a in enumerate(frames) for b in frames[:i])
+    assert headings_apart(figure)
+
+
+@pytest.mark.parametrize(
+    "types",
+    [{"mingru": "z", "slstm": "ifo"}, {"lstm": "ifo", "gru": "rz", "mingru": "z", "slstm": "ifo"}],
+)
+def test_a_network_of_one_gate_has_room_for_its_name(types):
+    long = ABOUT | {"title": "War and Peace"}
+    figure = figure3.draw(gates_of(types, 1), {"code": long})
+    legible(figure)
+    assert headings_apart(figure)
 
 
 # ---- figure 4 ----

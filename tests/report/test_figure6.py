@@ -158,6 +158,22 @@ def test_errors_by_type_depth_and_size(made):
     assert "GRU" in (folder / "e.svg").read_text()
 
 
+def test_no_bar_of_errors_leaves_its_panel_and_panels_compare():
+    """Whatever type has the most errors, in whichever row of panels."""
+    types = ("lstm", "rnn", "gru", "mingru", "slstm", "mamba")
+    rows = [
+        ("code", type, 1, 64, 1, category, 1000 * (place + 1), 0.5)
+        for place, type in enumerate(types)
+        for category in ("n-gram", "boost")
+    ]
+    table = pd.DataFrame(rows, columns=errors_by_size.COLUMNS)
+    with plots.style():
+        figure = errors_by_size.draw(table, {"code": {"title": "Code", "source": "made up"}})
+    panels = [panel for panel in figure.axes if panel.axison]
+    assert len(panels) == len(types) and len({panel.get_ylim() for panel in panels}) == 1
+    assert panels[0].get_ylim()[1] > max(panel.dataLim.y1 for panel in panels) == 12
+
+
 def test_smaller_models_that_are_published_only_are_in_figure6(made):
     folder, scores = made
     run(figure6, arguments(folder, scores))

@@ -84,6 +84,9 @@ def draw(rows: pd.DataFrame, corpora: dict[str, dict]):
             panel.set_title(f"{corpora[corpus]['title']}: {type_name(type)}")
         for panel in of_corpus[:, 0]:
             panel.set_ylabel("errors, thousands")
+        top = max(panel.dataLim.y1 for panel in of_corpus.ravel() if panel.axison)
+        for panel in of_corpus.ravel():
+            panel.set_ylim(0, 1.05 * top)
     handles = [Patch(color=shade, label=category) for category, shade in COLOURS.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     plots.name_sources(figure, (corpora[corpus] for corpus in shown))
@@ -113,4 +116,3 @@ def draw_panel(panel, own: pd.DataFrame):
             textcoords="offset points", ha="center", va="top", fontsize=7.5,
         )  # fmt: skip
     panel.set_xlabel("size (above it: layers)", labelpad=13)
-    panel.set_ylim(bottom=0)

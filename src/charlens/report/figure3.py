@@ -76,9 +76,10 @@ def draw_block(grid, own: list[tuple[str, str, str]], gates: pd.DataFrame, title
                 draw_gate(panel, units, layer)
             else:
                 panel.set_axis_off()
-        heading = f"{title}: " if at == 0 else ""
-        if at == 0 or own[at - 1][1] != network:
-            heading += network
+        heading = "" if at and own[at - 1][1] == network else network
+        if at == 0:  # over a single panel there is no room for both in one line
+            alone = len(own) > 1 and own[1][1] != network
+            heading = f"{title}:{chr(10) if alone else ' '}{network}"
         column[0].set_title(f"{heading}\n{GATES.get(gate, gate)} gate")
         column[-1].set_xlabel("share of time < 0.1")
     for panel in grid[:, len(own) :].ravel():

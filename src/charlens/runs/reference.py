@@ -359,9 +359,10 @@ def missing_parts(publication: Publication, planned: list[ModelKey]) -> list[str
         names = [k.label for k in planned if k.corpus == corpus and k not in finished]
         if names:
             lines.append(f"{corpus}: {', '.join(names)}")
-    for key, path in finished.items():
-        if reason := read_digest(path).get("failed"):
-            lines.append(f"{key.corpus}: {key.label} failed: {reason}")
+    lines += [
+        f"{key.corpus}: {key.label} failed: {reason}"
+        for key, reason in failures(publication).items()
+    ]
     absent = [name for file, name in EXPECTED.items() if not (publication.folder / file).exists()]
     corpora = publication.settings()["corpora"]
     in_paper = {*paper_table(1)["corpus"], *paper_table(2)["corpus"]} & set(corpora)
@@ -374,6 +375,12 @@ def missing_parts(publication: Publication, planned: list[ModelKey]) -> list[str
         if not (publication.folder / f"figures/figure2-{corpus}.png").exists()
     ]
     return lines + ([f"tables and figures: {', '.join(absent)}"] if absent else [])
+
+
+def failures(publication: Publication) -> dict[ModelKey, str]:
+    """Why the training of a network diverged, for those of which it did."""
+    found = {key: read_digest(path).get("failed") for key, path in publication.digests().items()}
+    return {key: reason for key, reason in found.items() if reason}
 
 
 def lacking_of_types(folder: Path, planned: list[ModelKey]) -> list[str]:
