@@ -80,6 +80,10 @@ def test_unusable_tables_and_texts_are_refused(tmp_path):
     assert list(read_table(path, ["b"])["b"]) == [2]
     with pytest.raises(InputError, match="a.csv: has no column c, d; make it again"):
         read_table(path, ["a", "c", "d"])
+    path.write_text("a,b\n0,1,2\n")  # pandas would take the first for an index
+    with pytest.raises(InputError, match="a.csv: .*more values than there are columns"):
+        read_table(path, ["a", "b"])
+    path.write_text("a,b\n1,2\n")
     with pytest.raises(InputError, match="a.csv: needs the columns corpus,model,finished"):
         read_status(path)
     with pytest.raises(InputError, match="x.txt: no readable text .No such file"):

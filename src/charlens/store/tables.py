@@ -48,6 +48,8 @@ def read_table(path: str | Path, columns: Iterable[str] = (), what: str = "table
         if content and not content.endswith(b"\n"):
             raise ValueError("cut short")
         table = pd.read_csv(io.BytesIO(content))
+        if not isinstance(table.index, pd.RangeIndex):  # what pandas makes of it
+            raise ValueError("rows have more values than there are columns")
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: no readable {what} ({reason(error)}); make it again") from None
     if missing := [name for name in columns if name not in table]:
