@@ -67,13 +67,16 @@ def log_probs(path):
 
 
 @pytest.mark.parametrize("type", TYPES)
-def test_the_page_computes_what_the_command_line_computes(browser, made, type):
-    opened(browser, made / f"{type}.html")
+@pytest.mark.parametrize("name", ["browser", "firefox"])
+def test_the_page_computes_what_the_command_line_computes(request, made, name, type):
+    browser = opened(request.getfixturevalue(name), made / f"{type}.html")
     got = np.array(browser.evaluate("[...bytes.logp]"), float)
     expected = log_probs(made / f"{type}.csv")
     assert len(got) > 2000 and np.array_equal(np.isnan(got), np.isnan(expected))
     np.testing.assert_allclose(got, expected, atol=1e-4, rtol=0)
     assert browser.messages == []
+    own = ((made / f"{type}.html").resolve().as_uri(), "blob:", "data:")
+    assert all(url.startswith(own) for url in browser.requests)
 
 
 @pytest.mark.parametrize("type", TYPES)
