@@ -237,6 +237,9 @@ def test_what_a_unit_does_to_the_output(page, made):
         # a character that is not read leaves the prediction as it is
         at = np.cumsum([byte in ALPHABET for byte in TEXT[:300]]) - 1
         np.testing.assert_allclose([e[name] for e in effects], p[at].mean(axis=0), atol=1e-4)
+    code = ALPHABET.index(b"\r")  # an arrow in the text, and a word here, where arrows mean change
+    page.evaluate(f"paintOutput([{{code: {code}, low: 0.1, high: 0.25, change: 0.15}}])")
+    assert page.evaluate("$('raises').textContent") == "← carriage return 10% → 25%"
 
 
 def point(page, i):

@@ -121,7 +121,9 @@ class Evidence:
         if not self.planned:  # unknown
             return
         for name, values in needed.items():
-            there = {getattr(key, name) for key in (*self.planned_grid, *(e.key for e in self.grid))}
+            there = {
+                getattr(key, name) for key in (*self.planned_grid, *(e.key for e in self.grid))
+            }
             for value in values:
                 if value not in there:
                     named = type_name(value) if name == "type" else f"network of {value} {name}"
