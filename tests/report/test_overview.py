@@ -79,6 +79,13 @@ def test_it_says_what_was_found_and_links_to_what_is_there(run):
     assert 'href="tables/cells.html"' in page and "tables/inside.html" not in page
 
 
+def test_an_empty_table_is_not_offered(run):
+    (run / "tables/discrepancies.html").write_text("")
+    assert 'href="tables/discrepancies.html"' in overview.page(run, {})
+    (run / "tables/discrepancies.csv").write_text("corpus,model\n")
+    assert 'href="tables/discrepancies.html"' not in overview.page(run, {})
+
+
 def test_a_unit_follows_only_what_its_baselines_do_not_tell(run):
     rows = overview.page(run, {}).split("<tbody>")[1].split("</tbody>")[0].split("<tr>")[1:]
     told = {row.split("</th>")[0].removeprefix("<th>"): row.split("<td>")[-1] for row in rows}

@@ -197,6 +197,14 @@ def trained_minutes(run: Path) -> float:
     return sum(row["s"] for row in rows) / 60
 
 
+def has_rows(run: Path, name: str) -> bool:
+    """Whether a table was made and is not empty, as is what is far from the paper on a text that the
+    paper does not have."""
+    numbers = run / f"tables/{name}.csv"
+    empty = numbers.is_file() and len(numbers.read_text().splitlines()) < 2
+    return (run / f"tables/{name}.html").is_file() and not empty
+
+
 def page(run: Path, titles: Mapping[str, str]) -> str:
     """The page for the run in this folder. titles: of the hypotheses, by name.
 
@@ -234,11 +242,7 @@ def page(run: Path, titles: Mapping[str, str]) -> str:
         corpora=[of_corpus(run, corpus, about, tables, titles) for corpus, about in known.items()],
         study=json.loads(own.read_text()) if own.is_file() else None,
         pictures=pictures(run),
-        tables=[
-            (name, shows)
-            for name, shows in TABLES.items()
-            if (run / f"tables/{name}.html").is_file()
-        ],
+        tables=[(name, shows) for name, shows in TABLES.items() if has_rows(run, name)],
         minutes=trained_minutes(run),
     )
 
