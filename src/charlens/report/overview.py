@@ -198,8 +198,8 @@ def trained_minutes(run: Path) -> float:
 
 
 def has_rows(run: Path, name: str) -> bool:
-    """Whether a table was made and is not empty, as is what is far from the paper on a text that the
-    paper does not have."""
+    """Whether a table was made and is not empty, as that of what is far from the paper is where the
+    paper does not have the text."""
     numbers = run / f"tables/{name}.csv"
     empty = numbers.is_file() and len(numbers.read_text().splitlines()) < 2
     return (run / f"tables/{name}.html").is_file() and not empty
