@@ -15,7 +15,7 @@ import pandas as pd
 
 from charlens.data.checks import size_in_words
 from charlens.files import write_atomically
-from charlens.report.html import render
+from charlens.report.html import anchor, render
 from charlens.statistics.information import bits
 from charlens.store.corpora import read_corpora
 from charlens.store.models import network_name, shown
@@ -244,6 +244,7 @@ def page(run: Path, titles: Mapping[str, str]) -> str:
         pictures=pictures(run),
         tables=[(name, shows) for name, shows in TABLES.items() if has_rows(run, name)],
         minutes=trained_minutes(run),
+        anchor=anchor,
     )
 
 
