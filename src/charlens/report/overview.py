@@ -129,7 +129,7 @@ def units(table: pd.DataFrame, corpus: str, titles: Mapping[str, str]) -> list[d
             "title": titles.get(row.hypothesis, row.hypothesis),
             "unit": f"{int(row.layer)}.{int(row.unit)}",
             "measure": {"auc": "AUC", "tau": "tau"}.get(row.measure, row.measure),
-            "score": f"{row.score:.2f} ({row.low:.2f} to {row.high:.2f})",
+            "score": f"{row.score:.2f} ({row.low:.2f} to {row.high:.2f})".replace("-", "−"),
             "follows": follows(row),
         }
         for row in own.itertuples()
