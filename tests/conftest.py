@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import chromium
+import firefox as firefoxes
 import hypothesis
 import numpy as np
 import pytest
@@ -59,6 +60,16 @@ def browser():
     if chromium.found() is None:
         pytest.skip("no Chromium: install one (apt-get install chromium) or name it in $CHROMIUM")
     browser = chromium.Chromium()
+    yield browser
+    browser.close()
+
+
+@pytest.fixture(scope="module")
+def firefox():
+    """Another browser with one tab."""
+    if firefoxes.found() is None:
+        pytest.skip("no Firefox: install one (apt-get install firefox-esr) or name it in $FIREFOX")
+    browser = firefoxes.Firefox()
     yield browser
     browser.close()
 

@@ -8,8 +8,9 @@ from test_claims_figures import snapshots
 from test_claims_units import searched
 
 from charlens.claims import types_inside
-from charlens.claims.evidence import Missing
+from charlens.claims.evidence import Missing, NotInRun
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED
+from charlens.store.models import ModelKey
 from charlens.store.tables import PROBES
 
 OWN = planned(("mingru", 1, 64), ("minlstm", 1, 64), ("mingru+block", 1, 64))
@@ -65,6 +66,16 @@ def test_each_type_counts(test, good, bad):
     assert whole(test(types(bad))).verdict == FAILS
     with pytest.raises(Missing, match="of every newer type: "):
         test(evidence(planned=OWN))
+
+
+def test_n_nns_that_no_run_was_to_have_are_not_missing():
+    test = types_inside.newer_first_resemble_a_1nn
+    with pytest.raises(NotInRun, match="of every newer type: no 1-NN"):
+        test(evidence(planned=OWN))
+    nns = [ModelKey("wp", "nn", seed=1, n=n) for n in (1, 2, 3)]
+    with pytest.raises(Missing, match="figure5") as raised:
+        test(evidence(planned=OWN + nns))
+    assert not isinstance(raised.value, NotInRun)
 
 
 def test_the_first_epochs_are_of_the_type():

@@ -28,6 +28,7 @@ from charlens.claims.measure import FAILS, HOLDS, NOT_IN_RUN, UNDECIDED
 from charlens.errors import InputError
 from charlens.report import figure4, figure5, figure6
 from charlens.store.corpora import read_split
+from charlens.store.models import ModelKey
 from charlens.store.scores import read_scores, with_arrays
 from charlens.store.tables import PROBES, TRAJECTORY
 
@@ -41,7 +42,8 @@ def test_what_is_missing_is_said():
 
 
 def test_what_the_run_was_not_to_have_is_not_undecided():
-    own = planned(("lstm", 1, 64), ("lstm", 1, 128))
+    own = planned(("lstm", 1, 64))
+    own += [ModelKey("wp", "nn", seed=1, n=n) for n in (1, 2, 3, 4)]
     table = judge.judge([evidence(network("lstm", 1, 64, 1.4), planned=own)]).set_index("claim")
     absent = table[table["verdict"] == NOT_IN_RUN]["basis"].str.removeprefix("not in this run: ")
     assert absent.to_dict() == {
@@ -51,6 +53,8 @@ def test_what_the_run_was_not_to_have_is_not_undecided():
         "GRU beats RNN": "no RNN",
         "LSTM against GRU is mixed": "no GRU",
         "RNNs lie apart": "no GRU",
+        "then a 4-NN and a 5-NN": "no 5-NN",
+        "size removes n-gram errors": "size: 64 alone",
         "first GRU layer is one-sided": "no GRU",
         "first layer is diffuse": "layers: 1 alone",
     }

@@ -384,10 +384,10 @@ other,rnn 2x8,1,3,quote,mean,0.5,0.4,0
 def test_what_clamping_a_unit_changes_is_said_in_a_line(tmp_path):
     (tmp_path / "ablation.csv").write_text(CLAMPED)
     assert explore.clamped(tmp_path / "ablation.csv", RNN, ABOUT) == {
-        "2.3": "clamped to its mean: −25.0 points of p for its own characters (inside quotes),"
-        " +0.0123 nats; used",
-        "1.1": "clamped to its mean: +2.0 points of p for its own characters (mine <b>),"
-        " −0.0010 nats; not used",
+        "2.3": "clamped to its mean: −25.0 points of probability for its own characters"
+        " (inside quotes), +0.0123 nats; the network uses it",
+        "1.1": "clamped to its mean: +2.0 points of probability for its own characters"
+        " (mine <b>), −0.0010 nats; the network does not use it",
     }
     with pytest.raises(InputError, match="no readable table"):
         explore.clamped(tmp_path / "absent.csv", RNN, ABOUT)

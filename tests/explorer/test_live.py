@@ -67,13 +67,16 @@ def log_probs(path):
 
 
 @pytest.mark.parametrize("type", TYPES)
-def test_the_page_computes_what_the_command_line_computes(browser, made, type):
-    opened(browser, made / f"{type}.html")
+@pytest.mark.parametrize("name", ["browser", "firefox"])
+def test_the_page_computes_what_the_command_line_computes(request, made, name, type):
+    browser = opened(request.getfixturevalue(name), made / f"{type}.html")
     got = np.array(browser.evaluate("[...bytes.logp]"), float)
     expected = log_probs(made / f"{type}.csv")
     assert len(got) > 2000 and np.array_equal(np.isnan(got), np.isnan(expected))
     np.testing.assert_allclose(got, expected, atol=1e-4, rtol=0)
     assert browser.messages == []
+    own = ((made / f"{type}.html").resolve().as_uri(), "blob:", "data:")
+    assert all(url.startswith(own) for url in browser.requests)
 
 
 @pytest.mark.parametrize("type", TYPES)
@@ -234,6 +237,9 @@ def test_what_a_unit_does_to_the_output(page, made):
         # a character that is not read leaves the prediction as it is
         at = np.cumsum([byte in ALPHABET for byte in TEXT[:300]]) - 1
         np.testing.assert_allclose([e[name] for e in effects], p[at].mean(axis=0), atol=1e-4)
+    code = ALPHABET.index(b"\r")  # an arrow in the text, and a word here, where arrows mean change
+    page.evaluate(f"paintOutput([{{code: {code}, low: 0.1, high: 0.25, change: 0.15}}])")
+    assert page.evaluate("$('raises').textContent") == "← carriage return 10% → 25%"
 
 
 def point(page, i):

@@ -1,6 +1,7 @@
 """The short report of a run: what was found, in words, and links to what is there alone."""
 
 import json
+import re
 
 import pytest
 from valid_html import Checker
@@ -68,6 +69,9 @@ def test_it_says_what_was_found_and_links_to_what_is_there(run):
     assert "A &lt;b&gt;" in page and "GRU 2x64" in page and "4-gram" in page
     assert "1.200 nats" in page and "the network predicts better" in page
     assert "1.7" in page and "no more than by chance" in page
+    assert "−0.10 (−0.20 to 0.00)" in page
+    assert '<a href="tables/claims.html#gru-goes-far">' in page
+    page = re.sub(r'<a href="tables/claims[^>]*>(.*?)</a>', r"\1", page)
     assert "1 holds: depth helps" in page and "1 does not hold: long reach" in page
     assert page.count("depth helps") == 1  # a part of a claim is not the claim
     assert "1 is not in this run: <ul> <li>no GRU: GRU beats RNN</li>" in page
@@ -77,6 +81,13 @@ def test_it_says_what_was_found_and_links_to_what_is_there(run):
     assert "<li>the interval lies on both sides: deviations are small</li>" in page
     assert 'src="figures/figure2-c.svg"' in page and "figure4.svg" not in page
     assert 'href="tables/cells.html"' in page and "tables/inside.html" not in page
+
+
+def test_an_empty_table_is_not_offered(run):
+    (run / "tables/discrepancies.html").write_text("")
+    assert 'href="tables/discrepancies.html"' in overview.page(run, {})
+    (run / "tables/discrepancies.csv").write_text("corpus,model\n")
+    assert 'href="tables/discrepancies.html"' not in overview.page(run, {})
 
 
 def test_a_unit_follows_only_what_its_baselines_do_not_tell(run):
@@ -112,6 +123,12 @@ def test_a_study_tells_what_its_text_holds(run):
     (run / "study.json").write_text(json.dumps(study))
     page = overview.page(run, {})
     assert "line ends: LF, kept" in page and "inside quotes: 3% &lt;of it&gt;" in page
+    assert "--minutes" not in page  # the network is ahead of the n-gram
+    ahead = (run / "tables/table2.csv").read_text().replace("4,1.25", "4,1.15")
+    (run / "tables/table2.csv").write_text(ahead)
+    assert "With more time (--minutes), a study trains larger" in overview.page(run, {})
+    (run / "study.json").unlink()
+    assert "--minutes" not in overview.page(run, {})
 
 
 def test_a_missing_table_is_named(run):

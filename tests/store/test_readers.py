@@ -9,7 +9,7 @@ from charlens.errors import InputError
 from charlens.store.corpora import read_text
 from charlens.store.models import ModelKey
 from charlens.store.scores import best_lstm, read_score, read_scores
-from charlens.store.tables import planned_networks, read_status, read_table
+from charlens.store.tables import planned_models, read_status, read_table
 
 
 def test_a_score_knows_its_model(tmp_path):
@@ -62,12 +62,14 @@ def test_the_lstm_of_figures_4_and_5(tmp_path):
         best_lstm(scores[3:])
 
 
-def test_planned_networks(tmp_path):
+def test_planned_models(tmp_path):
     rows = ["wp,type~lstm layers~2 size~64 seed~2,1", "wp,nn context~3 seed~1,0",
             "lk,ngram order~21,1", "lk,type~gru layers~1 size~64 seed~1,0"]  # fmt: skip
     (tmp_path / "status.csv").write_text("corpus,model,finished\n" + "\n".join(rows) + "\n")
-    assert planned_networks(read_status(tmp_path / "status.csv")) == [
+    assert planned_models(read_status(tmp_path / "status.csv")) == [
         ModelKey("wp", "recurrent", "lstm", 2, 64, 2),
+        ModelKey("wp", "nn", seed=1, n=3),
+        ModelKey("lk", "ngram", n=20),
         ModelKey("lk", "recurrent", "gru", 1, 64, 1),
     ]
 

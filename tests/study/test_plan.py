@@ -42,6 +42,19 @@ def test_more_time_gives_larger_networks_and_the_estimate_keeps_to_it():
     assert plans[0].layers == (1,) and plans[0].epochs == plan.EPOCHS[0]
 
 
+def test_a_short_text_is_not_trained_on_for_longer_than_it_helps():
+    fast = {type: [0, 1e-13] for type in SPEED}
+    chinese = plan.plan(71_000, 1264, 20, 2, fast)
+    assert chinese.epochs < plan.plan(71_000, 80, 20, 2, fast).epochs < plan.EPOCHS[1]
+    assert chinese.seconds < 60 * 20
+    assert plan.most_epochs(40_000, 740_000) == plan.EPOCHS[1]  # 1 MB gets all
+    assert plan.most_epochs(10**9, 40_000) == plan.EPOCHS[0]
+    # The learning rate falls before validation turns: see the docstring.
+    for ratio, turn in ((0.34, 13), (0.75, 14), (2.1, 8), (7.4, 8)):
+        epochs = plan.most_epochs(int(100_000 * ratio), 100_000)
+        assert round(plan.BEFORE_TURN * epochs) <= turn < epochs
+
+
 @pytest.mark.parametrize("minutes", [1, 20, 600])
 def test_the_configuration_is_one_of_a_run(minutes):
     config = yaml.safe_load(Path(__file__).parents[2].joinpath("config.yaml").read_text())

@@ -14,6 +14,7 @@ def size_removes_ngram_errors(evidence: Evidence) -> list[Finding]:
     fewer errors than the smallest. Effect: the share of the errors removed that an n-gram model up
     to n = 9 would not make. The claim holds if that is more than half, and does not if no errors
     are removed. There is one network of each size, so no interval."""
+    evidence.require(type=("lstm",), size=())
     if evidence.oracles is None or evidence.oracles["size"].nunique() < 2:
         raise Missing("the errors of LSTMs of two sizes (figures/figure6.csv)")
     sizes = evidence.oracles["size"].min(), evidence.oracles["size"].max()

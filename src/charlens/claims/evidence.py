@@ -62,7 +62,7 @@ class Evidence:
     type: str = "lstm"  # of the networks that these tables, OF_ONE, are about
     of_types: dict[str, dict[str, pd.DataFrame]] = field(default_factory=dict)  # type: name: table
     histories: dict[ModelKey, pd.DataFrame] = field(default_factory=dict)  # of n-NN candidates
-    planned: list[ModelKey] = field(default_factory=list)  # networks of the configured grid
+    planned: list[ModelKey] = field(default_factory=list)  # models of the configured run, if known
     everything: list["Evidence"] = field(default_factory=list)  # of all corpora, this one included
     known: dict = field(default_factory=dict)  # computed so far: see Statistic, seeds.upper_group
 
@@ -79,10 +79,15 @@ class Evidence:
         """Scores of the recurrent networks."""
         return [score for score in self.scores if score.key.kind == "recurrent"]
 
+    @cached_property
+    def planned_grid(self) -> list[ModelKey]:
+        """The recurrent networks that the run is to have."""
+        return [key for key in self.planned if key.kind == "recurrent"]
+
     @property
     def newer_types(self) -> list[str]:
         """The types of the run that the paper does not have, with what is added to them."""
-        types = {key.type for key in (*self.planned, *(entry.key for entry in self.grid))}
+        types = {key.type for key in (*self.planned_grid, *(entry.key for entry in self.grid))}
         return [type for type in types_in_order(types) if cell_of(type) not in PAPER_TYPES]
 
     def of(self, type: str) -> "Evidence":
@@ -107,7 +112,7 @@ class Evidence:
     @property
     def finished(self) -> str:
         """How many networks of the grid are trained, in words; "" where all are."""
-        trained, planned = len(self.networks), len(self.planned)
+        trained, planned = len(self.networks), len(self.planned_grid)
         return f"{trained} of {planned} networks trained" if trained < planned else ""
 
     def require(self, **needed: tuple) -> None:
@@ -116,7 +121,9 @@ class Evidence:
         if not self.planned:  # unknown
             return
         for name, values in needed.items():
-            there = {getattr(key, name) for key in (*self.planned, *(e.key for e in self.grid))}
+            there = {
+                getattr(key, name) for key in (*self.planned_grid, *(e.key for e in self.grid))
+            }
             for value in values:
                 if value not in there:
                     named = type_name(value) if name == "type" else f"network of {value} {name}"
@@ -124,9 +131,16 @@ class Evidence:
             if len(there) == 1 and not values:
                 raise NotInRun(f"{name}: {there.pop()} alone")
 
+    def require_nns(self, *wanted: int) -> None:
+        """Raise NotInRun unless the run is to have the n-NN for each of these n."""
+        there = {key.n for key in self.planned if key.kind == "nn"} | set(self.nns)
+        for n in wanted if self.planned else ():
+            if n not in there:
+                raise NotInRun(f"no {n}-NN")
+
     def lacks(self, *types: str) -> bool:
         """Whether an entry of the grid (of these types, or any) is trained from no seed."""
-        wanted = {replace(key, seed=None) for key in self.planned}
+        wanted = {replace(key, seed=None) for key in self.planned_grid}
         missing = wanted - {entry.key for entry in self.grid}
         return any(not types or key.type in types for key in missing)
 

@@ -59,6 +59,8 @@ def climbs(evidence: Evidence, wanted: tuple[int, int, int]) -> list[Finding]:
 def nearest_nn(evidence: Evidence, wanted: tuple[int, ...]) -> pd.DataFrame:
     """The row of the nearest n-NN for each snapshot. Raises Missing without these n-NNs."""
     table = evidence.first_epochs
+    if table is None or not set(wanted) <= set(table["n"]):
+        evidence.require_nns(*wanted)
     if table is None:
         raise Missing("the comparison of an LSTM's first epochs with n-NNs (figure5/<corpus>.csv)")
     if not set(wanted) <= set(table["n"]):

@@ -27,7 +27,7 @@ from charlens.store.tables import (
     MODELS,
     PROBES,
     paper_table,
-    planned_networks,
+    planned_models,
     read_status,
     read_table,
     read_trajectory,
@@ -156,7 +156,7 @@ def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
     }
     of_types = read_of_types(args.of_types)
     histories = {ModelKey.parse(path): read_table(path, HISTORY) for path in args.histories}
-    planned = planned_networks(read_status(args.status)) if args.status else []
+    planned = planned_models(read_status(args.status)) if args.status else []
 
     def of(table: str, corpus: str) -> pd.DataFrame | None:
         return inside[table][inside[table]["corpus"] == corpus] if table in inside else None

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from charlens.report.html import render
+from charlens.report.html import anchor, render
 
 
 class Verdict(NamedTuple):
@@ -102,11 +102,6 @@ def finding(row, titles: dict[str, str], farthest: float) -> dict:
         "paper": number(row.paper),
         "basis": row.basis,
     }
-
-
-def anchor(name: str) -> str:
-    """The id of a claim's section on the page."""
-    return "".join(letter if letter.isalnum() else "-" for letter in name.lower())
 
 
 def number(value: float) -> str:

@@ -59,7 +59,9 @@ def newer_beats_by_its_recipe(evidence: Evidence) -> list[Finding]:
     """As for the paper's recipe, by the second one (AdamW, warm-up, cosine, weight decay). Each
     type, LSTM and GRU included, counts with its cells in blocks or bare, at each shape the better
     on validation."""
-    if evidence.planned and not any(recipe_of(key.type) == "adamw" for key in evidence.planned):
+    if evidence.planned and not any(
+        recipe_of(key.type) == "adamw" for key in evidence.planned_grid
+    ):
         raise NotInRun("no network by the second recipe")
     return beats_rivals(evidence, [f"+{added}" for added in RECIPE])
 
@@ -94,7 +96,7 @@ def additions_help(evidence: Evidence) -> list[Finding]:
     both have; nats per character. Parameters are the same, so a cell in a block has fewer units.
     The overall effect is that of block and recipe together (or else of the last that is trained),
     mean over the types."""
-    keys = [*evidence.planned, *(entry.key for entry in evidence.grid)]
+    keys = [*evidence.planned_grid, *(entry.key for entry in evidence.grid)]
     cells = bare(types_in_order(cell_of(key.type) for key in keys))
     if all(key.type == cell_of(key.type) for key in keys):
         raise NotInRun("no block and no second recipe")

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pandas as pd
 
 from charlens.claims.ablation import interpretable_units_are_used
-from charlens.claims.evidence import Evidence, Missing
+from charlens.claims.evidence import Evidence, Missing, NotInRun
 from charlens.claims.first_epochs import nearest_nn_climbs
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Finding
 from charlens.claims.types import bare
@@ -99,12 +99,13 @@ def of_each(evidence: Evidence, test: Callable[[Evidence], list[Finding]]) -> li
         try:
             first, *_ = test(evidence.of(type))
         except Missing as missing:
-            lacking[type_name(type)] = str(missing)
+            lacking[type_name(type)] = missing
             continue
         parts.append(replace(first, part=type_name(type)))
     if not parts:
-        reasons = " or ".join(dict.fromkeys(lacking.values()))
-        raise Missing(f"of every newer type: {reasons}")
+        reasons = " or ".join(dict.fromkeys(map(str, lacking.values())))
+        planned = any(not isinstance(missing, NotInRun) for missing in lacking.values())
+        raise (Missing if planned else NotInRun)(f"of every newer type: {reasons}")
     verdicts = [found.verdict for found in parts]
     verdict = HOLDS if set(verdicts) == {HOLDS} and not lacking else UNDECIDED
     verdict = FAILS if FAILS in verdicts else verdict

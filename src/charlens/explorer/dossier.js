@@ -196,8 +196,8 @@ function paintOutput(effect) {
   const {alphabet} = facts.network;
   const rows = (changes) => changes.map(({code, low, high}) => {
     const span = element('span', undefined, 'symbol');
-    span.append(element('b', symbolGlyph(alphabet[code])), element('small', ` ${percent(low)} → ${percent(high)}`));
-    span.title = BLANKS[alphabet[code]] || symbolGlyph(alphabet[code]);
+    const words = [BLANKS[alphabet[code]] ?? [], percent(low), '→', percent(high)].flat().join(' ');
+    span.append(element('b', symbolGlyph(alphabet[code])), element('small', ` ${words}`));
     return span;
   });
   const sorted = (effect || []).toSorted((a, b) => b.change - a.change);

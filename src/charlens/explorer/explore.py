@@ -278,9 +278,9 @@ def clamped(path: Path, arch, about: dict, elsewhere: bool = False) -> dict[str,
     rows = table[own].dropna(subset=["own"]).sort_values("own", key=abs)
     return {
         f"{row.layer}.{row.unit}": (
-            f"{where}clamped to its mean: {100 * row.own:+.1f} points of p for its own characters"
-            f" ({titles.get(row.hypothesis, row.hypothesis)}), {row.loss:+.4f} nats;"
-            f" {'' if row.used else 'not '}used"
+            f"{where}clamped to its mean: {100 * row.own:+.1f} points of probability for its own"
+            f" characters ({titles.get(row.hypothesis, row.hypothesis)}), {row.loss:+.4f} nats;"
+            f" the network {'uses it' if row.used else 'does not use it'}"
         ).replace("-", "−")
         for row in rows.itertuples()
     }

@@ -25,6 +25,11 @@ def render(template: str, **values) -> str:
     return ENVIRONMENT.get_template(f"{template}.jinja").render(values)
 
 
+def anchor(claim: str) -> str:
+    """The id of a claim's section on the page of claims."""
+    return "".join(letter if letter.isalnum() else "-" for letter in claim.lower())
+
+
 def source_note(corpus: dict) -> str:
     """Which text a corpus is. Where it is not the paper's, the note says that losses on it are not
     comparable with the paper's."""

@@ -15,7 +15,7 @@ import pandas as pd
 
 from charlens.data.checks import size_in_words
 from charlens.files import write_atomically
-from charlens.report.html import render
+from charlens.report.html import anchor, render
 from charlens.statistics.information import bits
 from charlens.store.corpora import read_corpora
 from charlens.store.models import network_name, shown
@@ -129,7 +129,7 @@ def units(table: pd.DataFrame, corpus: str, titles: Mapping[str, str]) -> list[d
             "title": titles.get(row.hypothesis, row.hypothesis),
             "unit": f"{int(row.layer)}.{int(row.unit)}",
             "measure": {"auc": "AUC", "tau": "tau"}.get(row.measure, row.measure),
-            "score": f"{row.score:.2f} ({row.low:.2f} to {row.high:.2f})",
+            "score": f"{row.score:.2f} ({row.low:.2f} to {row.high:.2f})".replace("-", "−"),
             "follows": follows(row),
         }
         for row in own.itertuples()
@@ -197,6 +197,14 @@ def trained_minutes(run: Path) -> float:
     return sum(row["s"] for row in rows) / 60
 
 
+def has_rows(run: Path, name: str) -> bool:
+    """Whether a table was made and is not empty, as that of what is far from the paper is where the
+    paper does not have the text."""
+    numbers = run / f"tables/{name}.csv"
+    empty = numbers.is_file() and len(numbers.read_text().splitlines()) < 2
+    return (run / f"tables/{name}.html").is_file() and not empty
+
+
 def page(run: Path, titles: Mapping[str, str]) -> str:
     """The page for the run in this folder. titles: of the hypotheses, by name.
 
@@ -234,12 +242,9 @@ def page(run: Path, titles: Mapping[str, str]) -> str:
         corpora=[of_corpus(run, corpus, about, tables, titles) for corpus, about in known.items()],
         study=json.loads(own.read_text()) if own.is_file() else None,
         pictures=pictures(run),
-        tables=[
-            (name, shows)
-            for name, shows in TABLES.items()
-            if (run / f"tables/{name}.html").is_file()
-        ],
+        tables=[(name, shows) for name, shows in TABLES.items() if has_rows(run, name)],
         minutes=trained_minutes(run),
+        anchor=anchor,
     )
 
 

@@ -117,7 +117,6 @@ def read_status(path: str | Path) -> pd.DataFrame:
     return table
 
 
-def planned_networks(status: pd.DataFrame) -> list[ModelKey]:
-    """The recurrent networks in a status table."""
-    keys = (ModelKey.parse(f"{row.corpus}/{row.model}") for row in status.itertuples())
-    return [key for key in keys if key.kind == "recurrent"]
+def planned_models(status: pd.DataFrame) -> list[ModelKey]:
+    """The models in a status table."""
+    return [ModelKey.parse(f"{row.corpus}/{row.model}") for row in status.itertuples()]
