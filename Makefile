@@ -136,9 +136,9 @@ clean-all: clean ## remove all results, also those that took days, and the envir
 
 # The environment. Its stamp is written last and holds this folder's name. Set-up starts afresh if the
 # stamp is missing (set-up was interrupted), if it names another folder (.venv was copied or moved) or
-# if the Python of .venv no longer runs. If only the lock changed, what differs is installed.
+# if the Python of .venv no longer runs. If only a lock changed, what differs is installed.
 # (--no-compile: compiling all of torch ahead takes a minute; Python compiles what it imports.)
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock requirements-torch.lock pyproject.toml
 	@for cxx in $(if $(filter default undefined,$(origin CXX)),c++ g++ clang++,"$(CXX)"); do \
 	    echo '#include <string>' | $$cxx -x c++ -fsyntax-only - 2>/dev/null && break; \
 	done || { echo 'make: KenLM needs a C++ compiler, found none: install g++ or clang++,' \
@@ -157,7 +157,8 @@ $(READY): requirements.lock pyproject.toml
 	    "$$python" -m venv --clear .venv && rm -rf results/kenlm; \
 	fi
 	@rm -f $@
-	@$(BIN)/python -m pip install --quiet --no-compile --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-compile --require-hashes --requirement requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-compile --requirement requirements-torch.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@echo '$(CURDIR)' > $@
 
@@ -168,7 +169,7 @@ $(TOOLS): $(READY) src/charlens/ngrams/build.py
 	@touch $@
 
 $(SLURM): $(READY) requirements-slurm.lock
-	@$(BIN)/python -m pip install --quiet --no-compile --requirement requirements-slurm.lock
+	@$(BIN)/python -m pip install --quiet --no-compile --require-hashes --requirement requirements-slurm.lock
 	@touch $@
 
 # Their stamps exist, but they do not.

@@ -1,6 +1,7 @@
-"""Environments other than that of `make` have the same versions: those of the one lock."""
+"""Environments have the versions of the lock files, whose hashes pip checks."""
 
 import re
+import shutil
 import subprocess
 import sys
 from importlib import metadata
@@ -12,7 +13,9 @@ import yaml
 from charlens.ngrams import build
 
 ROOT = Path(__file__).parents[1]
-PYTHONS = ("3.11", "3.12", "3.13")  # of requirements.lock
+HASHED = [ROOT / "requirements.lock", ROOT / "requirements-slurm.lock", build.BOOST]
+TORCH = ROOT / "requirements-torch.lock"
+PYTHONS = ("3.11", "3.12", "3.13")  # of the lock files
 # Wheels that install on these platforms, by the tags of Python packaging: a C library of 2.28 or
 # later, and macOS 14 or later.
 WHEELS = {
@@ -23,8 +26,41 @@ WHEELS = {
 }
 
 
+def pins(lock: Path) -> dict[str, tuple[str, list[str]]]:
+    """Version and hashes of each package of a lock file, which has nothing else but comments."""
+    text = re.sub(r"^#.*\n", "", lock.read_text(), flags=re.M).replace("\\\n", "")
+    rows = re.findall(r"^([\w.-]+)==([\w.]+)((?: +--hash=sha256:[0-9a-f]{64})*)$", text, re.M)
+    assert len(rows) == len(text.splitlines()) == len({name for name, _, _ in rows})
+    return {name: (version, hashes.split()) for name, version, hashes in rows}
+
+
 def test_the_lock_is_for_these_versions_of_python():
-    assert "for Python 3.11 to 3.13" in (ROOT / "requirements.lock").read_text()
+    for lock in (HASHED[0], TORCH):
+        assert "for Python 3.11 to 3.13" in lock.read_text()
+
+
+@pytest.mark.parametrize("lock", HASHED, ids=lambda lock: lock.name)
+def test_every_pin_has_hashes(lock):
+    assert pins(lock) and "torch" not in pins(lock)
+    assert all(hashes for _, hashes in pins(lock).values())
+
+
+def test_torch_alone_has_none():
+    assert [(name, hashes) for name, (_, hashes) in pins(TORCH).items()] == [("torch", [])]
+
+
+def test_set_up_ends_where_a_file_is_not_the_locked_one(tmp_path):
+    """Set-up by the Makefile, from a lock of one small package with the hashes of another."""
+    (version, _), (_, others) = (pins(HASHED[0])[name] for name in ("mdurl", "pluggy"))
+    for name in ("Makefile", "pyproject.toml", TORCH.name):
+        shutil.copy(ROOT / name, tmp_path)
+    (tmp_path / "requirements.lock").write_text(f"mdurl=={version} {' '.join(others)}\n")
+    command = ["make", ".venv/.ready", f"PYTHON={sys.executable}"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    if "No matching distribution found" in done.stderr:
+        pytest.skip("no package index answers")
+    assert done.returncode and "DO NOT MATCH THE HASHES" in done.stderr
+    assert not (tmp_path / ".venv/.ready").exists()
 
 
 def test_the_image_installs_what_make_does_and_nothing_else():
@@ -40,10 +76,11 @@ def test_the_image_leaves_out_what_a_checkout_may_have_made():
     assert {".venv", ".snakemake", "node_modules", "results/*"} <= set(ignored) & made
 
 
-def test_the_conda_environment_installs_the_lock():
-    environment = yaml.safe_load((ROOT / "envs/environment.yaml").read_text())
-    *conda, pip = environment["dependencies"]
-    assert "-r ../requirements.lock" in pip["pip"]
+def test_the_conda_environment_is_filled_from_the_locks():
+    recipe = (ROOT / "envs/environment.yaml").read_text()
+    for command in ("--require-hashes -r requirements.lock", "-r requirements-torch.lock"):
+        assert f"#   pip install {command}\n" in recipe
+    conda = yaml.safe_load(recipe)["dependencies"]
     (python,) = (word.partition("=")[2] for word in conda if word.startswith("python "))
     assert python.strip() in PYTHONS
     assert not any("=" in word for word in conda if not word.startswith("python "))
@@ -52,10 +89,9 @@ def test_the_conda_environment_installs_the_lock():
 def compiled_pins() -> list[tuple[str, str]]:
     """Name and version of each pin whose wheel is of one platform alone, and of the Boost that
     KenLM is built with. (The others, and what is built from source, are plain Python.)"""
-    lock = (ROOT / "requirements.lock").read_text()
-    pins = re.findall(r"^([\w.-]+)==(\S+)", lock, re.M)
-    compiled = [(name, version) for name, version in pins if not plain_python(name)]
-    return [*compiled, ("cmeel-boost", build.BOOST)]
+    installed = pins(HASHED[0]) | pins(TORCH)
+    compiled = {name: pin for name, pin in installed.items() if not plain_python(name)}
+    return [(name, version) for name, (version, _) in (compiled | pins(build.BOOST)).items()]
 
 
 def plain_python(name: str) -> bool:

@@ -58,6 +58,18 @@ def test_a_module_that_is_not_there_is_named(package):
         modules.files("report.figur")
 
 
+def test_imports_are_found_as_python_finds_them():
+    for path in modules.PACKAGE.rglob("*.py"):
+        names = []
+        for node in ast.walk(ast.parse(path.read_bytes())):
+            if isinstance(node, ast.Import):
+                names += [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        ours = [name.removeprefix("charlens.") for name in names if name.startswith("charlens.")]
+        assert set(modules.imported(path)) == set(map(modules.resolve, ours)) - {None}, path
+
+
 def test_no_module_imports_relatively():
     """Which `modules.imported` would not see."""
     for path in modules.PACKAGE.rglob("*.py"):

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -150,6 +151,15 @@ def test_trainings_ask_for_a_gpu_and_its_memory_where_there_are_some(commands, t
     assert all(int(re.search(r"mem_mb=(\d+)", its)[1]) > 3000 for its in trainings)
     (score, *_) = re.findall(r"rule score:.*?resources: (.*?)\n", planned, re.DOTALL)
     assert "gpu=0" in score and "mem_mb=2000" in score
+
+
+def test_a_machine_that_can_have_no_slurm_of_one_node_is_told_from_one_that_fails(tmp_path):
+    """Without apt-get; or without root, which comes first."""
+    for tool in ("bash", "mktemp", "mkdir", "rm"):
+        (tmp_path / tool).symlink_to(shutil.which(tool))
+    command = [ROOT / "tests/slurm/node.sh", "true"]
+    done = subprocess.run(command, env={"PATH": str(tmp_path)}, capture_output=True, text=True)
+    assert done.returncode == 77 and done.stderr.startswith("node.sh: "), done.stderr
 
 
 # ---- jobs of an earlier run ----

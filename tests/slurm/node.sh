@@ -6,12 +6,16 @@
 # Needs root, and Debian's or Ubuntu's packages (slurm-wlm, munge). Where the kernel allows it, all
 # of it lives in a namespace of its own and the machine stays as it was: the packages are unpacked
 # beside /usr, not installed. Elsewhere they are installed on the machine, after a question that
-# --yes answers. The node pretends to have two GPUs.
+# --yes answers. The node pretends to have two GPUs. Ends with status 77 where there can be none.
 set -euo pipefail
 
 die() {
     echo "node.sh: $*" >&2
     exit 1
+}
+cannot() {
+    echo "node.sh: $*" >&2
+    exit 77
 }
 
 packages=(slurm-wlm munge)
@@ -19,17 +23,17 @@ if [[ ${1:-} != --inside ]]; then
     yes=${1:-}
     [[ $yes != --yes ]] || shift
     [[ $# -gt 0 ]] || die 'which command?'
-    [[ $EUID == 0 ]] || die 'Slurm of one node is set up as root: run as root, or with sudo'
+    [[ $EUID == 0 ]] || cannot 'Slurm of one node is set up as root: run as root, or with sudo'
     work=$(mktemp -d)
     trap 'rm -rf "$work"' EXIT
     mkdir -p "$work/usr"
     if ! type slurmctld slurmd munged >/dev/null 2>&1; then
-        command -v apt-get >/dev/null || die "install ${packages[*]}: there is no apt-get here"
+        command -v apt-get >/dev/null || cannot "install ${packages[*]}: there is no apt-get here"
         apt-get update --quiet >"$work/apt" 2>&1 || true
         mkdir -p "$work/debs/partial"
         apt-get install --quiet --yes --no-install-recommends --download-only \
             -o "Dir::Cache::archives=$work/debs" "${packages[@]}" >>"$work/apt" 2>&1 \
-            || { cat "$work/apt" >&2; die "cannot download ${packages[*]}"; }
+            || { cat "$work/apt" >&2; cannot "cannot download ${packages[*]}"; }
         for deb in "$work"/debs/*.deb; do
             dpkg-deb --extract "$deb" "$work"
         done
@@ -45,10 +49,11 @@ if [[ ${1:-} != --inside ]]; then
             "$0" --inside "$work" "$@" || status=$?
         exit $status
     fi
-    [[ ! -e /etc/slurm/slurm.conf ]] || die '/etc/slurm/slurm.conf exists: this machine has a Slurm'
+    [[ ! -e /etc/slurm/slurm.conf ]] || cannot '/etc/slurm/slurm.conf exists: this machine has a Slurm'
     if [[ $yes != --yes ]]; then
+        [[ -t 0 ]] || cannot 'this machine allows no namespaces; with --yes, Slurm is installed on it'
         read -r -p "This machine allows no namespaces. Install ${packages[*]} and run Slurm on it? [y/N] "
-        [[ $REPLY == [yY]* ]] || die 'nothing was changed'
+        [[ $REPLY == [yY]* ]] || cannot 'nothing was changed'
     fi
     type slurmctld slurmd munged >/dev/null 2>&1 \
         || apt-get install --quiet --yes --no-install-recommends "${packages[@]}" >/dev/null

@@ -29,7 +29,7 @@ from charlens.ngrams import fit, kenlm
 
 VERSION = "0.3.0"
 SHA256 = "c4628bb9fb63c8a6f9240035b8b037385cfc404cb72e933cf48878291edac1e8"
-BOOST = "1.88.0"  # later wheels lack the compiled boost_system that KenLM asks for
+BOOST = Path(__file__).with_name("boost.lock")
 BOOST_LIBRARIES = ("program_options", "system", "thread")
 LOG_LINES = 15  # last lines of the log, shown if a step fails
 
@@ -127,10 +127,10 @@ def fetch(work: Path, log_file: TextIO) -> Path:
 
 
 def fetch_boost(work: Path, log_file: TextIO) -> Path:
-    """Download and unpack the wheel of Boost in `work`. Returns the folder of its lib."""
+    """Download and unpack the pinned wheel of Boost in `work`. Returns the folder of its lib."""
     command = [sys.executable, "-m", "pip", "install", "--no-deps", "--only-binary", ":all:"]
-    command += ["--target", work / "boost", f"cmeel-boost=={BOOST}"]
-    step(f"download Boost {BOOST}", command, log_file)
+    command += ["--target", work / "boost", "--require-hashes", "-r", BOOST]
+    step("download Boost", command, log_file)
     return work / "boost" / "cmeel.prefix"
 
 

@@ -7,13 +7,19 @@ file of the packages in DECLARED.
 The Snakefile imports this, so it imports nothing slow.
 """
 
-import ast
 import functools
+import re
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1]
 DECLARED = ("data", "networks", "backends", "training")
 PLUMBING = ("errors.py", "files.py", "progress.py")  # do not affect outputs
+# Imports of ours, and the names in them. (Every job of a cluster starts Snakemake, and it takes a
+# second of processor time to parse all modules.)
+IMPORT = re.compile(
+    r"^ *(?:from (charlens[\w.]*) import (?:\(([^)]*)\)|(.*))|import (charlens[\w.]*))", re.M
+)
+NAME = re.compile(r"(\w+)(?: as \w+)?")
 ASSETS = (".csv", ".html", ".css", ".js", ".jinja")  # read by the modules beside them
 
 
@@ -54,12 +60,8 @@ def resolve(name: str) -> Path | None:
 def imported(path: Path) -> tuple[Path, ...]:
     """The files of our modules that a file imports, anywhere in it. (None imports relatively.)"""
     found = []
-    for node in ast.walk(ast.parse(path.read_bytes())):
-        names = []
-        if isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:  # a module, or names in one
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        ours = [name.removeprefix("charlens.") for name in names if name.startswith("charlens.")]
-        found += map(resolve, ours)
-    return tuple(path for path in dict.fromkeys(found) if path is not None)
+    for module, several, names, alone in IMPORT.findall(path.read_text("utf-8")):
+        found.append(module or alone)  # a module, or names in one:
+        found += [f"{module}.{name}" for name in NAME.findall(several or names)]
+    ours = [name.removeprefix("charlens.") for name in found if name.startswith("charlens.")]
+    return tuple(path for path in dict.fromkeys(map(resolve, ours)) if path is not None)
