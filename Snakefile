@@ -32,6 +32,7 @@ from charlens.runs.settings import options
 from charlens.store.models import PAPER_TYPES, ModelKey, cell_of, reshuffled, twin
 
 host.run_jobs_here()
+host.end_when_told()
 
 # A scheduler's warning is for the training that a job runs: the Snakemake that starts it waits.
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)

@@ -67,6 +67,7 @@ def guarded(folder: Path) -> Iterator[None]:
         used = int(file.read().split()[0]) * resource.getpagesize()
     limits = resource.getrlimit(resource.RLIMIT_AS)
     before = signal.signal(signal.SIGPROF, _alarm)
+    bytecode, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # of what is imported late
     done = []
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, limits[1]))
     signal.setitimer(signal.ITIMER_PROF, SECONDS)
@@ -77,6 +78,7 @@ def guarded(folder: Path) -> Iterator[None]:
         _watched.clear()
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
+        sys.dont_write_bytecode = bytecode
         resource.setrlimit(resource.RLIMIT_AS, limits)
     if done:
         raise Trespass("; ".join(done[:3]))

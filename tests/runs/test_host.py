@@ -2,6 +2,8 @@
 
 import errno
 import os
+import subprocess
+import sys
 import tempfile
 import time
 
@@ -16,6 +18,28 @@ def test_two_runs_do_not_write_to_one_folder(tmp_path):
     host.lock(tmp_path / "other")
     with pytest.raises(InputError, match="is writing here"):
         host.lock(tmp_path / "run")
+
+
+# A scheduler that is told to stop by the thread that holds its lock, as a signal's handler is run.
+TOLD = """
+import signal, threading
+from charlens.runs import host
+from snakemake.scheduling.job_scheduler import JobScheduler
+for _ in range(2):  # as where two modules of a workflow are ours
+    host.end_when_told()
+scheduler = object.__new__(JobScheduler)
+scheduler._lock, scheduler._open_jobs = threading.Lock(), threading.Semaphore(0)
+signal.signal(signal.SIGTERM, scheduler.exit_gracefully)
+with scheduler._lock:
+    signal.raise_signal(signal.SIGTERM)
+scheduler._open_jobs.acquire()
+print(scheduler._user_kill)
+"""
+
+
+def test_a_snakemake_that_is_told_to_stop_while_it_holds_its_lock_does_not_hang():
+    done = subprocess.run([sys.executable, "-c", TOLD], capture_output=True, text=True, timeout=300)
+    assert done.stdout == "graceful\n", done.stderr
 
 
 def test_a_gpu_is_asked_for_where_the_settings_want_one():

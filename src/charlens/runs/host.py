@@ -1,8 +1,9 @@
-"""The machine of a run: its GPUs, a lock on the results folder, and locks that dead runs left.
+"""The machine of a run: its GPUs, a lock on the results folder, locks that dead runs left, signals.
 
 The Snakefile imports this, so it imports nothing slow.
 """
 
+import _thread
 import contextlib
 import fcntl
 import functools
@@ -49,6 +50,24 @@ def run_jobs_here() -> None:
     """Let jobs run in the environment that runs Snakemake, activated or not."""
     here = str(Path(sys.executable).parent)
     os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", os.defpath)])
+
+
+def end_when_told() -> None:
+    """Let SIGTERM end a run at any moment.
+
+    Snakemake's handler takes a lock, which the code that it interrupts may hold: both would wait
+    for ever (as of 9.27). In a thread of its own it waits until the lock is free.
+    """
+    from snakemake.scheduling.job_scheduler import JobScheduler
+
+    handler = JobScheduler.exit_gracefully
+    handler = getattr(handler, "__wrapped__", handler)  # where another module was here before
+
+    @functools.wraps(handler)
+    def exit_gracefully(scheduler, *_):
+        _thread.start_new_thread(handler, (scheduler,))  # which itself takes no lock
+
+    JobScheduler.exit_gracefully = exit_gracefully
 
 
 def lock(folder: Path) -> None:
