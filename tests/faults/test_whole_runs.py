@@ -22,6 +22,7 @@ STRIKES = {  # signal, and whether all processes of the run get it
     "SIGTERM to Snakemake": (signal.SIGTERM, False),
     "SIGINT to all": (signal.SIGINT, True),
 }
+HANG = 3600  # seconds in which a run that is struck has ended, whatever else the machine does
 
 
 class Run:
@@ -105,7 +106,7 @@ def strike(run: Run, kills: int, count) -> None:
             process.wait(timeout=after)
         except subprocess.TimeoutExpired:
             (os.killpg if to_all else os.kill)(process.pid, number)
-            process.wait()
+            process.wait(HANG)
             words.append(f"{name} after {after:.1f} s")
         if process.returncode == 0:  # finished before the blow
             assert run.files() == run.sound, words
