@@ -163,7 +163,7 @@ $(READY): requirements.lock requirements-torch.lock pyproject.toml
 	@echo '$(CURDIR)' > $@
 
 # KenLM, by the workflow's own rule, and the compiled CPU backend, which is optional.
-$(TOOLS): $(READY) src/charlens/ngrams/build.py
+$(TOOLS): $(READY) src/charlens/ngrams/build.py src/charlens/ngrams/boost.lock
 	@$(SNAKEMAKE) kenlm --quiet host progress rules
 	@$(BIN)/python -m charlens.backends.cpu || true
 	@touch $@

@@ -169,6 +169,7 @@ def training(folder: Path, target: str) -> int | None:
 # ---- jobs that end before their time ----
 
 
+@pytest.mark.full
 def test_a_cancelled_training_is_submitted_again_and_resumes(folder, same):
     run = start(folder, "rnn-1")
     in_the_middle(folder, "rnn-1")

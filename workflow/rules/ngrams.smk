@@ -7,6 +7,7 @@ rule kenlm:
     """Build KenLM's own lmplz and its Python module for orders up to 21."""
     input:
         code=code("ngrams.build"),
+        boost=unprefixed(HOME / "src/charlens/ngrams/boost.lock"),
     output:
         directory("results/kenlm"),
     log:
