@@ -79,7 +79,7 @@ class Evidence:
         """Scores of the recurrent networks."""
         return [score for score in self.scores if score.key.kind == "recurrent"]
 
-    @cached_property
+    @property
     def planned_grid(self) -> list[ModelKey]:
         """The recurrent networks that the run is to have."""
         return [key for key in self.planned if key.kind == "recurrent"]
