@@ -303,6 +303,18 @@ def test_a_network_of_one_gate_has_room_for_its_name():
     assert headings_apart(figure)
 
 
+def test_shallow_networks_beside_deep_ones_leave_no_gap_and_have_numbers():
+    deep = gates_of({"lstm": "ifo"}, 3)
+    shallow = gates_of({"gru": "rz", "mingru": "z", "slstm": "ifo"}, 1)
+    figure = figure3.draw(pd.concat([deep, shallow]), {"code": ABOUT})
+    legible(figure)
+    first, second = figure.subfigs
+    assert len(first.axes) == 15 and len(second.axes) == 5  # layers times columns
+    for panel in (p for p in figure.axes if p.axison and p.get_xlabel()):
+        assert [text.get_text() for text in panel.get_xticklabels() if text.get_visible()] != []
+    assert sum(bool(p.get_xlabel()) for p in figure.axes) == 9  # below each gate
+
+
 # ---- figure 4 ----
 
 

@@ -53,8 +53,10 @@ def draw(gates: pd.DataFrame, corpora: dict[str, dict]):
     blocks = []  # (corpus, its panels, how many layers)
     for corpus in corpora:
         rows = gates[gates["corpus"] == corpus]
-        own, layers = panels(rows), int(rows["layer"].max())
-        blocks += [(corpus, own[at : at + ACROSS], layers) for at in range(0, len(own), ACROSS)]
+        own = panels(rows)
+        for part in (own[at : at + ACROSS] for at in range(0, len(own), ACROSS)):
+            shown = rows[rows["type"].isin([type for type, _, _ in part])]
+            blocks.append((corpus, part, int(shown["layer"].max())))
     across = max(len(own) for _, own, _ in blocks)
     heights = [layers * SIDE + HEADINGS for _, _, layers in blocks]
     figure = plots.new_figure(sum(heights) + 0.35)
@@ -74,6 +76,7 @@ def draw_block(grid, own: list[tuple[str, str, str]], gates: pd.DataFrame, title
         for layer, panel in enumerate(column, start=1):
             if layer in set(units["layer"]):
                 draw_gate(panel, units, layer)
+                lowest = panel
             else:
                 panel.set_axis_off()
         heading = "" if at and own[at - 1][1] == network else network
@@ -81,7 +84,8 @@ def draw_block(grid, own: list[tuple[str, str, str]], gates: pd.DataFrame, title
             alone = len(own) > 1 and own[1][1] != network
             heading = f"{title}:{chr(10) if alone else ' '}{network}"
         column[0].set_title(f"{heading}\n{GATES.get(gate, gate)} gate")
-        column[-1].set_xlabel("share of time < 0.1")
+        lowest.set_xlabel("share of time < 0.1")
+        lowest.tick_params(labelbottom=True)
     for panel in grid[:, len(own) :].ravel():
         panel.set_axis_off()
     for layer, panel in enumerate(grid[:, 0], start=1):
