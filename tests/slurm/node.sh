@@ -18,6 +18,7 @@ cannot() {
     exit 77
 }
 
+PATH=$PATH:/usr/sbin:/sbin # where installed daemons are, whoever calls
 packages=(slurm-wlm munge)
 if [[ ${1:-} != --inside ]]; then
     yes=${1:-}
