@@ -9,15 +9,15 @@ import contextlib
 import json
 import os
 import select
-import shutil
 import signal
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+import browsers
+
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-LOOKS = 6000  # at most, 20 ms apart, at what a page is to show
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
@@ -31,12 +31,10 @@ KEYS = {
 
 def found() -> str | None:
     """The browser: $CHROMIUM, or the first of its names on the PATH."""
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    return browsers.found("CHROMIUM", NAMES)
 
 
-class Chromium:
-    """One browser with one tab. All requests and messages of the page are kept."""
-
+class Chromium(browsers.Browser):
     def __init__(self, width: int = 1280, height: int = 800):
         self.profile = tempfile.TemporaryDirectory(prefix="chromium", ignore_cleanup_errors=True)
         theirs_in, ours_out = os.pipe()
@@ -129,14 +127,6 @@ class Chromium:
         )
         assert "exceptionDetails" not in result, result["exceptionDetails"]
         return result["result"].get("value")
-
-    def wait(self, expression: str):
-        """Until the expression is true; its value. A busy machine takes longer to look as well."""
-        for _ in range(LOOKS):
-            if value := self.evaluate(expression):
-                return value
-            time.sleep(0.02)
-        raise AssertionError(f"never came true: {expression}; {self.messages}")
 
     def settle(self) -> None:
         """Two frames and what waits for them."""

@@ -7,26 +7,24 @@ import base64
 import contextlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 import tempfile
 import time
 from pathlib import Path
 
+import browsers
+
 NAMES = ("firefox-esr", "firefox")
-LOOKS = 6000  # at most, 20 ms apart, at what a page is to show
 FLAGS = ["--headless", "--no-remote", "--remote-debugging-port=0"]
 
 
 def found() -> str | None:
     """The browser: $FIREFOX, or the first of its names on the PATH."""
-    return os.environ.get("FIREFOX") or next(filter(None, map(shutil.which, NAMES)), None)
+    return browsers.found("FIREFOX", NAMES)
 
 
-class Firefox:
-    """One browser with one tab. All requests and messages of the page are kept."""
-
+class Firefox(browsers.Browser):
     def __init__(self, width: int = 1280, height: int = 800, dark: bool = False):
         self.profile = tempfile.TemporaryDirectory(prefix="firefox", ignore_cleanup_errors=True)
         folder = Path(self.profile.name)
@@ -113,14 +111,6 @@ class Firefox:
         result = self.call("script.evaluate", expression=as_json, target=here, awaitPromise=True)
         assert result["type"] == "success", result["exceptionDetails"]["text"]
         return json.loads(result["result"]["value"])
-
-    def wait(self, expression: str):
-        """Until the expression is true; its value. A busy machine takes longer to look as well."""
-        for _ in range(LOOKS):
-            if value := self.evaluate(expression):
-                return value
-            time.sleep(0.02)
-        raise AssertionError(f"never came true: {expression}; {self.messages}")
 
     def resize(self, width: int, height: int) -> None:
         size = {"width": width, "height": height}

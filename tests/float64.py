@@ -47,8 +47,9 @@ def cell(kind, w, x, state):
     if kind == "slstm":
         _, c, n, m = state
         i, f, o, z = (into + h @ w["w_h"]).split(H, dim=1)
-        kept, m = F.logsigmoid(f) + m, torch.maximum(F.logsigmoid(f) + m, i)
-        kept, added = torch.exp(kept - m) * n, torch.exp(i - m)
+        forgotten = F.logsigmoid(f) + m
+        m = torch.maximum(forgotten, i)
+        kept, added = torch.exp(forgotten - m) * n, torch.exp(i - m)
         c = (kept * c + added * torch.tanh(z)) / (kept + added)
         return torch.stack([torch.sigmoid(o) * c, c, kept + added, m])
     r, z = torch.sigmoid(into[:, : 2 * H] + h @ w["w_h"]).split(H, dim=1)

@@ -85,9 +85,14 @@ class Evidence:
         return [key for key in self.planned if key.kind == "recurrent"]
 
     @property
+    def networks_of_run(self) -> list[ModelKey]:
+        """The recurrent networks that the run is to have, or has."""
+        return [*self.planned_grid, *(entry.key for entry in self.grid)]
+
+    @property
     def newer_types(self) -> list[str]:
         """The types of the run that the paper does not have, with what is added to them."""
-        types = {key.type for key in (*self.planned_grid, *(entry.key for entry in self.grid))}
+        types = {key.type for key in self.networks_of_run}
         return [type for type in types_in_order(types) if cell_of(type) not in PAPER_TYPES]
 
     def of(self, type: str) -> "Evidence":
@@ -121,9 +126,7 @@ class Evidence:
         if not self.planned:  # unknown
             return
         for name, values in needed.items():
-            there = {
-                getattr(key, name) for key in (*self.planned_grid, *(e.key for e in self.grid))
-            }
+            there = {getattr(key, name) for key in self.networks_of_run}
             for value in values:
                 if value not in there:
                     named = type_name(value) if name == "type" else f"network of {value} {name}"

@@ -96,7 +96,7 @@ def additions_help(evidence: Evidence) -> list[Finding]:
     both have; nats per character. Parameters are the same, so a cell in a block has fewer units.
     The overall effect is that of block and recipe together (or else of the last that is trained),
     mean over the types."""
-    keys = [*evidence.planned_grid, *(entry.key for entry in evidence.grid)]
+    keys = evidence.networks_of_run
     cells = bare(types_in_order(cell_of(key.type) for key in keys))
     if all(key.type == cell_of(key.type) for key in keys):
         raise NotInRun("no block and no second recipe")

@@ -82,7 +82,7 @@ def draw_block(grid, own: list[tuple[str, str, str]], gates: pd.DataFrame, title
         heading = "" if at and own[at - 1][1] == network else network
         if at == 0:  # over a single panel there is no room for both in one line
             alone = len(own) > 1 and own[1][1] != network
-            heading = f"{title}:{chr(10) if alone else ' '}{network}"
+            heading = (f"{title}:\n" if alone else f"{title}: ") + network
         column[0].set_title(f"{heading}\n{GATES.get(gate, gate)} gate")
         lowest.set_xlabel("share of time < 0.1")
         lowest.tick_params(labelbottom=True)

@@ -12,6 +12,7 @@ import json
 import shutil
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 
 from charlens.errors import InputError
@@ -204,9 +205,13 @@ class Builder:
     def having(self, *types: str) -> list[str]:
         """The corpora in use with a model of each of these types (or kinds). One whose training
         diverged does not count: no figure shows it."""
-        good = [k for k, array in self.scores.items() if "failed" not in about_score(array)]
-        known = {(k.corpus, name) for k in good for name in (k.type, k.kind)}
+        known = {(k.corpus, name) for k in self.good for name in (k.type, k.kind)}
         return [c for c in self.corpora if all((c, name) in known for name in types)]
+
+    @cached_property
+    def good(self) -> list[ModelKey]:
+        """The scored models but for networks whose training diverged. (All are scored by now.)"""
+        return [k for k, array in self.scores.items() if "failed" not in about_score(array)]
 
     def of_corpora(self, suffix: str, corpora: Iterable[str]) -> list[Path]:
         """The files of these corpora: .npz or .txt; .json as published, with the present titles."""

@@ -133,11 +133,23 @@ struct LstmGradients {
     vec i, f, o, g;
 };
 
+// Panel p of all four, from unit(s) for every row.
+template <class Unit>
+void store_lstm_gradients(const BackwardStep& step, int p, const Unit unit) {
+    const GateGradient gate_i = step.gate(0, p), gate_f = step.gate(1, p);
+    const GateGradient gate_o = step.gate(2, p), gate_g = step.gate(3, p);
+    for (int s = 0, R = step.net.R; s < R; s += 2) {
+        const LstmGradients even = unit(s), odd = unit(s + 1);
+        gate_i.store(s, even.i, odd.i);
+        gate_f.store(s, even.f, odd.f);
+        gate_o.store(s, even.o, odd.o);
+        gate_g.store(s, even.g, odd.g);
+    }
+}
+
 inline void backward_lstm(const BackwardStep& step, int p) {
     const OutputGradient output = step.output(p);
     const auto factors = step.factors<lstm::FACTORS>(p);
-    const GateGradient gate_i = step.gate(0, p), gate_f = step.gate(1, p);
-    const GateGradient gate_o = step.gate(2, p), gate_g = step.gate(3, p);
     float* const dc_next = step.net.dc.at(p, 0);
     const auto unit = [=](int s) -> LstmGradients {
         const vec dh = output.at(s);
@@ -146,13 +158,7 @@ inline void backward_lstm(const BackwardStep& step, int p) {
         return {mul(dc, factors.at(s, lstm::TO_I)), mul(dc, factors.at(s, lstm::TO_F)),
                 mul(dh, factors.at(s, lstm::TO_O)), mul(dc, factors.at(s, lstm::TO_G))};
     };
-    for (int s = 0, R = step.net.R; s < R; s += 2) {
-        const LstmGradients even = unit(s), odd = unit(s + 1);
-        gate_i.store(s, even.i, odd.i);
-        gate_f.store(s, even.f, odd.f);
-        gate_o.store(s, even.o, odd.o);
-        gate_g.store(s, even.g, odd.g);
-    }
+    store_lstm_gradients(step, p, unit);
 }
 
 struct GruGradients {

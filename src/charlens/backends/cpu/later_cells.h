@@ -1,7 +1,7 @@
 // Later cells: minGRU, minLSTM and RG-LRU, whose gates do not see the state, and sLSTM. Forward and
 // backward; charlens.networks.cells has the same equations in plain torch, with their sources.
 #pragma once
-#include "step.h"
+#include "cells.h"
 
 namespace {
 
@@ -154,78 +154,49 @@ struct SlstmUnit {
 
 // ---- backward ----
 
-// Gradient of one panel of outputs, with what bypasses the weights from the next step; what flows
-// on to the previous one.
-template <int COUNT>
-struct DirectGradient {
-    OutputGradient output;
-    FactorReader<COUNT> factors;
-    float* dh_direct;
-    DirectGradient(const BackwardStep& step, int p)
-        : output(step.output(p)),
-          factors(step.factors<COUNT>(p)),
-          dh_direct(step.net.dh_direct.at(p, 0)) {}
-    vec at(int s, int to_past) const {
+// Of minGRU, minLSTM and RG-LRU: the gradient of gate g is dh times factor g; dh times the last
+// factor bypasses the weights to the previous step. also(s, even, odd): what else is made of the dh
+// of rows s and s + 1.
+template <int GATES, int COUNT, class Also>
+void backward_direct(const BackwardStep& step, int p, const Also also) {
+    const OutputGradient output = step.output(p);
+    const auto factors = step.factors<COUNT>(p);
+    float* const dh_direct = step.net.dh_direct.at(p, 0);
+    GateGradient gates[GATES];
+    for (int g = 0; g < GATES; g++) gates[g] = step.gate(g, p);
+    const auto unit = [=](int s) {
         const vec dh = add(output.at(s), load(dh_direct + s * PANEL));
-        store(dh_direct + s * PANEL, mul(dh, factors.at(s, to_past)));
+        store(dh_direct + s * PANEL, mul(dh, factors.at(s, COUNT - 1)));
         return dh;
+    };
+    for (int s = 0, R = step.net.R; s < R; s += 2) {
+        const vec even = unit(s), odd = unit(s + 1);
+        for (int g = 0; g < GATES; g++)
+            gates[g].store(s, mul(even, factors.at(s, g)), mul(odd, factors.at(s + 1, g)));
+        also(s, even, odd);
     }
-};
+}
 
 inline void backward_mingru(const BackwardStep& step, int p) {
-    const DirectGradient<mingru::FACTORS> gradient(step, p);
-    const auto& factors = gradient.factors;
-    const GateGradient gate_z = step.gate(0, p), gate_g = step.gate(1, p);
-    for (int s = 0, R = step.net.R; s < R; s += 2) {
-        const vec even = gradient.at(s, mingru::TO_PAST), odd = gradient.at(s + 1, mingru::TO_PAST);
-        const auto both = [&](const GateGradient& gate, int to) {
-            gate.store(s, mul(even, factors.at(s, to)), mul(odd, factors.at(s + 1, to)));
-        };
-        both(gate_z, mingru::TO_Z);
-        both(gate_g, mingru::TO_G);
-    }
+    backward_direct<2, mingru::FACTORS>(step, p, [](int, vec, vec) {});
 }
 
 inline void backward_minlstm(const BackwardStep& step, int p) {
-    const DirectGradient<minlstm::FACTORS> gradient(step, p);
-    const auto& factors = gradient.factors;
-    const GateGradient gate_f = step.gate(0, p), gate_i = step.gate(1, p), gate_g = step.gate(2, p);
-    for (int s = 0, R = step.net.R; s < R; s += 2) {
-        const vec even = gradient.at(s, minlstm::TO_PAST);
-        const vec odd = gradient.at(s + 1, minlstm::TO_PAST);
-        const auto both = [&](const GateGradient& gate, int to) {
-            gate.store(s, mul(even, factors.at(s, to)), mul(odd, factors.at(s + 1, to)));
-        };
-        both(gate_f, minlstm::TO_F);
-        both(gate_i, minlstm::TO_I);
-        both(gate_g, minlstm::TO_G);
-    }
+    backward_direct<3, minlstm::FACTORS>(step, p, [](int, vec, vec) {});
 }
 
 inline void backward_rglru(const BackwardStep& step, int p) {
-    const DirectGradient<rglru::FACTORS> gradient(step, p);
-    const auto& factors = gradient.factors;
-    const GateGradient gate_r = step.gate(0, p), gate_i = step.gate(1, p), gate_x = step.gate(2, p);
-    vec d_decay = load(step.layer.d_decay + size_t(p) * PANEL);
-    for (int s = 0, R = step.net.R; s < R; s += 2) {
-        const vec even = gradient.at(s, rglru::TO_PAST), odd = gradient.at(s + 1, rglru::TO_PAST);
-        const auto both = [&](const GateGradient& gate, int to) {
-            gate.store(s, mul(even, factors.at(s, to)), mul(odd, factors.at(s + 1, to)));
-        };
-        both(gate_r, rglru::TO_R);
-        both(gate_i, rglru::TO_I);
-        both(gate_x, rglru::TO_X);
-        d_decay = fma(even, factors.at(s, rglru::TO_DECAY), d_decay);
-        d_decay = fma(odd, factors.at(s + 1, rglru::TO_DECAY), d_decay);
-    }
-    store(step.layer.d_decay + size_t(p) * PANEL, d_decay);
+    const auto factors = step.factors<rglru::FACTORS>(p);
+    float* const d_decay = step.layer.d_decay + size_t(p) * PANEL;
+    backward_direct<3, rglru::FACTORS>(step, p, [=](int s, vec even, vec odd) {
+        const vec sum = fma(even, factors.at(s, rglru::TO_DECAY), load(d_decay));
+        store(d_decay, fma(odd, factors.at(s + 1, rglru::TO_DECAY), sum));
+    });
 }
 
 inline void backward_slstm(const BackwardStep& step, int p) {
     const OutputGradient output = step.output(p);
     const auto factors = step.factors<slstm::FACTORS>(p);
-    const GateGradient gate_i = step.gate(0, p), gate_f = step.gate(1, p);
-    const GateGradient gate_o = step.gate(2, p), gate_g = step.gate(3, p);
     float *const dc_next = step.net.dc.at(p, 0), *const dn_next = step.net.dn.at(p, 0);
     const auto unit = [=](int s) -> LstmGradients {
         const vec dh = output.at(s), share = factors.at(s, slstm::SHARE);
@@ -237,13 +208,7 @@ inline void backward_slstm(const BackwardStep& step, int p) {
         return {fma(dn, share, to_share), mul(dn, factors.at(s, slstm::TO_F)),
                 mul(dh, factors.at(s, slstm::TO_O)), mul(dc, factors.at(s, slstm::TO_G))};
     };
-    for (int s = 0, R = step.net.R; s < R; s += 2) {
-        const LstmGradients even = unit(s), odd = unit(s + 1);
-        gate_i.store(s, even.i, odd.i);
-        gate_f.store(s, even.f, odd.f);
-        gate_o.store(s, even.o, odd.o);
-        gate_g.store(s, even.g, odd.g);
-    }
+    store_lstm_gradients(step, p, unit);
 }
 
 }  // namespace

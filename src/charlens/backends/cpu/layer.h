@@ -1,6 +1,5 @@
 // A recurrent layer over a window, forward and backward.
 #pragma once
-#include "cells.h"
 #include "later_cells.h"
 
 namespace {

@@ -59,7 +59,8 @@ constexpr int FACTORS = RESET_FACTORS + OUTPUT_FACTORS;
 namespace rnn {
 constexpr int FACTORS = 1;  // d_gate = dh FACTOR
 }  // namespace rnn
-// dh TO_PAST flows to the previous step.
+// Of these three: a factor for each gate, in the order of the gates; last TO_PAST, by which dh
+// flows to the previous step.
 namespace mingru {
 enum { TO_Z, TO_G, TO_PAST, FACTORS };  // d_z = dh TO_Z, d_g = dh TO_G
 }  // namespace mingru
