@@ -206,6 +206,13 @@ def test_what_a_cell_has_of_its_units(own_cell):
     assert cells.gate_names("own") == () and cells.gate_names("gru") == ("r", "z", "g")
 
 
+def test_gates_have_words():
+    """The r of RG-LRU is no reset gate."""
+    shown = [("gru", "r"), ("rglru", "r"), ("rglru", "i"), ("lstm+block", "f"), ("gru", "u")]
+    words = [cells.gate_word(*gate) for gate in shown]
+    assert words == ["reset", "recurrence", "input", "forget", "u"]
+
+
 def test_an_unknown_cell_is_named():
     with pytest.raises(InputError, match="no recurrent cell 'lstn'"):
         cells.cell("lstn")

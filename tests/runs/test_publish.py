@@ -145,6 +145,7 @@ def test_other_types_are_published_beside_the_lstm(tmp_path, verbs):
           ("cells", "explained", "gates", "hypotheses", "probes")),
     }  # fmt: skip
     assert verbs.called.count("cells") == 3 and verbs.called.count("types") == 1
+    assert model_file.about(published / "models/code-mingru.safetensors")["val_loss"] == 1.4
     page = (published / "README.md").read_text()
     assert "clamped units of minGRU, first epochs of minGRU" in page and "units of GRU" not in page
     # what takes long is taken where the run has it, and is newer than the networks
@@ -178,6 +179,7 @@ def test_a_type_whose_only_network_diverged_is_published_as_failed(tmp_path, ver
     publish.publish(source, published)
     assert (published / "types/gru/figure4.csv").exists()
     assert not (published / "types/mingru").exists()
+    assert not (published / "models/code-mingru.safetensors").exists()
     page = (published / "README.md").read_text()
     assert "- code: minGRU 1x8 failed: diverged in epoch 3\n" in page
     assert "units of minGRU" in page

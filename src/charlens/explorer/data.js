@@ -13,10 +13,6 @@ const labels = new Map();   // by hypothesis
 const inCharacters = () => facts.symbols_are === 'characters';
 const symbolArray = () => inCharacters() ? Uint32Array : Uint8Array;
 
-const NAMES = {
-  c: 'cell state', h: 'hidden state', i: 'input gate', f: 'forget gate', o: 'output gate',
-  g: 'candidate', r: 'reset gate', z: 'update gate', loss: 'surprise', change: 'change in surprise',
-};
 const SURPRISE = 8;     // bits at which the scale of surprise ends
 const CHANGE = 4;       // and the scale of its change, on both sides
 
@@ -72,7 +68,7 @@ function setReading(text, read, breaks) {
 
 async function unpackSmall() {
   Object.assign(facts, JSON.parse($('facts').textContent));
-  facts.quantities.push({name: 'loss', signed: false});
+  facts.quantities.push({name: 'loss', title: 'surprise', signed: false});
   const text = new (symbolArray())((await unpack('text')).buffer);
   Object.assign(bytes, {text, stride: text.length, values: new Map(), labelled: true});
   if (facts.network) return;

@@ -17,7 +17,7 @@ from charlens.explorer.own_text import WARM_UP, Shown, of_text, scored_here
 from charlens.explorer.recording import GUESSES, UNSCORED, record, shown, signed
 from charlens.files import write_atomically
 from charlens.networks import architecture, metadata, model_file
-from charlens.networks.cells import memory, unbounded
+from charlens.networks.cells import gate_word, memory, unbounded
 from charlens.statistics.information import bits
 from charlens.store.models import type_name
 from charlens.store.tables import read_table
@@ -33,6 +33,7 @@ SCORED_HERE = (
     "Strongest first on every other stretch of this text; scores, and their intervals over"
     " stretches, are from those between."
 )
+STATES = {"c": "cell state", "h": "hidden state", "g": "candidate"}  # all else are gates
 LIMIT = 40e6  # size of a page in bytes
 
 
@@ -170,6 +171,7 @@ def quantities(arch, lengths: dict[str, int]) -> list[dict]:
     return [
         {
             "name": name,
+            "title": STATES.get(name, f"{gate_word(arch.type, name)} gate"),
             "signed": signed(arch.type, name),
             "tanh": name == memory(arch.type) and unbounded(arch.type),
             "length": length,

@@ -259,7 +259,9 @@ function clampUnits(clamps) {
   live.clamped = clamps.length ? noPredictions(bytes.stride) : null;
   usePredictions();
   const there = Boolean(quantity('change'));
-  if (clamps.length && !there) facts.quantities.push({name: 'change', signed: true});
+  if (clamps.length && !there) {
+    facts.quantities.push({name: 'change', title: 'change in surprise', signed: true});
+  }
   if (!clamps.length && there) facts.quantities.pop();
   if (!clamps.length && view.show === 'change') show('loss');
   fillQuantities();

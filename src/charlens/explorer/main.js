@@ -196,8 +196,8 @@ function hideCard() {
 
 function fillQuantities() {
   $('quantities').replaceChildren();
-  for (const {name} of facts.quantities) {
-    const button = element('button', (NAMES[name] || name).replace(' gate', ''));
+  for (const {name, title} of facts.quantities) {
+    const button = element('button', title.replace(' gate', ''));
     button.value = name;
     button.setAttribute('role', 'radio');
     button.addEventListener('click', () => show(name));

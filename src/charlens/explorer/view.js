@@ -337,7 +337,7 @@ function paintLegend() {
     : view.show === 'change' ? `+${CHANGE} bits` : q.signed ? '+1' : '1';
   const what = named(view.show);
   const place = (unit) => `layer ${unit.layer + 1}, unit ${unit.index + 1}`;
-  $('chosen').textContent = !ofUnit(view.show) ? `${NAMES[view.show]} at each character`
+  $('chosen').textContent = !ofUnit(view.show) ? `${quantity(view.show).title} at each character`
     : `${what} of ${place(view.unit)}`;
   $('clamped').textContent = !ofUnit(view.show) ? '' : saysOf(view.unit);
   $('compared').textContent = '';
@@ -368,7 +368,7 @@ function saysOf(unit) {
 }
 
 /* A quantity in words; of an unbounded state, tanh is shown. */
-const named = (name) => quantity(name).tanh ? `tanh(${name})` : NAMES[name] || name;
+const named = (name) => quantity(name).tanh ? `tanh(${name})` : quantity(name).title;
 
 const signedNumber = (v, digits = 2) => (v < 0 ? '−' : '+') + Math.abs(v).toFixed(digits);
 
@@ -468,7 +468,7 @@ function speak(i) {
   const there = values && i < covered() && bytes.read[i] && knownOf(view.show)[i];
   const description = !there ? 'no value'
     : view.show === 'loss' ? `surprise ${(bytes.loss[i] / 1000 / Math.LN2).toFixed(1)} bits`
-      : `${NAMES[view.show] || named(view.show)} ${signedNumber(value(view.show, values[i]))}`;
+      : `${quantity(view.show).title} ${signedNumber(value(view.show, values[i]))}`;
   const guess = bytes.guesses[i], chance = bytes.chances[i] / 65535;
   const expected = BLANKS[guess] || symbolGlyph(guess);
   const expects = chance ? `; expects ${expected}, ${percent(chance)}` : '';

@@ -6,13 +6,13 @@ The paper draws the layers of a gate in one panel; here each has its own, or the
 import pandas as pd
 
 from charlens.errors import InputError
+from charlens.networks.cells import gate_word
 from charlens.report import plots
 from charlens.store.corpora import read_corpora
 from charlens.store.found import model_name
 from charlens.store.models import types_in_order
 from charlens.store.tables import read_table
 
-GATES = {"i": "input", "f": "forget", "o": "output", "r": "reset", "z": "update"}
 # a colour and a shape for each layer, darker with depth; none is the colour of a type
 LAYERS = [("#A678C2", "o"), ("#6F3A94", "^"), ("#35104A", "s")]
 ACROSS = 5  # panels side by side
@@ -83,7 +83,7 @@ def draw_block(grid, own: list[tuple[str, str, str]], gates: pd.DataFrame, title
         if at == 0:  # over a single panel there is no room for both in one line
             alone = len(own) > 1 and own[1][1] != network
             heading = (f"{title}:\n" if alone else f"{title}: ") + network
-        column[0].set_title(f"{heading}\n{GATES.get(gate, gate)} gate")
+        column[0].set_title(f"{heading}\n{gate_word(type, gate)} gate")
         lowest.set_xlabel("share of time < 0.1")
         lowest.tick_params(labelbottom=True)
     for panel in grid[:, len(own) :].ravel():

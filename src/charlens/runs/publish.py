@@ -30,7 +30,7 @@ from charlens.store.models import ModelKey, recipe_of, twin
 from charlens.store.reading import read_json
 from charlens.store.scores import read_score
 
-HALVED = ("lstm", "gru")  # types of which the best network is published
+HALVED = ("lstm", "gru")  # types of which the best network is published, beside those looked at
 
 
 def publish(run: Path, published: Path) -> list[Path]:
@@ -422,11 +422,13 @@ class Builder:
         )
 
     def halves(self) -> None:
-        """The best LSTM and GRU of each corpus in half precision."""
-        about = {path: model_file.about(path) for path in self.models.values()}
+        """The best network of each corpus in half precision, of LSTM, GRU and each type that the
+        settings look at."""
+        trained = {key: self.models[key] for key in self.good if key.kind == "recurrent"}
+        about = {path: model_file.about(path) for path in trained.values()}
         for corpus in self.corpora:
-            for type in HALVED:
-                own = [p for k, p in self.models.items() if (k.corpus, k.type) == (corpus, type)]
+            for type in dict.fromkeys([*HALVED, *self.settings.figures.types]):
+                own = [p for k, p in trained.items() if (k.corpus, k.type) == (corpus, type)]
                 if not own:
                     continue
                 best = models.best(own, about.get)

@@ -4,7 +4,7 @@ settings.json                       how its models were made (`check_comparable`
 scores/<model>.json                 metadata of a model, with a digest of its scores
 histories/<candidate>/history.csv   losses of a training, epoch by epoch
 histories/candidates.csv            all trainings, and which candidates were chosen
-models/<corpus>-<type>.safetensors  the best LSTM and GRU in half precision; -deepest: the best
+models/<corpus>-<type>.safetensors  the best network of a type in half precision; -deepest: the best
                                     of the paper's depth, where that is another network
 corpora/*.json, figure5/*.csv, bench/*.csv, tables/*, figures/*, types/*   as in results/<run>
 README.md                           what holds, what is here and what is missing
@@ -300,7 +300,7 @@ those of other machines by `charlens merge`:
 | `corpora/` | the provenance of each text |
 | `scores/` | metadata of each model, with a digest of its scores |
 | `histories/` | losses of each training, epoch by epoch |
-| `models/` | the best LSTM and GRU of each corpus in half precision |
+| `models/` | the best networks of each corpus in half precision |
 | `bench/` | what `make bench` and `make equal` measured |
 
 Tables 1 and 2, figure 1 and the claims about losses cover all models published here, and so does

@@ -8,7 +8,7 @@ import pandas as pd
 
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
-from charlens.report.figure3 import GATES
+from charlens.networks.cells import GATE_WORDS, gate_word
 from charlens.report.html import Entry, Grid, grid_of_networks, render
 from charlens.store.corpora import read_corpora
 from charlens.store.models import type_name, types_in_order
@@ -151,7 +151,7 @@ def gates_grid(networks: pd.DataFrame) -> Grid:
                 own = networks[mask & of_type]
                 right, left = (own[f"always {side} {gate}"].mean() for side in ("right", "left"))
                 entries.append(Entry(percent(right), [f"closed {percent(left)}"]))
-        rows.append((f"{type_name(type)} {GATES.get(gate, gate)}", entries))
+        rows.append((f"{type_name(type)} {gate_word(type, gate)}", entries))
     names = [name for _, columns in by for name, _ in columns]
     spans = [(heading, len(columns)) for heading, columns in by]
     return Grid("Units whose gate is always open; below, always closed", "Gate", names, rows, spans)
@@ -168,7 +168,7 @@ def layers_grid(table: pd.DataFrame) -> Grid:
         for layer in layers:
             own = of_layer[layer][of_layer[layer]["type"] == type]
             entries += [Entry(percent(own[f"{side} {gate}"].mean())) for side in ("left", "right")]
-        rows.append((f"{type_name(type)} {GATES.get(gate, gate)}", entries))
+        rows.append((f"{type_name(type)} {gate_word(type, gate)}", entries))
     depth = table["layers"].max()
     caption = f"Saturation of gates in the networks of {depth} layers, mean over units and networks"
     spans = [(f"layer {layer}", 2) for layer in layers]
@@ -181,7 +181,7 @@ def gates_of(networks: pd.DataFrame) -> list[tuple[str, str]]:
     for type in types_in_order(networks["type"]):
         own = networks[networks["type"] == type].dropna(axis=1, how="all")
         names = [name.removeprefix("left ") for name in own if name.startswith("left ")]
-        order = list(GATES)
+        order = list(GATE_WORDS)
         place = {gate: order.index(gate) if gate in order else len(order) for gate in names}
         found += [(type, gate) for gate in sorted(names, key=place.get)]
     return found

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from charlens.files import write_atomically, write_csv
-from charlens.report.figure3 import GATES
+from charlens.networks.cells import gate_word
 from charlens.report.html import Entry, Grid, render
 from charlens.store.corpora import by_stem, read_corpora
 from charlens.store.found import model_name, number, read_found
@@ -360,7 +360,7 @@ def gate_grid(means: pd.DataFrame) -> Grid:
             entries = []
             for layer in layers:
                 entries += saturation(at.get((type, gate, layer)))
-            rows.append((f"{type_name(type)} {GATES.get(gate, gate)}", entries))
+            rows.append((f"{type_name(type)} {gate_word(type, gate)}", entries))
     groups = [(f"layer {layer}", 2) for layer in layers]
     return Grid("Saturation of gates", "Gate", ["left", "right"] * len(layers), rows, groups)
 

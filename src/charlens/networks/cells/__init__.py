@@ -35,6 +35,8 @@ there, by name):
                 LSTM's c is. Unless stated, it does where it is the output
     GATE_NAMES  names of its gates; gates lie between 0 and 1, but one called g is a candidate for
                 the state, between -1 and 1, and has no saturation
+    GATE_WORDS  {name: word} of gates whose letters stand for something else here than in LSTM and
+                GRU, on one line: {"r": "recurrence"}
     gates_and_state(a, state, p) -> (gates, state)
                 the same step, with the gates [S, H] in the order of their names
     output(gates, memory) -> output
@@ -48,6 +50,7 @@ golden test stores numbers of it (`python tests/training/test_golden.py` adds it
 code checks that its equations are those of the file: an edited type is trained by plain torch.
 """
 
+import ast
 import importlib
 import importlib.util
 import re
@@ -56,6 +59,8 @@ from types import ModuleType
 
 from charlens.errors import InputError
 from charlens.store.models import cell_of, file_of
+
+GATE_WORDS = {"i": "input", "f": "forget", "o": "output", "r": "reset", "z": "update"}
 
 
 def has_units(type: str) -> bool:
@@ -67,6 +72,12 @@ def reads_windows(type: str) -> bool:
     """Whether a type reads a whole window at once (it has a `scan`), from its text as well."""
     text = file_of(type).read_text()
     return re.search(r"^(def|from\b.*\bimport\b.*) scan\b", text, re.MULTILINE) is not None
+
+
+def gate_word(type: str, gate: str) -> str:
+    """A gate of a type in words, "forget"; from its text, too."""
+    own = re.search(r"^GATE_WORDS = (\{.*\})", file_of(type).read_text(), re.MULTILINE)
+    return (GATE_WORDS | (ast.literal_eval(own[1]) if own else {})).get(gate, gate)
 
 
 def own_module(type: str) -> ModuleType:

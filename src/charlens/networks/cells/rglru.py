@@ -21,6 +21,7 @@ NAME = "RG-LRU"
 VERSION = 1  # of these equations, see networks/version.py
 GATES = 3  # r, i, and the input x itself
 GATE_NAMES = ("r", "i")
+GATE_WORDS = {"r": "recurrence"}
 STATES = ("h",)
 BOUNDED = False
 C = 8
