@@ -1,7 +1,10 @@
 """Progress lines of long work."""
 
+import re
 import sys
 import time
+
+LEFT = re.compile(r"(?:(?:(\d+) h )?(\d+) min|(\d+) s) left")  # as `time_left` says it
 
 
 def say(label: str, message: str) -> None:
@@ -24,6 +27,15 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
     return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+
+
+def said_left(line: str) -> int | None:
+    """The seconds that are left by a progress line; None where it does not say."""
+    found = LEFT.search(line)
+    if found is None:
+        return None
+    hours, minutes, seconds = (int(part or 0) for part in found.groups())
+    return 3600 * hours + 60 * minutes + seconds
 
 
 class Progress:

@@ -60,6 +60,31 @@ def test_a_guess_is_scaled_by_how_far_off_others_were(run):
     assert run.seconds_left() == pytest.approx(20 * console.JOB)
 
 
+def test_short_jobs_say_nothing_about_trainings(run):
+    """A run begins with jobs of no time: its trainings still take what they take."""
+    console.TRAININGS.update({LSTM.format(64): 10_000, LSTM.format(128): 10_000})
+    run.plan({"fetch": 1, "train": 2, "total": 3})
+    run.start(1, "fetch", {}, [], [])
+    run.finish(1)
+    assert run.seconds_left() == pytest.approx(20_000 * console.TRAINING)
+
+
+def test_what_trainings_say_themselves_counts(run, tmp_path):
+    """One has ended early (it diverged), another says that it takes 10 minutes."""
+    works = {64: 1000, 128: 1000, 256: 1000}
+    console.TRAININGS.update({LSTM.format(size): work for size, work in works.items()})
+    run.plan({"train": 3, "total": 3})
+    run.start(1, "train", {}, [LSTM.format(64)], [])
+    run.clock.now = 20.0
+    run.finish(1)
+    log = tmp_path / "log"
+    log.write_text("wp lstm 2x128: epoch 5/10 train 1.5 val 1.6 best 1.6  9k chars/s 8 min left\n")
+    run.start(2, "train", {}, [LSTM.format(128)], [str(log)])
+    run.clock.now = 140.0
+    assert run.rates()["train"] == pytest.approx((20 + 120 + 480) / 2000)
+    assert run.seconds_left() == pytest.approx(480 + 310)
+
+
 def test_the_last_job_and_one_that_fails(run):
     run.plan({"score": 1, "total": 1})
     run.start(1, "score", {}, [], [])

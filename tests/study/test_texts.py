@@ -65,6 +65,7 @@ def test_what_models_predict_is_said(tmp_path):
     for text, words in (
         ("plain\n", "bytes, 6 different ones"),
         ("Да, да.\n", "Unicode characters, 7 different ones, 6 of which occur once"),
+        ("дада\n", "Unicode characters, 3 different ones, 1 of which occurs once"),
     ):
         (tmp_path / "a").write_text(text, encoding="utf-8")
         joined = texts.join([str(tmp_path / "a")])

@@ -4,8 +4,9 @@ What jobs print themselves is in their logs; Snakemake's own, complete log is in
 logger plugin (`snakemake_logger_plugin_charlens`) hands the events of a run to a `Run` here.
 
 The time left is a sum over the jobs to come. A training counts by its multiply-adds, any other job
-as one; seconds per multiply-add and per job are those of the jobs of the same rule that have ended.
-Before one has, they are a guess, scaled by how far off the guesses for other rules were.
+as one; seconds per multiply-add and per job are those of the jobs of the same rule that have ended,
+or say in their logs how long they still take. Before one has, they are a guess, scaled by how far
+off the guesses for other rules were: those of trainings by trainings, those of jobs by jobs.
 """
 
 import statistics
@@ -16,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from charlens.errors import InputError
-from charlens.progress import duration
+from charlens.progress import duration, said_left
 from charlens.store.models import ModelKey
 
 # Work of the run's trainings by model file, in 10^9 multiply-adds: the Snakefile enters it.
@@ -37,6 +38,10 @@ class Job:
     logs: list[str]
     work: float
     started: float  # by the clock of the run, in seconds
+
+    def left(self) -> float | None:
+        """The seconds that are left by its log; None where that does not say."""
+        return said_left(last_line(self.logs))
 
 
 def describe(rule: str, wildcards: dict[str, str], output: list[str]) -> str:
@@ -120,21 +125,29 @@ class Run:
             ended = sum(done for done, _ in self.taken[rule])
             to_come += rates[rule] * max(0.0, work - ended)
         for job in [*self.running.values()]:
-            expected, since = rates.get(kind(job.rule), JOB) * job.work, self.clock() - job.started
-            to_come -= min(expected, since)
-            longest = max(longest, expected - since)
+            expected, said = rates.get(kind(job.rule), JOB) * job.work, job.left()
+            left = max(0.0, expected - (self.clock() - job.started)) if said is None else said
+            to_come += left - expected
+            longest = max(longest, left)
         return max(to_come / (self.cores or self.side_by_side), longest, 0.0)
 
     def rates(self) -> dict[str, float]:
         """Seconds per unit of work of each rule: measured, or a scaled guess."""
+        known = {rule: [*ended] for rule, ended in self.taken.items() if ended}
+        for job in [*self.running.values()]:
+            if (left := job.left()) is not None:
+                seconds = self.clock() - job.started + left
+                known.setdefault(kind(job.rule), []).append((job.work, seconds))
         measured = {
-            rule: sum(s for _, s in ended) / sum(work for work, _ in ended)
-            for rule, ended in self.taken.items()
-            if ended
+            rule: sum(s for _, s in jobs) / sum(work for work, _ in jobs)
+            for rule, jobs in known.items()
         }
-        off = [rate / guess(rule) for rule, rate in measured.items()]
-        scale = statistics.median(off) if off else 1.0
-        return {rule: measured.get(rule, scale * guess(rule)) for rule in self.planned}
+        rates = {}
+        for rule in self.planned:
+            alike = [r for r in measured if guess(r) == guess(rule)]
+            off = statistics.median(measured[r] / guess(r) for r in alike) if alike else 1.0
+            rates[rule] = measured.get(rule, off * guess(rule))
+        return rates
 
 
 def kind(rule: str) -> str:

@@ -25,7 +25,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from charlens.files import holder
-from charlens.progress import duration
+from charlens.progress import duration, said_left
 from charlens.runs import cost, estimate, grid, settings
 from charlens.runs.schema import Settings
 from charlens.store.models import ModelKey, original
@@ -36,7 +36,7 @@ RECENT = 8  # finished trainings that are shown
 JOBS = 12  # jobs of Snakemake that are shown
 LINE = re.compile(
     r"epoch (?P<epoch>\d+)/(?P<epochs>\d+)(?: +(?P<share>\d+)%)? train (?P<train>\S+)"
-    r"(?: val \S+ best (?P<best>\S+))?.*?(?:(?:(?P<h>\d+) h )?(?P<min>\d+) min|(?P<s>\d+) s) left"
+    r"(?: val \S+ best (?P<best>\S+))?.* left"
 )  # of `training.train`
 STEPS = re.compile(r"^(\d+) of (\d+) steps", re.MULTILINE)
 BLOCK = re.compile(r"^(?:local)?rule (\w+):\n((?:    .*\n)*)", re.MULTILINE)
@@ -147,9 +147,9 @@ def said(log: Path) -> Training:
         return Training(None, "")
     epoch = int(found["epoch"])
     done = epoch - 1 + int(found["share"]) / 100 if found["share"] else epoch
-    seconds = int(found["s"] or 0) + 60 * int(found["min"] or 0) + 3600 * int(found["h"] or 0)
+    left = said_left(found[0])
     return Training(
-        None, "", done=done, train=float(found["train"]), best=best and float(best), left=seconds
+        None, "", done=done, train=float(found["train"]), best=best and float(best), left=left
     )
 
 

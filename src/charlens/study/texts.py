@@ -119,7 +119,7 @@ def predicted(text: Text) -> str:
     if isinstance(text, bytes):
         return f"bytes, {different}"
     once = sum(count == 1 for count in Counter(text).values())
-    rare = f", {once:,} of which occur once" if once else ""
+    rare = f", {once:,} of which occur{'s' * (once == 1)} once" if once else ""
     return f"Unicode characters, {different}{rare}"
 
 
