@@ -51,12 +51,13 @@ def test_a_training_counts_by_its_work(run):
 
 
 def test_a_guess_is_scaled_by_how_far_off_others_were(run):
-    run.plan({"score": 1, "table1": 10, "total": 11})
+    run.plan({"table1": 1, "figure1": 10, "total": 11})
     before = run.seconds_left()
-    run.start(1, "score", {}, [], [])
-    run.clock.now = 2 * console.JOB
+    first = console.JOBS["table1"]
+    assert before == pytest.approx(first + 10 * console.JOB)
+    run.start(1, "table1", {}, [], [])
+    run.clock.now = 2 * first
     run.finish(1)
-    assert before == pytest.approx(11 * console.JOB)
     assert run.seconds_left() == pytest.approx(20 * console.JOB)
 
 

@@ -23,7 +23,15 @@ from charlens.store.models import ModelKey
 # Work of the run's trainings by model file, in 10^9 multiply-adds: the Snakefile enters it.
 TRAININGS: dict[str, int] = {}
 
-JOB = 3.0  # seconds of a job, as a first guess
+# Seconds of a job, as a first guess: those of a study of 500,000 characters.
+JOB = 6.0
+JOBS = dict.fromkeys(
+    ("fetch", "title", "split", "select", "score", "ngram", "score_ngram", "select_nn", "score_nn"),
+    0.5,
+)
+JOBS |= dict.fromkeys(("table1", "table2", "cell_tables", "status", "report"), 2.5)
+JOBS |= dict.fromkeys(("cells", "probes", "trajectory"), 20.0)
+TRAININGS_OF = ("train", "train_nn", "train_adamw")  # rules
 TRAINING = 0.03  # seconds of 10^9 multiply-adds of a training
 WATCHED = {"train_watched": "train"}  # the same job with more output
 NO_JOBS = ("all", "total")  # in Snakemake's counts: a target without a command, and their sum
@@ -144,7 +152,7 @@ class Run:
         }
         rates = {}
         for rule in self.planned:
-            alike = [r for r in measured if guess(r) == guess(rule)]
+            alike = [r for r in measured if (r in TRAININGS_OF) == (rule in TRAININGS_OF)]
             off = statistics.median(measured[r] / guess(r) for r in alike) if alike else 1.0
             rates[rule] = measured.get(rule, off * guess(rule))
         return rates
@@ -165,7 +173,7 @@ def rule_of(model: str) -> str:
 
 def guess(rule: str) -> float:
     """Seconds per unit of work, before a job of the rule has ended."""
-    return TRAINING if rule in ("train", "train_nn", "train_adamw") else JOB
+    return TRAINING if rule in TRAININGS_OF else JOBS.get(rule, JOB)
 
 
 def notes(logs: Iterable[str]) -> list[str]:
