@@ -109,6 +109,17 @@ def test_losses_of_a_text_beyond_ascii_are_per_character_and_in_bits_per_byte(ru
     assert "2.400 nats per character (1.731 bits per byte)" in page
 
 
+def test_a_network_whose_training_diverged_is_named(run):
+    (run / "tables/table1.csv").write_text("""corpus,type,layers,size,val_loss,loss,failed
+c,lstm,1,64,1.5,1.4,
+c,rnn,2,64,4.6,,training diverged in epoch 1
+""")
+    page = overview.page(run, {})
+    assert (
+        "RNN 2x64 is left out: training diverged in epoch 1." in page and "LSTM 1x64 is" not in page
+    )
+
+
 def test_a_network_with_an_addition_is_named_in_full(run):
     """As in a run with types like gru+block, whose table 1 says so in columns of their own."""
     (run / "tables/table1.csv").write_text("""corpus,type,layers,size,val_loss,loss,block,recipe

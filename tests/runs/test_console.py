@@ -51,14 +51,24 @@ def test_a_training_counts_by_its_work(run):
 
 
 def test_a_guess_is_scaled_by_how_far_off_others_were(run):
-    run.plan({"table1": 1, "figure1": 10, "total": 11})
+    run.plan({"cells": 1, "figure1": 10, "total": 11})
     before = run.seconds_left()
-    first = console.JOBS["table1"]
+    first = console.JOBS["cells"]
     assert before == pytest.approx(first + 10 * console.JOB)
-    run.start(1, "table1", {}, [], [])
+    run.start(1, "cells", {}, [], [])
     run.clock.now = 2 * first
     run.finish(1)
-    assert run.seconds_left() == pytest.approx(20 * console.JOB)
+    scale = (console.TRUST + 2 * first) / (console.TRUST + first)
+    assert run.seconds_left() == pytest.approx(scale * 10 * console.JOB)
+
+
+def test_a_slow_start_says_little(run):
+    """The first job of a run reads its programs from a cold disk."""
+    run.plan({"fetch": 1, "figure1": 10, "total": 11})
+    run.start(1, "fetch", {}, [], [])
+    run.clock.now = 4 * console.JOBS["fetch"]
+    run.finish(1)
+    assert run.seconds_left() < 1.2 * 10 * console.JOB
 
 
 def test_short_jobs_say_nothing_about_trainings(run):

@@ -7,6 +7,7 @@ import io
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -225,7 +226,8 @@ def test_a_second_process_waits_for_the_first(tmp_path, capsys):
 def test_a_training_that_diverges_ends_with_the_network_before(tmp_path, data, rate, capsys):
     """A rate of 10 gives finite losses, far above those of the uniform distribution."""
     _, params, about = trained(tmp_path, data, epochs=3, learning_rate=rate)
-    assert "training diverged in epoch 1: the loss is" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert re.search(r"^charlens: .*: training diverged in epoch 1: the loss is", said, re.M)
     assert "lower training.learning_rate" in about["failed"] and about["epoch"] == 0
     untrained = network.initialise(
         model_file.architecture_of(about), 0.08, torch.Generator().manual_seed(1)

@@ -81,6 +81,17 @@ def best(table: pd.DataFrame, corpus: str) -> tuple[str, float]:
     return network_name(row["type"], int(row["layers"]), int(row["size"])), float(row["loss"])
 
 
+def failed(table: pd.DataFrame, corpus: str) -> list[tuple[str, str]]:
+    """The networks of table 1 whose training diverged on a corpus, and how."""
+    own = table[table["corpus"] == corpus]
+    if "failed" not in own:
+        return []
+    return [
+        (network_name(row.type, row.layers, row.size), row.failed)
+        for row in own.dropna(subset="failed").itertuples()
+    ]
+
+
 def best_fixed(table: pd.DataFrame, corpus: str) -> tuple[str, float]:
     """The model of table 2 with the lowest test loss on a corpus, and that loss."""
     own = table[table["corpus"] == corpus]
@@ -183,6 +194,7 @@ def of_corpus(run: Path, corpus: str, about: dict, tables: Mapping, titles: Mapp
         "best": (network, loss(network_loss, lengths)),
         "fixed": (fixed, loss(fixed_loss, lengths)),
         "leads": network_loss < fixed_loss,
+        "failed": failed(tables["table1"], corpus),
         "looked_into": looked_into(tables["hypotheses"], corpus),
         "units": units(tables["hypotheses"], corpus, titles),
         "verdicts": verdicts(tables["claims"], corpus),

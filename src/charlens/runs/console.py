@@ -31,6 +31,7 @@ JOBS = dict.fromkeys(
 )
 JOBS |= dict.fromkeys(("table1", "table2", "cell_tables", "status", "report"), 2.5)
 JOBS |= dict.fromkeys(("cells", "probes", "trajectory"), 20.0)
+TRUST = 10.0  # seconds of jobs for which the guesses count as measured
 TRAININGS_OF = ("train", "train_nn", "train_adamw")  # rules
 TRAINING = 0.03  # seconds of 10^9 multiply-adds of a training
 WATCHED = {"train_watched": "train"}  # the same job with more output
@@ -146,15 +147,14 @@ class Run:
             if (left := job.left()) is not None:
                 seconds = self.clock() - job.started + left
                 known.setdefault(kind(job.rule), []).append((job.work, seconds))
-        measured = {
-            rule: sum(s for _, s in jobs) / sum(work for work, _ in jobs)
-            for rule, jobs in known.items()
-        }
+        took = {rule: sum(s for _, s in jobs) for rule, jobs in known.items()}
+        done = {rule: sum(work for work, _ in jobs) for rule, jobs in known.items()}
         rates = {}
         for rule in self.planned:
-            alike = [r for r in measured if (r in TRAININGS_OF) == (rule in TRAININGS_OF)]
-            off = statistics.median(measured[r] / guess(r) for r in alike) if alike else 1.0
-            rates[rule] = measured.get(rule, off * guess(rule))
+            alike = [r for r in known if (r in TRAININGS_OF) == (rule in TRAININGS_OF)]
+            guessed = sum(guess(r) * done[r] for r in alike)
+            scale = (TRUST + sum(took[r] for r in alike)) / (TRUST + guessed)
+            rates[rule] = took[rule] / done[rule] if rule in known else scale * guess(rule)
         return rates
 
 

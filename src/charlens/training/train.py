@@ -254,7 +254,7 @@ def train(
             sys.exit(stopping.status(stopped.args[0], label))
         except Diverged as error:
             failed = {"failed": str(error)}
-            say(label, str(error))
+            say("charlens", f"{label}: {error}")  # which a run shows
             training.settle()
         write_rows(directory / "history.csv", training.history)
         ends = line_ends.of_pairs(data.alphabet, data.train.x, data.train.y)
