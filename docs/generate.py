@@ -22,6 +22,7 @@ import yaml
 
 from charlens.claims.catalog import NEWER
 from charlens.claims.seeds import two_groups
+from charlens.report import overview
 from charlens.report.emergence import NETWORK, appearances
 from charlens.runs import model_cards, reference
 from charlens.store.models import network_name, shown, type_name, types_in_order
@@ -700,9 +701,11 @@ def modern_claims() -> str:
                 continue
             whole = own.iloc[0]
             unit = "share" if any(word in claim.name for word in SHARES) else "nats"
-            reason = whole.basis if whole.basis.startswith(("missing", "not in this")) else ""
-            if "effect of the seed is unknown" in whole.basis:
-                reason = "one seed: its effect is unknown"
+            reason = overview.reason(whole)
+            if whole.verdict == "undecided" and whole.high < 0:  # of those that are trained
+                reason = "not all types are trained"
+            elif "not looked at" in whole.basis:
+                reason = whole.basis.rpartition("; ")[2]
             each = own.iloc[1:].groupby("verdict", sort=False)["part"].agg(", ".join)
             by_type = "; ".join(f"{verdict}: {types}" for verdict, types in each.items())
             rows.append([claim.says, TITLES[name], effect(whole, unit), by_type, reason])

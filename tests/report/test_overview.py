@@ -78,7 +78,7 @@ def test_it_says_what_was_found_and_links_to_what_is_there(run):
     seed = "one seed of each network, so that the effect of the seed is unknown"
     assert f"4 are undecided: <ul> <li>missing: an LSTM: first a 1-NN</li> <li>{seed}:" in page
     assert f"{seed}: LSTM beats RNN; GRU goes far</li>" in page
-    assert "<li>the interval lies on both sides: deviations are small</li>" in page
+    assert "<li>the interval lies on both sides of the bar: deviations are small</li>" in page
     assert 'src="figures/figure2-c.svg"' in page and "figure4.svg" not in page
     assert 'href="tables/cells.html"' in page and "tables/inside.html" not in page
 

@@ -180,7 +180,7 @@ def reason(row) -> str:
             return row.basis.removeprefix("not in this run: ")
     if "the effect of the seed is unknown" in row.basis:
         return "one seed of each network, so that the effect of the seed is unknown"
-    return "the interval lies on both sides"
+    return "the interval lies on both sides of the bar"
 
 
 def of_corpus(run: Path, corpus: str, about: dict, tables: Mapping, titles: Mapping) -> dict:
