@@ -208,7 +208,7 @@ def test_what_a_cell_has_of_its_units(own_cell):
 
 def test_gates_have_words():
     """The r of RG-LRU is no reset gate."""
-    shown = [("gru", "r"), ("rglru", "r"), ("rglru", "i"), ("lstm+block", "f"), ("gru", "u")]
+    shown = [("gru", "r"), ("rglru", "r"), ("rglru", "i"), ("lstm+block", "f"), ("absent", "u")]
     words = [cells.gate_word(*gate) for gate in shown]
     assert words == ["reset", "recurrence", "input", "forget", "u"]
 

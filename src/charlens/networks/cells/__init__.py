@@ -76,7 +76,9 @@ def reads_windows(type: str) -> bool:
 
 def gate_word(type: str, gate: str) -> str:
     """A gate of a type in words, "forget"; from its text, too."""
-    own = re.search(r"^GATE_WORDS = (\{.*\})", file_of(type).read_text(), re.MULTILINE)
+    file = file_of(type)  # there is none where tables from elsewhere are read
+    text = file.read_text() if file.is_file() else ""
+    own = re.search(r"^GATE_WORDS = (\{.*\})", text, re.MULTILINE)
     return (GATE_WORDS | (ast.literal_eval(own[1]) if own else {})).get(gate, gate)
 
 
