@@ -92,6 +92,7 @@ def test_what_trainings_say_themselves_counts(run, tmp_path):
     log.write_text("wp lstm 2x128: epoch 5/10 train 1.5 val 1.6 best 1.6  9k chars/s 8 min left\n")
     run.start(2, "train", {}, [LSTM.format(128)], [str(log)])
     run.clock.now = 140.0
+    assert run.pulse()[1] == "    about 13 min left"
     assert run.rates()["train"] == pytest.approx((20 + 120 + 480) / 2000)
     assert run.seconds_left() == pytest.approx(480 + 310)
 

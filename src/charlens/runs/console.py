@@ -47,10 +47,13 @@ class Job:
     logs: list[str]
     work: float
     started: float  # by the clock of the run, in seconds
+    said: str = ""  # the last line of its logs, read ...
+    read: float = 0.0  # ... at this time
 
-    def left(self) -> float | None:
-        """The seconds that are left by its log; None where that does not say."""
-        return said_left(last_line(self.logs))
+    def left(self, now: float) -> float | None:
+        """The seconds that are left by its logs; None where these do not say."""
+        left = said_left(self.said)
+        return None if left is None else max(0.0, left - (now - self.read))
 
 
 def describe(rule: str, wildcards: dict[str, str], output: list[str]) -> str:
@@ -116,10 +119,10 @@ class Run:
         """What the running jobs are at: the last line of the log of each."""
         if not self.running:
             return []
-        lines = [
-            f"    running {job.about}: {last_line(job.logs)}" for job in [*self.running.values()]
-        ]
-        return [*lines, f"    {self.left()}"]
+        jobs = [*self.running.values()]
+        for job in jobs:
+            job.said, job.read = last_line(job.logs), self.clock()
+        return [*(f"    running {job.about}: {job.said}" for job in jobs), f"    {self.left()}"]
 
     def left(self) -> str:
         """The time left for all jobs, in words."""
@@ -128,14 +131,14 @@ class Run:
     def seconds_left(self) -> float:
         """Seconds until all jobs are done: their sum, over as many as run side by side; at least
         what the longest of the running jobs still takes."""
-        rates = self.rates()
+        rates, now = self.rates(), self.clock()
         to_come, longest = 0.0, 0.0
         for rule, work in self.planned.items():
             ended = sum(done for done, _ in self.taken[rule])
             to_come += rates[rule] * max(0.0, work - ended)
         for job in [*self.running.values()]:
-            expected, said = rates.get(kind(job.rule), JOB) * job.work, job.left()
-            left = max(0.0, expected - (self.clock() - job.started)) if said is None else said
+            expected, said = rates.get(kind(job.rule), JOB) * job.work, job.left(now)
+            left = max(0.0, expected - (now - job.started)) if said is None else said
             to_come += left - expected
             longest = max(longest, left)
         return max(to_come / (self.cores or self.side_by_side), longest, 0.0)
@@ -143,9 +146,10 @@ class Run:
     def rates(self) -> dict[str, float]:
         """Seconds per unit of work of each rule: measured, or a scaled guess."""
         known = {rule: [*ended] for rule, ended in self.taken.items() if ended}
+        now = self.clock()
         for job in [*self.running.values()]:
-            if (left := job.left()) is not None:
-                seconds = self.clock() - job.started + left
+            if (left := job.left(now)) is not None:
+                seconds = now - job.started + left
                 known.setdefault(kind(job.rule), []).append((job.work, seconds))
         took = {rule: sum(s for _, s in jobs) for rule, jobs in known.items()}
         done = {rule: sum(work for work, _ in jobs) for rule, jobs in known.items()}
