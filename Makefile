@@ -22,7 +22,7 @@ BIN = .venv/bin
 SNAKEMAKE = $(BIN)/snakemake --cores $(CORES)
 READY = .venv/.ready
 TOOLS = .venv/.tools
-SLURM = .venv/.slurm
+SLURM = .venv/slurm
 # The only advice that `snakemake --lint` may give: our rules share one environment, see envs/. No
 # advice at all means that it could not load them.
 ADVICE = Specify a conda environment or container for each rule.:
@@ -62,7 +62,7 @@ publish: $(TOOLS) ## tables and figures of what is trained so far: results/refer
 	$(BIN)/charlens publish results/paper results/reference $(ARGS)
 
 .PHONY: test
-test: $(TOOLS) ## the tests (those in a browser if there is one), side by side on CORES
+test: $(TOOLS) $(SLURM) ## the tests (those in a browser if there is one), side by side on CORES
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES:all=logical) --dist loadfile \
 	    -m 'not full and not faults' $(ARGS)
 
@@ -85,7 +85,7 @@ test-browser: $(TOOLS) ## the explorer in a real browser
 
 .PHONY: test-slurm
 test-slurm: $(TOOLS) $(SLURM) ## the profile for Slurm, on a Slurm of one node set up for it (root)
-	tests/slurm/node.sh $(BIN)/python -m pytest tests/slurm $(ARGS)
+	PYTHONPATH=$(CURDIR)/$(SLURM) tests/slurm/node.sh $(BIN)/python -m pytest tests/slurm $(ARGS)
 
 .PHONY: lint
 lint: $(READY) ## check the formatting and style of all code
@@ -122,7 +122,11 @@ docs: $(READY) ## build the documentation and check its numbers and links: docs/
 setup: $(TOOLS) ## the environment, KenLM and the CPU backend; other targets run it if needed
 
 .PHONY: slurm
-slurm: $(SLURM) ## what a cluster with Slurm needs besides: Snakemake's plugin
+slurm: $(READY) ## what a cluster with Slurm needs besides: Snakemake's plugin
+	@command -v sacct >/dev/null || command -v squeue >/dev/null || { echo 'make: neither sacct nor' \
+	    "squeue is here, and without them Snakemake's plugin for Slurm lets no snakemake command" \
+	    'start: run make slurm on a node of the cluster' >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements-slurm.lock
 
 .PHONY: clean
 clean: ## remove the demo's results and all caches
@@ -168,8 +172,11 @@ $(TOOLS): $(READY) src/charlens/ngrams/build.py src/charlens/ngrams/boost.lock
 	@$(BIN)/python -m charlens.backends.cpu || true
 	@touch $@
 
+# The plugin for tests alone: beside the environment, see requirements-slurm.lock.
 $(SLURM): $(READY) requirements-slurm.lock
-	@$(BIN)/python -m pip install --quiet --no-compile --require-hashes --requirement requirements-slurm.lock
+	@rm -rf $@
+	@$(BIN)/python -m pip install --quiet --no-compile --no-deps --require-hashes \
+	    --requirement requirements-slurm.lock --target $@
 	@touch $@
 
 # Their stamps exist, but they do not.

@@ -748,10 +748,13 @@ def modern_figure() -> str:
     picture = "figures/types.png"
     if not (MODERN / picture).exists():
         return "The losses of the newer types are not published yet."
-    trained = modern("tables/status.csv")
-    recurrent = trained[trained["model"].str.startswith("type~")]
+    planned = modern("tables/status.csv")
+    recurrent = planned[planned["model"].str.startswith("type~")]
+    diverged = len(reference.failures(reference.Publication(MODERN)))
+    trained = recurrent["finished"].sum() - diverged
     return (
-        f"{recurrent['finished'].sum()} of the {len(recurrent)} networks are trained:\n\n"
+        f"{trained} of the {len(recurrent)} networks are trained"
+        f"{f' ({diverged} more diverged)' if diverged else ''}:\n\n"
         f"![Loss of each type at equal parameters](results/reference/modern/{picture})"
     )
 

@@ -1,4 +1,8 @@
-"""Runs on Slurm, with pretended commands of Slurm; tests/slurm has a real one."""
+"""Runs on Slurm, with pretended commands of Slurm; tests/slurm has a real one.
+
+The plugin is in a folder of its own (Makefile): with it in the environment, no snakemake command
+would start on a machine without Slurm.
+"""
 
 import importlib.util
 import os
@@ -15,13 +19,25 @@ from charlens.errors import InputError
 from charlens.runs import host, slurm
 
 ROOT = Path(__file__).parents[2]
-PLUGIN = importlib.util.find_spec(slurm.PLUGIN)
-needs_plugin = pytest.mark.skipif(PLUGIN is None, reason="needs the Slurm plugin: make slurm")
+PLUGIN = ROOT / ".venv/slurm"
+INSTALLED = importlib.util.find_spec(slurm.PLUGIN)
+needs_plugin = pytest.mark.usefixtures("plugin")
+
+
+@pytest.fixture
+def plugin(monkeypatch):
+    """Snakemake has the plugin for Slurm, here and in processes."""
+    if not INSTALLED:
+        if not PLUGIN.exists():
+            pytest.skip("needs Snakemake's plugin for Slurm: make .venv/slurm")
+        monkeypatch.syspath_prepend(PLUGIN)
+        monkeypatch.setenv("PYTHONPATH", str(PLUGIN))
 
 
 @pytest.fixture
 def commands(tmp_path, monkeypatch):
-    """Puts shell scripts in place of Slurm's commands; a call of one is a line of `calls`."""
+    """Puts shell scripts in place of Slurm's commands; a call of one is a line of `calls`. Those
+    that no test gives fail: no Slurm that a machine may have is asked."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
@@ -34,6 +50,7 @@ def commands(tmp_path, monkeypatch):
             (folder / name).write_text(f'#!/bin/sh\necho {name} "$@" >> "$CALLS"\n{script}\n')
             (folder / name).chmod(0o755)
 
+    write(**dict.fromkeys(("sinfo", "squeue", "sacct", "scontrol", "scancel"), "exit 1"))
     return write
 
 
@@ -86,23 +103,35 @@ def test_a_missing_plugin_ends_the_run(commands, monkeypatch):
 
 def snakemake(folder, *options) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "snakemake", "--directory", str(folder), *options]
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    path = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": path}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
 
-@pytest.mark.skipif(PLUGIN is not None, reason="asks for Slurm: make slurm was run")
+@pytest.mark.skipif(INSTALLED is not None, reason="asks for Slurm: make slurm was run")
 def test_slurm_is_not_asked_where_nobody_wants_it(commands, tmp_path):
-    commands(sinfo="exit 1", scontrol="exit 1", sacct="exit 1", squeue="exit 1")
     assert snakemake(tmp_path, "--list", "--cores", "1").returncode == 0
     assert not (tmp_path / "calls").exists()
 
 
 @needs_plugin
 def test_a_run_on_a_dead_cluster_ends_with_a_line(commands, tmp_path):
-    commands(sinfo="echo Unable to contact slurm controller >&2; exit 1", scontrol="exit 1")
+    commands(sinfo="echo Unable to contact slurm controller >&2; exit 1")
     done = snakemake(tmp_path, "--workflow-profile", "profiles/slurm")
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("charlens: error: Slurm does not answer (sinfo:")
+
+
+def test_the_plugin_is_refused_where_slurm_is_missing(tmp_path):
+    """With it, Snakemake would not start."""
+    for tool in ("make", "sh"):
+        (tmp_path / tool).symlink_to(shutil.which(tool))
+    done = subprocess.run(
+        ["make", "--assume-old=.venv/.ready", "slurm"],
+        cwd=ROOT, env={"PATH": str(tmp_path)}, capture_output=True, text=True,
+    )  # fmt: skip
+    said = done.stderr.splitlines()
+    assert done.returncode == 2 and said[0].startswith("make: neither sacct nor squeue is here")
 
 
 def submissions(output: str) -> tuple[int, int]:

@@ -182,6 +182,7 @@ def test_a_type_whose_only_network_diverged_is_published_as_failed(tmp_path, ver
     assert not (published / "models/code-mingru.safetensors").exists()
     page = (published / "README.md").read_text()
     assert "- code: minGRU 1x8 failed: diverged in epoch 3\n" in page
+    assert ", 1 diverged |" in page.partition("| code | ")[2].partition("\n")[0]
     assert "units of minGRU" in page
 
 

@@ -43,7 +43,8 @@ class Run:
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
         command += ["--directory", str(folder), *options, "--configfile", config]
         self.said = folder / f"said-{time.monotonic_ns()}"
-        environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"}
+        path = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
+        environment = os.environ | {"PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
         if gpus is not None:
             environment["CHARLENS_GPUS"] = gpus
         with open(self.said, "w") as file:

@@ -325,11 +325,14 @@ def readme(publication: Publication) -> str:
     lines += ["| corpus | recurrent networks | n-NN | n-gram |", "| --- | --- | --- | --- |"]
     keys = [key_of(row.corpus, row.model) for row in table.itertuples()]
     kinds = pd.Series([key.kind for key in keys], index=table.index, dtype=str)
+    diverged = failures(publication)
     for corpus, own in table.groupby("corpus", sort=False):
         counts = []
         for kind in ("recurrent", "nn", "ngram"):
             done = own[kinds[own.index] == kind]["finished"]
-            counts.append(f"{done.sum()} of {len(done)}")
+            failed = sum((key.corpus, key.kind) == (corpus, kind) for key in diverged)
+            note = f", {failed} diverged" if failed else ""
+            counts.append(f"{done.sum() - failed} of {len(done)}{note}")
         lines.append(f"| {corpus} | {' | '.join(counts)} |")
     if missing := missing_parts(publication, keys):
         lines += ["", "Missing:", "", *[f"- {line}" for line in missing]]
