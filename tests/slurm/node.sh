@@ -6,7 +6,7 @@
 # Needs root, and Debian's or Ubuntu's packages (slurm-wlm, munge). Where the kernel allows it, all
 # of it lives in a namespace of its own and the machine stays as it was: the packages are unpacked
 # beside /usr, not installed. Elsewhere they are installed on the machine, after a question that
-# --yes answers. The node pretends to have two GPUs. Ends with status 77 where there can be none.
+# --yes answers. The node pretends to have two GPUs. Ends with status 77 where Slurm does not start.
 set -euo pipefail
 
 die() {
@@ -135,6 +135,6 @@ for _ in {1..60}; do
 done
 [[ $(sinfo --noheader --format=%T) == idle ]] || {
     tail "$state"/*.log >&2
-    die 'Slurm did not start'
+    cannot 'Slurm did not start'
 }
 CHARLENS_SLURM_NODE=$node "$@"
