@@ -249,9 +249,10 @@ def effect(row, unit: str) -> str:
         return row.verdict
     start = row.basis.split(";")[0]
     verdict = f"{row.verdict} {start}" if start.startswith("from size") else row.verdict
-    value = f"{row.effect:.0%}" if unit == "share" else f"{row.effect:.3f}"
+    places = 2 if unit == "share" and abs(row.effect) < 0.01 else 0
+    value = f"{row.effect:.{places}%}" if unit == "share" else f"{row.effect:.3f}"
     if unit == "share" and pd.notna(row.low):
-        value += f" ({row.low:.1%} to {row.high:.1%})"
+        value += f" ({row.low:.{max(places, 1)}%} to {row.high:.{max(places, 1)}%})"
     elif pd.notna(row.low):
         value += f" ({row.low:+.3f} to {row.high:+.3f})"
     paper = "" if pd.isna(row.paper) else f"; paper {row.paper:.3f}"
@@ -633,7 +634,7 @@ def equal() -> str:
 
 # ---- docs/modern.md ----
 
-SHARES = ("use them", "spread", "have interpretable", "first resemble")  # effects that are shares
+SHARES = ("use them", "spread", "have interpretable", "first resemble", "remove errors")  # effects
 
 
 def modern(name: str) -> pd.DataFrame:
@@ -706,10 +707,23 @@ def modern_claims() -> str:
                 reason = "not all types are trained"
             elif "not looked at" in whole.basis:
                 reason = whole.basis.rpartition("; ")[2]
-            each = own.iloc[1:].groupby("verdict", sort=False)["part"].agg(", ".join)
-            by_type = "; ".join(f"{verdict}: {types}" for verdict, types in each.items())
+            by_type = parts_by_type(own.iloc[1:])
             rows.append([claim.says, TITLES[name], effect(whole, unit), by_type, reason])
     return markdown(["claim", "text", "found", "by type", "why not more"], rows)
+
+
+def parts_by_type(findings: pd.DataFrame) -> str:
+    """For each verdict the types that have it. Where a claim has several parts for each type
+    ("minGRU: memory"), those with this verdict follow in brackets, unless all have it."""
+    said, parts = [], [part.partition(": ") for part in findings["part"]]
+    findings = findings.assign(type=[p[0] for p in parts], what=[p[2] for p in parts])
+    for verdict, own in findings.groupby("verdict", sort=False):
+        types = [
+            type if set(whats) == set(findings["what"]) else f"{type} ({', '.join(whats)})"
+            for type, whats in own.groupby("type", sort=False)["what"]
+        ]
+        said.append(f"{verdict}: {', '.join(types)}")
+    return "; ".join(said)
 
 
 def modern_missing() -> str:

@@ -85,6 +85,21 @@ def test_what_is_not_published_of_newer_types_is_said(generate):
     assert generate.modern_figure() == "The losses of the newer types are not published yet."
 
 
+def test_parts_of_a_claim_are_said_by_type(generate):
+    """A type is said once for a verdict, and the parts that have it, unless all do."""
+    rows = [["minGRU: memory", "undecided"], ["minGRU: boost", "holds"],
+            ["sLSTM: memory", "undecided"], ["sLSTM: boost", "undecided"],
+            ["Mamba: memory", "undecided"], ["Mamba: boost", "holds"]]  # fmt: skip
+    findings = pd.DataFrame(rows, columns=["part", "verdict"])
+    said = "undecided: minGRU (memory), sLSTM, Mamba (memory); holds: minGRU (boost), Mamba (boost)"
+    assert generate.parts_by_type(findings) == said
+    whole = pd.DataFrame([["LSTM", "holds"], ["GRU", "undecided"]], columns=["part", "verdict"])
+    assert generate.parts_by_type(whole) == "holds: LSTM; undecided: GRU"
+    row = pd.Series({"verdict": "undecided", "effect": 0.0002, "low": 0.0001, "high": 0.0004,
+                     "paper": None, "basis": ""})  # fmt: skip
+    assert generate.effect(row, "share") == "undecided: 0.02% (0.01% to 0.04%)"
+
+
 def test_what_is_published_of_newer_types(generate):
     tables = generate.MODERN / "tables"
     tables.mkdir(parents=True)
