@@ -601,6 +601,23 @@ def peers() -> str:
     return markdown(["", "LSTM", "GRU", "RNN"], rows)
 
 
+def type_speeds() -> str:
+    """How fast each type trains: by the window, by the compiled code, and beside the LSTM."""
+    if not (REFERENCE / "bench/types.csv").exists():
+        return ABSENT
+    found, rows = table("bench/types.csv"), []
+    for type in types_in_order(found["type"]):
+        own = found[found["type"] == type]
+        window, compiled = own["window"] / own["step"], own["best"] / own["window"]
+        ratios = [f"{x.min():.1f} to {x.max():.1f}" if len(x) > 1 else f"{x.min():.1f}"
+                  for x in (window, compiled)]  # fmt: skip
+        by_code = ratios[1] if (own["best"] > own["window"]).any() else "plain torch"
+        of_lstm = f"{own['ratio'].min():.0%} to {own['ratio'].max():.0%}"
+        rows.append([type_name(type), ratios[0], by_code, of_lstm])
+    head = ["type", "a window × step by step", "compiled × plain torch", "of the LSTM’s speed"]
+    return markdown(head, rows)
+
+
 def card() -> str:
     """Training speed on a graphics card, beside torch.nn there."""
     if not (REFERENCE / "bench/card.csv").exists():
@@ -794,7 +811,7 @@ def faults() -> str:
 BLOCKS = (commands, verdict, state, table1, table2, claims, discrepancies, shuffle_offsets,
           paper_text, errors_by_size, definitions, candidates, uncertainty, split_layouts,
           units, clamped, probes, all_networks, learned_when, modern_losses, modern_claims,
-          modern_missing, modern_figure, costs, speeds, peers, card, equal,
+          modern_missing, modern_figure, costs, speeds, type_speeds, peers, card, equal,
           faults)  # fmt: skip
 
 

@@ -22,13 +22,14 @@ from unittest import mock
 import pandas as pd
 import torch
 
+from charlens.backends import cpu
 from charlens.bench.speed import STREAMS, SYMBOLS, UNROLL, compiled
 from charlens.errors import InputError
 from charlens.files import write_csv
 from charlens.networks import cells, network
 from charlens.networks.architecture import Architecture, hidden_size
 from charlens.runs import estimate
-from charlens.store.models import LATER_TYPES, PAPER_TYPES, has_block
+from charlens.store.models import LATER_TYPES, PAPER_TYPES
 
 COLUMNS = ["type", "layers", "size", "hidden", "step", "window", "best", "ratio"]
 FEW = 10  # characters of a window that is read step by step
@@ -55,7 +56,7 @@ def measure(type: str, layers: int, size: int, seconds: float) -> dict[str, floa
     with without_scan(type):
         step = speed(arch, FEW, "reference", seconds)
     best = window = speed(arch, UNROLL, "reference", seconds)
-    if type in PAPER_TYPES and not has_block(type):
+    if arch.cell in cpu.KINDS and not arch.block:
         best = speed(arch, UNROLL, compiled(), seconds)
     row = {"type": type, "layers": layers, "size": size, "hidden": hidden}
     return row | {"step": round(step, 1), "window": round(window, 1), "best": round(best, 1)}
