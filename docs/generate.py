@@ -608,14 +608,20 @@ def type_speeds() -> str:
     found, rows = table("bench/types.csv"), []
     for type in types_in_order(found["type"]):
         own = found[found["type"] == type]
-        window, compiled = own["window"] / own["step"], own["best"] / own["window"]
-        ratios = [f"{x.min():.1f} to {x.max():.1f}" if len(x) > 1 else f"{x.min():.1f}"
-                  for x in (window, compiled)]  # fmt: skip
-        by_code = ratios[1] if (own["best"] > own["window"]).any() else "plain torch"
-        of_lstm = f"{own['ratio'].min():.0%} to {own['ratio'].max():.0%}"
-        rows.append([type_name(type), ratios[0], by_code, of_lstm])
+        faster = (own["best"] > own["window"]).any()
+        rows.append([
+            type_name(type),
+            between(own["window"] / own["step"], ".1f"),
+            between(own["best"] / own["window"], ".1f") if faster else "plain torch",
+            between(own["ratio"], ".0%"),
+        ])  # fmt: skip
     head = ["type", "a window × step by step", "compiled × plain torch", "of the LSTM’s speed"]
     return markdown(head, rows)
+
+
+def between(values: pd.Series, form: str) -> str:
+    """The least and the largest of some numbers, once where they read the same."""
+    return " to ".join(dict.fromkeys(format(x, form) for x in (values.min(), values.max())))
 
 
 def card() -> str:
