@@ -120,6 +120,11 @@ def span(low: float, high: float, unit: str) -> str:
     return f"{low:g} {unit}" if low == high else f"{low:g} to {high:g} {unit}"
 
 
+def extent(values: pd.Series, form: str) -> str:
+    """The least and the largest of some numbers, once where they read the same."""
+    return " to ".join(dict.fromkeys(format(x, form) for x in (values.min(), values.max())))
+
+
 def network(row) -> str:
     if row.model in ("n-gram", "n-NN"):
         return f"{int(row.n)}-{row.model.removeprefix('n-')}"
@@ -446,11 +451,11 @@ def learned_when() -> str:
             for learned, group in some.groupby("learned"):
                 loss = [ends[(*network, "loss")] for network in
                         group[NETWORK].itertuples(index=False, name=None)]  # fmt: skip
-                half = f"{group['half'].min():.1f} to {group['half'].max():.1f}"
+                half = extent(group["half"], ".1f")
                 rise = f"{group['rise'].median():.1f}"
                 rows.append([TITLES[corpus], f"{type.upper()} {layers}x{size}",
                              learned, str(len(group)),
-                             f"{group['last'].min():.2f} to {group['last'].max():.2f}",
+                             extent(group["last"], ".2f"),
                              *(["–", "–"] if learned == "no" else [half, rise]),
                              f"{sum(loss) / len(loss):.3f}"])  # fmt: skip
     head = ["corpus", "network", "learned", "seeds", "probability of a line break",
@@ -579,7 +584,7 @@ def speeds() -> str:
     for type in ("lstm", "gru", "rnn"):
         own = ours[ours["type"] == type]
         ratios = (own[column] for column in ("ratio_fp32", "ratio_best"))
-        rows.append([type.upper(), *(f"{r.min():.1f} to {r.max():.1f}" for r in ratios)])
+        rows.append([type.upper(), *(extent(r, ".1f") for r in ratios)])
     paper, stock = times("make paper"), times("make paper, stock torch")
     grid, grid_stock = (times(f"the grid without dropout{s}") for s in ("", ", stock torch"))
     text = markdown(["type", "× stock float32", "× the better of float32 and bfloat16"], rows)
@@ -597,7 +602,7 @@ def peers() -> str:
     rows = []
     for peer, own in table("bench/peers.csv").groupby("peer", sort=False):
         shares = (own["of_peak"][own["type"] == type] for type in ("lstm", "gru", "rnn"))
-        rows.append([peer, *(f"{s.min():.0%} to {s.max():.0%}" if len(s) else "–" for s in shares)])
+        rows.append([peer, *(extent(s, ".0%") if len(s) else "–" for s in shares)])
     return markdown(["", "LSTM", "GRU", "RNN"], rows)
 
 
@@ -611,17 +616,12 @@ def type_speeds() -> str:
         faster = (own["best"] > own["window"]).any()
         rows.append([
             type_name(type),
-            between(own["window"] / own["step"], ".1f"),
-            between(own["best"] / own["window"], ".1f") if faster else "plain torch",
-            between(own["ratio"], ".0%"),
+            extent(own["window"] / own["step"], ".1f"),
+            extent(own["best"] / own["window"], ".1f") if faster else "plain torch",
+            extent(own["ratio"], ".0%"),
         ])  # fmt: skip
     head = ["type", "a window × step by step", "compiled × plain torch", "of the LSTM’s speed"]
     return markdown(head, rows)
-
-
-def between(values: pd.Series, form: str) -> str:
-    """The least and the largest of some numbers, once where they read the same."""
-    return " to ".join(dict.fromkeys(format(x, form) for x in (values.min(), values.max())))
 
 
 def card() -> str:
@@ -787,7 +787,8 @@ def modern_figure() -> str:
         return "The losses of the newer types are not published yet."
     planned = modern("tables/status.csv")
     recurrent = planned[planned["model"].str.startswith("type~")]
-    diverged = len(reference.failures(reference.Publication(MODERN)))
+    failures = reference.failures(reference.Publication(MODERN))
+    diverged = sum(key.kind == "recurrent" for key in failures)
     trained = recurrent["finished"].sum() - diverged
     return (
         f"{trained} of the {len(recurrent)} networks are trained"
