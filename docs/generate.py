@@ -14,6 +14,7 @@ import json
 import re
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,8 @@ from charlens.claims.catalog import NEWER
 from charlens.claims.seeds import two_groups
 from charlens.report import overview
 from charlens.report.emergence import NETWORK, appearances
-from charlens.runs import model_cards, reference
+from charlens.runs import grid, model_cards, reference
+from charlens.runs.settings import Settings, make
 from charlens.store.models import network_name, shown, type_name, types_in_order
 
 ROOT = Path(__file__).parents[1]
@@ -60,15 +62,25 @@ CLAIMS = {  # the statement in words, and how its effect is read
     "size removes n-gram errors": ("a larger LSTM mostly removes errors that an n-gram would not "
                                    "make", "share"),
     "interpretable cells exist": ("interpretable units exist", "strength"),
-    "interpretable cells are used": ("interpretable units are used, not only there", "share"),
+    "interpretable cells are used": ("interpretable units are used, not only there (the paper "
+                                     "leaves this open)", "share"),
     "most cells are not": ("most units follow nothing that we could name", "share"),
     "forget gates remember": ("some forget gates are almost always open", "share"),
-    "output gates move": ("no output gate is constant; effect: the share of time of the most "
-                          "constant one", "share"),
+    "output gates move": ("no output gate of the network in figure 3 is constant; effect: the "
+                          "share of time of the most constant one", "share"),
     "first GRU layer is one-sided": ("the GRU’s first layer almost never saturates the reset gate "
                                      "to the right, the update gate to the left", "share"),
     "first layer is diffuse": ("gates of the first layer are rarely saturated", "difference"),
 }  # fmt: skip
+
+OUR_OWN = ("interpretable cells are used",)  # claims that the paper does not make
+
+ONE_NETWORK = (  # claims about one network, or a small and a large one
+    "long reach", "far braces", "brace gain decays", "first a 1-NN, then more",
+    "then a 4-NN and a 5-NN", "size removes n-gram errors", "interpretable cells exist",
+    "interpretable cells are used", "most cells are not", "forget gates remember",
+    "output gates move", "first GRU layer is one-sided", "first layer is diffuse",
+)  # fmt: skip
 
 FAULTS = {  # kinds of fault in bench/faults.csv, in words
     "runs": "a whole run, struck from outside",
@@ -93,9 +105,10 @@ def agreement(corpus: str, models: str = "recurrent") -> pd.Series:
     return found.loc[(corpus, models)]
 
 
-def verdicts(corpus: str) -> pd.Series:
-    claims = table("tables/claims.csv")
-    return claims[claims["where"] == corpus].set_index("claim")["verdict"]
+def conclusions(corpus: str) -> pd.DataFrame:
+    """The claims that the paper makes, about a corpus."""
+    found = table("tables/claims.csv")
+    return found[(found["where"] == corpus) & ~found["claim"].isin(OUR_OWN)]
 
 
 def counted(counts: pd.Series, verdict: str, verb: str) -> str:
@@ -136,36 +149,39 @@ def network(row) -> str:
 
 def commands() -> str:
     demo, paper = times("make demo"), times("make paper")
-    grid = times("the grid without dropout")
+    bare = times("the grid without dropout")
     minutes = span(demo.amx_low, demo.amx_high, "minutes")
     return f"""```sh
 make demo     # the paper in miniature, {minutes}: results/demo/report.html
 make test     # the tests
-make paper    # the full reproduction, {paper.amx_low:g} hours: results/paper/report.html
+make paper    # the full reproduction, about {paper.amx_low:g} hours: results/paper/report.html
 ```
 
 Times are for two cores of a server processor with AMX, without a GPU (with AVX512-BF16: \
-{span(paper.zen5_low, paper.zen5_high, "hours")}); of the {paper.amx_low:g} hours, \
-{grid.amx_low:g} are the grid itself, the rest dropout candidates, seeds and baselines."""
+{span(paper.zen5_low, paper.zen5_high, "hours")}); those of `make paper` are estimates from measured \
+speeds. Of the {paper.amx_low:g} hours, {bare.amx_low:g} are the grid itself, the rest dropout \
+candidates, seeds and baselines."""
 
 
 def verdict() -> str:
     lines = []
     for corpus in TITLES:
-        row, said = agreement(corpus), verdicts(corpus)
-        counts = said.value_counts()
+        row, said = agreement(corpus), conclusions(corpus)
+        counts = said["verdict"].value_counts()
+        failed = said[(said["verdict"] == "does not hold") & (said["paper"] < 0)]
+        also = f" ({len(failed)} in the paper's own table, too)" if len(failed) else ""
         text = "*War and Peace*" if corpus == "wp" else "Linux (a stand-in text)"
         lines.append(
             f"- {text}: over {int(row.cells)} grid entries the test loss is {row.mean_abs:.3f} nats"
             f" from the paper's on average (median {row.median_abs:.3f}, rank correlation"
             f" {row.rank_correlation:.3f}). Of {len(said)} conclusions"
-            f" {counted(counts, 'holds', 'hold')}, {counted(counts, 'does not hold', 'fail')},"
+            f" {counted(counts, 'holds', 'hold')}, {counted(counts, 'does not hold', 'fail')}{also},"
             f" {counted(counts, 'undecided', 'are undecided')}."
         )
     off = table("tables/comparison.csv")
     off = off[(off["corpus"] == "wp") & ~off["model"].isin(["n-gram", "n-NN"])]
     off = off[off["difference"].abs() > FAR].sort_values("difference", key=abs, ascending=False)
-    named = " and ".join(f"{network(r)} ({r.ours:.3f} for {r.paper:.3f})" for r in off.itertuples())
+    named = " and ".join(f"{network(r)} ({r.ours:.3f}; paper {r.paper:.3f})" for r in off.itertuples())
     lines.append(
         f"- Far off on *War and Peace*: {named}. Both stand out from their neighbours in the"
         " paper's own table; the cause is open."
@@ -186,11 +202,12 @@ def state() -> str:
         finished = own.groupby(entry, sort=False)["finished"]
         missing = [entry_name(model) for model in finished.max().index[finished.max() == 0]]
         if missing:
-            lines.append(f"- Not trained yet, of {TITLES[corpus]}: {', '.join(missing)}.")
+            lines.append(f"- {TITLES[corpus]}, not trained yet: {', '.join(missing)}.")
         begun = own[own.groupby(entry)["finished"].transform("max") == 1]
         seeds = int((begun["finished"] == 0).sum())
         if seeds:
-            lines.append(f"- {TITLES[corpus]}: {seeds} further seeds are to come.")
+            lines.append(f"- {TITLES[corpus]}: {seeds} further seeds are not trained yet.")
+    lines += [f"- {line}." for line in [*untried(), *other_orders()]]
     lines += [
         "- The CUDA backend was checked and measured on one kind of card, an H100; no whole run was"
         " made on one.",
@@ -198,6 +215,48 @@ def state() -> str:
         " kernel sources, in another order.",
     ]
     return "\n".join(lines)
+
+
+def plan() -> Settings:
+    """The paper's settings."""
+    return make(yaml.safe_load((ROOT / "config.yaml").read_text()))
+
+
+def untried() -> list[str]:
+    """Candidates of `config.yaml` that were not trained, though others of their models were."""
+    settings, publication = plan(), reference.Publication(REFERENCE)
+    tried, lines = set(publication.histories()), []
+    begun = {key.chosen for key in tried}
+    for corpus in settings.use:
+        lacking: dict[str, list[str]] = {}  # models by the candidate that they lack
+        for key in grid.planned(settings):
+            for candidate in grid.candidates(settings, key):
+                if (key.corpus, key in begun, candidate in tried) == (corpus, True, False):
+                    unit = " hidden units" if key.kind == "nn" else ""
+                    kind = f"{key.candidates} " if key.kind == "recurrent" else ""
+                    which = f"{kind}{candidate.candidate:,}{unit}"
+                    lacking.setdefault(which, []).append(key.label)
+        lines += [
+            f"{TITLES[corpus]}, not tried yet: {which} in {', '.join(models)}"
+            for which, models in lacking.items()
+        ]
+    return lines
+
+
+def other_orders() -> list[str]:
+    """The models of `config.yaml` that lack some of the other orders of a corpus's files."""
+    settings, lines = plan(), []
+    known, orders = reference.Publication(REFERENCE).digests(), len(settings.reshuffles.seeds)
+    for corpus in settings.use:
+        again = [key for key in grid.reshuffles(settings, corpus) if key.corpus != corpus]
+        counts = Counter(key.name for key in again if key not in known)
+        lacking = ", ".join(f"{name} ({orders - count})" for name, count in counts.items())
+        if lacking:
+            lines.append(
+                f"{TITLES[corpus]}, scored in fewer than the {orders} other orders of its files:"
+                f" {lacking}"
+            )
+    return lines
 
 
 def entry_name(model: str) -> str:
@@ -261,7 +320,8 @@ def effect(row, unit: str) -> str:
     elif pd.notna(row.low):
         value += f" ({row.low:+.3f} to {row.high:+.3f})"
     paper = "" if pd.isna(row.paper) else f"; paper {row.paper:.3f}"
-    return f"{verdict}: {value}{paper}"
+    limited = re.search(r"capacity limits .*?n-NNs", row.basis)
+    return f"{verdict}: {value}{paper}{f'; {limited.group()}' if limited else ''}"
 
 
 def claims() -> str:
@@ -270,9 +330,19 @@ def claims() -> str:
     for claim in dict.fromkeys(found["claim"]):
         words, unit = CLAIMS.get(claim, (claim, "nats"))
         own = found[found["claim"] == claim].set_index("where", drop=False)
-        cells = [effect(own.loc[c], unit) if c in own.index else "–" for c in TITLES]
+        cells = [
+            effect(own.loc[c], unit) + of_network(own.loc[c]) if c in own.index else "–"
+            for c in TITLES
+        ]
         rows.append([words, *cells])
     return markdown(["the paper concludes", *TITLES.values()], rows)
+
+
+def of_network(row) -> str:
+    """The network of a claim that rests on one network (or two), where its basis names it."""
+    named = re.findall(r"\b(?:LSTM|GRU|RNN) \dx\d+", row.basis)
+    alone = row.claim in ONE_NETWORK and named
+    return f"; {' to '.join(dict.fromkeys(named))}" if alone else ""
 
 
 def published(name: str) -> pd.DataFrame:
@@ -477,7 +547,7 @@ def units_appear(measures: pd.DataFrame) -> str:
                     since.append(one["epoch"][one["epoch"] > weak.max()].iloc[0])
                 else:
                     lost += one["value"].max() >= 0.8
-            when = f"{min(since):.0f} to {max(since):.0f}" if since else "–"
+            when = extent(pd.Series(since), ".0f") if since else "–"
             rows.append([TITLES[corpus], f"{type.upper()} {layers}x{size}", name,
                          f"{len(since)} of {some['seed'].nunique()}", when, str(lost)])  # fmt: skip
     head = ["corpus", "network", "unit for", "strength ≥ 0.5 at the end", "since epoch",
@@ -544,8 +614,11 @@ def all_networks() -> str:
              "always right f": "forget gates always open", "always left o": "output always closed",
              "always right o": "output always open", "always left z": "update always closed",
              "always right z": "update always open"}  # fmt: skip
-    rows = []
+    planned = table("tables/status.csv")
+    planned = planned[planned["model"].str.startswith("type~")]["corpus"].value_counts()
+    rows, measured = [], []
     for corpus, own in wide.groupby("corpus", sort=False):
+        measured.append(f"{len(own)} of {planned[corpus]} of {TITLES[corpus]}")
         for name in ("type", "layers", "size"):
             for value, some in own.groupby(name, sort=name != "type"):
                 label = value.upper() if name == "type" else f"{name} {value}"
@@ -554,7 +627,8 @@ def all_networks() -> str:
                 rows.append([TITLES[corpus], label, str(len(some)), *cells])
     head = ["corpus", "", "networks", *shown.values()]
     return (
-        f"{markdown(head, rows)}\n\nUnits ≥ 0.5: the share of units that follow some hypothesis"
+        f"Networks measured so far: {'; '.join(measured)}.\n\n{markdown(head, rows)}\n\n"
+        "Units ≥ 0.5: the share of units that follow some hypothesis"
         " with at least this strength. A gate is always open (closed) at 95% of the characters or"
         " more."
     )
@@ -566,8 +640,6 @@ def all_networks() -> str:
 def costs() -> str:
     rows = []
     for row in table("bench/times.csv").itertuples():
-        if "stock torch" in row.what:
-            continue
         disk = f"{row.disk_gb:g} GB" if row.disk_gb >= 0.1 else f"{1000 * row.disk_gb:g} MB"
         rows.append([
             f"`{row.what}`" if row.what.startswith(("make", "snakemake")) else row.what,
@@ -585,14 +657,7 @@ def speeds() -> str:
         own = ours[ours["type"] == type]
         ratios = (own[column] for column in ("ratio_fp32", "ratio_best"))
         rows.append([type.upper(), *(extent(r, ".1f") for r in ratios)])
-    paper, stock = times("make paper"), times("make paper, stock torch")
-    grid, grid_stock = (times(f"the grid without dropout{s}") for s in ("", ", stock torch"))
-    text = markdown(["type", "× stock float32", "× the better of float32 and bfloat16"], rows)
-    return (
-        f"{text}\n\nOn two such cores the grid takes {grid.amx_low:g} hours and the whole"
-        f" reproduction {paper.amx_low:g}; stock torch would take {grid_stock.amx_low:g} and"
-        f" {stock.amx_low:g}."
-    )
+    return markdown(["type", "× stock float32", "× the better of float32 and bfloat16"], rows)
 
 
 def peers() -> str:
@@ -732,7 +797,7 @@ def modern_claims() -> str:
                 reason = whole.basis.rpartition("; ")[2]
             by_type = parts_by_type(own.iloc[1:])
             rows.append([claim.says, TITLES[name], effect(whole, unit), by_type, reason])
-    return markdown(["claim", "text", "found", "by type", "why not more"], rows)
+    return markdown(["claim", "text", "found", "by type", "why undecided"], rows)
 
 
 def parts_by_type(findings: pd.DataFrame) -> str:
@@ -809,7 +874,7 @@ def faults() -> str:
     for tried, what in FAULTS.items():
         own = found[found["tried"] == tried]
         counts = own[["cases", "noticed", "harmless", "wrong"]].sum()
-        rows.append([what, ", ".join(own["what"]), *(f"{number:,}" for number in counts)])
+        rows.append([what, "; ".join(own["what"]), *(f"{number:,}" for number in counts)])
     total = found[["cases", "noticed", "harmless", "wrong"]].sum()
     rows.append(["in all", "", *(f"{number:,}" for number in total)])
     return markdown(["fault", "of", "tried", "noticed", "harmless", "wrong"], rows)

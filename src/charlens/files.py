@@ -234,6 +234,7 @@ def try_lock(path: Path, wait: bool = False) -> "FileLock | None":
 def holder(path: Path) -> str:
     """The process that holds the lock file `path`, in words."""
     try:
-        return f"process {path.read_text().strip()}"
+        number = path.read_text().strip()
     except OSError:  # it has just released the lock
-        return "another process"
+        number = ""
+    return f"process {number}" if number else "another process"  # it may be writing its number

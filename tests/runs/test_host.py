@@ -16,7 +16,10 @@ from charlens.runs import host
 def test_two_runs_do_not_write_to_one_folder(tmp_path):
     host.lock(tmp_path / "run")
     host.lock(tmp_path / "other")
-    with pytest.raises(InputError, match="is writing here"):
+    with pytest.raises(InputError, match=rf"process {os.getpid()} is writing here"):
+        host.lock(tmp_path / "run")
+    (tmp_path / "run/.lock").write_text("")  # as long as the other has not written its number
+    with pytest.raises(InputError, match="another process is writing here"):
         host.lock(tmp_path / "run")
 
 

@@ -50,9 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     rows = costs(args.results)
+    write_rows(args.out, rows)
     for row in rows:
         print(
             f"{row['rule']}: {row['jobs']} jobs, {row['cpu_s']:,.0f} CPU seconds,"
             f" {row['wall_s']:,.0f} s, {row['max_rss_mb']:,.0f} MB"
         )
-    write_rows(args.out, rows)

@@ -18,6 +18,7 @@ from importlib import metadata
 from pathlib import Path
 
 from charlens.errors import InputError
+from charlens.files import holder
 
 AHEAD = 60 * 10**9  # nanoseconds by which clocks of machines may differ
 
@@ -80,9 +81,8 @@ def lock(folder: Path) -> None:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        file.seek(0)
         raise InputError(
-            f"{folder}: process {file.read().strip()} is writing here; wait for it or stop it"
+            f"{folder}: {holder(folder / '.lock')} is writing here; wait for it or stop it"
         ) from None
     except OSError:
         pass  # this file system has no locks
