@@ -563,23 +563,22 @@ def probes() -> str:
     path = REFERENCE / "tables/probes.csv"
     if not path.exists():
         return ABSENT
-    from charlens.units.unit_tables import told_by
+    from charlens.units.unit_tables import told
 
     found, rows, lines = pd.read_csv(path), [], []
     names = ["single", "probe", "last_k", "untrained"]
     for corpus, own in found.groupby("corpus", sort=False):
-        best = own.loc[own.groupby("hypothesis", sort=False)["probe"].idxmax()]
-        told = [told_by(*row) for row in best[names].itertuples(index=False)]
-        counts = pd.Series(told).value_counts()
+        best = told(own)
+        counts = best["by"].value_counts()
         lines.append(
-            f"{TITLES[corpus]}, {shown(best['model'].iloc[0])}: of {len(told)} hypotheses"
+            f"{TITLES[corpus]}, {shown(best['model'].iloc[0])}: of {len(best)} hypotheses"
             f" {counts.get('one unit', 0)} are told by one unit, {counts.get('many units', 0)} by"
             f" many, {counts.get('baselines alone', 0)} no better than by the baselines."
         )
-        for row, where in zip(best.itertuples(), told, strict=True):
+        for row in best.itertuples():
             strengths = (f"{getattr(row, name):.2f}" for name in names)
             rows.append([TITLES[corpus], row.hypothesis.replace("_", " "), str(row.layer),
-                         *strengths, where])  # fmt: skip
+                         *strengths, row.by])  # fmt: skip
     head = ["corpus", "hypothesis", "layer", "best unit", "all units", "last characters",
             "all units untrained", "told by"]  # fmt: skip
     return "\n".join([f"- {line}" for line in lines + beyond()] + ["", markdown(head, rows)])

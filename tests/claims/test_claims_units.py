@@ -91,13 +91,14 @@ def test_first_gru_layer(reset, update, verdict):
 
 def scored(*rows):
     """Rows of unit, hypothesis, score, low, high; the score where it was picked is the same, and
-    beyond the null."""
+    beyond the null and both baselines."""
     table = pd.DataFrame(
         [["wp", "LSTM", 1, *row] for row in rows],
         columns=["corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high"],
     )
     measure = np.where(table["hypothesis"].isin(["depth", "line_position"]), "tau", "auc")
-    return table.assign(measure=measure, picked=table["score"], beyond=True)
+    found = {"beyond": True, "beyond_baselines": True}
+    return table.assign(measure=measure, picked=table["score"], **found)
 
 
 def searched(*rows):
@@ -217,5 +218,25 @@ def test_most_cells_are_not_interpretable():
     assert whole(units.most_units_do_not(e)).effect == 0.5
     e.units["picked"] = [0.99, 0.5, 0.5]
     assert whole(units.most_units_do_not(e)).effect == 1.0
-    e.units["picked"], e.units["beyond"] = [0.5, 0.9, 0.5], [True, False, True]
-    assert whole(units.most_units_do_not(e)).effect == 1.0
+    e.units["picked"] = [0.5, 0.9, 0.5]
+    for column in ("beyond", "beyond_baselines"):
+        without = evidence(
+            units=e.units.assign(**{column: [True, False, True]}), hypotheses=e.hypotheses
+        )
+        assert whole(units.most_units_do_not(without)).effect == 1.0
+
+
+def test_a_unit_that_is_no_stronger_than_the_baselines_follows_nothing():
+    """Of several the strongest beyond both baselines counts; an older table says nothing of them."""
+    best = scored((1, "capitalised", 0.99, 0.98, 1.0), (2, "depth", 0.85, 0.82, 0.9))
+    findings = units.units_follow_hypotheses(
+        evidence(hypotheses=best.assign(beyond_baselines=[False, True]))
+    )
+    assert part(findings, "capitalised").verdict == FAILS
+    assert "no stronger than the baselines" in part(findings, "capitalised").basis
+    assert whole(findings).verdict == HOLDS and whole(findings).basis.startswith("depth: ")
+    neither = evidence(hypotheses=best.assign(beyond_baselines=False))
+    assert whole(units.units_follow_hypotheses(neither)).verdict == FAILS
+    for older in (best.drop(columns="beyond_baselines"), best.assign(beyond_baselines=np.nan)):
+        with pytest.raises(Missing, match="baselines of units"):
+            units.units_follow_hypotheses(evidence(hypotheses=older))

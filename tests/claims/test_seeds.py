@@ -75,6 +75,25 @@ def test_seeds_in_two_groups_are_resampled_where_both_occur():
     assert "seeds in two groups, resampled: LSTM of size 64" in both.basis
 
 
+def test_a_type_with_one_seed_may_fall_in_either_group():
+    """Its own seeds would tell; the other types' of its size stand in."""
+    e = evidence(*GRID, counting("gru", 1, 64, 1.4, True), **LINES)
+    found = spread(e, [(1, LOSS)], e.grid[-1].key)
+    assert len(found.deviations) == 6 and abs(found.deviations).max() > JUMP / 2
+    assert spread(e, [(1, LOSS)], e.grid[3].key).deviations is None  # an RNN: all in one group
+
+
+def test_seeds_of_the_same_text_in_another_publication_keep_their_groups():
+    """`claims: seeds_from`: a run with one seed of each network. Those of another text do not."""
+    for corpus, expected in (("wp", 3), ("lk", None)):
+        run, other = evidence(counting("lstm", 1, 64, 1.4, True), **LINES), evidence(*GRID, **LINES)
+        other.about = {"corpus": corpus, "title": "Published"}
+        run.everything = [run, other]
+        found = spread(run, [(1, LOSS)], run.grid[0].key)
+        assert found.whose == " of Published"
+        assert (None if found.deviations is None else len(found.deviations)) == expected
+
+
 def test_an_interval_is_turned_around_where_deviations_are_lopsided():
     # one seed in three is far below: a mean of three seeds is further above the truth than below
     low = Spread(0.01, 6, deviations=np.array([-2.0, 1.0, 1.0] * 3))

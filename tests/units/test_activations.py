@@ -18,7 +18,7 @@ from charlens.data import split
 from charlens.errors import InputError
 from charlens.networks import network
 from charlens.networks.architecture import Architecture
-from charlens.units import activations
+from charlens.units import activations, analysis, emergence
 
 
 def by_hand(type, params, x, state):
@@ -67,6 +67,26 @@ def test_what_each_cell_shows():
     assert activations.names("lstm") == ("i", "f", "o", "g", "c", "h")
     assert activations.names("gru") == ("r", "z", "g", "h")
     assert activations.names("rnn") == ("h",)
+
+
+def test_units_are_scored_on_memories_of_which_tanh_is_constant():
+    """An LSTM whose c counts to 60: its order is that of the characters, in the pass over the test
+    split, in that over a snapshot and in what a probe of a type reads whose memory is its output."""
+    arch = Architecture("lstm", 1, 1, 2)
+    params = {name: torch.zeros_like(p) for name, p in network.initialise(arch, 1.0, torch.Generator()).items()}
+    params["layers.0.b"] += 100  # every gate is open
+    x = torch.zeros(40, 60, dtype=torch.uint8)
+    values = np.empty((1, 40, 60), np.float16)
+    analysis.observe(arch, params, x, values)
+    counted = np.arange(1, 61)
+    assert (values == counted).all()
+    at = np.broadcast_to(counted, (40, 60))
+    labels = {"position": (at, np.ones((40, 60), bool), False)}
+    assert emergence.strengths(arch, params, x.numpy(), labels)["strength_position"] > 0.95
+    state = torch.tensor([1.0, -40.0, -50.0])
+    assert torch.equal(activations.read_by_probes("mingru", state), state)
+    assert torch.equal(activations.read_by_probes("lstm", state), state.tanh())
+    assert torch.equal(activations.held("mingru", state), state.tanh())
 
 
 @settings(deadline=None, max_examples=25)

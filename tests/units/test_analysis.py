@@ -212,9 +212,10 @@ def test_the_least_explained_cell_moves():
     picked = np.array([[0.5, 0.0], [0.9, 0.1], [0.52, -0.3], [0.3, 0.1]])
     empty = np.zeros((4, 2))
     found = selectivity.Found(["a", "b"], np.array([True, False]), picked, *[empty] * 4)
-    assert (
-        passages.least_explained(found, values) == 2
-    )  # of the more variable half the one with 0.3, not 0.4
+    # of the more variable half the one with 0.3, not 0.4
+    assert passages.least_explained("gru", found, values) == 2
+    # as it is shown, a unit of which tanh is 1 throughout does not move
+    assert passages.least_explained("lstm", found, values + [[[0]], [[0]], [[40]], [[0]]]) == 3
 
 
 def test_the_same_once_more_is_the_same(folder, found):

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from conftest import small_split
@@ -79,3 +80,12 @@ def test_probes_are_fitted_where_labels_are_defined():
 def test_what_tells_most_of_a_hypothesis(single, probe, told):
     assert unit_tables.told_by(single, probe, last_k=0.5, untrained=0.4) == told
     assert unit_tables.told_by(single, probe, last_k=0.4, untrained=0.5) == told
+
+
+def test_the_baseline_is_the_best_layer_of_the_untrained_network():
+    rows = [[1, "quote", 0.5, 0.4, 0.1, 0.93], [2, "quote", 0.4, 0.96, 0.1, 0.2],
+            [1, "depth", 0.9, 0.3, 0.1, 0.2], [2, "depth", 0.1, 0.92, 0.1, 0.2]]  # fmt: skip
+    columns = ["layer", "hypothesis", "single", "probe", "last_k", "untrained"]
+    found = unit_tables.told(pd.DataFrame(rows, columns=columns)).set_index("hypothesis")
+    assert found["by"].to_dict() == {"quote": "baselines alone", "depth": "one unit"}
+    assert found.loc["quote", "untrained"] == 0.93 and (found["layer"] == 2).all()

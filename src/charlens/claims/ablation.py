@@ -7,7 +7,7 @@ import pandas as pd
 
 from charlens.claims.evidence import Evidence, Missing
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Effect, Finding
-from charlens.claims.units import EXPLAINED, MOST, picked_units
+from charlens.claims.units import EXPLAINED, MOST, beyond_baselines, picked_units
 from charlens.statistics.intervals import share_interval
 from charlens.store.models import shown
 
@@ -16,15 +16,15 @@ ALPHA = 0.05  # probability of as many used units by chance
 
 def interpretable_units_are_used(evidence: Evidence) -> list[Finding]:
     """The paper shows interpretable units and leaves open whether they matter. A unit is
-    interpretable if it was selected for a hypothesis and its score exceeds the null distribution,
-    with a strength of 0.5 or more. Its state is clamped to its mean over the test split. It is used
+    interpretable if it was selected for a hypothesis and its score exceeds the null distribution
+    and both baselines, with a strength of 0.5 or more. Its state is clamped to its mean over the test split. It is used
     if that changes the mean probability of the characters that the hypothesis is about more than
     clamping any of its control units does, which are of the same layer and vary as much, and if the
     interval over test streams excludes 0. Effect of a unit: the fall of that probability. Effect of
     the whole: the share of interpretable units that are used, with Wilson's interval over the units
     of this one network. The claim holds if that is more than half, and more than chance would give:
     a unit like its C controls is beyond all of them with probability 1 / (C + 1) (binomial test,
-    5%). Undecided is a unit that is beyond fewer than 19 controls, or one that is not beyond them
+    5%). It does not hold if the whole interval is at most half. Undecided is a unit that is beyond fewer than 19 controls, or one that is not beyond them
     and whose interval includes 0."""
     units = clamped_units(evidence)
     findings = [whole(units)]
@@ -47,7 +47,8 @@ def clamped_units(evidence: Evidence) -> pd.DataFrame:
     if evidence.ablation is None or evidence.ablation.empty:
         raise Missing("units that were clamped (tables/ablation.csv)")
     picked = picked_units(evidence)
-    picked = picked[picked["beyond"].astype(bool) & (picked["strength"] >= EXPLAINED)]
+    beyond = picked["beyond"].astype(bool) & beyond_baselines(picked, "hypotheses")
+    picked = picked[beyond & (picked["strength"] >= EXPLAINED)]
     if picked.empty:
         raise Missing("an interpretable unit (tables/hypotheses.csv)")
     to_mean = evidence.ablation[evidence.ablation["clamp"] == "mean"]
@@ -67,6 +68,7 @@ def whole(units: pd.DataFrame) -> Finding:
     by_chance = 1 / (units["controls"].min() + 1)
     p = binomtest(used, count, by_chance, alternative="greater").pvalue
     effect = Effect(used / count, *share_interval(used, count))
-    verdict = FAILS if effect.value <= MOST else HOLDS if p < ALPHA else UNDECIDED
+    verdict = HOLDS if effect.value > MOST and p < ALPHA else UNDECIDED
+    verdict = FAILS if effect.high <= MOST else verdict
     words = f"{shown(units['model'].iloc[0])}: {used} of {count} units, one for each hypothesis"
     return effect.finding("", verdict, words)

@@ -91,12 +91,14 @@ def share_finding(
 
 def first_layer_is_diffuse(evidence: Evidence) -> list[Finding]:
     """Effect: the share of test characters at which the LSTM's gates are not saturated, first layer
-    minus higher layers. The interval resamples units, not streams, and does not cover seeds."""
+    minus higher layers. The interval resamples units, each with all its gates, not streams, and
+    does not cover seeds."""
     evidence.require(layers=())
     gates = gates_of(evidence, "lstm", "ifo")
     between = 1 - gates["left"] - gates["right"]
-    lowest = gates["layer"].min()
-    first, higher = between[gates["layer"] == lowest], between[gates["layer"] > lowest]
+    of_unit = between.groupby([gates["layer"], gates["unit"]]).mean()
+    layer = of_unit.index.get_level_values("layer")
+    first, higher = of_unit[layer == layer.min()], of_unit[layer > layer.min()]
     if higher.empty:
         raise Missing("an LSTM of two layers or more")
     random = np.random.default_rng(0)

@@ -4,7 +4,8 @@ Most numbers vary little and evenly. But some networks learn from one seed what 
 from another: on War and Peace, where lines end at a fixed width, some count the length of the line
 and some do not. The networks of a corpus then fall into two groups (`upper_group`), seen in the
 probability that they give to a line break, and the deviations of their seeds are no bell. So there
-are two cases, by the networks of the same type and size as the one in question:
+are two cases, by the networks of the same type and size as the one in question, or of the same size
+alone where none of its type has two seeds:
 
     both groups occur among the seeds of one entry: the deviations of all their seeds from their
     entries' means are resampled as they are
@@ -12,7 +13,8 @@ are two cases, by the networks of the same type and size as the one in question:
     the standard deviation between seeds in the same group, pooled over all entries of the corpus,
     or over those of its own type where there are two or more and they vary more
 
-Where no network of the corpus has two seeds, those of the other corpora stand in. The simulation in
+Where no network of the corpus has two seeds, those of the same text in another publication stand
+in (`claims: seeds_from`), and else those of the other corpora, as one group. The simulation in
 tests/claims/test_seeds.py gives the coverage: 93% to 97% for intervals of 95%.
 """
 
@@ -116,8 +118,10 @@ def of_seeds(evidence: Evidence, entry: GridEntry, parts: Parts) -> list[tuple[b
 def spread(evidence: Evidence, parts: Parts, key: ModelKey) -> Spread | None:
     """How much the sum of weight x statistic of a network varies with its seed (see above); None
     where no network has two seeds."""
-    others = [other.about["title"] for other in evidence.everything if other is not evidence]
-    for group, whose in (([evidence], ""), (evidence.everything, f" of {' and '.join(others)}")):
+    others = [other for other in evidence.everything if other is not evidence]
+    again = [other for other in others if other.about["corpus"] == evidence.about["corpus"]]
+    for group, same_text in (([evidence], True), (again, True), (others, False)):
+        whose = "" if group == [evidence] else f" of {' and '.join(of.about['title'] for of in group)}"
         repeated = [
             (entry.key, seeds)
             for corpus in group
@@ -126,11 +130,13 @@ def spread(evidence: Evidence, parts: Parts, key: ModelKey) -> Spread | None:
         ]
         if not repeated:
             continue
-        alike = [seeds for own, seeds in repeated if (own.type, own.size) == (key.type, key.size)]
+        of_size = [(own.type, seeds) for own, seeds in repeated if own.size == key.size]
+        of_type = [(type, seeds) for type, seeds in of_size if type == key.type]
+        alike = [seeds for _, seeds in of_type or of_size]
         mixed = any(len({group for group, _ in seeds}) == 2 for seeds in alike)
         within = [(own.type, same) for own, seeds in repeated for same in by_group(seeds)]
         pooled = pooled_sd(values for _, values in within)
-        if mixed and not whose:
+        if mixed and same_text:
             deviations, freedom = from_means([[value for _, value in seeds] for seeds in alike])
             sd = pooled[0] if pooled else math.nan
             return Spread(sd, freedom, whose, deviations, grouped=True)

@@ -18,7 +18,7 @@ from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Finding
 from charlens.claims.types import bare
 from charlens.claims.units import units_follow_hypotheses
 from charlens.store.models import shown, type_name
-from charlens.units.unit_tables import told_by
+from charlens.units.unit_tables import told
 
 MOST = 0.5  # more than this share
 
@@ -60,9 +60,9 @@ def newer_spread_what_they_know(evidence: Evidence) -> list[Finding]:
     return of_each(evidence, told_by_many)
 
 
-newer_spread_what_they_know.__doc__ = f"""For each hypothesis, in the layer whose probe tells most:
-    the best unit, the probe on all units, the last characters alone and the probe on an untrained
-    network have a strength each. A hypothesis is told if the unit or the probe exceeds the other
+newer_spread_what_they_know.__doc__ = f"""For each hypothesis, the best unit, the probe on all
+    units of a layer, the last characters alone and the probe on an untrained network have a
+    strength each, in the layer where it is largest. A hypothesis is told if the unit or the probe exceeds the other
     two by 0.05, and by many units if the probe exceeds the unit by as much. Effect: the share of
     the hypotheses told that many units tell. It holds for a type if that is more than half. These
     are point estimates, without intervals. {EACH}"""
@@ -75,13 +75,11 @@ def told_by_many(evidence: Evidence) -> list[Finding]:
     """
     if evidence.probes is None or evidence.probes.empty:
         raise Missing("probes on all units of a layer (tables/probes.csv)")
-    best = evidence.probes.loc[evidence.probes.groupby("hypothesis", sort=False)["probe"].idxmax()]
-    names = ["single", "probe", "last_k", "untrained"]
-    told = pd.Series([told_by(*row) for row in best[names].itertuples(index=False)], best.index)
-    best, told = best[told != "baselines alone"], told[told != "baselines alone"]
+    best = told(evidence.probes)
+    best = best[best["by"] != "baselines alone"]
     if best.empty:
         raise Missing("a hypothesis that units tell more of than the baselines (tables/probes.csv)")
-    share = float((told == "many units").mean())
+    share = float((best["by"] == "many units").mean())
     each = ", ".join(
         f"{row.hypothesis.replace('_', ' ')} {row.probe:.2f} by all, {row.single:.2f} by one"
         for row in best.itertuples()

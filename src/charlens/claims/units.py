@@ -53,17 +53,33 @@ def picked_units(evidence: Evidence) -> pd.DataFrame:
     return strengths(found)
 
 
+def beyond_baselines(units: pd.DataFrame, table: str) -> pd.Series:
+    """Which units are stronger than both baselines, an untrained network and the last characters.
+
+    Raises Missing where the table, by an older version, does not say.
+    """
+    if "beyond_baselines" not in units or units["beyond_baselines"].isna().any():
+        raise Missing(f"the baselines of units (tables/{table}.csv)")
+    return units["beyond_baselines"].astype(bool)
+
+
 def units_follow_hypotheses(evidence: Evidence) -> list[Finding]:
     """For each hypothesis, a unit is selected on the selection streams and scored on the evaluation
     streams. Effect: the strength of the score, |2 AUC - 1| for yes/no hypotheses and |rank
-    correlation| for counts. A unit follows a hypothesis if the whole interval is above 0.8. It
-    follows a hypothesis of several parts, such as comments and quotes, only if it follows each of
-    them, scored against the text outside of all; the parts stand below it. The overall verdict is
-    that of the hypothesis, of those without parts where there are any, with the strongest unit on
-    the selection streams. The interval is over streams, and about this unit."""
+    correlation| for counts. A unit follows a hypothesis if the whole interval is above 0.8, and if
+    it is stronger than both baselines, the best unit of an untrained network and a predictor from
+    the last characters. It follows a hypothesis of several parts, such as comments and quotes, only
+    if it follows each of them, scored against the text outside of all; the parts stand below it.
+    The overall verdict is that of the hypothesis with the strongest unit on the selection streams,
+    of the units beyond both baselines where there are any, and of the hypotheses without parts. The
+    interval is over streams, and about this unit."""
     units = picked_units(evidence)
-    whole = units[~units["hypothesis"].isin(PARTS)]
-    findings, first = [], (units if whole.empty else whole)["picked_strength"].idxmax()
+    units = units.assign(beaten=beyond_baselines(units, "hypotheses"))
+    first = units
+    for wanted in (~units["hypothesis"].isin(PARTS), units["beaten"]):
+        own = first[wanted[first.index]]
+        first = first if own.empty else own
+    findings, first = [], first["picked_strength"].idxmax()
     for index, row in units.iterrows():
         found, *parts = follows(row)
         if index == first:
@@ -92,13 +108,16 @@ def follows(row: pd.Series) -> list[Finding]:
     if missing:
         verdicts.append(UNDECIDED)
         words += f"; not scored against plain code: {' and '.join(missing)}"
+    if not row["beaten"]:
+        verdicts.append(FAILS)
+        words += "; no stronger than the baselines"
     verdict = next(v for v in (FAILS, UNDECIDED, HOLDS) if v in verdicts)
     return [effect.finding(title, verdict, words), *findings]
 
 
 def most_units_do_not(evidence: Evidence) -> list[Finding]:
-    """A hypothesis explains a unit if the unit's score exceeds the null distribution and has at
-    least some strength. It is selected for each unit on the selection streams and scored on the
+    """A hypothesis explains a unit if the unit's score exceeds the null distribution and both
+    baselines, and has at least some strength. It is selected for each unit on the selection streams and scored on the
     evaluation streams. Effect: the share of units that are not explained; the bounds take every
     unit at one end of its interval. Each part takes another strength; it holds if more than half of
     the units are not explained. The claim holds if that is so at a strength of 0.5 (an area under
@@ -112,6 +131,8 @@ def most_units_do_not(evidence: Evidence) -> list[Finding]:
     )
     of_unit = scored.groupby(["model", "layer", "unit"])
     own = scored.loc[of_unit["picked_strength"].idxmax()]
+    beyond = own["beyond"].astype(bool) & beyond_baselines(own, "cells")
+    own = own.assign(beyond=beyond)
     at = {bar: unexplained(own, bar) for bar in BARS}
     verdicts = {bar: effect.verdict(MOST) for bar, effect in at.items()}
     verdict = verdicts[EXPLAINED]
@@ -119,7 +140,7 @@ def most_units_do_not(evidence: Evidence) -> list[Finding]:
         verdict = UNDECIDED  # it depends on the strength
     whose = f"one network, {shown(own['model'].iloc[0])}, one seed"
     words = f"{whose}: {len(own)} units, {scored['hypothesis'].nunique()} hypotheses"
-    explained = own[own["beyond"].astype(bool) & (own["strength"] >= EXPLAINED)]
+    explained = own[own["beyond"] & (own["strength"] >= EXPLAINED)]
     findings = [at[EXPLAINED].finding("", verdict, words, by_hypothesis(explained["hypothesis"]))]
     for bar in BARS:
         count = round((1 - at[bar].value) * len(own))

@@ -50,8 +50,18 @@ def require_memory(type: str) -> None:
 
 
 def held(type: str, state: Tensor) -> Tensor:
-    """A memory of any shape as it is scored and shown (figure 2), -1 to 1: tanh(c), or h itself."""
+    """A memory of any shape as it is shown (figure 2), -1 to 1: tanh(c), or h itself.
+
+    Units are scored on the memory itself: scores are of ranks, and tanh makes ties of what is far
+    from 0.
+    """
     return torch.tanh(state) if unbounded(type) else state
+
+
+def read_by_probes(type: str, state: Tensor) -> Tensor:
+    """A memory as a linear probe reads it: as the layer passes it on. That is tanh(c) for an LSTM,
+    whose output is o tanh(c), and h itself where the memory is the output."""
+    return state if memory(type) == unit_states(type)[0] else held(type, state)
 
 
 def activations(
@@ -104,12 +114,12 @@ def in_windows(arch, params, x: Tensor, only=None):
 
 def memories(arch, params, x: Tensor):
     """Yield (position of its first character, the units' memory) window by window, from a zero
-    state. x: integer codes [S, n]. The memory is float32 [layers, S, T, H], see `held`.
+    state. x: integer codes [S, n]. The memory is float32 [layers, S, T, H].
     """
     require_memory(arch.type)
     name = memory(arch.type)
     for at, window in in_windows(arch, params, x, [name]):
-        yield at, held(arch.type, window[name])
+        yield at, window[name]
 
 
 def mapped(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:

@@ -39,7 +39,6 @@ from charlens.text.stand_ins import parsed
 from charlens.training.train import describe
 from charlens.units import baselines, selectivity
 from charlens.units.activations import (
-    held,
     in_windows,
     load_recurrent,
     mapped,
@@ -92,8 +91,8 @@ def observe(arch, params, x: torch.Tensor, values: np.ndarray | None):
     """Read the test streams x, codes [S, n], and count saturation (figure 3).
 
     Returns {gate: int64 [2, layers, H]}: at how many characters each unit was left- and
-    right-saturated. values: float16 [layers * H, S, n], filled with the units' memory (`held`);
-    None if it is not wanted.
+    right-saturated. values: float16 [layers * H, S, n], filled with the units' memory; None if it
+    is not wanted.
     """
     gates, state_name = gate_names(arch.type), cells.memory(arch.type)
     counts = {gate: torch.zeros(2, arch.layers, arch.hidden, dtype=torch.int64) for gate in gates}
@@ -103,7 +102,7 @@ def observe(arch, params, x: torch.Tensor, values: np.ndarray | None):
             counts[gate][0] += (window[gate] < LEFT).sum(dim=(1, 2))
             counts[gate][1] += (window[gate] > RIGHT).sum(dim=(1, 2))
         if values is not None:
-            state = held(arch.type, window[state_name]).permute(0, 3, 1, 2).flatten(0, 1)
+            state = window[state_name].permute(0, 3, 1, 2).flatten(0, 1)
             values[:, :, at : at + state.shape[2]] = state.half().numpy()  # [layers * H, S, T]
     return counts
 

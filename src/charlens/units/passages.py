@@ -11,7 +11,7 @@ from charlens.errors import InputError
 from charlens.text import symbols, unicode
 from charlens.text.hypotheses import HYPOTHESES
 from charlens.units import selectivity
-from charlens.units.activations import memories, offsets
+from charlens.units.activations import held, memories, offsets
 
 PASSAGE = {"prose": 280, "code": 180}  # symbols, up to the end of a line: figure 2 fits a page
 WARM = 200  # symbols that a network reads before a passage that is chosen from the data
@@ -107,7 +107,8 @@ def labels_to_show(labels: dict, name: str) -> list[tuple]:
 
 
 def states(arch, params, data, spots: list[tuple[str, int, int, int]]) -> list[np.ndarray]:
-    """The units' memory over passages (part, stream, begin, end), each [layers * H, end - begin].
+    """The units' memory over passages (part, stream, begin, end), each [layers * H, end - begin],
+    as it is shown (`held`).
 
     begin and end are positions among the characters that the stream predicts; each is read one step
     later. The streams of a part run in parallel, from their beginning.
@@ -127,18 +128,21 @@ def states(arch, params, data, spots: list[tuple[str, int, int, int]]) -> list[n
             for spot in wanted:
                 _, stream, begin, end = spot
                 steps = slice(max(0, begin + 1 - at), max(0, end + 1 - at))
-                pieces[spot].append(state[:, streams.index(stream), steps])
+                shown = held(arch.type, state[:, streams.index(stream), steps])
+                pieces[spot].append(shown)
         for spot, parts in pieces.items():
             found[spot] = torch.cat(parts, 1).transpose(1, 2).flatten(0, 1).numpy()
     return [found[spot] for spot in spots]
 
 
-def least_explained(found: selectivity.Found, values) -> int:
-    """The unit that follows the hypotheses least, among the half of all units that vary most.
+def least_explained(type: str, found: selectivity.Found, values) -> int:
+    """The unit that follows the hypotheses least, among the half of all units that vary most as
+    they are shown.
 
     values: [U, S, n].
     """
-    spread = np.array([one.astype(np.float32).std() for one in values])
+    shown = (held(type, torch.from_numpy(one.astype(np.float32))) for one in values)
+    spread = np.array([float(one.std()) for one in shown])
     best = selectivity.strength(found.picked, found.yes_no).max(axis=1, initial=0)
     return int(np.where(spread >= np.median(spread), best, np.inf).argmin())
 
@@ -154,7 +158,8 @@ def passages(
     "text" has one letter and "values" one value per symbol of the text, be it byte or character.
     """
     characters = isinstance(text, str)
-    chosen = chosen_passages(data, text, labels, found, values, wanted, length)
+    least = least_explained(arch.type, found, values)
+    chosen = chosen_passages(data, text, labels, found, least, wanted, length)
     located, rows = [], []
     for name, unit, at, length, source in chosen:
         where = locate(data, at)
@@ -185,15 +190,14 @@ def passages(
 
 
 def chosen_passages(
-    data, text: unicode.Text, labels, found, values, wanted: list[dict], length: int
+    data, text: unicode.Text, labels, found, least: int, wanted: list[dict], length: int
 ) -> list[tuple]:
     """The passages of figure 2: hypothesis, unit, offset in the text, length and source of each.
 
-    The hypothesis of the least explained unit is None. Arguments as in `passages`.
+    least: the least explained unit, whose hypothesis is None. Other arguments as in `passages`.
     """
     strengths = selectivity.strength(found.picked, found.yes_no)
     strongest = {name: int(strengths[:, y].argmax()) for y, name in enumerate(found.hypotheses)}
-    least = least_explained(found, values)
     read, chosen = offsets(data.test), []
     for name, unit in strongest.items():
         stream, begin = most_variable(text, read, length, *labels_to_show(labels, name))

@@ -28,7 +28,7 @@ from charlens.store.reading import read_json, require
 from charlens.store.tables import PROBES, read_table
 from charlens.training.train import describe
 from charlens.units import selectivity
-from charlens.units.activations import load_recurrent, memories, offsets
+from charlens.units.activations import load_recurrent, memories, offsets, read_by_probes
 from charlens.units.analysis import CELLS, best_lstm, check_text, labels_of_parts
 from charlens.units.baselines import as_units
 
@@ -78,9 +78,11 @@ def best_probe(units, labels, val_units, val_labels, yes_no: bool) -> np.ndarray
 
 
 def beginnings(arch, params, part: split.Part, n: int) -> np.ndarray:
-    """The units' memory over the first n characters of each stream: float32 [layers, S * n, H]."""
+    """The units' memory over the first n characters of each stream, as a probe reads it: float32
+    [layers, S * n, H]."""
     x = torch.from_numpy(np.ascontiguousarray(part.x[:, :n]))
-    return torch.cat([state for _, state in memories(arch, params, x)], 2).flatten(1, 2).numpy()
+    states = [read_by_probes(arch.type, state) for _, state in memories(arch, params, x)]
+    return torch.cat(states, 2).flatten(1, 2).numpy()
 
 
 def fit_probes(arch, params, train: split.Part, val: split.Part, labels, val_labels) -> np.ndarray:
@@ -113,7 +115,8 @@ def probe_strengths(arch, params, weights: np.ndarray, x: np.ndarray, labels: di
     outputs = np.empty((*x.shape, arch.layers, len(labels)), np.float32)
     folded = torch.from_numpy(weights)[:, None]
     for at, state in memories(arch, params, torch.from_numpy(x)):
-        outputs[:, at : at + state.shape[2]] = (state @ folded).permute(1, 2, 0, 3).numpy()
+        told = read_by_probes(arch.type, state) @ folded
+        outputs[:, at : at + state.shape[2]] = told.permute(1, 2, 0, 3).numpy()
     strengths = np.zeros((arch.layers, len(labels)))
     for layer, y in np.ndindex(strengths.shape):
         name = list(labels)[y]

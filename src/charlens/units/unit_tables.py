@@ -339,8 +339,19 @@ def probe_rows(probes: pd.DataFrame, titles: dict[str, str]) -> list[ProbeRow]:
     return rows
 
 
+def told(probes: pd.DataFrame) -> pd.DataFrame:
+    """What tells most of each hypothesis in one network: its rows of probes.csv in the layer whose
+    probe tells most, with `single` and `untrained` the best of any layer, and a column `by`."""
+    best = probes.groupby("hypothesis", sort=False)
+    rows = probes.loc[best["probe"].idxmax()].set_index("hypothesis", drop=False)
+    rows = rows.assign(single=best["single"].max(), untrained=best["untrained"].max())
+    names = ["single", "probe", "last_k", "untrained"]
+    by = [told_by(*row) for row in rows[names].itertuples(index=False)]
+    return rows.assign(by=by).reset_index(drop=True)
+
+
 def told_by(single: float, probe: float, last_k: float, untrained: float) -> str:
-    """What tells most of a hypothesis in a layer, from strengths (see `probes`).
+    """What tells most of a hypothesis, from strengths (see `probes`).
 
     baselines alone: neither the best unit nor the probe on all units exceeds both baselines by
     MARGIN. one unit: the best unit comes within MARGIN of the probe. many units: it does not.

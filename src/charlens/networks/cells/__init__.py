@@ -128,7 +128,7 @@ def unit_states(type: str) -> tuple[str, ...]:
 
 
 def unbounded(type: str) -> bool:
-    """Whether the memory may exceed -1 to 1, so that its tanh is scored and shown."""
+    """Whether the memory may exceed -1 to 1, so that its tanh is shown."""
     kind = cell(type)
     return not getattr(kind, "BOUNDED", memory(type) == kind.STATES[0])
 
