@@ -158,9 +158,9 @@ make paper    # the full reproduction, about {paper.amx_low:g} hours: results/pa
 ```
 
 Times are for two cores of a server processor with AMX, without a GPU (with AVX512-BF16: \
-{span(paper.zen5_low, paper.zen5_high, "hours")}); those of `make paper` are estimates from measured \
-speeds. Of the {paper.amx_low:g} hours, {bare.amx_low:g} are the grid itself, the rest dropout \
-candidates, seeds and baselines."""
+{span(paper.zen5_low, paper.zen5_high, "hours")}). That of `make paper` adds up its trainings, \
+which ran on several machines; of the {paper.amx_low:g} hours, {bare.amx_low:g} are the grid \
+itself, the rest dropout candidates, seeds and baselines."""
 
 
 def verdict() -> str:
@@ -169,19 +169,22 @@ def verdict() -> str:
         row, said = agreement(corpus), conclusions(corpus)
         counts = said["verdict"].value_counts()
         failed = said[(said["verdict"] == "does not hold") & (said["paper"] < 0)]
-        also = f" ({len(failed)} in the paper's own table, too)" if len(failed) else ""
+        fail = counted(counts, "does not hold", "fail")
+        fail += f" ({len(failed)} in the paper's own table, too)" if len(failed) else ""
         text = "*War and Peace*" if corpus == "wp" else "Linux (a stand-in text)"
         lines.append(
             f"- {text}: over {int(row.cells)} grid entries the test loss is {row.mean_abs:.3f} nats"
             f" from the paper's on average (median {row.median_abs:.3f}, rank correlation"
             f" {row.rank_correlation:.3f}). Of {len(said)} conclusions"
-            f" {counted(counts, 'holds', 'hold')}, {counted(counts, 'does not hold', 'fail')}{also},"
+            f" {counted(counts, 'holds', 'hold')}, {fail},"
             f" {counted(counts, 'undecided', 'are undecided')}."
         )
     off = table("tables/comparison.csv")
     off = off[(off["corpus"] == "wp") & ~off["model"].isin(["n-gram", "n-NN"])]
     off = off[off["difference"].abs() > FAR].sort_values("difference", key=abs, ascending=False)
-    named = " and ".join(f"{network(r)} ({r.ours:.3f}; paper {r.paper:.3f})" for r in off.itertuples())
+    named = " and ".join(
+        f"{network(row)} ({row.ours:.3f}; paper {row.paper:.3f})" for row in off.itertuples()
+    )
     lines.append(
         f"- Far off on *War and Peace*: {named}. Both stand out from their neighbours in the"
         " paper's own table; the cause is open."

@@ -227,7 +227,7 @@ def test_most_cells_are_not_interpretable():
 
 
 def test_a_unit_that_is_no_stronger_than_the_baselines_follows_nothing():
-    """Of several the strongest beyond both baselines counts; an older table says nothing of them."""
+    """Of several the strongest beyond both counts; a table by an older version says nothing."""
     best = scored((1, "capitalised", 0.99, 0.98, 1.0), (2, "depth", 0.85, 0.82, 0.9))
     findings = units.units_follow_hypotheses(
         evidence(hypotheses=best.assign(beyond_baselines=[False, True]))

@@ -94,7 +94,7 @@ def test_publish(tmp_path, verbs):
         ["dropout~0.0", 1.5, 1],
     ]  # fmt: skip
     page = found["README.md"].decode()
-    assert "| the paper concludes | Code |\n| --- | --- |\n| depth helps | holds |" in page
+    assert "| claim | Code |\n| --- | --- |\n| depth helps | holds |" in page
     assert "| code | 2 of 2 | 1 of 1 | 2 of 2 |" in page
     assert "Missing" not in page  # the paper has no such corpus to compare with
     assert "| code | size 8 | dropout 0.1 | 1 | 0 |" in page

@@ -70,10 +70,9 @@ def test_what_each_cell_shows():
 
 
 def test_units_are_scored_on_memories_of_which_tanh_is_constant():
-    """An LSTM whose c counts to 60: its order is that of the characters, in the pass over the test
-    split, in that over a snapshot and in what a probe of a type reads whose memory is its output."""
+    """The c of an LSTM counts to 60; probes read what a layer passes on."""
     arch = Architecture("lstm", 1, 1, 2)
-    params = {name: torch.zeros_like(p) for name, p in network.initialise(arch, 1.0, torch.Generator()).items()}
+    params = network.initialise(arch, 0.0, torch.Generator())
     params["layers.0.b"] += 100  # every gate is open
     x = torch.zeros(40, 60, dtype=torch.uint8)
     values = np.empty((1, 40, 60), np.float16)

@@ -17,14 +17,15 @@ ALPHA = 0.05  # probability of as many used units by chance
 def interpretable_units_are_used(evidence: Evidence) -> list[Finding]:
     """The paper shows interpretable units and leaves open whether they matter. A unit is
     interpretable if it was selected for a hypothesis and its score exceeds the null distribution
-    and both baselines, with a strength of 0.5 or more. Its state is clamped to its mean over the test split. It is used
-    if that changes the mean probability of the characters that the hypothesis is about more than
-    clamping any of its control units does, which are of the same layer and vary as much, and if the
-    interval over test streams excludes 0. Effect of a unit: the fall of that probability. Effect of
-    the whole: the share of interpretable units that are used, with Wilson's interval over the units
-    of this one network. The claim holds if that is more than half, and more than chance would give:
-    a unit like its C controls is beyond all of them with probability 1 / (C + 1) (binomial test,
-    5%). It does not hold if the whole interval is at most half. Undecided is a unit that is beyond fewer than 19 controls, or one that is not beyond them
+    and both baselines, with a strength of 0.5 or more. Its state is clamped to its mean over the
+    test split. It is used if that changes the mean probability of the characters that the
+    hypothesis is about more than clamping any of its control units does, which are of the same
+    layer and vary as much, and if the interval over test streams excludes 0. Effect of a unit: the
+    fall of that probability. Effect of the whole: the share of interpretable units that are used,
+    with Wilson's interval over the units of this one network. The claim holds if that is more than
+    half, and more than chance would give: a unit like its C controls is beyond all of them with
+    probability 1 / (C + 1) (binomial test, 5%). It does not hold if the whole interval is at most
+    half. Undecided is a unit that is beyond fewer than 19 controls, or one that is not beyond them
     and whose interval includes 0."""
     units = clamped_units(evidence)
     findings = [whole(units)]

@@ -121,7 +121,8 @@ def spread(evidence: Evidence, parts: Parts, key: ModelKey) -> Spread | None:
     others = [other for other in evidence.everything if other is not evidence]
     again = [other for other in others if other.about["corpus"] == evidence.about["corpus"]]
     for group, same_text in (([evidence], True), (again, True), (others, False)):
-        whose = "" if group == [evidence] else f" of {' and '.join(of.about['title'] for of in group)}"
+        titles = " and ".join(of.about["title"] for of in group)
+        whose = "" if group == [evidence] else f" of {titles}"
         repeated = [
             (entry.key, seeds)
             for corpus in group

@@ -9,8 +9,6 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-import pandas as pd
-
 from charlens.claims.ablation import interpretable_units_are_used
 from charlens.claims.evidence import Evidence, Missing, NotInRun
 from charlens.claims.first_epochs import nearest_nn_climbs
@@ -60,12 +58,12 @@ def newer_spread_what_they_know(evidence: Evidence) -> list[Finding]:
     return of_each(evidence, told_by_many)
 
 
-newer_spread_what_they_know.__doc__ = f"""For each hypothesis, the best unit, the probe on all
-    units of a layer, the last characters alone and the probe on an untrained network have a
-    strength each, in the layer where it is largest. A hypothesis is told if the unit or the probe exceeds the other
-    two by 0.05, and by many units if the probe exceeds the unit by as much. Effect: the share of
-    the hypotheses told that many units tell. It holds for a type if that is more than half. These
-    are point estimates, without intervals. {EACH}"""
+newer_spread_what_they_know.__doc__ = f"""For each hypothesis, the best unit, the probe on all units
+    of a layer, the last characters alone and the probe on an untrained network have a strength
+    each, in the layer where it is largest. A hypothesis is told if the unit or the probe exceeds
+    the other two by 0.05, and by many units if the probe exceeds the unit by as much. Effect: the
+    share of the hypotheses told that many units tell. It holds for a type if that is more than
+    half. These are point estimates, without intervals. {EACH}"""
 
 
 def told_by_many(evidence: Evidence) -> list[Finding]:

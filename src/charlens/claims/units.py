@@ -117,12 +117,12 @@ def follows(row: pd.Series) -> list[Finding]:
 
 def most_units_do_not(evidence: Evidence) -> list[Finding]:
     """A hypothesis explains a unit if the unit's score exceeds the null distribution and both
-    baselines, and has at least some strength. It is selected for each unit on the selection streams and scored on the
-    evaluation streams. Effect: the share of units that are not explained; the bounds take every
-    unit at one end of its interval. Each part takes another strength; it holds if more than half of
-    the units are not explained. The claim holds if that is so at a strength of 0.5 (an area under
-    the curve of 0.75), and does not hold if it is not even so at 0.8. It is about the units of one
-    network."""
+    baselines, and has at least some strength. It is selected for each unit on the selection streams
+    and scored on the evaluation streams. Effect: the share of units that are not explained; the
+    bounds take every unit at one end of its interval. Each part takes another strength; it holds if
+    more than half of the units are not explained. The claim holds if that is so at a strength of
+    0.5 (an area under the curve of 0.75), and does not hold if it is not even so at 0.8. It is
+    about the units of one network."""
     if evidence.units is None or evidence.units.empty:
         raise Missing("the scores of units (tables/cells.csv)")
     measures = picked_units(evidence)[["hypothesis", "measure"]]

@@ -151,15 +151,19 @@ def ngram_share(figure6: pd.DataFrame, corpus: str) -> tuple[float, str]:
 
 def peak_of_gain(figure5: pd.DataFrame, corpus: str) -> tuple[float, str]:
     """The distance in characters at which the LSTM's gain on "}" over the n-gram model is largest,
-    among the buckets that figure 5 joins by a line, and that bucket."""
+    among the buckets that figure 5 joins by a line, that bucket, and how far the buckets reach
+    whose gain is not two standard errors less."""
     own = figure5[figure5["corpus"] == corpus] if len(figure5) else figure5
     own = own[own["pairs"] >= LEAST] if len(own) else own
     if own.empty:
         return np.nan, ""
-    best = own.loc[(own["lstm"] - own["ngram"]).idxmax()]
+    gain, error = own["lstm"] - own["ngram"], np.hypot(own["lstm_se"], own["ngram_se"])
+    best = own.loc[gain.idxmax()]
+    alike = own[gain.max() - gain < 2 * np.hypot(error, error[gain.idxmax()])]
     lstm = network_name("lstm", *best[["layers", "size"]])
     bucket = f"{best['from']:g} to {best['below']:g} characters, {best['pairs']:g} pairs"
-    return best["distance"], f"{lstm}, figure 5: {bucket}"
+    reach = f"from {alike['from'].min():g} to {alike['below'].max():g} it is as large within errors"
+    return best["distance"], f"{lstm}, figure 5: {bucket}; {reach}"
 
 
 # ---- the page ----

@@ -282,38 +282,46 @@ def verdicts(publication: Publication) -> list[str]:
     table = claims.pivot(index="claim", columns="where", values="verdict").fillna("–")
     table = table.loc[claims["claim"].unique(), claims["where"].unique()]
     titles = [read_json(publication.folder / f"corpora/{c}.json")["title"] for c in table]
-    rows = [["the paper concludes", *titles], ["---"] * (1 + len(titles))]
+    rows = [["claim", *titles], ["---"] * (1 + len(titles))]
     rows += [[claim, *found] for claim, found in zip(table.index, table.to_numpy(), strict=True)]
     return [f"| {' | '.join(row)} |" for row in rows]
 
 
 PAGE = """# Published results
 
-The results of `results/{run}/`, published by `make publish` (`charlens publish`) and joined with
-those of other machines by `charlens merge`:
+The results of `results/{run}/`, published by `charlens publish` and joined with those of other
+machines by `charlens merge`:
 
-| place | holds |
-| --- | --- |
-| `tables/`, `figures/` | tables, claims and figures, and the numbers behind them |
-| `figure5/` | the first epochs of an LSTM |
-| `types/` | the same of other types, where the run looks at some |
-| `corpora/` | the provenance of each text |
-| `scores/` | metadata of each model, with a digest of its scores |
-| `histories/` | losses of each training, epoch by epoch |
-| `models/` | the best networks of each corpus in half precision |
-| `bench/` | what `make bench` and `make equal` measured |
+{places}
 
 Tables 1 and 2, figure 1 and the claims about losses cover all models published here, and so does
 the table of units and gates of all networks. Figures 2 to 6, the tables of units and gates, and the
 claims about single characters need the score arrays or the networks themselves, which are not
-published: for each corpus they were made on the machine that trained its best LSTM.
+published: for each corpus they were made on the machine that trained its best LSTM, or from its
+copy in half precision.
 """
+PLACES = {
+    "tables": "tables and claims",
+    "figures": "figures, and the numbers behind them",
+    "figure5": "the first epochs of an LSTM",
+    "types": "what is made of the LSTM, of other types",
+    "corpora": "the provenance of each text",
+    "scores": "metadata of each model, with a digest of its scores",
+    "histories": "losses of each training, epoch by epoch",
+    "models": "the best networks of each corpus in half precision",
+    "bench": "what was measured of speed, exactness, faults and time",
+    "modern": "the same of later cells (`modern.yaml`)",
+}
 
 
 def readme(publication: Publication) -> str:
     """The README of a publication: verdicts, what is here and what is missing."""
     table = publication.status()
-    lines = [PAGE.format(run=publication.settings()["run"])]
+    there = ((name, what) for name, what in PLACES.items() if publication.files(f"{name}/**/*"))
+    here = [[f"`{name}/`", what] for name, what in there]
+    places = [["place", "holds"], ["---", "---"], *here]
+    run = publication.settings()["run"]
+    lines = [PAGE.format(run=run, places="\n".join(f"| {' | '.join(row)} |" for row in places))]
     if found := verdicts(publication):
         lines += [
             *found,
