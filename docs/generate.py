@@ -486,9 +486,10 @@ def units() -> str:
                          f"{int(row.layer)}", f"{int(row.unit)}", f"{measure} {score:.3f}",
                          f"{row.untrained:.2f}"])  # fmt: skip
             if "last_k" in best:
-                rows[-1].append(f"{row.last_k:.2f}")
+                beyond = "yes" if row.beyond_baselines else "no"
+                rows[-1] += [f"{row.last_k:.2f}", beyond]
     head = ["corpus", "network", "hypothesis", "layer", "unit", "score", "strength untrained"]
-    head += ["strength of the last characters"] if "last_k" in best else []
+    head += ["strength of the last characters", "beyond both"] if "last_k" in best else []
     return markdown(head, rows)
 
 
