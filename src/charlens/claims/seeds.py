@@ -121,8 +121,8 @@ def spread(evidence: Evidence, parts: Parts, key: ModelKey) -> Spread | None:
     others = [other for other in evidence.everything if other is not evidence]
     again = [other for other in others if other.about["corpus"] == evidence.about["corpus"]]
     for group, same_text in (([evidence], True), (again, True), (others, False)):
-        titles = " and ".join(of.about["title"] for of in group)
-        whose = "" if group == [evidence] else f" of {titles}"
+        titles = " and ".join(of.about["title"] for of in group if of is not evidence)
+        whose = f" of {titles}" if titles else ""
         repeated = [
             (entry.key, seeds)
             for corpus in group
