@@ -486,8 +486,9 @@ def units() -> str:
                          f"{int(row.layer)}", f"{int(row.unit)}", f"{measure} {score:.3f}",
                          f"{row.untrained:.2f}"])  # fmt: skip
             if "last_k" in best:
+                known = pd.notna(row.last_k)
                 beyond = "yes" if row.beyond_baselines else "no"
-                rows[-1] += [f"{row.last_k:.2f}", beyond]
+                rows[-1] += [f"{row.last_k:.2f}", beyond] if known else ["–", "–"]
     head = ["corpus", "network", "hypothesis", "layer", "unit", "score", "strength untrained"]
     head += ["strength of the last characters", "beyond both"] if "last_k" in best else []
     return markdown(head, rows)
@@ -596,6 +597,8 @@ def beyond() -> list[str]:
     lines = []
     for corpus, own in shares[shares["layer"] == "all"].groupby("corpus", sort=False):
         own = own.set_index("trained")
+        if own["beyond_baselines"].isna().any():
+            continue
         lines.append(
             f"{TITLES[corpus]}: {own.loc[True, 'beyond_baselines']:.1%} of the units are beyond"
             f" both baselines. Beyond shifted labels are {own.loc[True, 'beyond_null']:.1%}, and"

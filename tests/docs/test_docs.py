@@ -42,6 +42,10 @@ def test_no_result_stands_outside_a_generated_block(page):
     assert found == []  # a result is written by docs/generate.py
 
 
+def test_what_is_not_known_is_no_number(page):
+    assert not re.search(r"\bnan\b", page.read_text())
+
+
 def test_links_lead_somewhere(page):
     for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
         target = link.partition("#")[0]

@@ -310,7 +310,6 @@ PLACES = {
     "histories": "losses of each training, epoch by epoch",
     "models": "the best networks of each corpus in half precision",
     "bench": "what was measured of speed, exactness, faults and time",
-    "modern": "the same of later cells (`modern.yaml`)",
 }
 
 
