@@ -66,6 +66,14 @@ def test_a_rise_without_a_gap_is_not_overfitting():
     assert whole(baselines.nn_overfits(evidence(histories=noisy))).verdict == FAILS
 
 
+def test_an_nn_whose_training_diverged_does_not_overfit():
+    histories = history(1, 128, [2.5, 2.4]) | history(3, 128, [1.8, 1.7])
+    sound = whole(baselines.nn_overfits(evidence(histories=histories)))
+    histories |= history(3, 256, [2.25, 2.0, 1.9, 4.1]) | history(3, 512, [1.9, float("nan")])
+    found = whole(baselines.nn_overfits(evidence(histories=histories)))
+    assert (found.verdict, found.effect, found.basis) == (FAILS, 0, sound.basis)
+
+
 def test_where_capacity_limits_an_nn():
     histories = history(1, 128, [2.5, 2.4]) | history(3, 128, [1.8, 1.7]) | history(4, 128, [1.6])
     histories |= history(3, 256, [1.7, 1.6]) | history(4, 256, [1.7])

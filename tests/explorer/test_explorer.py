@@ -17,7 +17,7 @@ from conftest import small_split
 from charlens.cli import main
 from charlens.data import split
 from charlens.errors import InputError
-from charlens.explorer import explore, page
+from charlens.explorer import explore, own_text, page
 from charlens.explorer.recording import UNSCORED, Recording, quantise, record, spread
 from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture
@@ -520,3 +520,21 @@ def test_a_later_stretch_is_read_after_a_warm_up(tmp_path, data, monkeypatch):
     assert "all were scored" in facts["summary"]
     assert read == [3000, 1200, 3000]
     assert main([*command, "--from", "3000"]) == 1
+
+
+def test_characters_that_were_not_read_score_no_unit():
+    """A unit that follows the labels at unread characters alone, where its state is only repeated,
+    follows nothing."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, 20_000)
+    read = np.arange(20_000) % 4 > 0
+    values = np.where(read, rng.integers(0, 256, 20_000), 255 * labels).astype(np.uint8)
+    loss = np.where(read, 0, UNSCORED)
+    nothing = np.zeros((1, 20_000))
+    made = Recording({"h": values[None, None]}, nothing, nothing, loss)
+    text = np.zeros(20_000, np.uint8)
+    shown = own_text.Shown(text, np.arange(20_000), made, {"name": "it"}, b"", "prose")
+    (entry,) = own_text.scored_here(
+        Architecture("gru", 1, 1, 5), shown, {"quote": (labels, np.ones(20_000, bool), True)}
+    )
+    assert abs(entry["score"][0] - 0.5) < 0.03

@@ -221,7 +221,7 @@ def test_the_dossier_of_a_unit(page, made):
 def test_what_a_unit_does_to_the_output(page, made):
     """The probabilities of the dossier are those of the network with the unit clamped."""
     page.evaluate("openPanel('unit'); choose({layer: 0, index: 3})")
-    effects = page.wait("dossier.effects.get('1.4 false')")
+    effects = page.wait("dossier.effects.get('1.4')")["changes"]
     values = np.sort(
         np.array(page.evaluate("[...series('c', view.unit)].filter((_, i) => bytes.read[i])"))
     )
@@ -238,8 +238,50 @@ def test_what_a_unit_does_to_the_output(page, made):
         at = np.cumsum([byte in ALPHABET for byte in TEXT[:300]]) - 1
         np.testing.assert_allclose([e[name] for e in effects], p[at].mean(axis=0), atol=1e-4)
     code = ALPHABET.index(b"\r")  # an arrow in the text, and a word here, where arrows mean change
-    page.evaluate(f"paintOutput([{{code: {code}, low: 0.1, high: 0.25, change: 0.15}}])")
+    change = f"{{code: {code}, low: 0.1, high: 0.25, change: 0.15}}"
+    page.evaluate(f"paintOutput({{over: 300, changes: [{change}]}})")
     assert page.evaluate("$('raises').textContent") == "← carriage return 10% → 25%"
+
+
+EFFECT = "openPanel('unit'); choose({layer: 0, index: 3})"
+
+
+def test_what_a_unit_does_is_the_same_whichever_worker_answers_first(page):
+    page.evaluate(EFFECT)
+    expected = page.wait("dossier.effects.get('1.4')")
+    assert any(abs(one["change"]) > 0.01 for one in expected["changes"])
+    page.evaluate(
+        "window.held = []; window.first = request; request = (kind, message, answer) =>"
+        " first(kind, message, (found) => held.push(() => answer(found)))"
+    )
+    page.evaluate("forgetEffects(); askForEffect(view.unit)")
+    page.wait("held.length === 2")
+    page.evaluate("held.reverse().forEach((answer) => answer()); request = first")
+    assert page.evaluate("dossier.effects.get('1.4')") == expected
+
+
+def test_what_a_unit_does_is_measured_on_the_text_shown(page):
+    page.evaluate(EFFECT)
+    found = [page.wait("dossier.effects.get('1.4')")]
+    for text in ('"Yes," said he. ' * 100, "left the prince and " * 100):
+        page.evaluate(f"readOwn(ownSymbols('{text}'))")
+        page.wait("isRead()")
+        page.evaluate("askForEffect(view.unit)")
+        found.append(page.wait("dossier.effects.get('1.4')"))
+    assert [one["over"] for one in found] == [300, 300, 300]  # own texts are read 100 at a time
+    assert found[0]["changes"] != found[1]["changes"] != found[2]["changes"]
+
+
+@pytest.mark.parametrize("type", ["lstm", "gru"])
+def test_a_character_that_is_not_read_leaves_the_gates_as_they_are(browser, made, type):
+    page = opened(browser, made / f"{type}.html")
+    at = TEXT.index(b"P")
+    for name in page.evaluate("facts.quantities.map(({name}) => name).filter(ofUnit)"):
+        pair = page.evaluate(
+            f"units().map(unit => series('{name}', unit)).filter(Boolean)"
+            f".map(values => [values[{at - 1}], values[{at}]])"
+        )
+        assert all(before == after for before, after in pair), name
 
 
 def point(page, i):

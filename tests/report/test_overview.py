@@ -3,6 +3,7 @@
 import json
 import re
 
+import pandas as pd
 import pytest
 from valid_html import Checker
 
@@ -118,6 +119,13 @@ c,rnn,2,64,4.6,,training diverged in epoch 1
     assert (
         "RNN 2x64 is left out: training diverged in epoch 1." in page and "LSTM 1x64 is" not in page
     )
+
+
+def test_a_network_whose_training_diverged_is_not_the_best(run):
+    table = pd.DataFrame({"corpus": "c", "type": ["gru", "lstm"], "layers": 1, "size": 64,
+                          "val_loss": [1.38, 1.4], "loss": [None, 1.41],
+                          "failed": ["in epoch 3", None]})  # fmt: skip
+    assert overview.best(table, "c") == ("LSTM 1x64", 1.41)
 
 
 def test_a_network_with_an_addition_is_named_in_full(run):

@@ -118,6 +118,15 @@ def test_the_better_network_counts_and_brings_what_was_found_inside(ours, theirs
         assert after[name] == best[name]
 
 
+def test_a_network_whose_training_diverged_replaces_no_sound_one(machine):
+    one, other = machine("one", {LSTM: 1.5, GRU: 1.3}), machine("other", {LSTM: 1.4, NN: 2.5})
+    path = other / "scores/code/type~lstm/layers~1/size~8/seed~1.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"failed": "diverged in epoch 3"}))
+    merge.merge(one, other)
+    taken = json.loads((one / path.relative_to(other)).read_text())
+    assert taken["val_loss"] == 1.5 and "failed" not in taken
+
+
 def test_the_order_does_not_matter(tmp_path, machine):
     one = machine("one", {LSTM: 1.5, GRU: 1.6}, unit=1)
     other = machine("other", {LSTM: 1.4, WORSE_GRU: 1.55, NN: 2.5}, unit=2)

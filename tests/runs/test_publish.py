@@ -285,9 +285,14 @@ def test_a_candidate_that_was_trained_anew_replaces_the_published_one(tmp_path, 
     assert model_file.about(published / "models/code-gru.safetensors")["val_loss"] == 1.65
 
 
-@pytest.mark.parametrize("stale", [{"version": "0.9"}, {"recipe": {"epochs": 9}}])
-def test_a_model_of_another_recipe_or_version_is_not_published(stale, tmp_path, verbs):
+@pytest.mark.parametrize(
+    "stale", [{"version": "0.9"}, {"recipe": {"epochs": 9}}, {"split": "of other fractions"}]
+)
+def test_a_model_of_another_recipe_split_or_version_is_not_published(
+    stale, tmp_path, verbs, monkeypatch
+):
     """It still lies in the run's folder until it has been trained again."""
+    monkeypatch.setattr(publish.Builder, "split_digest", lambda *_: "of these fractions")
     source, published = write_run(tmp_path / "small"), tmp_path / "reference"
     recipe = {"epochs": settings()["training"]["epochs"], "learning_rate": 0.002}
     for name in NETWORKS:

@@ -61,6 +61,25 @@ def test_line_ends_are_kept_and_named(tmp_path):
         assert joined.text == text and any(words in note for note in joined.notes)
 
 
+def test_files_that_end_without_a_line_break_get_their_own(tmp_path):
+    for name, text in (("a", b"a\r\nb"), ("b", b"c\r\nd")):
+        (tmp_path / name).write_bytes(text)
+    joined = texts.join([str(tmp_path / "a"), str(tmp_path / "b")])
+    assert sorted(joined.text.split(b"\r\n")) == [b"", b"a", b"b", b"c", b"d"]
+    (tmp_path / "a").write_bytes(b"a\nb")
+    assert texts.join([str(tmp_path / "a")]).text == b"a\nb\n"
+
+
+def test_a_file_is_taken_once_by_whatever_names(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own/a.txt").write_bytes(b"once\n")
+    (tmp_path / "own/link.txt").symlink_to("a.txt")
+    joined = texts.join(["own", "own/a.txt", str(tmp_path / "own/a.txt")])
+    assert joined.text == b"once\n" and len(joined.files) == 1
+    assert "left out: other names of the same file: 2" in joined.notes
+
+
 def test_what_models_predict_is_said(tmp_path):
     for text, words in (
         ("plain\n", "bytes, 6 different ones"),

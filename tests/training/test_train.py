@@ -200,6 +200,17 @@ def test_a_checkpoint_of_another_training_is_not_used(tmp_path, data, capsys, mo
     assert capsys.readouterr().err.count("starting over") == 1
 
 
+def test_where_the_training_text_ends_is_part_of_a_training():
+    """In the contiguous layout the codes of training and validation, one after the other, are the
+    same wherever the border is."""
+    text, arch = bytes(range(97, 105)) * 500, Architecture("gru", 1, 5, 8)
+    prints = {
+        checkpoint.fingerprint(arch, Recipe(), split.split(text, "contiguous", 2, 5, parts), 1, 0.0)
+        for parts in ([0.8, 0.1, 0.1], [0.5, 0.4, 0.1])
+    }
+    assert len(prints) == 2
+
+
 def test_one_backend_finishes_what_another_began(tmp_path, data):
     trained(tmp_path / "a", data, epochs=1, backend="reference", dropout=0.2)
     _, mixed, _ = trained(tmp_path / "a", data, epochs=3, dropout=0.2)

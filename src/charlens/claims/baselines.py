@@ -1,5 +1,7 @@
 """Claims about the fixed-context baselines, n-gram and n-NN (table 2)."""
 
+import math
+
 import pandas as pd
 
 from charlens.claims.evidence import LOSS, Evidence, Missing
@@ -66,8 +68,9 @@ def nn_overfits(evidence: Evidence) -> list[Finding]:
     per character. Overall effect: the largest rise of a validation loss after its lowest, over all
     trainings with n above 2. The claim holds if one of these overfits, and does not if none does.
     The basis says how often capacity is the limit: the largest candidate was chosen, and its last
-    epoch was its best. Each training is one run, so no intervals."""
-    trainings = {key: training(history) for key, history in evidence.histories.items()}
+    epoch was its best. Each training is one run, so no intervals. One that diverged does not count."""
+    sound = (item for item in evidence.histories.items() if not diverged(item[1]))
+    trainings = {key: training(history) for key, history in sound}
     if not any(key.n > SMALL_N for key in trainings):
         raise Missing(f"the histories of n-NN trainings with n above {SMALL_N}")
     by_n: dict[int, list[ModelKey]] = {}
@@ -114,6 +117,14 @@ def training(history: pd.DataFrame) -> dict:
         "gap": float(best["val_loss"] - best["train_loss"]),
         "rise": float(history["val_loss"].iloc[-1] - best["val_loss"]),
     }
+
+
+def diverged(history: pd.DataFrame) -> bool:
+    """Whether a training ended as `train` ends one that diverged: with a loss that is not finite,
+    or a validation loss of twice its best."""
+    last = history.iloc[-1]
+    finite = math.isfinite(last["train_loss"]) and math.isfinite(last["val_loss"])
+    return not finite or last["val_loss"] > 2 * history["val_loss"].min()
 
 
 def turns_up(found: dict, least_gap: float) -> bool:

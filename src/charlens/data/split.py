@@ -12,6 +12,7 @@ The layout "contiguous" cuts the TEXT into three parts and lays each out as S st
 """
 
 import argparse
+import hashlib
 import io
 import math
 from collections.abc import Sequence
@@ -68,6 +69,15 @@ class Split:
         For "test" this is the order of every score file.
         """
         return getattr(self, part).y.ravel()
+
+
+def digest(data: Split) -> str:
+    """Identifies what a network is trained and validated on: both parts and where each ends."""
+    found = hashlib.sha256()
+    for part in (data.train, data.val):
+        found.update(f"{part.y.dtype} {part.y.shape}".encode())
+        found.update(np.ascontiguousarray(part.y))
+    return found.hexdigest()
 
 
 def split(

@@ -161,12 +161,31 @@ function paintCompanions(unit) {
 
 // ---- the output ----
 
+/* Another text is shown: what units did to the predictions of the last one is of no use. */
+function forgetEffects() {
+  dossier.effects.clear();
+  dossier.asked = '';
+  stop(({kind}) => kind === 'output');
+}
+
+/* What a worker must know to read PASSAGE characters from a segment on, or as many as follow it. */
+function passageFrom(segment) {
+  const {codes, state, skip} = task(segment, 'plain');
+  let {end} = segment;
+  for (const next of live.segments.slice(live.segments.indexOf(segment) + 1)) {
+    if (next.first || end - segment.begin >= PASSAGE) break;
+    ({end} = next);
+  }
+  const more = [...codes, ...bytes.codes.subarray(segment.end, end)];
+  return {codes: more.slice(0, skip + PASSAGE), state, skip};
+}
+
 /* Measure, once for each unit and text, what the unit does to the predictions: they are compared
    with the unit clamped to the 95th and to the 5th percentile of its values. */
 function askForEffect(unit) {
   $('output').hidden = !facts.network;
   if (!facts.network) return;
-  const key = `${id(unit)} ${own.shown}`;
+  const key = id(unit);
   paintOutput(dossier.effects.get(key));
   if (dossier.effects.has(key) || dossier.asked === key) return;
   const known = series(state(), unit).filter((_, i) => bytes.valued[i] && bytes.read[i]);
@@ -175,23 +194,23 @@ function askForEffect(unit) {
   stop(({kind}) => kind === 'output');    // for a unit that is no longer looked at
   const sorted = known.toSorted(), at = (share) => value(state(), sorted[Math.floor(share * (sorted.length - 1))]);
   const segment = live.segments.find(({end}) => end > visible()[0]) || live.segments[0];
-  const {codes, state: start, skip} = task(segment, 'plain');
-  const measured = [];
-  const finish = ({mean}) => {
-    measured.push(mean);
-    if (measured.length < 2) return;
-    const [high, low] = measured;
-    dossier.effects.set(key, Array.from(high, (p, code) => ({code, low: low[code], high: p, change: p - low[code]})));
-    if (same(unit, view.unit)) paintOutput(dossier.effects.get(key));
-    dossier.asked = '';
-  };
-  for (const v of [at(0.95), at(0.05)]) {
-    request('output', {mean: true, segments: [{codes: codes.slice(0, skip + PASSAGE), state: start, skip}],
-      clamps: [{...unit, value: memoryAt(v)}]}, finish);
+  const passage = passageFrom(segment), measured = {};
+  for (const [side, share] of [['high', 0.95], ['low', 0.05]]) {
+    const clamps = [{...unit, value: memoryAt(at(share))}];
+    request('output', {mean: true, segments: [passage], clamps}, ({mean}) => {
+      measured[side] = mean;    // whichever of two workers is the first
+      const {high, low} = measured;
+      if (!high || !low) return;
+      dossier.effects.set(key, {over: passage.codes.length - passage.skip,
+        changes: Array.from(high, (p, code) => ({code, low: low[code], high: p, change: p - low[code]}))});
+      if (same(unit, view.unit)) paintOutput(dossier.effects.get(key));
+      dossier.asked = '';
+    });
   }
 }
 
-/* effect: the mean probability of each character with the unit low and high, and the change. */
+/* effect: the mean probability of each character with the unit low and high, and the change, over
+   so many characters. */
 function paintOutput(effect) {
   const {alphabet} = facts.network;
   const rows = (changes) => changes.map(({code, low, high}) => {
@@ -200,13 +219,13 @@ function paintOutput(effect) {
     span.append(element('b', symbolGlyph(alphabet[code])), element('small', ` ${words}`));
     return span;
   });
-  const sorted = (effect || []).toSorted((a, b) => b.change - a.change);
+  const sorted = (effect?.changes || []).toSorted((a, b) => b.change - a.change);
   const first = (changes) => rows(changes.filter(({change}) => Math.abs(change) >= 0.002).slice(0, 6));
   $('raises').replaceChildren(...first(sorted.filter(({change}) => change > 0)));
   $('lowers').replaceChildren(...first(sorted.toReversed().filter(({change}) => change < 0)));
   $('output-note').textContent = effect
     ? 'The mean probability of the next character with the unit clamped to its low values → to its'
-      + ` high ones (5th and 95th percentile), over ${PASSAGE} characters.`
+      + ` high ones (5th and 95th percentile), over ${effect.over} characters.`
       + (first(sorted).length ? '' : ' It hardly changes anything.')
     : 'Measured once enough of the text has been read …';
 }

@@ -182,11 +182,14 @@ class Reader {
     }
   }
 
-  /* Read one character in each stream, its code; -1 leaves a stream as it is. */
+  /* Read one character in each stream, its code; -1 leaves a stream as it is, its gates too. */
   read(codes) {
-    const {streams, layers} = this;
+    const {streams, layers} = this, {gates} = this.cell;
     const left = [];
-    for (let s = 0; s < streams; s++) if (codes[s] < 0) left.push([s, this.getState(s)]);
+    for (let s = 0; s < streams; s++) {
+      if (codes[s] >= 0) continue;
+      left.push([s, this.getState(s), layers.map((layer) => gates.map((name) => layer[name].slice()))]);
+    }
     let below = null;
     for (const layer of layers) {
       const {a, b, width, w_x} = layer;
@@ -200,7 +203,12 @@ class Reader {
       this.cell.step(layer);
       below = layer.h;
     }
-    for (const [s, state] of left) this.setState(s, state);
+    for (const [s, state, before] of left) {
+      this.setState(s, state);
+      layers.forEach((layer, l) => gates.forEach((name, g) => {
+        for (let u = s; u < layer[name].length; u += streams) layer[name][u] = before[l][g][u];
+      }));
+    }
   }
 
   /* The log-probabilities of the next character, [symbols x streams], from the state. */

@@ -13,7 +13,7 @@ import numpy as np
 
 from charlens.errors import InputError
 from charlens.explorer.live import SEGMENT, Segments
-from charlens.explorer.recording import Recording, record, spread
+from charlens.explorer.recording import UNSCORED, Recording, record, spread
 from charlens.progress import say
 from charlens.text import symbols, unicode
 from charlens.text.hypotheses import HYPOTHESES
@@ -101,7 +101,8 @@ def of_text(path: Path, arch, params, about: dict, args, live=None) -> Shown:
 
 def scored_here(arch, shown: Shown, labels: dict, seed: int = 0) -> list[dict]:
     """The hypotheses that can be tested on the text shown, each with its units, the strongest
-    first: for the page, see `explore.hypotheses`.
+    first: for the page, see `explore.hypotheses`. Characters that the network did not read do not
+    count.
 
     labels: (values [N], defined [N], yes_no) of the characters shown, by hypothesis.
     """
@@ -113,8 +114,9 @@ def scored_here(arch, shown: Shown, labels: dict, seed: int = 0) -> list[dict]:
     cut = slice(0, stretches * n)
     values = shown.recording.values[memory(arch.type)].reshape(-1, len(shown.text))
     values = values[:, cut].astype(np.float16).reshape(-1, stretches, n)
+    read = shown.recording.loss != UNSCORED
     cut_labels = {
-        name: (of[cut].reshape(stretches, n), defined[cut].reshape(stretches, n), yes_no)
+        name: (of[cut].reshape(stretches, n), (defined & read)[cut].reshape(stretches, n), yes_no)
         for name, (of, defined, yes_no) in labels.items()
     }
     found = selectivity.scored(values, cut_labels, SAMPLES, seed)

@@ -86,6 +86,7 @@ function leaveOwn() {
 
 /* Lay out another text, and read it. */
 function textChanged() {
+  forgetEffects();
   makeGlyphs(bytes.text);
   transient.lines = null;
   search.lower = undefined;

@@ -25,7 +25,8 @@ INTEGERS = {  # smallest and largest value of the fields that hold whole numbers
     "seed": (0, 1 << 64),
     "epoch": (0, 1 << 32),
 }
-TEXTS = ("type", "corpus", "source", "alphabet", "symbols_are", "version", "failed", "line_ends")
+TEXTS = ("type", "corpus", "source", "alphabet", "symbols_are", "version", "failed", "line_ends",
+         "split")  # fmt: skip
 NUMBERS = ("val_loss", "dropout")
 OTHERS = ("recipe", "epochs")  # epochs: of snapshots
 FLOATS = ("float16", "bfloat16", "float32", "float64")

@@ -75,8 +75,11 @@ def pictures(run: Path) -> list[Picture]:
 
 
 def best(table: pd.DataFrame, corpus: str) -> tuple[str, float]:
-    """The network of table 1 with the lowest validation loss on a corpus, and its test loss."""
+    """The network of table 1 with the lowest validation loss on a corpus, and its test loss. One
+    whose training diverged comes last."""
     own = table[table["corpus"] == corpus]
+    sound = own[own["failed"].isna()] if "failed" in own else own
+    own = own if sound.empty else sound
     row = own.loc[own["val_loss"].idxmin()]
     return network_name(row["type"], int(row["layers"]), int(row["size"])), float(row["loss"])
 

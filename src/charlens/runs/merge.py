@@ -114,12 +114,15 @@ class Join:
             for path in digests.values()
         }
         check_versions(self.about)
-        self.taken = lowest(
-            self.digests.values(), lambda path: self.about[path].get("val_loss", 0.0)
-        )
+        self.taken = lowest(self.digests.values(), self.rank)
         self.settings = first.settings() | second.settings()
         # as `second` records it; a publication by an older version does not
         self.analysis = (second if "analysis" in second.settings() else first).analysis()
+
+    def rank(self, digest: Path) -> tuple[bool, float]:
+        """By what a model is chosen: one whose training diverged comes last (as `models.best`)."""
+        about = self.about[digest]
+        return "failed" in about, about.get("val_loss", 0.0)
 
     @cached_property
     def planned(self) -> list[ModelKey]:
@@ -412,7 +415,7 @@ def check_versions(digests: Mapping[Path, dict]) -> None:
 
 
 def lowest(several: Iterable[Mapping[ModelKey, Path]], loss) -> dict[ModelKey, Path]:
-    """The file of each model with the lowest loss, the first of equals."""
+    """The file of each model with the lowest loss (or rank), the first of equals."""
     found: dict[ModelKey, Path] = {}
     for files in several:
         for key, path in files.items():

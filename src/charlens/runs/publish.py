@@ -15,6 +15,7 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
+from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.networks import half, model_file
@@ -95,6 +96,7 @@ class Builder:
     def __init__(self, run: Path, settings: Settings, out: Path, work: Path):
         self.run, self.settings, self.out, self.work = run, settings, out, work
         self.corpora, self.planned = settings.use, grid.planned(settings)
+        self.digests: dict[str, str] = {}  # of splits, by corpus
         others = [replace(key, corpus=twin(key.corpus)) for key in self.planned]
         others += [
             key
@@ -127,10 +129,18 @@ class Builder:
         if recipe_of(about["type"]) == "adamw":
             wanted = self.settings.adamw_training | {"learning_rate": recipe.get("learning_rate")}
         same_recipe = all(wanted.get(name) == value for name, value in recipe.items())
-        if same_recipe and version_of(about) == version(about["type"]):
+        # (networks of earlier versions do not say of which split they are)
+        same_split = "split" not in about or about["split"] == self.split_digest(corpus)
+        if same_recipe and same_split and version_of(about) == version(about["type"]):
             return True
-        print(f"{model}: of another recipe or version: not published", flush=True)
+        print(f"{model}: of another recipe, split or version: not published", flush=True)
         return False
+
+    def split_digest(self, corpus: str) -> str:
+        """The digest of the split that a corpus has now (`split.digest`)."""
+        if corpus not in self.digests:
+            self.digests[corpus] = split.digest(split.load(self.run / f"corpora/{corpus}.npz"))
+        return self.digests[corpus]
 
     def build(self) -> None:
         """Make every file. Raises InputError where the run has no trained model."""
@@ -161,10 +171,10 @@ class Builder:
             if not is_of(array, model):
                 array = self.work / f"scores/{key.path}.npy"
                 array.parent.mkdir(parents=True, exist_ok=True)
-                split = self.run / f"corpora/{key.corpus}.npz"
+                data = self.run / f"corpora/{key.corpus}.npz"
                 backend = ("--backend", self.settings.backend)
                 meta = array.with_suffix(".json")
-                verb("score", model, "--split", split, *backend, "--out", array, "--meta", meta)
+                verb("score", model, "--split", data, *backend, "--out", array, "--meta", meta)
             self.scores[key] = array
         order = {key: place for place, key in enumerate(self.planned)}
         self.scores = dict(sorted(self.scores.items(), key=lambda s: order.get(s[0], len(order))))
@@ -282,8 +292,8 @@ class Builder:
 
     def has(self, corpus: str, files: Iterable[str], type: str = "lstm") -> bool:
         """Whether the run has these files of a corpus, newer than the networks they may be of."""
-        split = self.run / f"corpora/{corpus}.npz"
-        newest = max(p.stat().st_mtime for p in [*self.searched(corpus, type), split])
+        data = self.run / f"corpora/{corpus}.npz"
+        newest = max(p.stat().st_mtime for p in [*self.searched(corpus, type), data])
         made = [self.run / below(type) / file.format(corpus) for file in files]
         return all(path.exists() and path.stat().st_mtime >= newest for path in made)
 
@@ -311,8 +321,8 @@ class Builder:
 
     def about(self, corpus: str) -> list[object]:
         """A corpus, as verbs take it that look inside networks."""
-        split, text, info = (self.run / f"corpora/{corpus}.{end}" for end in ("npz", "txt", "json"))
-        return ["--split", split, "--text", text, "--info", info]
+        data, text, info = (self.run / f"corpora/{corpus}.{end}" for end in ("npz", "txt", "json"))
+        return ["--split", data, "--text", text, "--info", info]
 
     def found(self, corpus: str, type: str = "lstm") -> Path:
         """The folder with what `charlens cells` and `charlens probes` write of a corpus: the run's,

@@ -46,10 +46,15 @@ def join(paths: Iterable[str], kind: str | None = None) -> Joined:
                 add(found, texts, notes)
     if not texts:
         raise InputError(f"{', '.join(map(str, paths))}: no file that holds a text")
-    order = sorted(texts)
+    once: dict[Path, Path] = {}  # by what a link or another spelling leads to
+    for path in sorted(texts):
+        once.setdefault(path.resolve(), path)
+    if len(once) < len(texts):
+        left_out["other names of the same file"] = len(texts) - len(once)
+    order = list(once.values())
     random.Random(SEED).shuffle(order)
     parts = [texts[path] for path in order]
-    text = b"".join(part if part.endswith(b"\n") else part + b"\n" for part in parts)
+    text = b"".join(map(ended, parts))
     if len(order) > 1:
         notes.insert(0, f"{len(order):,} files, shuffled (seed {SEED}) and joined")
     notes += [f"left out: {why}: {count:,}" for why, count in left_out.items()]
@@ -61,6 +66,13 @@ def join(paths: Iterable[str], kind: str | None = None) -> Joined:
     text = unicode.decoded(text, kind, "the text")
     notes.append(f"what models predict: {predicted(text)}")
     return Joined(text, [str(path) for path in order], notes)
+
+
+def ended(text: bytes) -> bytes:
+    """A text whose last line ends as the others do."""
+    if text.endswith(b"\n"):
+        return text
+    return text + (b"\r\n" if line_ends.of_text(text) == line_ends.CRLF else b"\n")
 
 
 def matches(path: str) -> list[Path]:

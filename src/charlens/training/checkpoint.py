@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
+from charlens.data import split
 from charlens.files import write_atomically
 from charlens.networks import arrays
 from charlens.networks.version import version
@@ -41,10 +42,8 @@ def fingerprint(arch, recipe, data, seed, dropout, schedule=None) -> str:
         settings |= {"snapshots": asdict(schedule)}
     if isinstance(recipe, Recipe):
         del settings["epochs"]  # a longer training resumes a shorter one: its rates are the same
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for content in (data.train.y, data.val.y):
-        digest.update(content)
-    return digest.hexdigest()
+    settings |= {"data": split.digest(data)}
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
 def write_checkpoint(path: Path, training, identity: str) -> None:

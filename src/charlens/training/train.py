@@ -269,6 +269,7 @@ def train(
             "val_loss": training.best["val_loss"],
             "recipe": asdict(recipe),
             "alphabet": symbols.in_hex(data.alphabet),
+            "split": split.digest(data),
             **unicode.stated(symbols.kind_of_numbers(data.alphabet)),
             **({"line_ends": ends} if ends else {}),
             **failed,
