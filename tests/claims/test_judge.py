@@ -187,6 +187,9 @@ def test_seeds_of_a_publication_stand_in(tmp_path):
     assert width[1] > 2 * width[0]
     with pytest.raises(InputError, match="no published networks of code"):
         run(judge, [*arguments(tmp_path, *scores), "--seeds-from", tmp_path / "nowhere"])
+    path.write_text(json.dumps(own.meta | {"digest": own.digest(split), "source": "Moby Dick"}))
+    with pytest.raises(InputError, match="code is of Moby Dick there"):
+        run(judge, [*arguments(tmp_path, *scores), *more])
 
 
 def test_digests_give_the_same_verdicts_on_losses():

@@ -205,9 +205,26 @@ def test_a_cell_type_may_lie_beside_the_run(tmp_path, monkeypatch):
     (tmp_path / "cells").mkdir()
     (tmp_path / "cells/mine.py").write_text(
         "from charlens.networks.cells.rnn import recurrent_shapes, step\n"
-        "GATES, STATES, VERSION = 1, ('h',), 3\n"
+        "GATES, STATES = 1, ('h',)\nVERSION = 3\n"
     )
     assert values.cell_type("mine") == "mine" and values.cell_type("mine+block") == "mine+block"
+
+
+def test_a_cell_file_that_would_not_be_read_is_refused(tmp_path, monkeypatch):
+    """One that a type of the package hides, and what is written so that only Python reads it."""
+    monkeypatch.chdir(tmp_path)
+    own = tmp_path / "cells/mine.py"
+    own.parent.mkdir()
+    cell = "from charlens.networks.cells.rnn import recurrent_shapes, step\nGATES, STATES = 1, ('h',)\n"
+    for line in ("VERSION=2", "VERSION: int = 2", "VERSION = 1 + 1", "MEMORY=None"):
+        own.write_text(f"{cell}{line}\n")
+        with pytest.raises(ValueError, match="write it as"):
+            values.cell_type("mine")
+    own.write_text(f"{cell}VERSION = 2  # again\nMEMORY = None\n")
+    assert values.cell_type("mine") == "mine"
+    own.rename(own.with_name("gru.py"))
+    with pytest.raises(ValueError, match="cells/gru.py is not used"):
+        values.cell_type("gru")
 
 
 def test_the_modern_run_is_sound():

@@ -60,6 +60,7 @@ rule claims:
             for path in candidates(key)
         ],
         status=rules.status.output,
+        seeds=published_seeds(),
     output:
         csv="<results>/tables/claims.csv",
         html=report(

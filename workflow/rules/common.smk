@@ -12,6 +12,13 @@ def code(*names):
     return [unprefixed(HOME / "src/charlens" / file) for file in modules.files(*names)]
 
 
+def published_seeds():
+    """What claims read of another publication (claims: seeds_from)."""
+    folder = SETTINGS.claims.seeds_from
+    names = [f"scores/{corpus}/type~*/**/*.json" for corpus in CORPORA if folder]
+    return [unprefixed(path) for name in names for path in sorted(Path(folder).glob(name))]
+
+
 def own_files(wildcards):
     """The user's files that a corpus is made from; in a module absolute, see `unprefixed`."""
     origin = fetched(wildcards.corpus, "origin")

@@ -220,6 +220,7 @@ rule losses_by_type:
     input:
         code=code("claims.types_figure"),
         scores=RECURRENT_SCORES,
+        seeds=published_seeds(),
         splits=rules.figure4.input.splits,
         corpora=rules.table1.input.corpora,
     output:

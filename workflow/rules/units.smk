@@ -239,7 +239,7 @@ rule figure3:
 rule ablate:
     """What a network loses where the units that were found, and control units, are clamped."""
     input:
-        code=code("units.ablation"),
+        code=code("units.ablation", "units.unit_tables"),
         models=lambda w: networks(grid.lstms(SETTINGS, w.corpus)),
         split="<results>/corpora/{corpus}.npz",
         text="<results>/corpora/{corpus}.txt",

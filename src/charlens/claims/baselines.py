@@ -68,7 +68,8 @@ def nn_overfits(evidence: Evidence) -> list[Finding]:
     per character. Overall effect: the largest rise of a validation loss after its lowest, over all
     trainings with n above 2. The claim holds if one of these overfits, and does not if none does.
     The basis says how often capacity is the limit: the largest candidate was chosen, and its last
-    epoch was its best. Each training is one run, so no intervals. One that diverged does not count."""
+    epoch was its best. Each training is one run, so no intervals. One that diverged does
+    not count."""
     sound = (item for item in evidence.histories.items() if not diverged(item[1]))
     trainings = {key: training(history) for key, history in sound}
     if not any(key.n > SMALL_N for key in trainings):

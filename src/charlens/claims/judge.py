@@ -217,7 +217,7 @@ def read_of_types(paths: Iterable[str]) -> dict[str, dict[str, dict[str, pd.Data
 def repeated(corpus: Evidence, publication: str) -> Evidence:
     """The published networks of a corpus, from several seeds, of which only digests are known.
 
-    Raises InputError where there are none, or a digest is of another split.
+    Raises InputError where there are none, or a digest is of another text or split.
     """
     name = corpus.about["corpus"]
     paths = sorted(Path(publication).glob(f"scores/{name}/type~*/**/*.json"))
@@ -226,5 +226,10 @@ def repeated(corpus: Evidence, publication: str) -> Evidence:
     scores = read_scores(paths, "recurrent")
     for score in scores:
         score.stream_losses(len(corpus.split["test_y"]))
+        if score.meta["source"] != corpus.about["source"]:
+            raise InputError(
+                f"--seeds-from {publication}: {name} is of {score.meta['source']} there, and of"
+                f" {corpus.about['source']} here: losses of two texts are not compared"
+            )
     about = corpus.about | {"title": f"{corpus.about['title']} in {publication}"}
     return Evidence(about, scores, corpus.split, corpus.draws)

@@ -281,13 +281,7 @@ class Join:
             steps.figure3(self.out, infos)
         if not self.copied(INSIDE[0], "tables/cells.html", *INSIDE[1:]):
             self.join_page()
-        drawn = {
-            "figure4": redraw.draw4,
-            "figure5": redraw.draw5,
-            "figure6": redraw.draw6,
-            "ablation": redraw.draw_ablation,
-        }
-        for figure, draw in drawn.items():
+        for figure, draw in redraw.DRAWN.items():
             name = f"figures/{figure}.csv"
             beside = ["figure5/*.csv"] if figure == "figure5" else []
             if (self.out / name).exists() and not self.copied(

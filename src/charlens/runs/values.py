@@ -13,7 +13,7 @@ from pydantic import (
     StringConstraints,
 )
 
-from charlens.store.models import CELLS, file_of
+from charlens.store.models import CELLS, OWN, file_of
 
 
 def integer_in_text(value):
@@ -37,6 +37,10 @@ def distinct(values: list) -> list:
     return values
 
 
+# What is read of a cell's file without running it
+PLAIN = {"VERSION": r"\d+ *(#.*)?$", "MEMORY": r"(None|\"\w+\") *(#.*)?$"}
+
+
 def cell_type(type: str) -> str:
     """Raises ValueError where networks/cells/ has no file for the type, or one that is no cell."""
     path = file_of(type)
@@ -45,6 +49,9 @@ def cell_type(type: str) -> str:
         raise ValueError(f"no cell type '{type}' ({path}); there are {known}")
     if type == "nn":
         raise ValueError("a cell type cannot be called nn: that is the type of n-NN models")
+    hidden = OWN / path.name
+    if path != hidden and hidden.is_file() and not hidden.samefile(path):
+        raise ValueError(f"{hidden} is not used: there is a type of that name; rename the file")
     try:
         lines = ast.parse(path.read_bytes()).body
     except (SyntaxError, ValueError) as error:
@@ -62,6 +69,9 @@ def cell_type(type: str) -> str:
     for name in ("GATES", "STATES", "recurrent_shapes", "step"):
         if name not in has:
             raise ValueError(f"{path} has no {name}; cells/__init__.py says what it needs")
+    for name, plain in PLAIN.items():
+        if name in has and not re.search(rf"^{name} = {plain}", path.read_text(), re.MULTILINE):
+            raise ValueError(f"{path}: {name}: write it as in `{name} = 2` or `{name} = None`")
     return type
 
 
