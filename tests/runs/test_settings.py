@@ -215,7 +215,8 @@ def test_a_cell_file_that_would_not_be_read_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     own = tmp_path / "cells/mine.py"
     own.parent.mkdir()
-    cell = "from charlens.networks.cells.rnn import recurrent_shapes, step\nGATES, STATES = 1, ('h',)\n"
+    cell = "from charlens.networks.cells.rnn import recurrent_shapes, step\n"
+    cell += "GATES, STATES = 1, ('h',)\n"
     for line in ("VERSION=2", "VERSION: int = 2", "VERSION = 1 + 1", "MEMORY=None"):
         own.write_text(f"{cell}{line}\n")
         with pytest.raises(ValueError, match="write it as"):
