@@ -27,6 +27,7 @@ from charlens.report import overview
 from charlens.report.emergence import NETWORK, appearances
 from charlens.runs import grid, model_cards, reference
 from charlens.runs.settings import Settings, make
+from charlens.statistics.intervals import pooled_sd
 from charlens.store.models import network_name, shown, type_name, types_in_order
 
 ROOT = Path(__file__).parents[1]
@@ -448,8 +449,7 @@ def candidates() -> str:
 def uncertainty() -> str:
     first = table("tables/table1.csv")
     seeds = first.groupby(["corpus", "type", "layers", "size"])["loss"]
-    spread = seeds.std(ddof=1).dropna()
-    pooled = (spread**2).mean() ** 0.5
+    pooled, _ = pooled_sd(own for _, own in seeds)
     several = int((seeds.size() > 1).sum())
     bootstrap = first["sd"].mean()
     return (
