@@ -16,7 +16,9 @@ def published_seeds():
     """What claims read of another publication (claims: seeds_from)."""
     folder = SETTINGS.claims.seeds_from
     names = [f"scores/{corpus}/type~*/**/*.json" for corpus in CORPORA if folder]
-    return [unprefixed(path) for name in names for path in sorted(Path(folder).glob(name))]
+    return [
+        unprefixed(path) for name in names for path in sorted(Path(folder).glob(name))
+    ]
 
 
 def own_files(wildcards):
