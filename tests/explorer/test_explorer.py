@@ -522,19 +522,33 @@ def test_a_later_stretch_is_read_after_a_warm_up(tmp_path, data, monkeypatch):
     assert main([*command, "--from", "3000"]) == 1
 
 
+def test_units_are_scored_on_memories_that_the_page_shows_as_one_colour():
+    """The c of an LSTM that counts to 60 is 255 of 255 from 3 on."""
+    arch = Architecture("lstm", 1, 1, 2)
+    params = network.initialise(arch, 0.0, torch.Generator())
+    params["layers.0.b"] += 100  # every gate is open
+    codes = np.zeros((1, 61), np.uint8)
+    made = record(arch, params, codes, 60, 0, memory=True)
+    assert (made.memory[0, 0] == np.arange(2, 62)).all()  # the first is before the text
+    assert len(set(made.values["c"][0, 0])) < 10
+    known = np.arange(80) % 4 > 0
+    wide = spread(made.after(0), known)
+    assert (wide.memory[..., known] == made.memory).all()
+    assert made.after(10).memory[0, 0, 0] == 12
+    assert record(arch, params, codes, 60, 0).memory is None
+
+
 def test_characters_that_were_not_read_score_no_unit():
     """A unit that follows the labels at unread characters alone, where its state is only repeated,
     follows nothing."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 20_000)
     read = np.arange(20_000) % 4 > 0
-    values = np.where(read, rng.integers(0, 256, 20_000), 255 * labels).astype(np.uint8)
+    values = np.where(read, rng.normal(size=20_000), 9 * labels).astype(np.float16)
     loss = np.where(read, 0, UNSCORED)
     nothing = np.zeros((1, 20_000))
-    made = Recording({"h": values[None, None]}, nothing, nothing, loss)
+    made = Recording({}, nothing, nothing, loss, memory=values[None, None])
     text = np.zeros(20_000, np.uint8)
     shown = own_text.Shown(text, np.arange(20_000), made, {"name": "it"}, b"", "prose")
-    (entry,) = own_text.scored_here(
-        Architecture("gru", 1, 1, 5), shown, {"quote": (labels, np.ones(20_000, bool), True)}
-    )
+    (entry,) = own_text.scored_here(shown, {"quote": (labels, np.ones(20_000, bool), True)})
     assert abs(entry["score"][0] - 0.5) < 0.03

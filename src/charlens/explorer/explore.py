@@ -57,12 +57,14 @@ def of_split(path: Path, arch, params, about, args, in_page=None) -> Shown:
     offsets = (data.test.at[:S, None] + np.arange(y.shape[1])).ravel()[:characters]
     n = y.shape[1]
     if in_page:
-        recording = record(arch, in_page, codes, len(text), 0, keep=range(0, n, live.SEGMENT))
+        keep = range(0, n, live.SEGMENT)
+        recording = record(arch, in_page, codes, len(text), 0, keep=keep, memory=not args.cells)
         begin = (n * np.arange(S)[:, None] + np.arange(0, n, live.SEGMENT)).ravel()
         states = recording.states.reshape(len(begin), *recording.states.shape[2:])
         segments = live.Segments(begin[begin < len(text)], states[begin < len(text)])
     else:
-        recording = record(arch, params, codes, len(text), min(gates, len(text)))
+        gates = min(gates, len(text))
+        recording = record(arch, params, codes, len(text), gates, memory=not args.cells)
         segments = None
     breaks = list(range(y.shape[1], len(text), y.shape[1]))
     nats = recording.loss.mean(dtype=np.float64) / 1000
@@ -245,14 +247,14 @@ def hypotheses(path: Path, arch, about: dict) -> list[dict]:
     return [{"name": name, "title": name} | known.get(name, {}) | e for name, e in found.items()]
 
 
-def of_this_text(arch, corpus: str, shown: Shown, labels: dict) -> dict:
+def of_this_text(corpus: str, shown: Shown, labels: dict) -> dict:
     """Facts about the scores of units beside a text of one's own: on that text where it allows any;
     else those of a table, which says where they were measured.
 
     Scores of a table that stand beside the text's own are `elsewhere`, in the same order.
     """
     known = {entry["name"]: entry for entry in shown.facts["hypotheses"]}
-    found = scored_here(arch, shown, labels)
+    found = scored_here(shown, labels)
     if not found:
         scored = f"Scores were measured on the corpus {corpus}, not on this text."
         return {"scored": scored, "origin": corpus}
@@ -399,8 +401,8 @@ def page_of(args: argparse.Namespace) -> tuple[bytes, str, np.ndarray]:
     if args.cells:
         facts["hypotheses"] = hypotheses(args.cells, arch, about)
     if args.text:
-        facts |= of_this_text(arch, about["corpus"], found, labels)
-    elif not args.cells and (entries := scored_here(arch, found, labels)):
+        facts |= of_this_text(about["corpus"], found, labels)
+    elif not args.cells and (entries := scored_here(found, labels)):
         facts |= {"hypotheses": entries, "scored": SCORED_HERE}
     if args.title:
         facts["name"] = args.title

@@ -20,7 +20,6 @@ from charlens.text.hypotheses import HYPOTHESES
 from charlens.text.kinds import kind_of
 from charlens.training import score_text
 from charlens.units import selectivity
-from charlens.units.activations import memory
 
 WARM_UP = 1000  # characters read before those shown
 STRETCH = 500  # characters, at least
@@ -81,12 +80,13 @@ def of_text(path: Path, arch, params, about: dict, args, live=None) -> Shown:
     read = np.flatnonzero(known)
     if live:
         keep = range(warm, codes.size - 1, SEGMENT)
-        recording = record(arch, live, codes, codes.size - 1, 0, path.name, keep).after(warm)
+        recording = record(arch, live, codes, codes.size - 1, 0, path.name, keep, True).after(warm)
         begin = np.concatenate([[0], read[SEGMENT::SEGMENT]])
         segments = Segments(begin, recording.states[0])
     else:
         gates = warm + max(1, int((read < args.gates).sum()))
-        recording = record(arch, params, codes, codes.size - 1, gates, path.name).after(warm)
+        whole = record(arch, params, codes, codes.size - 1, gates, path.name, memory=True)
+        recording = whole.after(warm)
         segments = None
     facts = {
         "name": os.fsencode(path.name).decode(errors="replace"),
@@ -99,7 +99,7 @@ def of_text(path: Path, arch, params, about: dict, args, live=None) -> Shown:
     return Shown(text, offsets, recording, facts, reading.text, kind, segments)
 
 
-def scored_here(arch, shown: Shown, labels: dict, seed: int = 0) -> list[dict]:
+def scored_here(shown: Shown, labels: dict, seed: int = 0) -> list[dict]:
     """The hypotheses that can be tested on the text shown, each with its units, the strongest
     first: for the page, see `explore.hypotheses`. Characters that the network did not read do not
     count.
@@ -112,8 +112,8 @@ def scored_here(arch, shown: Shown, labels: dict, seed: int = 0) -> list[dict]:
     n = len(shown.text) // stretches
     say(shown.facts["name"], f"scoring the units on {stretches} stretches of {n:,} characters")
     cut = slice(0, stretches * n)
-    values = shown.recording.values[memory(arch.type)].reshape(-1, len(shown.text))
-    values = values[:, cut].astype(np.float16).reshape(-1, stretches, n)
+    values = shown.recording.memory.reshape(-1, len(shown.text))
+    values = values[:, cut].reshape(-1, stretches, n)
     read = shown.recording.loss != UNSCORED
     cut_labels = {
         name: (of[cut].reshape(stretches, n), (defined & read)[cut].reshape(stretches, n), yes_no)

@@ -25,13 +25,14 @@ class Recording:
     loss: np.ndarray  # uint16 [N]: -log p of each character itself, in thousandths of a nat
     # float32 [S, kept, layers, states, H]: in each stream, before the characters asked for
     states: np.ndarray | None = None
+    memory: np.ndarray | None = None  # float16 [layers, H, N]: the units' memory, to score them
 
     def after(self, n: int) -> "Recording":
         """The recording without its first n characters."""
         values = {name: kept[..., n:] for name, kept in self.values.items()}
-        return Recording(
-            values, self.guesses[:, n:], self.chances[:, n:], self.loss[n:], self.states
-        )
+        memory = None if self.memory is None else self.memory[..., n:]
+        guesses, chances = self.guesses[:, n:], self.chances[:, n:]
+        return Recording(values, guesses, chances, self.loss[n:], self.states, memory)
 
 
 def shown(type: str) -> tuple[str, ...]:
@@ -62,12 +63,14 @@ def record(
     gates: int,
     label: str = "explore",
     keep: Sequence[int] = (),
+    memory: bool = False,
 ) -> Recording:
     """Run the network over streams of codes [S, 1 + n], each from a zero state.
 
     Column 0 is the character before each stream. The streams are joined and cut to `characters`;
     gates are recorded for the first `gates` of these. label: begins each progress line. keep:
-    characters of each stream, in order, before which the state is kept.
+    characters of each stream, in order, before which the state is kept. memory: whether the units'
+    memory is kept as it is, too.
     """
     S, n = codes.shape[0], codes.shape[1] - 1
     state_name, *gate_names = shown(arch.type) if gates else shown(arch.type)[:1]
@@ -80,6 +83,7 @@ def record(
     most = min(GUESSES, arch.symbols)
     guesses, chances = np.empty((most, S, n), codes.dtype), np.empty((most, S, n), np.uint16)
     loss = np.empty((S, n), np.uint16)
+    raw = np.empty((arch.layers, arch.hidden, S, n), np.float16) if memory else None
     states = []
 
     x = torch.from_numpy(codes)
@@ -100,6 +104,8 @@ def record(
         for name, kept in values.items():
             part = found[name][:, : streams[name]]
             if name == state_name:
+                if memory:
+                    raw[..., begin:end] = part.permute(0, 3, 1, 2).numpy()
                 part = activations.held(arch.type, part)
             kept[..., begin:end] = quantise(
                 part.permute(0, 3, 1, 2).numpy(), signed(arch.type, name)
@@ -122,6 +128,7 @@ def record(
         joined(chances),
         joined(loss),
         np.stack(states, axis=1) if states else None,
+        joined(raw) if memory else None,
     )
 
 
@@ -144,4 +151,5 @@ def spread(recording: Recording, known: np.ndarray) -> Recording:
         widened(recording.chances) * (np.cumsum(known) > 0).astype(np.uint16),
         loss,
         recording.states,
+        None if recording.memory is None else widened(recording.memory),
     )
