@@ -88,6 +88,13 @@ def test_units_are_scored_on_memories_of_which_tanh_is_constant():
     assert torch.equal(activations.held("mingru", state), state.tanh())
 
 
+def test_an_untrained_network_begins_as_the_trained_one_did():
+    arch = Architecture("gru", 2, 5, 7)
+    for about, scale in (({"recipe": {"init": 0.02}}, 0.02), ({}, 0.08)):
+        values = torch.cat([p.flatten() for p in activations.untrained(arch, about, 3).values()])
+        assert 0.9 * scale < values.abs().max() <= scale
+
+
 @settings(deadline=None, max_examples=25)
 @given(
     st.sampled_from(["lstm", "gru", "rnn"]), st.integers(1, 3), st.integers(1, 9),

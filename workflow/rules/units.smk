@@ -31,7 +31,6 @@ rule cells:
         options=options(
             SETTINGS.cells.model_dump(include={"samples", "shifts", "seed"})
         ),
-        init=lambda w: SETTINGS.training_of(w.corpus)["init"],
         passages=lambda w: json.dumps(
             [
                 passage.model_dump()
@@ -40,7 +39,7 @@ rule cells:
         ),
     shell:
         "charlens cells {input.models} --split {input.split} --text {input.text}"
-        " --info {input.info} {params.options} --init {params.init}"
+        " --info {input.info} {params.options}"
         " --passages {params.passages:q} --threads {threads} --gates {output.gates}"
         " --cells {output.cells} --untrained {output.untrained} --out {output.found}"
         " > {log} 2>&1"
@@ -69,11 +68,10 @@ rule probes:
     params:
         options=options(SETTINGS.cells.probes),
         seed=SETTINGS.cells.seed,
-        init=lambda w: SETTINGS.training_of(w.corpus)["init"],
     shell:
         "charlens probes {input.models} --split {input.split} --text {input.text}"
         " --info {input.info} --found {input.found} --cells {input.cells} {params.options}"
-        " --seed {params.seed} --init {params.init} --threads {threads} --out {output}"
+        " --seed {params.seed} --threads {threads} --out {output}"
         " > {log} 2>&1"
 
 

@@ -334,15 +334,14 @@ class Builder:
         cells = self.settings.cells
         chosen = {key: getattr(cells, key) for key in ("samples", "shifts", "seed")}
         passages = json.dumps([p.model_dump() for p in cells.passages.get(corpus, [])])
-        init = self.settings.training_of(corpus)["init"]
         verb(
-            "cells", *networks, *self.about(corpus), *arguments(chosen), "--init", init,
+            "cells", *networks, *self.about(corpus), *arguments(chosen),
             "--passages", passages,
             "--out", out[0], "--cells", out[1], "--untrained", out[2], "--gates", out[3],
         )  # fmt: skip
         verb(
             "probes", *networks, *self.about(corpus), *arguments(cells.probes),
-            "--seed", cells.seed, "--init", init, "--found", out[0], "--cells", out[1],
+            "--seed", cells.seed, "--found", out[0], "--cells", out[1],
             "--out", out[4],
         )  # fmt: skip
         return self.work / below(type)

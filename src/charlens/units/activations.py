@@ -31,6 +31,7 @@ from charlens.networks.cells import gate_names, memory, unbounded, unit_states
 from charlens.networks.network import Parameters
 from charlens.store.models import cell_of
 from charlens.training import score
+from charlens.training.recipe import Recipe
 
 WINDOW = 100  # characters at a time
 
@@ -140,6 +141,13 @@ def load_recurrent(path: Path, data) -> tuple[Architecture, Parameters, dict]:
     metadata.require(about, path, metadata.IDENTITY)
     score.check_alphabet(path, about, data)
     return arch, params, about
+
+
+def untrained(arch: Architecture, about: dict, seed: int) -> Parameters:
+    """The parameters of a network as its training began, from another seed. about: the metadata of
+    the trained one."""
+    scale = about.get("recipe", {}).get("init", Recipe().init)
+    return network.initialise(arch, scale, torch.Generator().manual_seed(seed))
 
 
 def offsets(part: split.Part) -> np.ndarray:

@@ -28,7 +28,7 @@ from charlens.backends import base
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import only_one, write_csv, write_with_digest
-from charlens.networks import cells, model_file, network
+from charlens.networks import cells, model_file
 from charlens.store import models
 from charlens.store.corpora import read_text
 from charlens.store.reading import read_json
@@ -44,6 +44,7 @@ from charlens.units.activations import (
     mapped,
     offsets,
     require_memory,
+    untrained,
 )
 from charlens.units.parts import part_scores
 from charlens.units.passages import PASSAGE, passages, wanted_passages
@@ -232,8 +233,7 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
         shown = passages(arch, params, data, text, labels, found, values, wanted, PASSAGE[kind])
         resampling = args.samples, args.shifts, args.seed
         parts = part_scores(found, values, text, kind, reads[1], *resampling)
-        untrained = network.initialise(arch, args.init, torch.Generator().manual_seed(args.seed))
-        observe(arch, untrained, x, values)
+        observe(arch, untrained(arch, about, args.seed), x, values)
         control = selectivity.search(values, labels, args.samples, args.shifts, args.seed)
     tested_labels = {hypothesis: labels[hypothesis] for hypothesis in found.hypotheses}
     guessed = baselines.last_characters(data.train.x, train_labels, data.test.x, data.symbols)
@@ -339,7 +339,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--shifts", type=int, default=250, help="circular shifts of the labels, for the null"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap and the null")
-    parser.add_argument("--init", type=float, default=0.08, help="of the untrained network")
     parser.add_argument("--passages", default="[]", metavar="JSON", help="more passages to show")
     base.add_threads(parser)
     beside = "(default: cells/{} beside the first model)"

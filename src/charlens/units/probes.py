@@ -21,14 +21,19 @@ from charlens.backends import base
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import write_csv
-from charlens.networks import network
 from charlens.store.corpora import read_text
 from charlens.store.found import read_found
 from charlens.store.reading import read_json, require
 from charlens.store.tables import PROBES, read_table
 from charlens.training.train import describe
 from charlens.units import selectivity
-from charlens.units.activations import load_recurrent, memories, offsets, read_by_probes
+from charlens.units.activations import (
+    load_recurrent,
+    memories,
+    offsets,
+    read_by_probes,
+    untrained,
+)
 from charlens.units.analysis import CELLS, best_lstm, check_text, labels_of_parts
 from charlens.units.baselines import as_units
 
@@ -158,9 +163,9 @@ def probe_corpus(args: argparse.Namespace) -> pd.DataFrame:
             offsets(data.test),
         )
     )
-    untrained = network.initialise(arch, args.init, torch.Generator().manual_seed(args.seed))
+    fresh = untrained(arch, about, args.seed)
     strengths = []
-    for weights_of in (params, untrained) if last_k else ():
+    for weights_of in (params, fresh) if last_k else ():
         weights = fit_probes(arch, weights_of, data.train, data.val, train, val)
         strengths.append(probe_strengths(arch, weights_of, weights, data.test.x, test))
     rows = [
@@ -203,7 +208,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--val-characters", type=int, default=50_000, help="that choose the regularisation"
     )
     parser.add_argument("--seed", type=int, default=0, help="of the untrained network")
-    parser.add_argument("--init", type=float, default=0.08, help="of the untrained network")
     base.add_threads(parser)
     parser.add_argument("--out", type=Path, required=True, help="the strengths (.csv)")
 
