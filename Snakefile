@@ -29,7 +29,14 @@ from charlens.networks.cells import has_units
 from charlens.networks.version import version
 from charlens.runs import console, cost, grid, host, modules, settings, slurm
 from charlens.runs.settings import options
-from charlens.store.models import PAPER_TYPES, ModelKey, cell_of, reshuffled, twin
+from charlens.store.models import (
+    PAPER_TYPES,
+    ModelKey,
+    cell_of,
+    digests_of_networks,
+    reshuffled,
+    twin,
+)
 
 host.run_jobs_here()
 host.end_when_told()

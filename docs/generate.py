@@ -234,12 +234,15 @@ def untried() -> list[str]:
     for corpus in settings.use:
         lacking: dict[str, list[str]] = {}  # models by the candidate that they lack
         for key in grid.planned(settings):
+            if key.corpus != corpus or key not in begun:
+                continue
             for candidate in grid.candidates(settings, key):
-                if (key.corpus, key in begun, candidate in tried) == (corpus, True, False):
-                    unit = " hidden units" if key.kind == "nn" else ""
-                    kind = f"{key.candidates} " if key.kind == "recurrent" else ""
-                    which = f"{kind}{candidate.candidate:,}{unit}"
-                    lacking.setdefault(which, []).append(key.label)
+                if candidate in tried:
+                    continue
+                which = f"dropout {candidate.candidate}"
+                if key.kind == "nn":
+                    which = f"{candidate.candidate:,} hidden units"
+                lacking.setdefault(which, []).append(key.label)
         lines += [
             f"{TITLES[corpus]}, not tried yet: {which} in {', '.join(models)}"
             for which, models in lacking.items()

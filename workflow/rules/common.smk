@@ -15,10 +15,8 @@ def code(*names):
 def published_seeds():
     """What claims read of another publication (claims: seeds_from)."""
     folder = SETTINGS.claims.seeds_from
-    names = [f"scores/{corpus}/type~*/**/*.json" for corpus in CORPORA if folder]
-    return [
-        unprefixed(path) for name in names for path in sorted(Path(folder).glob(name))
-    ]
+    of_corpora = [digests_of_networks(folder, c) for c in CORPORA if folder]
+    return [unprefixed(path) for found in of_corpora for path in found]
 
 
 def own_files(wildcards):

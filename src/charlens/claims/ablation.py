@@ -69,7 +69,7 @@ def whole(units: pd.DataFrame) -> Finding:
     by_chance = 1 / (units["controls"].min() + 1)
     p = binomtest(used, count, by_chance, alternative="greater").pvalue
     effect = Effect(used / count, *share_interval(used, count))
-    verdict = HOLDS if effect.value > MOST and p < ALPHA else UNDECIDED
-    verdict = FAILS if effect.high <= MOST else verdict
+    many = effect.value > MOST and p < ALPHA
+    verdict = FAILS if effect.high <= MOST else HOLDS if many else UNDECIDED
     words = f"{shown(units['model'].iloc[0])}: {used} of {count} units, one for each hypothesis"
     return effect.finding("", verdict, words)

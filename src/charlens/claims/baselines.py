@@ -7,6 +7,7 @@ import pandas as pd
 from charlens.claims.evidence import LOSS, Evidence, Missing
 from charlens.claims.measure import FAILS, HOLDS, Effect, Finding, measure
 from charlens.store.models import ModelKey
+from charlens.training.recipe import WORSE
 
 SMALL_N = 2  # n-gram and n-NN should agree up to this n ...
 AGREE = 0.05  # ... within so many nats per character
@@ -122,10 +123,10 @@ def training(history: pd.DataFrame) -> dict:
 
 def diverged(history: pd.DataFrame) -> bool:
     """Whether a training ended as `train` ends one that diverged: with a loss that is not finite,
-    or a validation loss of twice its best."""
+    or a validation loss of WORSE times its best."""
     last = history.iloc[-1]
     finite = math.isfinite(last["train_loss"]) and math.isfinite(last["val_loss"])
-    return not finite or last["val_loss"] > 2 * history["val_loss"].min()
+    return not finite or last["val_loss"] > WORSE * history["val_loss"].min()
 
 
 def turns_up(found: dict, least_gap: float) -> bool:

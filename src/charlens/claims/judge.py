@@ -21,7 +21,7 @@ from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
 from charlens.statistics.bootstrap import stream_draws
 from charlens.store.corpora import by_stem, read_corpora, read_split, read_text
-from charlens.store.models import ModelKey
+from charlens.store.models import ModelKey, digests_of_networks
 from charlens.store.scores import Score, read_scores, with_arrays
 from charlens.store.tables import (
     MODELS,
@@ -220,7 +220,7 @@ def repeated(corpus: Evidence, publication: str) -> Evidence:
     Raises InputError where there are none, or a digest is of another text or split.
     """
     name = corpus.about["corpus"]
-    paths = sorted(Path(publication).glob(f"scores/{name}/type~*/**/*.json"))
+    paths = digests_of_networks(publication, name)
     if not paths:
         raise InputError(f"--seeds-from {publication}: no published networks of {name}")
     scores = read_scores(paths, "recurrent")

@@ -162,21 +162,21 @@ class Reader {
     }
   }
 
-  /* The state of one stream, [layers x states x hidden]; and its inverse. */
-  getState(stream) {
+  /* The state of one stream, [layers x states x hidden], or what else is named; and its inverse. */
+  getState(stream, names = this.cell.states) {
     const out = [];
     for (const layer of this.layers) {
-      for (const name of this.cell.states) {
+      for (const name of names) {
         for (let u = stream; u < layer[name].length; u += this.streams) out.push(layer[name][u]);
       }
     }
     return Float32Array.from(out);
   }
 
-  setState(stream, state) {
+  setState(stream, state, names = this.cell.states) {
     let at = 0;
     for (const layer of this.layers) {
-      for (const name of this.cell.states) {
+      for (const name of names) {
         for (let u = stream; u < layer[name].length; u += this.streams) layer[name][u] = state[at++];
       }
     }
@@ -184,12 +184,9 @@ class Reader {
 
   /* Read one character in each stream, its code; -1 leaves a stream as it is, its gates too. */
   read(codes) {
-    const {streams, layers} = this, {gates} = this.cell;
+    const {streams, layers} = this, names = [...this.cell.states, ...this.cell.gates];
     const left = [];
-    for (let s = 0; s < streams; s++) {
-      if (codes[s] >= 0) continue;
-      left.push([s, this.getState(s), layers.map((layer) => gates.map((name) => layer[name].slice()))]);
-    }
+    for (let s = 0; s < streams; s++) if (codes[s] < 0) left.push([s, this.getState(s, names)]);
     let below = null;
     for (const layer of layers) {
       const {a, b, width, w_x} = layer;
@@ -203,12 +200,7 @@ class Reader {
       this.cell.step(layer);
       below = layer.h;
     }
-    for (const [s, state, before] of left) {
-      this.setState(s, state);
-      layers.forEach((layer, l) => gates.forEach((name, g) => {
-        for (let u = s; u < layer[name].length; u += streams) layer[name][u] = before[l][g][u];
-      }));
-    }
+    for (const [s, state] of left) this.setState(s, state, names);
   }
 
   /* The log-probabilities of the next character, [symbols x streams], from the state. */

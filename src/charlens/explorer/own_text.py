@@ -77,16 +77,15 @@ def of_text(path: Path, arch, params, about: dict, args, live=None) -> Shown:
     warm = np.count_nonzero(reading.known[begin:first])
     codes = reading.part(begin, end).codes
     codes = np.insert(codes, 0, score_text.before(alphabet))[None]
-    read = np.flatnonzero(known)
+    read, count = np.flatnonzero(known), codes.size - 1
     if live:
-        keep = range(warm, codes.size - 1, SEGMENT)
-        recording = record(arch, live, codes, codes.size - 1, 0, path.name, keep, True).after(warm)
+        keep = range(warm, count, SEGMENT)
+        recording = record(arch, live, codes, count, 0, path.name, keep, memory=True)
         begin = np.concatenate([[0], read[SEGMENT::SEGMENT]])
         segments = Segments(begin, recording.states[0])
     else:
         gates = warm + max(1, int((read < args.gates).sum()))
-        whole = record(arch, params, codes, codes.size - 1, gates, path.name, memory=True)
-        recording = whole.after(warm)
+        recording = record(arch, params, codes, count, gates, path.name, memory=True)
         segments = None
     facts = {
         "name": os.fsencode(path.name).decode(errors="replace"),
@@ -95,7 +94,7 @@ def of_text(path: Path, arch, params, about: dict, args, live=None) -> Shown:
     }
     kind = args.kind or kind_of(reading.text)
     offsets = np.arange(first, end)
-    recording = spread(recording, known)
+    recording = spread(recording.after(warm), known)
     return Shown(text, offsets, recording, facts, reading.text, kind, segments)
 
 

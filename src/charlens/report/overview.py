@@ -17,6 +17,7 @@ from charlens.data.checks import size_in_words
 from charlens.files import write_atomically
 from charlens.report.html import anchor, render
 from charlens.statistics.information import bits
+from charlens.store import models
 from charlens.store.corpora import read_corpora
 from charlens.store.models import network_name, shown
 from charlens.store.tables import read_table, read_table1
@@ -75,13 +76,11 @@ def pictures(run: Path) -> list[Picture]:
 
 
 def best(table: pd.DataFrame, corpus: str) -> tuple[str, float]:
-    """The network of table 1 with the lowest validation loss on a corpus, and its test loss. One
-    whose training diverged comes last."""
-    own = table[table["corpus"] == corpus]
-    sound = own[own["failed"].isna()] if "failed" in own else own
-    own = own if sound.empty else sound
-    row = own.loc[own["val_loss"].idxmin()]
-    return network_name(row["type"], int(row["layers"]), int(row["size"])), float(row["loss"])
+    """The best network of table 1 on a corpus (see `models.best`), and its test loss."""
+    rows = [row.dropna() for _, row in table[table["corpus"] == corpus].iterrows()]
+    row = models.best(rows, lambda row: row)
+    loss = float(row.get("loss", math.nan))
+    return network_name(row["type"], int(row["layers"]), int(row["size"])), loss
 
 
 def failed(table: pd.DataFrame, corpus: str) -> list[tuple[str, str]]:

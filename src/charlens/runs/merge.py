@@ -114,15 +114,10 @@ class Join:
             for path in digests.values()
         }
         check_versions(self.about)
-        self.taken = lowest(self.digests.values(), self.rank)
+        self.taken = lowest(self.digests.values(), lambda path: models.rank(self.about[path]))
         self.settings = first.settings() | second.settings()
         # as `second` records it; a publication by an older version does not
         self.analysis = (second if "analysis" in second.settings() else first).analysis()
-
-    def rank(self, digest: Path) -> tuple[bool, float]:
-        """By what a model is chosen: one whose training diverged comes last (as `models.best`)."""
-        about = self.about[digest]
-        return "failed" in about, about.get("val_loss", 0.0)
 
     @cached_property
     def planned(self) -> list[ModelKey]:

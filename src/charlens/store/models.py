@@ -243,4 +243,15 @@ def best(
     if paper_depth:
         depth = figure_depth(meta for _, meta in known)
         known = [(model, meta) for model, meta in known if meta["layers"] == depth]
-    return min(known, key=lambda pair: ("failed" in pair[1], pair[1]["val_loss"]))[0]
+    return min(known, key=lambda pair: rank(pair[1]))[0]
+
+
+def rank(about: Mapping) -> tuple[bool, float]:
+    """By what a network comes before others: its validation loss, after all those whose training
+    did not diverge. (An n-gram model has no validation loss.)"""
+    return "failed" in about, about.get("val_loss", 0.0)
+
+
+def digests_of_networks(publication: str | Path, corpus: str) -> list[Path]:
+    """The files of a publication that describe the recurrent networks of a corpus."""
+    return sorted(Path(publication).glob(f"scores/{corpus}/type~*/**/*.json"))

@@ -8,6 +8,8 @@ adamw    what today's authors would use, in miniature: AdamW with a warm-up, a c
 import math
 from dataclasses import dataclass, fields
 
+WORSE = 2.0  # times its best validation loss: a training that has diverged is above, and ends
+
 
 @dataclass(frozen=True)
 class Recipe:

@@ -38,7 +38,7 @@ from charlens.training import snapshots, stopping
 from charlens.training.checkpoint import fingerprint, read_checkpoint, write_checkpoint
 from charlens.training.dropout import draw_mask
 from charlens.training.evaluate import mean_loss, tensors
-from charlens.training.recipe import AdamW, Recipe, from_options
+from charlens.training.recipe import WORSE, AdamW, Recipe, from_options
 from charlens.training.rmsprop import rmsprop_
 
 CHECKPOINT_SECONDS = 60
@@ -59,7 +59,6 @@ RECIPE = {  # what its options set
     "max_norm": "of AdamW: bound on the norm of the gradient",
     "init": "initial parameters are uniform in plus or minus this",
 }
-WORSE = 2.0  # times its own best validation loss
 
 
 class Diverged(InputError):
