@@ -25,7 +25,7 @@ IS_MODULE = Path(workflow.basedir) not in (HOME, HOME / "workflow")
 sys.path.insert(0, str(HOME / "src"))
 
 from charlens.errors import InputError
-from charlens.networks.cells import has_units
+from charlens.networks.cells import declared, has_units
 from charlens.networks.version import version
 from charlens.runs import console, cost, grid, host, modules, settings, slurm
 from charlens.runs.settings import options
@@ -36,6 +36,7 @@ from charlens.store.models import (
     digests_of_networks,
     reshuffled,
     twin,
+    type_name,
 )
 
 host.run_jobs_here()

@@ -249,6 +249,18 @@ def test_a_raised_version_plans_the_trainings_that_it_is_about(tiny):
         assert not {"train_nn", "trajectory"} & set(jobs)
 
 
+def test_another_word_about_units_plans_their_analyses_alone(tiny):
+    gru = tiny.parents[1] / "src/charlens/networks/cells/gru.py"
+    with edited(gru, lambda code: code + '\nGATE_WORDS = {"r": "forget"}  # a comment\n'):
+        jobs = planned(tiny)
+    assert {"cells", "look_inside", "emergence", "ablate", "figure3", "explorer"} <= jobs.keys()
+    with edited(gru, lambda code: code + '\nNAME = "GRUs"\n'):
+        named = planned(tiny)
+    assert {"title", "table1", "figure1", "report"} <= named.keys()
+    computing = {"split", "train", "train_watched", "train_nn", "ngram", "score", "trajectory"}
+    assert not computing & (jobs.keys() | named.keys()) and "cells" not in named
+
+
 def test_another_title_plans_what_shows_it(tiny):
     title = ["--config", "corpora={code: {title: Another}}"]
     jobs = counts(own(tiny.parents[1], *TINY, "-n", "-q", "rules", *title).stdout)

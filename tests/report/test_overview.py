@@ -84,6 +84,16 @@ def test_it_says_what_was_found_and_links_to_what_is_there(run):
     assert 'href="tables/cells.html"' in page and "tables/inside.html" not in page
 
 
+def test_what_is_left_from_other_settings_is_not_shown(run):
+    (run / "figures/emergence.svg").write_text("<svg/>")
+    (run / "tables/emergence.html").write_text("")
+    made = [str(run / path) for path in ("figures/figure2-c.svg", "tables/cells.html")]
+    assert main(["report", str(run), "--made", *made, "--out", str(run / "report.html")]) == 0
+    page = (run / "report.html").read_text()
+    assert "figures/figure2-c.svg" in page and "tables/cells.html" in page
+    assert "emergence" not in page
+
+
 def test_an_empty_table_is_not_offered(run):
     (run / "tables/discrepancies.html").write_text("")
     assert 'href="tables/discrepancies.html"' in overview.page(run, {})

@@ -15,6 +15,7 @@ TEXT = {"symbols": 87, "train": 800_000, "val": 100_000, "test": 100_000}
 RUN = {
     "texts": {"wp": TEXT},
     "epochs": {"wp": 50},
+    "adamw_epochs": 10,
     "hidden": [128, 512],
     "gpus": 0,
     "first_epochs": {"layers": 3, "size": 64, "epochs": 3, "snapshots": 10},
@@ -80,6 +81,16 @@ def test_the_time_of_jobs_by_hand():
     assert estimate.seconds(("select", LSTM.chosen), RUN, its) == estimate.OTHER_SECONDS
 
 
+@pytest.mark.parametrize("added", ["block", "adamw", "block+adamw"])
+def test_a_training_of_a_variant_takes_its_time(added):
+    key = ModelKey("wp", "recurrent", f"lstm+{added}", 2, 64, 1)
+    arch = cost.network(key, TEXT["symbols"], 0)
+    its = {"lstm": [0.0, 1e-5 / cost.multiply_adds(arch)]}  # measured of the cell alone
+    rule, epochs = ("train_adamw", 10) if "adamw" in added else ("train", 50)
+    its_seconds = estimate.seconds((rule, key), RUN, its)
+    assert its_seconds == pytest.approx(estimate.START_SECONDS + epochs * (8 + 1 / 3))
+
+
 def test_the_line_says_what_is_left():
     run = RUN | {"rates": rates(cost.recurrent("lstm", 3, 64, 87), 1e5)}
     jobs = {("train", LSTM), ("table1", "table1")}
@@ -113,7 +124,8 @@ def test_from_calibration_to_the_line(tmp_path, monkeypatch, capsys):
         {"kind": "recurrent", "type": "lstm", "layers": 3, "size": 8},
         {"kind": "nn", "n": 2, "candidate": 8},
     ]
-    about = {key: RUN[key] for key in ("epochs", "hidden", "gpus", "first_epochs")}
+    keys = ("epochs", "adamw_epochs", "hidden", "gpus", "first_epochs")
+    about = {key: RUN[key] for key in keys}
     about |= {
         "streams": 10,
         "unroll": 10,

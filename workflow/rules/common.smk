@@ -57,6 +57,16 @@ def networks(keys):
     return [f"<results>/models/{key.path}/best/model.safetensors" for key in keys]
 
 
+def said_of_units(wildcards):
+    """What the cells of the networks of a job say of single units; see networks/cells."""
+    types = (
+        [wildcards.type]
+        if "type" in wildcards.keys()
+        else {key.type for key in grid.looked_into(SETTINGS, wildcards.corpus)}
+    )
+    return {type: declared(type) for type in sorted(types)}
+
+
 def candidates(key):
     """The model files of the candidates for a network."""
     return [

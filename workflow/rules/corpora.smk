@@ -64,7 +64,9 @@ ruleorder: reshuffle > fetch
 
 
 rule title:
-    """The provenance of a corpus under the title that it has now, for tables and figures."""
+    """The provenance of a corpus under the title that it has now, for tables and figures.
+
+    They are also made again where the name of a cell type changed."""
     input:
         "<results>/corpora/{corpus}.json",
     output:
@@ -76,6 +78,7 @@ rule title:
     localrule: True
     params:
         title=lambda w: SETTINGS.of_corpus(w.corpus).title,
+        types=[type_name(type) for type in SETTINGS.grid.types],
     shell:
         "charlens title {input} --title {params.title:q} --out {output} > {log} 2>&1"
 

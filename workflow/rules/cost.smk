@@ -74,17 +74,15 @@ def trainings():
 
 
 def calibration():
-    """What `charlens calibrate` needs to know of the run: two networks of each type to time, a
+    """What `charlens calibrate` needs to know of the run: two networks of each cell type to time, a
     small and a large one, and what else the time of jobs depends on."""
     lstm, about = shown_lstm(CORPORA[0]), SETTINGS.figures.first_epochs
     entries = grid.entries(SETTINGS)
     ends = []
     for type in SETTINGS.grid.types:
-        own = sorted((e["size"], e["layers"]) for e in entries if e["type"] == type)
-        ends += [
-            {"kind": "recurrent", "type": type, "layers": layers, "size": size}
-            for size, layers in dict.fromkeys((own[0], own[-1]))
-        ]
+        own = [e for e in entries if cell_of(e["type"]) == type]
+        own.sort(key=lambda entry: (entry["size"], entry["layers"]))
+        ends += [{"kind": "recurrent"} | entry for entry in own[:1] + own[1:][-1:]]
     for pick in (min, max):
         context, hidden = pick(SETTINGS.nn.contexts), pick(SETTINGS.nn.hidden)
         ends.append({"kind": "nn", "n": context, "candidate": hidden})
@@ -95,6 +93,7 @@ def calibration():
         "gpus": GPUS,
         "hidden": SETTINGS.nn.hidden,
         "epochs": {c: SETTINGS.training_of(c)["epochs"] for c in CORPORA},
+        "adamw_epochs": SETTINGS.adamw.epochs,
         "first_epochs": {
             "layers": lstm.layers,
             "size": lstm.size,

@@ -23,6 +23,7 @@ rule emergence:
         mem_mb=lambda w: memory(w),
         runtime=4 * 60,
     params:
+        units=lambda w: said_of_units(w),
         options=options(
             {
                 "characters": SETTINGS.figures.emergence.characters,

@@ -59,5 +59,8 @@ rule report:
         runtime=30,
     params:
         folder=subpath(output[0], parent=True),
+        made=lambda w, input: [
+            path for path in input if path.endswith((".svg", ".html"))
+        ],
     shell:
-        "charlens report {params.folder} --out {output} > {log} 2>&1"
+        "charlens report {params.folder} --made {params.made} --out {output} > {log} 2>&1"

@@ -7,7 +7,7 @@ The page lies in the folder of the run and links to what is there.
 import argparse
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -66,12 +66,13 @@ class Picture(NamedTuple):
     shows: str
 
 
-def pictures(run: Path) -> list[Picture]:
-    """The figures of a run that exist, in the order of FIGURES."""
+def pictures(run: Path, made: Collection[Path] | None = None) -> list[Picture]:
+    """The figures of a run that exist and are among `made` (None: any), in the order of FIGURES."""
     return [
         Picture(path.relative_to(run).as_posix(), title, shows)
         for pattern, (title, shows) in FIGURES.items()
         for path in sorted(run.glob(f"figures/{pattern}.svg"))
+        if made is None or path in made
     ]
 
 
@@ -219,8 +220,11 @@ def has_rows(run: Path, name: str) -> bool:
     return (run / f"tables/{name}.html").is_file() and not empty
 
 
-def page(run: Path, titles: Mapping[str, str]) -> str:
-    """The page for the run in this folder. titles: of the hypotheses, by name.
+def page(run: Path, titles: Mapping[str, str], made: Collection[Path] | None = None) -> str:
+    """The page for the run in this folder.
+
+    titles: of the hypotheses, by name. made: the figures (.svg) and tables (.html) of the run, if
+    the folder may hold others from other settings.
 
     Raises InputError where a table is missing or unusable.
     """
@@ -255,8 +259,12 @@ def page(run: Path, titles: Mapping[str, str]) -> str:
         name=" and ".join(about["title"] for about in known.values()),
         corpora=[of_corpus(run, corpus, about, tables, titles) for corpus, about in known.items()],
         study=json.loads(own.read_text()) if own.is_file() else None,
-        pictures=pictures(run),
-        tables=[(name, shows) for name, shows in TABLES.items() if has_rows(run, name)],
+        pictures=pictures(run, made),
+        tables=[
+            (name, shows)
+            for name, shows in TABLES.items()
+            if has_rows(run, name) and (made is None or run / f"tables/{name}.html" in made)
+        ],
         minutes=trained_minutes(run),
         anchor=anchor,
     )
@@ -264,6 +272,9 @@ def page(run: Path, titles: Mapping[str, str]) -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", type=Path, help="folder of the run, such as results/demo")
+    parser.add_argument(
+        "--made", type=Path, nargs="*", help="its figures (.svg) and tables (.html) (all in there)"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the page (.html), in that folder")
 
 
@@ -271,4 +282,4 @@ def run(args: argparse.Namespace) -> None:
     from charlens.text.hypotheses import HYPOTHESES
 
     titles = {h.name: h.title for h in HYPOTHESES}
-    write_atomically(args.out, page(args.folder, titles).encode())
+    write_atomically(args.out, page(args.folder, titles, args.made).encode())

@@ -4,8 +4,8 @@ Two steps: `charlens calibrate` times a small and a large network of each type f
 `charlens estimate` reads the pending jobs from `snakemake --summary` and adds up their times.
 
 The seconds of an update per character are taken to be a * preactivations + b * multiply-adds, with
-a and b of each type fitted to the measurements. Jobs side by side share caches and memory, so a
-busy machine is somewhat slower.
+a and b of each cell type fitted to the measurements; a block and the second recipe leave them as
+they are. Jobs side by side share caches and memory, so a busy machine is somewhat slower.
 """
 
 import argparse
@@ -37,7 +37,7 @@ OTHER_SECONDS = 2  # of a job that neither trains nor scores
 NGRAM_SECONDS = 2.5  # of estimating, or of scoring, an n-gram model, per million characters
 
 Job = tuple[str, ModelKey | str]  # a rule, and its model or the name of its file
-Rates = dict[str, list[float]]  # type -> a, b
+Rates = dict[str, list[float]]  # cell type -> a, b
 
 
 # ---- the speed of this machine ----
@@ -77,20 +77,23 @@ def seconds_per_character(training: Training, seconds: float) -> float:
 
 
 def fit(measured: dict[Architecture, float]) -> Rates:
-    """The rates a, b >= 0 of each type by least relative squares. measured: seconds a character."""
+    """The rates a, b >= 0 of each cell type by least relative squares.
+
+    measured: seconds per character.
+    """
     from scipy.optimize import nnls  # here, because it takes a second to import
 
     rates = {}
-    for type in {arch.type for arch in measured}:
-        own = [(arch, seconds) for arch, seconds in measured.items() if arch.type == type]
+    for cell in {arch.cell for arch in measured}:
+        own = [(arch, seconds) for arch, seconds in measured.items() if arch.cell == cell]
         features = [[cost.preactivations(a) / s, cost.multiply_adds(a) / s] for a, s in own]
-        rates[type] = nnls(np.array(features), np.ones(len(own)))[0].tolist()
+        rates[cell] = nnls(np.array(features), np.ones(len(own)))[0].tolist()
     return rates
 
 
 def update_seconds(rates: Rates, arch: Architecture) -> float:
-    """Seconds per character of an update. Raises KeyError for a type that was not measured."""
-    a, b = rates[arch.type]
+    """Seconds per character of an update. Raises KeyError for a cell type that was not measured."""
+    a, b = rates[arch.cell]
     return a * cost.preactivations(arch) + b * cost.multiply_adds(arch)
 
 
@@ -130,6 +133,8 @@ def seconds(job: Job, run: dict, rates: Rates) -> float:
         return START_SECONDS + NGRAM_SECONDS * (text.train + text.val + text.test) / 1e6
     if rule in ("train", "train_nn"):
         updates = cost.training(text, run["epochs"][corpus])
+    elif rule == "train_adamw":
+        updates = cost.training(text, run["adamw_epochs"])
     elif rule in ("score", "score_nn"):
         updates = cost.FORWARD * text.test
     elif rule == "trajectory":
@@ -205,7 +210,7 @@ def run(args: argparse.Namespace) -> None:
         raise InputError(f"--cores: expected a number or all, got {args.cores}")
     try:
         about = json.loads(args.calibration.read_text())
-        if not {"rates", "first_epochs"} <= set(about):
+        if not {"rates", "first_epochs", "adamw_epochs"} <= set(about):
             raise ValueError("not a calibration by this version")
     except (OSError, ValueError) as error:
         raise InputError(f"{args.calibration}: {error}; run make estimate") from error

@@ -211,8 +211,8 @@ def time_left(its: Settings, folder: Path, trainings: Iterable[Training]) -> flo
         if one.left is not None:
             durations.append(one.left)
             continue
-        known = [arch.type] if arch.type in rates else list(rates)  # a type that was not timed yet
-        pace = max(estimate.update_seconds({arch.type: rates[type]}, arch) for type in known)
+        known = [arch.cell] if arch.cell in rates else list(rates)  # a cell that was not timed yet
+        pace = max(estimate.update_seconds({arch.cell: rates[cell]}, arch) for cell in known)
         durations.append(pace * cost.training(text, one.epochs - one.done))
     return estimate.total(durations, max(1, running))
 

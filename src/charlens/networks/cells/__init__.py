@@ -82,6 +82,15 @@ def gate_word(type: str, gate: str) -> str:
     return (GATE_WORDS | (ast.literal_eval(own[1]) if own else {})).get(gate, gate)
 
 
+def declared(type: str) -> str:
+    """What the file of a type says of single units in one line each, and which functions about them
+    it has. It is not part of a network's version: a change concerns the analyses of units alone."""
+    text = file_of(type).read_text()
+    lines = re.findall(r"^(?:MEMORY|BOUNDED|GATE_NAMES|GATE_WORDS) = .*", text, re.MULTILINE)
+    functions = re.findall(r"^def (gates_and_state|output)\b", text, re.MULTILINE)
+    return "; ".join([line.partition("  #")[0] for line in lines] + functions)
+
+
 def own_module(type: str) -> ModuleType:
     """The module in a file of the user's own."""
     name = f"{__name__}.{type}"
