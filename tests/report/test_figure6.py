@@ -162,7 +162,7 @@ def test_no_bar_of_errors_leaves_its_panel_and_panels_compare():
     """Whatever type has the most errors, in whichever row of panels."""
     types = ("lstm", "rnn", "gru", "mingru", "slstm", "mamba")
     rows = [
-        ("code", type, 1, 64, 1, category, 1000 * (place + 1), 0.5)
+        ("code", type, 1, 64, 1, category, 1000 * (place + 1), 0.5, "1 2")
         for place, type in enumerate(types)
         for category in ("n-gram", "boost")
     ]
@@ -180,6 +180,8 @@ def test_smaller_models_that_are_published_only_are_in_figure6(made):
     whole = pd.read_csv(folder / "f.csv")
     # rows of a model that is here, of one that is too large, of another depth: not taken
     others = [whole.assign(size=128, errors=0), whole.assign(size=512), whole.assign(layers=3)]
+    # nor of one whose errors fewer n-gram oracles saw
+    others.append(whole[whole["level"] != "n = 3"].assign(size=32))
     pd.concat([whole, *others]).to_csv(folder / "published.csv", index=False)
     published = ["--published", folder / "published.csv"]
     run(figure6, [*arguments(folder, [scores[1], scores[5]]), *published])

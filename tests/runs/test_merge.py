@@ -271,8 +271,8 @@ def test_figures_are_drawn_again_where_their_numbers_come_from_both(tmp_path, ma
 def test_errors_of_networks_from_both(machine):
     one = machine("one", {LSTM: 1.5, WORSE_GRU: 1.7}, unit=1)
     other = machine("other", {GRU: 1.6, NN: 2.5}, unit=2)
-    head = "corpus,type,layers,size,seed,category,errors,share\n"
-    row = "code,{},1,8,1,n-gram,{},1\n"
+    head = "corpus,type,layers,size,seed,category,errors,share,ngrams\n"
+    row = "code,{},1,8,1,n-gram,{},1,1 2\n"
     for folder, errors, types in ((one, 10, ("lstm", "gru")), (other, 20, ("gru",))):
         rows = [row.format(type, errors) for type in types]
         (folder / "tables/errors.csv").write_text(head + "".join(rows))
@@ -281,6 +281,19 @@ def test_errors_of_networks_from_both(machine):
     expected = head + row.format("lstm", 10) + row.format("gru", 20)
     assert (one / "tables/errors.csv").read_text() == expected
     assert (one / "figures/errors.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("fewer", ["1", ""])  # "": as published before the column existed
+def test_errors_by_fewer_ngram_oracles_do_not_stand_beside_others(machine, fewer):
+    one, other = machine("one", {LSTM: 1.5}), machine("other", {GRU: 1.6})
+    head = "corpus,type,layers,size,seed,category,errors,share,ngrams\n"
+    for folder, type, ngrams in ((one, "lstm", "1 2"), (other, "gru", fewer)):
+        (folder / "tables/errors.csv").write_text(head + f"code,{type},1,8,1,n-gram,9,1,{ngrams}\n")
+    if not fewer:
+        text = (other / "tables/errors.csv").read_text().replace(",ngrams", "")
+        (other / "tables/errors.csv").write_text(text.replace(",1,\n", ",1\n"))
+    merge.merge(one, other)
+    assert set(pd.read_csv(one / "tables/errors.csv")["type"]) == {"lstm"}
 
 
 def test_a_column_that_one_publication_lacks_stays_empty(tmp_path, machine):

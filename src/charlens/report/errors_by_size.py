@@ -16,7 +16,7 @@ from charlens.store.models import cell_of, type_name, types_in_order
 from charlens.store.scores import Score, by_corpus, ngrams_by_n, read_scores
 
 ACROSS = 4  # panels side by side
-COLUMNS = ["corpus", "type", "layers", "size", "seed", "category", "errors", "share"]
+COLUMNS = ["corpus", "type", "layers", "size", "seed", "category", "errors", "share", "ngrams"]
 
 
 def add_arguments(parser):
@@ -49,15 +49,18 @@ def run(args):
 def table(networks: list[Score], made: list[oracles.Oracle]) -> pd.DataFrame:
     """One row per network and category, columns COLUMNS, in the order of figure 6.
 
-    errors: test characters given a probability below one half; share: of the network's errors.
-    made: see `figure6.applied`.
+    errors: test characters given a probability below one half; share: of the network's errors;
+    ngrams: the n of the n-gram oracles, "1 2 3", since the errors that one oracle removes depend on
+    those before it. made: see `figure6.applied`.
     """
     rows = []
+    ngrams = " ".join(level.split()[-1] for category, level, _ in made if category == "n-gram")
     for score in networks:
         levels = pd.DataFrame(oracles.breakdown(score.logp, made))
         counts = levels.groupby("category", sort=False)[["errors", "share"]].sum()
         which = {name: getattr(score.key, name) for name in COLUMNS[:5]}
-        rows += [which | row for row in counts.reset_index().to_dict("records")]
+        counts = counts.reset_index().assign(ngrams=ngrams)
+        rows += [which | row for row in counts.to_dict("records")]
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

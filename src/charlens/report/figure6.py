@@ -85,7 +85,8 @@ def run(args):
 
 
 def with_published(rows: pd.DataFrame, path: str | None) -> pd.DataFrame:
-    """Add the published rows of smaller LSTMs of the same depth that have no scores here."""
+    """Add the published rows of smaller LSTMs of the same depth that have no scores here, where
+    they were made with the same oracles."""
     if path is None:
         return rows
     published = read_table(path, COLUMNS, "figure 6")[COLUMNS]
@@ -93,7 +94,9 @@ def with_published(rows: pd.DataFrame, path: str | None) -> pd.DataFrame:
     for corpus, own in rows.groupby("corpus", sort=False):
         fits = (published["corpus"] == corpus) & (published["layers"] == own["layers"].iloc[0])
         smaller = published["size"] < own["size"].max()
-        kept.append(published[fits & smaller & ~published["size"].isin(own["size"])])
+        added = published[fits & smaller & ~published["size"].isin(own["size"])]
+        levels = set(own["level"])
+        kept += [rows for _, rows in added.groupby("size") if set(rows["level"]) == levels]
     every = pd.concat([rows, *kept], ignore_index=True)
     order = {corpus: place for place, corpus in enumerate(dict.fromkeys(rows["corpus"]))}
     place = [every["corpus"].map(order), every["size"]]

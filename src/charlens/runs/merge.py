@@ -328,22 +328,28 @@ class Join:
 
     def join_errors(self) -> None:
         """tables/errors.csv: the rows of each network from a publication that has it, and the
-        figure drawn from them."""
+        figure drawn from them. Rows that were made with fewer n-gram models than others are left
+        out: what other oracles remove depends on these."""
         name, found = "tables/errors.csv", {}
         for publication in self.publications:
             if not (publication.folder / name).exists():
                 continue
-            rows = read_table(publication.folder / name, errors_by_size.COLUMNS, "table of errors")
+            *columns, ngrams = errors_by_size.COLUMNS
+            rows = read_table(publication.folder / name, columns, "table of errors")
+            # older publications do not say which
+            rows[ngrams] = rows[ngrams].astype(str) if ngrams in rows else ""
             for which, own in rows.groupby(errors_by_size.COLUMNS[:5], sort=False):
                 key = ModelKey(which[0], "recurrent", *which[1:])
                 if key in self.taken and self.holds(publication, key):
                     found.setdefault(key, own)
-        rows = [found[key] for key in self.planned if key in found]
-        if rows:
-            write_csv(pd.concat(rows), self.out / name)
+        rows = pd.concat([found[key] for key in self.planned if key in found] or [pd.DataFrame()])
+        if len(rows):
+            most = rows.groupby("corpus")["ngrams"].transform(lambda each: max(each, key=len))
+            rows = rows[rows["ngrams"] == most]
+            write_csv(rows, self.out / name)
             with plots.style():
                 corpora = redraw.corpora_of(self.out, {key.corpus for key in found})
-                figure = errors_by_size.draw(pd.concat(rows), corpora)
+                figure = errors_by_size.draw(rows, corpora)
                 plots.save(figure, steps.images(self.out, "errors"))
 
     # ---- what is made from losses ----
