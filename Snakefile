@@ -4,6 +4,8 @@
 #   snakemake --configfile demo.yaml --cores all   the demo
 #   snakemake --list                               the targets
 
+import functools
+import hashlib
 import json
 import os
 import re
@@ -39,7 +41,7 @@ from charlens.store.models import (
     type_name,
 )
 
-host.run_jobs_here()
+host.run_jobs_here(HOME / "src")
 host.end_when_told()
 
 # A scheduler's warning is for the training that a job runs: the Snakemake that starts it waits.
@@ -56,6 +58,8 @@ host.unlock_after_a_kill()
 complete = yaml.safe_load(Path(HOME, "config.yaml").read_text())
 update_config(complete, config)
 try:
+    for path in workflow.configfiles:
+        settings.refuse_duplicates(path)
     SETTINGS = settings.make(complete)
 except InputError as error:
     raise WorkflowError(str(error)) from None
@@ -110,14 +114,22 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/estimate.smk"
 
 
+# Modules are inputs, too, but only newer ones count there: those of an unpacked release are older.
+for made in workflow.rules:
+    if "code" in made.input.keys():
+        made.set_params(code=digest(tuple(made.input.code)))
+
+
 try:
     for corpus in CORPORA:
         grid.refuse_missing(SETTINGS, corpus, fetched(corpus, "origin"))
     if workflow.is_main_process:
+        if not host.made_here(RESULTS):
+            settings.refuse_others(SETTINGS, RESULTS / "settings.json")
         if not workflow.output_settings.dryrun:
             host.check_writable(RESULTS)
             console.TRAININGS.update(trainings())
-        host.date_now(RESULTS, RESULTS.parent / "kenlm", HOME / "src")
+            host.date_now(RESULTS, RESULTS.parent / "kenlm", HOME / "src")
 except InputError as error:
     sys.exit(f"charlens: error: {error}")
 
@@ -134,6 +146,7 @@ onstart:
         host.lock(RESULTS)
         slurm.take_over(RESULTS)
         settings.write(SETTINGS, RESULTS / "settings.json")
+        host.mark(RESULTS)
     except InputError as error:
         raise WorkflowError(str(error)) from None
 

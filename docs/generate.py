@@ -412,9 +412,12 @@ def paper_text() -> str:
 
 def errors_by_size() -> str:
     """Of the errors that the largest networks of a type no longer make, the share per category."""
-    found, rows = published("tables/errors.csv"), []
-    if found.empty:
-        return "Not published yet: this needs the score arrays of a whole run."
+    found, rows, missing = published("tables/errors.csv"), [], ""
+    if found.empty:  # figure 6 has the LSTMs of one depth
+        found = table("figures/figure6.csv").assign(type="lstm")
+        sums = ["corpus", "type", "layers", "size", "category"]
+        found = found.groupby(sums, sort=False)["errors"].sum().reset_index()
+        missing = "\n\nGRU, RNN and other depths: not published yet."
     categories = list(dict.fromkeys(found["category"]))
     for (corpus, type, layers), own in found.groupby(["corpus", "type", "layers"], sort=False):
         means = own.groupby(["size", "category"])["errors"].mean().unstack()
@@ -423,7 +426,30 @@ def errors_by_size() -> str:
         if corpus in TITLES and len(means) > 1:
             rows.append([TITLES[corpus], f"{type.upper()}, {layers}", ends, f"{fewer.sum():,.0f}",
                          *(f"{fewer[c] / fewer.sum():.0%}" for c in categories)])  # fmt: skip
-    return markdown(["corpus", "type, layers", "size", "fewer errors", *categories], rows)
+    head = ["corpus", "type, layers", "size", "fewer errors", *categories]
+    return markdown(head, rows) + missing
+
+
+def figure(name: str, says: str, caption: str = "") -> str:
+    """A published figure with its caption, which is that of the run's report."""
+    text = (ROOT / f"workflow/report/{caption or name}.rst").read_text()
+    controls = int(table("tables/ablation.csv")["controls"].max())
+    text = re.sub(r"{{.*?controls.*?}}", str(controls), text, flags=re.DOTALL).replace("``", "`")
+    return f"![{says}]({FIGURES}/{name}.png)\n\n{text.strip()}"
+
+
+def figures() -> str:
+    """Figures 1 to 6, as the paper numbers them."""
+    shown = [("figure1", "Figure 1: t-SNE of the networks")]
+    shown += [(f"figure2-{corpus}", f"Figure 2: units and what they follow, {title}")
+              for corpus, title in TITLES.items()]  # fmt: skip
+    shown += [("figure3", "Figure 3: saturation of gates"),
+              ("figure4", "Figure 4: the LSTM against n-grams"),
+              ("figure5", "Figure 5: braces by distance, and an LSTM in its first epochs"),
+              ("figure6", "Figure 6: errors removed by oracles")]  # fmt: skip
+    return "\n\n".join(
+        f"### {says}\n\n{figure(name, says, name.partition('-')[0])}" for name, says in shown
+    )
 
 
 def definitions() -> str:
@@ -511,7 +537,7 @@ def clamped() -> str:
                      f"{layer}.{unit}", *cells])  # fmt: skip
     head = ["corpus", "network", "hypothesis", "unit", "to its mean: loss", "p", "used",
             "to zero: loss", "p", "used"]  # fmt: skip
-    return f"{markdown(head, rows)}\n\n![What clamped units change]({FIGURES}/ablation.png)"
+    return f"{markdown(head, rows)}\n\n{figure('ablation', 'What clamped units change')}"
 
 
 def learned_when() -> str:
@@ -539,7 +565,7 @@ def learned_when() -> str:
     head = ["corpus", "network", "learned", "seeds", "probability of a line break",
             "half-way in epoch", "rise (epochs)", "test loss"]  # fmt: skip
     return (f"{markdown(head, rows)}\n\n{units_appear(measures)}"
-            f"\n\n![When skills and units appear]({FIGURES}/emergence.png)")  # fmt: skip
+            f"\n\n{figure('emergence', 'When skills and units appear')}")  # fmt: skip
 
 
 def units_appear(measures: pd.DataFrame) -> str:
@@ -638,8 +664,8 @@ def all_networks() -> str:
     return (
         f"Networks measured so far: {'; '.join(measured)}.\n\n{markdown(head, rows)}\n\n"
         "Units ≥ 0.5: the share of units that follow some hypothesis"
-        " with at least this strength. A gate is always open (closed) at 95% of the characters or"
-        " more."
+        " with at least this strength, whatever the baselines above say of it. A gate is always"
+        " open (closed) at 95% of the characters or more."
     )
 
 
@@ -738,6 +764,35 @@ def modern(name: str) -> pd.DataFrame:
     """A published table of the run modern; empty where it has not been published yet."""
     path = MODERN / name
     return pd.read_csv(path) if path.exists() else pd.DataFrame()
+
+
+def modern_verdict() -> str:
+    """How far the newer types are from LSTM and GRU, in a sentence or two."""
+    found = modern("tables/types.csv")
+    if found.empty:
+        return ABSENT
+    bare = found[(found["block"] == 0) & (found["recipe"] == "paper")]
+    losses = bare.pivot(index=["corpus", "size", "layers"], columns="type", values="loss")
+    newer = [type for type in types_in_order(losses) if type not in ("lstm", "gru", "rnn")]
+    behind = []
+    for type in newer:
+        less = (losses[type] - losses["lstm"]).dropna()
+        ends = f"{-less.max():+.2f} to {-less.min():+.2f}".replace("-", "−")
+        behind.append(f"{type_name(type)} {ends}")
+    best = losses[newer].min(axis=1) - losses["gru"]
+    ahead = int((best < 0).sum())
+    rest = [type_name(t) for t in types_in_order(set(modern_types()) - set(losses))]
+    return (
+        "At equal parameters, bare and by the paper's recipe, a newer type is ahead of the GRU in"
+        f" {ahead} of the {len(best.dropna())} shapes that are trained. Ahead of the LSTM (+) or"
+        f" behind it (−), in nats per character: {'; '.join(behind)}."
+        + (f" Not trained yet: {', '.join(rest)}." if rest else "")
+    )
+
+
+def modern_types() -> list[str]:
+    """The types that modern.yaml names."""
+    return yaml.safe_load((ROOT / "modern.yaml").read_text())["grid"]["types"]
 
 
 def modern_losses() -> str:
@@ -890,9 +945,9 @@ def faults() -> str:
 
 
 BLOCKS = (commands, verdict, state, table1, table2, claims, discrepancies, shuffle_offsets,
-          paper_text, errors_by_size, definitions, candidates, uncertainty, split_layouts,
-          units, clamped, probes, all_networks, learned_when, modern_losses, modern_claims,
-          modern_missing, modern_figure, costs, speeds, type_speeds, peers, card, equal,
+          paper_text, errors_by_size, figures, definitions, candidates, uncertainty, split_layouts,
+          units, clamped, probes, all_networks, learned_when, modern_verdict, modern_losses,
+          modern_claims, modern_missing, modern_figure, costs, speeds, type_speeds, peers, card, equal,
           faults)  # fmt: skip
 
 

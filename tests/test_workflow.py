@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from project import TINY, command, copy_kenlm, copy_project, counts, own
+import yaml
+from project import TINY, command, copy_kenlm, copy_project, counts, finish, own
 
 from charlens import files
 from charlens.runs import settings
@@ -247,6 +248,76 @@ def test_a_raised_version_plans_the_trainings_that_it_is_about(tiny):
         # one layer from two seeds, three layers with two dropouts
         assert jobs["train"] + jobs["train_watched"] == 4
         assert not {"train_nn", "trajectory"} & set(jobs)
+
+
+def test_code_of_an_older_date_counts_as_well(tiny):
+    """As that of a release that was unpacked over this one has."""
+    figure = tiny.parents[1] / "src/charlens/report/figure4.py"
+    with edited(figure, lambda code: code + "\n# a comment\n"):
+        os.utime(figure, (0, 0))
+        assert "figure4" in planned(tiny)
+
+
+def test_results_without_what_snakemake_knows_of_them_keep_their_settings(tiny):
+    known, away = tiny.parents[1] / ".snakemake", tiny.parents[1] / "away"
+    known.rename(away)
+    try:
+        others = ["--config", "training={epochs: 99}"]
+        done = own(tiny.parents[1], *TINY, "-n", *others, check=False)
+        assert done.returncode and "other settings (training.epochs)" in done.stderr + done.stdout
+        assert own(tiny.parents[1], *TINY, "-n").returncode == 0  # the same settings
+    finally:
+        shutil.rmtree(known, ignore_errors=True)
+        away.rename(known)
+
+
+OWN = {
+    "run": "own", "use": ["mine"],
+    "corpora": {"mine": {
+        "title": "Mine", "kind": "prose", "fractions": [0.8, 0.1, 0.1],
+        "sources": [{"name": "mine", "path": "mine.txt"}],
+    }},
+    "contiguous_split": {"corpora": ["mine"], "orders": [2]}, "reshuffles": {"corpora": []},
+    "figures": {"first_epochs": {"corpora": ["mine"]}, "emergence": {"corpora": []}},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory) -> Path:
+    """A project with a text of the user's own, which was fetched and, once more, for the contiguous
+    split."""
+    folder = tmp_path_factory.mktemp("mine")
+    copy_project(folder)
+    (folder / "mine.txt").write_text("a text of my own\n" * 2000)
+    (folder / "mine.yaml").write_text(yaml.safe_dump(OWN))
+    own(folder, *MINE, *TEXTS)
+    return folder
+
+
+MINE = ("--configfile", "tests/tiny.yaml", "mine.yaml", "--")
+TEXTS = ["results/own/corpora/mine.txt", "results/own/corpora/mine.contiguous.txt"]
+
+
+def test_a_text_whose_file_was_replaced_by_an_older_one_is_read_again(mine):
+    plan = own(mine, *MINE[:-1], "-n", "-q", "rules", "--", *TEXTS).stdout
+    assert not counts(plan)
+    (mine / "mine.txt").write_text("another text, older\n" * 2000)
+    os.utime(mine / "mine.txt", (0, 0))
+    own(mine, *MINE, *TEXTS)
+    assert "another" in (mine / TEXTS[0]).read_text()
+    assert (mine / TEXTS[0]).read_bytes() == (mine / TEXTS[1]).read_bytes()
+    (mine / "mine.txt").rename(mine / "gone.txt")  # what the run has outlives the file
+    plan = own(mine, *MINE[:-1], "-n", "-q", "rules", "--", TEXTS[1]).stdout
+    (mine / "gone.txt").rename(mine / "mine.txt")
+    assert not counts(plan)
+
+
+def test_jobs_run_the_code_of_this_checkout_whichever_is_installed(mine):
+    code = mine / "src/charlens/cli.py"
+    with edited(code, lambda text: "raise SystemExit('this checkout')\n" + text):
+        again = command(*MINE[:-1], "--forceall", "--", TEXTS[0], project=mine)
+        done = finish(again, False, mine, {"PYTHONPATH": ""})
+    assert done.returncode and "this checkout" in done.stdout + done.stderr
 
 
 def test_another_word_about_units_plans_their_analyses_alone(tiny):

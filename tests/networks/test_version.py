@@ -3,6 +3,8 @@
 import subprocess
 import sys
 
+import pytest
+
 from charlens.networks import cells, version
 
 
@@ -14,8 +16,44 @@ def test_the_shared_version_comes_first_then_the_cells(monkeypatch, tmp_path):
     (tmp_path / "cells").mkdir()
     (tmp_path / "cells/own.py").write_text("# VERSION = 5\n")
     (tmp_path / "cells/newer.py").write_text('"""A cell."""\nVERSION = 12  # of these equations\n')
-    assert version.version("own") == f"{version.VERSION}.1"
-    assert version.version("newer") == f"{version.VERSION}.12"
+    assert version.version("own").startswith(f"{version.VERSION}.1-")
+    assert version.version("newer").startswith(f"{version.VERSION}.12-")
+
+
+CELL = '''"""A cell."""
+
+STATES = ("h",)
+
+
+def step(a, state, p):
+    """One step."""
+    return (a + state[0],)
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "counts"),
+    [
+        ("a + state[0]", "a + 3 * state[0]", True),
+        ('("h",)', '("h", "c")', True),
+        ("One step.", "A step.", False),
+        ('    """One step."""\n', "", False),
+        ('"""A cell."""\n', "# a comment\n", False),
+        ("STATES =", 'NAME = "Mine"\nMEMORY = None\nSTATES =', False),
+    ],
+)
+def test_the_version_of_the_users_own_cell_is_that_of_its_code(
+    monkeypatch, tmp_path, old, new, counts
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cells").mkdir()
+    found = []
+    for text in (CELL, CELL.replace(old, new)):
+        (tmp_path / "cells/own.py").write_text(text)
+        version.version.cache_clear()
+        found.append(version.version("own+block"))
+    version.version.cache_clear()
+    assert (found[0] != found[1]) == counts and found[0].endswith("+block1")
 
 
 def test_a_network_without_a_version_was_among_the_first():

@@ -117,8 +117,6 @@ def test_what_fetch_is_told_of_a_corpus():
     """As it stands in the configuration: whoever fetched it need not fetch it again."""
     assert list(grid.spec(made(), "lk")) == list(PAPER["corpora"]["lk"])
     assert grid.spec(made(), "lk") == PAPER["corpora"]["lk"]
-    twin = PAPER["corpora"]["wp"] | {"split": {"layout": "contiguous"}}
-    assert grid.spec(made(), "wp.contiguous") == twin
 
 
 def test_the_deepest_have_three_layers_though_there_are_four():
@@ -164,8 +162,8 @@ def test_a_text_of_the_users_own_is_an_input(tmp_path, monkeypatch):
     """So that a text that was edited is brought anew."""
     sources = [
         {"name": "none", "url": "http://a"},
-        {"name": "gone", "path": str(tmp_path / "gone.txt")},
-        {"name": "mine", "path": str(tmp_path / "mine.txt")},
+        {"name": "gone", "path": str(tmp_path / "gone.txt"), "bytes": 1},
+        {"name": "mine", "path": str(tmp_path / "mine.txt"), "bytes": 1},
         {"name": "made", "recipe": {"archive": str(tmp_path / "a.tar.gz"), "glob": "*"}},
         {"name": "far", "recipe": {"archive": "http://a/b.tar.gz", "glob": "*"}},
     ]
@@ -174,7 +172,9 @@ def test_a_text_of_the_users_own_is_an_input(tmp_path, monkeypatch):
     found = grid.own_files(made(corpora={"wp": {"sources": sources}}), "wp", None)
     assert found == [str(tmp_path / "mine.txt"), str(tmp_path / "a.tar.gz")]
     monkeypatch.setenv("HOME", str(tmp_path))
-    at_home = made(corpora={"wp": {"sources": [{"name": "mine", "path": "~/mine.txt"}]}})
+    at_home = made(
+        corpora={"wp": {"sources": [{"name": "mine", "path": "~/mine.txt", "bytes": 1}]}}
+    )
     assert grid.own_files(at_home, "wp", None) == [str(tmp_path / "mine.txt")]
 
 
@@ -191,12 +191,14 @@ def test_a_text_of_the_users_own_is_an_input(tmp_path, monkeypatch):
 def test_a_text_that_was_fetched_outlives_its_original(origin, named, tmp_path):
     """Its file stays an input, and Snakemake makes nothing again whose input is missing."""
     gone = tmp_path / "mine.txt"
-    mine = made(corpora={"wp": {"sources": [{"name": "mine", "path": str(gone)}]}})
+    mine = made(corpora={"wp": {"sources": [{"name": "mine", "path": str(gone), "bytes": 1}]}})
     assert grid.own_files(mine, "wp", origin) == ([str(gone)] if named else [])
 
 
 def test_another_file_that_is_missing_is_refused_before_any_job(tmp_path):
-    mine = made(corpora={"wp": {"sources": [{"name": "mine", "path": "gone/mine.txt"}]}})
+    mine = made(
+        corpora={"wp": {"sources": [{"name": "mine", "path": "gone/mine.txt", "bytes": 1}]}}
+    )
     with pytest.raises(InputError, match="corpora.wp.sources: no file gone/mine.txt; the run has"):
         grid.refuse_missing(mine, "wp", "file: other.txt")
     for origin in (None, "file: mine.txt", "url: https://a/b.txt"):

@@ -2,10 +2,12 @@
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
@@ -21,6 +23,20 @@ def test_two_runs_do_not_write_to_one_folder(tmp_path):
     (tmp_path / "run/.lock").write_text("")  # as long as the other has not written its number
     with pytest.raises(InputError, match="another process is writing here"):
         host.lock(tmp_path / "run")
+
+
+def test_results_that_were_copied_or_whose_snakemake_was_removed_are_known(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = Path("results/run")
+    assert host.made_here(run)  # there is nothing yet
+    run.mkdir(parents=True)
+    host.mark(run)
+    assert host.made_here(run)
+    shutil.copytree(run, "results/copy")
+    assert not host.made_here(Path("results/copy"))
+    shutil.rmtree(".snakemake")
+    host.mark(run)  # which does not make it known what was done before
+    assert not host.made_here(run)
 
 
 # A scheduler that is told to stop by the thread that holds its lock, as a signal's handler is run.

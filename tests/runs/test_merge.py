@@ -268,6 +268,15 @@ def test_figures_are_drawn_again_where_their_numbers_come_from_both(tmp_path, ma
     assert "ours" in found and "theirs" in found and found.count("<section>") == 2
 
 
+def test_another_text_of_the_same_length_is_refused(machine):
+    one, other = machine("one", {LSTM: 1.5}), machine("other", {GRU: 1.6})
+    for folder, digest in ((one, "a"), (other, "b")):
+        path = folder / "corpora/code.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"sha256": digest}))
+    with pytest.raises(InputError, match="losses on two texts are not compared"):
+        merge.merge(one, other)
+
+
 def test_errors_of_networks_from_both(machine):
     one = machine("one", {LSTM: 1.5, WORSE_GRU: 1.7}, unit=1)
     other = machine("other", {GRU: 1.6, NN: 2.5}, unit=2)

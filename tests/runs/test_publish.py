@@ -1,6 +1,7 @@
 """Publishing what exists of a run; digests of scores; models in half precision."""
 
 import json
+import os
 import shutil
 import struct
 
@@ -292,7 +293,7 @@ def test_a_model_of_another_recipe_split_or_version_is_not_published(
     stale, tmp_path, verbs, monkeypatch
 ):
     """It still lies in the run's folder until it has been trained again."""
-    monkeypatch.setattr(publish.Builder, "split_digest", lambda *_: "of these fractions")
+    monkeypatch.setattr(publish.RunFiles, "split_digest", lambda *_: "of these fractions")
     source, published = write_run(tmp_path / "small"), tmp_path / "reference"
     recipe = {"epochs": settings()["training"]["epochs"], "learning_rate": 0.002}
     for name in NETWORKS:
@@ -303,6 +304,27 @@ def test_a_model_of_another_recipe_split_or_version_is_not_published(
     assert json.loads((published / GRU_SCORES).read_text())["dropout"] == 0.1
     assert not (published / f"histories/code/{GRU}/history.csv").exists()
     assert (published / f"histories/code/{LSTM}/history.csv").exists()
+
+
+def test_scores_and_first_epochs_of_an_older_split_are_not_published(tmp_path, verbs, monkeypatch):
+    monkeypatch.setattr(publish.RunFiles, "split_digest", lambda *_: "this")
+    source, published = write_run(tmp_path / "small"), tmp_path / "reference"
+    (source / "figure5").mkdir()
+    (source / "figure5/code.csv").write_text("layers\n1\n")
+    order2, order3 = (source / f"scores/code/ngram/order~{n}.json" for n in (2, 3))
+    about = json.loads(order2.read_text())
+    # what says of which split it is counts by that; what does not, by its date
+    order2.write_text(json.dumps(about | {"split": "another"}))
+    os.utime(order3.with_suffix(".npy"), (0, 0))
+    os.utime(source / "figure5/code.csv", (0, 0))
+    publish.publish(source, published)
+    assert not (published / "figure5").exists()
+    assert not (published / "scores/code/ngram").exists()
+    order2.write_text(json.dumps(about | {"split": "this"}))
+    os.utime(source / "figure5/code.csv")
+    publish.publish(source, published)
+    assert (published / "figure5/code.csv").exists()
+    assert [path.stem for path in (published / "scores/code/ngram").iterdir()] == ["order~2"]
 
 
 def describe(model, **more):

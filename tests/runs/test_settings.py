@@ -178,6 +178,37 @@ def test_numbers_may_be_text():
     assert its.training.clip == 5.0 and its.grid.sizes == [64]
 
 
+@pytest.mark.parametrize("value", ["1_0", "٣", "nan", "1e", "0x1"])
+def test_only_plain_numbers_may_be_text(value):
+    with pytest.raises(InputError, match="training.learning_rate: expected"):
+        made(training={"learning_rate": value})
+
+
+def test_a_text_of_ones_own_is_not_compared_with_the_paper():
+    with pytest.raises(InputError, match=r"corpora.wp.sources.0: wp is a text of the paper"):
+        made(corpora={"wp": {"sources": [{"name": "mine", "path": "mine.txt"}]}})
+    copy = {"name": "a copy", "path": "wp.txt", "bytes": 3258246}
+    made(corpora={"wp": {"sources": [copy]}})
+
+
+def test_a_key_that_occurs_twice_is_named(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("a: &a {b: 1}\nc: {<<: *a, b: 2}\nd: {b: 1}\n")
+    settings.refuse_duplicates(path)
+    path.write_text("training: {epochs: 1}\nuse: [wp]\ntraining: {clip: 3}\n")
+    with pytest.raises(InputError, match="mine.yaml, line 3: training occurs twice"):
+        settings.refuse_duplicates(path)
+
+
+def test_results_of_other_settings_are_not_taken_over(tmp_path):
+    path = tmp_path / "settings.json"
+    settings.refuse_others(made(), path)  # there are none
+    settings.write(made(), path)
+    settings.refuse_others(made(mirror="elsewhere"), path)
+    with pytest.raises(InputError, match=r"other settings \(training.epochs\)"):
+        settings.refuse_others(made(training={"epochs": 7}), path)
+
+
 def test_a_cell_type_that_is_no_python_is_named(tmp_path, monkeypatch):
     monkeypatch.setattr(models, "CELLS", tmp_path)
     own = tmp_path / "own.py"

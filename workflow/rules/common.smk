@@ -12,10 +12,29 @@ def code(*names):
     return [unprefixed(HOME / "src/charlens" / file) for file in modules.files(*names)]
 
 
+@functools.cache
+def digest(paths):
+    """What files hold, in short."""
+    return hashlib.sha256(b"".join(content(path) for path in paths)).hexdigest()[:16]
+
+
+@functools.cache
+def content(path):
+    """The digest of a file."""
+    return hashlib.sha256(Path(path).read_bytes()).digest()
+
+
 def published_seeds():
     """What claims read of another publication (claims: seeds_from)."""
     folder = SETTINGS.claims.seeds_from
-    of_corpora = [digests_of_networks(folder, c) for c in CORPORA if folder]
+    if not folder:
+        return []
+    of_corpora = [digests_of_networks(folder, corpus) for corpus in CORPORA]
+    if not any(of_corpora):
+        sys.exit(
+            f"charlens: error: claims.seeds_from: {folder} has no networks of {', '.join(CORPORA)};"
+            " correct the path, or remove the key"
+        )
     return [unprefixed(path) for found in of_corpora for path in found]
 
 
@@ -24,6 +43,12 @@ def own_files(wildcards):
     origin = fetched(wildcards.corpus, "origin")
     paths = grid.own_files(SETTINGS, wildcards.corpus, origin)
     return [os.path.abspath(path) for path in paths] if IS_MODULE else paths
+
+
+def file_digest(paths):
+    """The digest of the first of the user's own files that is there, as `charlens fetch` notes it."""
+    found = [path for path in map(Path, paths) if path.is_file()]
+    return content(found[0]).hex() if found else None
 
 
 def fetched(corpus, key):

@@ -1,7 +1,7 @@
 # Needs: the sources that config.yaml names for each corpus.
 # Makes: corpora/<corpus>.txt, its provenance (.json), and its split into streams (.npz); the same of
-#        <corpus>.shuffle<seed>, its files in another order; corpora/titled/<corpus>.json, its
-#        provenance under its present title.
+#        <corpus>.shuffle<seed>, its files in another order, and of <corpus>.contiguous, the same text
+#        under another split; corpora/titled/<corpus>.json, its provenance under its present title.
 
 # In the environment, not a param of the rule: the text is the same wherever it is stored.
 if SETTINGS.mirror:
@@ -25,6 +25,8 @@ rule fetch:
         spec=lambda w: json.dumps(
             grid.spec(SETTINGS, w.corpus, fetched(w.corpus, "title"))
         ),
+        # of a file that is gone, what it held
+        file=lambda w: (file_digest(own_files(w)) or fetched(w.corpus, "file_sha256")),
         version=version("nn"),  # the shared one, which counts for texts and splits, too
     shell:
         "charlens fetch --corpus {wildcards.corpus} --spec {params.spec:q}"
@@ -60,7 +62,26 @@ rule reshuffle:
         " --out {output.text} --out-info {output.info} > {log} 2>&1"
 
 
-ruleorder: reshuffle > fetch
+rule contiguous:
+    """The text of a corpus once more, to be split contiguously."""
+    input:
+        text="<results>/corpora/{corpus}.txt",
+        info="<results>/corpora/{corpus}.json",
+    output:
+        text="<results>/corpora/{corpus}.contiguous.txt",
+        info="<results>/corpora/{corpus}.contiguous.json",
+    log:
+        "<logs>/contiguous/{corpus}.log",
+    benchmark:
+        "<benchmarks>/contiguous/{corpus}.jsonl"
+    localrule: True
+    shell:
+        "(cp {input.text} {output.text}"
+        " && charlens title {input.info} --corpus {wildcards.corpus}.contiguous"
+        " --out {output.info}) > {log} 2>&1"
+
+
+ruleorder: reshuffle > contiguous > fetch
 
 
 rule title:

@@ -47,6 +47,7 @@ rule report:
     input:
         rules.workflow_report.input,
         code=code("report.overview"),
+        study=[str(path) for path in [RESULTS / "study.json"] if path.exists()],
         workflow_report=rules.workflow_report.output,
     output:
         "<results>/report.html",

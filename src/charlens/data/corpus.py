@@ -13,6 +13,7 @@ see `text_file`. A source is one of
 """
 
 import argparse
+import hashlib
 import json
 import os
 import sys
@@ -43,7 +44,8 @@ def fetch(name: str, spec: dict, mirror: str | Path, cache: str | Path) -> tuple
     `spec` is the corpus's entry of the config, `mirror` a folder that is searched first (empty:
     none), `cache` the folder that keeps downloads. The provenance has the keys corpus, title,
     kind, source, origin, bytes, symbols and sha256; where the text is read as characters
-    (`symbols` in the config) also characters and symbols_are. Raises InputError if the mirror or a
+    (`symbols` in the config) also characters and symbols_are; where it is from a file of the
+    user's own also file_sha256. Raises InputError if the mirror or a
     local file is bad, or if no source provides the text.
     """
     found = from_mirror(name, spec, Path(mirror)) if mirror else None
@@ -52,6 +54,8 @@ def fetch(name: str, spec: dict, mirror: str | Path, cache: str | Path) -> tuple
     text, done = text_file.decoded(text, f"corpus {name}: {origin}", keep_mark=bool(stated(source)))
     if done:
         print(f"charlens: corpus {name}: {done}", file=sys.stderr)
+    own = own_file(source)
+    from_own = own and own.is_file() and not origin.startswith("mirror")
     return text, {
         "corpus": name,
         "title": spec.get("title", name),
@@ -59,7 +63,14 @@ def fetch(name: str, spec: dict, mirror: str | Path, cache: str | Path) -> tuple
         "source": source["name"],
         "origin": origin,
         **described(text, unicode.chosen(spec.get("symbols", unicode.BYTES), text)),
+        **({"file_sha256": hashlib.sha256(own.read_bytes()).hexdigest()} if from_own else {}),
     }
+
+
+def own_file(source: dict) -> Path | None:
+    """The user's own file that a source names: a text, or the archive of a recipe."""
+    path = source.get("path") or source.get("recipe", {}).get("archive")
+    return Path(path).expanduser() if path and "://" not in path else None
 
 
 def from_mirror(name: str, spec: dict, mirror: Path) -> tuple[bytes, dict, str] | None:
@@ -232,10 +243,12 @@ def run(args: argparse.Namespace) -> None:
 
 def add_title_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("info", type=Path, help="its origin, from fetch (.json)")
-    parser.add_argument("--title", required=True, help="the title that tables and figures show")
+    parser.add_argument("--title", help="the title that tables and figures show (as before)")
+    parser.add_argument("--corpus", metavar="NAME", help="another name for a copy of the text")
     parser.add_argument("--out", required=True, metavar="OUT.json", help="the same with the title")
 
 
 def run_title(args: argparse.Namespace) -> None:
-    info = read_json(args.info) | {"title": args.title}
+    named = {"title": args.title, "corpus": args.corpus}
+    info = read_json(args.info) | {key: name for key, name in named.items() if name is not None}
     write_with_digest(args.out, json.dumps(info, indent=2).encode() + b"\n")

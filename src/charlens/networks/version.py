@@ -15,13 +15,19 @@ Whoever changes what is computed raises the number beside it; the golden test
 (tests/training/test_golden.py) fails until then. Finished networks of another version are trained
 again, and their checkpoints are not resumed.
 
+A cell type of the user's own, which no golden test guards, needs none: a digest of its code is part
+of its version.
+
 The Snakefile imports this module, so it imports nothing slow: cell types are read as text.
 """
 
+import ast
 import functools
+import hashlib
 import re
+from pathlib import Path
 
-from charlens.store.models import file_of, has_block, recipe_of
+from charlens.store.models import OWN, file_of, has_block, recipe_of
 
 VERSION = 1
 BLOCK = ADAMW = 1
@@ -30,17 +36,41 @@ BLOCK = ADAMW = 1
 @functools.cache
 def version(type: str) -> str:
     """The version of a network: the shared one, then that of its cell type, such as "1.1", and
-    those of what is added to it, as in "1.1+block1".
+    those of what is added to it, as in "1.1+block1". A cell type without a VERSION has version 1;
+    one of the user's own has the digest of its code, too: "1.1-5d41402a".
 
-    A cell type without a VERSION has version 1. An n-NN ("nn") has only the shared version: "1".
+    An n-NN ("nn") has only the shared version: "1".
     """
     if type == "nn":
         return str(VERSION)
-    text = file_of(type).read_text()
-    own = re.search(r"^VERSION = (\d+)", text, re.MULTILINE)
+    file = file_of(type)
+    own = re.search(r"^VERSION = (\d+)", file.read_text(), re.MULTILINE)
     added = f"+block{BLOCK}" if has_block(type) else ""
     added += f"+adamw{ADAMW}" if recipe_of(type) == "adamw" else ""
-    return f"{VERSION}.{own[1] if own else 1}{added}"
+    code = f"-{code_digest(file)}" if file.parent == OWN else ""
+    return f"{VERSION}.{own[1] if own else 1}{code}{added}"
+
+
+def code_digest(file: Path) -> str:
+    """A digest of what a cell's file computes: of its code without comments, docstrings and what it
+    says of single units (`cells.declared`)."""
+    kept = []
+    for line in ast.parse(file.read_bytes()).body:
+        names = {target.id for target in getattr(line, "targets", ()) if hasattr(target, "id")}
+        if names & {"NAME", "MEMORY", "BOUNDED", "GATE_NAMES", "GATE_WORDS"}:
+            continue
+        for node in ast.walk(line):
+            body = getattr(node, "body", None)
+            if isinstance(body, list) and len(body) > 1 and is_text(body[0]):
+                body.pop(0)
+        if not is_text(line):
+            kept.append(ast.dump(line))
+    return hashlib.sha256("\n".join(kept).encode()).hexdigest()[:8]
+
+
+def is_text(line: ast.stmt) -> bool:
+    """Whether a statement is a string alone, as docstrings are."""
+    return isinstance(line, ast.Expr) and isinstance(getattr(line.value, "value", None), str)
 
 
 def version_of(described: dict) -> str:

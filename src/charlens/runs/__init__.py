@@ -14,6 +14,7 @@ slurm.py             what the profile for Slurm asks, jobs that a killed run lef
 workflow_report.py   the report that Snakemake makes of a run
 status.py            which models are finished
 watch.py             what of a run is done, what runs, and the time left
+run_files.py         the files of a run that are up to date
 publish.py           results/reference, made from what a run has
 merge.py             joining two publications
 reference.py         the layout of a publication, and its page

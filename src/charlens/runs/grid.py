@@ -227,13 +227,12 @@ def refuse_missing(settings: Settings, corpus: str, origin: str | None) -> None:
 
 
 def spec(settings: Settings, corpus: str, title: str | None = None) -> dict:
-    """What `charlens fetch` needs to know of a corpus; of a twin, its split layout too.
+    """What `charlens fetch` needs to know of a corpus.
 
     title: under which it was fetched, if it was. Another title makes no text out of date.
     """
-    layout = {} if corpus in settings.corpora else {"split": {"layout": "contiguous"}}
     known = {} if title is None else {"title": title}
-    return settings.of_corpus(corpus).model_dump(exclude_none=True) | known | layout
+    return settings.of_corpus(corpus).model_dump(exclude_none=True) | known
 
 
 def in_paper(corpora: Iterable[str]) -> list[str]:

@@ -1,4 +1,5 @@
-"""The machine of a run: its GPUs, a lock on the results folder, locks that dead runs left, signals.
+"""The machine of a run: its GPUs, a lock on the results folder, whether Snakemake knows how these
+were made, locks that dead runs left, signals.
 
 The Snakefile imports this, so it imports nothing slow.
 """
@@ -14,8 +15,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from importlib import metadata
 from pathlib import Path
+from urllib.parse import quote
 
 from charlens.errors import InputError
 from charlens.files import holder
@@ -47,10 +50,13 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
-def run_jobs_here() -> None:
-    """Let jobs run in the environment that runs Snakemake, activated or not."""
+def run_jobs_here(source: Path) -> None:
+    """Let jobs run in the environment that runs Snakemake, activated or not, and with the code of
+    this checkout, whichever is installed there. source: its src/."""
     here = str(Path(sys.executable).parent)
     os.environ["PATH"] = os.pathsep.join([here, os.environ.get("PATH", os.defpath)])
+    others = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(source), *([others] if others else [])])
 
 
 def end_when_told() -> None:
@@ -90,6 +96,35 @@ def lock(folder: Path) -> None:
     file.write(str(os.getpid()))
     file.flush()
     _held.append(file)
+
+
+def marks(results: Path) -> tuple[Path, Path]:
+    """Two files with the same random word, where Snakemake knows with which parameters the files in
+    a results folder were made: one in the folder, one beside what Snakemake knows."""
+    return results / ".run", Path(".snakemake/charlens") / quote(str(results), safe="")
+
+
+def made_here(results: Path) -> bool:
+    """Whether Snakemake knows how a results folder was made. It does not where the folder was
+    copied from elsewhere or .snakemake was removed: then no change of settings would be noticed."""
+    try:
+        word = marks(results)[0].read_text()
+    except OSError:  # a new folder
+        return True
+    try:
+        return marks(results)[1].read_text() == word
+    except OSError:
+        return False
+
+
+def mark(results: Path) -> None:
+    """Mark a results folder as made here, unless it was made elsewhere."""
+    inside, beside = marks(results)
+    if not inside.exists():
+        word = uuid.uuid4().hex
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(word)
+        inside.write_text(word)
 
 
 def unlock_after_a_kill(folder: Path = Path(".snakemake")) -> None:

@@ -11,23 +11,21 @@ import argparse
 import json
 import shutil
 from collections.abc import Iterable
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.networks import half, model_file
 from charlens.networks.cells import has_units
-from charlens.networks.version import version, version_of
 from charlens.runs import grid, merge, model_cards, reference, steps
 from charlens.runs.reference import Publication, copy
+from charlens.runs.run_files import CLAMPED, FOUND, RunFiles, about_score, below, is_of, newer
 from charlens.runs.settings import Settings, arguments, comparable, read
 from charlens.runs.steps import images, verb
 from charlens.store import models
 from charlens.store.corpora import read_split
-from charlens.store.models import ModelKey, recipe_of, twin
+from charlens.store.models import ModelKey
 from charlens.store.reading import read_json
 from charlens.store.scores import read_score
 
@@ -96,51 +94,9 @@ class Builder:
     def __init__(self, run: Path, settings: Settings, out: Path, work: Path):
         self.run, self.settings, self.out, self.work = run, settings, out, work
         self.corpora, self.planned = settings.use, grid.planned(settings)
-        self.digests: dict[str, str] = {}  # of splits, by corpus
-        others = [replace(key, corpus=twin(key.corpus)) for key in self.planned]
-        others += [
-            key
-            for corpus in self.corpora
-            for key in grid.reshuffles(settings, corpus)
-            if key.corpus != corpus
-        ]
-        self.models = {key: path for key in self.planned + others if (path := self.trained(key))}
-        self.scores: dict[ModelKey, Path] = {}
-        for key in self.planned + others:
-            if key.kind == "ngram" and (path := run / f"scores/{key.path}.npy").exists():
-                self.scores[key] = path
-
-    def trained(self, key: ModelKey) -> Path | None:
-        """The model file of the best candidate that is trained as the settings say."""
-        if key.kind == "ngram":
-            return None
-        paths = [
-            self.run / f"models/{c.path}/model.safetensors"
-            for c in grid.candidates(self.settings, key)
-        ]
-        paths = [path for path in paths if path.exists() and self.is_current(path, key.corpus)]
-        return model_file.best(paths) if paths else None
-
-    def is_current(self, model: Path, corpus: str) -> bool:
-        """Was a model trained by the recipe of the settings and the version of the code? One that
-        was not is still to be trained again, and is not published."""
-        about = model_file.about(model)
-        wanted, recipe = self.settings.training_of(corpus), about.get("recipe", {})
-        if recipe_of(about["type"]) == "adamw":
-            wanted = self.settings.adamw_training | {"learning_rate": recipe.get("learning_rate")}
-        same_recipe = all(wanted.get(name) == value for name, value in recipe.items())
-        # (networks of earlier versions do not say of which split they are)
-        same_split = "split" not in about or about["split"] == self.split_digest(corpus)
-        if same_recipe and same_split and version_of(about) == version(about["type"]):
-            return True
-        print(f"{model}: of another recipe, split or version: not published", flush=True)
-        return False
-
-    def split_digest(self, corpus: str) -> str:
-        """The digest of the split that a corpus has now (`split.digest`)."""
-        if corpus not in self.digests:
-            self.digests[corpus] = split.digest(split.load(self.run / f"corpora/{corpus}.npz"))
-        return self.digests[corpus]
+        self.files = RunFiles(run, settings)
+        self.models = self.files.models
+        self.scores: dict[ModelKey, Path] = dict(self.files.ngrams)
 
     def build(self) -> None:
         """Make every file. Raises InputError where the run has no trained model."""
@@ -189,11 +145,11 @@ class Builder:
         for key in self.models:  # all candidates, also those that are no longer tried
             for path in (self.run / f"models/{key.path}").glob("*~*/history.csv"):
                 model = path.with_name("model.safetensors")
-                if model.exists() and self.is_current(model, key.corpus):
+                if model.exists() and self.files.is_current(model, key.corpus):
                     below = path.relative_to(self.run / "models")
                     copy(path, self.out / "histories" / below)
-        for path in (self.run / f"figure5/{corpus}.csv" for corpus in self.corpora):
-            if path.exists():
+        for corpus in self.corpora:
+            if path := self.files.first_epochs(corpus, "lstm"):
                 copy(path, self.out / "figure5" / path.name)
         for path in self.run.parent.glob("bench/*.csv"):
             copy(path, self.out / "bench" / path.name)
@@ -265,7 +221,7 @@ class Builder:
             )  # fmt: skip
         steps.figure3(self.out, infos)
         # clamping takes an hour for a large network: what the run lacks is not made here
-        clamped = [corpus for corpus in found if self.has(corpus, CLAMPED)]
+        clamped = [corpus for corpus in found if self.files.has(corpus, CLAMPED)]
         if clamped:
             made = ([self.run / file.format(corpus) for corpus in clamped] for file in CLAMPED)
             steps.ablation(self.out, *made, self.of_corpora(".json", clamped))
@@ -284,19 +240,6 @@ class Builder:
             "--gates-csv", tables / "gates.csv", "--html", tables / "cells.html",
         )  # fmt: skip
 
-    def searched(self, corpus: str, type: str = "lstm") -> list[Path]:
-        """The networks of a corpus whose units are searched: of a type, and of the LSTM also those
-        whose gates are shown."""
-        wanted = {type, *(self.settings.cells.gates if type == "lstm" else ())}
-        return [p for k, p in self.models.items() if k.corpus == corpus and k.type in wanted]
-
-    def has(self, corpus: str, files: Iterable[str], type: str = "lstm") -> bool:
-        """Whether the run has these files of a corpus, newer than the networks they may be of."""
-        data = self.run / f"corpora/{corpus}.npz"
-        newest = max(p.stat().st_mtime for p in [*self.searched(corpus, type), data])
-        made = [self.run / below(type) / file.format(corpus) for file in files]
-        return all(path.exists() and path.stat().st_mtime >= newest for path in made)
-
     def all_networks(self) -> None:
         """Units and gates of all networks, by type, size and depth."""
         corpora = self.having("recurrent")
@@ -313,7 +256,7 @@ class Builder:
         """What `charlens inside` writes of a network: the run's, where that is newer than the
         network; else it is made."""
         made = self.run / f"inside/{key.path}.csv"
-        if made.exists() and made.stat().st_mtime >= model.stat().st_mtime:
+        if made.exists() and newer(made, model):
             return made
         out = self.work / f"inside/{key.path}.csv"
         verb("inside", model, *self.about(key.corpus), "--out", out)
@@ -327,8 +270,8 @@ class Builder:
     def found(self, corpus: str, type: str = "lstm") -> Path:
         """The folder with what `charlens cells` and `charlens probes` write of a corpus: the run's,
         where that is newer than the networks; else it is made."""
-        networks = self.searched(corpus, type)
-        if self.has(corpus, FOUND, type):
+        networks = self.files.searched(corpus, type)
+        if self.files.has(corpus, FOUND, type):
             return self.run / below(type)
         out = [self.work / below(type) / file.format(corpus) for file in FOUND]
         cells = self.settings.cells
@@ -387,13 +330,13 @@ class Builder:
         for type in self.settings.figures.types:
             out, made = self.out / below(type), self.run / below(type)
             corpora = self.having(type)
-            for name in (f"figure5/{corpus}.csv" for corpus in corpora):
-                if (made / name).exists():
-                    copy(made / name, out / name)
+            for corpus in corpora:
+                if path := self.files.first_epochs(corpus, type):
+                    copy(path, out / "figure5" / path.name)
             self.about_characters(type, out, out)
             if corpora and has_units(type):
                 self.cell_tables({c: self.found(c, type) for c in corpora}, out / "tables")
-                clamped = [c for c in corpora if self.has(c, CLAMPED, type)]
+                clamped = [c for c in corpora if self.files.has(c, CLAMPED, type)]
                 files = ([made / file.format(corpus) for corpus in clamped] for file in CLAMPED)
                 if clamped:
                     steps.ablation(out, *files, self.of_corpora(".json", clamped), out)
@@ -403,10 +346,10 @@ class Builder:
         measures = []
         for key in (k for c in self.corpora for k in grid.watched(self.settings, c)):
             snapshots = self.run / f"models/{key.path}/snapshots.safetensors"
-            if not (snapshots.exists() and self.is_current(snapshots, key.corpus)):
+            if not (snapshots.exists() and self.files.is_current(snapshots, key.corpus)):
                 continue
             made = self.run / f"emergence/{key.path}.csv"
-            if not made.exists() or made.stat().st_mtime < snapshots.stat().st_mtime:
+            if not (made.exists() and newer(made, snapshots)):
                 made = self.work / f"emergence/{key.path}.csv"
                 made.parent.mkdir(parents=True, exist_ok=True)
                 ends = {"split": "npz", "text": "txt", "info": "json"}
@@ -445,35 +388,6 @@ class Builder:
                 half.halve(best, self.out / f"models/{corpus}-{type}.safetensors")
                 if deep != best:
                     half.halve(deep, self.out / f"models/{corpus}-{type}-deepest.safetensors")
-
-
-# what `charlens cells` and `charlens probes` write of a corpus
-FOUND = (
-    "cells/{}.json",
-    "cells/{}.csv",
-    "cells/untrained/{}.csv",
-    "cells/gates/{}.csv",
-    "probes/{}.csv",
-)
-CLAMPED = ("ablation/{}.csv", "ablation/controls/{}.csv")  # what `charlens ablate` writes of it
-
-
-def below(type: str) -> str:
-    """Where what is made of a type lies, below a run or a publication."""
-    return "" if type == "lstm" else f"types/{type}"
-
-
-def is_of(array: Path, model: Path) -> bool:
-    """Does a score array exist, and is it of this very candidate?"""
-    if not (array.exists() and array.with_suffix(".json").exists()):
-        return False
-    meta, about = about_score(array), model_file.about(model)
-    return all(meta.get(name) == about[name] for name in ("hidden", "epoch", "val_loss", "seed"))
-
-
-def about_score(array: Path) -> dict:
-    """The metadata beside a score array."""
-    return read_json(array.with_suffix(".json"))
 
 
 def described(array: Path, split: Path) -> bytes:

@@ -168,8 +168,8 @@ def check_texts(reference: Path, other: Path) -> None:
         if not beside.exists():
             continue
         ours, theirs = read_json(path), read_json(beside)
-        for key in ("source", "bytes", "symbols"):
-            if ours.get(key) != theirs.get(key):
+        for key in ("source", "bytes", "symbols", "sha256"):
+            if ours.get(key, theirs.get(key)) != theirs.get(key, ours.get(key)):
                 raise InputError(
                     f"{path}: {key} is '{ours.get(key)}', in {beside} '{theirs.get(key)}':"
                     " losses on two texts are not compared"

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import yaml
 from pydantic import ValidationError
 
 from charlens.errors import InputError
@@ -77,6 +78,48 @@ def write(settings: Settings, path: Path) -> None:
     path, content = Path(path), settings.model_dump_json(exclude_none=True, indent=1) + "\n"
     if not path.exists() or path.read_bytes() != content.encode():
         write_with_digest(path, content.encode())
+
+
+def refuse_others(settings: Settings, path: Path) -> None:
+    """Raise InputError where results were made with other settings, which `path` holds, by a
+    Snakemake that is not the one here: it cannot tell what to make again."""
+    if not path.exists():
+        return
+    here, there = (_flat(its.model_dump(mode="json")) for its in (settings, read(path)))
+    for its in (here, there):
+        its.pop("mirror", None)  # where texts are, not what they are
+    if other := [key for key in here | there if here.get(key) != there.get(key)]:
+        more = f" and {len(other) - 3} more" if len(other) > 3 else ""
+        raise InputError(
+            f"{path.parent} was made with other settings ({', '.join(other[:3])}{more}) and copied"
+            " here, or .snakemake was removed, so that Snakemake cannot know what to make again:"
+            f" use those in {path}, choose another run, or remove {path.with_name('.run')} to keep"
+            " everything that is there"
+        )
+
+
+def _flat(values: Mapping, before: str = "") -> dict[str, object]:
+    """Nested settings by their whole keys, such as training.epochs."""
+    found = {}
+    for key, value in values.items():
+        inner = isinstance(value, Mapping) and value
+        found |= _flat(value, f"{before}{key}.") if inner else {f"{before}{key}": value}
+    return found
+
+
+def refuse_duplicates(path: Path) -> None:
+    """Raise InputError where a configuration file has a key twice: YAML takes the last one."""
+
+    class Loader(yaml.SafeLoader):
+        def construct_mapping(self, node, deep=False):
+            keys = [key.value for key, _ in node.value]
+            for place, (key, _) in enumerate(node.value):
+                if key.value in keys[:place] and key.tag != "tag:yaml.org,2002:merge":
+                    line = key.start_mark.line + 1
+                    raise InputError(f"{path}, line {line}: {key.value} occurs twice; remove one")
+            return super().construct_mapping(node, deep)
+
+    yaml.load(Path(path).read_text(), Loader)
 
 
 def comparable(settings: Settings) -> dict:
@@ -146,10 +189,19 @@ def describe(mistake: dict) -> str:
 
 
 def _names_of_corpora(settings: Settings) -> Iterator[str]:
+    from charlens.runs import grid
+
     corpora = settings.corpora
     for corpus in settings.use:
         if corpus not in corpora:
             yield f"use: no corpus '{corpus}'; corpora defines {', '.join(corpora)}"
+    for corpus in grid.in_paper(settings.use):
+        for place, source in enumerate(corpora[corpus].sources):
+            if source.path and not source.bytes:  # a copy of the paper's has its length
+                yield (
+                    f"corpora.{corpus}.sources.{place}: {corpus} is a text of the paper, with its"
+                    " numbers beside it; give a text of your own another name"
+                )
     named = {
         "cells.passages": settings.cells.passages,
         "contiguous_split.corpora": settings.contiguous_split.corpora,

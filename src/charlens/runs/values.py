@@ -15,18 +15,17 @@ from pydantic import (
 
 from charlens.store.models import CELLS, OWN, file_of
 
+NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
+
 
 def integer_in_text(value):
     """--config gives numbers as text."""
-    return int(value) if isinstance(value, str) and re.fullmatch(r"[-+]?\d+", value) else value
+    return int(value) if isinstance(value, str) and re.fullmatch(r"[-+]?[0-9]+", value) else value
 
 
 def number_in_text(value):
     """--config gives numbers as text; YAML reads 1e-3 as text."""
-    try:
-        return float(value) if isinstance(value, str) else value
-    except ValueError:
-        return value
+    return float(value) if isinstance(value, str) and NUMBER.fullmatch(value) else value
 
 
 def distinct(values: list) -> list:

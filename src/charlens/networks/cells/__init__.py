@@ -11,8 +11,9 @@ A cell type is a module with
                 in the order of STATES, [S, H] each unless `state_shapes` says otherwise, p the
                 layer's parameters by name
     NAME        how tables and figures call it, a string (without it, the file's name in capitals)
-    VERSION     the version of these equations, counted from 1 (1 where there is none): raise it
-                when you change what is computed, and networks of this type are trained again
+    VERSION     of a type in the package: the version of these equations, counted from 1 (1 where
+                there is none). Raise it when you change what is computed, and networks of this type
+                are trained again. For a type of the user's own a digest of its code does that
 
 and, where it needs them,
 
