@@ -947,8 +947,8 @@ def faults() -> str:
 BLOCKS = (commands, verdict, state, table1, table2, claims, discrepancies, shuffle_offsets,
           paper_text, errors_by_size, figures, definitions, candidates, uncertainty, split_layouts,
           units, clamped, probes, all_networks, learned_when, modern_verdict, modern_losses,
-          modern_claims, modern_missing, modern_figure, costs, speeds, type_speeds, peers, card, equal,
-          faults)  # fmt: skip
+          modern_claims, modern_missing, modern_figure, costs, speeds, type_speeds, peers, card,
+          equal, faults)  # fmt: skip
 
 
 # ---- writing ----

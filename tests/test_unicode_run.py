@@ -1,4 +1,5 @@
-"""A study of a text in two scripts, end to end: models of Unicode characters."""
+"""A study of a text in two scripts, end to end: models of Unicode characters, one with a cell of
+one's own (test_own_cell.py looks at all that is made of such a type)."""
 
 import json
 import os
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 import yaml
 from project import ROOT, copy_kenlm
+from test_own_cell import CELL
 
 from charlens.networks import model_file
 from charlens.study import plan, study
@@ -47,6 +49,10 @@ def finished(tmp_path_factory) -> Path:
     config = plan.configuration("own", "Story", "prose", "characters", "text.txt", chosen)
     config["ngrams"] = {"orders": [2, 3]}
     config["nn"] = {"contexts": [1], "hidden": [8]}
+    config["grid"]["types"].append("leaky")
+    config["cells"] = {"gates": ["lstm", "leaky"]}
+    (folder / "cells").mkdir()
+    (folder / "cells/leaky.py").write_text(CELL)
     (folder / "own.yaml").write_text(yaml.safe_dump(config))
     command = [sys.executable, "-m", "snakemake", "--configfile", "own.yaml", "--cores", "2"]
     environment = os.environ | {"PYTHONPATH": str(folder / "src")}
@@ -69,6 +75,16 @@ def test_all_models_predict_characters(finished):
         each = rows["bytes_per_character"]
         assert abs(each - len(text.encode()) / len(text)).max() < 0.05  # of the test text
         assert "bits/byte" in (finished / f"tables/{table}.html").read_text()
+
+
+def test_the_users_own_cell_is_where_the_others_are(finished):
+    for table in ("tables/table1", "figures/figure1", "tables/inside", "tables/gates"):
+        assert "leaky" in set(pd.read_csv(finished / f"{table}.csv")["type"]), table
+    assert "LEAKY" in (finished / "tables/table1.html").read_text()
+    assert "LEAKY" in (finished / "figures/types.svg").read_text()
+    assert "leaky" not in set(
+        pd.read_csv(finished / "tables/left_out.csv")["type"]
+    )  # it lacks nothing
 
 
 def test_labels_and_pages_are_of_characters(finished):

@@ -60,7 +60,7 @@ def stream(path: Path) -> Iterator[Path]:
     """Yield a temporary path, the content of which is then copied to the pipe or device `path`,
     or to standard output ("-")."""
     if path.is_dir():
-        raise InputError(f"cannot write {path}: it is a folder")
+        raise InputError(f"cannot write {path}: it is a folder; choose another path")
     with tempfile.TemporaryDirectory() as folder:
         temporary = Path(folder, path.name)
         yield temporary

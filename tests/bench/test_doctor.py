@@ -12,6 +12,7 @@ from charlens.backends import cuda, selection
 from charlens.bench import checks, doctor, machine
 from charlens.bench.checks import Check, Speed
 from charlens.networks.architecture import Architecture
+from charlens.store.models import LATER_TYPES, PAPER_TYPES
 
 WINDOW = (4, 8)  # streams, steps
 
@@ -186,7 +187,9 @@ def test_a_device_is_examined_and_a_fault_is_the_exit_status(monkeypatch, capsys
     monkeypatch.setattr(checks, "speed", lambda *_: speed)
     assert cli.main(["doctor", "--device", "cpu", "--kenlm", str(tmp_path)]) == 1
     said = capsys.readouterr()
-    assert said.out.count("| as it should | 1e-5 | 1e-3 | passed |") == 33
+    # two of gradients and one of capture, for each type and one more network
+    passed = 3 * (len(PAPER_TYPES) + len(LATER_TYPES) + 1)
+    assert said.out.count("| as it should | 1e-5 | 1e-3 | passed |") == passed
     assert "| broken / badly | 0.5 | 1e-3 | FAILED |" in said.out
     assert "| LSTM 1x64 | 64 | 900 | 300 | 3.0 | 1,500 | 123 |" in said.out
-    assert said.err.splitlines()[-1].startswith("charlens: error: 1 of 34 checks failed")
+    assert said.err.splitlines()[-1].startswith(f"charlens: error: 1 of {passed + 1} checks failed")

@@ -78,11 +78,13 @@ def of_type(type: str) -> Callable:
 
 
 def lstm(arch, below, state, p):
+    """An LSTM's layer over a window by torch's fused function; see `of_type`."""
     h, *after = torch.lstm(below, state.split(1), fused_weights(p), **WHOLE_WINDOW)
     return h, torch.cat(after)
 
 
 def rnn(arch, below, state, p):
+    """The same for the tanh RNN."""
     return torch.rnn_tanh(below, state, fused_weights(p), **WHOLE_WINDOW)
 
 
@@ -100,11 +102,13 @@ def fused_weights(p) -> list[Tensor]:
 
 
 def gru(arch, below, state, p):
+    """The same for the paper's GRU, by a backward pass of our own."""
     h = Gru.apply(below @ p["w_x"] + p["b"], state[0], p["w_h"], p["w_g"], p["b_g"])
     return h, h[-1:]
 
 
 def any_type(arch, below, state, p):
+    """The same for any type: by its scan, or step by step, each step one kernel where it can be."""
     kind, a = cell(arch.type), below @ p["w_x"] + p["b"]
     states = network.unpacked(arch, state)
     step = None if hasattr(kind, "scan") else one_kernel(kind.step, a)

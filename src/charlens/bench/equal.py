@@ -199,7 +199,9 @@ def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     isa, why = cpu.status()
     if isa is None:
-        raise InputError(f"the fast backend is unavailable on this machine: {why}")
+        raise InputError(
+            f"the fast backend is unavailable on this machine: {why}; see charlens doctor"
+        )
     root = args.models or args.out.with_suffix("")
     known = read_known(args.known)
     comparison = Comparison(root, split.load(args.split), args.size, args.epochs, known)

@@ -43,7 +43,8 @@ def title(name: str, model: str) -> str:
 def page(heading: str, facts: dict, blocks: dict[str, np.ndarray]) -> bytes:
     """The page as HTML.
 
-    facts: JSON for the script. blocks: arrays of any shape, by name (see `explore.assemble`).
+    facts: JSON for the script. blocks: arrays of any shape, by name (see `live.blocks`
+    and `explore.with_recording`).
     """
     files = resources.files("charlens") / "explorer"
     style = (files / "page.css").read_text(encoding="utf-8")

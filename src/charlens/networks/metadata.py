@@ -44,7 +44,10 @@ def check(described: object, path) -> None:
         raise InputError(f"{path}: not a charlens model: its metadata are no JSON object")
     for name, value in described.items():
         if name not in (*INTEGERS, *TEXTS, *NUMBERS, *OTHERS):
-            raise InputError(f"{path}: unknown field {name!r}: damaged, or of a newer version")
+            raise InputError(
+                f"{path}: unknown field {name!r}: damaged, or by a newer version, which charlens"
+                " must be updated to"
+            )
         if value is None and name == "size":  # of a network that is in no row of table 1
             continue
         if (wanted := expected(name, value)) is not None:
@@ -111,7 +114,10 @@ def check_tensors(tensors: dict, arch: "Architecture", path, snapshots: int | No
     wanted = shapes(arch)
     if strange := sorted(wanted.keys() ^ tensors.keys()):
         what = "lacks" if strange[0] in wanted else "has an unknown"
-        raise InputError(f"{path}: {what} parameter {strange[0]!r} of {describe(arch)}")
+        raise InputError(
+            f"{path}: {what} parameter {strange[0]!r} of {describe(arch)};"
+            " get a fresh copy, or train it again"
+        )
     for name, shape in wanted.items():
         shape, got = (shape if snapshots is None else (snapshots, *shape)), tensors[name]
         if tuple(got.shape) != shape:
@@ -122,7 +128,10 @@ def check_tensors(tensors: dict, arch: "Architecture", path, snapshots: int | No
         if str(got.dtype).rpartition(".")[2] not in FLOATS:
             raise InputError(f"{path}: {name}: expected one of {FLOATS}, got {got.dtype}")
         if not bool((abs(got) < math.inf).all()):
-            raise InputError(f"{path}: {name}: holds a number that is not finite")
+            raise InputError(
+                f"{path}: {name}: holds a number that is not finite; get a fresh copy, or train it"
+                " again"
+            )
 
 
 def describe(arch: "Architecture") -> str:

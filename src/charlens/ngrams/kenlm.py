@@ -51,7 +51,9 @@ def load(model: str | Path, kenlm: str | Path):
     try:
         return module.Model(str(model))
     except OSError as error:
-        raise InputError(f"{model}: KenLM cannot read it: {error}") from error
+        raise InputError(
+            f"{model}: KenLM cannot read it ({error}); remove it and run snakemake again"
+        ) from error
 
 
 def about(kenlm: str | Path) -> dict:

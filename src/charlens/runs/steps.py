@@ -177,7 +177,8 @@ def types(
     infos: Sequence[Path],
     resampling: Claims,
 ) -> None:
-    """The losses of types at equal parameters, for corpora with a type that the paper lacks."""
+    """The losses of types at equal parameters, for corpora with a type that the paper lacks, and
+    what types lack themselves."""
     networks = {key: path for key, path in scores.items() if key.kind == "recurrent"}
     newer = {key.corpus for key in networks if cell_of(key.type) not in PAPER_TYPES}
     infos = [info for info in infos if info.stem in newer]
@@ -188,6 +189,8 @@ def types(
             *arguments(resampling),
             "--out", *images(out, "types"), "--csv", out / "tables/types.csv",
         )  # fmt: skip
+        own = dict.fromkeys(key.type for key in networks)
+        verb("left-out", "--types", *own, "--out", out / "tables/left_out.csv")
 
 
 def emergence(out: Path, measures: Sequence[Path], infos: Sequence[Path]) -> None:

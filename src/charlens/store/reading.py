@@ -14,9 +14,13 @@ def read_json(path: Path) -> dict:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path} is missing: it describes the file beside it") from None
+        raise InputError(
+            f"{path} is missing, which describes the file of that name: run snakemake, or copy both"
+        ) from None
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: no readable JSON ({reason(error)})") from None
+        raise InputError(
+            f"{path}: no readable JSON ({reason(error)}); remove it and run snakemake again"
+        ) from None
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a JSON object, got a {type(content).__name__}")
     return content

@@ -285,7 +285,9 @@ def best_lstm(scores: Iterable[Score], type: str = "lstm") -> Score:
     own = [score for score in scores if score.meta.get("type") == type]
     if not own:
         name = type_name(type)
-        raise InputError(f"this figure compares an {name} with n-grams: no {name} among the scores")
+        raise InputError(
+            f"no {name} among the scores: train one (grid.types), or choose a trained type (--type)"
+        )
     return best(own, lambda score: score.meta, type, paper_depth=True)
 
 
@@ -293,5 +295,7 @@ def ngrams_by_n(scores: Iterable[Score]) -> dict[int, Score]:
     """The n-gram models by context length n, ascending. Raises InputError if there is none."""
     ngrams = {score.meta["n"]: score for score in scores if score.meta["family"] == "ngram"}
     if not ngrams:
-        raise InputError("this figure compares an LSTM with n-grams: no n-gram among the scores")
+        raise InputError(
+            "no n-gram model among the scores: add one to ngrams.orders and run snakemake"
+        )
     return dict(sorted(ngrams.items()))

@@ -89,7 +89,9 @@ def add(path: Path, texts: dict[Path, bytes], notes: list[str]) -> None:
     """Read one file into `texts`. Raises InputError if it is no text."""
     text, done = text_file.decoded(text_file.read(path), path)
     if b"\0" in text:
-        raise InputError(f"{path}: holds zero bytes: it is no text")
+        raise InputError(
+            f"{path}: holds zero bytes, as no text does: remove it, or convert it to UTF-8"
+        )
     if text:
         texts[path] = text
         if done:
