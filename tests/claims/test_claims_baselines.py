@@ -1,5 +1,6 @@
 """Claims about n-gram and n-NN: verdicts on constructed arrays and histories."""
 
+import numpy as np
 import pytest
 from constructed import evidence, history, ngram, nn, part, seeds, whole
 
@@ -38,6 +39,10 @@ def test_nn_loss_rises(last, verdict):
         baselines.nn_loss_rises(evidence(nn(1, 2.4)))
 
 
+def of_histories(histories):
+    return evidence(histories=histories, split={"alphabet": np.arange(87, dtype=np.uint8)})
+
+
 FALLING, TURNING = [2.0, 1.8, 1.7], [2.0, 1.5, 1.6]
 TRAINING = [2.0, 1.4, 1.2]
 
@@ -54,7 +59,7 @@ TRAINING = [2.0, 1.4, 1.2]
 def test_nn_overfits(small, large, verdict):
     histories = history(1, 128, [2.5, 2.45, 2.4]) | history(2, 128, TURNING, TRAINING)
     histories |= history(5, 128, small, TRAINING) | history(5, 256, large, TRAINING)
-    findings = baselines.nn_overfits(evidence(histories=histories))
+    findings = baselines.nn_overfits(of_histories(histories))
     assert whole(findings).verdict == verdict == part(findings, "n = 5").verdict
     assert part(findings, "n = 1").verdict == FAILS and part(findings, "n = 2").verdict == HOLDS
     assert part(findings, "n = 1").effect == pytest.approx(0.01)  # the gap
@@ -63,22 +68,29 @@ def test_nn_overfits(small, large, verdict):
 
 def test_a_rise_without_a_gap_is_not_overfitting():
     noisy = history(1, 128, [2.4]) | history(4, 128, [1.5, 1.4, 1.45], [1.5, 1.4, 1.4])
-    assert whole(baselines.nn_overfits(evidence(histories=noisy))).verdict == FAILS
+    assert whole(baselines.nn_overfits(of_histories(noisy))).verdict == FAILS
 
 
 def test_an_nn_whose_training_diverged_does_not_overfit():
     histories = history(1, 128, [2.5, 2.4]) | history(3, 128, [1.8, 1.7])
-    sound = whole(baselines.nn_overfits(evidence(histories=histories)))
+    sound = whole(baselines.nn_overfits(of_histories(histories)))
     histories |= history(3, 256, [2.25, 2.0, 1.9, 4.1]) | history(3, 512, [1.9, float("nan")])
-    found = whole(baselines.nn_overfits(evidence(histories=histories)))
+    histories |= history(3, 1024, [3.0, 4.8])  # beyond 1.05 log K
+    found = whole(baselines.nn_overfits(of_histories(histories)))
     assert (found.verdict, found.effect, found.basis) == (FAILS, 0, sound.basis)
+
+
+def test_an_nn_that_overfits_beyond_twice_its_best_has_not_diverged():
+    histories = history(1, 128, [2.5, 2.4]) | history(3, 128, [1.8, 1.5, 3.2], [1.8, 0.9, 0.2])
+    found = whole(baselines.nn_overfits(of_histories(histories)))
+    assert (found.verdict, found.effect) == (HOLDS, pytest.approx(1.7))
 
 
 def test_where_capacity_limits_an_nn():
     histories = history(1, 128, [2.5, 2.4]) | history(3, 128, [1.8, 1.7]) | history(4, 128, [1.6])
     histories |= history(3, 256, [1.7, 1.6]) | history(4, 256, [1.7])
-    findings = baselines.nn_overfits(evidence(histories=histories))
+    findings = baselines.nn_overfits(of_histories(histories))
     assert "capacity limits 2 of 3 n-NNs" in whole(findings).basis  # at n = 4, 128 units are best
     assert "256 of up to 256 hidden units chosen, best in epoch 2 of 2" in findings[2].basis
     with pytest.raises(Missing, match="histories"):
-        baselines.nn_overfits(evidence(histories=history(2, 128, [2.0])))
+        baselines.nn_overfits(of_histories(history(2, 128, [2.0])))

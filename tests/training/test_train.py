@@ -27,7 +27,7 @@ from charlens.networks.architecture import Architecture
 from charlens.networks.version import version
 from charlens.training import checkpoint, evaluate, rmsprop, score, train
 from charlens.training.dropout import draw_mask
-from charlens.training.recipe import Recipe
+from charlens.training.recipe import AdamW, Recipe, divergence
 from charlens.training.train import Training
 
 ABOUT = {"corpus": "text", "source": "random", "size": None}
@@ -252,9 +252,47 @@ def test_a_training_that_diverges_ends_with_the_network_before(tmp_path, data, r
 def test_a_training_that_gets_twice_as_bad_keeps_its_best_epoch(tmp_path, data, monkeypatch):
     losses = iter([1.0, 2.1])
     monkeypatch.setattr(train, "mean_loss", lambda *_: next(losses))
+
+    def update(self):  # training losses of 1 and 2
+        self.loss_sum += self.epoch
+        self.window += 1
+
+    monkeypatch.setattr(Training, "update", update)
     _, _, about = trained(tmp_path, data, epochs=5)
     assert "in epoch 2: the validation loss is 2.1, after 1;" in about["failed"]
     assert (about["epoch"], about["val_loss"]) == (1, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("train_losses", "val_losses", "why"),
+    [
+        ([2.0, 1.0, 1.5], [2.0, 1.0, 2.1], "the validation loss is 2.1, after 1"),
+        ([2.0, 1.0, 1.5], [2.0, 1.0, 1.9], None),
+        # all but nothing, and still all but nothing
+        ([1e-3, 1e-8, 2e-8], [1e-3, 6.3e-9, 1.7e-8], None),
+        ([1e-3, 1e-2, 1e-1], [1e-3, 1e-2, 0.2], None),
+        ([1e-3, 1e-2, 0.5], [1e-3, 1e-2, 0.5], "the validation loss is 0.5, after 0.001"),
+        # overfits
+        ([2.0, 1.0, 0.1], [2.0, 1.0, 2.5], None),
+        ([2.0, 2.0], [2.0, 2.6], "the loss is 2.6, that of the uniform distribution 2.398"),
+        ([2.6], [2.0], "the loss is 2.6, that of the uniform distribution 2.398"),
+        ([2.5], [2.5], None),  # nothing is learned yet
+        ([2.0, math.nan], [2.0, 2.0], "the loss is not finite"),
+        ([2.0, 2.0], [2.0, math.inf], "the loss is not finite"),
+    ],
+)
+def test_what_a_diverged_training_is(train_losses, val_losses, why):
+    rows = zip(train_losses, val_losses, strict=True)
+    history = [{"train_loss": t, "val_loss": v} for t, v in rows]
+    assert divergence(history, symbols=11) == why
+
+
+def test_a_training_of_the_second_recipe_that_diverges_names_its_settings(tmp_path, data):
+    arch = Architecture("rnn+adamw", 1, 4, data.symbols)
+    recipe = AdamW(epochs=1, learning_rate=1e30, warm_up=0.0)
+    train.train(arch, recipe, data, 1, 0.0, tmp_path, ABOUT, "test", "reference")
+    about = model_file.about(tmp_path / "model.safetensors")
+    assert about["failed"].endswith("lower adamw.rates or adamw.max_norm")
 
 
 def test_a_network_that_failed_is_chosen_last(tmp_path, data):

@@ -1,13 +1,11 @@
 """Claims about the fixed-context baselines, n-gram and n-NN (table 2)."""
 
-import math
-
 import pandas as pd
 
 from charlens.claims.evidence import LOSS, Evidence, Missing
 from charlens.claims.measure import FAILS, HOLDS, Effect, Finding, measure
 from charlens.store.models import ModelKey
-from charlens.training.recipe import WORSE
+from charlens.training.recipe import divergence
 
 SMALL_N = 2  # n-gram and n-NN should agree up to this n ...
 AGREE = 0.05  # ... within so many nats per character
@@ -71,8 +69,12 @@ def nn_overfits(evidence: Evidence) -> list[Finding]:
     The basis says how often capacity is the limit: the largest candidate was chosen, and its last
     epoch was its best. Each training is one run, so no intervals. One that diverged does
     not count."""
-    sound = (item for item in evidence.histories.items() if not diverged(item[1]))
-    trainings = {key: training(history) for key, history in sound}
+    symbols = len(evidence.split["alphabet"])
+    trainings = {
+        key: training(history)
+        for key, history in evidence.histories.items()
+        if divergence(history.to_dict("records"), symbols) is None
+    }
     if not any(key.n > SMALL_N for key in trainings):
         raise Missing(f"the histories of n-NN trainings with n above {SMALL_N}")
     by_n: dict[int, list[ModelKey]] = {}
@@ -119,14 +121,6 @@ def training(history: pd.DataFrame) -> dict:
         "gap": float(best["val_loss"] - best["train_loss"]),
         "rise": float(history["val_loss"].iloc[-1] - best["val_loss"]),
     }
-
-
-def diverged(history: pd.DataFrame) -> bool:
-    """Whether a training ended as `train` ends one that diverged: with a loss that is not finite,
-    or a validation loss of WORSE times its best."""
-    last = history.iloc[-1]
-    finite = math.isfinite(last["train_loss"]) and math.isfinite(last["val_loss"])
-    return not finite or last["val_loss"] > WORSE * history["val_loss"].min()
 
 
 def turns_up(found: dict, least_gap: float) -> bool:

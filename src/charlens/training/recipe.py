@@ -6,9 +6,13 @@ adamw    what today's authors would use, in miniature: AdamW with a warm-up, a c
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
-WORSE = 2.0  # times its best validation loss: a training that has diverged is above, and ends
+# A training has diverged once its validation loss exceeds its best by this factor ...
+WORSE = 2.0
+RISE = 0.1  # ... and by this share of log K, while its training loss rose, too;
+UNIFORM = 1.05  # or once a loss exceeds that of the uniform distribution, log K, by this factor
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,7 @@ class Recipe:
     epsilon: float = 1e-8  # of RMSProp, added after the root
     clip: float = 5.0  # bound on each element of the gradient
     init: float = 0.08  # parameters begin uniform in [-init, init]
+    LOWER = "training.learning_rate or training.clip"  # where a training diverges
 
     def rate(self, epoch: int, share: float = 1.0) -> float:
         """The learning rate of an epoch, the same throughout; epochs are counted from 1."""
@@ -44,6 +49,7 @@ class AdamW:
     weight_decay: float = 0.1  # of matrices, times the rate at each update
     max_norm: float = 1.0  # of the gradient of the mean loss per character, all parameters together
     init: float = 0.08  # parameters begin uniform in [-init, init]
+    LOWER = "adamw.rates or adamw.max_norm"  # where a training diverges
 
     def rate(self, epoch: int, share: float = 1.0) -> float:
         """The learning rate once this share of an epoch is done; epochs are counted from 1."""
@@ -63,3 +69,26 @@ def from_options(name: str, options: dict) -> Recipe | AdamW:
     kind = RECIPES[name]
     known = {field.name for field in fields(kind)}
     return kind(**{key: v for key, v in options.items() if key in known and v is not None})
+
+
+def divergence(history: Sequence[Mapping], symbols: int) -> str | None:
+    """Why the last epoch of a history shows that the training diverged, in words; None if it does
+    not. A network that overfits has not diverged: its training loss falls.
+
+    history: the training and validation loss of each epoch, in nats per character (`train_loss`,
+    `val_loss`). symbols: K.
+    """
+    *before, last = history
+    uniform = math.log(symbols)
+    for loss in (last["train_loss"], last["val_loss"]):
+        if not math.isfinite(loss):
+            return "the loss is not finite"
+        if loss > UNIFORM * uniform:
+            return f"the loss is {loss:.4g}, that of the uniform distribution {uniform:.4g}"
+    if before:
+        best = min(before, key=lambda row: row["val_loss"])
+        least = best["val_loss"]
+        worse = last["val_loss"] > max(WORSE * least, least + RISE * uniform)
+        if worse and last["train_loss"] > best["train_loss"]:
+            return f"the validation loss is {last['val_loss']:.4g}, after {least:.4g}"
+    return None

@@ -38,11 +38,10 @@ from charlens.training import snapshots, stopping
 from charlens.training.checkpoint import fingerprint, read_checkpoint, write_checkpoint
 from charlens.training.dropout import draw_mask
 from charlens.training.evaluate import mean_loss, tensors
-from charlens.training.recipe import WORSE, AdamW, Recipe, from_options
+from charlens.training.recipe import AdamW, Recipe, divergence, from_options
 from charlens.training.rmsprop import rmsprop_
 
 CHECKPOINT_SECONDS = 60
-UNIFORM = 1.05  # times the loss of the uniform distribution: a network that has learned is below
 RECIPE = {  # what its options set
     "epochs": "passes over the training text",
     "learning_rate": "of RMSProp; of AdamW the highest",
@@ -62,7 +61,7 @@ RECIPE = {  # what its options set
 
 
 class Diverged(InputError):
-    """A training whose loss grew beyond hope; the message says in which epoch and what to lower."""
+    """A training diverged. The message names the epoch, the reason, and which settings to lower."""
 
 
 class Stopped(Exception):
@@ -143,7 +142,7 @@ class Training:
         """Validate, remember the best parameters, and move on to the next epoch.
 
         Returns the epoch's row of the history; losses are in nats per character. Raises Diverged
-        where the loss is not finite, above that of the uniform distribution, or twice the best.
+        where they show that the training diverged (see `recipe.divergence`).
         """
         begun = time.perf_counter()
         state = self.backend.zero_state(len(self.y))
@@ -156,32 +155,22 @@ class Training:
             "seconds": round(self.seconds + time.perf_counter() - begun, 3),
             "backend": self.backend.name,
         }
-        if fault := self.fault(row):
-            self.history.append(row)
+        fault = self.fault(row)
+        self.history.append(row)
+        if fault:
             raise Diverged(
-                f"training diverged in epoch {self.epoch}: {fault};"
-                " lower training.learning_rate or training.clip"
+                f"training diverged in epoch {self.epoch}: {fault}; lower {self.recipe.LOWER}"
             )
         if self.best is None or val_loss < self.best["val_loss"]:
             best = deepcopy(self.params)
             self.best = {"epoch": self.epoch, "val_loss": val_loss, "params": best}
-        self.history.append(row)
         self.state = self.backend.zero_state(len(self.y))
         self.epoch, self.window, self.loss_sum, self.seconds = self.epoch + 1, 0, 0.0, 0.0
         return row
 
     def fault(self, row: dict) -> str | None:
         """Why an epoch's losses show that the training diverged, in words; None if they do not."""
-        uniform = math.log(self.arch.symbols)
-        for loss in (row["train_loss"], row["val_loss"]):
-            if not math.isfinite(loss):
-                return "the loss is not finite"
-            if loss > UNIFORM * uniform:
-                return f"the loss is {loss:.4g}, that of the uniform distribution {uniform:.4g}"
-        if self.best and row["val_loss"] > WORSE * self.best["val_loss"]:
-            best = self.best["val_loss"]
-            return f"the validation loss is {row['val_loss']:.4g}, after {best:.4g}"
-        return None
+        return divergence([*self.history, row], self.arch.symbols)
 
     def take_snapshot(self) -> None:
         """Keep a copy of the parameters as they are now."""
