@@ -1,5 +1,7 @@
 """Snapshots of a network while it is trained."""
 
+import re
+
 import pytest
 import torch
 
@@ -91,6 +93,53 @@ def test_a_model_is_not_taken_for_snapshots(tmp_path, data):
         snapshots.load(tmp_path / "model.safetensors")
 
 
-def test_what_half_precision_cannot_hold_is_refused():
-    with pytest.raises(InputError, match="half precision"):
-        snapshots.take({"w": torch.tensor([1e6])})
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (1e6, "a parameter is 1e+06, too large for half precision"),
+        (float("nan"), "a parameter is not finite"),
+        (float("-inf"), "a parameter is not finite"),
+    ],
+)
+def test_parameters_that_no_snapshot_holds_are_refused(value, words):
+    with pytest.raises(InputError, match=f"^{re.escape(words)}$"):
+        snapshots.take({"w": torch.tensor([1.0]), "v": torch.tensor([value, 2.0])})
+
+
+@pytest.mark.parametrize("epoch", [1, 2])  # of the fault
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [(7e4, "a parameter is 7e+04, too large"), (float("nan"), "a parameter is not finite")],
+)
+def test_a_training_that_diverges_at_a_snapshot_leaves_a_model(
+    tmp_path, data, monkeypatch, value, words, epoch
+):
+    update = train.Training.update
+
+    def spoilt(self):
+        update(self)
+        if (self.epoch, self.window) == (epoch, 2):
+            self.params["out.b"][0] = value
+
+    monkeypatch.setattr(train.Training, "update", spoilt)
+    _, _, about = trained(tmp_path, data, snapshots.Schedule(2, 2))
+    assert about["failed"].startswith(f"training diverged in epoch {epoch}: {words}")
+    assert about["epoch"] == epoch - 1
+    assert len((tmp_path / "history.csv").read_text().splitlines()) == 1 + epoch
+    taken = [moment for moment, _ in snapshots.load(tmp_path / "snapshots.safetensors")[1]]
+    assert taken == ([0.0] if epoch == 1 else [0.4, 1.0])
+
+
+def test_a_training_without_snapshots_may_have_any_parameters(tmp_path, data, monkeypatch):
+    update = train.Training.update
+
+    def spoilt(self):
+        update(self)
+        if self.epoch == 1:
+            self.params["out.b"] += 7e4  # which changes no probability
+        elif self.epoch == 2:
+            self.params["out.b"][0] = float("nan")
+
+    monkeypatch.setattr(train.Training, "update", spoilt)
+    _, params, about = trained(tmp_path, data)
+    assert "failed" in about and about["epoch"] == 1 and params["out.b"].max() > 65504

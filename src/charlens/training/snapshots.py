@@ -4,6 +4,7 @@ They show when a unit or a skill appears (see `charlens.units.emergence`). Snaps
 half precision and travel in the checkpoint, so that a resumed training loses none.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,14 +55,15 @@ def moment(epoch: int, window: int, windows: int) -> float:
 def take(params: "Parameters") -> dict[str, np.ndarray]:
     """A copy of the parameters in half precision, of numpy.
 
-    Raises InputError where a parameter exceeds the range of float16.
+    Raises InputError where a parameter is not finite or exceeds the range of float16.
     """
     with np.errstate(over="ignore"):
         copied = {n: arrays.on_host(value).astype(np.float16) for n, value in params.items()}
     if not all(np.isfinite(value).all() for value in copied.values()):
-        raise InputError(
-            "snapshots: a parameter is too large for half precision; lower training.learning_rate"
-        )
+        largest = np.max([np.abs(arrays.on_host(value)).max() for value in params.values()])
+        if math.isfinite(largest):
+            raise InputError(f"a parameter is {largest:.4g}, too large for half precision")
+        raise InputError("a parameter is not finite")
     return copied
 
 

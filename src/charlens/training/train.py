@@ -138,11 +138,12 @@ class Training:
             self.arch, len(self.y), self.unroll, self.dropout, self.seed, self.epoch, self.window
         )
 
-    def end_epoch(self) -> dict:
+    def end_epoch(self, fault: str | None = None) -> dict:
         """Validate, remember the best parameters, and move on to the next epoch.
 
-        Returns the epoch's row of the history; losses are in nats per character. Raises Diverged
-        where they show that the training diverged (see `recipe.divergence`).
+        fault: why the training is known to have diverged within the epoch, in words. Returns the
+        epoch's row of the history; losses are in nats per character. Raises Diverged where there is
+        a fault, or these show one (see `recipe.divergence`).
         """
         begun = time.perf_counter()
         state = self.backend.zero_state(len(self.y))
@@ -150,12 +151,12 @@ class Training:
         row = {
             "epoch": self.epoch,
             "learning_rate": self.recipe.rate(self.epoch),
-            "train_loss": float(self.loss_sum) / self.windows,
+            "train_loss": float(self.loss_sum) / self.window,
             "val_loss": val_loss,
             "seconds": round(self.seconds + time.perf_counter() - begun, 3),
             "backend": self.backend.name,
         }
-        fault = self.fault(row)
+        fault = fault or self.fault(row)
         self.history.append(row)
         if fault:
             raise Diverged(
@@ -173,16 +174,22 @@ class Training:
         return divergence([*self.history, row], self.arch.symbols)
 
     def take_snapshot(self) -> None:
-        """Keep a copy of the parameters as they are now."""
+        """Keep a copy of the parameters as they are now. Raises Diverged where they are not finite
+        or too large for a snapshot."""
         epoch = snapshots.moment(self.epoch, self.window, self.windows)
-        self.snapshots.append({"epoch": epoch, "params": snapshots.take(self.params)})
+        try:
+            taken = snapshots.take(self.params)
+        except InputError as error:
+            self.end_epoch(str(error))
+        self.snapshots.append({"epoch": epoch, "params": taken})
 
-    def settle(self) -> None:
-        """Where no epoch was good, take the network as it was before the first."""
+    def settle(self, watched: bool) -> None:
+        """Where no epoch was good, take the network as it was before the first; it is the only
+        snapshot then, too, where there are to be some (watched)."""
         if self.best is None:
             params = arrays.initialise(self.arch, self.recipe.init, self.seed)
             self.best = {"epoch": 0, "val_loss": math.log(self.arch.symbols), "params": params}
-        if not self.snapshots:
+        if watched and not self.snapshots:
             self.snapshots.append({"epoch": 0.0, "params": snapshots.take(self.best["params"])})
 
     def done(self) -> float:
@@ -243,7 +250,7 @@ def train(
         except Diverged as error:
             failed = {"failed": str(error)}
             say("charlens", f"{label}: {error}")  # which a run shows
-            training.settle()
+            training.settle(watched=schedule is not None)
         write_rows(directory / "history.csv", training.history)
         ends = line_ends.of_pairs(data.alphabet, data.train.x, data.train.y)
         described = {
