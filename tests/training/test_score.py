@@ -10,6 +10,7 @@ import torch
 from conftest import small_split
 from random_model import saved
 
+from charlens.data import split
 from charlens.errors import InputError
 from charlens.networks import architecture, model_file, network
 from charlens.networks.architecture import Architecture
@@ -184,6 +185,71 @@ def test_an_lstm_in_its_first_epochs_is_compared_over_the_whole_test_split(tmp_p
     delta = (p.gather(2, target) - q.gather(2, target)).mean()
     assert rows[-1]["kl"] == pytest.approx(kl.item(), rel=1e-3)
     assert rows[-1]["delta"] == pytest.approx(delta.item(), rel=1e-3, abs=1e-5)
+
+
+@pytest.fixture
+def first(tmp_path, data):
+    """A function that compares an LSTM's first epoch with an n-NN; `lstm` or `nn` replaces what the
+    file of that name holds: {"data", "arch", and metadata}."""
+
+    def compare(lstm=None, nn=None, history=None):
+        recipe = {"epochs": 2, "learning_rate": 2e-3}
+        made = {
+            "lstm": {"arch": Architecture("lstm", 1, 4, 11), "recipe": recipe} | (lstm or {}),
+            "nn": {"arch": Architecture("nn", 1, 5, 11, 2)} | (nn or {}),
+        }
+        paths = {name: tmp_path / "m" / name / "model.safetensors" for name in made}
+        for name, about in made.items():
+            paths[name].parent.mkdir(parents=True, exist_ok=True)
+            saved(paths[name], **({"data": data} | about))
+        if history:
+            (paths["lstm"].parent / "history.csv").write_text(history)
+        return first_epochs.trajectory([paths["lstm"]], [paths["nn"]], data, 1, 1, "reference")
+
+    return compare
+
+
+OTHER = small_split(symbols=9)
+
+
+@pytest.mark.parametrize("which", ["lstm", "nn"])
+@pytest.mark.parametrize(
+    ("about", "words"),
+    [
+        ({"data": OTHER, "arch": {"symbols": 9}}, "other symbols than the corpus's"),
+        ({"split": "0" * 64}, "trained on another text or split than this one"),
+    ],
+)
+def test_first_epochs_of_another_text_are_refused(first, data, which, about, words):
+    own = {"lstm": Architecture("lstm", 1, 4, 11), "nn": Architecture("nn", 1, 5, 11, 2)}[which]
+    about = about | {"arch": dataclasses.replace(own, **about.get("arch", {}))}
+    with pytest.raises(InputError, match=rf"{which}/model.safetensors: .*{words}"):
+        first(**{which: about})
+    first(**{which: {"split": split.digest(data)}})
+
+
+def test_each_model_of_first_epochs_is_of_the_right_kind(first):
+    with pytest.raises(InputError, match="lstm/model.safetensors: an n-NN; give it to --nns"):
+        first(lstm={"arch": Architecture("nn", 1, 4, 11, 2)})
+    with pytest.raises(InputError, match="nn/model.safetensors: a recurrent .*give it to --lstms"):
+        first(nn={"arch": Architecture("rnn", 1, 4, 11)})
+
+
+def test_first_epochs_that_differ_from_the_history_say_so(first, tmp_path, capsys):
+    first()
+    said = capsys.readouterr().err
+    assert "history" not in said
+    first(history="epoch,val_loss\n1,2.0\n")
+    said = [line for line in capsys.readouterr().err.splitlines() if "history" in line]
+    assert len(said) == 1 and "is off by" in said[0]
+    # beside the candidate that the model is a copy of; the same loss
+    folder = tmp_path / "m"
+    (folder / "lstm").rename(folder / "dropout~0.0")
+    copy = folder / "best" / "model.safetensors"
+    copy.parent.mkdir()
+    copy.write_bytes((folder / "dropout~0.0" / "model.safetensors").read_bytes())
+    assert first_epochs.losses_in_history(copy) == {1: 2.0}
+    assert first_epochs.losses_in_history(folder / "nn" / "model.safetensors") == {}
 
 
 def test_bad_input_is_one_line(tmp_path):

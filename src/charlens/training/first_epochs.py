@@ -11,6 +11,8 @@ All snapshots are compared window by window, so that memory stays small.
 """
 
 import argparse
+import contextlib
+import filecmp
 from copy import deepcopy
 from pathlib import Path
 
@@ -18,12 +20,15 @@ import torch
 
 from charlens.backends import base, selection
 from charlens.data import split
+from charlens.errors import InputError
 from charlens.files import write_rows
-from charlens.networks import model_file
+from charlens.networks import metadata, model_file
 from charlens.progress import say
 from charlens.store.models import recipe_of
+from charlens.store.tables import read_table
 from charlens.training.evaluate import tensors
 from charlens.training.recipe import from_options
+from charlens.training.score import check_split
 from charlens.training.train import Training
 
 
@@ -31,9 +36,13 @@ def trajectory(lstms, n_nns, data, epochs: int, per_epoch: int, backend_name="au
     """Rows of figure 5: layers and size of the LSTM, look (its snapshot), epoch, n, kl, delta.
 
     lstms, n_nns: model files; the best LSTM is used. per_epoch: how many snapshots.
-    Raises InputError where a file is not a model.
+    Raises InputError where a file is no such model, or of another split than `data`.
     """
-    arch, _, about = model_file.load_arrays(model_file.best(lstms))
+    for path, recurrent in [(path, True) for path in lstms] + [(path, False) for path in n_nns]:
+        check(path, recurrent, data)
+    path = model_file.best(lstms)
+    arch, _, about = model_file.load_arrays(path)
+    metadata.require(about, path, ("corpus", "size", "seed", "dropout", "recipe"))
     training = Training(
         arch,
         from_options(recipe_of(arch.type), about["recipe"]),
@@ -44,6 +53,7 @@ def trajectory(lstms, n_nns, data, epochs: int, per_epoch: int, backend_name="au
     )
     label = f"{about['corpus']} figure 5"
     snapshots = []  # (fractional epoch, parameters)
+    known = losses_in_history(path)
     due = [round(part * training.windows / per_epoch) for part in range(1, per_epoch + 1)]
     for epoch in range(epochs):
         while training.window < training.windows:
@@ -53,8 +63,38 @@ def trajectory(lstms, n_nns, data, epochs: int, per_epoch: int, backend_name="au
                 snapshots.append((epoch + training.window / training.windows, copied))
         row = training.end_epoch()
         say(label, f"epoch {epoch + 1}/{epochs} val {row['val_loss']:.4f}")
+        off = row["val_loss"] - known.get(epoch + 1, row["val_loss"])
+        if off:
+            say(
+                label,
+                f"the validation loss is off by {off:.1e} from the history of {path}, which was"
+                " trained on another kind of processor or with other code",
+            )
+            known = {}  # said once
     rows = compare(arch, training.backend, snapshots, n_nns, data, label, backend_name)
     return [{"layers": arch.layers, "size": about["size"]} | row for row in rows]
+
+
+def check(path: Path, recurrent: bool, data) -> None:
+    """Raise InputError unless a model is a recurrent network, or else an n-NN, of this split."""
+    about = model_file.about(path)
+    metadata.require(about, path)
+    if recurrent != (about["context"] == 0):
+        found, wanted = ("an n-NN", "--nns") if recurrent else ("a recurrent network", "--lstms")
+        raise InputError(f"{path}: {found}; give it to {wanted}")
+    check_split(path, about, data)
+
+
+def losses_in_history(model: Path) -> dict[int, float]:
+    """The validation loss of each epoch of a model's training, where its history is at hand: beside
+    the model, or beside the candidate that it is a copy of."""
+    model = Path(model)
+    for path in [model, *model.parent.parent.glob("*/model.safetensors")]:
+        with contextlib.suppress(InputError, OSError):
+            if filecmp.cmp(path, model, shallow=False):
+                table = read_table(path.with_name("history.csv"), ("epoch", "val_loss"))
+                return dict(zip(table["epoch"], table["val_loss"], strict=True))
+    return {}
 
 
 @torch.no_grad()

@@ -53,6 +53,16 @@ def check_alphabet(path: Path, about: dict, data) -> None:
         )
 
 
+def check_split(path: Path, about: dict, data) -> None:
+    """Raise InputError where a model was trained on another split. (Models of earlier versions do
+    not say of which split they are: their alphabet has to do.)"""
+    check_alphabet(path, about, data)
+    if "split" in about and about["split"] != split.digest(data):
+        raise InputError(
+            f"{path}: trained on another text or split than this one: train it on this one first"
+        )
+
+
 def metadata(path: Path) -> dict:
     """What tables need to know about a model, stored beside its scores (see `store.scores`).
 
