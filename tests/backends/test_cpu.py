@@ -266,9 +266,11 @@ def test_window_in_pieces_gives_the_same_bits(kind, isa):
         (33, 100, 79, True),
         (63, 17, 20, True),
         (64, 17, 20, False),
+        (64, 4, 200, False),
+        (64, 4, 201, True),
     ],
 )
-def test_small_networks_train_in_float32(hidden, streams, unroll, in_float32):
+def test_small_networks_and_long_windows_train_in_float32(hidden, streams, unroll, in_float32):
     """A bfloat16 anywhere would show in the state, which scoring carries in float32."""
     assert cpu.trains_in_float32(hidden, streams, unroll) == in_float32
     case = Case(7, "lstm", layers=1, hidden=hidden, streams=streams, unroll=unroll)

@@ -3,7 +3,7 @@
 Same equations, parameter names and gradients as plain torch (charlens.networks), several times as
 fast. One thread; the same inputs give the same bits. Scores are float32. Gradients and validation
 losses come from products of bfloat16 with float32 sums where the processor has them, unless the
-network and its window are small (trains_in_float32).
+network and its window are small, or the window long (trains_in_float32).
 """
 
 import ctypes
@@ -30,6 +30,7 @@ STATES = {"lstm": 2, "slstm": 4}  # of the others 1
 FLOAT32_UNITS = 32
 BFLOAT16_UNITS = 64
 BFLOAT16_WINDOW = 8000
+BFLOAT16_UNROLL = 200  # steps; in longer windows all networks train in float32
 
 # The largest sizes. With these the library's indices cannot overflow (Sizes in workspace.h checks
 # the same), whatever memory there is.
@@ -45,9 +46,16 @@ MAX_SYMBOLS = 2**16 - 1  # codes are uint16, and the largest is none
 
 
 def trains_in_float32(hidden: int, streams: int, unroll: int) -> bool:
-    """Whether a network is too small to train in bfloat16 (see FLOAT32_UNITS)."""
+    """Whether a network is too small to train in bfloat16 (see FLOAT32_UNITS), or its window has
+    more than BFLOAT16_UNROLL steps.
+
+    Where products are bfloat16, what a gradient is multiplied by from step to step (an LSTM's f, a
+    GRU's 1 - z) is kept in half precision. Near 1 that is off by up to 2.4e-4 a step, always to the
+    same side where the gate is constant, so that the error grows with the steps.
+    """
     small_window = streams * unroll < BFLOAT16_WINDOW
-    return hidden <= FLOAT32_UNITS or (hidden < BFLOAT16_UNITS and small_window)
+    small = hidden <= FLOAT32_UNITS or (hidden < BFLOAT16_UNITS and small_window)
+    return small or unroll > BFLOAT16_UNROLL
 
 
 def check_sizes(
