@@ -96,11 +96,20 @@ def test_memory_is_bounded_and_grows():
 
 @pytest.mark.parametrize(
     ("entry", "used"),
-    [(("lstm", 1, 256), 953), (("gru", 3, 256), 973)],
+    [(("lstm", 1, 256), 953), (("gru", 3, 256), 973), (("mlstm", 1, 256), 2280)],
 )
 def test_memory_has_room_on_every_python(entry, used):
     """used: megabytes that were measured with Python 3.13 and PyPI's build of torch."""
     assert asked(cost.recurrent(*entry, 87)) > 1.2 * used
+
+
+def test_matrix_memories_have_room():
+    """Of a single wide layer they take most: at its peak, about seven per stream."""
+    arch = cost.recurrent("mlstm", 1, 512, 87)
+    one = 4 * 100 * arch.hidden**2 / 2**20  # of every stream
+    assert 8 * one < asked(arch) < 12 * one
+    wider = cost.memory_mb(arch, WP, streams=200, unroll=50)  # as many characters
+    assert wider > asked(arch) + 7 * one
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads its memory from /proc")

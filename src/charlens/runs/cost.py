@@ -22,6 +22,7 @@ class Cell(NamedTuple):
     vectors: int = 0  # its other parameters, in H
     kept: int = 0  # further numbers per unit that autograd keeps of each step
     wide: int = 0  # the same per step and stream, whatever H
+    matrices: int = 0  # H x H numbers per stream: a matrix memory, what autograd keeps, gradients
 
 
 LSTM = Cell(4, 4)  # any other type is taken for one
@@ -34,7 +35,7 @@ CELLS = {
     "minlstm": Cell(3, 0),
     "rglru": Cell(3, 0),
     "slstm": Cell(4, 4, kept=30),
-    "mlstm": Cell(4, 0, 6, kept=40, wide=800),
+    "mlstm": Cell(4, 0, 6, kept=40, wide=800, matrices=8),
     "mamba": Cell(4, 2.25, 110, kept=260),
     "transformer": Cell(1, 8, 7, kept=40, wide=4 * 200 * 5),
 }
@@ -121,7 +122,8 @@ def memory_mb(arch: Architecture, text: Text, streams: int, unroll: int, gpu: bo
     """Megabytes to ask for: at least a fifth above the peak of any backend, torch and Python.
 
     Every unit keeps, at every step of a window, its gates, their gradients and what autograd
-    saves; added to that are the interpreter, the parameters with their optimizer, and the text.
+    saves; added to that are matrix memories, the interpreter, the parameters with their optimizer,
+    and the text.
     """
     window = 4 * streams * unroll
     cell = CELLS.get(arch.cell, LSTM)
@@ -129,7 +131,8 @@ def memory_mb(arch: Architecture, text: Text, streams: int, unroll: int, gpu: bo
     units = arch.layers * (arch.hidden * kept + cell.wide)
     characters = text.train + text.val + text.test
     data = characters * (4 + 8 * arch.context)
-    used = window * (units + 8 * arch.symbols) + 40 * parameters(arch) + data
+    memories = 4 * streams * arch.layers * cell.matrices * arch.hidden**2
+    used = window * (units + 8 * arch.symbols) + memories + 40 * parameters(arch) + data
     return INTERPRETER + CUDA * gpu + used // 2**20
 
 
