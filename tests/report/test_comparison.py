@@ -102,7 +102,7 @@ def test_the_papers_text_beside_our_figures(tmp_path, tables):
          ["lk", 3, 256, 100, 200, 150.0, 90, 0.55, 0.4],  # as large as the last within errors
          ["lk", 3, 256, 200, 300, 250.0, 2, 0.9, 0.1]],  # two pairs are no mean
         columns=["corpus", "layers", "size", "from", "below", "distance", "pairs", "lstm", "ngram"],
-    ).assign(lstm_se=0.03, ngram_se=0.01)  # fmt: skip
+    ).assign(gain_se=0.03)  # fmt: skip
     found = comparison.compare_text(figure5, figure6).set_index("corpus")
     assert list(found.reset_index().columns) == comparison.TEXT
     assert found.loc["wp", ["paper", "ours"]].tolist() == pytest.approx([0.18, 0.2])
@@ -121,6 +121,50 @@ def test_the_papers_text_beside_our_figures(tmp_path, tables):
     page = (tmp_path / "c.html").read_text()
     assert "Numbers of the paper’s text" in page and "LSTM 2x512, figure 6" in page
     assert len(pd.read_csv(tmp_path / "t.csv")) == 1  # of the corpora of this run
+
+
+def braces(gains, errors=None, pairs=90):
+    """Figure 5's buckets of 20 characters with these gains, and their standard errors."""
+    start = 20 * np.arange(len(gains))
+    rows = {"corpus": "lk", "layers": 3, "size": 256, "from": start, "below": start + 20}
+    rows |= {
+        "distance": start + 10.0,
+        "pairs": pairs,
+        "ngram": 0.4,
+        "lstm_se": 0.1,
+        "ngram_se": 0.1,
+    }
+    errors = {} if errors is None else {"gain": gains, "gain_se": errors}
+    return pd.DataFrame(rows | {"lstm": 0.4 + np.array(gains)} | errors)
+
+
+@pytest.mark.parametrize(
+    ("gains", "reach"),
+    [
+        ([0.1, 0.3, 0.29, 0.1, 0.28, 0.27], "20 to 60"),  # alike once more beyond a break
+        ([0.1, 0.28, 0.1, 0.29, 0.3, 0.1], "60 to 100"),  # and before one
+        ([0.3, 0.1, 0.29, 0.1], "0 to 20"),  # nothing beside the peak is alike
+        ([0.3, 0.29, 0.28], "0 to 60"),
+    ],
+)
+def test_the_reach_of_the_largest_gain_is_unbroken(gains, reach):
+    _, basis = comparison.peak_of_gain(braces(gains, 0.02), "lk")
+    assert basis.endswith(f"from {reach} it is as large within errors")
+
+
+def test_a_gain_is_compared_by_its_own_error():
+    """Not by those of the two models, which read the same braces."""
+    gains = [0.3, 0.2, 0.1]
+    assert "from 0 to 20 it" in comparison.peak_of_gain(braces(gains, 0.01), "lk")[1]
+    assert "from 0 to 40 it" in comparison.peak_of_gain(braces(gains, 0.04), "lk")[1]
+
+
+def test_without_the_errors_of_the_gain_its_reach_is_unknown():
+    """As in a publication by an older version."""
+    distance, basis = comparison.peak_of_gain(braces([0.1, 0.3, 0.29]), "lk")
+    assert distance == 30 and basis == "LSTM 3x256, figure 5: 20 to 40 characters, 90 pairs"
+    older = pd.concat([braces([0.1, 0.3]).assign(corpus="wp"), braces([0.2, 0.3], 0.01)])
+    assert "within errors" not in comparison.peak_of_gain(older, "wp")[1]
 
 
 # ---- the contiguous split ----

@@ -216,6 +216,19 @@ def test_brace_means(tmp_path, monkeypatch):
     assert np.isnan(means["lstm_se"].iloc[1])
 
 
+def test_the_gain_on_braces_is_measured_brace_by_brace(tmp_path, monkeypatch):
+    """Both models read the same braces: what makes one harder for both is no error of the gain."""
+    monkeypatch.setattr(figure5, "LEAST", 1)
+    hard = np.random.default_rng(0).uniform(0.2, 0.6, 200)
+    gain = 0.2 + 0.01 * np.random.default_rng(1).normal(size=hard.size)
+    lstm = score(tmp_path / "l.npy", np.log(hard + gain))
+    ngram = score(tmp_path / "n.npy", np.log(hard), family="ngram", n=20)
+    means = figure5.brace_means(lstm, ngram, np.arange(200), np.full(200, 9)).iloc[0]
+    assert means["gain"] == pytest.approx(means["lstm"] - means["ngram"], abs=1e-6)
+    assert means["gain_se"] == pytest.approx(0.01 / np.sqrt(200), rel=0.2)
+    assert means["gain_se"] < np.hypot(means["lstm_se"], means["ngram_se"]) / 10
+
+
 def write_first_epochs(path, contexts=(1, 2)):
     rows = [(3, 64, look, look / 10, n, 1 / (look + n), 0.1 * look) for look in range(1, 4)
             for n in contexts]  # fmt: skip

@@ -151,19 +151,32 @@ def ngram_share(figure6: pd.DataFrame, corpus: str) -> tuple[float, str]:
 
 def peak_of_gain(figure5: pd.DataFrame, corpus: str) -> tuple[float, str]:
     """The distance in characters at which the LSTM's gain on "}" over the n-gram model is largest,
-    among the buckets that figure 5 joins by a line, that bucket, and how far the buckets reach
-    whose gain is not two standard errors less."""
+    among the buckets that figure 5 joins by a line, that bucket, and how far the buckets around it
+    reach without a break whose gain is not two standard errors less.
+
+    A table by an older version does not have the gain's standard error, and so no reach."""
     own = figure5[figure5["corpus"] == corpus] if len(figure5) else figure5
-    own = own[own["pairs"] >= LEAST] if len(own) else own
+    own = own[own["pairs"] >= LEAST].sort_values("from") if len(own) else own
     if own.empty:
         return np.nan, ""
-    gain, error = own["lstm"] - own["ngram"], np.hypot(own["lstm_se"], own["ngram_se"])
+    gain = own["lstm"] - own["ngram"]
     best = own.loc[gain.idxmax()]
-    alike = own[gain.max() - gain < 2 * np.hypot(error, error[gain.idxmax()])]
     lstm = network_name("lstm", *best[["layers", "size"]])
-    bucket = f"{best['from']:g} to {best['below']:g} characters, {best['pairs']:g} pairs"
-    reach = f"from {alike['from'].min():g} to {alike['below'].max():g} it is as large within errors"
-    return best["distance"], f"{lstm}, figure 5: {bucket}; {reach}"
+    words = f"{lstm}, figure 5: {best['from']:g} to {best['below']:g} characters,"
+    words += f" {best['pairs']:g} pairs"
+    if "gain_se" in own and own["gain_se"].notna().all():
+        error = own["gain_se"]
+        alike = gain.max() - gain < 2 * np.hypot(error, error[gain.idxmax()])
+        run = own[unbroken(alike.to_numpy(), own.index.get_loc(gain.idxmax()))]
+        reach = f"{run['from'].min():g} to {run['below'].max():g}"
+        words += f"; from {reach} it is as large within errors"
+    return best["distance"], words
+
+
+def unbroken(marked: np.ndarray, at: int) -> np.ndarray:
+    """Which of the values [M] are marked and belong to the run of marked ones around `at`; bool."""
+    runs = np.cumsum(np.append(0, marked[1:] != marked[:-1]))
+    return runs == runs[at]
 
 
 # ---- the page ----

@@ -18,7 +18,7 @@ from charlens.text.braces import brace_pairs, pairs_in_test
 from charlens.text.stand_ins import parsed
 
 BRACES = ["layers", "size", "n", "from", "below", "distance", "pairs"]
-BRACES += ["lstm", "lstm_se", "ngram", "ngram_se"]
+BRACES += ["lstm", "lstm_se", "ngram", "ngram_se", "gain", "gain_se"]
 WIDTH = 20  # characters: a bucket of distances is so wide, or a multiple of it that has
 LEAST = 30  # pairs of braces; means of fewer are not joined by a line
 
@@ -109,11 +109,13 @@ def brace_means(lstm: Score, ngram: Score, index: np.ndarray, distance: np.ndarr
 
     index, distance: [Q], of `braces_in_test`. Returns one row per bucket with pairs in it: layers
     and size of the LSTM, n of the n-gram model, from and below (distances in characters), distance
-    (geometric mean), pairs, and for each model its mean probability and standard error.
+    (geometric mean), pairs, for each model its mean probability and standard error, and the same
+    for the gain, the LSTM's probability of a brace minus the n-gram's: both read the same braces.
     """
     bounds = bucket_edges(distance) if len(distance) else np.array([1])
     bucket = np.searchsorted(bounds, distance, side="right") - 1
-    probabilities = {"lstm": lstm.probabilities()[index], "ngram": ngram.probabilities()[index]}
+    measured = {"lstm": lstm.probabilities()[index], "ngram": ngram.probabilities()[index]}
+    measured["gain"] = measured["lstm"] - measured["ngram"]
     rows = []
     for b in np.unique(bucket):
         here = bucket == b
@@ -126,9 +128,9 @@ def brace_means(lstm: Score, ngram: Score, index: np.ndarray, distance: np.ndarr
             "distance": np.exp(np.log(distance[here]).mean()),
             "pairs": here.sum(),
         }
-        for name, probability in probabilities.items():
-            row[name] = probability[here].mean()
-            row[f"{name}_se"] = standard_error(probability[here])
+        for name, values in measured.items():
+            row[name] = values[here].mean()
+            row[f"{name}_se"] = standard_error(values[here])
         rows.append(row)
     return pd.DataFrame(rows, columns=BRACES)
 
