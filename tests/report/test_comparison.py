@@ -208,14 +208,73 @@ def test_contiguous_split(tmp_path):
     assert lstm["low"] < 0.3 < lstm["high"]
     advantage = [f"advantage_{name}" for name in ("paper_split", "plain_cut", "change")]
     assert lstm[advantage].tolist() == pytest.approx([0.2, 0.05, -0.15], abs=1e-5)
+    # one seed of one network: what another would change is unknown
+    assert set(table["covers"]) == {contiguous_split.TEXT}
+    assert lstm[["seeds_paper_split", "seeds_plain_cut"]].tolist() == [1, 1]
     # within a side the network and the n-gram share their noise: the advantage is surer
     assert lstm["advantage_high"] - lstm["advantage_low"] < (lstm["high"] - lstm["low"]) / 100
     assert table.loc["9-gram", advantage].isna().all()
     page = (tmp_path / "l.html").read_text()
     assert "Advantage over the 9-gram" in page and "−0.150" in page
+    assert "LSTM 1x64, 1 seed, test text alone" in page
     with pytest.raises(InputError, match="corpus x: no n-gram under both splits"):
         run(contiguous_split, split_arguments(tmp_path, scores[2:]))
     arguments = split_arguments(tmp_path, scores)
     arguments.remove(tmp_path / "x.contiguous.npz")
     with pytest.raises(InputError, match="corpus x.contiguous: no split given"):
         run(contiguous_split, arguments)
+
+
+def seeded(folder, size, *losses, corpus="x", layers=1):
+    """The scores of a network from so many seeds."""
+    paths = []
+    for seed, loss in enumerate(losses, start=1):
+        name = f"{corpus}-{layers}-{seed}.npy"
+        meta = {"corpus": corpus, "layers": layers, "size": 64, "seed": seed}
+        paths.append(write_score(folder / name, np.full(size, -loss), **meta))
+    return paths
+
+
+def test_the_change_under_another_split_covers_the_seeds_of_both_networks(tmp_path):
+    size = write_corpus(tmp_path, "x")
+    write_corpus(tmp_path, "x.contiguous")
+    known = [*split_scores(tmp_path, size)]
+    alone = known[:2] + known[3:]  # without the network under the paper's split
+    repeated = seeded(tmp_path, size, 0.98, 1.02, 1.0)
+    others = seeded(tmp_path, size, *(0.9, 0.94) * 10, layers=2)
+    found = {}
+    for name, scores in (("one", known), ("three", alone + repeated + others)):
+        run(contiguous_split, split_arguments(tmp_path, scores))
+        found[name] = pd.read_csv(tmp_path / "l.csv").set_index("model")
+    assert "LSTM 2x64" not in found["three"].index  # it only tells what a seed changes
+    one, three = (table.loc["LSTM 1x64"] for table in found.values())
+    assert three["paper_split"] == pytest.approx(1.0, abs=1e-5)  # the mean of three
+    assert three[["seeds_paper_split", "seeds_plain_cut"]].tolist() == [3, 1]
+    assert three["covers"] == contiguous_split.TEXT_AND_SEEDS
+    # a deviation of about 0.02, of one network and of the mean of three
+    sd = np.sqrt((0.02**2 * 2 + 0.02**2 * 20) / (2 + 19))
+    wanted = 2 * 2.08 * sd * np.sqrt(1 + 1 / 3)
+    for low, high in (("low", "high"), ("advantage_low", "advantage_high")):
+        assert three[high] - three[low] == pytest.approx(wanted, rel=0.1)
+        assert three[high] - three[low] > 2 * (one[high] - one[low])
+    ngram = [table.loc["9-gram", ["change", "low", "high"]].tolist() for table in found.values()]
+    assert ngram[0] == ngram[1]
+    assert "LSTM 1x64, 1 and 3 seeds<" in (tmp_path / "l.html").read_text()
+
+
+def test_where_no_network_of_a_corpus_has_two_seeds_another_corpus_stands_in(tmp_path):
+    size = write_corpus(tmp_path, "x")
+    for name in ("x.contiguous", "y", "y.contiguous"):
+        write_corpus(tmp_path, name)
+    scores = split_scores(tmp_path, size)
+    ngram, flat = {"family": "ngram", "n": 1}, np.full(size, -1.5)
+    for name in ("y", "y.contiguous"):
+        scores.append(write_score(tmp_path / f"{name}-n.npy", flat, corpus=name, **ngram))
+    arguments = split_arguments(tmp_path, scores + seeded(tmp_path, size, 1.0, 1.1, corpus="y"))
+    arguments[arguments.index("--corpora")] = tmp_path / "y.npz"
+    arguments.insert(arguments.index(tmp_path / "y.npz") + 1, tmp_path / "y.contiguous.npz")
+    arguments.insert(arguments.index(tmp_path / "x.json"), "--corpora")
+    arguments.insert(arguments.index("--resamples"), tmp_path / "y.json")
+    run(contiguous_split, arguments)
+    table = pd.read_csv(tmp_path / "l.csv").set_index("model")
+    assert table.loc["LSTM 1x64", "covers"] == contiguous_split.TEXT_AND_SEEDS

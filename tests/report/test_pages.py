@@ -65,15 +65,19 @@ def test_comparison_page():
 
 
 def test_contiguous_split_page():
-    columns = contiguous_split.COLUMNS + contiguous_split.ADVANTAGE
+    columns = contiguous_split.COLUMNS + contiguous_split.ADVANTAGE + contiguous_split.SEEDS
+    text, both = contiguous_split.TEXT, contiguous_split.TEXT_AND_SEEDS
+    numbers = [1.0, 1.3, 0.3, 0.2, 0.4, 0.2, -0.05, -0.25, -0.3, -0.2]
     rows = [
-        ["wp", "9-gram", 1.2, 1.25, 0.05, 0.02, 0.08, *[np.nan] * 5],
-        ["wp", "LSTM 1x64", 1.0, 1.3, 0.3, 0.2, 0.4, 0.2, -0.05, -0.25, -0.3, -0.2],
+        ["wp", "9-gram", 1.2, 1.25, 0.05, 0.02, 0.08, *[np.nan] * 7, text],
+        ["wp", "LSTM 1x64", *numbers, 1, 1, text],
+        ["wp", "LSTM 2x64", *numbers, 3, 1, both],
     ]
     page = contiguous_split.page(pd.DataFrame(rows, columns=columns), CORPORA, 10_000)
     check(page)
     assert "Advantage over the 9-gram" in page and "−0.300 to −0.200" in page
     assert "contiguous split" in page and "10,000 resamples" in page and "plain cut" not in page
+    assert "LSTM 1x64, 1 seed, test text alone" in page and "LSTM 2x64, 1 and 3 seeds<" in page
     page = contiguous_split.page(pd.DataFrame(rows[:1], columns=columns), CORPORA, 10_000)
     assert "Advantage over" not in page
 

@@ -90,6 +90,10 @@ def test_models_are_compared_under_both_split_layouts():
     below = [network, "ngram/order~2", "ngram/order~3"]
     assert keys == [f"{name}/{path}" for name in ("wp", "wp.contiguous") for path in below]
     assert grid.with_twins(its) == ["wp"] and grid.contiguous(its, "lk") == []
+    # all networks of the corpus tell what a seed changes
+    needed = set(grid.for_contiguous(its, "wp"))
+    assert needed == {*grid.contiguous(its, "wp"), *grid.recurrent(its, "wp")}
+    assert len(needed) > len(keys) and grid.for_contiguous(its, "lk") == []
     # a twin has the candidates of its corpus, and its seeds
     twin = grid.contiguous(its, "wp")[3]
     assert [key.candidate for key in grid.candidates(its, twin)] == [0.0]

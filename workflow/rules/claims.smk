@@ -194,7 +194,7 @@ rule plain_cut:
         scores=[
             path
             for corpus in TWO_LAYOUTS
-            for path in scores(grid.contiguous(SETTINGS, corpus))
+            for path in scores(grid.for_contiguous(SETTINGS, corpus))
         ],
         splits=collect("<results>/corpora/{corpus}.npz", corpus=TWO_LAYOUTS + TWINS),
         corpora=titled(TWO_LAYOUTS),

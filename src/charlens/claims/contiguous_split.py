@@ -6,15 +6,22 @@ characters, so each network is compared with an n-gram model on the same charact
 advantage under one split with that under the other. The advantage that remains under the contiguous
 split does not come from having seen the neighbourhood of the test text.
 
+The network under one split is trained independently of that under the other, so intervals cover the
+seeds of both, too. How much a seed changes a loss is measured on all networks of the corpus that
+are given (see `claims.seeds`). The loss of a network is the mean over its seeds under a split.
+
 (Files, columns and the rule that users rely on call the contiguous split `plain_cut`.)
 """
 
-import dataclasses
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from charlens.claims.evidence import LOSS, Evidence
+from charlens.claims.measure import Draws, draw
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
 from charlens.report.html import Entry, Grid, render, signed
@@ -25,10 +32,15 @@ from charlens.store.scores import Score, read_scores
 
 COLUMNS = ["corpus", "model", "paper_split", "plain_cut", "change", "low", "high"]
 ADVANTAGE = [f"advantage_{name}" for name in ("paper_split", "plain_cut", "change", "low", "high")]
+SEEDS = ["seeds_paper_split", "seeds_plain_cut", "covers"]
+TEXT, TEXT_AND_SEEDS = "test text", "test text and seeds"  # what an interval covers
 
 
 def add_arguments(parser):
-    parser.add_argument("--scores", nargs="+", required=True, help="scores under both splits")
+    parser.add_argument(
+        "--scores", nargs="+", required=True,
+        help="under both splits; of the corpora, other networks too, to see the effect of a seed",
+    )  # fmt: skip
     parser.add_argument("--splits", nargs="+", required=True, help="the .npz of both splits")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, in order")
     parser.add_argument("--resamples", type=int, default=10_000, help="of the test streams")
@@ -41,13 +53,18 @@ def run(args):
     corpora = read_corpora(args.corpora)
     scores = read_scores(args.scores, "recurrent", "ngram")
     splits = {Path(path).name.removesuffix(".npz"): path for path in args.splits}
-    tables = []
-    for corpus in corpora:
+    papers: list[Evidence] = []  # of all corpora: one stands in for another without two seeds
+    pairs = []
+    for corpus, about in corpora.items():
         # The two splits have different test streams, so their draws are independent.
-        paper = side(corpus, scores, splits, args.resamples, args.seed)
-        contiguous = side(twin(corpus), scores, splits, args.resamples, args.seed + 1)
-        tables.append(compare(corpus, paper, contiguous))
-    table = pd.concat(tables, ignore_index=True)
+        paper = side(corpus, about, scores, splits, args.resamples, args.seed)
+        other = side(twin(corpus), about, scores, splits, args.resamples, args.seed + 1)
+        papers.append(paper)
+        paper.everything = papers
+        pairs.append((corpus, paper, other))
+    for _, _, other in pairs:
+        other.everything = [other, *papers]
+    table = pd.concat([compare(*pair) for pair in pairs], ignore_index=True)
     write_csv(table, args.csv)
     write_atomically(args.html, page(table, corpora, args.resamples).encode())
 
@@ -55,29 +72,15 @@ def run(args):
 # ---- the numbers ----
 
 
-@dataclasses.dataclass(frozen=True)
-class Side:
-    """The models of a corpus under one split, and bootstrap draws of its S test streams.
-
-    draws: how often each stream occurs in each draw, [R, S]; see `stream_draws`.
-    """
-
-    scores: dict[ModelKey, Score]
-    draws: np.ndarray
-
-    def loss(self, model: ModelKey, minus: ModelKey | None = None) -> tuple[float, np.ndarray]:
-        """Mean test loss in nats per character, and the same for each draw, [R].
-
-        minus: a model whose loss is subtracted.
-        """
-        streams = self.scores[model].stream_losses(self.draws.shape[1])
-        if minus is not None:
-            streams = streams - self.scores[minus].stream_losses(len(streams))
-        return float(streams.mean()), self.draws @ streams / len(streams)
-
-
-def side(name: str, scores: list[Score], splits: dict[str, str], resamples: int, seed: int) -> Side:
-    """The models scored on the split of this name.
+def side(
+    name: str,
+    about: dict,
+    scores: list[Score],
+    splits: Mapping[str, str],
+    resamples: int,
+    seed: int,
+) -> Evidence:
+    """The models scored on the split of this name. about: the corpus, whatever the split.
 
     Raises InputError where there is no such split, or a score has another number of test
     characters.
@@ -85,43 +88,58 @@ def side(name: str, scores: list[Score], splits: dict[str, str], resamples: int,
     if name not in splits:
         raise InputError(f"corpus {name}: no split given (a file named {name}.npz)")
     own = [score for score in scores if score.meta["corpus"] == name]
-    streams = len(read_split(splits[name], own)["test_y"])
-    return Side({model(score): score for score in own}, stream_draws(streams, resamples, seed))
+    split = read_split(splits[name], own)
+    return Evidence(about, own, split, stream_draws(len(split["test_y"]), resamples, seed))
 
 
-def model(score: Score) -> ModelKey:
-    """The model of a score, whatever the split."""
-    return dataclasses.replace(score.key, corpus="")
+def models(evidence: Evidence) -> dict[ModelKey, list[Score]]:
+    """The n-grams and networks of a side, whatever the split, seeds of a network together."""
+    found = {entry.key: entry.seeds for entry in evidence.grid}
+    found |= {score.key: [score] for score in evidence.ngrams.values()}
+    return {replace(key, corpus=""): seeds for key, seeds in found.items()}
 
 
-def compare(corpus: str, paper: Side, contiguous: Side) -> pd.DataFrame:
-    """One row per model that both splits have: columns COLUMNS, then ADVANTAGE, nats per character.
+def compare(corpus: str, paper: Evidence, contiguous: Evidence) -> pd.DataFrame:
+    """One row per model that both splits have: columns COLUMNS, ADVANTAGE, SEEDS; nats per
+    character.
 
-    change: loss under the contiguous split minus loss under the paper's, with its 95% interval over
-    test streams. advantage: loss of the longest n-gram minus loss of the network, under each split,
-    and its change; empty for n-grams. Raises InputError where no n-gram was scored on both.
+    change: loss under the contiguous split minus loss under the paper's, with its 95% interval.
+    advantage: loss of the longest n-gram minus loss of the network, under each split, and its
+    change; empty for n-grams. seeds: of a network, under each split. covers: what the intervals
+    cover, TEXT or TEXT_AND_SEEDS. Raises InputError where no n-gram was scored on both.
     """
-    shared = [key for key in paper.scores if key in contiguous.scores]
+    sides = (models(paper), models(contiguous))
+    shared = [key for key in sides[0] if key in sides[1]]
     ngrams = sorted((key for key in shared if key.kind == "ngram"), key=lambda key: key.n)
     if not ngrams:
         raise InputError(f"corpus {corpus}: no n-gram under both splits among the scores")
     networks = [key for key in shared if key.kind == "recurrent"]
     types = types_in_order(key.type for key in networks)
-    networks.sort(key=lambda key: (types.index(key.type), key.layers, key.size, key.seed))
+    networks.sort(key=lambda key: (types.index(key.type), key.layers, key.size))
+    evidence = (paper, contiguous)
     rows = []
     for key in ngrams + networks:
-        losses = change(paper.loss(key), contiguous.loss(key))
-        advantages = [np.nan] * len(ADVANTAGE)
+        losses = [
+            draw(of, [(1, known[key], LOSS)], seed)
+            for seed, (of, known) in enumerate(zip(evidence, sides, strict=True))
+        ]
+        advantages, seeds, covers = [np.nan] * len(ADVANTAGE), [np.nan] * 2, TEXT
         if key in networks:
-            advantages = change(*(s.loss(ngrams[-1], minus=key) for s in (paper, contiguous)))
-        rows.append([corpus, key.label, *losses, *advantages])
-    return pd.DataFrame(rows, columns=COLUMNS + ADVANTAGE)
+            gains = [
+                draw(of, [(1, known[ngrams[-1]], LOSS), (-1, known[key], LOSS)], seed)
+                for seed, (of, known) in enumerate(zip(evidence, sides, strict=True))
+            ]
+            advantages, seeds = change(*gains), [len(known[key]) for known in sides]
+            covers = TEXT_AND_SEEDS if all(found.seeds_known for found in losses) else TEXT
+        rows.append([corpus, key.name, *change(*losses), *advantages, *seeds, covers])
+    table = pd.DataFrame(rows, columns=COLUMNS + ADVANTAGE + SEEDS)
+    return table.astype(dict.fromkeys(SEEDS[:2], "Int64"))
 
 
-def change(paper: tuple, contiguous: tuple) -> list[float]:
-    """Both values, their difference and its 95% interval, from (value, draws [R]) of each."""
-    low, high = interval(contiguous[1] - paper[1])
-    return [paper[0], contiguous[0], contiguous[0] - paper[0], low, high]
+def change(paper: Draws, contiguous: Draws) -> list[float]:
+    """Both values, their difference and its 95% interval."""
+    low, high = interval(contiguous.drawn - paper.drawn)
+    return [paper.value, contiguous.value, contiguous.value - paper.value, low, high]
 
 
 # ---- the page ----
@@ -143,7 +161,7 @@ def page(table: pd.DataFrame, corpora: dict[str, dict], resamples: int) -> str:
 def loss_grid(table: pd.DataFrame) -> Grid:
     """The losses of a corpus's models under both splits, and their change."""
     rows = [
-        (row.model, [Entry(f"{row.paper_split:.3f}"), Entry(f"{row.plain_cut:.3f}"),
+        (named(row), [Entry(f"{row.paper_split:.3f}"), Entry(f"{row.plain_cut:.3f}"),
                      with_range(row.change, row.low, row.high)])
         for row in table.itertuples()
     ]  # fmt: skip
@@ -157,12 +175,21 @@ def advantage_grid(table: pd.DataFrame, networks: pd.DataFrame) -> Grid:
     """
     longest = table["model"][table["model"].str.endswith("-gram")].iloc[-1]
     rows = [
-        (row.model, [Entry(signed(row.advantage_paper_split)),
+        (named(row), [Entry(signed(row.advantage_paper_split)),
                      Entry(signed(row.advantage_plain_cut)),
                      with_range(row.advantage_change, row.advantage_low, row.advantage_high)])
         for row in networks.itertuples()
     ]  # fmt: skip
     return Grid(f"Advantage over the {longest}", "Network", SIDES, rows)
+
+
+def named(row) -> str:
+    """The model of a row, with the seeds of a network, and what its range leaves out."""
+    if pd.isna(row.seeds_paper_split):
+        return row.model
+    seeds = sorted({int(row.seeds_paper_split), int(row.seeds_plain_cut)})
+    counted = " and ".join(map(str, seeds)) + (" seed" if seeds == [1] else " seeds")
+    return f"{row.model}, {counted}" + (", test text alone" if row.covers == TEXT else "")
 
 
 def with_range(value: float, low: float, high: float) -> Entry:

@@ -83,15 +83,37 @@ def losses(weight: float, entry: GridEntry) -> Term:
     return weight, entry.seeds, LOSS
 
 
+@dataclass(frozen=True)
+class Draws:
+    """A measured value, and as it might have come out: with other test text and other seeds, float
+    [samples]. basis and seeds_known: as of an Effect."""
+
+    value: float
+    drawn: np.ndarray
+    basis: str
+    seeds_known: bool
+
+
 def measure(evidence: Evidence, terms: Iterable[Term], level: float = 0.95) -> Effect:
-    """The sum of weight x statistic over the terms, with its interval.
+    """The sum of weight x statistic over the terms, with its interval (see `draw`)."""
+    found = draw(evidence, terms)
+    low = high = math.nan
+    if math.isfinite(found.value):
+        low, high = interval(found.drawn[~np.isnan(found.drawn)], level)
+    return Effect(found.value, low, high, found.basis, found.seeds_known)
+
+
+def draw(evidence: Evidence, terms: Iterable[Term], seed: int = 0) -> Draws:
+    """The sum of weight x statistic over the terms, and how it varies.
 
     The models of a term are the seeds of one grid entry, and are averaged. All terms share the
     drawn streams (`Evidence.draws`, [samples, S]), and all terms of a trained network share its
     draws of the seed. An n-NN is assumed to vary with its seed as much as a recurrent network.
-    Raises Missing where a score lacks what a statistic needs.
+    Where that is unknown the draws are of test text alone. seed: of these draws, another one for
+    networks trained independently of those drawn before. Raises Missing where a score lacks what a
+    statistic needs.
     """
-    random = np.random.default_rng(0)
+    random = np.random.default_rng(seed)
     value, drawn = 0.0, np.zeros(len(evidence.draws))
     trained: dict[tuple, tuple[list[Score], Parts]] = {}
     for weight, models, statistic in terms:
@@ -119,10 +141,7 @@ def measure(evidence: Evidence, terms: Iterable[Term], level: float = 0.95) -> E
         basis = (
             f"{counts}; the effect of the seed is unknown: no network was measured with two seeds"
         )
-    low, high = (
-        interval(drawn[~np.isnan(drawn)], level) if math.isfinite(value) else (math.nan,) * 2
-    )
-    return Effect(value, low, high, basis, seeds_known)
+    return Draws(value, drawn, basis, seeds_known)
 
 
 def counted(seeds: list[int]) -> str:

@@ -87,6 +87,14 @@ def contiguous(settings: Settings, corpus: str) -> list[ModelKey]:
     return keys + [replace(key, corpus=twin(corpus)) for key in keys]
 
 
+def for_contiguous(settings: Settings, corpus: str) -> list[ModelKey]:
+    """The models from which both split layouts are compared: those of `contiguous`, and all
+    networks of the corpus, which tell how much a loss varies with the seed. [] as there."""
+    if corpus not in with_twins(settings):
+        return []
+    return list(dict.fromkeys([*contiguous(settings, corpus), *recurrent(settings, corpus)]))
+
+
 def chosen(settings: Settings, corpus: str, by: Section) -> list[ModelKey]:
     """The models of a corpus that a section names by `recurrent` and `orders`; of each network the
     first seed."""

@@ -79,7 +79,7 @@ def split_table(
     resampling: Claims,
 ) -> None:
     """What the paper's split is worth: the models scored under both split layouts, for corpora with
-    an n-gram model among them."""
+    an n-gram model among them; and all networks of these corpora, to see the effect of a seed."""
     both, corpora = {}, set()
     for key, path in scores.items():
         other = replace(key, corpus=twin(key.corpus))
@@ -88,6 +88,8 @@ def split_table(
             corpora |= {key.corpus} if key.kind == "ngram" else set()
     infos = [info for info in infos if info.stem in corpora]
     names = [name for info in infos for name in (info.stem, twin(info.stem))]
+    own = [info.stem for info in infos]
+    both |= {key: p for key, p in scores.items() if key.corpus in own and key.kind == "recurrent"}
     if infos:
         verb(
             "contiguous-split", "--scores", *(p for key, p in both.items() if key.corpus in names),
