@@ -4,6 +4,7 @@ The network is the one that the table of first epochs names, as in the figure.
 """
 
 import math
+from itertools import combinations
 
 import pandas as pd
 
@@ -11,53 +12,59 @@ from charlens.claims.evidence import Evidence, Missing
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Finding
 from charlens.store.models import network_name
 
-FIRST = (1, 2, 3)  # the n-NNs that become the nearest one after the other ...
+FIRST = (1, 2, 3)  # the n-NNs that are resembled most one after the other ...
 LATER = (3, 4, 5)  # ... and how that goes on
 
 
+RULE = """The network resembles an n-NN most at the snapshot with the lowest KL divergence from it.
+    (Which n-NN is the nearest to a snapshot says less: a network that has learned nothing yet is
+    nearest to the flattest, whatever comes later.) The lowest must lie inside the snapshots: at the
+    first or the last of them, there may have been a lower one before or after. Effect: the epochs
+    from the lowest for the {first}-NN to that for the {last}-NN. The claim holds if the lowest for
+    the {first}-NN, the {middle}-NN and the {last}-NN lie inside and come in this order, and does
+    not hold if one comes before that of a smaller n. There is only one training, so no
+    interval."""
+
+
 def nearest_nn_climbs(evidence: Evidence) -> list[Finding]:
-    """The nearest n-NN to a snapshot of the LSTM is the one with the lowest KL divergence. Effect:
-    rank correlation between the snapshots' order and their nearest n. The claim holds if it is
-    positive and the 1-NN, the 2-NN and the 3-NN become the nearest in this order. There is only one
-    training, so no interval."""
     return climbs(evidence, FIRST)
 
 
 def nearest_nn_goes_on(evidence: Evidence) -> list[Finding]:
-    """The nearest n-NN to a snapshot of the LSTM is the one with the lowest KL divergence. Effect:
-    rank correlation between the snapshots' order and their nearest n. The claim holds if it is
-    positive and, after the 3-NN, the 4-NN and then the 5-NN become the nearest. There is only one
-    training, so no interval."""
     return climbs(evidence, LATER)
 
 
+for test, (first, middle, last) in ((nearest_nn_climbs, FIRST), (nearest_nn_goes_on, LATER)):
+    test.__doc__ = RULE.format(first=first, middle=middle, last=last)
+
+
 def climbs(evidence: Evidence, wanted: tuple[int, int, int]) -> list[Finding]:
-    """The finding whether three n-NNs become the nearest in this order."""
-    nearest = nearest_nn(evidence, wanted)
-    effect = math.nan
-    if nearest["n"].nunique() > 1:
-        effect = nearest["look"].corr(nearest["n"].rank(), method="spearman")
-    first = {n: nearest["epoch"][nearest["n"] == n].min() for n in wanted}
-    seen = [n for n in wanted if not math.isnan(first[n])]
-    in_order = [first[n] for n in seen] == sorted(first[n] for n in seen)
-    if len(seen) == 3:
-        verdict = HOLDS if in_order and effect > 0 else FAILS
-    elif not in_order or seen == [wanted[0], wanted[2]]:
+    """The finding whether three n-NNs are resembled most in this order."""
+    table = snapshots(evidence, wanted)
+    lowest = [table.loc[table["kl"][table["n"] == n].idxmin()] for n in wanted]
+    epochs = [row["epoch"] for row in lowest]
+    begin, end = table["epoch"].min(), table["epoch"].max()
+    verdict = UNDECIDED
+    if any(later < earlier for earlier, later in combinations(epochs, 2)):
         verdict = FAILS
-    else:
-        verdict = UNDECIDED
-    each = [f"{n}-NN" for n in wanted]
-    words = [f"{n}-NN from epoch {first[n]:.2g}" for n in seen]
-    words = words or [f"never the {each[0]}, {each[1]} or {each[2]}"]
+    elif begin < epochs[0] < epochs[1] < epochs[2] < end:
+        verdict = HOLDS
+    at = {begin: ", the first snapshot", end: ", the last snapshot"}
+    words = [
+        f"{row['kl']:.3f} from the {n}-NN in epoch {row['epoch']:.2g}{at.get(row['epoch'], '')}"
+        for n, row in zip(wanted, lowest, strict=True)
+    ]
     if verdict == UNDECIDED:
-        words.append("the snapshots start too late or end too early to show all three")
-    layers, size = nearest[["layers", "size"]].iloc[0]
-    basis = f"one network, {network_name(evidence.type, layers, size)}, one seed; nearest: "
-    return [Finding("", verdict, effect, math.nan, math.nan, basis + ", ".join(words))]
+        outside = {begin, end} & set(epochs)
+        why = "start too late or end too early" if outside else "lie too far apart"
+        words.append(f"the snapshots {why} to tell")
+    network = network_name(evidence.type, *table[["layers", "size"]].iloc[0])
+    basis = f"one network, {network}, one seed; lowest KL divergence: {'; '.join(words)}"
+    return [Finding("", verdict, epochs[-1] - epochs[0], math.nan, math.nan, basis)]
 
 
-def nearest_nn(evidence: Evidence, wanted: tuple[int, ...]) -> pd.DataFrame:
-    """The row of the nearest n-NN for each snapshot. Raises Missing without these n-NNs."""
+def snapshots(evidence: Evidence, wanted: tuple[int, ...]) -> pd.DataFrame:
+    """The table of first epochs. Raises Missing without these n-NNs."""
     table = evidence.first_epochs
     if table is None or not set(wanted) <= set(table["n"]):
         evidence.require_nns(*wanted)
@@ -66,4 +73,4 @@ def nearest_nn(evidence: Evidence, wanted: tuple[int, ...]) -> pd.DataFrame:
     if not set(wanted) <= set(table["n"]):
         *most, last = (f"{n}-NN" for n in wanted)
         raise Missing(f"the comparison of an LSTM's first epochs with {', '.join(most)} and {last}")
-    return table.loc[table.groupby("look")["kl"].idxmin()].sort_values("look")
+    return table

@@ -49,9 +49,9 @@ def newer_first_resemble_a_1nn(evidence: Evidence) -> list[Finding]:
     return of_each(evidence, nearest_nn_climbs)
 
 
-newer_first_resemble_a_1nn.__doc__ = f"""For each newer type as for the LSTM: the 1-NN, the 2-NN and
-    the 3-NN become the nearest to its snapshots in this order. Effect: rank correlation between the
-    snapshots' order and their nearest n. {EACH}"""
+newer_first_resemble_a_1nn.__doc__ = f"""For each newer type as for the LSTM: the snapshots
+    with the lowest KL divergence from the 1-NN, the 2-NN and the 3-NN come in this order, all of
+    them inside the first epochs. Effect: the epochs from the first of them to the last. {EACH}"""
 
 
 def newer_spread_what_they_know(evidence: Evidence) -> list[Finding]:
