@@ -10,7 +10,7 @@ from charlens.claims.measure import FAILS, HOLDS, UNDECIDED
 from charlens.text import symbols
 
 N = 20  # characters that the n-gram sees
-PROSE = (b'"' + b"aaa " * 8 + b'" bb\r\n').ljust(48) + b"b\n"
+PROSE = (b'"' + b"aaa " * 8 + b'" bb\r\n').ljust(48) + b"b "
 CODE = (b"f(a) + g(h(c)); { " + b"x = 1; " * 4 + b"}").ljust(50)
 
 

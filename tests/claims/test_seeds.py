@@ -9,7 +9,14 @@ from constructed import LENGTH, S, evidence, network, ngram, part, whole
 from charlens.claims import losses
 from charlens.claims.evidence import LOSS
 from charlens.claims.measure import UNDECIDED, measure
-from charlens.claims.seeds import Spread, from_means, spread, two_groups, upper_group
+from charlens.claims.seeds import (
+    Spread,
+    from_means,
+    line_break,
+    spread,
+    two_groups,
+    upper_group,
+)
 from charlens.statistics.bootstrap import interval
 
 LINES = {"split": {"alphabet": np.frombuffer(b"\n\ra", np.uint8)}}
@@ -55,6 +62,19 @@ def test_the_group_of_a_network_is_seen_at_line_breaks():
     ]  # fmt: skip
     assert upper_group(evidence(*GRID)) is None  # a text without lines
     assert upper_group(evidence(*GRID[1:3], **LINES)) is None  # all have learned it
+
+
+@pytest.mark.parametrize(
+    ("line", "stray", "first"),
+    [(b"ab\n", b"a\r\n", b"\n"), (b"ab\r\n", b"ab\n", b"\r"), (b"ab\n", b"a\r", b"\n")],
+)
+def test_a_line_break_is_what_begins_most_line_breaks(line, stray, first):
+    """A few line ends of another kind do not change which symbol tells the groups."""
+    text = np.frombuffer(line * 20 + stray, np.uint8)
+    alphabet, codes = np.unique(text, return_inverse=True)
+    for training in (codes, codes[:3]):  # the stray one in the test text alone, or in both
+        split = {"alphabet": alphabet, "train_y": training[None], "test_y": codes[None]}
+        assert line_break(split) == ord(first)
 
 
 def test_seeds_in_two_groups_are_resampled_where_both_occur():

@@ -11,9 +11,11 @@ from machines import NETWORKS, SAMPLES, Verbs, files, settings, watch, write_run
 from synthetic import run
 
 from charlens.claims.published import with_published
+from charlens.claims.seeds import line_break
 from charlens.errors import InputError
 from charlens.report import html, tables
 from charlens.runs import merge, publish, reference, steps
+from charlens.store.corpora import read_split
 from charlens.store.scores import by_corpus, read_scores
 
 LSTM, GRU, WORSE_GRU, NN = NETWORKS
@@ -389,16 +391,22 @@ def test_the_joined_page_is_the_page_of_both_corpora(tmp_path):
     assert (tmp_path / "joined/tables/cells.html").read_text() == page(*titles)
 
 
-def test_a_split_without_text_has_the_alphabet_of_the_networks(tmp_path):
+def test_a_split_without_text_has_the_alphabet_and_line_ends_of_the_networks(tmp_path):
     """By which claims tell the networks that have learned where lines end."""
     joined = merge.Join(*[reference.Publication(PUBLISHED)] * 2, PUBLISHED)
     digest = PUBLISHED / "scores/wp/ngram/order~2.json"
-    split = merge.shape_of_split(digest, joined.alphabet("wp"), tmp_path / "wp.npz")
-    with np.load(split) as arrays:
-        assert arrays["alphabet"][:2].tobytes() == b"\n\r" and len(arrays["alphabet"]) == 87
-    assert joined.alphabet("unknown") is None
-    with np.load(merge.shape_of_split(digest, None, tmp_path / "wp.npz")) as arrays:
-        assert arrays["alphabet"].tolist() == [0] * 87
+    about = joined.about_text("wp")
+
+    def split(**text):
+        return read_split(merge.shape_of_split(digest, text, tmp_path / "wp.npz"), [])
+
+    found = split(**about)
+    assert found["alphabet"][:2].tobytes() == b"\n\r" and len(found["alphabet"]) == 87
+    assert line_break(found) == ord("\r")
+    for ends in ("LF", "mixed"):  # a carriage return somewhere begins few line breaks, if any
+        assert line_break(split(**(about | {"line_ends": ends}))) == ord("\n")
+    assert joined.about_text("unknown") == {}
+    assert split()["alphabet"].tolist() == [0] * 87 and line_break(split()) is None
 
 
 def test_findings_that_need_score_arrays_stay_as_published():

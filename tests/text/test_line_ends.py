@@ -19,6 +19,25 @@ def test_the_convention_of_a_text_and_of_its_codes(text, found):
     assert line_ends.of_pairs(alphabet, codes[None, :-1], codes[None, 1:]) == found
 
 
+@pytest.mark.parametrize(
+    ("text", "first"),
+    [
+        (b"a\nb\n", b"\n"),
+        (b"a\r\nb\r\n", b"\r"),
+        (b"a\nb\nc\r\n", b"\n"),  # a stray one among line feeds
+        (b"a\r\nb\r\nc\n", b"\r"),
+        (b"a\rb\rc\n", b"\n"),  # carriage returns that end no line
+        (b"a\rb\r", b"\r"),
+        (b"ab", None),
+        (b"", None),
+    ],
+)
+def test_the_symbol_that_begins_most_line_breaks(text, first):
+    alphabet, codes = np.unique(np.frombuffer(b"." + text, np.uint8), return_inverse=True)
+    found = line_ends.first_symbol(alphabet, [codes[None, :1], codes[None]])
+    assert found == (None if first is None else ord(first))
+
+
 @given(st.lists(st.sampled_from(["a", "\n", "\r\n"])).map("".join))
 def test_a_converted_text_has_the_convention_and_nothing_else_changes(text):
     text = text.encode()

@@ -27,6 +27,7 @@ import numpy as np
 from charlens.claims.evidence import Evidence, GridEntry, Missing, Parts, total
 from charlens.statistics.intervals import pooled_sd
 from charlens.store.models import ModelKey
+from charlens.text import line_ends
 
 LINE_BREAKS = (ord("\r"), ord("\n"))
 APART = 2  # standard deviations within a group: two groups have a wider gap between them
@@ -85,18 +86,27 @@ def upper_group(evidence: Evidence) -> dict | None:
     return evidence.known["upper group"]
 
 
-def line_break(alphabet: list[int]) -> int | None:
-    """The symbol that begins a line break in a text of this alphabet; None if it has none."""
-    return next((symbol for symbol in LINE_BREAKS if symbol in alphabet), None)
+def line_break(split: dict[str, np.ndarray]) -> int | None:
+    """The symbol that begins most line breaks of a text; None if it has none.
+
+    split: see `corpora.read_split`. Where it holds no text, since only the digests of scores are
+    here, the line ends that the networks record decide, or else the alphabet.
+    """
+    alphabet, training = split["alphabet"], split.get("train_y")
+    if training is not None and training.size:
+        return line_ends.first_symbol(alphabet, (training, split["test_y"]))
+    known = [symbol for symbol in LINE_BREAKS if symbol in alphabet]
+    if str(split.get("line_ends", "")) in (line_ends.LF, line_ends.MIXED):
+        known.reverse()  # in a mixture it is not known which begins most: "\n" is in every one
+    return known[0] if known else None
 
 
 def find_upper_group(evidence: Evidence) -> dict | None:
     """See `upper_group`."""
-    alphabet = evidence.split["alphabet"].tolist()
-    symbol = line_break(alphabet)
+    symbol = line_break(evidence.split)
     if symbol is None:
         return None
-    code = alphabet.index(symbol)
+    code = evidence.split["alphabet"].tolist().index(symbol)
     means = np.array([score.symbol_means(evidence.split)[code] for score in evidence.networks])
     learned = two_groups(means)
     if learned is None:

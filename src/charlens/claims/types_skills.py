@@ -44,7 +44,7 @@ LEARNED = """Effect, for each type: that probability minus the n-gram's, at the 
 def lines_are_counted(evidence: Evidence) -> list[Finding]:
     if evidence.about["kind"] != "prose":
         return []
-    symbol = line_break(evidence.split["alphabet"].tolist())
+    symbol = line_break(evidence.split)
     if symbol is None:
         raise Missing("a line break in the test text")
     return learned(evidence, mean_probability_of(bytes([symbol])), COUNTS)

@@ -30,7 +30,7 @@ from charlens.store.corpora import read_corpora
 from charlens.store.models import ModelKey
 from charlens.store.reading import read_json, require
 from charlens.store.tables import read_table
-from charlens.text import symbols
+from charlens.text import line_ends, symbols
 
 # Tables whose rows about a corpus are about networks of one machine: its best LSTM, or (True) the
 # best LSTM of the paper's depth. The first column is the corpus.
@@ -365,8 +365,8 @@ class Join:
         splits = {}
         for key, path in scores.items():
             if key.corpus not in splits:
-                alphabet = self.alphabet(key.corpus)
-                splits[key.corpus] = shape_of_split(path, alphabet, work / f"{key.corpus}.npz")
+                about = self.about_text(key.corpus)
+                splits[key.corpus] = shape_of_split(path, about, work / f"{key.corpus}.npz")
         reference.write_status(self.out, self.planned)
         steps.loss_tables(self.out, scores, infos, self.analysis.bootstrap)
         steps.comparison(self.out, infos)
@@ -382,11 +382,11 @@ class Join:
         steps.types(self.out, scores, splits, infos, self.analysis.claims)
         steps.claims(self.out, scores, splits, infos, published, self.analysis.claims)
 
-    def alphabet(self, corpus: str) -> np.ndarray | None:
-        """The alphabet of a corpus, as its networks in half precision have it; None without any."""
+    def about_text(self, corpus: str) -> dict:
+        """What its networks in half precision say of the text of a corpus: its alphabet and line
+        ends; {} without any."""
         paths = Publication(self.out).files(f"models/{corpus}-*.safetensors")
-        about = model_file.about(paths[0]) if paths else {}
-        return symbols.alphabet_of(about) if "alphabet" in about else None
+        return model_file.about(paths[0]) if paths else {}
 
 
 def check_versions(digests: Mapping[Path, dict]) -> None:
@@ -455,23 +455,24 @@ def numbers(publication: Publication, *patterns: str) -> dict[Path, bytes]:
     return {publication.below(path): path.read_bytes() for path in paths}
 
 
-def shape_of_split(digest: Path, alphabet: np.ndarray | None, out: Path) -> Path:
+def shape_of_split(digest: Path, text: dict, out: Path) -> Path:
     """A split with as many test streams and characters as a digest, and no text: all that the verbs
-    read of it where models have only digests. An unknown alphabet (None) is all zeros. Raises
-    InputError where the digest is missing."""
+    read of it where models have only digests. text: of `Join.about_text`; an unknown alphabet is
+    all zeros. Raises InputError where the digest is missing."""
     about = read_json(digest)
     require(about, ("digest",), digest)
     found = about["digest"]
     streams = len(found["streams"])
     shape = (streams, found["characters"] // streams)
-    if alphabet is None:
-        alphabet = np.zeros(len(found["symbols"]), np.uint8)
+    known = "alphabet" in text
+    ends = line_ends.of_model(text) if known else None
     np.savez(
         out,
-        alphabet=alphabet,
+        alphabet=symbols.alphabet_of(text) if known else np.zeros(len(found["symbols"]), np.uint8),
         test_y=np.zeros(shape, np.uint8),
         test_at=np.zeros(streams),
         train_y=np.zeros((streams, 0), np.uint8),
+        **({"line_ends": ends} if ends else {}),
     )
     return out
 

@@ -50,12 +50,14 @@ def read_split(path: str | Path, scores: Iterable[Score]) -> dict[str, np.ndarra
 
     alphabet: [K], bytes (uint8) or characters (uint32). test_y: [S, n], the codes of the test
     characters. test_at: int64 [S], the offset in the text, in symbols, of each stream's first test
-    character. train_y: [S, m], the codes of the training characters.
+    character. train_y: [S, m], the codes of the training characters. line_ends: those of the text
+    (see `text.line_ends`), in a split that has the shape of one but no text, where they are known.
     Raises InputError if the file is unusable or a score has another number of test characters.
     """
     try:
         with np.load(path) as arrays:
             split = {name: arrays[name] for name in ("alphabet", "test_y", "test_at", "train_y")}
+            split |= {name: arrays[name] for name in ("line_ends",) if name in arrays}
     except FileNotFoundError as error:
         raise InputError(f"{path}: no readable split ({reason(error)})") from None
     except Exception:  # numpy's own words advise unsafe loading

@@ -6,6 +6,7 @@ text that is read with the model is converted.
 """
 
 import re
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -27,6 +28,23 @@ def of_pairs(alphabet: np.ndarray, before: np.ndarray, codes: np.ndarray) -> str
     line_feed = alphabet[codes] == ord("\n")
     returns = alphabet[before[line_feed]] == ord("\r")
     return _convention(int(returns.sum()), int(line_feed.sum()))
+
+
+def first_symbol(alphabet: np.ndarray, streams: Iterable[np.ndarray]) -> int | None:
+    """The symbol that begins most line breaks of streams of codes, [S, n] each: a carriage return
+    or a line feed; None if there are no line breaks.
+
+    A carriage return alone breaks a line only in a text without line feeds.
+    """
+    feeds = after_return = returns = 0
+    for codes in streams:
+        symbols = alphabet[codes]
+        feed, back = symbols == ord("\n"), symbols == ord("\r")
+        feeds, returns = feeds + int(feed.sum()), returns + int(back.sum())
+        after_return += int((feed[:, 1:] & back[:, :-1]).sum())
+    if feeds:
+        return ord("\r") if after_return > feeds - after_return else ord("\n")
+    return ord("\r") if returns else None
 
 
 def of_model(about: dict) -> str | None:
