@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from constructed import LENGTH, S, evidence, network, ngram, part, whole
 
-from charlens.claims import losses
+from charlens.claims import losses, seeds
 from charlens.claims.evidence import LOSS
 from charlens.claims.measure import UNDECIDED, measure
 from charlens.claims.seeds import (
+    FEWEST,
     Spread,
     from_means,
     line_break,
@@ -42,26 +43,49 @@ GRID = [
     counting("lstm", 1, 512, 1.1, True),
     counting("rnn", 1, 64, 1.4, False, False, False),
 ]
+# Networks of other sizes, one seed each, so that there are enough for two groups.
+MORE = [counting("lstm", 1, size, 1.2, size % 2 == 0) for size in range(1, FEWEST + 1)]
 
 
 def test_two_groups():
-    values = np.array([0.5, 0.26, 0.6, 0.27, 0.28, 0.65])
-    assert two_groups(values).tolist() == [True, False, True, False, False, True]
+    up = np.array([True, False, True, False, False, True] * 3)
+    values = np.where(up, 0.5, 0.26) + 0.01 * np.arange(len(up)) / len(up)
+    assert two_groups(values).tolist() == up.tolist()
     random = np.random.default_rng(0)
     for _ in range(100):
         assert two_groups(random.normal(size=40)) is None
         assert two_groups(random.uniform(size=40)) is None
-    assert two_groups(np.array([0.1, 0.5, 0.6, 0.7])) is None  # one alone is no group
-    assert two_groups(np.array([0.1, 0.9])) is None
+    assert two_groups(np.array([0.1, *np.linspace(0.5, 0.7, 20)])) is None  # one is no group
+    for few in range(FEWEST):
+        assert two_groups(values[:few]) is None
+
+
+@pytest.mark.parametrize(
+    ("values", "rate", "of_six"), [("normal", 0.02, 0.22), ("uniform", 0.06, 0.34)]
+)
+def test_how_often_one_group_seems_to_be_two(values, rate, of_six, monkeypatch):
+    """By chance alone, in the smallest number of networks that is grouped, and in fewer."""
+    random = np.random.default_rng(0)
+    draw = getattr(random, values)
+
+    def seen(count):
+        return np.mean([two_groups(draw(size=count)) is not None for _ in range(2000)])
+
+    assert seen(FEWEST) == pytest.approx(rate, abs=0.015)
+    assert seen(2 * FEWEST) < 0.005
+    monkeypatch.setattr(seeds, "FEWEST", 4)
+    assert seen(6) == pytest.approx(of_six, abs=0.03)
 
 
 def test_the_group_of_a_network_is_seen_at_line_breaks():
-    found = upper_group(evidence(*GRID, **LINES))
+    found = upper_group(evidence(*GRID, *MORE, **LINES))
     assert [found[score.path] for scores in GRID for score in scores] == [
         True, False, False, True, True, True, True, False, False, False,
     ]  # fmt: skip
-    assert upper_group(evidence(*GRID)) is None  # a text without lines
-    assert upper_group(evidence(*GRID[1:3], **LINES)) is None  # all have learned it
+    assert upper_group(evidence(*GRID, *MORE)) is None  # a text without lines
+    learned = [counting("lstm", 2, size, 1.2, True) for size in range(FEWEST)]
+    assert upper_group(evidence(*GRID[1:3], *learned, **LINES)) is None  # all have learned it
+    assert upper_group(evidence(*GRID, **LINES)) is None  # too few to tell
 
 
 @pytest.mark.parametrize(
@@ -78,7 +102,7 @@ def test_a_line_break_is_what_begins_most_line_breaks(line, stray, first):
 
 
 def test_seeds_in_two_groups_are_resampled_where_both_occur():
-    e = evidence(*GRID, **LINES)
+    e = evidence(*GRID, *MORE, **LINES)
     of = {entry.key.size: spread(e, [(1, LOSS)], entry.key) for entry in e.grid[:3]}
     assert sorted(abs(of[64].deviations)) == pytest.approx(
         [JUMP / 3 * 1.5**0.5] * 2 + [2 * JUMP / 3 * 1.5**0.5], abs=2e-3
@@ -97,7 +121,7 @@ def test_seeds_in_two_groups_are_resampled_where_both_occur():
 
 def test_a_type_with_one_seed_may_fall_in_either_group():
     """Its own seeds would tell; the other types' of its size stand in."""
-    e = evidence(*GRID, counting("gru", 1, 64, 1.4, True), **LINES)
+    e = evidence(*GRID, *MORE, counting("gru", 1, 64, 1.4, True), **LINES)
     found = spread(e, [(1, LOSS)], e.grid[-1].key)
     assert len(found.deviations) == 6 and abs(found.deviations).max() > JUMP / 2
     assert spread(e, [(1, LOSS)], e.grid[3].key).deviations is None  # an RNN: all in one group
@@ -106,7 +130,8 @@ def test_a_type_with_one_seed_may_fall_in_either_group():
 def test_seeds_of_the_same_text_in_another_publication_keep_their_groups():
     """`claims: seeds_from`: a run with one seed of each network. Those of another text do not."""
     for corpus, expected in (("wp", 3), ("lk", None)):
-        run, other = evidence(counting("lstm", 1, 64, 1.4, True), **LINES), evidence(*GRID, **LINES)
+        run = evidence(counting("lstm", 1, 64, 1.4, True), **LINES)
+        other = evidence(*GRID, *MORE, **LINES)
         other.about = {"corpus": corpus, "title": "Published"}
         run.everything = [run, other]
         found = spread(run, [(1, LOSS)], run.grid[0].key)
@@ -119,7 +144,7 @@ def test_an_interval_is_turned_around_where_deviations_are_lopsided():
     low = Spread(0.01, 6, deviations=np.array([-2.0, 1.0, 1.0] * 3))
     drawn = low.draw(np.random.default_rng(0), 50_000, 1)
     assert abs(drawn.mean()) < 0.02 and (drawn > 0).mean() == pytest.approx(2 / 3, abs=0.01)
-    e = evidence(*GRID, ngram(20, 1.2), **LINES)
+    e = evidence(*GRID, *MORE, ngram(20, 1.2), **LINES)
     effect = measure(e, [(1, GRID[0], LOSS)])
     assert effect.high - effect.value != pytest.approx(effect.value - effect.low, rel=0.05)
 
@@ -162,7 +187,8 @@ def test_seeds_of_two_groups_leave_open_what_one_decides():
         counting("rnn", 1, 64, 1.42, False, False, False),
         counting("lstm", 1, 256, 1.22, True), counting("rnn", 1, 256, 1.18, False),
     ]  # fmt: skip
-    findings = losses.beats_rnn("lstm")(evidence(*rows, **LINES))
+    others = [counting("gru", 1, size, 1.2, size % 2 == 0) for size in range(1, FEWEST)]
+    findings = losses.beats_rnn("lstm")(evidence(*rows, *others, **LINES))
     assert part(findings, "size 64").verdict == UNDECIDED  # another three seeds may not learn it
     assert whole(findings).effect == pytest.approx(0.01, abs=1e-3)
     assert "from size 256 on" in whole(findings).basis
