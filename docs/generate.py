@@ -392,12 +392,18 @@ def shuffle_offsets() -> str:
     if found.empty:
         return "No model has been trained on other orders of the files yet."
     rows = [
-        [TITLES[row.corpus], row.model, str(row.orders), f"{row.mean:.3f}", f"{row.sd:.4f}",
-         f"{row.paper:.3f}", f"{row.deviations:+.1f}", f"{row.p:.2f}"]
+        [TITLES[row.corpus], row.model, str(row.orders), f"{row.mean:.3f}",
+         known(row.sd, ".4f"), f"{row.paper:.3f}", known(row.deviations, "+.1f"),
+         known(row.p, ".2f")]
         for row in found.dropna(subset=["paper"]).itertuples()
     ]  # fmt: skip
     head = ["corpus", "model", "orders", "mean", "deviation", "paper", "deviations off", "p"]
     return markdown(head, rows)
+
+
+def known(value: float, form: str) -> str:
+    """A number in a form; a dash where there is none."""
+    return "–" if pd.isna(value) else f"{value:{form}}"
 
 
 def paper_text() -> str:

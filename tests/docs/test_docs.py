@@ -89,6 +89,18 @@ def test_what_is_not_published_of_newer_types_is_said(generate):
     assert generate.modern_figure() == "The losses of the newer types are not published yet."
 
 
+def test_orders_too_few_for_a_deviation_have_a_dash(generate, monkeypatch):
+    columns = ["corpus", "model", "orders", "mean", "sd", "low", "high", "paper", "deviations", "p"]
+    rows = [
+        ["lk", "1-gram", 6, 2.7, 0.02, 2.6, 2.8, 2.702, 0.1, 0.9],
+        ["lk", "20-gram", 2, 0.9, None, 0.8, 1.0, 0.889, None, None],
+    ]
+    monkeypatch.setattr(generate, "published", lambda name: pd.DataFrame(rows, columns=columns))
+    lines = generate.shuffle_offsets().splitlines()
+    assert lines[-2] == "| Linux | 1-gram | 6 | 2.700 | 0.0200 | 2.702 | +0.1 | 0.90 |"
+    assert lines[-1] == "| Linux | 20-gram | 2 | 0.900 | – | 0.889 | – | – |"
+
+
 def test_parts_of_a_claim_are_said_by_type(generate):
     """A type is said once for a verdict, and the parts that have it, unless all do."""
     rows = [["minGRU: memory", "undecided"], ["minGRU: boost", "holds"],

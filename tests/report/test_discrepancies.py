@@ -153,6 +153,25 @@ def test_the_place_of_the_papers_number_among_orders():
     assert discrepancies.among_orders(table[table["seed"] == 0]).empty  # one order has no spread
 
 
+@pytest.mark.parametrize(("orders", "known"), [(2, False), (3, True)])
+def test_too_few_orders_have_no_deviation(tmp_path, tables, orders, known):
+    write_corpus(tmp_path, "lk")
+    lk = [table.assign(corpus="lk") for table in tables]
+    table = shuffled({"1-gram": 2.7, "20-gram": 0.9}, range(6))
+    table.loc[table["model"] == "20-gram", "loss"] += 0.1 * table["seed"]
+    table = table[(table["model"] == "1-gram") | (table["seed"] < orders)]
+    found = discrepancies.among_orders(table).set_index("model").loc["20-gram"]
+    assert found["orders"] == orders and found["low"] < found["mean"] < found["high"]
+    assert found[["sd", "deviations", "p"]].notna().tolist() == [known] * 3
+    entries = pd.DataFrame([["lk", "n-gram", 1]], columns=["corpus", "model", "seeds"])
+    deviation = discrepancies.deviations(entries, lk[0], table, {"lk": {"bytes": 1}}).item()
+    assert (deviation > 0.02) == known  # that of the 20-gram counts where it is known
+    table.to_csv(tmp_path / "r.csv", index=False)
+    run(discrepancies, arguments(tmp_path, lk, "--reshuffles", tmp_path / "r.csv", corpus="lk"))
+    page = (tmp_path / "d.html").read_text()
+    assert "nan" not in page and "from 3 orders or more" in page
+
+
 def test_how_often_the_paper_is_called_unusual_by_chance(monkeypatch):
     """Where the paper's order is one more draw, p is uniform: below 0.1 in one case of ten."""
     rng, rows = np.random.default_rng(0), []

@@ -28,6 +28,7 @@ from charlens.store.tables import paper_table, read_table, read_table1
 
 SLIP = 0.1  # nats
 USUAL = 2  # typical deviations
+ORDERS = 3  # of the files; fewer have no deviation that means anything
 NORMAL = 1.4826  # standard deviation of a normal distribution in median absolute deviations
 
 ENTRY = ["corpus", "model", "layers", "size", "n", "seeds", "ours", "paper", "difference"]
@@ -203,11 +204,13 @@ def deviations(
     """The standard deviation of a difference from the paper by seeds and order; see `tested`.
 
     Of the seeds: pooled within the grid entries of a corpus and type that have several; 0 for
-    n-grams, which have none. Of the order: the mean over the reshuffled models.
+    n-grams, which have none. Of the order: the mean over the models reshuffled ORDERS times or
+    more.
     """
     orders = {}
     if len(shuffled):
-        spreads = shuffled.dropna(subset=["seed"]).groupby(["corpus", "model"])["loss"].std()
+        own = shuffled.dropna(subset=["seed"]).groupby(["corpus", "model"])["loss"]
+        spreads = own.std()[own.size() >= ORDERS]
         orders = spreads.groupby("corpus").mean().to_dict()
     found = []
     for row in entries.itertuples():
@@ -237,8 +240,9 @@ def among_orders(shuffled: pd.DataFrame) -> pd.DataFrame:
 
     One row per model with several orders, and one for the mean of the n-grams that all orders have,
     if these are several. deviations: from the mean, in standard deviations of the difference of one
-    more order from the mean of these; p: its two-sided probability by Student's t, NaN where the
-    paper has no number.
+    more order from the mean of these; p: its two-sided probability by Student's t. Both are NaN
+    where the paper has no number, and with the deviation where there are fewer than ORDERS. Orders
+    differ from row to row: those that all rows have may be two.
     """
     from scipy.stats import t  # here, because it takes a second to import
 
@@ -264,7 +268,7 @@ def among_orders(shuffled: pd.DataFrame) -> pd.DataFrame:
         losses, paper = own["loss"].to_numpy(), own["paper"].iloc[0]
         if len(losses) < 2:
             continue
-        sd = losses.std(ddof=1)
+        sd = losses.std(ddof=1) if len(losses) >= ORDERS else np.nan
         off = (paper - losses.mean()) / (sd * np.sqrt(1 + 1 / len(losses)))
         p = 2 * t.sf(abs(off), len(losses) - 1)
         about = [losses.mean(), sd, losses.min(), losses.max(), paper, off, p]
@@ -296,7 +300,8 @@ def page(every: pd.DataFrame, orders: pd.DataFrame, corpora: dict[str, dict]) ->
             "same": PAPER_BYTES.get(corpus) == about["bytes"],
         }
         sections.append(section)
-    return render("discrepancies", sections=sections, far=FAR, slip=SLIP, usual=USUAL)
+    words = {"far": FAR, "slip": SLIP, "usual": USUAL, "orders": ORDERS}
+    return render("discrepancies", sections=sections, **words)
 
 
 def offset_grid(every: pd.DataFrame) -> Grid:
@@ -358,13 +363,13 @@ def order_grid(orders: pd.DataFrame) -> Grid:
     for row in orders.itertuples():
         extremes = f"{row.low:.3f} to {row.high:.3f}"
         cells = [Entry(str(row.orders)), Entry(f"{row.mean:.3f}", [extremes])]
-        cells += [Entry(f"{row.sd:.4f}")]
-        if pd.isna(row.paper):
-            cells += [Entry()] * 3
-        else:
-            off = row.paper - row.mean
-            cells += [Entry(f"{row.paper:.3f}", [signed(off)]), Entry(multiple(row.deviations)),
-                      Entry(f"{row.p:.2f}")]  # fmt: skip
+        off = "" if pd.isna(row.paper) else signed(row.paper - row.mean)
+        cells += [
+            Entry() if pd.isna(row.sd) else Entry(f"{row.sd:.4f}"),
+            Entry() if pd.isna(row.paper) else Entry(f"{row.paper:.3f}", [off]),
+            Entry() if pd.isna(row.deviations) else Entry(multiple(row.deviations)),
+            Entry() if pd.isna(row.p) else Entry(f"{row.p:.2f}"),
+        ]
         rows.append((row.model, cells))
     columns = ["orders", "mean", "SD", "paper", "deviations", "p"]
     return Grid("Losses on other orders of the files", "Model", columns, rows)
