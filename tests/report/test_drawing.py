@@ -12,6 +12,7 @@ import pytest
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from synthetic import random_logp, write_score
 
@@ -159,6 +160,22 @@ def test_passages_fit_a_printed_page(kind, passages):
     assert figure.get_figheight() <= figure2.PAGE
     frames = [panel.get_window_extent() for panel in figure.axes]
     assert not any(a.overlaps(b) for i, a in enumerate(frames) for b in frames[:i])
+
+
+@pytest.mark.parametrize("dpi", [100, 150, 200, 300])
+@pytest.mark.parametrize("word", ["register_trace_sched_wakeup_probes", "мы_не_можем_знать_всего"])
+def test_letters_stand_on_their_own_colours(word, dpi):
+    found, best = found_and_best(1)
+    found["passages"][0] |= {"text": word, "values": [0.5] * len(word)}
+    found["passages"][0]["symbols_are"] = "characters"
+    figure = figure2.draw(found, best, ABOUT)
+    figure.set_dpi(dpi)
+    panel = figure.axes[0]
+    [drawn] = panel.texts
+    cell = panel.get_window_extent().width / np.ptp(panel.get_xlim())
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    width = drawn.get_window_extent(renderer).width
+    assert width == pytest.approx(len(word) * cell, abs=0.5 * cell)
 
 
 # ---- characters that the own font lacks ----

@@ -71,6 +71,7 @@ STYLE = {
     "legend.frameon": False,
     "hatch.linewidth": 0.6,
     "lines.linewidth": 1.4,
+    "text.hinting": "none",  # else a letter of a PNG is as wide as whole pixels allow
     "text.parse_math": False,  # "$" is a character like any other here
     "svg.fonttype": "none",
     "svg.hashsalt": "charlens",
