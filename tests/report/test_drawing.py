@@ -142,13 +142,66 @@ def test_units_at_chance_level_have_no_passage():
     best.loc[1, "beyond"] = False
     best.loc[2, ["score", "low"]] = 0.6, 0.45  # beyond the null, but chance is in the interval
     best.loc[3, ["measure", "score", "low", "high"]] = "tau", -0.2, -0.3, -0.1
-    passages, left_out = figure2.shown(found, best)
+    passages, [left_out, _] = figure2.shown(found, best)
     assert [passage["hypothesis"] for passage in passages] == ["h0", "h3"]
     assert left_out == "Left out, the best unit is at chance level: inside h1; inside h2."
     figure = figure2.draw(found, best, ABOUT)
     assert any(left_out in text.get_text() for text in texts(figure))
     assert not any("Inside h1" in text.get_text() for text in texts(figure))
     assert left_out in figure2.page(found, best, ABOUT)
+
+
+def test_a_unit_without_a_score_has_no_passage():
+    found, best = found_and_best(2)
+    best.loc[1, ["score", "low", "high"]] = np.nan
+    passages, [left_out] = figure2.shown(found, best)
+    assert [passage["hypothesis"] for passage in passages] == ["h0"]
+    assert left_out == "Left out, the best unit is at chance level: inside h1."
+    assert "nan" not in figure2.page(found, best, ABOUT)
+
+
+def test_a_unit_that_is_not_beyond_the_baselines_is_said_to_be():
+    found, best = found_and_best(5)
+    best = best.assign(beyond_baselines=[True, False, False, False, np.nan], k=[5, 5, 1, 3, np.nan])
+    best = best.assign(last_k=[0.1, 0.85, 0.3, np.nan, np.nan], untrained=[0.1, 0.2, 0.7, 0.4, 0.2])
+    best.loc[2, ["measure", "score"]] = "tau", -0.71
+    remarks = ["", "not beyond the last 5 characters: 0.925",
+               "not beyond an untrained network: 0.700", "not beyond an untrained network: 0.700",
+               ""]  # fmt: skip
+    page = figure2.page(found, best, ABOUT)
+    drawn = "\n".join(text.get_text() for text in texts(figure2.draw(found, best, ABOUT)))
+    for passage, remark in zip(found["passages"], remarks, strict=True):
+        _, where = figure2.heading(passage, found, best)
+        assert where == "; ".join(filter(None, ("test text, byte 5", remark)))
+        assert where in page and where in drawn
+        old = best[BEST]  # of a version without baselines
+        assert figure2.heading(passage, found, old)[1] == "test text, byte 5"
+
+
+def test_one_unit_for_several_hypotheses_is_said_to_be():
+    found, best = found_and_best(4)
+    for passage, unit in zip(found["passages"], (3, 4, 3, 5), strict=True):
+        passage["unit"] = unit
+    said = "Unit 1.3 is shown for 2 hypotheses: inside h0; inside h2."
+    assert figure2.shown(found, best)[1] == [said]
+    assert said in figure2.page(found, best, ABOUT)
+    assert any(said in text.get_text() for text in texts(figure2.draw(found, best, ABOUT)))
+
+
+@pytest.mark.parametrize("kind", ["code", "prose"])
+def test_headings_and_notes_of_figure_2_are_apart(kind):
+    found, best = found_and_best(6, lines=1)
+    best = best.assign(beyond_baselines=False, k=5, last_k=0.85, untrained=0.5)
+    for at, hypothesis in enumerate(found["hypotheses"]):
+        hypothesis["title"] = "inside a part of the text that has a long name, " * (1 + at % 2)
+    for passage in found["passages"]:
+        passage |= {"source": "slides", "at": 123456789}
+    figure = figure2.draw(found, best, ABOUT | {"kind": kind})
+    legible(figure)
+    frames = [text.get_window_extent() for text in figure.texts if text.get_fontsize() <= 7.5]
+    frames += [panel.get_tightbbox() for panel in figure.axes]
+    assert not any(a.overlaps(b) for i, a in enumerate(frames) for b in frames[:i])
+    assert max(frame.x1 for frame in frames) <= figure.bbox.width
 
 
 @pytest.mark.parametrize("kind", ["code", "prose"])

@@ -29,8 +29,10 @@ CHARACTER = SIZE * 0.602 / 72  # inches: the width of a monospaced letter
 LINE = 1.15 * SIZE / 72  # inches
 WIDE = {"code": 60, "prose": 76}  # characters in a line of the picture, where longer ones break
 COLUMNS = {"code": 2, "prose": 1}  # prose has its headings beside the passages
-TITLE, GAP = 0.31, 0.11  # inches: a heading above its passage, and the space below a passage
-HEAD, FOOT, PAGE = 0.3, 0.55, 10.0  # inches: above and below the passages, and of all at most
+LETTERS = {2: (66, 70), 1: (38, 42)}  # in a line of a heading: what it shows, and where it is from
+HEADING, GAP = 0.14, 0.11  # inches: a line of a heading, and the space below a passage
+HEAD, FOOT, PAGE = 0.3, 0.5, 10.0  # inches: above and below the passages, and of all at most
+NOTE, NOTE_LINE = 100, 0.14  # letters in a line of the notes below, and inches
 DOTS = "A dot stands for a character that no installed font has; the page of this figure has it."
 PARTS = {"train": "training text", "val": "validation text", "test": "test text"}
 
@@ -65,7 +67,10 @@ def row_of(found: dict, best: pd.DataFrame, hypothesis: str) -> pd.Series:
 
 
 def at_chance(row: pd.Series) -> bool:
-    """Is a score within the null distribution, or chance in its interval?"""
+    """Is a score within the null distribution, or chance in its interval? So it is where the unit
+    has no score, as where the evaluated text has the hypothesis nowhere."""
+    if pd.isna(row["score"]):
+        return True
     chance = 0.5 if row["measure"] == "auc" else 0.0
     return not row["beyond"] or bool(row["low"] <= chance <= row["high"])
 
@@ -76,14 +81,34 @@ def title_of(found: dict, hypothesis: str) -> str:
     return title
 
 
-def shown(found: dict, best: pd.DataFrame) -> tuple[list[dict], str]:
-    """The passages whose unit is not at chance level, and which hypotheses were left out, in
-    words."""
+def shown(found: dict, best: pd.DataFrame) -> tuple[list[dict], list[str]]:
+    """The passages whose unit is not at chance level; and in words which hypotheses were left out
+    and which share a unit."""
     names = dict.fromkeys(p["hypothesis"] for p in found["passages"] if p["hypothesis"])
     out = [name for name in names if at_chance(row_of(found, best, name))]
-    titles = "; ".join(title_of(found, name) for name in out)
     passages = [p for p in found["passages"] if p["hypothesis"] not in out]
-    return passages, f"Left out, the best unit is at chance level: {titles}." if out else ""
+    titles = "; ".join(title_of(found, name) for name in out)
+    left_out = [f"Left out, the best unit is at chance level: {titles}."] if out else []
+    return passages, [*left_out, *shared(found, passages)]
+
+
+def shared(found: dict, passages: list[dict]) -> list[str]:
+    """A sentence for each unit that is the best for several hypotheses."""
+    followed: dict[str, dict[str, None]] = {}
+    for passage in passages:
+        if passage["hypothesis"]:
+            titles = followed.setdefault(unit_name(passage), {})
+            titles[title_of(found, passage["hypothesis"])] = None
+    return [
+        f"Unit {unit} is shown for {len(titles)} hypotheses: {'; '.join(titles)}."
+        for unit, titles in followed.items()
+        if len(titles) > 1
+    ]
+
+
+def unit_name(passage: dict) -> str:
+    """The unit of a passage: layer.unit."""
+    return f"{passage['layer']}.{passage['unit']}"
 
 
 # ---- text ----
@@ -148,8 +173,9 @@ def broken(row: list[tuple[str, float]], wide: int) -> list[list[tuple[str, floa
 
 
 def heading(passage: dict, found: dict, best: pd.DataFrame) -> tuple[str, str]:
-    """What a passage shows, with its score; and where it is from."""
-    unit = f"unit {passage['layer']}.{passage['unit']}"
+    """What a passage shows, with its score; and where it is from, with what to hold against the
+    score."""
+    unit, held_against = f"unit {unit_name(passage)}", ""
     if passage["hypothesis"] is None:
         what = f"Least explained: {unit}"
     else:
@@ -160,10 +186,33 @@ def heading(passage: dict, found: dict, best: pd.DataFrame) -> tuple[str, str]:
         if measure == "AUC" and score < 0.5:
             score, remark = 1 - score, " (low when true)"
         what = f"{title[0].upper()}{title[1:]}: {unit}, {measure} {number(score)}{remark}"
+        held_against = not_beyond(row)
     where = f"{PARTS[passage['part']]}, {kind_of(passage).removesuffix('s')} {passage['at']:,}"
     if passage["source"] == "slides":
         where = f"a passage of the paper’s, here {where}"
-    return what, where
+    return what, "; ".join(filter(None, (where, held_against)))
+
+
+def not_beyond(row: pd.Series) -> str:
+    """The stronger baseline of a unit that is not beyond both, in the measure of its score: not
+    beyond the last 5 characters: 0.922. Nothing where a table does not tell, as an older one."""
+    if row.get("beyond_baselines") not in (False, "False"):
+        return ""
+    k = row.get("k")
+    last = (
+        "last character"
+        if k == 1
+        else "last few characters"
+        if pd.isna(k)
+        else (f"last {k:.0f} characters")
+    )
+    strengths = {f"the {last}": row.get("last_k"), "an untrained network": row.get("untrained")}
+    known = {name: value for name, value in strengths.items() if not pd.isna(value)}
+    if not known:
+        return "not beyond the baselines"
+    name = max(known, key=known.get)
+    value = (1 + known[name]) / 2 if row["measure"] == "auc" else known[name]
+    return f"not beyond {name}: {number(value)}"
 
 
 # ---- the picture ----
@@ -172,43 +221,52 @@ def heading(passage: dict, found: dict, best: pd.DataFrame) -> tuple[str, str]:
 def draw(found: dict, best: pd.DataFrame, about: dict):
     """As many passages of a corpus as fit the page, in columns of about the same height."""
     columns, wide = COLUMNS[about["kind"]], WIDE[about["kind"]]
-    passages, left_out = shown(found, best)
+    passages, notes = shown(found, best)
     texts = [lines(characters(p), wide) for p in passages]
     _, lacking = fonts.covering("".join(letter for t in texts for row in t for letter, _ in row))
-    heading_height = TITLE if columns > 1 else 0
-    heights = [heading_height + LINE * max(4, len(rows)) + GAP for rows in texts]
+    headings = [wrapped(heading(p, found, best), columns) for p in passages]
+    above = [HEADING * len(both) + 0.03 if columns > 1 else 0 for both in headings]
+    heights = [
+        GAP + (above[at] + LINE * max(4, len(texts[at])) if columns > 1
+               else max(LINE * len(texts[at]), HEADING * len(headings[at])))
+        for at in range(len(passages))
+    ]  # fmt: skip
+    notes = [line for note in [DOTS] * bool(lacking) + notes for line in textwrap.wrap(note, NOTE)]
+    foot = max(FOOT, NOTE_LINE * (len(notes) + 2))
     kept: list[int] = []
     for at in range(len(passages)):
         _, height = balanced([heights[k] for k in [*kept, at]], columns)
-        if not kept or height <= PAGE - HEAD - FOOT:
+        if not kept or height <= PAGE - HEAD - foot:
             kept.append(at)
     spots, height = balanced([heights[k] for k in kept], columns)
-    total = HEAD + height + FOOT
+    total = HEAD + height + foot
     figure = plots.new_figure(total)
     figure.set_layout_engine("none")
     title = f"{about['title']}: {model_name(found)}"
     figure.text(0.04 / plots.WIDTH, 1 - 0.06 / total, title, fontsize=10, va="top")
     for (column, down), at in zip(spots, kept, strict=True):
-        passage, rows = passages[at], texts[at]
+        rows = texts[at]
         x, y = 0.04 + column * plots.WIDTH / columns, HEAD + down
-        what, where = heading(passage, found, best)
-        beside = x
-        if columns == 1:
-            beside = x + wide * CHARACTER + 0.15
-            what, where = textwrap.fill(what, 38), textwrap.fill(where, 42)
-        under = y + 0.02 + 0.14 * (1 + what.count("\n"))
-        figure.text(beside / plots.WIDTH, 1 - (y + 0.02) / total, what, fontsize=7.5, va="top")
-        figure.text(
-            beside / plots.WIDTH, 1 - under / total, where,
-            fontsize=SIZE, va="top", color="#555555",
-        )  # fmt: skip
-        box = (x, total - y - heading_height - LINE * len(rows), wide * CHARACTER, LINE * len(rows))
+        beside = x + wide * CHARACTER + 0.15 if columns == 1 else x
+        for line, (words_, style) in enumerate(headings[at]):
+            under = 1 - (y + 0.02 + HEADING * line) / total
+            figure.text(beside / plots.WIDTH, under, words_, va="top", **style)
+        box = (x, total - y - above[at] - LINE * len(rows), wide * CHARACTER, LINE * len(rows))
         panel = figure.add_axes(np.divide(box, [plots.WIDTH, total, plots.WIDTH, total]))
         draw_text(panel, rows, wide, lacking)
-    draw_key(figure, FOOT)
-    notes = [DOTS] * bool(lacking) + [left_out] * bool(left_out)
+    draw_key(figure, foot)
     plots.name_sources(figure, [about], "\n".join(notes))
     return figure
+
+
+def wrapped(both: tuple[str, str], columns: int) -> list[tuple[str, dict]]:
+    """The lines of a heading, each with its style. both: of `heading`."""
+    styles = {"fontsize": 7.5}, {"fontsize": SIZE, "color": "#555555"}
+    return [
+        (line, style)
+        for text, style, letters in zip(both, styles, LETTERS[columns], strict=True)
+        for line in textwrap.wrap(text, letters)
+    ]
 
 
 def balanced(heights: list[float], columns: int) -> tuple[list[tuple[int, float]], float]:
@@ -272,14 +330,14 @@ def draw_key(figure, foot: float):
 def page(found: dict, best: pd.DataFrame, about: dict) -> str:
     """The same passages as text that can be selected, each run of one colour a span."""
     passages = []
-    chosen, left_out = shown(found, best)
+    chosen, notes = shown(found, best)
     for passage in chosen:
         what, where = heading(passage, found, best)
         passages.append({"what": what, "where": where, "runs": coloured_runs(passage)})
     return render(
         "figure2",
         passages=passages,
-        left_out=left_out,
+        notes=notes,
         about=about,
         network=model_name(found),
         shades=[to_hex(COLOURS(level / LEVELS)) for level in range(LEVELS + 1)],
