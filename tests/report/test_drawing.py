@@ -188,6 +188,22 @@ def test_one_unit_for_several_hypotheses_is_said_to_be():
     assert any(said in text.get_text() for text in texts(figure2.draw(found, best, ABOUT)))
 
 
+def test_a_passage_in_which_tanh_saturates_says_so():
+    found, best = found_and_best(4)
+    length = len(found["passages"][0]["values"])
+    shares = np.array([0.9, 0.9, 0.5, 0.0])  # of the passage at one end
+    for passage, share, end in zip(found["passages"], shares, (-1, 1, 1, 1), strict=True):
+        cut = round(share * length)
+        passage["values"] = [end * 0.9999] * cut + [-end * 0.9999] * (length - cut)
+    found["passages"][3]["values"] = [0.98] * length
+    said = "scored on c; tanh(c) saturated here"
+    wheres = [figure2.heading(passage, found, best)[1] for passage in found["passages"]]
+    assert [said in where for where in wheres] == [True, True, False, False]
+    assert figure2.page(found, best, ABOUT).count(said) == 2
+    of_gru = found | {"type": "gru"}  # scored on h, which is shown
+    assert said not in figure2.page(of_gru, best, ABOUT)
+
+
 @pytest.mark.parametrize("kind", ["code", "prose"])
 def test_headings_and_notes_of_figure_2_are_apart(kind):
     found, best = found_and_best(6, lines=1)

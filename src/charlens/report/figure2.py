@@ -13,6 +13,7 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 
 from charlens.files import write_atomically
+from charlens.networks.cells import unbounded
 from charlens.report import fonts, plots
 from charlens.report.html import render
 from charlens.store.corpora import read_corpora
@@ -23,6 +24,7 @@ from charlens.text.unicode import CHARACTERS, kind_of
 # light enough at both ends for black letters
 COLOURS = LinearSegmentedColormap.from_list("units", ["#EE6A50", "#FFFFFF", "#5A9BE6"])
 LEVELS = 40  # colours on the page
+SATURATED, MOST = 0.99, 0.8  # |tanh(c)|, and the share of a passage where it is beyond it
 TAB = 4  # columns shown; code with tabs of 8 would not fit
 SIZE = 7.0  # points: letters in the picture, the smallest of the figure
 CHARACTER = SIZE * 0.602 / 72  # inches: the width of a monospaced letter
@@ -190,7 +192,16 @@ def heading(passage: dict, found: dict, best: pd.DataFrame) -> tuple[str, str]:
     where = f"{PARTS[passage['part']]}, {kind_of(passage).removesuffix('s')} {passage['at']:,}"
     if passage["source"] == "slides":
         where = f"a passage of the paper’s, here {where}"
-    return what, "; ".join(filter(None, (where, held_against)))
+    return what, "; ".join(filter(None, (where, held_against, saturated(passage, found))))
+
+
+def saturated(passage: dict, found: dict) -> str:
+    """That tanh hides what a unit holds where nearly all of a passage has one colour."""
+    values = np.array(passage["values"])
+    at_one_end = max(np.mean(values > SATURATED), np.mean(values < -SATURATED))
+    if at_one_end < MOST or not unbounded(found["type"]):
+        return ""
+    return "scored on c; tanh(c) saturated here"
 
 
 def not_beyond(row: pd.Series) -> str:
@@ -198,15 +209,11 @@ def not_beyond(row: pd.Series) -> str:
     beyond the last 5 characters: 0.922. Nothing where a table does not tell, as an older one."""
     if row.get("beyond_baselines") not in (False, "False"):
         return ""
-    k = row.get("k")
-    last = (
-        "last character"
-        if k == 1
-        else "last few characters"
-        if pd.isna(k)
-        else (f"last {k:.0f} characters")
-    )
-    strengths = {f"the {last}": row.get("last_k"), "an untrained network": row.get("untrained")}
+    last = "character" if row.get("k") == 1 else f"{row.get('k', 0):.0f} characters"
+    strengths = {
+        f"the last {last}": row.get("last_k"),
+        "an untrained network": row.get("untrained"),
+    }
     known = {name: value for name, value in strengths.items() if not pd.isna(value)}
     if not known:
         return "not beyond the baselines"
@@ -248,9 +255,9 @@ def draw(found: dict, best: pd.DataFrame, about: dict):
         rows = texts[at]
         x, y = 0.04 + column * plots.WIDTH / columns, HEAD + down
         beside = x + wide * CHARACTER + 0.15 if columns == 1 else x
-        for line, (words_, style) in enumerate(headings[at]):
+        for line, (text, style) in enumerate(headings[at]):
             under = 1 - (y + 0.02 + HEADING * line) / total
-            figure.text(beside / plots.WIDTH, under, words_, va="top", **style)
+            figure.text(beside / plots.WIDTH, under, text, va="top", **style)
         box = (x, total - y - above[at] - LINE * len(rows), wide * CHARACTER, LINE * len(rows))
         panel = figure.add_axes(np.divide(box, [plots.WIDTH, total, plots.WIDTH, total]))
         draw_text(panel, rows, wide, lacking)
