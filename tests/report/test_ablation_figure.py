@@ -9,7 +9,8 @@ import pytest
 from synthetic import run
 
 from charlens.errors import InputError
-from charlens.report import ablation
+from charlens.report import ablation, plots
+from charlens.text import hypotheses as known
 from charlens.units.ablation import COLUMNS, EFFECTS
 
 HYPOTHESES = ("quote", "depth", "indentation")
@@ -63,30 +64,69 @@ def test_the_corpora_are_joined_and_drawn(tmp_path):
     assert set(points[points["used"] == 1]["hypothesis"]) == {"quote"}
     assert points["used"].sum() == 4 and points["used"].dtype == int
     text = (tmp_path / "f.svg").read_text()
-    for words in ("One: LSTM 2x8", "clamped to zero", "made up", "controls", ">indentation<"):
+    for words in ("One: LSTM 2x8", "clamped to zero", "made up", "controls", ">indentation (2.3)<"):
         assert words in text
-    assert text.count(">depth<") == 2 and text.count(">quote<") == 4  # two has no such character
+    assert text.count(">depth of an expression") == 1  # two has no such character
+    assert text.count(">inside quotes (2.1)<") == 2
     first = (tmp_path / "f.png").read_bytes()
     draw(tmp_path, "one", "two")
     assert (tmp_path / "f.png").read_bytes() == first
 
 
-def test_labels_are_moved_apart():
+def points_of(hypotheses, scale=0.01):
+    """Effects of a unit for each hypothesis, close together, and of its controls."""
     random = np.random.default_rng(0)
-    for count in (1, 2, 5, 12):
-        heights = np.sort(random.choice([0.1, 0.5, 0.51, 1.0], count))
-        found = ablation.apart(heights)
-        assert (np.diff(found) >= ablation.GAP - 1e-9).all() and found.max() <= 1
-        assert found.min() >= 0
-    far = np.array([0.1, 0.5, 0.9])
-    assert np.array_equal(ablation.apart(far), far)
+    rows = [
+        ("one", "lstm 2x8", name, clamp, 2, unit, int(unit < 5), *random.normal(0, scale, 2), 0)
+        for clamp in ablation.CLAMPS for name in hypotheses for unit in (1, 7, 8)
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=[*EFFECTS, "used"])
+
+
+ABOUT = {"one": {"title": "a_study_of_ones_own_with_a_long_name-" * 3, "source": "x"}}
+TWELVE = [hypothesis.name for hypothesis in known.HYPOTHESES][:12]
+
+
+@pytest.mark.parametrize(
+    "names", [TWELVE, [f"a_hypothesis_of_ones_own_with_a_long_name_{k}" for k in range(3)]]
+)
+def test_marks_are_numbered_and_the_numbers_told(names):
+    with plots.style():
+        figure = ablation.draw(points_of(names), ABOUT)
+        figure.draw_without_rendering()
+    *panels, key = figure.axes
+    told = [text.get_text() for text in key.texts]
+    assert [text for text in told if text.isdigit()] == [str(k + 1) for k in range(len(names))]
+    whole = " ".join(text for text in told if text and not text.isdigit())
+    for hypothesis in names:
+        assert f"{ablation.title_of(hypothesis)} (2.1)" in whole
+    for panel in panels:
+        numbers = [text for text in panel.texts if text.get_text().isdigit()]
+        assert {text.get_text() for text in numbers} == {str(k + 1) for k in range(len(names))}
+        frames = [text.get_window_extent() for text in numbers]
+        assert not any(a.overlaps(b) for i, a in enumerate(frames) for b in frames[:i])
+        assert panel.get_window_extent().width > 1.9 * figure.dpi
+    frames = [text.get_window_extent() for text in key.texts]
+    assert max(frame.x1 for frame in frames) <= figure.bbox.width
+    assert min(frame.y0 for frame in frames) > 0
+    assert not any(a.overlaps(b) for i, a in enumerate(frames) for b in frames[:i])
+
+
+def test_where_no_character_is_a_units_own_the_figure_says_so():
+    points = points_of(["quote", "depth"])
+    points.loc[points["clamp"] == "zero", "own"] = np.nan
+    with plots.style():
+        _, panel, _ = ablation.draw(points, ABOUT).axes
+        nothing = ablation.draw(points.assign(own=np.nan), ABOUT)
+    assert ablation.NO_CHARACTERS in [text.get_text() for text in panel.texts]
+    assert ablation.NO_CHARACTERS in nothing.axes[0].get_title(loc="left")
 
 
 def test_nothing_was_found(tmp_path):
     write(tmp_path, "one", hypotheses=())
     draw(tmp_path, "one")
     assert list(pd.read_csv(tmp_path / "all.csv").columns) == COLUMNS
-    assert (tmp_path / "f.png").exists()
+    assert ">One: no unit was found<" in (tmp_path / "f.svg").read_text()
 
 
 def test_effects_of_other_units_are_refused(tmp_path):

@@ -54,6 +54,48 @@ def covers(box, others):
     )
 
 
+LONG = (  # the titles of studies are names of files
+    "The_collected-works.of_somebody,with-a-file_name-without_any_space,1869-1877,cleaned.txt",
+    "A title of many words about a text that somebody has cleaned for a study of their own",
+    "МОСКВА И ПЕТЕРБУРГ, ПОЛНОЕ СОБРАНИЕ СОЧИНЕНИЙ В ДЕВЯНОСТА ТОМАХ, ТОМ ДЕВЯТЫЙ И ДЕСЯТЫЙ",
+)
+
+
+@pytest.mark.parametrize("text", [*LONG, "short", "  ", ""])
+def test_lines_are_as_wide_as_they_may_be(text):
+    figure = plots.new_figure(1)
+    for inches in (0.5, 2.0, 9.0):
+        lines = fonts.wrapped(text, inches, 8.5)
+        assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+        for line in [*lines, fonts.shortened(text, inches, 8.5)]:
+            drawn = figure.text(0, 0, line, fontsize=8.5)
+            assert drawn.get_window_extent().width <= (inches + 0.03) * figure.dpi
+    assert fonts.shortened(text, 9.0, 8.5) == text
+
+
+def test_sources_are_within_the_page():
+    figure = plots.new_figure(3)
+    figure.subplots()
+    plots.name_sources(figure, [{"title": title, "source": 2 * title} for title in LONG], LONG[1])
+    figure.draw_without_rendering()
+    assert max(text.get_window_extent().x1 for text in texts(figure)) <= figure.bbox.width
+
+
+def test_a_label_without_a_place_is_left_out_and_none_leaves_its_panel():
+    corners = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], float)
+    figure = plots.new_figure(3)
+    panel = figure.subplots()
+    panel.scatter(*corners.T)
+    plots.label_points(panel, [(x, y, f"at {x}, {y}") for x, y in corners], corners)
+    assert len(panel.texts) >= 4
+    frames = [text.get_window_extent() for text in panel.texts if text.get_text()]
+    assert all(plots.within(frame, panel.bbox) for frame in frames)
+    crowd = np.stack(np.meshgrid(*2 * [np.linspace(0, 1, 90)]), axis=-1).reshape(-1, 2)
+    before = len(panel.texts)
+    plots.label_points(panel, [(0.5, 0.5, "nowhere")], crowd)
+    assert len(panel.texts) == before
+
+
 # ---- the comparison ----
 
 

@@ -6,16 +6,19 @@ from matplotlib.ticker import FixedLocator, NullLocator
 
 from charlens.errors import InputError
 from charlens.files import write_csv
-from charlens.report import plots
+from charlens.report import fonts, plots
 from charlens.store.corpora import by_stem, read_corpora
 from charlens.store.models import shown
 from charlens.store.tables import read_table
+from charlens.text.hypotheses import HYPOTHESES
 
 COLUMNS = ["hypothesis", "clamp", "layer", "unit", "used"]
 EFFECTS = ["model", "hypothesis", "clamp", "layer", "unit", "found", "own", "others"]
 CLAMPS = {"mean": "clamped to its mean", "zero": "clamped to zero"}
 LINEAR = 1e-3  # changes of probability up to this are drawn on a linear scale, larger ones on a log
-GAP = 0.08  # between labels, of a panel's height
+KEY, INDENT, LINE = 1.55, 0.2, 0.137  # inches: the key's width, that of its numbers, and a line
+PANEL = 2.25  # inches: of a panel, about
+NO_CHARACTERS = "no unit has characters of its own here"
 
 
 def add_arguments(parser):
@@ -62,23 +65,36 @@ def with_used(effects: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
 
 def draw(points: pd.DataFrame, corpora: dict[str, dict]):
     """A row per corpus, a panel per clamp: the fall of the mean probability of a unit's own
-    characters across, of all others up."""
-    points = points.dropna(subset=["own", "others"])
-    points = points.assign(own=-points["own"], others=-points["others"])
-    figure = plots.new_figure(2.9 * len(corpora) + 0.5)
-    panels = figure.subplots(len(corpora), len(CLAMPS), squeeze=False)
-    for row, (corpus, about) in zip(panels, corpora.items(), strict=True):
-        own = points[points["corpus"] == corpus]
-        for at, (panel, (clamp, words)) in enumerate(zip(row, CLAMPS.items(), strict=True)):
-            if own.empty:
+    characters across, of all others up. Found units have numbers; a key beside them names these."""
+    drawn = points.dropna(subset=["own", "others"])
+    drawn = drawn.assign(own=-drawn["own"], others=-drawn["others"])
+    rows = {corpus: drawn[drawn["corpus"] == corpus] for corpus in corpora}
+    keys = {corpus: key_of(rows[corpus]) for corpus in corpora}
+    heights = [
+        max(2.9, 1.1 + LINE * len(keys[corpus])) if len(rows[corpus]) else 0.7 for corpus in corpora
+    ]
+    figure = plots.new_figure(sum(heights) + 0.5)
+    panels = figure.subplots(
+        len(corpora), len(CLAMPS) + 1, squeeze=False,
+        height_ratios=heights, width_ratios=[PANEL] * len(CLAMPS) + [KEY],
+    )  # fmt: skip
+    for (*row, beside), (corpus, about) in zip(panels, corpora.items(), strict=True):
+        own = rows[corpus]
+        draw_key(beside, keys[corpus])
+        if own.empty:
+            for panel in row:
                 panel.set_axis_off()
-                continue
+            found_any = points[points["corpus"] == corpus]["found"].any()
+            why = NO_CHARACTERS if found_any else "no unit was found"
+            row[0].set_title(plots.named(about["title"], why, plots.WIDTH - KEY))
+            continue
+        for at, (panel, (clamp, words)) in enumerate(zip(row, CLAMPS.items(), strict=True)):
             draw_panel(panel, own[own["clamp"] == clamp], own)
-            heading = "" if at else f"{about['title']}: {shown(own['model'].iloc[0])}"
+            network = shown(own["model"].iloc[0])
+            heading = "" if at else plots.named(about["title"], network, PANEL)
             panel.set_title(f"{heading}\n{words}")
+            panel.set_xlabel("fall of mean p, own characters")
         row[0].set_ylabel("fall of mean p, all other characters")
-    for panel in panels[-1]:
-        panel.set_xlabel("fall of mean p, own characters")
     handles = [
         panels[0][0].scatter([], [], color=plots.LSTM, s=22, label="used"),
         panels[0][0].scatter(
@@ -88,11 +104,55 @@ def draw(points: pd.DataFrame, corpora: dict[str, dict]):
     ]
     figure.legend(handles=handles, loc="outside upper right", ncols=3, handletextpad=0.2)
     plots.name_sources(figure, corpora.values())
+    for (*row, _), corpus in zip(panels, corpora, strict=True):
+        numbers = numbered(rows[corpus])
+        for panel, clamp in zip(row, CLAMPS, strict=True):
+            marks = rows[corpus][(rows[corpus]["found"] == 1) & (rows[corpus]["clamp"] == clamp)]
+            labels = [(m.own, m.others, str(numbers[m.hypothesis])) for m in marks.itertuples()]
+            at = marks[["own", "others"]].to_numpy(float)
+            plots.label_points(panel, labels, at, fontweight="bold")
     return figure
 
 
+def numbered(points: pd.DataFrame) -> dict[str, int]:
+    """The number of each hypothesis with a mark."""
+    found = points[points["found"] == 1]["hypothesis"].unique()
+    return {name: number for number, name in enumerate(found, start=1)}
+
+
+def key_of(points: pd.DataFrame) -> list[tuple[str, str]]:
+    """Lines that tell hypotheses, and their units, by their numbers: (number or nothing, text)."""
+    found = points[points["found"] == 1].drop_duplicates("hypothesis")
+    lines = []
+    for row, number in zip(found.itertuples(), numbered(points).values(), strict=True):
+        named = f"{title_of(row.hypothesis)} ({row.layer}.{row.unit})"
+        first, *others = fonts.wrapped(named, KEY - INDENT - 0.05, plots.SMALL)
+        lines += [(str(number), first), *(("", line) for line in others)]
+    return lines
+
+
+def draw_key(panel, lines: list[tuple[str, str]]) -> None:
+    """The lines of `key_of` in a panel that shows nothing else."""
+    panel.set_axis_off()
+    for at, (number, text) in enumerate(lines):
+        for inches, words, side, weight in (
+            (INDENT - 0.06, number, "right", "bold"), (INDENT, text, "left", "normal")
+        ):  # fmt: skip
+            panel.annotate(
+                words, (0, 1), (72 * inches, -72 * LINE * at), xycoords="axes fraction",
+                textcoords="offset points", ha=side, va="top", fontsize=plots.SMALL,
+                fontweight=weight, in_layout=False, annotation_clip=False,
+            )  # fmt: skip
+
+
+def title_of(hypothesis: str) -> str:
+    """A hypothesis for readers; the name itself of one that this version does not know."""
+    titles = {known.name: known.title for known in HYPOTHESES}
+    return titles.get(hypothesis, hypothesis.replace("_", " "))
+
+
 def draw_panel(panel, points: pd.DataFrame, of_corpus: pd.DataFrame):
-    """Controls as a grey cloud, found units in colour with their hypotheses beside the panel.
+    """Controls as a grey cloud, found units in colour.
 
     of_corpus: the points of both panels of a row, which share their axes' limits.
     """
@@ -108,35 +168,20 @@ def draw_panel(panel, points: pd.DataFrame, of_corpus: pd.DataFrame):
         axis.set_major_locator(FixedLocator(ticks))
         axis.set_minor_locator(NullLocator())
         axis.set_major_formatter(lambda p, _: f"{p:g}".replace("-", "−").replace("0.", "."))
-    panel.tick_params(axis="x", labelsize=6.5)
+    panel.tick_params(axis="x", labelsize=7)
     panel.axhline(0, color="#CCCCCC", linewidth=0.6, zorder=0)
     panel.axvline(0, color="#CCCCCC", linewidth=0.6, zorder=0)
+    if not points["found"].any():
+        panel.text(0.5, 0.5, NO_CHARACTERS, transform=panel.transAxes, ha="center", va="bottom",
+                   fontsize=plots.SMALL)  # fmt: skip
     controls = points[points["found"] == 0]
     panel.scatter(
         controls["own"], controls["others"], s=9, color="#999999", alpha=0.35, linewidths=0,
         rasterized=True,
     )  # fmt: skip
-    found = points[points["found"] == 1].sort_values(["others", "own"])
+    found = points[points["found"] == 1]
     colours = np.where(found["used"] == 1, plots.LSTM, "white")
     panel.scatter(
         found["own"], found["others"], s=22, c=colours, edgecolors=plots.LSTM, linewidths=0.9,
         zorder=3,
     )  # fmt: skip
-    to_axes = panel.transScale + panel.transLimits
-    heights = to_axes.transform(found[["own", "others"]].to_numpy().reshape(-1, 2))[:, 1]
-    for height, row in zip(apart(heights), found.itertuples(), strict=True):
-        panel.annotate(
-            row.hypothesis.replace("_", " "), (row.own, row.others), (1.04, height),
-            textcoords="axes fraction", va="center", fontsize=7,
-            arrowprops={
-                "arrowstyle": "-", "color": "#AAAAAA", "linewidth": 0.5, "shrinkA": 1,
-                "shrinkB": 2, "relpos": (0, 0.5),
-            },
-        )  # fmt: skip
-
-
-def apart(heights: np.ndarray) -> np.ndarray:
-    """Heights of labels, increasing [N], moved apart so that none overlap; panel fractions."""
-    steps = GAP * np.arange(len(heights))
-    raised = np.maximum.accumulate(heights - steps) + steps
-    return np.minimum(raised, 1 - steps[::-1])

@@ -4,7 +4,7 @@ from functools import cache
 
 from matplotlib import font_manager
 from matplotlib.figure import Figure
-from matplotlib.ft2font import FT2Font
+from matplotlib.ft2font import FT2Font, LoadFlags
 from matplotlib.text import Text
 
 OWN = "DejaVu Sans"  # comes with matplotlib, so it is the same everywhere
@@ -43,6 +43,46 @@ def has(path: str, letters: set[str] | frozenset[str]) -> tuple[set[str], bool, 
     family = font.family_name
     odd = "Serif" in family or font.style_name not in ("Regular", "Book", "Normal", "Roman")
     return {letter for letter in letters if font.get_char_index(ord(letter))}, odd, family
+
+
+def width(text: str, size: float) -> float:
+    """The width of a line in inches, in a font of this size (points)."""
+    _, lacking = covering(text)
+    return sum(map(advance, spelled(text, lacking))) * size / 72
+
+
+@cache
+def advance(letter: str) -> float:
+    """The width of a letter in OWN, as a share of the font's size; 1 where another font has it."""
+    font = FT2Font(font_manager.findfont(OWN))
+    glyph = font.get_char_index(ord(letter))
+    if not glyph:
+        return 1.0
+    return font.load_glyph(glyph, LoadFlags.NO_SCALE).horiAdvance / font.units_per_EM
+
+
+def shortened(text: str, inches: float, size: float) -> str:
+    """A line that is no wider than this; where something is cut off, it ends in "…"."""
+    if width(text, size) <= inches:
+        return text
+    while text and width(f"{text}…", size) > inches:
+        text = text[:-1]
+    return f"{text.rstrip()}…"
+
+
+def wrapped(text: str, inches: float, size: float) -> list[str]:
+    """A text in lines no wider than this, broken at spaces, and within a word that is too long."""
+    lines = [""]
+    for word in text.split(" "):
+        longer = f"{lines[-1]} {word}".lstrip()
+        if width(longer, size) <= inches:
+            lines[-1] = longer
+            continue
+        lines += [""] * bool(lines[-1])
+        for letter in word:
+            lines += [""] * (lines[-1] != "" and width(lines[-1] + letter, size) > inches)
+            lines[-1] += letter
+    return lines
 
 
 def spelled(text: str, lacking: set[str]) -> str:

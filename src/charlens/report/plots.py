@@ -20,6 +20,7 @@ from charlens.store.models import cell_of, network_name, types_in_order
 from charlens.text import unicode
 
 WIDTH = 7.2  # inches: the text width of a page, so that font sizes are those in print
+SMALL = 7.0  # points: the smallest letters
 
 # Red LSTM and blue n-gram as in the paper; distinct in grey print and for the colour-blind.
 LSTM = "#C1272D"
@@ -45,7 +46,7 @@ MARK = 7.0  # points: as wide as the marks that labels must not cover
 # where a label may stand from its point (points), the best place first
 PLACES = [
     (across * distance, up * distance)
-    for distance in (5, 10, 16)
+    for distance in (5, 10, 16, 24)
     for across, up in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, -1), (-1, 1), (1, 1), (-1, -1))
 ]
 SIDES = {1: "left", 0: "center", -1: "right"}
@@ -91,8 +92,18 @@ def new_figure(height: float) -> Figure:
 def name_sources(figure: Figure, corpora: Iterable[dict], note: str = "") -> None:
     """Name below the figure the text of each corpus. note: a line above them."""
     named = [": ".join(dict.fromkeys([about["title"], about["source"]])) for about in corpora]
-    texts = "\n".join(([note] if note else []) + named)
-    figure.supxlabel(texts, fontsize=7, color="#555555", x=0.01, ha="left", linespacing=1.4)
+    texts = [line for text in [note, *named] if text for part in text.split("\n")
+             for line in fonts.wrapped(part, WIDTH - 0.2, SMALL)]  # fmt: skip
+    figure.supxlabel(
+        "\n".join(texts), fontsize=SMALL, color="#555555", x=0.01, ha="left", linespacing=1.4
+    )
+
+
+def named(title: str, what: str, inches: float, size: float = STYLE["axes.titlesize"]) -> str:
+    """The heading of a panel as wide as this: a text's title, shortened to what fits, and what it
+    shows. (The whole title stands below the figure, see `name_sources`.)"""
+    room = max(1.0, inches - fonts.width(f": {what}", size))
+    return f"{fonts.shortened(title, room, size)}: {what}"
 
 
 def check_formats(paths: Iterable[str]) -> None:
@@ -125,25 +136,42 @@ def log_counts(panel, counts: Iterable[int], label: str) -> None:
     panel.set_ylabel(label)
 
 
-def label_points(panel, labels: Iterable[tuple[float, float, str]], marks: np.ndarray) -> None:
-    """Write a text beside each point (x, y, text), where it covers no mark, text or legend.
+def label_points(
+    panel, labels: Iterable[tuple[float, float, str]], marks: np.ndarray, **style
+) -> None:
+    """Write a text beside each point (x, y, text), within the panel and where it covers no mark,
+    text or legend; a text for which there is no such place is left out.
 
-    marks: [M, 2], the points that must stay visible, in the units of the axes. Call this when all
-    else is drawn: the places depend on the layout of the figure.
+    marks: [M, 2], the points that must stay visible, in the units of the axes. style: of the texts.
+    Call this when all else is drawn: the places depend on the layout of the figure.
     """
     panel.figure.draw_without_rendering()
     reach = MARK / 2 * panel.figure.dpi / 72
     taken = [Bbox([at - reach, at + reach]) for at in panel.transData.transform(marks)]
     taken += [shown.get_window_extent() for shown in (*panel.texts, panel.get_legend()) if shown]
     for x, y, text in labels:
-        label = panel.text(x, y, text, fontsize=7, color="#333333", in_layout=False)
+        given = {"fontsize": 7, "color": "#333333", "in_layout": False} | style
+        label = panel.text(x, y, text, **given)
         for across, up in PLACES:
             shifted = offset_copy(panel.transData, panel.figure, across, up, units="points")
             label.set(transform=shifted, ha=SIDES[np.sign(across)], va=HEIGHTS[np.sign(up)])
             box = label.get_window_extent()
-            if not any(map(box.overlaps, taken)) and box.xmax < panel.bbox.xmax:
+            if within(box, panel.bbox) and not any(map(box.overlaps, taken)):
+                taken.append(box)
+                if (across, up) not in PLACES[:8]:  # further away: a line leads to the point
+                    panel.annotate(
+                        "", (x, y), (across, up), textcoords="offset points", in_layout=False,
+                        arrowprops={"arrowstyle": "-", "color": "#999999", "linewidth": 0.5,
+                                    "shrinkA": 0, "shrinkB": 0},
+                    )  # fmt: skip
                 break
-        taken.append(box)
+        else:
+            label.remove()
+
+
+def within(box: Bbox, frame: Bbox) -> bool:
+    """Is all of a box in the frame?"""
+    return bool(np.all(box.min >= frame.min) and np.all(box.max <= frame.max))
 
 
 def type_colours(types: Iterable[str]) -> dict[str, str]:
