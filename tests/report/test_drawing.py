@@ -475,6 +475,54 @@ def test_areas_of_errors(contexts):
     assert max(tops) == pytest.approx(0.45 + errors["ngram"].max())
 
 
+def letters_drawn(letters):
+    """Figure 4 of these characters; its texts, its right panels."""
+    rows = pd.concat([characters().head(1)] * len(letters), ignore_index=True)
+    rows = rows.assign(byte=range(len(letters)), character=letters)
+    figure = figure4.draw({"code": overlap("n-gram", [2])}, {"code": rows}, {"code": ABOUT})
+    legible(figure)
+    return figure.axes[1:]
+
+
+@pytest.mark.parametrize("letters", [
+    [rf"\x{k:02x}" for k in range(20)],  # control characters, side by side
+    ["a", r"\x07", "b", "<s>", "c", r"\x1b", "<s>", r"\n", r"\t", r"\x08"] * 3,
+    list("ab") + [r"\x07"] * 3 + ["U+FFFD", r"\x07", "a"],
+])  # fmt: skip
+def test_labels_of_characters_are_apart_and_level_up_to_a_length(letters):
+    means, _ = letters_drawn(letters)
+    labels = means.get_xticklabels()
+    assert [label.get_text().strip() for label in labels] == letters
+    upright = [len(letter) > figure4.LEVEL for letter in letters]
+    assert [label.get_rotation() == 90 for label in labels] == upright
+    lines = [[] for _ in range(figure4.LINES)]
+    for label, letter in zip(labels, letters, strict=True):
+        box, down = label.get_window_extent(), label.get_text().count("\n")
+        for line in lines if len(letter) > figure4.LEVEL else [lines[down]]:
+            line.append((box.x0, box.x1))
+    for line in lines:
+        assert all(end <= begin for (_, end), (begin, _) in pairwise(line))
+
+
+def test_the_right_panels_of_figure_4_say_what_they_show():
+    means, counts = letters_drawn([chr(0x21 + k) for k in range(90)])
+    assert means.get_ylabel() == "probability"
+    assert counts.get_xlabel().endswith("first and last 16 by difference")
+    assert [text.get_text() for text in means.texts] == ["… 58 more"]
+    means, counts = letters_drawn(list("abc"))
+    assert counts.get_xlabel().endswith(", by difference") and not means.texts
+
+
+def test_axes_of_errors_end_at_1_and_show_their_breaks():
+    errors = pd.concat([overlap("n-gram", [1, 2, 3, 9, 20]), overlap("n-NN", [1, 2])])
+    figure = figure4.draw({"code": errors}, {"code": characters()}, {"code": ABOUT})
+    legible(figure)
+    panel = figure.axes[0]
+    breaks = [text.get_position()[0] for text in panel.texts if text.get_text() == figure4.BREAK]
+    assert breaks == [2.5, 3.5]  # between 3 and 9, 9 and 20
+    assert panel.spines["left"].get_bounds() == (0, 1)
+
+
 # ---- figure 5 ----
 
 

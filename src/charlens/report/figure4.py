@@ -16,9 +16,13 @@ from charlens.store.tables import MODELS
 from charlens.text import symbols
 
 SHOWN = 32  # characters drawn
+TITLE = 2.4  # inches: of a text, above the left panel
+BREAK = "//"  # where an axis leaves something out
 # the colour and the hatching of errors that the LSTM does not make
 OTHERS = {"n-gram": (plots.NGRAM, "////"), "n-NN": (plots.NN, "\\\\\\\\")}
 LEVEL = 4  # letters of a label; longer ones, such as U+4E2D, are turned upright
+LINES = 3  # of labels, at most
+BAR, APART = 2.0, 0.4  # in letters: a bar's width where all SHOWN are drawn, and between two labels
 RARE = 1 / 5000  # a character with a smaller share of the test text is not drawn
 
 
@@ -140,15 +144,18 @@ def draw_overlap(panel, errors: pd.DataFrame, title: str, type: str):
                 linewidth=0,
             )  # fmt: skip
         ticks |= {left + k: n for k, n in enumerate(rows["n"].unique())}
+        for place in left + np.flatnonzero(np.diff(rows["n"]) > 1) + 0.5:
+            draw_break(panel, place)
         panel.text(
             at.mean(), -0.11, f"n of the {model}", transform=panel.get_xaxis_transform(),
             ha="center", va="top", fontsize=7.5,
         )  # fmt: skip
         left = at[-1] + 2
-    panel.set_title(f"{title}\ntest errors (p < 0.5)")
+    panel.set_title(f"{fonts.shortened(title, TITLE, 8.5)}\ntest errors (p < 0.5)")
     panel.set_xticks(list(ticks), ticks.values())
     panel.set_xlim(min(0, *ticks) - 0.6, left - 1.4)
     panel.set_ylim(0, 1.32)  # room for the legend
+    panel.spines["left"].set_bounds(0, 1)
     panel.set_yticks([0, 0.2, 0.4, 0.6, 0.8, 1])
     panel.set_ylabel("share of test characters")
     handles, labels = panel.get_legend_handles_labels()
@@ -156,6 +163,15 @@ def draw_overlap(panel, errors: pd.DataFrame, title: str, type: str):
     panel.legend(
         entries.values(), entries, loc="upper left", ncols=2, borderaxespad=0, labelspacing=0.3,
         handlelength=1, handletextpad=0.4, columnspacing=0.7, fontsize=7,
+    )  # fmt: skip
+
+
+def draw_break(panel, place: float):
+    """Mark that the horizontal axis leaves something out at this place."""
+    panel.text(
+        place, 0, BREAK, transform=panel.get_xaxis_transform(), ha="center", va="center",
+        fontsize=7.5, zorder=5,
+        bbox={"facecolor": "white", "edgecolor": "none", "boxstyle": "square,pad=0.02"},
     )  # fmt: skip
 
 
@@ -169,7 +185,9 @@ def draw_characters(means, counts, characters: pd.DataFrame, type: str):
     at = np.arange(len(shown), dtype=float)
     if cut:
         at[SHOWN // 2 :] += 1
-        means.text(SHOWN // 2, 0.02, "…", ha="center", fontsize=10)
+        hidden = np.sum(characters["count"] >= least) - SHOWN
+        means.text(SHOWN // 2, 0.02, f"… {hidden} more", ha="center", va="bottom", rotation=90,
+                   fontsize=plots.SMALL, color="#555555")  # fmt: skip
     lstm, ngram = plots.model_names(shown, type)
     colour = plots.type_colours([type])[type]
     means.bar(at - 0.21, shown["lstm"], 0.42, color=colour, label=lstm)
@@ -178,16 +196,16 @@ def draw_characters(means, counts, characters: pd.DataFrame, type: str):
         hatch="/////", edgecolor="white", linewidth=0,
     )  # fmt: skip
     means.set_title("mean probability of the correct character\n")  # 2nd line: the legend
-    means.set(ylim=(0, 1), xlim=(-0.8, at[-1] + 0.8))
+    means.set(ylim=(0, 1), xlim=(-0.8, at[-1] + 0.8), ylabel="probability")
     means.set_yticks([0, 0.5, 1])
     means.grid(axis="y")
     means.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.1, borderpad=0.3)
     means.tick_params(axis="x", length=0)
     _, lacking = fonts.covering("".join(shown["character"]))
     labels = [fonts.spelled(label, lacking) for label in shown["character"]]
-    means.set_xticks(at, stagger(labels), family="DejaVu Sans Mono")
-    for label in means.get_xticklabels():
-        label.set_rotation(90 if len(label.get_text()) > LEVEL else 0)
+    means.set_xticks(at, stagger(labels, at), family="DejaVu Sans Mono")
+    for tick, label in zip(means.get_xticklabels(), labels, strict=True):
+        tick.set_rotation(90 if len(label) > LEVEL else 0)
     counts.bar(at, shown["count"], 0.7, color="#8A8A8A")
     plots.log_counts(counts, shown["count"], "count")
     counts.tick_params(axis="x", length=0, labelbottom=False)
@@ -201,15 +219,23 @@ def choice(cut: bool, least: float) -> str:
     return f"{which}: first and last {end} by difference" if cut else f"{which}, by difference"
 
 
-def stagger(labels: Iterable[str]) -> list[str]:
-    """Lower by a line each level label that would overlap its left neighbour."""
-    staggered, room = [], 3  # letters that fit in two neighbouring labels
-    left = ""
-    for label in labels:
-        upright = len(label) > LEVEL
-        lowered = not upright and left != "" and len(left) + len(label) > room
-        staggered.append("\n" * lowered + label)
-        left = "" if lowered else label[0] if upright else label
+def stagger(labels: list[str], at: Iterable[float] | None = None) -> list[str]:
+    """Lower each level label by as many lines as keep it apart from those on its left.
+
+    at: where the labels stand, in bars; side by side where not given.
+    """
+    ends = [-np.inf] * LINES  # of what stands in each line, in letters
+    staggered = []
+    for place, label in zip(range(len(labels)) if at is None else at, labels, strict=True):
+        if len(label) > LEVEL:  # upright, through all lines
+            staggered.append(label)
+            ends = [BAR * place + 0.5] * LINES
+            continue
+        begin, end = BAR * place - len(label) / 2, BAR * place + len(label) / 2
+        free = [line for line in range(LINES) if ends[line] + APART <= begin]
+        line = free[0] if free else int(np.argmin(ends))
+        staggered.append("\n" * line + label)
+        ends[line] = end
     return staggered
 
 
