@@ -712,6 +712,24 @@ def peers() -> str:
     return markdown(["", "LSTM", "GRU", "RNN"], rows)
 
 
+def rules() -> str:
+    """What the rules of the demo cost, the dearest first."""
+    if not (REFERENCE / "bench/rules.csv").exists():
+        return ABSENT
+    found, rows = table("bench/rules.csv"), []
+    shown, rest = found.head(12), found.iloc[12:]
+    for row in shown.itertuples():
+        rows.append([f"`{row.rule}`", str(row.jobs), f"{row.cpu_s:,.0f} s",
+                     f"{row.cpu_s / row.jobs:.1f} s", f"{row.max_rss_mb:,.0f} MB"])  # fmt: skip
+    rows.append([f"the other {len(rest)} rules", str(rest["jobs"].sum()),
+                 f"{rest['cpu_s'].sum():,.0f} s",
+                 f"{rest['cpu_s'].sum() / rest['jobs'].sum():.1f} s",
+                 f"{rest['max_rss_mb'].max():,.0f} MB"])  # fmt: skip
+    rows.append(["all", str(found["jobs"].sum()), f"{found['cpu_s'].sum():,.0f} s", "",
+                 f"{found['max_rss_mb'].max():,.0f} MB"])  # fmt: skip
+    return markdown(["rule", "jobs", "CPU time", "of each", "memory of the largest"], rows)
+
+
 def type_speeds() -> str:
     """How fast each type trains: by the window, by the compiled code, and beside the LSTM."""
     if not (REFERENCE / "bench/types.csv").exists():
@@ -953,8 +971,8 @@ def faults() -> str:
 BLOCKS = (commands, verdict, state, table1, table2, claims, discrepancies, shuffle_offsets,
           paper_text, errors_by_size, figures, definitions, candidates, uncertainty, split_layouts,
           units, clamped, probes, all_networks, learned_when, modern_verdict, modern_losses,
-          modern_claims, modern_missing, modern_figure, costs, speeds, type_speeds, peers, card,
-          equal, faults)  # fmt: skip
+          modern_claims, modern_missing, modern_figure, costs, speeds, type_speeds, peers, rules,
+          card, equal, faults)  # fmt: skip
 
 
 # ---- writing ----

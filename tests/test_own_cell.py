@@ -112,6 +112,7 @@ def test_units_and_ablation(run):
     ablation = pd.read_csv(run / "types/leaky/tables/ablation.csv")
     assert set(ablation["model"]) <= {"leaky 1x8"}
     assert (run / "types/leaky/ablation.png").exists()
+    assert "LEAKY 1x8" in (run / "types/leaky/figure2-code.svg").read_text()
 
 
 @pytest.mark.full

@@ -244,6 +244,8 @@ def test_a_passage_in_which_tanh_saturates_says_so():
     assert figure2.page(found, best, ABOUT).count(said) == 2
     of_gru = found | {"type": "gru"}  # scored on h, which is shown
     assert said not in figure2.page(of_gru, best, ABOUT)
+    assert "the GRU with the lowest" in (page := figure2.page(of_gru, best, ABOUT))
+    assert "coloured by h after" in page and "tanh" not in page
 
 
 @pytest.mark.parametrize("kind", ["code", "prose"])

@@ -1,6 +1,6 @@
 # Needs: the recurrent networks and their scores, the texts and split corpora, the n-NN.
-# Makes: types/<type>/..., for the types that the settings name (figures: types): figures 4 to 6,
-#        units and gates, what changes where units are clamped, the explorer of each corpus, all as
+# Makes: types/<type>/..., for the types that the settings name (figures: types): figures 2 and 4 to
+#        6, units and gates, what changes where units are clamped, the explorer of each corpus, all as
 #        they are made of the LSTM; tables/left_out, which types are missing from which outputs;
 #        tables/types and figures/types, the losses of all types at equal parameters.
 
@@ -143,6 +143,22 @@ use rule cell_tables as cell_tables_of with:
         "<benchmarks>/types/{type}/cell_tables.jsonl"
 
 
+use rule passages as passages_of with:
+    input:
+        code=rules.passages.input.code,
+        found="<results>/types/{type}/cells/{corpus}.json",
+        best=rules.cell_tables_of.output.best,
+        corpus="<results>/corpora/titled/{corpus}.json",
+    output:
+        png="<results>/types/{type}/figure2-{corpus}.png",
+        html="<results>/types/{type}/figure2-{corpus}.html",
+        svg="<results>/types/{type}/figure2-{corpus}.svg",
+    log:
+        "<logs>/types/{type}/figure2/{corpus}.log",
+    benchmark:
+        "<benchmarks>/types/{type}/figure2/{corpus}.jsonl"
+
+
 use rule ablate as ablate_of with:
     input:
         code=rules.ablate.input.code,
@@ -257,6 +273,7 @@ rule types:
         collect(rules.figure5_of.output, type=OTHERS if CODE or FIRST_EPOCHS else []),
         collect(rules.figure6_of.output, type=OTHERS),
         collect(rules.cell_tables_of.output, type=WITH_UNITS),
+        collect(rules.passages_of.output, type=WITH_UNITS, corpus=CORPORA),
         collect(rules.ablation_of.output, type=WITH_UNITS),
         collect(rules.explorer_of.output, type=WITH_UNITS, corpus=CORPORA),
     localrule: True

@@ -13,11 +13,12 @@ import pandas as pd
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 
 from charlens.files import write_atomically
-from charlens.networks.cells import unbounded
+from charlens.networks.cells import memory, unbounded
 from charlens.report import fonts, plots
 from charlens.report.html import render
 from charlens.store.corpora import read_corpora
 from charlens.store.found import model_name, number, read_found
+from charlens.store.models import type_name
 from charlens.store.tables import read_table
 from charlens.text.unicode import CHARACTERS, kind_of
 
@@ -201,7 +202,13 @@ def saturated(passage: dict, found: dict) -> str:
     at_one_end = max(np.mean(values > SATURATED), np.mean(values < -SATURATED))
     if at_one_end < MOST or not unbounded(found["type"]):
         return ""
-    return "scored on c; tanh(c) saturated here"
+    name = memory(found["type"])
+    return f"scored on {name}; tanh({name}) saturated here"
+
+
+def shown_as(type: str) -> str:
+    """What the colours stand for: tanh(c) of an LSTM, h of a GRU."""
+    return f"tanh({memory(type)})" if unbounded(type) else str(memory(type))
 
 
 def not_beyond(row: pd.Series) -> str:
@@ -261,7 +268,7 @@ def draw(found: dict, best: pd.DataFrame, about: dict):
         box = (x, total - y - above[at] - LINE * len(rows), wide * CHARACTER, LINE * len(rows))
         panel = figure.add_axes(np.divide(box, [plots.WIDTH, total, plots.WIDTH, total]))
         draw_text(panel, rows, wide, lacking)
-    draw_key(figure, foot)
+    draw_key(figure, foot, shown_as(found["type"]))
     plots.name_sources(figure, [about], "\n".join(notes))
     return figure
 
@@ -320,14 +327,14 @@ def words(row: list[tuple[str, float]]) -> list[tuple[int, str]]:
     return found
 
 
-def draw_key(figure, foot: float):
-    """The colour scale, at the top of the foot. foot: its height (inches)."""
+def draw_key(figure, foot: float, shown: str):
+    """The colour scale, at the top of the foot. foot: its height (inches). shown: its name."""
     total = figure.get_figheight()
     panel = figure.add_axes((0.8, (foot - 0.1) / total, 0.16, 0.08 / total))  # right of the source
     panel.imshow(np.linspace(-1, 1, 64)[None], cmap=COLOURS, aspect="auto", extent=(-1, 1, 0, 1))
     panel.set_xticks([-1, 0, 1], ["−1", "0", "+1"])
     panel.set_yticks([])
-    panel.set_title("tanh(c)", fontsize=7, loc="center", pad=2)
+    panel.set_title(shown, fontsize=7, loc="center", pad=2)
     panel.tick_params(length=0, labelsize=7, pad=2)
 
 
@@ -347,6 +354,8 @@ def page(found: dict, best: pd.DataFrame, about: dict) -> str:
         notes=notes,
         about=about,
         network=model_name(found),
+        type=type_name(found["type"]),
+        shown=shown_as(found["type"]),
         shades=[to_hex(COLOURS(level / LEVELS)) for level in range(LEVELS + 1)],
         ends=[to_hex(COLOURS(share)) for share in (0.0, 0.5, 1.0)],
     )

@@ -211,20 +211,24 @@ class Builder:
         found = {c: self.found(c) for c in self.having("lstm")}
         if not found:
             return
-        infos, tables = self.of_corpora(".json", found), self.out / "tables"
-        self.cell_tables(found, tables)
-        for info in infos:
-            path, name = found[info.stem] / FOUND[0].format(info.stem), f"figure2-{info.stem}"
-            verb(
-                "figure2", "--found", path, "--best", tables / "hypotheses.csv", "--corpus", info,
-                "--out", *images(self.out, name), "--html", self.work / f"{name}.html",
-            )  # fmt: skip
-        steps.figure3(self.out, infos)
+        self.cell_tables(found, self.out / "tables")
+        self.figure2(found, self.out / "tables", self.out / "figures")
+        steps.figure3(self.out, self.of_corpora(".json", found))
         # clamping takes an hour for a large network: what the run lacks is not made here
         clamped = [corpus for corpus in found if self.files.has(corpus, CLAMPED)]
         if clamped:
             made = ([self.run / file.format(corpus) for corpus in clamped] for file in CLAMPED)
             steps.ablation(self.out, *made, self.of_corpora(".json", clamped))
+
+    def figure2(self, found: dict[str, Path], tables: Path, figures: Path) -> None:
+        """Figure 2 of each corpus. found: as in `cell_tables`, which made `tables`."""
+        for info in self.of_corpora(".json", found):
+            path, name = found[info.stem] / FOUND[0].format(info.stem), f"figure2-{info.stem}"
+            verb(
+                "figure2", "--found", path, "--best", tables / "hypotheses.csv", "--corpus", info,
+                "--out", *(figures / f"{name}.{end}" for end in ("png", "svg")),
+                "--html", self.work / f"{name}.html",
+            )  # fmt: skip
 
     def cell_tables(self, found: dict[str, Path], tables: Path) -> None:
         """Tables of units and gates. found: the folder of what was found, by corpus."""
@@ -335,7 +339,9 @@ class Builder:
                     copy(path, out / "figure5" / path.name)
             self.about_characters(type, out, out)
             if corpora and has_units(type):
-                self.cell_tables({c: self.found(c, type) for c in corpora}, out / "tables")
+                found = {c: self.found(c, type) for c in corpora}
+                self.cell_tables(found, out / "tables")
+                self.figure2(found, out / "tables", out)
                 clamped = [c for c in corpora if self.files.has(c, CLAMPED, type)]
                 files = ([made / file.format(corpus) for corpus in clamped] for file in CLAMPED)
                 if clamped:

@@ -328,8 +328,8 @@ class Figures(Section):
     tsne: Tsne
     first_epochs: FirstEpochs
     types: Distinct[Type] = Field(
-        [], description="Of the grid: what is made of the LSTM (figures 4 to 6, units and gates,"
-        " ablation, explorer) is made of these, too, in types/<type>/.",
+        [], description="Of the grid: what is made of the LSTM (figures 2 and 4 to 6, units and"
+        " gates, ablation, explorer) is made of these, too, in types/<type>/.",
     )  # fmt: skip
     emergence: Emergence = Emergence()
 
