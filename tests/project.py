@@ -49,7 +49,8 @@ def copy_kenlm(folder: Path) -> None:
     built = ROOT / "results/kenlm"
     if built.exists():
         shutil.copytree(built, folder / "results/kenlm")
-        os.utime(folder / "results/kenlm")
+        for path in ("results/kenlm", "results/kenlm/.snakemake_timestamp"):
+            Path(folder, path).touch()
 
 
 def counts(output: str) -> dict[str, int]:

@@ -142,6 +142,7 @@ def test_other_types_are_published_beside_the_lstm(tmp_path, verbs):
     assert own == {
         *(f"types/gru/figure{n}.{end}" for n in (4, 5, 6) for end in ("csv", "png", "svg")),
         "types/gru/figure6_definitions.csv", "types/gru/tables/cells.html",
+        "types/gru/figure2-code.png", "types/gru/figure2-code.svg",
         *(f"types/gru/tables/{name}.csv" for name in
           ("cells", "explained", "gates", "hypotheses", "probes")),
     }  # fmt: skip
