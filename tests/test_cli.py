@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from charlens import cli
+from charlens.errors import InputError
 from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture
 
@@ -154,6 +155,24 @@ def test_every_option_says_what_it_is_and_its_default():
         told = formatter._expand_help(action)
         if action.default not in (None, "", [], "==SUPPRESS==") and action.default is not False:
             assert "default" in told, where
+
+
+def test_no_number_is_below_its_least():
+    """Of every verb with such an option, whatever else is given."""
+    seen = set()
+    for verb, action, _ in every_option():
+        if action.dest in cli.LEAST and action.type is int and action.option_strings:
+            least = cli.LEAST[action.dest]
+            args = argparse.Namespace(**{action.dest: least - 1}, run=pytest.fail)
+            with pytest.raises(InputError) as refused:
+                cli.run(args)
+            option = "--" + action.dest.replace("_", "-")
+            assert option in action.option_strings
+            assert str(refused.value) == f"{option}: expected at least {least}, got {least - 1}"
+            seen.add((verb, option))
+    assert {("record", "--characters"), ("ablate", "--controls"), ("ablate", "--characters"),
+            ("emergence", "--characters"), ("explore", "--characters"),
+            ("train", "--snapshot-epochs"), ("probes", "--val-characters")} <= seen  # fmt: skip
 
 
 def test_the_version_and_the_bare_command(capsys):

@@ -82,7 +82,8 @@ RENAMED = {"layouts": "contiguous-split"}
 
 # smallest value of an option, whatever the verb
 LEAST = {"threads": 1, "seed": 0, "layers": 1, "size": 1, "hidden": 1, "context": 0, "epochs": 1,
-         "snapshots": 1}  # fmt: skip
+         "snapshots": 1, "snapshot_epochs": 1, "characters": 1, "val_characters": 1,
+         "controls": 1}  # fmt: skip
 
 
 # what libraries say where memory, or the number of threads, is exhausted
@@ -187,7 +188,8 @@ def run(args: argparse.Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     for name, least in LEAST.items():
         if (value := getattr(args, name, None)) is not None and value < least:
-            raise InputError(f"--{name}: expected at least {least}, got {value}")
+            option = "--" + name.replace("_", "-")
+            raise InputError(f"{option}: expected at least {least}, got {value}")
     # where a file goes to standard output (-), messages do not
     to_stdout = Path("-") in vars(args).values()
     with contextlib.redirect_stdout(sys.stderr if to_stdout else sys.stdout):

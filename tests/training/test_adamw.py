@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from charlens.data.split import split
+from charlens.errors import InputError
 from charlens.networks import model_file
 from charlens.networks.architecture import Architecture
 from charlens.training import train
@@ -55,9 +56,13 @@ def test_the_rate_rises_and_falls():
 
 
 def test_options_belong_to_their_recipe():
-    options = {"epochs": 7, "decay": None, "weight_decay": 0.5, "clip": 3.0, "layers": 2}
-    assert from_options("adamw", options) == AdamW(epochs=7, weight_decay=0.5)
-    assert from_options("paper", options) == Recipe(epochs=7, clip=3.0)
+    options = {"epochs": 7, "decay": None, "layers": 2}
+    assert from_options("adamw", options | {"weight_decay": 0.5}) == AdamW(7, weight_decay=0.5)
+    assert from_options("paper", options | {"clip": 3.0}) == Recipe(7, clip=3.0)
+    with pytest.raises(InputError, match="^--clip: leave it out: AdamW"):
+        from_options("adamw", options | {"clip": 3.0})
+    with pytest.raises(InputError, match="^--weight-decay: leave it out: RMSProp"):
+        from_options("paper", options | {"weight_decay": 0.5})
 
 
 def trained(folder, type, **more):

@@ -235,6 +235,13 @@ def test_each_model_of_first_epochs_is_of_the_right_kind(first):
         first(nn={"arch": Architecture("rnn", 1, 4, 11)})
 
 
+@pytest.mark.parametrize("value", ["a", -1.0, [1]])
+def test_first_epochs_by_no_recipe_are_refused(first, value):
+    words = r"lstm/model.safetensors: its recipe: --learning-rate: expected a positive number"
+    with pytest.raises(InputError, match=words):
+        first(lstm={"recipe": {"learning_rate": value}})
+
+
 def test_first_epochs_that_differ_from_the_history_say_so(first, tmp_path, capsys):
     first()
     said = capsys.readouterr().err

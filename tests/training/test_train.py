@@ -12,10 +12,12 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from conftest import small_split
 
 from charlens import cli, files
@@ -25,18 +27,21 @@ from charlens.errors import InputError
 from charlens.networks import cells, model_file, network
 from charlens.networks.architecture import Architecture
 from charlens.networks.version import version
-from charlens.training import checkpoint, evaluate, rmsprop, score, train
+from charlens.runs import additions, schema, settings
+from charlens.training import checkpoint, evaluate, recipe, rmsprop, score, train
 from charlens.training.dropout import draw_mask
 from charlens.training.recipe import AdamW, Recipe, divergence
 from charlens.training.train import Training
 
+ROOT = Path(__file__).parents[2]
 ABOUT = {"corpus": "text", "source": "random", "size": None}
 
 
-def trained(directory, data, epochs=3, dropout=0.3, backend="auto", arch=None, **recipe):
+def trained(directory, data, epochs=3, dropout=0.3, backend="auto", arch=None, **values):
     arch = arch or Architecture("lstm", 2, 6, data.symbols)
-    recipe = Recipe(epochs=epochs, **recipe)
-    train.train(arch, recipe, data, 1, dropout, directory, ABOUT, "test", backend)
+    train.train(
+        arch, Recipe(epochs=epochs, **values), data, 1, dropout, directory, ABOUT, "test", backend
+    )
     return model_file.load(directory / "model.safetensors")
 
 
@@ -385,24 +390,109 @@ def test_a_checkpoint_of_an_earlier_version_is_resumed(tmp_path, data):
         assert np.array_equal(np.asarray(value), np.asarray(resumed.params[name]))
 
 
+@pytest.fixture
+def command(tmp_path, data):
+    """A function that runs `charlens train` of a type with these options; returns its status."""
+    split.save(tmp_path / "a.npz", data)
+    (tmp_path / "a.json").write_text('{"corpus": "a", "source": "b"}')
+    argv = ["train", tmp_path / "a.npz", "--info", tmp_path / "a.json", "--out", tmp_path / "m"]
+
+    def run(type, *options):
+        return cli.main([*map(str, argv), "--type", type, "--hidden", "3", *options])
+
+    return run
+
+
+RNN, NN, ADAMW = ("rnn",), ("nn", "--context", "2"), ("rnn+adamw",)
+
+
 @pytest.mark.parametrize(
-    ("options", "words"),
+    ("type", "options", "words"),
     [
-        (["--dropout", "1"], "--dropout 1: expected at least 0 and below 1"),
-        (["--epochs", "0"], "--epochs: expected at least 1, got 0"),
-        (["--layers", "0"], "--layers: expected at least 1, got 0"),
-        (["--threads", "0"], "--threads: expected at least 1, got 0"),
-        ([], "a.json: lacks corpus, source"),
+        (RNN, ["--dropout", "1"], "--dropout 1: expected at least 0 and below 1"),
+        (RNN, ["--dropout", "nan"], "--dropout nan: expected at least 0 and below 1"),
+        (RNN, ["--epochs", "0"], "--epochs: expected at least 1, got 0"),
+        (RNN, ["--layers", "0"], "--layers: expected at least 1, got 0"),
+        (RNN, ["--threads", "0"], "--threads: expected at least 1, got 0"),
+        # of another type
+        (NN, ["--dropout", "0.3"], "--dropout: leave it out: --type nn has none"),
+        (NN, ["--layers", "1"], "--layers: leave it out: --type nn has none"),
+        (NN, ["--size", "64"], "--size: leave it out: --type nn has none"),
+        (("nn",), ["--context", "0"], "--type nn needs --context (at least 1) and --hidden"),
+        (RNN, ["--context", "2"], "--context: leave it out: --type rnn has none"),
+        (RNN, ["--snapshot-epochs", "2"], "--snapshot-epochs needs --snapshots"),
     ],
 )
-def test_options_are_checked(tmp_path, data, capsys, options, words):
-    split.save(tmp_path / "a.npz", data)
-    (tmp_path / "a.json").write_text("{}" if not options else '{"corpus": "a", "source": "b"}')
-    argv = ["train", tmp_path / "a.npz", "--info", tmp_path / "a.json", "--type", "rnn"]
-    argv += ["--hidden", "3", *options, "--out", tmp_path / "m"]
-    assert cli.main(list(map(str, argv))) == 1
-    assert words in capsys.readouterr().err
+def test_options_are_checked(tmp_path, capsys, command, type, options, words):
+    assert command(*type, *options) == 1
+    assert capsys.readouterr().err == f"charlens: error: {words}\n"
     assert not (tmp_path / "m").exists()
+
+
+# a value of each hyperparameter that is within its bounds, and some that are not
+VALUES = {
+    "epochs": ("1",),
+    "learning-rate": ("0.1", "0", "-1", "nan", "inf"),
+    "decay": ("1", "0", "1.1", "nan"),
+    "decay-after": ("0", "-1"),
+    "smoothing": ("0", "1", "2", "-0.1", "nan"),
+    "epsilon": ("1e-9", "0", "nan"),
+    "clip": ("5", "0", "-5", "nan", "inf"),
+    "warm-up": ("0", "-1", "inf"),
+    "final": ("1", "1.1", "-0.1", "nan"),
+    "beta1": ("0", "1", "nan"),
+    "beta2": ("0", "1", "nan"),
+    "weight-decay": ("0", "-1", "nan"),
+    "max-norm": ("1", "0", "-1", "nan"),
+    "init": ("0.1", "0", "-0.1", "nan"),
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+@pytest.mark.parametrize("type", [RNN, NN, ADAMW])
+def test_hyperparameters_are_those_of_the_recipe_and_within_bounds(command, capsys, type, name):
+    own = AdamW if type == ADAMW else Recipe
+    sound, *others = VALUES[name]
+    if name.replace("-", "_") not in dataclasses.asdict(own()):
+        assert command(*type, f"--{name}={sound}") == 1
+        optimizer = "AdamW" if type == ADAMW else "RMSProp"
+        words = f"--{name}: leave it out: {optimizer}, which trains this type, has none"
+        assert capsys.readouterr().err == f"charlens: error: {words}\n"
+        return
+    for value in others:
+        assert command(*type, f"--{name}={value}") == 1
+        said = capsys.readouterr().err
+        assert said.startswith(f"charlens: error: --{name}: expected ") and said.count("\n") == 1
+    assert command(*type, "--epochs=1", f"--{name}={sound}") == 0
+
+
+def test_every_hyperparameter_has_bounds_that_settings_share():
+    every = dataclasses.asdict(Recipe()) | dataclasses.asdict(AdamW())
+    assert set(recipe.SOUND) == set(every) == {name.replace("-", "_") for name in VALUES}
+    for name, (sound, *others) in VALUES.items():
+        field = name.replace("-", "_")
+        for section in (schema.OwnTraining, additions.AdamW):
+            if field in section.model_fields:
+                section(**{field: type(every[field])(sound)})
+                for value in others:
+                    with pytest.raises(ValueError, match=field):
+                        section(**{field: type(every[field])(value)})
+
+
+@pytest.mark.parametrize("type", [RNN, NN, ADAMW])
+def test_what_the_settings_say_are_options_of_a_type(command, type):
+    """As the rules train, train_nn and train_adamw pass it."""
+    config = yaml.safe_load((ROOT / "config.yaml").read_text())
+    made = settings.make(config | {"backend": "reference"})
+    values = made.adamw_training if type == ADAMW else made.training_of("wp")
+    more = {RNN: ["--layers=1", "--dropout=0.1"], NN: [], ADAMW: ["--learning-rate=0.01"]}[type]
+    assert command(*type, *more, *settings.arguments(values | {"epochs": 1})) == 0
+
+
+def test_a_provenance_without_a_corpus_is_named(tmp_path, capsys, command):
+    (tmp_path / "a.json").write_text("{}")
+    assert command("rnn") == 1
+    assert "a.json: lacks corpus, source" in capsys.readouterr().err
 
 
 def test_a_damaged_model_is_named(tmp_path, data):

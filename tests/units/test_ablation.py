@@ -367,5 +367,3 @@ def test_nothing_found_makes_empty_tables(tmp_path):
     write(tmp_path, text, data, arch, params, {})
     table, effects = ablate(tmp_path)
     assert table.empty and effects.empty and list(table.columns) == ablation.COLUMNS
-    with pytest.raises(InputError, match="--controls must be at least 1"):
-        ablate(tmp_path, "--controls", 0)

@@ -223,7 +223,6 @@ def test_some_names_alone_and_all_of_a_stream(tmp_path, data):
     [
         (["--only", "z"], "--only z: a cell of type lstm has i, f, o, g, c, h"),
         (["--streams", 4], "--streams 4: there are streams 0 to 3"),
-        (["--characters", 0], "--characters must be at least 1"),
     ],
 )
 def test_what_cannot_be_recorded_is_said(tmp_path, data, options, message):

@@ -347,8 +347,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    if args.characters < 1 or args.gates < 1:
-        raise InputError("--characters and --gates must be at least 1")
+    if args.gates < 1:
+        raise InputError(f"--gates: expected at least 1, got {args.gates}")
     if args.csv and not args.text:
         raise InputError("--csv requires --text; charlens score writes the scores of a split")
     if (args.first or args.whole) and not args.text:

@@ -43,9 +43,13 @@ def trajectory(lstms, n_nns, data, epochs: int, per_epoch: int, backend_name="au
     path = model_file.best(lstms)
     arch, _, about = model_file.load_arrays(path)
     metadata.require(about, path, ("corpus", "size", "seed", "dropout", "recipe"))
+    try:
+        recipe = from_options(recipe_of(arch.type), about["recipe"])
+    except InputError as error:
+        raise InputError(f"{path}: its recipe: {error}") from None
     training = Training(
         arch,
-        from_options(recipe_of(arch.type), about["recipe"]),
+        recipe,
         data,
         about["seed"],
         about["dropout"],

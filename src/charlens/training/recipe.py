@@ -6,8 +6,10 @@ adamw    what today's authors would use, in miniature: AdamW with a warm-up, a c
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+from charlens.errors import InputError
 
 # A training has diverged once its validation loss exceeds its best by this factor ...
 WORSE = 2.0
@@ -62,13 +64,50 @@ class AdamW:
 
 
 RECIPES = {"paper": Recipe, "adamw": AdamW}
+OPTIMIZERS = {"paper": "RMSProp", "adamw": "AdamW"}
+
+POSITIVE = (lambda value: 0 < value < math.inf, "a positive number")
+NOT_NEGATIVE = (lambda value: 0 <= value < math.inf, "at least 0")
+SHARE = (lambda value: 0 <= value < 1, "at least 0 and below 1")
+# Whether a value of either recipe is sound, and what is, in words. (Settings have the same bounds.)
+SOUND: dict[str, tuple[Callable[[float], bool], str]] = {
+    "epochs": (lambda value: value >= 1, "at least 1"),
+    "learning_rate": POSITIVE,
+    "decay": (lambda value: 0 < value <= 1, "above 0 and at most 1"),
+    "decay_after": NOT_NEGATIVE,
+    "smoothing": SHARE,
+    "epsilon": POSITIVE,
+    "clip": POSITIVE,
+    "warm_up": NOT_NEGATIVE,
+    "final": (lambda value: 0 <= value <= 1, "from 0 to 1"),
+    "beta1": SHARE,
+    "beta2": SHARE,
+    "weight_decay": NOT_NEGATIVE,
+    "max_norm": POSITIVE,
+    "init": POSITIVE,
+}
 
 
-def from_options(name: str, options: dict) -> Recipe | AdamW:
-    """The recipe of this name with these values; None, or no value, means its default."""
+def from_options(name: str, options: Mapping) -> Recipe | AdamW:
+    """The recipe of this name with these values; None, or no value, means its default.
+
+    Names that no recipe has are ignored. Raises InputError where a value is of the other recipe, of
+    another type or out of bounds.
+    """
     kind = RECIPES[name]
-    known = {field.name for field in fields(kind)}
-    return kind(**{key: v for key, v in options.items() if key in known and v is not None})
+    own = asdict(kind())
+    given = {key: v for key, v in options.items() if key in SOUND and v is not None}
+    for key, value in given.items():
+        option = "--" + key.replace("_", "-")
+        if key not in own:
+            raise InputError(
+                f"{option}: leave it out: {OPTIMIZERS[name]}, which trains this type, has none"
+            )
+        sound, words = SOUND[key]
+        whole = isinstance(own[key], int)
+        if not isinstance(value, int if whole else int | float) or not sound(value):
+            raise InputError(f"{option}: expected {words}, got {value!r}")
+    return kind(**given)
 
 
 def divergence(history: Sequence[Mapping], symbols: int) -> str | None:

@@ -328,19 +328,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--type", required=True, help="rnn, lstm, gru, ..., lstm+block, lstm+adamw, ... or nn"
     )
-    parser.add_argument("--layers", type=int, default=1, help="of hidden units")
+    parser.add_argument("--layers", type=int, help="of recurrent units (default: 1)")
     parser.add_argument(
         "--size", type=int, help="row of table 1, whose budget gives the hidden units"
     )
     parser.add_argument("--hidden", type=int, help="hidden units, instead of --size")
-    parser.add_argument("--context", type=int, default=0, help="the n of an n-NN")
+    parser.add_argument("--context", type=int, help="the n of an n-NN")
     parser.add_argument(
-        "--dropout", type=float, default=0.0, help="probability that an output is dropped"
+        "--dropout", type=float, help="probability that an output is dropped (default: 0)"
     )
     parser.add_argument("--seed", type=int, default=1, help="of initialisation and dropout")
     parser.add_argument("--snapshots", type=int, metavar="N", help="take N per epoch at first")
     parser.add_argument(
-        "--snapshot-epochs", type=int, default=3, metavar="M", help="for so many epochs, then one"
+        "--snapshot-epochs", type=int, metavar="M", help="for so many epochs, then one (default: 3)"
     )
     base.add_backend(parser)
     base.add_threads(parser)
@@ -358,32 +358,40 @@ def run(args: argparse.Namespace) -> None:
     info = read_json(args.info)
     require(info, ("corpus", "source"), args.info)
     about = {"corpus": info["corpus"], "source": info["source"], "size": args.size}
-    if not 0 <= args.dropout < 1:
-        raise InputError(f"--dropout {args.dropout:g}: expected at least 0 and below 1")
     arch = architecture(args, data.symbols)
+    dropout = args.dropout or 0.0
+    if not 0 <= dropout < 1:
+        raise InputError(f"--dropout {dropout:g}: expected at least 0 and below 1")
     recipe = from_options(recipe_of(args.type), vars(args))
     label = f"{info['corpus']} {describe(arch, args.size)}"
-    if args.dropout:
-        label += f" dropout {args.dropout:g}"
-    schedule = snapshots.Schedule(args.snapshots, args.snapshot_epochs) if args.snapshots else None
-    train(
-        arch, recipe, data, args.seed, args.dropout, args.out, about, label, args.backend, schedule
-    )
+    if dropout:
+        label += f" dropout {dropout:g}"
+    schedule = None
+    if args.snapshots:
+        schedule = snapshots.Schedule(args.snapshots, args.snapshot_epochs or 3)
+    elif args.snapshot_epochs:
+        raise InputError("--snapshot-epochs needs --snapshots")
+    train(arch, recipe, data, args.seed, dropout, args.out, about, label, args.backend, schedule)
 
 
 def architecture(args: argparse.Namespace, symbols: int) -> Architecture:
-    """The network that the options describe. Raises InputError where they contradict each other.
+    """The network that the options describe. Raises InputError where they contradict each other, or
+    where one is not of this type.
 
     symbols: K, the size of the alphabet.
     """
+    for option in ("layers", "size", "dropout") if args.type == "nn" else ("context",):
+        if getattr(args, option) is not None:
+            raise InputError(f"--{option}: leave it out: --type {args.type} has none")
     if args.type == "nn":
-        if args.context < 1 or not args.hidden:
+        if not args.context or not args.hidden:
             raise InputError("--type nn needs --context (at least 1) and --hidden")
         return Architecture("nn", 1, args.hidden, symbols, args.context)
     if (args.size is None) == (args.hidden is None):
         raise InputError(f"--type {args.type} needs one of --size and --hidden")
-    hidden = args.hidden or hidden_size(args.type, args.layers, args.size, symbols)
-    return Architecture(args.type, args.layers, hidden, symbols)
+    layers = args.layers or 1
+    hidden = args.hidden or hidden_size(args.type, layers, args.size, symbols)
+    return Architecture(args.type, layers, hidden, symbols)
 
 
 def describe(arch: Architecture, size: int | None) -> str:

@@ -445,9 +445,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    for name in ("controls", "characters"):
-        if getattr(args, name) is not None and getattr(args, name) < 1:
-            raise InputError(f"--{name} must be at least 1")
     torch.set_num_threads(args.threads)
     info = read_json(args.info)
     require(info, ["kind"], args.info)

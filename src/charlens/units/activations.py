@@ -237,8 +237,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    if args.characters is not None and args.characters < 1:
-        raise InputError("--characters must be at least 1")
     torch.set_num_threads(args.threads)
     data = split.load(args.split)
     record(args.model, data, args.streams, args.characters, args.only, args.out)

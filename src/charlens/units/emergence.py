@@ -127,8 +127,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    if args.characters < 1:
-        raise InputError("--characters must be at least 1")
     torch.set_num_threads(args.threads)
     data, text = split.load(args.split), read_text(args.text, args.info)
     check_text(args, data, text)
