@@ -10,6 +10,7 @@ import torch
 from conftest import small_split
 from random_model import saved
 
+from charlens.backends import cards, cpu, selection
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.networks import architecture, model_file, network
@@ -53,6 +54,45 @@ def test_an_nn_runs_over_the_joined_streams(tmp_path, data, backend):
         logits = hidden @ params["out.w"] + params["out.b"]
         expected = torch.log_softmax(logits, -1)[joined[at]]
         assert scores[at] == pytest.approx(expected.item(), rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.skipif(cpu.status()[0] is None or cards.available(), reason="no compiled code here")
+@pytest.mark.parametrize(
+    ("arch", "streams", "words"),
+    [
+        (Architecture("nn", 1, 3, 11, 2000), 4, "context: expected 1 to 1024 for kind nn"),
+        (Architecture("lstm", 1, 70_000, 11), 4, "hidden: expected 1 to 65536 for kind lstm"),
+        (Architecture("rnn", 1025, 1, 11), 4, "layers: expected 1 to 1024 for kind rnn"),
+        (Architecture("gru+adamw", 1, 3, 70_000), 4, "symbols: expected 2 to 65535 for kind gru"),
+        (Architecture("gru", 1, 3, 11), 1 << 25, "streams: expected 1 to 16777216 for kind gru"),
+        (Architecture("gru", 1, 3, 11), 1 << 24, "streams x unroll: expected less than"),
+    ],
+)
+def test_sizes_beyond_the_compiled_code_are_for_plain_torch(arch, streams, words, capsys):
+    assert selection.choose(arch, streams, 8).name == "reference"
+    said = capsys.readouterr().err
+    assert said.startswith("charlens: plain torch takes over from the compiled CPU code: ")
+    assert words in said and said.count("\n") == 1
+    with pytest.raises(InputError, match=f"^backend fast: {words}.*; set backend: auto$"):
+        selection.choose(arch, streams, 8, "fast")
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_models_beyond_the_compiled_code_score_and_write(tmp_path, monkeypatch, capsys, wide):
+    data = small_split(streams=2, unroll=8, symbols=11)
+    arch = Architecture("nn", 1, 3, 11, context=2000)
+    if wide:  # one beyond the real limit takes 80 GB
+        monkeypatch.setitem(cpu.LIMITS, "hidden", 5)
+        arch = Architecture("lstm", 1, 6, 11)
+    path = tmp_path / "m.safetensors"
+    saved(path, data, arch)
+    found = score.score(path, data)
+    np.testing.assert_array_equal(found, score.score(path, data, "reference"))
+    assert len(b"".join(sample.sample(sample.Writer(path), 3, 1.0, 1, b""))) == 3
+    if cpu.status()[0] is not None and not cards.available():
+        assert capsys.readouterr().err.count("plain torch takes over") == 2
+        with pytest.raises(InputError, match="^backend fast: "):
+            score.score(path, data, "fast")
 
 
 def test_another_alphabet_is_refused(tmp_path, data):

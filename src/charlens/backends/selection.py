@@ -91,6 +91,8 @@ def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
         why = "it has no block around its cells"
     elif available and arch.cell not in cpu.KINDS:
         why = f"it knows {', '.join(cpu.KINDS)}, not '{arch.cell}'"
+    elif available and (beyond := beyond_limits(arch, streams, unroll)):
+        why = beyond
     elif available and same_equations(arch.cell):
         return Compiled(arch, streams, unroll)
     elif available:
@@ -99,6 +101,16 @@ def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
         raise InputError(f"backend fast: {why}; set backend: auto")
     print(f"charlens: plain torch takes over from the compiled CPU code: {why}", file=sys.stderr)
     return plain_torch(arch)
+
+
+def beyond_limits(arch: Architecture, streams: int, unroll: int) -> str | None:
+    """Which size the compiled code cannot have, in words; None where it can have them all."""
+    sizes = (arch.layers, arch.hidden, arch.symbols, streams, unroll, arch.context)
+    try:
+        cpu.check_sizes(arch.cell, *sizes)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def plain_torch(arch: Architecture):
