@@ -29,6 +29,7 @@ from charlens.runs import grid, model_cards, reference
 from charlens.runs.settings import Settings, make
 from charlens.statistics.intervals import pooled_sd
 from charlens.store.models import network_name, shown, type_name, types_in_order
+from charlens.store.tables import reasons
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "results/reference"
@@ -868,6 +869,7 @@ def modern_claims() -> str:
     found, rows = modern("tables/claims.csv"), []
     if found.empty:
         return ABSENT
+    found["reason"] = reasons(found)
     found[["corpus", "part"]] = found["where"].str.partition(": ")[[0, 2]]
     for claim in NEWER:
         for name in dict.fromkeys(found["corpus"]):

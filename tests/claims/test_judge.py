@@ -24,13 +24,20 @@ from synthetic import TEXT, random_logp, run, write_corpus, write_score
 from charlens.claims import judge, reach
 from charlens.claims.catalog import CLAIMS, NEWER
 from charlens.claims.evidence import Missing
-from charlens.claims.measure import FAILS, HOLDS, NOT_IN_RUN, UNDECIDED
 from charlens.errors import InputError
 from charlens.report import figure4, figure5, figure6
 from charlens.store.corpora import read_split
 from charlens.store.models import ModelKey
 from charlens.store.scores import read_scores, with_arrays
-from charlens.store.tables import PROBES, TRAJECTORY
+from charlens.store.tables import (
+    FAILS,
+    HOLDS,
+    MISSING,
+    NOT_IN_RUN,
+    PROBES,
+    TRAJECTORY,
+    UNDECIDED,
+)
 
 
 def test_what_is_missing_is_said():
@@ -39,12 +46,14 @@ def test_what_is_missing_is_said():
     assert len(table) == len(CLAIMS) - 2  # braces are for code
     assert (table["verdict"] == UNDECIDED).all()
     assert table["basis"].str.startswith("missing: ").all() and table["effect"].isna().all()
+    assert (table["reason"] == MISSING).all()
 
 
 def test_what_the_run_was_not_to_have_is_not_undecided():
     own = planned(("lstm", 1, 64))
     own += [ModelKey("wp", "nn", seed=1, n=n) for n in (1, 2, 3, 4)]
     table = judge.judge([evidence(network("lstm", 1, 64, 1.4), planned=own)]).set_index("claim")
+    assert (table["reason"] == NOT_IN_RUN).equals(table["verdict"] == NOT_IN_RUN)
     absent = table[table["verdict"] == NOT_IN_RUN]["basis"].str.removeprefix("not in this run: ")
     assert absent.to_dict() == {
         "depth helps": "layers: 1 alone",
@@ -150,7 +159,7 @@ def test_the_tables_of_other_types_reach_their_claims(tmp_path):
         (made / folder).mkdir(parents=True)
     row = ["code", "mingru 1x64", 1, "quote", 1, 0.5, 0.9, 0.1, 0.1]
     pd.DataFrame([row], columns=PROBES).to_csv(made / "tables/probes.csv", index=False)
-    first_epochs = [[1, 64, k, k, n, abs(k - n), 0] for k in (1, 2, 3) for n in (1, 2, 3)]
+    first_epochs = [[1, 64, k + 1, k, n, abs(k - n), 0] for k in range(5) for n in (1, 2, 3)]
     pd.DataFrame(first_epochs, columns=TRAJECTORY).to_csv(made / "figure5/code.csv", index=False)
     files = [made / "tables/probes.csv", made / "figure5/code.csv"]
     run(judge, [*arguments(tmp_path, *scores), "--of-types", *files])

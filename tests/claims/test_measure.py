@@ -6,8 +6,32 @@ from constructed import LENGTH, S, evidence, network, ngram, seeds, whole
 
 from charlens.claims import losses
 from charlens.claims.evidence import LOSS
-from charlens.claims.measure import HOLDS, UNDECIDED, measure
+from charlens.claims.measure import Effect, Finding, measure
 from charlens.statistics.bootstrap import interval, stream_draws
+from charlens.store.tables import CROSSES, FAILS, HOLDS, NOT_IN_RUN, ONE_SEED, UNDECIDED
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "seeds_known", "reason"),
+    [
+        (-1, 1, True, CROSSES), (-1, 1, False, ONE_SEED), (1, 2, False, ONE_SEED),
+        (1, 2, True, ""), (-2, -1, True, ""), (np.nan, np.nan, True, ""),
+    ],
+)  # fmt: skip
+def test_an_effect_says_why_it_decides_nothing(low, high, seeds_known, reason):
+    effect = Effect(0.0, low, high, "2 networks", seeds_known)
+    found = effect.finding("", effect.verdict())
+    assert found.reason == reason
+    assert effect.finding("", UNDECIDED, reason="not all trained").reason == "not all trained"
+    assert effect.finding("", HOLDS, reason="not all trained").reason == ""
+
+
+def test_what_is_decided_has_no_reason_why_not():
+    for verdict in (HOLDS, FAILS):
+        with pytest.raises(ValueError, match=f"{verdict}, so there is no reason"):
+            Finding("", verdict, 0.0, 0.0, 0.0, "", CROSSES)
+    for verdict in (UNDECIDED, NOT_IN_RUN):
+        assert Finding("", verdict, 0.0, 0.0, 0.0, "", CROSSES).reason == CROSSES
 
 
 def test_the_bootstrap_is_paired():

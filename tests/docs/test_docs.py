@@ -129,7 +129,7 @@ def test_what_is_published_of_newer_types(generate):
     assert "| minGRU | 1.300 (-0.120 to -0.080) |" in generate.modern_losses()
     assert "| minGRU | 1.300 (-0.120 to -0.080) | – | – | 1.200" in generate.modern_losses()
     claim = NEWER[0]
-    rows = [[claim.name, where, "holds", 0.1, 0.08, 0.12, None, "minGRU 1x64"]
+    rows = [[claim.name, where, "holds", 0.1, 0.08, 0.12, None, "minGRU 1x64", ""]
             for where in ("wp", "wp: minGRU")]  # fmt: skip
     pd.DataFrame(rows, columns=COLUMNS).to_csv(tables / "claims.csv", index=False)
     said = "holds: 0.100 (+0.080 to +0.120) | holds: minGRU"

@@ -2,6 +2,7 @@
 
 import json
 
+import pandas as pd
 import pytest
 from synthetic import random_logp, write_corpus, write_score
 
@@ -9,7 +10,7 @@ from charlens.errors import InputError
 from charlens.store.corpora import read_text
 from charlens.store.models import ModelKey
 from charlens.store.scores import best_lstm, read_score, read_scores
-from charlens.store.tables import planned_models, read_status, read_table
+from charlens.store.tables import planned_models, read_claims, read_status, read_table
 
 
 def test_a_score_knows_its_model(tmp_path):
@@ -90,3 +91,27 @@ def test_unusable_tables_and_texts_are_refused(tmp_path):
         read_status(path)
     with pytest.raises(InputError, match="x.txt: no readable text .No such file"):
         read_text(tmp_path / "x.txt")
+
+
+def test_why_a_claim_is_undecided_in_any_version(tmp_path):
+    """A claims.csv of an older version says it in its basis alone."""
+    path = tmp_path / "claims.csv"
+    rows = [
+        ("holds", "9 networks", ""),
+        ("undecided", "missing: a text", "missing"),
+        ("not in this run", "not in this run: no GRU", "not in this run"),
+        ("undecided", "2 networks; the effect of the seed is unknown: none", "one seed"),
+        ("undecided", "2 networks", "interval crosses the bar"),
+        ("holds", "", ""),
+    ]
+    for older in (False, True):
+        table = pd.DataFrame(rows, columns=["verdict", "basis", "reason"]).assign(claim="a")
+        table.drop(columns="reason" if older else []).to_csv(path, index=False)
+        assert read_claims(path, ["claim"])["reason"].tolist() == [row[2] for row in rows]
+    pd.DataFrame([("undecided", "missing: a text", "one seed")], columns=table.columns[:3]).to_csv(
+        path, index=False
+    )
+    assert read_claims(path)["reason"].tolist() == ["one seed"]
+    path.write_text("claim,basis\na,b\n")
+    with pytest.raises(InputError, match="has no column verdict"):
+        read_claims(path)

@@ -32,11 +32,14 @@ def interpretable_units_are_used(evidence: Evidence) -> list[Finding]:
     for row in units.itertuples():
         effect = Effect(0.0 - row.own, 0.0 - row.own_high, 0.0 - row.own_low)
         words = f"layer {int(row.layer)}, unit {int(row.unit)}; {row.controls} controls"
+        reason = None
         if row.used:
             verdict = HOLDS if 1 / (row.controls + 1) <= ALPHA else UNDECIDED
+            reason = ""  # too few controls
         else:
             verdict = FAILS if effect.low * effect.high > 0 else UNDECIDED
-        findings.append(effect.finding(row.hypothesis.replace("_", " "), verdict, words))
+        title = row.hypothesis.replace("_", " ")
+        findings.append(effect.finding(title, verdict, words, reason=reason))
     return findings
 
 

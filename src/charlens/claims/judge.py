@@ -15,7 +15,7 @@ import pandas as pd
 from charlens.claims import page
 from charlens.claims.catalog import CLAIMS, NEWER, Claim, claims_about
 from charlens.claims.evidence import Evidence, Missing, NotInRun
-from charlens.claims.measure import NOT_IN_RUN, UNDECIDED, Finding
+from charlens.claims.measure import Finding
 from charlens.claims.published import with_published
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
@@ -24,16 +24,20 @@ from charlens.store.corpora import by_stem, read_corpora, read_split, read_text
 from charlens.store.models import ModelKey, digests_of_networks
 from charlens.store.scores import Score, read_scores, with_arrays
 from charlens.store.tables import (
+    MISSING,
     MODELS,
+    NOT_IN_RUN,
     PROBES,
+    UNDECIDED,
     paper_table,
     planned_models,
+    read_claims,
     read_status,
     read_table,
     read_trajectory,
 )
 
-COLUMNS = ["claim", "where", "verdict", "effect", "low", "high", "paper", "basis"]
+COLUMNS = ["claim", "where", "verdict", "effect", "low", "high", "paper", "basis", "reason"]
 FOUND = ["model", "hypothesis", "layer", "unit", "score", "low", "high", "picked"]
 CLAMPED = ["model", "hypothesis", "layer", "unit", "clamp", "own", "own_low", "own_high",
            "controls", "used"]  # fmt: skip
@@ -63,7 +67,8 @@ def judge(evidence: Iterable[Evidence]) -> pd.DataFrame:
             for found in findings(claim, corpus):
                 where = corpus.about["corpus"] + (f": {found.part}" if found.part else "")
                 numbers = (found.effect, found.low, found.high, theirs.get(found.part, math.nan))
-                rows.append([place, claim.name, where, found.verdict, *numbers, found.basis])
+                words = (found.basis, found.reason)
+                rows.append([place, claim.name, where, found.verdict, *numbers, *words])
     rows.sort(key=lambda row: row[0])  # claim by claim, then corpus by corpus
     return pd.DataFrame([row[1:] for row in rows], columns=COLUMNS)
 
@@ -74,9 +79,10 @@ def findings(claim: Claim, evidence: Evidence) -> list[Finding]:
     try:
         return claim.test(evidence)
     except NotInRun as missing:
-        return [Finding("", NOT_IN_RUN, *(math.nan,) * 3, f"not in this run: {missing}")]
+        words = f"not in this run: {missing}"
+        return [Finding("", NOT_IN_RUN, *(math.nan,) * 3, words, NOT_IN_RUN)]
     except Missing as missing:
-        return [Finding("", UNDECIDED, *(math.nan,) * 3, f"missing: {missing}")]
+        return [Finding("", UNDECIDED, *(math.nan,) * 3, f"missing: {missing}", MISSING)]
 
 
 def in_paper(evidence: Evidence) -> Evidence:
@@ -136,7 +142,7 @@ def run(args):
     evidence = gather(args, corpora)
     table = judge(evidence)
     if args.published:
-        table = with_published(table, read_table(args.published, COLUMNS))
+        table = with_published(table, read_claims(args.published, COLUMNS[:-1]))
     write_csv(table, args.csv)
     newer = NEWER if any(corpus.newer_types for corpus in evidence) else ()
     html = page.page(table, CLAIMS, corpora, args.resamples, newer)

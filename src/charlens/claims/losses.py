@@ -7,6 +7,7 @@ import numpy as np
 from charlens.claims.evidence import LOSS, Evidence, GridEntry, Missing
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Finding, Term, losses, measure
 from charlens.store.models import type_name, types_in_order
+from charlens.store.tables import UNFINISHED
 
 NO_LEAD = 0.02  # nats: neither of two types leads if the whole interval is this close to zero
 Pair = tuple[GridEntry, GridEntry]
@@ -187,18 +188,19 @@ def mixed(
         elif corrected.agreement(NO_LEAD) == HOLDS:
             leads[""].append(size)
     led = leads[first] + leads[second]
-    verdict = UNDECIDED
+    verdict, reason = UNDECIDED, None
     if (leads[first] and leads[second]) or (led and leads[""]):
         verdict = HOLDS
-    elif len(led) == len(groups) and not lacks:
-        verdict = FAILS
+    elif len(led) == len(groups):
+        verdict, reason = (UNDECIDED, UNFINISHED) if lacks else (FAILS, None)
     where = [
         f"{who + ' ahead' if who else 'neither ahead'} at size {', '.join(map(str, sizes))}"
         for who, sizes in leads.items()
         if sizes
     ]
     compared = f"{second} against {first}"
-    return [trend.finding("", verdict, compared, *where, evidence.finished), *findings]
+    words = (compared, *where, evidence.finished)
+    return [trend.finding("", verdict, *words, reason=reason), *findings]
 
 
 def best_beats_ngram(evidence: Evidence) -> list[Finding]:
@@ -207,8 +209,8 @@ def best_beats_ngram(evidence: Evidence) -> list[Finding]:
     and is undecided instead."""
     best, ngram = evidence.best(), evidence.largest_ngram()
     effect = measure(evidence, [(1, [ngram], LOSS), (-1, [best], LOSS)])
-    verdict = effect.verdict()
+    verdict, reason = effect.verdict(), None
     if verdict == FAILS and evidence.lacks():
-        verdict = UNDECIDED
+        verdict, reason = UNDECIDED, UNFINISHED
     names = f"{best.key.name} {best.loss:.3f} against {ngram.key.name} {ngram.loss:.3f}"
-    return [effect.finding("", verdict, names, evidence.finished)]
+    return [effect.finding("", verdict, names, evidence.finished, reason=reason)]

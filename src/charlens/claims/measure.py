@@ -28,9 +28,8 @@ from charlens.claims.seeds import Spread, spread
 from charlens.statistics.bootstrap import interval
 from charlens.store.models import ModelKey, type_name
 from charlens.store.scores import Score
+from charlens.store.tables import CROSSES, FAILS, HOLDS, ONE_SEED, UNDECIDED
 
-HOLDS, FAILS, UNDECIDED = "holds", "does not hold", "undecided"
-NOT_IN_RUN = "not in this run"
 Term = tuple[float, list[Score], Statistic]  # weight, the seeds of a model, what is measured
 
 
@@ -38,7 +37,8 @@ Term = tuple[float, list[Score], Statistic]  # weight, the seeds of a model, wha
 class Finding:
     """What was found on one corpus; `part` names a part of the claim ("" for the whole claim).
 
-    basis: the models, and what the interval is based on, in words.
+    basis: the models, and what the interval is based on, in words. reason: why it is undecided or
+    not in the run, one of `tables.REASONS`, or "".
     """
 
     part: str
@@ -47,6 +47,11 @@ class Finding:
     low: float
     high: float
     basis: str
+    reason: str = ""
+
+    def __post_init__(self):
+        if self.reason and self.verdict in (HOLDS, FAILS):
+            raise ValueError(f"{self.verdict}, so there is no reason why not: {self.reason}")
 
 
 @dataclass(frozen=True)
@@ -72,10 +77,15 @@ class Effect:
         beyond = self.low > tolerance or self.high < -tolerance
         return FAILS if self.seeds_known and beyond else UNDECIDED
 
-    def finding(self, part: str, verdict: str, *basis: str) -> Finding:
-        """The finding of this effect; its own basis comes last."""
+    def finding(self, part: str, verdict: str, *basis: str, reason: str | None = None) -> Finding:
+        """The finding of this effect; its own basis comes last. reason: why it is undecided, where
+        that is not the seed or the interval."""
         words = "; ".join(word for word in (*basis, self.basis) if word)
-        return Finding(part, verdict, self.value, self.low, self.high, words)
+        if verdict != UNDECIDED:
+            reason = ""
+        elif reason is None:
+            reason = ONE_SEED if not self.seeds_known else "" if math.isnan(self.low) else CROSSES
+        return Finding(part, verdict, self.value, self.low, self.high, words, reason)
 
 
 def losses(weight: float, entry: GridEntry) -> Term:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from charlens.report.html import anchor, render
+from charlens.store.tables import FAILS, HOLDS, NOT_IN_RUN, UNDECIDED
 
 
 class Verdict(NamedTuple):
@@ -28,10 +29,10 @@ class Interval(NamedTuple):
 
 
 VERDICTS = {
-    "holds": Verdict("holds", "✓", "holds"),
-    "does not hold": Verdict("fails", "✗", "does not hold"),
-    "undecided": Verdict("undecided", "?", "undecided"),
-    "not in this run": Verdict("undecided", "–", "not in this run"),
+    HOLDS: Verdict("holds", "✓", HOLDS),
+    FAILS: Verdict("fails", "✗", FAILS),
+    UNDECIDED: Verdict("undecided", "?", UNDECIDED),
+    NOT_IN_RUN: Verdict("undecided", "–", NOT_IN_RUN),
 }
 REACH, MARGIN = 50, 8  # pixels from zero to the farthest bound of a section, and beyond it
 

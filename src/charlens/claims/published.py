@@ -2,17 +2,19 @@
 
 import pandas as pd
 
+from charlens.store.tables import MISSING, NOT_IN_RUN, reasons
+
 
 def with_published(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """Replace findings of claims that could not be tested on a corpus by the published findings.
 
-    Both tables have the columns of claims.csv (claim, where, basis, ...).
+    Both tables have the columns of claims.csv (claim, where, reason, ...).
     """
     parts = []
     corpus, known = corpus_of(table), corpus_of(published)
     for (claim, name), own in table.groupby(["claim", corpus], sort=False):
         there = published[(published["claim"] == claim) & (known == name)]
-        missing = own["basis"].str.startswith(("missing:", "not in this run:")).all()
+        missing = reasons(own).isin((MISSING, NOT_IN_RUN)).all()
         parts.append(there if missing and len(there) else own)
     return pd.concat(parts, ignore_index=True) if parts else table
 

@@ -13,6 +13,7 @@ from charlens.claims.evidence import Evidence, GridEntry, Missing, NotInRun
 from charlens.claims.losses import Pair, mean_of, mean_of_pairs, shapes
 from charlens.claims.measure import FAILS, UNDECIDED, Finding, measure
 from charlens.store.models import VARIANTS, cell_of, recipe_of, type_name, types_in_order
+from charlens.store.tables import UNFINISHED
 
 RIVALS = ("lstm", "gru")
 RECIPE = [added for added in VARIANTS if recipe_of(f"+{added}") == "adamw"]
@@ -85,7 +86,7 @@ def beats_rivals(evidence: Evidence, added: list[str]) -> list[Finding]:
         if cell == first:
             whole = replace(findings[-1], part="")
     if whole.verdict == FAILS and evidence.lacks(*(c + a for c in cells for a in added)):
-        whole = replace(whole, verdict=UNDECIDED)
+        whole = replace(whole, verdict=UNDECIDED, reason=UNFINISHED)
     basis = "; ".join(filter(None, [whole.basis, evidence.finished]))
     return [replace(whole, basis=f"best on validation: {basis}"), *findings]
 

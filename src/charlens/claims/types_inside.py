@@ -16,6 +16,7 @@ from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Finding
 from charlens.claims.types import bare
 from charlens.claims.units import units_follow_hypotheses
 from charlens.store.models import shown, type_name
+from charlens.store.tables import UNFINISHED
 from charlens.units.unit_tables import told
 
 MOST = 0.5  # more than this share
@@ -105,6 +106,10 @@ def of_each(evidence: Evidence, test: Callable[[Evidence], list[Finding]]) -> li
     verdicts = [found.verdict for found in parts]
     verdict = HOLDS if set(verdicts) == {HOLDS} and not lacking else UNDECIDED
     verdict = FAILS if FAILS in verdicts else verdict
+    reason = ""
+    if verdict == UNDECIDED:
+        open_ones = (found.reason for found in parts if found.verdict == UNDECIDED)
+        reason = UNFINISHED if lacking else next(open_ones)
     words = [
         f"{said}: {', '.join(found.part for found in parts if found.verdict == said)}"
         for said in (HOLDS, FAILS, UNDECIDED)
@@ -113,4 +118,4 @@ def of_each(evidence: Evidence, test: Callable[[Evidence], list[Finding]]) -> li
     if lacking:
         words.append(f"not looked at: {', '.join(lacking)}")
     share = verdicts.count(HOLDS) / len(parts)
-    return [Finding("", verdict, share, math.nan, math.nan, "; ".join(words)), *parts]
+    return [Finding("", verdict, share, math.nan, math.nan, "; ".join(words), reason), *parts]

@@ -19,6 +19,7 @@ from charlens.report.figure6 import COLOURS
 from charlens.statistics import oracles
 from charlens.store.models import type_name, types_in_order
 from charlens.store.scores import Score
+from charlens.store.tables import CROSSES, UNFINISHED
 from charlens.text import symbols
 
 COUNTS = 0.1  # of probability, above the n-gram's: a network that counts the line
@@ -126,10 +127,12 @@ def learned(evidence: Evidence, statistic: Statistic, bar: float = 0.0) -> list[
         raise Missing("a network of a newer type")
     least = min(own, key=lambda type: own[type].value)
     verdict = FAILS if below else overall(parts[type].verdict for type in own)
+    reason = next((parts[type].reason for type in own if parts[type].reason), None)
     if verdict == HOLDS and evidence.lacks(*newer):
-        verdict = UNDECIDED
+        verdict, reason = UNDECIDED, UNFINISHED
     words = (said(parts, own), f"the least: {parts[least].basis}", evidence.finished)
-    return [replace(own[least], basis="").finding("", verdict, *words), *parts.values()]
+    whole = replace(own[least], basis="").finding("", verdict, *words, reason=reason)
+    return [whole, *parts.values()]
 
 
 def gain(
@@ -283,12 +286,14 @@ def newer_remove_errors(evidence: Evidence) -> list[Finding]:
             corrected.append(measure(evidence, terms, level))
     highest = max(range(len(parts)), key=lambda at: corrected[at].low)
     verdict = corrected[highest].verdict()
+    reason = corrected[highest].finding("", verdict).reason
     if all(effect.verdict() == FAILS for effect in corrected) and not evidence.lacks():
-        verdict = FAILS
+        verdict, reason = FAILS, ""
     elif verdict == FAILS:
-        verdict = UNDECIDED
+        verdict, reason = UNDECIDED, UNFINISHED if evidence.lacks() else CROSSES
     first = parts[highest]
-    return [replace(first, part="", verdict=verdict, basis=f"{first.part}: {first.basis}"), *parts]
+    words = f"{first.part}: {first.basis}"
+    return [replace(first, part="", verdict=verdict, basis=words, reason=reason), *parts]
 
 
 def error_rate(category: str) -> Statistic:

@@ -11,6 +11,7 @@ import pandas as pd
 from charlens.claims.evidence import Evidence, Missing
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Effect, Finding
 from charlens.store.models import shown
+from charlens.store.tables import MISSING
 from charlens.text.hypotheses import PARTS
 from charlens.units import selectivity
 
@@ -112,7 +113,8 @@ def follows(row: pd.Series) -> list[Finding]:
         verdicts.append(FAILS)
         words += "; no stronger than the baselines"
     verdict = next(v for v in (FAILS, UNDECIDED, HOLDS) if v in verdicts)
-    return [effect.finding(title, verdict, words), *findings]
+    reason = MISSING if missing and verdicts.count(UNDECIDED) == 1 else None
+    return [effect.finding(title, verdict, words, reason=reason), *findings]
 
 
 def most_units_do_not(evidence: Evidence) -> list[Finding]:
@@ -135,13 +137,14 @@ def most_units_do_not(evidence: Evidence) -> list[Finding]:
     own = own.assign(beyond=beyond)
     at = {bar: unexplained(own, bar) for bar in BARS}
     verdicts = {bar: effect.verdict(MOST) for bar, effect in at.items()}
-    verdict = verdicts[EXPLAINED]
+    verdict, reason = verdicts[EXPLAINED], None
     if verdict == FAILS and verdicts[FOLLOWS] != FAILS:
-        verdict = UNDECIDED  # it depends on the strength
+        verdict, reason = UNDECIDED, ""  # it depends on the strength
     whose = f"one network, {shown(own['model'].iloc[0])}, one seed"
     words = f"{whose}: {len(own)} units, {scored['hypothesis'].nunique()} hypotheses"
     explained = own[own["beyond"] & (own["strength"] >= EXPLAINED)]
-    findings = [at[EXPLAINED].finding("", verdict, words, by_hypothesis(explained["hypothesis"]))]
+    of_each = by_hypothesis(explained["hypothesis"])
+    findings = [at[EXPLAINED].finding("", verdict, words, of_each, reason=reason)]
     for bar in BARS:
         count = round((1 - at[bar].value) * len(own))
         words = f"{whose}: {count} of {len(own)} units explained"

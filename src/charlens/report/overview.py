@@ -20,9 +20,32 @@ from charlens.statistics.information import bits
 from charlens.store import models
 from charlens.store.corpora import read_corpora
 from charlens.store.models import network_name, shown
-from charlens.store.tables import read_table, read_table1
+from charlens.store.tables import (
+    CROSSES,
+    FAILS,
+    HOLDS,
+    NOT_IN_RUN,
+    ONE_SEED,
+    UNDECIDED,
+    UNFINISHED,
+    VERDICTS,
+    read_claims,
+    read_table,
+    read_table1,
+)
 
-VERDICTS = ("holds", "does not hold", "undecided", "not in this run")
+WORDS = {  # of one claim with a verdict, and of several
+    HOLDS: ("holds", "hold"),
+    FAILS: ("does not hold", "do not hold"),
+    UNDECIDED: ("is undecided", "are undecided"),
+    NOT_IN_RUN: ("is not in this run", "are not in this run"),
+}
+WHY = {  # a claim has no verdict, by its reason
+    ONE_SEED: "one seed of each network, so that the effect of the seed is unknown",
+    CROSSES: "the interval lies on both sides of the bar",
+    UNFINISHED: "not everything that is planned is trained",
+    "": "what was found does not decide it",
+}
 FIGURES = {  # file: title, what it shows
     "figure4": (
         "Errors of the best LSTM",
@@ -176,14 +199,9 @@ def verdicts(table: pd.DataFrame, corpus: str) -> dict[str, list[tuple[str, list
 
 def reason(row) -> str:
     """Why a claim has no verdict; "" where it has one."""
-    if row.verdict in ("holds", "does not hold"):
+    if row.verdict in (HOLDS, FAILS):
         return ""
-    for begins in ("missing: ", "not in this run: "):
-        if row.basis.startswith(begins):
-            return row.basis.removeprefix("not in this run: ")
-    if "the effect of the seed is unknown" in row.basis:
-        return "one seed of each network, so that the effect of the seed is unknown"
-    return "the interval lies on both sides of the bar"
+    return WHY.get(row.reason) or row.basis.removeprefix("not in this run: ")
 
 
 def of_corpus(run: Path, corpus: str, about: dict, tables: Mapping, titles: Mapping) -> dict:
@@ -242,11 +260,11 @@ def page(run: Path, titles: Mapping[str, str], made: Collection[Path] | None = N
             "beyond",
             "beyond_baselines",
         ],
-        "claims": ["claim", "where", "verdict", "basis"],
     }
     tables = {
         name: read_table(run / f"tables/{name}.csv", columns) for name, columns in names.items()
     }
+    tables["claims"] = read_claims(run / "tables/claims.csv", ["claim", "where"])
     networks = ["corpus", "type", "layers", "size", "val_loss", "loss"]
     tables["table1"] = read_table1(run / "tables/table1.csv", networks)
     known = read_corpora(
@@ -267,6 +285,7 @@ def page(run: Path, titles: Mapping[str, str], made: Collection[Path] | None = N
         ],
         minutes=trained_minutes(run),
         anchor=anchor,
+        words=WORDS,
     )
 
 

@@ -20,6 +20,14 @@ NUMBERS = (  # columns that hold numbers, in whatever table
     "right", "score", "low", "high", "share",
 )  # fmt: skip
 
+# What is found on a claim, and why a claim is undecided or not in a run ("" for another reason).
+VERDICTS = HOLDS, FAILS, UNDECIDED, NOT_IN_RUN = (
+    "holds", "does not hold", "undecided", "not in this run",
+)  # fmt: skip
+REASONS = MISSING, NOT_IN_RUN, UNFINISHED, ONE_SEED, CROSSES = (
+    "missing", "not in this run", "not all trained", "one seed", "interval crosses the bar",
+)  # fmt: skip
+
 
 def paper_table(number: int) -> pd.DataFrame:
     """The paper's table 1 or 2: columns corpus, type, layers, size, n, loss (nats)."""
@@ -59,6 +67,30 @@ def read_table(path: str | Path, columns: Iterable[str] = (), what: str = "table
         if name in table and not is_numeric_dtype(table[name]):
             raise InputError(f"{path}: column {name}: expected numbers; make it again")
     return table
+
+
+def read_claims(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
+    """Read the findings on claims (claims.csv), the column `reason` always among them ("" for none;
+    see `reasons`). Raises as `read_table`."""
+    table = read_table(path, [*columns, "verdict", "basis"])
+    return table.assign(reason=reasons(table))
+
+
+def reasons(claims: pd.DataFrame) -> pd.Series:
+    """Why each finding is undecided or not in the run: one of REASONS, or "".
+
+    A table by an older version has no such column: there the basis tells.
+    """
+    if "reason" in claims:
+        return claims["reason"].astype(object).where(claims["reason"].notna(), "")
+    basis = claims["basis"].astype(object).where(claims["basis"].notna(), "").astype(str)
+    found = pd.Series("", index=claims.index, dtype=object)
+    found[claims["verdict"] == UNDECIDED] = CROSSES
+    unknown = basis.str.contains("the effect of the seed is unknown", regex=False)
+    found[(claims["verdict"] == UNDECIDED) & unknown] = ONE_SEED
+    for begins in (MISSING, NOT_IN_RUN):
+        found[basis.str.startswith(f"{begins}:")] = begins
+    return found
 
 
 def read_table1(path: str | Path, columns: Iterable[str] = ()) -> pd.DataFrame:
