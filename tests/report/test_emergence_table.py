@@ -9,7 +9,7 @@ from synthetic import run
 from valid_html import check
 
 from charlens.errors import InputError
-from charlens.report import emergence
+from charlens.report import emergence, plots
 from charlens.store.tables import EMERGENCE
 
 EPOCHS = np.array([0.1, 1, 2, 3, 4, 5, 10])
@@ -84,6 +84,29 @@ def test_the_figure_has_a_row_per_size_and_a_line_per_network():
     panels = emergence.draw(table, about).axes
     assert len(panels) == 4
     assert [len(panel.lines) for panel in panels] == [2, 2, 1, 1]
+
+
+def test_the_figure_says_what_its_axes_and_rows_are():
+    types = ["lstm", "gru", "rnn", "mamba", "slstm", "mlstm", "transformer", "my_cell", "another"]
+    table = pd.concat(
+        [measures(type, size=size) for size in (64, 128) for type in types]
+        + [measures(types[0]).assign(measure="strength_quote")]
+    )
+    about = {"prose": {"title": "a_file_of_ones_own_with_a_long_name-" * 3, "source": "made up"}}
+    with plots.style():
+        figure = emergence.draw(table, about)
+        figure.draw_without_rendering()
+    panels = np.reshape(figure.axes, (2, 3))
+    for row, size in zip(panels, ("1x64", "1x128"), strict=True):
+        assert [p.get_ylabel() for p in row] == ["probability", "", "strength"]
+        [name] = row[0].texts
+        assert name.get_text().endswith(size)
+        frames = [name.get_window_extent(), *(p.get_window_extent() for p in figure.axes)]
+        assert not any(frames[0].overlaps(frame) for frame in frames[1:])
+    [legend] = figure.legends
+    assert legend.get_window_extent().x0 >= 0 and legend._ncols < len(types)
+    dashes = {str(line._unscaled_dash_pattern) for line in legend.get_lines()}
+    assert len(dashes) == len(types)  # told apart without colour
 
 
 def test_no_measures_of_the_corpora_given(tmp_path):

@@ -6,6 +6,7 @@ quarter of the way to three quarters: a sudden skill takes a small part of the t
 """
 
 import argparse
+import math
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,11 @@ from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
 from charlens.report.html import Entry, Grid, render
 from charlens.report.plots import (
+    WIDTH,
     check_formats,
+    dashes,
     name_sources,
+    named,
     new_figure,
     save,
     style,
@@ -35,6 +39,7 @@ SKILLS = {  # what figure and page show, in this order
     "strength_line_position": "best unit for the position in the line",
     "strength_quote": "best unit for the inside of quotes",
 }
+ACROSS = 6  # types in a row of the legend
 PANELS = 4  # at most, side by side
 QUARTERS = (0.25, 0.5, 0.75)
 
@@ -152,33 +157,52 @@ def draw(table: pd.DataFrame, corpora: dict[str, dict]):
     groups = list(table.groupby(["corpus", "layers", "size"], sort=False))
     order = list(corpora)
     groups.sort(key=lambda group: (order.index(group[0][0]), *group[0][1:]))
-    figure = new_figure(1.0 + 1.75 * len(groups))
+    types = types_in_order(table["type"])
+    figure = new_figure(1.1 + 1.9 * len(groups) + 0.15 * math.ceil(len(types) / ACROSS))
     panels = figure.subplots(len(groups), len(shown), squeeze=False, sharex="row", sharey="col")
-    colours = type_colours(table["type"])
+    colours, styles = type_colours(types), dashes(types)
+    lines = {type: (colours[type], styles[type]) for type in types}
     for row, ((corpus, layers, size), own) in enumerate(groups):
         for column, measure in enumerate(shown):
             panel = panels[row, column]
-            draw_skill(panel, own[own["measure"] == measure], colours)
-            if row == 0:
-                panel.set_title(wrapped(SKILLS[measure]), fontsize=7.5)
+            draw_skill(panel, own[own["measure"] == measure], lines)
+            # a free line above for the name of the row
+            panel.set_title(" " if row else "\n" + wrapped(SKILLS[measure]), fontsize=7.5)
+            if column == 0 or unit(measure) != unit(shown[column - 1]):
+                panel.set_ylabel(unit(measure))
             if row == len(groups) - 1:
                 panel.set_xlabel("epoch")
-        name = f"{layers}x{size}"
-        title = name if len(order) == 1 else f"{corpora[corpus]['title']}\n{name}"
-        panels[row, 0].set_ylabel(title)
+        panels[row, 0].annotate(
+            named(corpora[corpus]["title"], f"{layers}x{size}", WIDTH - 1), (0, 1),
+            (0, 6 if row else 30), xycoords="axes fraction", textcoords="offset points",
+            fontsize=8.5, in_layout=False,
+        )  # fmt: skip
     handles = [
-        Line2D([], [], color=colours[type], label=type_name(type))
-        for type in types_in_order(table["type"])
+        Line2D([], [], color=colour, linestyle=line, label=type_name(type))
+        for type, (colour, line) in lines.items()
     ]
-    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles))
+    figure.legend(
+        handles=handles, loc="outside upper right", ncols=min(ACROSS, len(handles)), handlelength=3
+    )
     name_sources(figure, [corpora[corpus] for corpus in dict.fromkeys(table["corpus"])])
     return figure
 
 
-def draw_skill(panel, table: pd.DataFrame, colours: dict[str, str]) -> None:
-    """The lines of one skill over the square root of the epoch, which shows the first ones."""
+def unit(measure: str) -> str:
+    """What the vertical axis of a skill shows."""
+    return "strength" if measure.startswith("strength_") else "probability"
+
+
+def draw_skill(panel, table: pd.DataFrame, lines: dict[str, tuple]) -> None:
+    """The lines of one skill over the square root of the epoch, which shows the first ones.
+
+    lines: colour and dashes of each type.
+    """
     for (type, _), own in table.groupby(["type", "seed"], sort=False):
-        panel.plot(own["epoch"], own["value"], color=colours[type], linewidth=0.9, alpha=0.75)
+        colour, line = lines[type]
+        panel.plot(
+            own["epoch"], own["value"], color=colour, linestyle=line, linewidth=0.9, alpha=0.75
+        )
     panel.set_xscale("function", functions=(np.sqrt, np.square))
     last = table["epoch"].max() if len(table) else 1
     panel.set_xlim(0, last)

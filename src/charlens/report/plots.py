@@ -42,6 +42,11 @@ TYPES = {
 OTHER_TYPES = ["#009E73", "#CC79A7", NGRAM]
 LIGHTER = {"block": 0.3, "adamw": 0.45, "block+adamw": 0.6}  # how much white, with an addition
 
+DASHES = [
+    "-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)), (0, (2.5, 1.2)),
+    (0, (6, 1.2, 1, 1.2, 1, 1.2)), (0, (9, 2)), (0, (3, 1, 1, 1)), (0, (1, 3)),
+    (0, (9, 1.5, 3, 1.5)), (0, (5, 4)), (0, (3, 3, 1, 3)),
+]  # fmt: skip
 MARK = 7.0  # points: as wide as the marks that labels must not cover
 # where a label may stand from its point (points), the best place first
 PLACES = [
@@ -183,6 +188,11 @@ def type_colours(types: Iterable[str]) -> dict[str, str]:
         if cell not in cells:
             cells[cell] = TYPES.get(cell) or next(others)
     return {type_: with_white(cells[cell_of(type_)], type_.partition("+")[2]) for type_ in order}
+
+
+def dashes(types: Iterable[str]) -> dict[str, str | tuple]:
+    """A style of lines for each type, so that they are told apart without colour."""
+    return dict(zip(types_in_order(types), cycle(DASHES), strict=False))
 
 
 def with_white(colour: str, added: str) -> str:
