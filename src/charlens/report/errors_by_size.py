@@ -109,7 +109,7 @@ def draw_panel(panel, own: pd.DataFrame):
     for category, shade in reversed(COLOURS.items()):
         if category in means:
             height = means[category].fillna(0).to_numpy() / 1000
-            panel.bar(at, height, 0.9, bottom=bottom, color=shade)
+            panel.bar(at, height, 0.9, bottom=bottom, color=shade, edgecolor="white", linewidth=0.4)
             bottom = bottom + height
     panel.set_xticks(at, means.index.get_level_values("layers"), fontsize=6)
     panel.tick_params(axis="x", length=0, pad=1)

@@ -22,8 +22,8 @@ from charlens.store.models import type_name
 from charlens.store.tables import read_table
 from charlens.text.unicode import CHARACTERS, kind_of
 
-# light enough at both ends for black letters
-COLOURS = LinearSegmentedColormap.from_list("units", ["#EE6A50", "#FFFFFF", "#5A9BE6"])
+# light enough at both ends for black letters, and -1 darker than +1 for grey print
+COLOURS = LinearSegmentedColormap.from_list("units", ["#DC4A32", "#FFFFFF", "#79B4F2"])
 LEVELS = 40  # colours on the page
 SATURATED, MOST = 0.99, 0.8  # |tanh(c)|, and the share of a passage where it is beyond it
 TAB = 4  # columns shown; code with tabs of 8 would not fit

@@ -25,13 +25,13 @@ VISIBLE = {ord("\n"): "↵", ord("\r"): "←", ord("\t"): "⇥"}
 RUNS = "Words: runs of letters. Part of this text has no spaces, so that many are whole phrases."
 LETTER = 0.6  # width of a letter of a label, in bars
 DEFINITIONS = ["corpus", "layers", "size", "definition", "category", "errors", "share"]
-COLOURS = {
+COLOURS = {  # those side by side are distinct in grey
     "n-gram": plots.NGRAM,
     "memory": "#17375E",
     "rare words": "#E69F00",
     "word model": plots.LSTM,
     "punctuation": "#009E73",
-    "boost": "#9A9A9A",
+    "boost": "#BDBDBD",
 }
 
 
@@ -254,15 +254,19 @@ def draw_steps(panel, best: pd.DataFrame, title: str, type: str):
         share = best["share"].to_numpy()[own].sum()
         top = (bottoms + best["rate"].to_numpy())[own][0]
         panel.text(
-            middles[category], top + 0.012 * left, f"{category}\n{share:.0%}", ha="center",
-            va="bottom", fontsize=7, color=shade if category != "boost" else "#555555",
+            middles[category], top + 0.03 * left, f"{category}\n{share:.0%}", ha="center",
+            va="bottom", fontsize=7, color="#333333",
         )  # fmt: skip
+        half = LETTER * len(category) / 2
+        panel.barh(
+            top + 0.02 * left, 2 * half, 0.012 * left, left=middles[category] - half, color=shade
+        )
     lstm = network_name(type, *best[["layers", "size"]].iloc[0])
     panel.set_title(f"{title}\nerrors of {lstm}: {left:.1%} of the test characters (p < 0.5)")
     panel.set_xticks(at, [short(level) for level in best["level"]], rotation=90, fontsize=6.5)
     panel.tick_params(axis="x", length=0)
     panel.set_ylabel("errors left, share of test characters")
-    panel.set_ylim(0, 1.16 * left or 1)
+    panel.set_ylim(0, 1.19 * left or 1)
     panel.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
 
 
@@ -282,10 +286,9 @@ def draw_sizes(panel, own: pd.DataFrame, type: str):
             panel.bar(at, height, 0.7, bottom=bottom, color=shade, edgecolor="white", linewidth=0.4)
             share = height / (model["rate"].sum() or 1)
             if share > 0.045:
-                light = category in ("n-gram", "rare words", "boost")
                 panel.text(
                     at, bottom + height / 2, f"{share:.0%}", ha="center", va="center",
-                    fontsize=6.5, color="black" if light else "white",
+                    fontsize=6.5, color=plots.letters_on(shade),
                 )  # fmt: skip
             bottom += height
     panel.set_title("the same by size\nnumbers: of the model’s errors")

@@ -22,7 +22,8 @@ from charlens.text import unicode
 WIDTH = 7.2  # inches: the text width of a page, so that font sizes are those in print
 SMALL = 7.0  # points: the smallest letters
 
-# Red LSTM and blue n-gram as in the paper; distinct in grey print and for the colour-blind.
+# Red LSTM and blue n-gram as in the paper; with the grey n-NN distinct in grey print. Types are
+# distinct for the colour-blind as well, but in grey by their places, shapes or dashes alone.
 LSTM = "#C1272D"
 NGRAM = "#5BA4DC"
 NN = "#444444"
@@ -32,14 +33,14 @@ TYPES = {
     "rnn": "#E69F00",
     "gru": "#17375E",
     "mingru": "#009E73",
-    "minlstm": "#6BBF59",
-    "rglru": "#7A5195",
-    "slstm": "#E377C2",
-    "mlstm": "#A0522D",
-    "mamba": "#17BECF",
+    "minlstm": "#70CC80",
+    "rglru": "#6322E6",
+    "slstm": "#A65B99",
+    "mlstm": "#4C1313",
+    "mamba": "#33CCCC",
     "transformer": "#555555",
 }
-OTHER_TYPES = ["#009E73", "#CC79A7", NGRAM]
+OTHER_TYPES = ["#3973E6", "#1E0F66", "#1930A6"]
 LIGHTER = {"block": 0.3, "adamw": 0.45, "block+adamw": 0.6}  # how much white, with an addition
 
 DASHES = [
@@ -202,8 +203,8 @@ def with_white(colour: str, added: str) -> str:
 
 
 def layers_marker(layers: int) -> str | tuple[int, int]:
-    """Circle, square, triangle; for more layers a polygon with as many corners."""
-    return {1: "o", 2: "s", 3: "^"}.get(layers, (layers, 0))
+    """Circle, square, triangle, ...; for very many a star with as many points."""
+    return dict(enumerate("os^Dp*PXv<>d", start=1)).get(layers, (layers, 1))
 
 
 def layers_label(layers: int) -> str:
