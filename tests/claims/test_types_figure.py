@@ -8,6 +8,7 @@ from synthetic import random_logp, run, write_corpus, write_score
 
 from charlens.claims import types_figure
 from charlens.errors import InputError
+from charlens.report import plots
 
 
 def test_a_row_per_entry():
@@ -33,6 +34,29 @@ def test_a_row_per_entry():
     assert np.isnan(table.loc[3, "low"])  # no LSTM of two layers
 
 
+def test_the_figure_shows_the_lstms_loss_behind_each_mark():
+    rows = [("lstm", 0, "paper", 1, 1.40, 0.0, 0.0, 0.0),
+            ("gru", 0, "paper", 1, 1.30, -0.1, -0.2, 0.1),
+            ("lstm", 1, "paper", 1, 1.35, -0.05, -0.07, -0.03)]  # fmt: skip
+    columns = ["type", "block", "recipe", "layers", "loss", "less_lstm", "low", "high"]
+    table = pd.DataFrame(rows, columns=columns).assign(corpus="code", size=64)
+    title = "a_file_of_ones_own_with_a_long_name-" * 3
+    with plots.style():
+        figure = types_figure.draw(table, {"code": {"title": title, "source": "made up"}})
+        figure.draw_without_rendering()
+    bare, additions = figure.axes
+    behind = [float(np.mean(lines.get_segments()[0][:, 1]))
+              for panel in (bare, additions) for lines in panel.collections
+              if lines.get_gid() == "lstm"]  # fmt: skip
+    assert behind == pytest.approx([1.4, 1.4, 1.4])
+    note = figure._supxlabel.get_text()
+    assert "LSTM’s line" in note and "Diverged" not in note
+    for panel in figure.axes:
+        heading = panel._left_title
+        assert "…" in heading.get_text()
+        assert heading.get_window_extent().x1 <= panel.bbox.x1 + 5
+
+
 def test_the_command(tmp_path):
     size = write_corpus(tmp_path)
     types = {"lstm": 1, "mingru": 2, "leaky": 3, "mingru+block": 4}
@@ -43,11 +67,14 @@ def test_the_command(tmp_path):
         for type, n in types.items()
         for layers in ((1, 2) if type != "mingru+block" else (2,))
     ]
-    files = ["--scores", *scores, "--splits", tmp_path / "code.npz"]
+    lost = tmp_path / "lost.npy"
+    write_score(lost, random_logp(size, 9), type="gru", layers=3, size=8, failed="in epoch 2")
+    files = ["--scores", *scores, lost, "--splits", tmp_path / "code.npz"]
     files += ["--corpora", tmp_path / "code.json", "--csv", tmp_path / "t.csv"]
     run(types_figure, [*files, "--resamples", 1000, "--out", tmp_path / "t.svg"])
     assert len(pd.read_csv(tmp_path / "t.csv")) == 7
     svg = (tmp_path / "t.svg").read_text()
+    assert "Diverged on Code, not shown: GRU 3x8 (seed" in svg
     for word in ("minGRU", "LEAKY", "size 8", "2x8, with additions", "with block", "2 layers"):
         assert f">{word}" in svg or f": {word}" in svg, word
     with pytest.raises(InputError, match="no published networks of code"):

@@ -1,13 +1,14 @@
 """`charlens types`: the losses of all types at equal parameters, in a figure and a table.
 
 A network is compared with the LSTM of the same corpus, layers and size, on the same test streams:
-the interval of a loss is that of this difference, drawn around the loss. So two intervals that do
-not meet the LSTM's mark say more than their width: how hard the text is, which all share, is not in
-them.
+the interval of a loss is that of this difference, drawn around the loss; a line behind it is the
+loss of that LSTM. So two intervals that do not meet the LSTM's line say more than their width: how
+hard the text is, which all share, is not in them.
 """
 
 import argparse
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -20,8 +21,14 @@ from charlens.files import write_csv
 from charlens.report import plots
 from charlens.statistics.bootstrap import stream_draws
 from charlens.store.corpora import by_stem, read_corpora, read_split
-from charlens.store.models import cell_of, has_block, recipe_of, type_name, types_in_order
-from charlens.store.scores import by_corpus, read_scores
+from charlens.store.models import (
+    cell_of,
+    has_block,
+    recipe_of,
+    type_name,
+    types_in_order,
+)
+from charlens.store.scores import Score, by_corpus, read_scores
 
 COLUMNS = [
     "corpus", "type", "block", "recipe", "layers", "size", "seeds", "hidden", "parameters", "loss",
@@ -29,6 +36,11 @@ COLUMNS = [
 ]  # fmt: skip
 STEP = 0.2  # between marks of one type, in types
 ACROSS = 2  # panels side by side
+LSTM_S = "loss of the LSTM of the same size and layers"
+NOTE = (
+    "Bars: 95% interval of the difference from that LSTM. Where a bar reaches the LSTM’s line,"
+    " the two losses are not told apart."
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +59,10 @@ def run(args: argparse.Namespace) -> None:
     corpora = read_corpora(args.corpora)
     splits = by_stem(args.splits, corpora, "split")
     everything: list[Evidence] = []
-    for corpus, own in by_corpus(read_scores(args.scores, "recurrent"), corpora, "score").items():
+    every = read_scores(args.scores, "recurrent", with_failed=True)
+    failed = [score for score in every if "failed" in score.meta]
+    sound = [score for score in every if "failed" not in score.meta]
+    for corpus, own in by_corpus(sound, corpora, "score").items():
         split = read_split(splits[corpus], own)
         draws = stream_draws(len(split["test_y"]), args.resamples, args.seed)
         everything.append(Evidence(corpora[corpus], own, split, draws, everything=everything))
@@ -57,7 +72,7 @@ def run(args: argparse.Namespace) -> None:
     table = pd.concat([entries(corpus) for corpus in rows], ignore_index=True)
     write_csv(table, args.csv)
     with plots.style():
-        plots.save(draw(table, corpora), args.out)
+        plots.save(draw(table, corpora, failed), args.out)
 
 
 def entries(evidence: Evidence) -> pd.DataFrame:
@@ -86,36 +101,50 @@ def entries(evidence: Evidence) -> pd.DataFrame:
 # ---- the figure ----
 
 
-def draw(table: pd.DataFrame, corpora: dict[str, dict]):
+def draw(table: pd.DataFrame, corpora: dict[str, dict], failed: Sequence[Score] = ()):
     """For each corpus a panel per size, bare cells by the paper's recipe, and one with what is
-    added to them, where something is."""
+    added to them, where something is. failed: networks that the note names as diverged."""
     table = table.assign(added=[added(row) for row in table.itertuples()])
     panels = []
     for corpus, about in corpora.items():
         own = table[table["corpus"] == corpus]
         for size, rows in own[own["added"] == ""].groupby("size"):
-            panels.append((f"{about['title']}: size {size}", rows, "layers"))
+            panels.append((about["title"], f"size {size}", rows, "layers"))
         if (own["added"] != "").any():
             shapes = own[own["added"] != ""][["layers", "size"]].drop_duplicates()
             rows = own.merge(shapes)
             named = ", ".join(f"{k}x{size}" for k, size in shapes.to_numpy())
-            panels.append((f"{about['title']}: {named}, with additions", rows, "added"))
+            panels.append((about["title"], f"{named}, with additions", rows, "added"))
     across = min(ACROSS, len(panels))
     lines = math.ceil(len(panels) / across)
     figure = plots.new_figure(2.9 * lines + 0.8)
     grid = figure.add_gridspec(lines, across)
-    for at, (title, rows, by) in enumerate(panels):
+    for at, (title, what, rows, by) in enumerate(panels):
         line, column = divmod(at, across)
         last = at == len(panels) - 1
         panel = figure.add_subplot(grid[line, column:] if last else grid[line, column])
         draw_panel(panel, rows, by)
-        panel.set_title(title)
+        wide = plots.WIDTH if last and column == 0 else plots.WIDTH / across
+        panel.set_title(plots.named(title, what, wide - 0.7))
         if column == 0:
             panel.set_ylabel("test loss, nats per character")
     add_legend(figure, table)
-    note = "Bars: 95% interval of the difference from the LSTM of the same size and layers."
-    plots.name_sources(figure, [corpora[c] for c in dict.fromkeys(table["corpus"])], note)
+    notes = [NOTE, *diverged(failed, corpora)]
+    of = [corpora[corpus] for corpus in dict.fromkeys(table["corpus"])]
+    plots.name_sources(figure, of, "\n".join(notes))
     return figure
+
+
+def diverged(failed: list[Score], corpora: dict[str, dict]) -> list[str]:
+    """The networks whose trainings diverged, in a line for each corpus that has one."""
+    names: dict[str, list[str]] = {}
+    for score in failed:
+        names.setdefault(score.key.corpus, []).append(f"{score.key.name} (seed {score.key.seed})")
+    return [
+        f"Diverged on {about['title']}, not shown: {', '.join(names[corpus])}."
+        for corpus, about in corpora.items()
+        if corpus in names
+    ]
 
 
 def added(row) -> str:
@@ -137,6 +166,11 @@ def draw_panel(panel, rows: pd.DataFrame, by: str) -> None:
         if row.low < row.high:
             ends = [[row.less_lstm - row.low], [row.high - row.less_lstm]]
             panel.errorbar(at, row.loss, ends, color=colour, elinewidth=1, capsize=0)
+        if not math.isnan(row.less_lstm) and (row.type, row.added) != ("lstm", ""):
+            panel.hlines(
+                row.loss - row.less_lstm, at - 0.45 * STEP, at + 0.45 * STEP, color=plots.LSTM,
+                linewidth=1, zorder=2, gid="lstm",
+            )  # fmt: skip
         panel.scatter(
             at, row.loss, s=26, marker=plots.layers_marker(row.layers), color=colour,
             edgecolor="white", linewidth=0.5, zorder=3,
@@ -161,5 +195,6 @@ def add_legend(figure, table: pd.DataFrame) -> None:
     ]
     names = [name for name in plots.LIGHTER if name in set(table["added"])]
     lighter = [mark(f"with {name}", "s", plots.with_white("#000000", name)) for name in names]
-    handles = layers + lighter
-    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
+    tick = Line2D([], [], ls="", marker="_", color=plots.LSTM, ms=7, mew=1, label=LSTM_S)
+    handles = layers + lighter + [tick]
+    figure.legend(handles=handles, loc="outside upper center", ncols=min(4, len(handles)))
