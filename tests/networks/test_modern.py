@@ -1,6 +1,8 @@
 """The modern cell types against independent float64 versions of their papers' equations; scans
 against steps; gradients against finite differences; shapes, states and budgets."""
 
+import math
+
 import modern64
 import numpy as np
 import pytest
@@ -168,6 +170,34 @@ def test_saturated_gates_give_finite_numbers(type):
     loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), x.flatten().long())
     grads = torch.autograd.grad(loss, list(leaves.values()))
     assert all(grad.isfinite().all() for grad in grads)
+
+
+@pytest.mark.parametrize("bias", [-300.0, -120.0, -95.0, 120.0])
+@pytest.mark.parametrize("type", [type for type in TYPES if cells.gate_names(type)])
+def test_a_gate_that_is_shut_from_the_beginning_gives_finite_numbers(type, bias):
+    """From the zero state in float32, forward and backward, one gate at a time."""
+    arch, params, x, state = network_of(type)
+    for gate in range(cells.cell(type).GATES):
+        leaves = {name: p.float().clone() for name, p in params.items()}
+        for name, p in leaves.items():
+            if name.startswith("layers") and name.endswith(".b"):
+                p.view(-1, arch.hidden)[gate] += bias
+            p.requires_grad_()
+        zero = torch.zeros_like(state).float()
+        logits, after = network.forward(arch, leaves, x, zero)
+        assert logits.isfinite().all() and after.isfinite().all(), gate
+        loss = torch.nn.functional.cross_entropy(logits.flatten(0, 1), x.flatten().long())
+        grads = torch.autograd.grad(loss, list(leaves.values()), allow_unused=True)
+        assert all(grad.isfinite().all() for grad in grads if grad is not None), gate
+
+
+def test_the_first_candidate_of_an_slstm_is_its_memory_however_small_its_gate():
+    """The memory is a weighted mean of all candidates so far, and there is one."""
+    kind, p = cells.cell("slstm"), {"w_h": torch.zeros(1, 4)}
+    for i in (3.0, -80.0, -110.0, -1e6):
+        a = torch.tensor([[i, 2.0, 0.0, 0.5]])
+        _, c, n, _ = kind.step(a, (torch.zeros(1, 1),) * 4, p)
+        assert c.item() == pytest.approx(math.tanh(0.5)) and n > 0
 
 
 def test_the_transformer_forgets_what_is_more_than_a_hundred_characters_ago():

@@ -25,6 +25,9 @@ GATE_NAMES = ("i", "f", "o", "g")  # i', f', o, and the candidate tanh(z~)
 STATES = ("h", "c", "n", "m")  # c: the ratio
 MEMORY = "c"
 BOUNDED = True
+LEAST = (
+    -87.0
+)  # of log i', as compiled: n begins at 0 and would stay there were i' 0 in float32, too
 
 
 def recurrent_shapes(hidden):
@@ -45,7 +48,7 @@ def gates_and_state(a, state, p):
     i, f, o, z = torch.addmm(a, h, p["w_h"]).chunk(4, dim=1)
     log_f = logsigmoid(f)
     new_m = torch.maximum(log_f + m, i)
-    i, f = torch.exp(i - new_m), torch.exp(log_f + m - new_m)
+    i, f = torch.exp((i - new_m).clamp(min=LEAST)), torch.exp(log_f + m - new_m)
     o, g = torch.sigmoid(o), torch.tanh(z)
     n = f * n + i
     c = torch.lerp(c, g, i / n)
