@@ -389,6 +389,24 @@ def test_the_gradient_through_a_saturated_cell_vanishes():
 
 
 @needs_backend
+@pytest.mark.parametrize("decay", [-1e4, -710, -100, -31, -29, -1, 40, 710, 1e4])
+def test_any_decay_of_an_rglru_is_finite(decay, isa):
+    """Its logarithm beyond the range of a double's exponential, too, and as by plain torch."""
+    case = Case(4, "rglru", layers=1, hidden=17, unroll=5, streams=6)
+    case.dropout = None
+    case.params["layers.0.lambda"][::2] = decay
+    case.params["layers.0.b"][: case.sizes[1]] -= 50 if decay < -30 else 0  # a is no 0
+    loss, found, after = case.train()
+    state, grads = case.carried(), {n: torch.empty_like(p) for n, p in case.params.items()}
+    plain = Reference(Architecture("rglru", 1, 17, case.sizes[2]))
+    expected = plain.loss_and_grads(case.params, case.x, case.y, state, None, grads)
+    near = 1e-4 if cpu.build.float32(isa) == isa else 2e-2
+    assert loss == pytest.approx(expected, rel=near) and after.isfinite().all()
+    for name, own in grads.items():
+        assert (found[name] - own).norm() <= 10 * near * own.norm() + near, name
+
+
+@needs_backend
 def test_wrong_arguments_are_refused():
     case = Case(0, "lstm", symbols=9, hidden=5)
     network = case.network()

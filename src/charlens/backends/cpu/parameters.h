@@ -38,6 +38,9 @@ inline void pack_lookup(const Network& net, const Layer& layer, const float* w_x
         }
 }
 
+// log(sigm(x)), which is x where e^-x would exceed the range of a double or 1 is lost beside it.
+inline double log_sigmoid_of(double x) { return x < -30 ? x : -std::log1p(std::exp(-x)); }
+
 // Returns the first parameter after this layer's.
 inline const float* const* pack_layer(const Network& net, int l, const float* const* param,
                                       bool backward) {
@@ -58,7 +61,7 @@ inline const float* const* pack_layer(const Network& net, int l, const float* co
     if (net.kind == RGLRU) {
         const float* const lambda = *param++;
         for (int j = 0; j < net.unit_panels * PANEL; j++)
-            layer.decay[j] = j < H ? float(-RGLRU_C * std::log1p(std::exp(-double(lambda[j])))) : 0;
+            layer.decay[j] = j < H ? float(RGLRU_C * log_sigmoid_of(lambda[j])) : 0;
     }
     pack_gates(layer.w_h, w_h, net.recurrent_gates(), H);
     if (backward) pack_gates_transposed(layer.w_h_t, w_h, net.recurrent_gates(), H);
