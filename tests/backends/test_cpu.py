@@ -425,6 +425,50 @@ def test_wrong_arguments_are_refused():
         case.train(network)
 
 
+@needs_backend
+def test_a_recurrent_network_needs_a_state():
+    case = Case(0, "gru", symbols=9, hidden=5)
+    network = case.network()
+    for call in (
+        lambda: network.log_probs(case.params, case.x),
+        lambda: network.target_log_probs(case.params, case.x, case.y),
+        lambda: network.log_probs(case.params, case.x, [0.0]),
+    ):
+        with pytest.raises(ValueError, match="^state: expected a tensor, got (NoneType|list)$"):
+            call()
+
+
+@needs_backend
+@pytest.mark.parametrize("which", ["state", "grads", "params", "squares"])
+def test_what_may_not_be_written_is_refused(which):
+    """Each array that a call writes, before anything is written."""
+    case = Case(0, "lstm", symbols=9, hidden=5)
+    case.dropout = None
+    network, recipe = case.network(), Recipe()
+
+    def copied(scale=1.0):
+        return {name: scale * p.numpy() for name, p in case.params.items()}
+
+    given = {"state": case.state.numpy().copy(), "params": copied(), "squares": copied(0.0),
+             "grads": copied(0.0)}  # fmt: skip
+    before = {name: p.copy() for name, p in given["params"].items()}
+    frozen = given["state"] if which == "state" else given[which]["out.w"]
+    frozen.flags.writeable = False
+    kept, state = frozen.copy(), given["state"].copy()
+    name = "state" if which == "state" else "out.w"
+    with pytest.raises(ValueError, match=f"^{name}: expected an array that may be written"):
+        x, y = case.x, case.y
+        if which == "grads":
+            network.loss_and_grads(given["params"], x, y, given["state"], None, given["grads"])
+        else:
+            squares = given["squares"]
+            network.update(given["params"], squares, x, y, given["state"], None, 1e-3, recipe)
+    assert np.array_equal(frozen, kept) and np.array_equal(given["state"], state)
+    assert all(np.array_equal(given["params"][n], p) for n, p in before.items())
+    if which == "params":  # which scoring only reads
+        network.log_probs(given["params"], case.x, given["state"])
+
+
 @pytest.mark.parametrize(
     ("sizes", "named"),
     [

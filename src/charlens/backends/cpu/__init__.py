@@ -126,19 +126,28 @@ def recurrent_shapes(kind: str, hidden: int) -> dict[str, tuple[int, ...]]:
 
 
 def address(
-    tensor: "np.ndarray | Tensor", shape: tuple[int, ...], name: str, dtype=np.float32
+    tensor: "np.ndarray | Tensor",
+    shape: tuple[int, ...],
+    name: str,
+    dtype=np.float32,
+    written: bool = False,
 ) -> int:
     """The address of a tensor's data, once it was checked.
 
-    Raises ValueError that names it where it has another shape or type, or is not contiguous or not
-    on the CPU.
+    written: whether the library writes it. Raises ValueError that names it where it is no tensor,
+    has another shape or type, is not contiguous or not on the CPU, or is to be written and may not
+    be.
     """
+    if not isinstance(tensor, np.ndarray) and not hasattr(tensor, "device"):
+        raise ValueError(f"{name}: expected a tensor, got {type(tensor).__name__}")
     on_cpu = isinstance(tensor, np.ndarray) or tensor.device.type == "cpu"
     array = arrays.on_host(tensor)
     if not on_cpu or array.dtype != dtype or not array.flags.c_contiguous:
         raise ValueError(f"{name}: expected a contiguous {np.dtype(dtype)} CPU tensor")
     if array.shape != shape:
         raise ValueError(f"{name}: expected shape {shape}, got {array.shape}")
+    if written and not array.flags.writeable:
+        raise ValueError(f"{name}: expected an array that may be written; give a copy")
     return array.ctypes.data
 
 
@@ -211,13 +220,14 @@ class Network:
         """
         if not self._grads:
             self._grads = {name: np.zeros(shape, np.float32) for name, shape in self.shapes.items()}
+        of_params, of_squares = (self._addresses(each, written=True) for each in (params, squares))
         loss = self.loss_and_grads(params, x, y, state, dropout, self._grads)
         sizes = (ctypes.c_size_t * len(self.shapes))(*map(math.prod, self.shapes.values()))
         build.library(self.isa).charlens_rmsprop(
             len(self.shapes),
-            self._addresses(params),
+            of_params,
             self._addresses(self._grads),
-            self._addresses(squares),
+            of_squares,
             sizes,
             rate,
             recipe.smoothing,
@@ -265,7 +275,7 @@ class Network:
         )
         y = None if y is None else self._codes(y, (S, steps), "y")
         if recurrent:
-            state = address(state, (self.layers, self.states, S, H), "state")
+            state = address(state, (self.layers, self.states, S, H), "state", written=True)
         elif state is not None or dropout is not None:
             raise ValueError("an n-NN takes no state and no dropout")
         bits, scale = dropout or (None, 1.0)
@@ -277,7 +287,7 @@ class Network:
         return library.charlens_run(
             workspace,
             self._addresses(params),
-            None if grads is None else self._addresses(grads),
+            None if grads is None else self._addresses(grads, written=True),
             x.ctypes.data,
             None if y is None else y.ctypes.data,
             steps,
@@ -303,8 +313,11 @@ class Network:
             self._workspaces[isa] = library, made
         return self._workspaces[isa]
 
-    def _addresses(self, tensors):
-        found = [address(tensors[name], shape, name) for name, shape in self.shapes.items()]
+    def _addresses(self, tensors, written: bool = False):
+        found = [
+            address(tensors[name], shape, name, written=written)
+            for name, shape in self.shapes.items()
+        ]
         return (ctypes.c_void_p * len(found))(*found)
 
     def _codes(
