@@ -12,6 +12,7 @@ import pytest
 from fontTools.fontBuilder import FontBuilder
 from fontTools.pens.ttGlyphPen import TTGlyphPen
 from matplotlib import font_manager
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
 from synthetic import random_logp, write_score
@@ -39,6 +40,26 @@ def legible(figure):
     figure.draw_without_rendering()
     assert figure.get_figwidth() == plots.WIDTH and figure.get_figheight() < 11
     assert min(text.get_fontsize() for text in texts(figure)) >= SMALLEST
+
+
+def overlapping(figure):
+    """Pairs of texts that are drawn over one another, and texts that leave the page."""
+    figure.draw_without_rendering()
+    axes = [axis for panel in figure.findobj(Axes) for axis in (panel.xaxis, panel.yaxis)]
+    within = {tick.label1 for axis in axes for tick in axis._update_ticks()}  # of the limits
+    without = {tick.label1 for axis in axes for tick in axis.get_major_ticks()} - within
+    shown = [text for text in texts(figure) if text not in without]
+    # a line that is left free in a title is a legend's
+    shown = [text for text in shown if not text.get_text().endswith("\n")]
+    frames = [(text.get_text(), text.get_window_extent()) for text in shown]
+    page = figure.bbox.padded(1)
+    beyond = [(name, "page") for name, frame in frames if not plots.within(frame, page)]
+    return beyond + [
+        (one, other)
+        for at, (one, a) in enumerate(frames)
+        for other, b in frames[:at]
+        if a.padded(-0.5).overlaps(b.padded(-0.5))
+    ]
 
 
 def boxes(panel, points, reach=2.0):
@@ -573,11 +594,60 @@ def test_no_corner_of_figure_5_is_empty():
     shown = {corpus: trajectory() for corpus in corpora}
     figure = figure5.draw({"code": braces([40, 50])}, shown, corpora)
     legible(figure)
-    for row, panels in zip(figure.subfigs, (4, 2), strict=True):
-        frames = [panel.get_tightbbox() for panel in row.axes]
-        assert len(frames) == panels
+    for row, panels in zip(figure.subfigs, (5, 3), strict=True):
+        assert len(row.axes) == panels
+        frames = [part.get_tightbbox() for part in (*row.axes, *row.legends)]
         assert min(frame.x0 for frame in frames) < 0.05 * figure.bbox.width
         assert max(frame.x1 for frame in frames) > 0.95 * figure.bbox.width
+
+
+def first_epochs(contexts, looks=30):
+    """Snapshots of a network that is nearest to a 1-NN, then to a 2-NN, and so on."""
+    epochs = np.linspace(0.1, 3, looks)
+    nearest = np.linspace(1, contexts, looks)
+    rows = [(9, 512, look, epoch, n, 1 + 0.005 * abs(n - near), n - epoch)
+            for look, (epoch, near) in enumerate(zip(epochs, nearest, strict=True), start=1)
+            for n in range(1, contexts + 1)]  # fmt: skip
+    return pd.DataFrame(rows, columns=["layers", "size", "look", "epoch", "n", "kl", "delta"])
+
+
+@pytest.mark.parametrize("contexts", [1, 6, 12])
+@pytest.mark.parametrize("type", ["lstm", "transformer+block+adamw"])
+def test_the_nearest_n_nn_is_told_and_nothing_overlaps(contexts, type):
+    shown = {"code": first_epochs(contexts)}
+    about = {"code": ABOUT | {"title": LONG[0]}}
+    figure = figure5.draw({"code": braces([40, 50, 60, 40])}, shown, about, type)
+    legible(figure)
+    [row] = figure.subfigs
+    means, _, _, strip, delta = row.axes
+    told = [int(text.get_text()) for text in strip.texts]
+    assert len(strip.patches) == contexts and told == sorted(set(told))
+    assert told == list(range(1, contexts + 1)) or contexts > 6  # short stretches have no number
+    [legend] = row.legends
+    assert len(legend.get_texts()) == contexts and not delta.get_legend()
+    assert "9x512 (first epochs)" in row.get_suptitle() and "…" in row.get_suptitle()
+    assert not overlapping(figure)
+    assert not means.get_legend().get_window_extent().overlaps(means.bbox.padded(-1))
+
+
+@pytest.mark.parametrize("begins", [[1, 20], [20, 40, 60], [1], [100], [7, 8], [1, 5000]])
+def test_distances_have_ticks_and_no_bar_is_cut_off(begins):
+    rows = braces([40] * len(begins))
+    rows["from"] = np.array(begins, float)
+    rows["below"] = np.append(rows["from"].to_numpy()[1:], begins[-1] + 20.0)
+    rows["distance"] = np.sqrt(rows["from"] * rows["below"])
+    figure = figure5.draw({"code": rows}, {}, {"code": ABOUT})
+    legible(figure)
+    means, pairs = figure.axes
+    low, high = pairs.get_xlim()
+    assert low < begins[0] and all(bar.get_x() + bar.get_width() < high for bar in pairs.patches)
+    ticks = [tick for tick in pairs.get_xticks() if low <= tick <= high]
+    assert len(ticks) > 1
+    labels = [text for text in pairs.get_xticklabels() if text.get_text()]
+    frames = [label.get_window_extent() for label in labels]
+    assert len({label.get_text() for label in labels}) == len(ticks) and len(ticks) < 12
+    assert not any(a.overlaps(b) for a, b in pairwise(frames))
+    assert "±1 SE" in means.get_title(loc="left")
 
 
 def test_a_row_of_figure_5_is_about_one_lstm(tmp_path):

@@ -1,5 +1,7 @@
 """Figure 5: closing braces by distance, and the first epochs of an LSTM against n-NN models."""
 
+import math
+from itertools import cycle, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ from matplotlib.ticker import NullLocator
 
 from charlens.errors import InputError
 from charlens.files import write_csv
-from charlens.report import plots
+from charlens.report import fonts, plots
 from charlens.store.corpora import by_stem, read_corpora, read_split, read_text
 from charlens.store.models import network_name, type_name
 from charlens.store.scores import Score, best_lstm, by_corpus, ngrams_by_n, read_scores
@@ -20,6 +22,9 @@ from charlens.text.stand_ins import parsed
 BRACES = ["layers", "size", "n", "from", "below", "distance", "pairs"]
 BRACES += ["lstm", "lstm_se", "ngram", "ngram_se", "gain", "gain_se"]
 WIDTH = 20  # characters: a bucket of distances is so wide, or a multiple of it that has
+HEADING = 9.5  # points: what a row is about
+MOST = 8  # ticks of a logarithmic axis
+NAMED = 0.07  # share of an axis: a shorter stretch of the strip has no number
 LEAST = 30  # pairs of braces; means of fewer are not joined by a line
 
 
@@ -155,30 +160,62 @@ def draw(
             2, len(columns), height_ratios=[5, 1],
             width_ratios=[1.35 if kind == "braces" else 1 for kind in columns],
         )  # fmt: skip
-        row.suptitle(about["title"], fontsize=9.5, x=0.01, ha="left")
+        networks = networks_of(braces.get(corpus), trajectories.get(corpus), type)
+        title = plots.named(about["title"], networks, plots.WIDTH - 0.2, HEADING)
+        row.suptitle(title, fontsize=HEADING, x=0.01, ha="left")
         for column, kind in enumerate(columns):
             if kind == "braces":
                 means = row.add_subplot(grid[0, column])
                 pairs = row.add_subplot(grid[1, column], sharex=means)
                 draw_braces(means, pairs, braces[corpus], type)
+            elif kind == "kl":
+                panel = row.add_subplot(grid[0, column])
+                strip = row.add_subplot(grid[1, column], sharex=panel)
+                draw_first_epochs(panel, trajectories[corpus], kind)
+                draw_nearest(strip, trajectories[corpus])
+                panel.set_xlabel("")
+                panel.tick_params(axis="x", length=0, labelbottom=False)
             else:
                 panel = row.add_subplot(grid[:, column])
-                draw_first_epochs(panel, trajectories[corpus], kind, type)
+                draw_first_epochs(panel, trajectories[corpus], kind)
+                row.legend(
+                    *panel.get_legend_handles_labels(), loc="outside right center", handlelength=1.4
+                )
     plots.name_sources(figure, corpora.values())
     return figure
 
 
+def networks_of(braces: pd.DataFrame | None, snapshots: pd.DataFrame | None, type: str) -> str:
+    """The network of a row in words; both where the panels are about two."""
+    shapes = {
+        what: network_name(type, *rows[["layers", "size"]].iloc[0])
+        for what, rows in (("braces", braces), ("first epochs", snapshots))
+        if rows is not None and len(rows)
+    }
+    if len(set(shapes.values())) > 1:
+        braces_of, epochs_of = shapes.values()
+        shape = epochs_of.removeprefix(type_name(type)).strip()
+        return f"{braces_of} (braces), {shape} (first epochs)"
+    return next(iter(shapes.values()), type_name(type))
+
+
 def draw_braces(means, pairs, braces: pd.DataFrame, type: str):
     """Two panels: mean probabilities, and numbers of pairs below. braces: of `brace_means`."""
-    means.set_title("mean probability of “}”")
+    means.set_title("mean probability of “}” (bars: ±1 SE)\n")  # 2nd line: the legend
     if braces.empty:
         means.text(0.5, 0.5, "no pair within a stream", transform=means.transAxes, ha="center")
         pairs.set_axis_off()
         return
-    lstm, ngram = plots.model_names(braces, type)
+    _, ngram = plots.model_names(braces, type)
     enough = braces["pairs"] >= LEAST
     for name, label, colour, marker, line in (
-        ("lstm", lstm, plots.type_colours([type])[type], "o", "-"),
+        (
+            "lstm",
+            fonts.shortened(type_name(type), 1.1, 7.5),
+            plots.type_colours([type])[type],
+            "o",
+            "-",
+        ),
         ("ngram", ngram, plots.NGRAM, "s", "--"),
     ):
         for rows, style in ((braces[enough], {"linestyle": line, "label": label}),
@@ -195,7 +232,9 @@ def draw_braces(means, pairs, braces: pd.DataFrame, type: str):
     means.set(xscale="log", ylim=(0, 1), ylabel="probability")
     means.grid(axis="y")
     if enough.any():
-        means.legend(loc="best", borderaxespad=0.2)
+        means.legend(
+            loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0.1, borderpad=0.3
+        )
     means.tick_params(axis="x", which="both", length=0, labelbottom=False)
     # A bar for each bucket, as wide as its distances.
     last = min(braces["below"].iloc[-1], 3 * braces["distance"].iloc[-1])
@@ -205,35 +244,73 @@ def draw_braces(means, pairs, braces: pd.DataFrame, type: str):
         edgecolor="white", linewidth=0.4,
     )  # fmt: skip
     pairs.set(xlabel="characters since “{”", ylabel="pairs")
-    pairs.set_xlim(left=braces["distance"].min() / 1.5)
+    limits = braces["from"].min() / 1.1, last * 1.1
+    pairs.set_xlim(*limits)
+    pairs.set_xticks(log_ticks(*limits))
     pairs.xaxis.set_major_formatter(lambda distance, _: f"{distance:,.0f}")
     pairs.xaxis.set_minor_locator(NullLocator())
     pairs.set_ylim(0, 1.1 * braces["pairs"].max())
 
 
-def draw_first_epochs(panel, snapshots: pd.DataFrame, kind: str, type: str):
-    """A line per n-NN over a network's epochs. kind: the column drawn, kl or delta (nats)."""
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers for a logarithmic axis between these limits, at least two."""
+    powers = [10.0**k for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+    for steps in ([1], [1, 3], [1, 2, 5], range(1, 10), np.arange(10, 100) / 10):
+        ticks = [step * power for power in powers for step in steps if low <= step * power <= high]
+        if len(ticks) > 1:
+            return ticks[:: math.ceil(len(ticks) / MOST)]
+    return [low, high]
+
+
+def shades_of(snapshots: pd.DataFrame) -> dict[int, tuple]:
+    """A colour for each n-NN."""
     contexts = sorted(snapshots["n"].unique())
-    shades = colormaps["viridis"](np.linspace(0.0, 0.88, len(contexts)))
-    for n, shade, marker in zip(contexts, shades, "osD^vP*X" * len(contexts), strict=False):
+    colours = colormaps["viridis"](np.linspace(0.0, 0.88, len(contexts)))
+    return dict(zip(contexts, map(tuple, colours), strict=True))
+
+
+def draw_first_epochs(panel, snapshots: pd.DataFrame, kind: str):
+    """A line per n-NN over a network's epochs. kind: the column drawn, kl or delta (nats)."""
+    for (n, shade), marker in zip(shades_of(snapshots).items(), cycle("osD^vP*X"), strict=False):
         line = snapshots[snapshots["n"] == n].sort_values("epoch")
         panel.plot(
             line["epoch"], line[kind], color=shade, marker=marker, markersize=3.5, markevery=3,
             linewidth=1.1, label=f"{n}-NN",
         )  # fmt: skip
-    minus = f"Δ loss: n-NN minus {type_name(type)}"
-    names = {"kl": "symmetric KL divergence", "delta": minus}
-    panel.set_title(names[kind])
-    lstm = network_name(type, *snapshots[["layers", "size"]].iloc[0])
-    panel.set(xlabel=f"epoch of {lstm}", ylabel="nats per character")
-    panel.set_xlim(left=0)
+    titles = {"kl": "symmetric KL divergence", "delta": "difference of losses"}
+    panel.set_title(titles[kind])
+    units = {"kl": "nats per character", "delta": "n-NN minus network, nats"}
+    panel.set(xlabel="epoch", ylabel=units[kind])
+    panel.set_xlim(0, 1.03 * snapshots["epoch"].max())
     panel.grid(axis="y")
     if kind == "kl":
         panel.set_ylim(bottom=0)
     else:
         panel.axhline(0, color="black", linewidth=0.6, zorder=1)
-        # Every line rises from the loss of the untrained LSTM, so the lower right is free.
-        panel.legend(loc="lower right", ncols=2, borderaxespad=0, columnspacing=1, labelspacing=0.3)
+
+
+def draw_nearest(strip, snapshots: pd.DataFrame):
+    """A row of squares, one for each snapshot, in the colour of the n-NN with the least divergence,
+    and its n in each stretch."""
+    nearest = snapshots.sort_values(["epoch", "kl"]).drop_duplicates("epoch")
+    epochs, ns = nearest["epoch"].to_numpy(float), nearest["n"].to_numpy()
+    middles = (epochs[1:] + epochs[:-1]) / 2
+    ends = np.append(middles, epochs[-1] + (epochs[-1] - middles[-1] if len(middles) else 0.1))
+    begins = np.insert(middles, 0, epochs[0] - (middles[0] - epochs[0] if len(middles) else 0.1))
+    shades = shades_of(snapshots)
+    starts = np.flatnonzero(np.append(True, ns[1:] != ns[:-1]))
+    for start, stop in pairwise([*starts, len(ns)]):
+        shade = shades[ns[start]]
+        left, right = begins[start], ends[stop - 1]
+        strip.barh(0, right - left, 1, left=left, color=shade, edgecolor="white", linewidth=0.4)
+        if right - left > NAMED * epochs[-1]:
+            strip.text(
+                (left + right) / 2, 0, str(ns[start]), ha="center", va="center",
+                fontsize=plots.SMALL, color=plots.letters_on(shade),
+            )  # fmt: skip
+    strip.set(yticks=[], ylim=(-0.5, 0.5), xlabel="epoch")
+    strip.set_title("n of the nearest n-NN", fontsize=plots.SMALL, pad=2)
+    strip.spines["left"].set_visible(False)
 
 
 def table(braces: dict[str, pd.DataFrame]) -> pd.DataFrame:

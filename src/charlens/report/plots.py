@@ -202,6 +202,24 @@ def with_white(colour: str, added: str) -> str:
     return to_hex([share + (1 - share) * part for part in to_rgb(colour)]) if share else colour
 
 
+def luminance(colour) -> float:
+    """How light a colour is to the eye, 0 (black) to 1, as WCAG defines it."""
+    parts = np.array(to_rgb(colour))
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ [0.2126, 0.7152, 0.0722])
+
+
+def contrast(one, other) -> float:
+    """How well letters of one colour are seen on the other: 1 (not at all) to 21, as in WCAG."""
+    low, high = sorted([luminance(one), luminance(other)])
+    return (high + 0.05) / (low + 0.05)
+
+
+def letters_on(colour) -> str:
+    """Black or white, whichever is seen better on a colour."""
+    return max(("black", "white"), key=lambda letters: contrast(letters, colour))
+
+
 def layers_marker(layers: int) -> str | tuple[int, int]:
     """Circle, square, triangle, ...; for very many a star with as many points."""
     return dict(enumerate("os^Dp*PXv<>d", start=1)).get(layers, (layers, 1))
