@@ -15,9 +15,21 @@ from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 from synthetic import random_logp, write_score
 
-from charlens.report import comparison, figure1, figure2, figure3, figure4, figure5, fonts, plots
+from charlens.report import (
+    comparison,
+    errors_by_size,
+    figure1,
+    figure2,
+    figure3,
+    figure4,
+    figure5,
+    figure6,
+    fonts,
+    plots,
+)
 from charlens.store.scores import read_score
 
 ABOUT = {"corpus": "code", "title": "Code", "kind": "code", "source": "made up"}
@@ -42,16 +54,33 @@ def legible(figure):
     assert min(text.get_fontsize() for text in texts(figure)) >= SMALLEST
 
 
+def lines_of(text):
+    """The lines of a text that are not empty, each with its frame."""
+    box, lines = text.get_window_extent(), text.get_text().split("\n")
+    if len(lines) == 1 or text.get_rotation():
+        return [(text.get_text(), box)]
+    height, found = box.height / len(lines), []
+    for at, line in enumerate(lines):
+        wide = box.width
+        if text.get_ha() == "left":
+            wide = min(wide, fonts.width(line, text.get_fontsize()) * text.figure.dpi)
+        if line.strip():
+            top = box.y1 - at * height
+            found.append((line, Bbox([(box.x0, top - height), (box.x0 + wide, top)])))
+    return found
+
+
 def overlapping(figure):
     """Pairs of texts that are drawn over one another, and texts that leave the page."""
     figure.draw_without_rendering()
-    axes = [axis for panel in figure.findobj(Axes) for axis in (panel.xaxis, panel.yaxis)]
-    within = {tick.label1 for axis in axes for tick in axis._update_ticks()}  # of the limits
-    without = {tick.label1 for axis in axes for tick in axis.get_major_ticks()} - within
-    shown = [text for text in texts(figure) if text not in without]
-    # a line that is left free in a title is a legend's
-    shown = [text for text in shown if not text.get_text().endswith("\n")]
-    frames = [(text.get_text(), text.get_window_extent()) for text in shown]
+    hidden = set()  # labels of ticks that are not within the limits, or of no axis
+    for panel in figure.findobj(Axes):
+        for axis in (panel.xaxis, panel.yaxis):
+            drawn = {tick.label1 for tick in axis._update_ticks()} if panel.axison else set()
+            hidden |= {tick.label1 for tick in axis.get_major_ticks()} - drawn
+            hidden |= set() if panel.axison else {axis.label}
+    shown = [text for text in texts(figure) if text not in hidden]
+    frames = [(line, box) for text in shown for line, box in lines_of(text)]
     page = figure.bbox.padded(1)
     beyond = [(name, "page") for name, frame in frames if not plots.within(frame, page)]
     return beyond + [
@@ -132,13 +161,31 @@ def test_labels_of_the_comparison_cover_no_mark():
     figure = comparison.draw(entries, {"code": ABOUT})
     legible(figure)
     [panel] = figure.axes
+    assert not overlapping(figure)
     named = [text for text in panel.texts if text.get_text() == "LSTM 1x64"]
     assert len(named) == (entries["difference"].abs() > comparison.NAMED).sum() > 0
     marks = boxes(panel, entries[["paper", "ours"]])
     shown = [text.get_window_extent() for text in named]
     assert not any(covers(box, marks) for box in shown)
     assert not any(a.overlaps(b) for i, a in enumerate(shown) for b in shown[:i])
-    assert not any(box.overlaps(panel.get_legend().get_window_extent()) for box in shown)
+    [legend] = figure.legends
+    assert not panel.get_legend() and not legend.get_window_extent().overlaps(panel.bbox)
+
+
+def test_the_comparison_draws_nothing_but_marks_and_names_over_its_data():
+    columns = ["corpus", "model", "layers", "size", "n", "paper", "ours"]
+    rows = [("code", "lstm", 1, 64, np.nan, 1.4, 1.2),
+            ("code", "n-gram", np.nan, np.nan, 3, 1.4, 1.4)]  # fmt: skip
+    entries = pd.DataFrame(rows, columns=columns)
+    entries = entries.astype(dict.fromkeys(("layers", "size", "n"), "Int64"))
+    entries["difference"] = entries["ours"] - entries["paper"]
+    figure = comparison.draw(entries, {"code": ABOUT | {"title": LONG[0]}})
+    legible(figure)
+    assert not overlapping(figure)
+    one, other = figure.axes
+    assert [text.get_text() for text in one.texts] == ["LSTM 1x64"] and not other.texts
+    assert "1 entry: " in one.get_xlabel() and "1 entries" not in one.get_xlabel()
+    assert other.get_title(loc="left").endswith("…: n-gram")  # there is no n-NN
 
 
 # ---- figure 1 ----
@@ -177,6 +224,20 @@ def test_networks_apart_need_no_inset(tmp_path):
     points = np.stack(np.meshgrid([0, 1, 2, 3], [0, 1, 2]), axis=-1).reshape(-1, 2) * 10.0
     figure = figure1.draw(networks(tmp_path, 12), {"code": points}, {"code": ABOUT})
     assert not figure.axes[0].child_axes
+
+
+def test_a_single_map_is_square_and_an_inset_enlarges(tmp_path):
+    random = np.random.default_rng(0)
+    points = random.uniform(-1, 1, (24, 2)) * [1, 20]  # a pile as tall as all
+    points[:20] = np.linspace(-10, 10, 20)[:, None] * [0.01, 1]
+    figure = figure1.draw(
+        networks(tmp_path, 24), {"code": points}, {"code": ABOUT | {"title": LONG[0]}}
+    )
+    legible(figure)
+    assert not overlapping(figure)
+    [panel] = figure.axes
+    assert panel.bbox.width == pytest.approx(panel.bbox.height)
+    assert not panel.child_axes
 
 
 # ---- figure 2 ----
@@ -464,6 +525,37 @@ def test_shallow_networks_beside_deep_ones_leave_no_gap_and_have_numbers():
     for panel in (p for p in figure.axes if p.axison and p.get_xlabel()):
         assert [text.get_text() for text in panel.get_xticklabels() if text.get_visible()] != []
     assert sum(bool(p.get_xlabel()) for p in figure.axes) == 9  # below each gate
+
+
+@pytest.mark.parametrize("title", LONG)
+def test_long_titles_keep_within_their_panels(title):
+    about = {"code": ABOUT | {"title": title}}
+    gates = gates_of({"lstm": "ifo", "gru": "rz"}, 1)
+    for shown in (gates, gates[gates["type"] == "gru"], gates[gates["gate"].isin(list("ifor"))]):
+        two = pd.concat([shown, shown.assign(corpus="prose")])
+        assert not overlapping(figure3.draw(two, about | {"prose": ABOUT}))
+    errors, letters = overlap("n-gram", [1, 2]), characters()
+    assert not overlapping(figure4.draw({"code": errors}, {"code": letters}, about))
+    levels = [("code", 2, size, "n-gram", "n = 1", 9, 1.0, 0.3) for size in (64, 128)]
+    assert not overlapping(figure6.draw(pd.DataFrame(levels, columns=figure6.COLUMNS), about))
+
+
+def errors_of(types, layers, sizes=(64, 128)):
+    rows = [("code", type, depth, size, 1, category, 900, 0.2, "1")
+            for type in types for depth in range(1, layers + 1) for size in sizes
+            for category in figure6.COLOURS]  # fmt: skip
+    return pd.DataFrame(rows, columns=errors_by_size.COLUMNS)
+
+
+def test_bars_of_errors_are_of_one_width_and_their_numbers_apart():
+    rows = pd.concat([errors_of(["lstm"], 9, (64, 128, 256, 512)), errors_of(["gru"], 2)])
+    figure = errors_by_size.draw(rows, {"code": ABOUT | {"title": LONG[0]}})
+    assert not overlapping(figure)
+    lstm, gru = figure.axes
+    widths = [panel.patches[0].get_window_extent().width for panel in (lstm, gru)]
+    assert widths[0] == pytest.approx(widths[1], rel=0.01)
+    titles = [panel.get_title(loc="left").split("\n") for panel in (lstm, gru)]
+    assert titles[0][1:] == ["LSTM"] and titles[1] == ["GRU"]
 
 
 # ---- figure 4 ----

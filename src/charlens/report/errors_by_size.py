@@ -8,7 +8,7 @@ from matplotlib.patches import Patch
 
 from charlens.data.split import load
 from charlens.files import write_csv
-from charlens.report import plots
+from charlens.report import fonts, plots
 from charlens.report.figure6 import COLOURS, applied, positions_in_text
 from charlens.statistics import oracles
 from charlens.store.corpora import by_stem, read_corpora, read_text
@@ -16,6 +16,7 @@ from charlens.store.models import cell_of, type_name, types_in_order
 from charlens.store.scores import Score, by_corpus, ngrams_by_n, read_scores
 
 ACROSS = 4  # panels side by side
+CROWDED = 14  # bars in a panel: of more, the fewest layers and the middle ones are named
 COLUMNS = ["corpus", "type", "layers", "size", "seed", "category", "errors", "share", "ngrams"]
 
 
@@ -84,16 +85,25 @@ def draw(rows: pd.DataFrame, corpora: dict[str, dict]):
                 panel.set_axis_off()
                 continue
             draw_panel(panel, rows[(rows["corpus"] == corpus) & (rows["type"] == type)])
-            panel.set_title(f"{corpora[corpus]['title']}: {type_name(type)}")
+            panel.set_title(type_name(type))
         for panel in of_corpus[:, 0]:
             panel.set_ylabel("errors, thousands")
-        top = max(panel.dataLim.y1 for panel in of_corpus.ravel() if panel.axison)
-        for panel in of_corpus.ravel():
-            panel.set_ylim(0, 1.05 * top)
+        drawn = [panel for panel in of_corpus.ravel() if panel.axison]
+        top = max(panel.dataLim.y1 for panel in drawn)
+        widest = max(panel.dataLim.x1 for panel in drawn)
+        for panel in drawn:  # bars are of one width in all panels
+            panel.set(xlim=(-0.8, widest + 0.3), ylim=(0, 1.05 * top))
+        first = of_corpus[0, 0]
+        first.set_title(f"{named(corpora[corpus]['title'])}\n{first.get_title(loc='left')}")
     handles = [Patch(color=shade, label=category) for category, shade in COLOURS.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     plots.name_sources(figure, (corpora[corpus] for corpus in shown))
     return figure
+
+
+def named(title: str) -> str:
+    """The title of a corpus above the first panel of its row."""
+    return fonts.shortened(title, plots.WIDTH / ACROSS, 8.5)
 
 
 def draw_panel(panel, own: pd.DataFrame):
@@ -111,7 +121,10 @@ def draw_panel(panel, own: pd.DataFrame):
             height = means[category].fillna(0).to_numpy() / 1000
             panel.bar(at, height, 0.9, bottom=bottom, color=shade, edgecolor="white", linewidth=0.4)
             bottom = bottom + height
-    panel.set_xticks(at, means.index.get_level_values("layers"), fontsize=6)
+    layers = means.index.get_level_values("layers")
+    crowded, named_layers = len(at) > CROWDED, (layers.min(), (layers.min() + layers.max()) // 2)
+    shown = [str(k) if not crowded or k in named_layers else "" for k in layers]
+    panel.set_xticks(at, shown, fontsize=6)
     panel.tick_params(axis="x", length=0, pad=1)
     for size, middle in middles.items():
         panel.annotate(

@@ -7,7 +7,7 @@ import pandas as pd
 
 from charlens.errors import InputError
 from charlens.networks.cells import gate_word
-from charlens.report import plots
+from charlens.report import fonts, plots
 from charlens.store.corpora import read_corpora
 from charlens.store.found import model_name
 from charlens.store.models import types_in_order
@@ -57,12 +57,11 @@ def draw(gates: pd.DataFrame, corpora: dict[str, dict]):
         for part in (own[at : at + ACROSS] for at in range(0, len(own), ACROSS)):
             shown = rows[rows["type"].isin([type for type, _, _ in part])]
             blocks.append((corpus, part, int(shown["layer"].max())))
-    across = max(len(own) for _, own, _ in blocks)
     heights = [layers * SIDE + HEADINGS for _, _, layers in blocks]
     figure = plots.new_figure(sum(heights) + 0.35)
     parts = figure.subfigures(len(blocks), 1, height_ratios=heights, squeeze=False).ravel()
     for part, (corpus, own, layers) in zip(parts, blocks, strict=True):
-        grid = part.subplots(layers, across, squeeze=False, sharex=True, sharey=True)
+        grid = part.subplots(layers, ACROSS, squeeze=False, sharex=True, sharey=True)
         rows = gates[gates["corpus"] == corpus]
         draw_block(grid, own, rows, corpora[corpus]["title"])
     plots.name_sources(figure, corpora.values())
@@ -82,7 +81,11 @@ def draw_block(grid, own: list[tuple[str, str, str]], gates: pd.DataFrame, title
         heading = "" if at and own[at - 1][1] == network else network
         if at == 0:  # over a single panel there is no room for both in one line
             alone = len(own) > 1 and own[1][1] != network
-            heading = (f"{title}:\n" if alone else f"{title}: ") + network
+            if alone:
+                heading = f"{fonts.shortened(title, SIDE, 8.5)}:\n{network}"
+            else:
+                room = SIDE * sum(name == network for _, name, _ in own)
+                heading = plots.named(title, network, room)
         column[0].set_title(f"{heading}\n{gate_word(type, gate)} gate")
         lowest.set_xlabel("share of time < 0.1")
         lowest.tick_params(labelbottom=True)

@@ -9,7 +9,7 @@ import pandas as pd
 from charlens.data.split import Split, load
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
-from charlens.report import plots
+from charlens.report import fonts, plots
 from charlens.report.html import render
 from charlens.statistics import oracles
 from charlens.store import models
@@ -23,6 +23,7 @@ COLUMNS = ["corpus", "layers", "size", "category", "level", "errors", "share", "
 EXAMPLES, BEFORE, AFTER = 4, 50, 15  # of a level; characters shown on either side
 VISIBLE = {ord("\n"): "↵", ord("\r"): "←", ord("\t"): "⇥"}
 RUNS = "Words: runs of letters. Part of this text has no spaces, so that many are whole phrases."
+WIDE = 4.2  # inches: of the left panel
 LETTER = 0.6  # width of a letter of a label, in bars
 DEFINITIONS = ["corpus", "layers", "size", "definition", "category", "errors", "share"]
 COLOURS = {  # those side by side are distinct in grey
@@ -262,6 +263,7 @@ def draw_steps(panel, best: pd.DataFrame, title: str, type: str):
             top + 0.02 * left, 2 * half, 0.012 * left, left=middles[category] - half, color=shade
         )
     lstm = network_name(type, *best[["layers", "size"]].iloc[0])
+    title = fonts.shortened(title, WIDE, 8.5)
     panel.set_title(f"{title}\nerrors of {lstm}: {left:.1%} of the test characters (p < 0.5)")
     panel.set_xticks(at, [short(level) for level in best["level"]], rotation=90, fontsize=6.5)
     panel.tick_params(axis="x", length=0)
