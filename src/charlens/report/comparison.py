@@ -21,6 +21,8 @@ TEXT = ["corpus", "where", "quantity", "unit", "paper", "ours", "basis", "source
 KINDS = {word: kind for kind, word in MODELS.items()}  # n-gram: ngram, n-NN: nn
 FAR = 0.03  # nats: entries further off than this are named on the page
 STRONGEST = 0.1  # nats: the difference that has the full colour
+TITLE = 3.0  # inches: above a panel
+ACROSS = 6  # marks in a row of the figure's legend
 NAMED = 0.08  # nats: points further off than this are named in the figure
 
 
@@ -265,9 +267,10 @@ def colour(difference: float) -> str:
 def draw(entries: pd.DataFrame, corpora: dict[str, dict]):
     """A row of panels per corpus: recurrent networks, and baselines, whose losses range wider."""
     of_baseline = baseline(entries)
-    kinds = {"recurrent networks": ~of_baseline, "n-gram and n-NN": of_baseline}
+    which = [model for model in KINDS if model in set(entries["model"])]
+    kinds = {"recurrent networks": ~of_baseline, " and ".join(which): of_baseline}
     kinds = {kind: chosen for kind, chosen in kinds.items() if chosen.any()}
-    figure = plots.new_figure(4.1 * len(corpora) + 0.1)
+    figure = plots.new_figure(4.4 * len(corpora) + 0.6)
     panels = figure.subplots(len(corpora), len(kinds), squeeze=False)
     drawn = []
     for row, (corpus, about) in zip(panels, corpora.items(), strict=True):
@@ -277,12 +280,19 @@ def draw(entries: pd.DataFrame, corpora: dict[str, dict]):
                 panel.set_axis_off()
                 continue
             draw_panel(panel, own)
-            panel.set_title(f"{about['title']}: {kind}")
-            panel.text(
-                0.98, 0.02, agreement(own), transform=panel.transAxes, ha="right",
-                va="bottom", fontsize=7.5, linespacing=1.4,
-            )  # fmt: skip
+            panel.set_title(
+                plots.named(about["title"], kind, min(3.0, plots.WIDTH / len(kinds) - 0.6))
+            )
+            panel.set_xlabel(f"{panel.get_xlabel()}\n{agreement(own)}", linespacing=1.5)
             drawn.append((panel, own))
+    named = {}
+    for panel, _ in drawn:
+        handles, texts = panel.get_legend_handles_labels()
+        named |= dict(zip(texts, handles, strict=True))
+    figure.legend(
+        named.values(), named, loc="outside upper left", ncols=ACROSS, handletextpad=0.2,
+        columnspacing=1,
+    )  # fmt: skip
     plots.name_sources(figure, corpora.values())
     for panel, own in drawn:
         far = own[own["difference"].abs() > NAMED]
@@ -293,11 +303,12 @@ def draw(entries: pd.DataFrame, corpora: dict[str, dict]):
 
 
 def agreement(entries: pd.DataFrame) -> str:
-    """The text in the corner of a panel."""
+    """The text below a panel."""
     off = entries["difference"].abs()
-    text = f"{len(entries)} entries\nmean |difference| {off.mean():.3f}\nmedian {off.median():.3f}"
+    number = "1 entry" if len(entries) == 1 else f"{len(entries)} entries"
+    text = f"{number}: mean |difference| {off.mean():.3f}, median {off.median():.3f}"
     if not np.isnan(ranks := rank_correlation(entries)):
-        text += f"\nrank correlation {ranks:.3f}"
+        text += f",\nrank correlation {ranks:.3f}"
     return text
 
 
@@ -313,7 +324,6 @@ def draw_panel(panel, entries: pd.DataFrame):
     panel.set_box_aspect(1)
     losses = "loss {}, nats per character"
     panel.set(xlabel=losses.format("in the paper"), ylabel=losses.format("here"))
-    panel.legend(loc="upper left", ncols=2, handletextpad=0.2, columnspacing=0.8, borderaxespad=0)
 
 
 def draw_points(panel, entries: pd.DataFrame):

@@ -10,12 +10,13 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from charlens.files import write_csv
-from charlens.report import plots
+from charlens.report import fonts, plots
 from charlens.store.corpora import read_corpora
 from charlens.store.models import cell_of, type_name
 from charlens.store.scores import CHUNK, Score, by_corpus, read_scores, with_arrays
 
 PILE = 5  # a group of so many marks that overlap is magnified
+LARGER = 1.3  # an inset is drawn where it is at least so much larger
 INSET = 0.4  # share of a panel's side
 ACROSS = 5  # types in a row of the legend
 FEW = 4  # fewer models than this have too few neighbours for t-SNE
@@ -115,17 +116,19 @@ def draw(groups: dict[str, list[Score]], maps: dict[str, np.ndarray], corpora: d
     sizes, colours = marker_areas(models["size"]), plots.type_colours(models["type"])
     columns = min(2, len(groups))
     rows = math.ceil(len(groups) / columns)
-    figure = plots.new_figure(3.4 * rows + 1.1)
+    figure = plots.new_figure((3.4 if columns > 1 else 5.5) * rows + 1.1)
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel in panels[len(groups) :]:
         panel.set_axis_off()
     for panel, (corpus, scores) in zip(panels, groups.items(), strict=False):
         draw_marks(panel, scores, maps[corpus], sizes, colours)
         panel.set_aspect("equal", adjustable="datalim")  # distances are all that a map shows
+        panel.set_box_aspect(1)
         panel.margins(0.12)
         method = "t-SNE" if len(scores) >= FEW else "principal components"
         number = f"{len(scores)} networks" if len(scores) > 1 else "1 network"
-        panel.set_title(f"{corpora[corpus]['title']}\n{method} of {number}, all seeds")
+        title = fonts.shortened(corpora[corpus]["title"], 3.0, 8.5)
+        panel.set_title(f"{title}\n{method} of {number}, all seeds")
     add_legend(figure, models["layers"], sizes, colours)
     plots.name_sources(figure, corpora.values())
     figure.draw_without_rendering()  # the layout says which marks overlap
@@ -156,6 +159,8 @@ def magnify(panel, scores: list[Score], points: np.ndarray, sizes: dict, colours
     if len(pile) < PILE or np.ptp(pile, axis=0).max() == 0:
         return
     middle, reach = (pile.min(axis=0) + pile.max(axis=0)) / 2, 0.65 * np.ptp(pile, axis=0).max()
+    if 2 * reach / np.ptp(panel.get_xlim()) > INSET / LARGER:
+        return
     shown = [i for i in range(len(scores)) if np.abs(points[i] - middle).max() <= reach]
     within = panel.transAxes.inverted().transform(places)
     steps = np.linspace(0.02, 0.98 - INSET, 15)
