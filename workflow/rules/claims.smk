@@ -46,6 +46,7 @@ rule claims:
             rules.figure6.output.csv,
             rules.ablation.output.csv,
             rules.cell_tables.output.probes,
+            rules.inside.output.csv,
         ],
         of_types=[
             *collect(rules.cell_tables_of.output.best, type=WITH_UNITS),

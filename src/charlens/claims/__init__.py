@@ -12,6 +12,7 @@ error_causes.py      the claim about errors by size (figure 6)
 units.py             claims about units and the hypotheses they follow (figure 2)
 ablation.py          the claim about units that are used (ablation)
 gates.py             claims about gates (figure 3)
+over_networks.py     what a claim about one network is in all that were measured
 types.py             claims about losses of the types that the paper does not have
 types_skills.py      claims about what these learn, and about their errors
 types_inside.py      claims about their units and first epochs

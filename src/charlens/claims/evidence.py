@@ -59,6 +59,7 @@ class Evidence:
     ablation: pd.DataFrame | None = None  # ablation.csv: what clamping these units changes
     probes: pd.DataFrame | None = None  # probes.csv: what all units of a layer tell together
     oracles: pd.DataFrame | None = None  # figure6.csv: errors by size and category
+    inside: pd.DataFrame | None = None  # inside.csv: units and gates of all networks, in short
     type: str = "lstm"  # of the networks that these tables, OF_ONE, are about
     of_types: dict[str, dict[str, pd.DataFrame]] = field(default_factory=dict)  # type: name: table
     histories: dict[ModelKey, pd.DataFrame] = field(default_factory=dict)  # of n-NN candidates

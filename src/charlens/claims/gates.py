@@ -1,7 +1,8 @@
 """Claims about gates (section 4.2, figure 3), of the networks that gates.csv names.
 
 There is one network of each type, so an interval resamples its units and is about this network: it
-covers neither seeds nor the choice of the network.
+covers neither seeds nor the choice of the network. What the others say stands beside it (see
+`over_networks`).
 """
 
 import math
@@ -12,9 +13,11 @@ import pandas as pd
 
 from charlens.claims.evidence import Evidence, Missing
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Effect, Finding
+from charlens.claims.over_networks import STANDS, beside, counted, measures, one_of
 from charlens.statistics.bootstrap import interval
 from charlens.statistics.intervals import share_interval
 from charlens.store.models import network_name
+from charlens.units.inside_table import NETWORK
 from charlens.units.unit_tables import ALWAYS
 
 SAMPLES = 2000  # of the bootstrap over units
@@ -39,10 +42,24 @@ def gates_of(evidence: Evidence, type: str, gates: str) -> pd.DataFrame:
     return units
 
 
-def name(units: pd.DataFrame) -> str:
+def name(evidence: Evidence, units: pd.DataFrame) -> str:
     """The network whose gates these are."""
     type, layers, size = units[["type", "layers", "size"]].iloc[0]
-    return f"one network, {network_name(type, layers, size)}, one seed"
+    return f"{one_of(evidence, type)}, {network_name(type, layers, size)}, one seed"
+
+
+def over_gates(
+    evidence: Evidence, type: str, which: list[str], some: bool, what: str
+) -> list[Finding]:
+    """In how many networks of a type some gates are always saturated, or none is.
+
+    which: the measures of the gates (see `units.inside`), of which the largest counts.
+    """
+    networks = measures(evidence, type)
+    if not set(which) <= set(networks):
+        return []
+    shares = networks[which].dropna().max(axis=1)
+    return counted(type, (shares > 0) == some, shares, what)
 
 
 def forget_gates_stay_open(evidence: Evidence) -> list[Finding]:
@@ -52,7 +69,10 @@ def forget_gates_stay_open(evidence: Evidence) -> list[Finding]:
     units = gates_of(evidence, "lstm", "f")
     stay = units["right"] >= ALWAYS
     most = f"the most open at {units['right'].max():.1%}"
-    return [share_finding("", HOLDS if stay.any() else FAILS, units, stay, "forget", most)]
+    verdict = HOLDS if stay.any() else FAILS
+    findings = [share_finding(evidence, "", verdict, units, stay, "forget", most)]
+    what = f"share of the forget gates that are open at {ALWAYS:.0%} of the characters or more,"
+    return beside(findings, over_gates(evidence, "lstm", ["always right f"], True, what))
 
 
 def output_gates_move(evidence: Evidence) -> list[Finding]:
@@ -65,26 +85,35 @@ def output_gates_move(evidence: Evidence) -> list[Finding]:
     constancy = units[["left", "right"]].max(axis=1)
     most = constancy.idxmax()
     side = "open" if units.loc[most, "right"] == constancy[most] else "closed"
-    words = f"{name(units)}: the most constant of {len(units)} output gates is {side} at"
+    words = f"{name(evidence, units)}: the most constant of {len(units)} output gates is {side} at"
     words += f" {constancy[most]:.1%} of the characters"
     verdict = HOLDS if constancy[most] < CONSTANT else FAILS
     findings = [Finding("", verdict, constancy[most], math.nan, math.nan, words)]
     for bar in BARS:
         stay = constancy >= bar
         verdict = FAILS if stay.any() else HOLDS
-        findings.append(share_finding(f"bar {bar:.0%}", verdict, units, stay, "output"))
-    return findings
+        part = f"bar {bar:.0%}"
+        findings.append(share_finding(evidence, part, verdict, units, stay, "output"))
+    which = ["always left o", "always right o"]
+    what = f"share of the output gates that are constant at {ALWAYS:.0%} of the characters or more,"
+    return beside(findings, over_gates(evidence, "lstm", which, False, what))
 
 
 def share_finding(
-    part: str, verdict: str, units: pd.DataFrame, stay: pd.Series, gate: str, *more: str
+    evidence: Evidence,
+    part: str,
+    verdict: str,
+    units: pd.DataFrame,
+    stay: pd.Series,
+    gate: str,
+    *more: str,
 ) -> Finding:
     """The share of units whose gate stays saturated, with Wilson's interval.
 
     stay: bool, one per unit. gate: its name. more: for the basis.
     """
     low, high = share_interval(int(stay.sum()), len(units))
-    words = f"{name(units)}: {stay.sum()} of {len(units)} {gate} gates"
+    words = f"{name(evidence, units)}: {stay.sum()} of {len(units)} {gate} gates"
     basis = "; ".join([words, *more, "interval over its units"])
     return Finding(part, verdict, stay.mean(), low, high, basis)
 
@@ -105,8 +134,27 @@ def first_layer_is_diffuse(evidence: Evidence) -> list[Finding]:
     drawn = [resampled_means(values, random) for values in (first, higher)]
     effect = Effect(first.mean() - higher.mean(), *interval(drawn[0] - drawn[1]))
     shares = f"{first.mean():.0%} of the time in the first layer, {higher.mean():.0%} above"
-    words = f"{name(gates)}: {shares}; interval over its units"
-    return [effect.finding("", effect.verdict(), words)]
+    words = f"{name(evidence, gates)}: {shares}; interval over its units"
+    return beside([effect.finding("", effect.verdict(), words)], over_layers(evidence))
+
+
+def over_layers(evidence: Evidence) -> list[Finding]:
+    """In how many LSTMs of two layers or more the gates of the first are less saturated."""
+    parts = []
+    if evidence.inside is None:
+        return []
+    for layer in sorted(set(evidence.inside["layer"].astype(str)) - {"all"}, key=int):
+        networks = measures(evidence, "lstm", layer)
+        sides = [f"{side} {gate}" for side in ("left", "right") for gate in "ifo"]
+        if set(sides) <= set(networks):
+            own = networks.set_index(NETWORK)[sides]
+            parts.append((1 - own.sum(axis=1, skipna=False) / 3).rename(layer))
+    if len(parts) < 2:
+        return []
+    first, *higher = pd.concat(parts, axis=1).T.to_numpy()
+    less = pd.Series(first - pd.DataFrame(higher).mean().to_numpy()).dropna()
+    what = "share of the time between the bounds, first layer less those above,"
+    return counted("lstm", less > 0, less, what)
 
 
 def resampled_means(values: pd.Series, random: np.random.Generator) -> np.ndarray:
@@ -130,7 +178,30 @@ def first_gru_layer_is_one_sided(evidence: Evidence) -> list[Finding]:
         effect = Effect(first.mean(), *interval(resampled_means(first, random)))
         verdict = HOLDS if effect.high < RARELY else FAILS if effect.low > RARELY else UNDECIDED
         higher = f", {above.mean():.1%} in higher layers" if len(above) else ""
-        words = f"{name(own)}: {first.mean():.1%} of the time{higher}; interval over its units"
+        words = f"{name(evidence, own)}: {first.mean():.1%} of the time{higher}"
+        words += "; interval over its units"
         parts.append(effect.finding(part, verdict, words))
     worst = max(parts, key=lambda found: found.effect)
-    return [replace(worst, part="", basis=f"{worst.part}: {worst.basis}"), *parts]
+    whole = replace(worst, part="", basis=f"{worst.part}: {worst.basis}")
+    return beside([whole, *parts], over_first_layers(evidence))
+
+
+def over_first_layers(evidence: Evidence) -> list[Finding]:
+    """In how many GRUs of two layers or more the first is one-sided: the only layer of a network
+    does the work of the higher ones, too."""
+    networks = measures(evidence, "gru", "1")
+    sides = ["right r", "left z"]
+    if not set(sides) <= set(networks):
+        return []
+    larger = networks[networks["layers"] > 1][sides].dropna().max(axis=1)
+    what = "the larger of both shares of the time in the first layer,"
+    return counted("gru", larger < RARELY, larger, what)
+
+
+for test in (
+    forget_gates_stay_open,
+    output_gates_move,
+    first_layer_is_diffuse,
+    first_gru_layer_is_one_sided,
+):
+    test.__doc__ = f"{test.__doc__} {STANDS}"

@@ -23,6 +23,7 @@ from charlens.statistics.bootstrap import stream_draws
 from charlens.store.corpora import by_stem, read_corpora, read_split, read_text
 from charlens.store.models import ModelKey, digests_of_networks
 from charlens.store.scores import Score, read_scores, with_arrays
+from charlens.store.tables import INSIDE as OF_NETWORKS
 from charlens.store.tables import (
     MISSING,
     MODELS,
@@ -48,6 +49,7 @@ INSIDE = {  # the tables about units, gates and errors, and the columns that are
     "ablation.csv": CLAMPED,
     "probes.csv": PROBES,
     "figure6.csv": ["layers", "size", "category", "errors"],
+    "inside.csv": OF_NETWORKS,
 }
 OF_TYPES = {  # tables in types/<type>/, by field of Evidence; figure5/<corpus>.csv beside them
     "hypotheses": "hypotheses.csv",
@@ -187,6 +189,7 @@ def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
                 ablation=of("ablation.csv", corpus),
                 probes=of("probes.csv", corpus),
                 oracles=of("figure6.csv", corpus),
+                inside=of("inside.csv", corpus),
                 of_types={t: tables[corpus] for t, tables in of_types.items() if corpus in tables},
                 histories={key: h for key, h in histories.items() if key.corpus == corpus},
                 planned=[key for key in planned if key.corpus == corpus],

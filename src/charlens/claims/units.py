@@ -1,6 +1,7 @@
 """Claims about units and the hypotheses they follow (section 4.2, figure 2).
 
-They are about the LSTM that the tables of units name: one network, from one seed.
+They are about the LSTM that the tables of units name: one network, from one seed. What the others
+say stands beside it (see `over_networks`).
 """
 
 from dataclasses import replace
@@ -10,6 +11,7 @@ import pandas as pd
 
 from charlens.claims.evidence import Evidence, Missing
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Effect, Finding
+from charlens.claims.over_networks import PART, STANDS, beside, counted, measures, one_of
 from charlens.store.models import shown
 from charlens.store.tables import MISSING
 from charlens.text.hypotheses import PARTS
@@ -82,17 +84,32 @@ def units_follow_hypotheses(evidence: Evidence) -> list[Finding]:
         first = first if own.empty else own
     findings, first = [], first["picked_strength"].idxmax()
     for index, row in units.iterrows():
-        found, *parts = follows(row)
+        found, *parts = follows(evidence, row)
+        others = in_others(evidence, row["hypothesis"], f"{found.part}: {PART}")
         if index == first:
             overall = replace(found, part="", basis=f"{found.part}: {found.basis}")
-        findings += [found, *parts]
-    return [overall, *findings]
+            every = in_others(evidence, row["hypothesis"], PART)
+        findings += [found, *parts, *others]
+    whole, *every = beside([overall], every)
+    return [whole, *every, *findings]
 
 
-def follows(row: pd.Series) -> list[Finding]:
+def in_others(evidence: Evidence, hypothesis: str, part: str) -> list[Finding]:
+    """In how many networks a unit follows a hypothesis by its score alone, whatever the baselines
+    and the parts of the hypothesis."""
+    networks = measures(evidence, evidence.type)
+    if f"best {hypothesis}" not in networks:
+        return []
+    best = networks[f"best {hypothesis}"].dropna()
+    what = f"the best unit's strength on {hypothesis.replace('_', ' ')} by its score alone,"
+    return counted(evidence.type, best >= FOLLOWS, best, what, part)
+
+
+def follows(evidence: Evidence, row: pd.Series) -> list[Finding]:
     """Whether the unit of a row follows the row's hypothesis, and each of its parts, if any."""
     title = row["hypothesis"].replace("_", " ")
-    words = f"one network, {shown(row['model'])}, one seed: layer {int(row['layer'])},"
+    words = f"{one_of(evidence, evidence.type)}, {shown(row['model'])}, one seed:"
+    words += f" layer {int(row['layer'])},"
     words += f" unit {int(row['unit'])}"
     effect = Effect(row["strength"], row["weak"], row["strong"])
     findings, missing = [], []
@@ -140,7 +157,7 @@ def most_units_do_not(evidence: Evidence) -> list[Finding]:
     verdict, reason = verdicts[EXPLAINED], None
     if verdict == FAILS and verdicts[FOLLOWS] != FAILS:
         verdict, reason = UNDECIDED, ""  # it depends on the strength
-    whose = f"one network, {shown(own['model'].iloc[0])}, one seed"
+    whose = f"{one_of(evidence, evidence.type)}, {shown(own['model'].iloc[0])}, one seed"
     words = f"{whose}: {len(own)} units, {scored['hypothesis'].nunique()} hypotheses"
     explained = own[own["beyond"] & (own["strength"] >= EXPLAINED)]
     of_each = by_hypothesis(explained["hypothesis"])
@@ -149,7 +166,18 @@ def most_units_do_not(evidence: Evidence) -> list[Finding]:
         count = round((1 - at[bar].value) * len(own))
         words = f"{whose}: {count} of {len(own)} units explained"
         findings.append(at[bar].finding(f"strength {bar:g}", verdicts[bar], words))
-    return findings
+    return beside(findings, most_in_others(evidence))
+
+
+def most_in_others(evidence: Evidence) -> list[Finding]:
+    """In how many networks most units follow no hypothesis, by their scores alone."""
+    networks = measures(evidence, evidence.type)
+    if f"units {EXPLAINED:g}" not in networks:
+        return []
+    follow = networks[f"units {EXPLAINED:g}"].dropna()
+    what = f"share of the units that follow a hypothesis with a strength of {EXPLAINED:g} by their"
+    what += " scores alone,"
+    return counted(evidence.type, 1 - follow > MOST, follow, what)
 
 
 def unexplained(own: pd.DataFrame, bar: float) -> Effect:
@@ -164,3 +192,7 @@ def by_hypothesis(explained: pd.Series) -> str:
     shares = explained.value_counts(normalize=True)
     names = (f"{which.replace('_', ' ')} {share:.0%}" for which, share in shares.items())
     return f"of the explained: {', '.join(names)}" if len(shares) else ""
+
+
+for test in (units_follow_hypotheses, most_units_do_not):
+    test.__doc__ = f"{test.__doc__} {STANDS}"

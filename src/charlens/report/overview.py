@@ -22,6 +22,7 @@ from charlens.store.corpora import read_corpora
 from charlens.store.models import network_name, shown
 from charlens.store.tables import (
     CROSSES,
+    DIFFER,
     FAILS,
     HOLDS,
     NOT_IN_RUN,
@@ -44,6 +45,7 @@ WHY = {  # a claim has no verdict, by its reason
     ONE_SEED: "one seed of each network, so that the effect of the seed is unknown",
     CROSSES: "the interval lies on both sides of the bar",
     UNFINISHED: "not everything that is planned is trained",
+    DIFFER: "one network says it, and most others the opposite",
     "": "what was found does not decide it",
 }
 FIGURES = {  # file: title, what it shows

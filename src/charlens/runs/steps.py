@@ -228,7 +228,7 @@ def claims(
     scored = {key.corpus for key in scores}
     infos = [info for info in infos if info.stem in scored]
     names = [info.stem for info in infos]
-    tables = ("gates", "cells", "hypotheses", "ablation", "probes")
+    tables = ("gates", "cells", "hypotheses", "ablation", "probes", "inside")
     inside = [f"tables/{table}.csv" for table in tables]
     of_types = [
         path

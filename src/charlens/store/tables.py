@@ -24,8 +24,9 @@ NUMBERS = (  # columns that hold numbers, in whatever table
 VERDICTS = HOLDS, FAILS, UNDECIDED, NOT_IN_RUN = (
     "holds", "does not hold", "undecided", "not in this run",
 )  # fmt: skip
-REASONS = MISSING, NOT_IN_RUN, UNFINISHED, ONE_SEED, CROSSES = (
+REASONS = MISSING, NOT_IN_RUN, UNFINISHED, ONE_SEED, CROSSES, DIFFER = (
     "missing", "not in this run", "not all trained", "one seed", "interval crosses the bar",
+    "networks differ",
 )  # fmt: skip
 
 
