@@ -7,6 +7,7 @@ from constructed import evidence, history, ngram, nn, part, seeds, whole
 from charlens.claims import baselines
 from charlens.claims.evidence import Missing
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED
+from charlens.store.tables import UNFINISHED
 
 
 @pytest.mark.parametrize(("off", "verdict"), [(0.003, HOLDS), (0.3, FAILS), (0.05, UNDECIDED)])
@@ -39,8 +40,9 @@ def test_nn_loss_rises(last, verdict):
         baselines.nn_loss_rises(evidence(nn(1, 2.4)))
 
 
-def of_histories(histories):
-    return evidence(histories=histories, split={"alphabet": np.arange(87, dtype=np.uint8)})
+def of_histories(histories, **more):
+    split = {"alphabet": np.arange(87, dtype=np.uint8)}
+    return evidence(histories=histories, split=split, **more)
 
 
 FALLING, TURNING = [2.0, 1.8, 1.7], [2.0, 1.5, 1.6]
@@ -84,6 +86,47 @@ def test_an_nn_that_overfits_beyond_twice_its_best_has_not_diverged():
     histories = history(1, 128, [2.5, 2.4]) | history(3, 128, [1.8, 1.5, 3.2], [1.8, 0.9, 0.2])
     found = whole(baselines.nn_overfits(of_histories(histories)))
     assert (found.verdict, found.effect) == (HOLDS, pytest.approx(1.7))
+
+
+def fitted(*best):
+    """For the n-NNs from n = 2 on, trained with 128 and 256 units: which of these is the best."""
+    found = {}
+    for n, chosen in enumerate(best, start=2):
+        for units in (128, 256):
+            found |= history(n, units, [2.0, 1.8 if units == chosen else 1.9])
+    return found
+
+
+@pytest.mark.parametrize(
+    ("best", "hidden", "verdict"),
+    [
+        ((256, 256, 256), [128, 256, 512], UNDECIDED),
+        ((256, 256, 128), [128, 256, 1024, 2048], UNDECIDED),
+        ((256, 128, 128), [128, 256, 512], FAILS),  # more units are not better in most
+        ((256, 256, 256), [128, 256], FAILS),  # all are tried
+        ((256, 256, 256), [64, 128, 256], FAILS),  # a smaller one would not overfit
+        ((256, 256, 256), [], FAILS),  # it is not known what is to be tried
+    ],
+)
+def test_candidates_still_to_be_tried_leave_open_whether_an_nn_overfits(best, hidden, verdict):
+    findings = baselines.nn_overfits(of_histories(fitted(*best), hidden=hidden))
+    found, more = whole(findings), [units for units in hidden if units > 256]
+    assert found.verdict == verdict and (found.reason == UNFINISHED) == (verdict == UNDECIDED)
+    if verdict == UNDECIDED:
+        count = best.count(256)
+        assert (
+            f"the largest tried is the best in {count} of 3, they may be too small" in found.basis
+        )
+        assert "512 hidden" in found.basis or "1,024 and 2,048 hidden units" in found.basis
+    for n, chosen in enumerate(best, start=2):  # each n-NN for itself
+        own = UNDECIDED if chosen == 256 and more else FAILS
+        assert part(findings, f"n = {n}").verdict == own
+
+
+def test_an_nn_that_overfits_does_so_whatever_is_still_to_be_tried():
+    histories = history(1, 128, [2.5, 2.45, 2.4]) | history(5, 128, TURNING, TRAINING)
+    findings = baselines.nn_overfits(of_histories(histories, hidden=[128, 256]))
+    assert whole(findings).verdict == HOLDS == part(findings, "n = 5").verdict
 
 
 def test_where_capacity_limits_an_nn():

@@ -79,10 +79,12 @@ rule claims:
         runtime=30,
     params:
         options=options(SETTINGS.claims),
+        hidden=SETTINGS.nn.hidden,
     shell:
         "charlens claims --scores {input.scores} --splits {input.splits} --texts {input.texts}"
         " --corpora {input.corpora} --trajectory {input.trajectory} --inside {input.inside}"
-        " --of-types {input.of_types} --histories {input.histories} --status {input.status}"
+        " --of-types {input.of_types} --histories {input.histories} --hidden {params.hidden}"
+        " --status {input.status}"
         " {params.options} --csv {output.csv} --html {output.html} > {log} 2>&1"
 
 

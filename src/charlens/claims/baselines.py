@@ -1,10 +1,13 @@
 """Claims about the fixed-context baselines, n-gram and n-NN (table 2)."""
 
+import math
+
 import pandas as pd
 
 from charlens.claims.evidence import LOSS, Evidence, Missing
-from charlens.claims.measure import FAILS, HOLDS, Effect, Finding, measure
+from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Effect, Finding, measure
 from charlens.store.models import ModelKey
+from charlens.store.tables import UNFINISHED
 from charlens.training.recipe import divergence
 
 SMALL_N = 2  # n-gram and n-NN should agree up to this n ...
@@ -66,9 +69,11 @@ def nn_overfits(evidence: Evidence) -> list[Finding]:
     a mean over the epoch. Effect, for each n: the gap of the candidate that validation chose; nats
     per character. Overall effect: the largest rise of a validation loss after its lowest, over all
     trainings with n above 2. The claim holds if one of these overfits, and does not if none does.
-    The basis says how often capacity is the limit: the largest candidate was chosen, and its last
-    epoch was its best. Each training is one run, so no intervals. One that diverged does
-    not count."""
+    But where larger candidates are still to be tried, and in most n-NNs the largest so far is the
+    best, it is undecided: more units would fit the training text closer, and these n-NNs may be too
+    small to overfit. The basis says how often capacity is the limit: the largest candidate was
+    chosen, and its last epoch was its best. Each training is one run, so no intervals. One that
+    diverged does not count."""
     symbols = len(evidence.split["alphabet"])
     trainings = {
         key: training(history)
@@ -81,12 +86,14 @@ def nn_overfits(evidence: Evidence) -> list[Finding]:
     for key in sorted(trainings, key=lambda key: (key.n, key.candidate)):
         by_n.setdefault(key.n, []).append(key)
     least_gap = trainings[chosen(by_n[min(by_n)], trainings)]["gap"]
-    parts, limited = [], 0
+    parts, limited, growing, untried = [], 0, 0, {}
     for n, keys in by_n.items():
         best, largest = chosen(keys, trainings), keys[-1]
         found = trainings[best]
         turned = [key for key in keys if turns_up(trainings[key], least_gap)]
         limited += best == largest and found["best"] == found["epochs"]
+        growing += best == largest
+        left = [units for units in evidence.hidden if units > largest.candidate]
         words = (
             f"{n}-NN, one seed: {best.candidate} of up to {largest.candidate} hidden units chosen,"
             f" best in epoch {found['best']} of {found['epochs']}: training {found['train']:.3f},"
@@ -94,9 +101,14 @@ def nn_overfits(evidence: Evidence) -> list[Finding]:
         )
         units = ", ".join(str(key.candidate) for key in turned)
         turning = f"turned up with {units} hidden units" if turned else "none turned up"
-        verdict = HOLDS if turned else FAILS
-        nan = float("nan")
-        parts.append(Finding(f"n = {n}", verdict, found["gap"], nan, nan, f"{words}; {turning}"))
+        verdict, reason = HOLDS if turned else FAILS, ""
+        if left and best == largest and not turned:
+            verdict, reason = UNDECIDED, UNFINISHED
+            turning += f"; not tried yet: {numbers(left)}"
+        if n > SMALL_N:
+            untried |= dict.fromkeys(left)
+        gap, words = (found["gap"], math.nan, math.nan), f"{words}; {turning}"
+        parts.append(Finding(f"n = {n}", verdict, *gap, words, reason))
     larger = {key: found for key, found in trainings.items() if key.n > SMALL_N}
     overfit = [key for key, found in larger.items() if turns_up(found, least_gap)]
     last = sum(found["best"] == found["epochs"] for found in larger.values())
@@ -105,8 +117,18 @@ def nn_overfits(evidence: Evidence) -> list[Finding]:
         f" in their last epoch; capacity limits {limited} of {len(by_n)} n-NNs; one seed"
     )
     rise = max(found["rise"] for found in larger.values())
-    nan = float("nan")
-    return [Finding("", HOLDS if overfit else FAILS, rise, nan, nan, words), *parts]
+    verdict, reason = HOLDS if overfit else FAILS, ""
+    if untried and growing > len(by_n) / 2 and not overfit:
+        verdict, reason = UNDECIDED, UNFINISHED
+        words += f"; not tried yet: {numbers(sorted(untried))} hidden units; as the largest tried"
+        words += f" is the best in {growing} of {len(by_n)}, they may be too small to overfit"
+    return [Finding("", verdict, rise, math.nan, math.nan, words, reason), *parts]
+
+
+def numbers(units: list[int]) -> str:
+    """Numbers of hidden units in words: 1,024 and 2,048."""
+    *most, last = (f"{number:,}" for number in units)
+    return f"{', '.join(most)} and {last}" if most else last
 
 
 def training(history: pd.DataFrame) -> dict:

@@ -64,6 +64,7 @@ class Evidence:
     of_types: dict[str, dict[str, pd.DataFrame]] = field(default_factory=dict)  # type: name: table
     histories: dict[ModelKey, pd.DataFrame] = field(default_factory=dict)  # of n-NN candidates
     planned: list[ModelKey] = field(default_factory=list)  # models of the configured run, if known
+    hidden: list[int] = field(default_factory=list)  # candidates to be tried for n-NNs, if known
     everything: list["Evidence"] = field(default_factory=list)  # of all corpora, this one included
     known: dict = field(default_factory=dict)  # computed so far: see Statistic, seeds.upper_group
 

@@ -380,7 +380,8 @@ class Join:
         else:
             published = []
         steps.types(self.out, scores, splits, infos, self.analysis.claims)
-        steps.claims(self.out, scores, splits, infos, published, self.analysis.claims)
+        tried = ["--hidden", *self.settings.get("hidden", [])]  # an older version says nothing
+        steps.claims(self.out, scores, splits, infos, [*published, *tried], self.analysis.claims)
 
     def about_text(self, corpus: str) -> dict:
         """What its networks in half precision say of the text of a corpus: its alphabet and line
