@@ -35,6 +35,7 @@ ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "results/reference"
 MODERN = REFERENCE / "modern"  # the publication of modern.yaml
 FIGURES = "../results/reference/figures"  # from a page of docs/
+FEW = 20  # units: of fewer the number is given, not a share
 FAR = 0.03  # nats: an entry further off than this is named
 TITLES = {"wp": "War and Peace", "lk": "Linux"}
 CLAIMS = {  # the statement in words, and how its effect is read
@@ -321,12 +322,15 @@ def effect(row, unit: str) -> str:
         return row.verdict
     start = row.basis.split(";")[0]
     verdict = f"{row.verdict} {start}" if start.startswith("from size") else row.verdict
-    places = 2 if unit == "share" and abs(row.effect) < 0.01 else 0
-    value = f"{row.effect:.{places}%}" if unit == "share" else f"{row.effect:.3f}"
-    if unit == "share" and pd.notna(row.low):
-        value += f" ({row.low:.{max(places, 1)}%} to {row.high:.{max(places, 1)}%})"
-    elif pd.notna(row.low):
-        value += f" ({row.low:+.3f} to {row.high:+.3f})"
+    share, few = unit == "share", re.search(r"\b(\d+) of (\d+) units\b", row.basis)
+    places = 2 if share and abs(row.effect) < 0.01 else 0
+    value = f"{row.effect:.{places}%}" if share else f"{row.effect:.3f}"
+    form = f".{max(places, 1)}%" if share else "+.3f"
+    low, high = (format(bound, form) for bound in (row.low, row.high))
+    if share and few and int(few[2]) < FEW:
+        value = few[0]
+    elif low != high:  # an interval of no width, or none
+        value += f" ({low} to {high})"
     paper = "" if pd.isna(row.paper) else f"; paper {row.paper:.3f}"
     limited = re.search(r"capacity limits .*?n-NNs", row.basis)
     return f"{verdict}: {value}{paper}{f'; {limited.group()}' if limited else ''}"

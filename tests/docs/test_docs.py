@@ -116,6 +116,24 @@ def test_parts_of_a_claim_are_said_by_type(generate):
     assert generate.effect(row, "share") == "undecided: 0.02% (0.01% to 0.04%)"
 
 
+@pytest.mark.parametrize(
+    ("basis", "numbers", "unit", "said"),
+    [
+        ("LSTM 2x512: 2 of 2 units, one for each", (1, 0.342, 1), "share", "2 of 2 units"),
+        ("LSTM 2x512: 30 of 60 units", (0.5, 0.4, 0.6), "share", "50% (40.0% to 60.0%)"),
+        ("616 units", (0.9805, 0.9807, 0.9808), "share", "98%"),  # both ends read the same
+        ("9 networks", (0.1, 0.1, 0.1), "nats", "0.100"),
+        ("9 networks", (0.1, 0.05, 0.15), "nats", "0.100 (+0.050 to +0.150)"),
+        ("9 networks", (0.1, float("nan"), float("nan")), "nats", "0.100"),
+        ("2 of 2 units", (0.1, 0.05, 0.15), "nats", "0.100 (+0.050 to +0.150)"),
+    ],
+)
+def test_a_few_units_are_counted_and_an_interval_has_a_width(generate, basis, numbers, unit, said):
+    about = dict(zip(("effect", "low", "high"), numbers, strict=True))
+    row = pd.Series({"verdict": "holds", "basis": basis, "paper": None} | about)
+    assert generate.effect(row, unit) == f"holds: {said}"
+
+
 def test_what_is_published_of_newer_types(generate):
     tables = generate.MODERN / "tables"
     tables.mkdir(parents=True)

@@ -96,8 +96,9 @@ def page_of_claims():
     columns = ["claim", "where", "verdict", "effect", "low", "high", "paper", "basis"]
     rows = [
         ["A & b", "wp", "holds", 0.5, 0.4, 0.6, np.nan, HOSTILE],
-        ["A & b", "wp: LSTM", "does not hold", -1.0, -1.0, -1.0, 0.1, ""],
+        ["A & b", "wp: LSTM", "does not hold", -1.0, -1.0, -0.9, 0.1, ""],
         ["c", "wp", "undecided", np.nan, np.nan, np.nan, np.nan, "missing: a text"],
+        ["c", "wp: flat", "holds", 0.75, 0.75, 0.75, np.nan, "no width"],
     ]
     claims = [Claim(name, f"{name}: {HOSTILE}", tested) for name in ("A & b", "c", "of code alone")]
     return claims_page.page(pd.DataFrame(rows, columns=columns), claims, CORPORA, 1000)
@@ -106,11 +107,12 @@ def page_of_claims():
 def test_claims_page():
     page = page_of_claims()
     check(page)
-    assert page.count("<section") == 2 and page.count("<tr") == 1 + 3 + 2 + 3
+    assert page.count("<section") == 2 and page.count("<tr") == 1 + 3 + 2 + 4
     assert "holds: 1 · does not hold: 0 · undecided: 1" in page
     assert "&lt;by hand&gt;" in page and "<i>" not in page
     assert "+0.500 <small>(+0.400 to +0.600)</small>" in page
-    assert page.count("<svg") == 2  # what is missing has no interval
+    assert page.count("<svg") == 2  # what is missing has no interval, nor has one of no width
+    assert "+0.750" in page and "+0.750 to" not in page
     assert f'cx="{claims_page.MARGIN}.0"' in page  # the farthest effect, on the left
 
 

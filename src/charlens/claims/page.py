@@ -92,7 +92,8 @@ def section(claim, rows: pd.DataFrame, titles: dict[str, str]) -> dict:
 
 def finding(row, titles: dict[str, str], farthest: float) -> dict:
     """A row of a claim's table as text, and the drawing of its interval."""
-    ranged = not math.isnan(row.low)
+    # An interval of no width says how little depends on what it resamples, and nothing else.
+    ranged = number(row.low) != number(row.high)
     return {
         "part": row.part,
         "name": row.part or titles[row.corpus],
