@@ -1,12 +1,14 @@
 """Claims about characters that need long reach: verdicts on constructed arrays."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from constructed import LENGTH, S, evidence, lstms_and_ngram, part, whole
 
 from charlens.claims import reach
 from charlens.claims.evidence import Missing
-from charlens.claims.measure import FAILS, HOLDS, UNDECIDED
+from charlens.store.tables import CROSSES, FAILS, HOLDS, ONE_SEED, UNDECIDED
 
 
 def test_gains_on_characters_of_long_reach():
@@ -35,7 +37,47 @@ def test_a_gain_everywhere_is_no_gain_on_these():
     assert [f.part for f in reach.gains_on_long_reach(e)] == ["", "space"]
 
 
-def test_far_braces():
+def reached(gain, noise=0.02):
+    """Evidence with a gain on newlines, quotes, brackets and spaces alone."""
+    rng = np.random.default_rng(0)
+    alphabet = np.frombuffer(b'\n "(aeiou', np.uint8)
+    y = rng.integers(len(alphabet), size=(S, LENGTH)).astype(np.uint8)
+    ngram = rng.uniform(0.3, 0.5, (S, LENGTH))
+    gains = np.where(y < 4, gain + noise * rng.uniform(-1, 1, (S, 1)), 0.0)
+    lstm = (ngram + gains).clip(0.01, 0.99)
+    return evidence(*lstms_and_ngram(lstm, ngram), characters=y, split={"alphabet": alphabet})
+
+
+@pytest.mark.parametrize(
+    ("gain", "noise", "verdict", "reason"),
+    [
+        (0.2, 0.02, HOLDS, ""),
+        (-0.2, 0.02, FAILS, ""),
+        (0.0, 0.02, UNDECIDED, CROSSES),
+        (0.05, 0.5, UNDECIDED, CROSSES),  # more noise than gain
+    ],
+)
+def test_the_verdict_on_all_characters_of_long_reach(gain, noise, verdict, reason):
+    findings = reach.gains_on_long_reach(reached(gain, noise=noise))
+    assert whole(findings).verdict == verdict and whole(findings).reason == reason
+    assert [found.part for found in findings] == ["", "brackets", "quotes", "newline", "space"]
+
+
+def one_seed(e):
+    """The same evidence with one seed of the LSTM."""
+    alone = dataclasses.replace(e, scores=[e.scores[0], e.scores[2]], known={})
+    alone.everything = [alone]
+    return alone
+
+
+def test_without_a_second_seed_no_gain_is_shown():
+    e = reached(0.2)
+    alone = whole(reach.gains_on_long_reach(one_seed(e)))
+    assert (alone.verdict, alone.reason) == (UNDECIDED, ONE_SEED)
+
+
+def far_braces(gain, noise=0.01):
+    """Evidence with this gain on braces far from their opening ones; on near ones it is -0.8."""
     line = b"f() { " + b"x = 1; " * 4 + b"}{ }"  # one pair far apart, one near
     text = line.ljust(LENGTH, b" ") * S
     codes = np.frombuffer(text, np.uint8)
@@ -44,15 +86,40 @@ def test_far_braces():
     y = np.searchsorted(alphabet, codes).reshape(S, LENGTH)
     far, near = len(line) - 4, len(line) - 1
     lstm, ngram = np.full((2, S, LENGTH), 0.5)
-    lstm[:, far], ngram[:, far] = 0.8 + 0.01 * np.random.default_rng(0).normal(size=S), 0.6
-    lstm[:, near], ngram[:, near] = 0.1, 0.9  # near ones do not count
-    e = evidence(
+    ngram[:, far] = 0.4
+    lstm[:, far] = 0.4 + gain + noise * np.random.default_rng(0).uniform(-1, 1, size=S)
+    lstm[:, near], ngram[:, near] = 0.1, 0.9
+    return evidence(
         *lstms_and_ngram(lstm, ngram), characters=y, split=split, text=text, kind="code"
-    )  # fmt: skip
+    )
+
+
+@pytest.mark.parametrize(
+    ("gain", "noise", "verdict", "reason"),
+    [
+        (0.2, 0.01, HOLDS, ""),
+        (-0.2, 0.01, FAILS, ""),
+        (0.0, 0.01, UNDECIDED, CROSSES),
+        (0.02, 0.35, UNDECIDED, CROSSES),
+    ],
+)
+def test_far_braces(gain, noise, verdict, reason):
+    e = far_braces(gain, noise)
     found = whole(reach.gains_on_far_braces(e))
-    assert found.verdict == HOLDS and found.effect == pytest.approx(0.2, abs=0.01)
+    assert found.verdict == verdict and found.reason == reason
+    assert found.effect == pytest.approx(gain, abs=0.01 + noise / 4)
     assert f"{S} braces" in found.basis
-    assert reach.gains_on_far_braces(evidence(*lstms_and_ngram(lstm, ngram))) == []  # prose
+    assert reach.gains_on_far_braces(evidence(*e.scores)) == []  # prose
+
+
+def test_far_braces_with_one_seed_or_none_of_them():
+    e = far_braces(0.2)
+    alone = whole(reach.gains_on_far_braces(one_seed(e)))
+    assert (alone.verdict, alone.reason) == (UNDECIDED, ONE_SEED)
+    near_only = far_braces(0.2)
+    near_only.text = b" " * len(e.text)
+    with pytest.raises(Missing, match="a closing brace more than 20 characters"):
+        reach.gains_on_far_braces(near_only)
 
 
 @pytest.mark.parametrize(
