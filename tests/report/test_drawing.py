@@ -338,9 +338,12 @@ def test_headings_and_notes_of_figure_2_are_apart(kind):
         hypothesis["title"] = "inside a part of the text that has a long name, " * (1 + at % 2)
     for passage in found["passages"]:
         passage |= {"source": "slides", "at": 123456789}
-    figure = figure2.draw(found, best, ABOUT | {"kind": kind})
+    about = ABOUT | {"kind": kind, "title": LONG[2], "source": 2 * LONG[0]}
+    figure = figure2.draw(found, best, about)
     legible(figure)
-    frames = [text.get_window_extent() for text in figure.texts if text.get_fontsize() <= 7.5]
+    others = [text for text in figure.texts if text is not figure._supxlabel]
+    frames = [text.get_window_extent() for text in others]
+    frames += [frame.padded(-1) for _, frame in lines_of(figure._supxlabel)]
     frames += [panel.get_tightbbox() for panel in figure.axes]
     assert not any(a.overlaps(b) for i, a in enumerate(frames) for b in frames[:i])
     assert max(frame.x1 for frame in frames) <= figure.bbox.width

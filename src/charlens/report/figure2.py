@@ -5,7 +5,6 @@ an LSTM tanh(c). A hypothesis whose best unit is at chance level has no passage.
 printed page; the page below `--html` has the passages that are too many for it.
 """
 
-import textwrap
 from unicodedata import east_asian_width
 
 import numpy as np
@@ -32,10 +31,10 @@ CHARACTER = SIZE * 0.602 / 72  # inches: the width of a monospaced letter
 LINE = 1.15 * SIZE / 72  # inches
 WIDE = {"code": 60, "prose": 76}  # characters in a line of the picture, where longer ones break
 COLUMNS = {"code": 2, "prose": 1}  # prose has its headings beside the passages
-LETTERS = {2: (66, 70), 1: (38, 42)}  # in a line of a heading: what it shows, and where it is from
+ROOM = {2: 3.52, 1: 2.4}  # inches: for a heading above a passage, and beside one
 HEADING, GAP = 0.14, 0.11  # inches: a line of a heading, and the space below a passage
-HEAD, FOOT, PAGE = 0.3, 0.5, 10.0  # inches: above and below the passages, and of all at most
-NOTE, NOTE_LINE = 100, 0.14  # letters in a line of the notes below, and inches
+HEAD, PAGE = 0.3, 10.0  # inches: above the passages, and of all at most
+NOTE, NOTE_LINE = 5.4, 0.14  # inches: the width of the notes below, and a line of them
 DOTS = "A dot stands for a character that no installed font has; the page of this figure has it."
 PARTS = {"train": "training text", "val": "validation text", "test": "test text"}
 
@@ -245,8 +244,10 @@ def draw(found: dict, best: pd.DataFrame, about: dict):
                else max(LINE * len(texts[at]), HEADING * len(headings[at])))
         for at in range(len(passages))
     ]  # fmt: skip
-    notes = [line for note in [DOTS] * bool(lacking) + notes for line in textwrap.wrap(note, NOTE)]
-    foot = max(FOOT, NOTE_LINE * (len(notes) + 2))
+    notes = [DOTS] * bool(lacking) + notes
+    note = "\n".join(line for one in notes for line in fonts.wrapped(one, NOTE, plots.SMALL))
+    beside_key = max(2, len(note.splitlines()))
+    foot = NOTE_LINE * (beside_key + len(plots.lines_below([about])) + 1)
     kept: list[int] = []
     for at in range(len(passages)):
         _, height = balanced([heights[k] for k in [*kept, at]], columns)
@@ -256,7 +257,7 @@ def draw(found: dict, best: pd.DataFrame, about: dict):
     total = HEAD + height + foot
     figure = plots.new_figure(total)
     figure.set_layout_engine("none")
-    title = f"{about['title']}: {model_name(found)}"
+    title = plots.named(about["title"], model_name(found), plots.WIDTH - 0.2, 10)
     figure.text(0.04 / plots.WIDTH, 1 - 0.06 / total, title, fontsize=10, va="top")
     for (column, down), at in zip(spots, kept, strict=True):
         rows = texts[at]
@@ -269,7 +270,7 @@ def draw(found: dict, best: pd.DataFrame, about: dict):
         panel = figure.add_axes(np.divide(box, [plots.WIDTH, total, plots.WIDTH, total]))
         draw_text(panel, rows, wide, lacking)
     draw_key(figure, foot, shown_as(found["type"]))
-    plots.name_sources(figure, [about], "\n".join(notes))
+    plots.name_sources(figure, [about], note)
     return figure
 
 
@@ -278,8 +279,8 @@ def wrapped(both: tuple[str, str], columns: int) -> list[tuple[str, dict]]:
     styles = {"fontsize": 7.5}, {"fontsize": SIZE, "color": "#555555"}
     return [
         (line, style)
-        for text, style, letters in zip(both, styles, LETTERS[columns], strict=True)
-        for line in textwrap.wrap(text, letters)
+        for text, style in zip(both, styles, strict=True)
+        for line in fonts.wrapped(text, ROOM[columns], style["fontsize"])
     ]
 
 

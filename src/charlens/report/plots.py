@@ -97,12 +97,15 @@ def new_figure(height: float) -> Figure:
 
 def name_sources(figure: Figure, corpora: Iterable[dict], note: str = "") -> None:
     """Name below the figure the text of each corpus. note: a line above them."""
+    lines = "\n".join(lines_below(corpora, note))
+    figure.supxlabel(lines, fontsize=SMALL, color="#555555", x=0.01, ha="left", linespacing=1.4)
+
+
+def lines_below(corpora: Iterable[dict], note: str = "") -> list[str]:
+    """The lines that `name_sources` writes."""
     named = [": ".join(dict.fromkeys([about["title"], about["source"]])) for about in corpora]
-    texts = [line for text in [note, *named] if text for part in text.split("\n")
-             for line in fonts.wrapped(part, WIDTH - 0.2, SMALL)]  # fmt: skip
-    figure.supxlabel(
-        "\n".join(texts), fontsize=SMALL, color="#555555", x=0.01, ha="left", linespacing=1.4
-    )
+    parts = [part for part in [*note.split("\n"), *named] if part]
+    return [line for part in parts for line in fonts.wrapped(part, WIDTH - 0.2, SMALL)]
 
 
 def named(title: str, what: str, inches: float, size: float = STYLE["axes.titlesize"]) -> str:
