@@ -24,6 +24,7 @@ from synthetic import TEXT, random_logp, run, write_corpus, write_score
 from charlens.claims import judge, reach
 from charlens.claims.catalog import CLAIMS, NEWER
 from charlens.claims.evidence import Missing
+from charlens.cli import main
 from charlens.errors import InputError
 from charlens.report import figure4, figure5, figure6
 from charlens.store.corpora import read_split
@@ -124,6 +125,24 @@ def test_the_command(tmp_path):
     first = (tmp_path / "c.csv").read_bytes()
     run(judge, arguments(tmp_path, *scores))
     assert (tmp_path / "c.csv").read_bytes() == first
+
+
+def test_the_candidates_of_n_nns_reach_their_claim(tmp_path):
+    size = write_corpus(tmp_path, text=TEXT)
+    score = write_score(tmp_path / "g.npy", random_logp(size, 9), family="ngram", n=2)
+    paths = []
+    for n in (1, 3):
+        path = tmp_path / f"models/code/nn/context~{n}/seed~1/hidden~128/history.csv"
+        path.parent.mkdir(parents=True)
+        path.write_text("epoch,train_loss,val_loss\n1,2.0,2.1\n2,1.9,2.0\n")
+        paths.append(path)
+    for tried, verdict in (([128], FAILS), ([128, 256], UNDECIDED), ([], FAILS)):
+        more = ["--histories", *paths, "--nn-hidden", *tried]
+        run(judge, [*arguments(tmp_path, score), *more])
+        table = pd.read_csv(tmp_path / "c.csv").set_index(["claim", "where"])
+        assert table.loc[("n-NN overfits", "code"), "verdict"] == verdict
+    words = ["claims", *map(str, [*arguments(tmp_path, score), *more[:3], "--nn-hidden", 128])]
+    assert main(words) == 0  # whose bounds of options are of single numbers
 
 
 def test_the_histories_of_a_corpus_reach_its_claims(tmp_path):

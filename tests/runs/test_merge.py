@@ -341,7 +341,7 @@ def test_losses_are_analysed_as_the_publication_says(recorded, samples, machine,
     claims = [str(word) for word in called["claims"]]
     at = slice(claims.index("--histories") + 1, claims.index("--status"))
     assert len(claims[at]) == 1 and "/nn/context~1/" in claims[at][0]
-    assert ("--hidden 8 " in " ".join(claims)) == recorded
+    assert ("--nn-hidden 8 " in " ".join(claims)) == recorded
     assert words[words.index("--samples") + 1] == samples
     assert ("analysis" in json.loads((one / "settings.json").read_text())) == recorded
 

@@ -83,7 +83,7 @@ rule claims:
     shell:
         "charlens claims --scores {input.scores} --splits {input.splits} --texts {input.texts}"
         " --corpora {input.corpora} --trajectory {input.trajectory} --inside {input.inside}"
-        " --of-types {input.of_types} --histories {input.histories} --hidden {params.hidden}"
+        " --of-types {input.of_types} --histories {input.histories} --nn-hidden {params.hidden}"
         " --status {input.status}"
         " {params.options} --csv {output.csv} --html {output.html} > {log} 2>&1"
 

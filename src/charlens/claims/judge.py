@@ -121,7 +121,7 @@ def add_arguments(parser):
     parser.add_argument("--trajectory", nargs="*", default=[], help="an LSTM's first epochs (.csv)")
     parser.add_argument("--histories", nargs="*", default=[], help="of n-NN trainings (.csv)")
     parser.add_argument(
-        "--hidden", nargs="*", type=int, default=[], help="candidates that the run tries for n-NNs"
+        "--nn-hidden", nargs="*", type=int, default=[], help="candidates that n-NNs are to have"
     )
     parser.add_argument("--inside", nargs="*", default=[], help=", ".join(INSIDE))
     parser.add_argument(
@@ -196,7 +196,7 @@ def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
                 of_types={t: tables[corpus] for t, tables in of_types.items() if corpus in tables},
                 histories={key: h for key, h in histories.items() if key.corpus == corpus},
                 planned=[key for key in planned if key.corpus == corpus],
-                hidden=args.hidden,
+                hidden=args.nn_hidden,
                 everything=everything,
             )
         )

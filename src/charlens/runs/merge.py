@@ -380,7 +380,7 @@ class Join:
         else:
             published = []
         steps.types(self.out, scores, splits, infos, self.analysis.claims)
-        tried = ["--hidden", *self.settings.get("hidden", [])]  # an older version says nothing
+        tried = ["--nn-hidden", *self.settings.get("hidden", [])]  # an older version says nothing
         steps.claims(self.out, scores, splits, infos, [*published, *tried], self.analysis.claims)
 
     def about_text(self, corpus: str) -> dict:

@@ -159,11 +159,9 @@ class Builder:
         for key, array in self.scores.items():
             content = described(array, self.run / f"corpora/{key.corpus}.npz")
             write_atomically(self.out / f"scores/{key.path}.json", content)
-        more = {
-            "analysis": self.settings.analysis.model_dump(),
-            "hidden": self.settings.nn.hidden,  # tried for n-NNs, or to be tried
-        }
-        reference.write_settings(self.out, comparable(self.settings) | more)
+        analysis = {"analysis": self.settings.analysis.model_dump()}
+        planned = {"hidden": self.settings.nn.hidden}  # tried for n-NNs, or to be tried
+        reference.write_settings(self.out, comparable(self.settings) | analysis | planned)
 
     # ---- tables and figures ----
 
@@ -378,7 +376,7 @@ class Builder:
             self.scores,
             self.splits(),
             self.of_corpora(".json", self.corpora),
-            ["--texts", *self.of_corpora(".txt", scored), "--hidden", *self.settings.nn.hidden],
+            ["--texts", *self.of_corpora(".txt", scored), "--nn-hidden", *self.settings.nn.hidden],
             self.settings.claims,
         )
 
