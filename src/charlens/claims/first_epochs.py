@@ -18,12 +18,13 @@ LATER = (3, 4, 5)  # ... and how that goes on
 
 RULE = """The network resembles an n-NN most at the snapshot with the lowest KL divergence from it.
     (Which n-NN is the nearest to a snapshot says less: a network that has learned nothing yet is
-    nearest to the flattest, whatever comes later.) The lowest must lie inside the snapshots: at the
-    first or the last of them, there may have been a lower one before or after. Effect: the epochs
-    from the lowest for the {first}-NN to that for the {last}-NN. The claim holds if the lowest for
-    the {first}-NN, the {middle}-NN and the {last}-NN lie inside and come in this order, and does
-    not hold if one comes before that of a smaller n. There is only one training, so no
-    interval."""
+    nearest to the flattest, whatever comes later.) At the first snapshot there may have been a
+    lower one before it, at the last one after it. Effect: the epochs from the lowest for the
+    {first}-NN to that for the {last}-NN, at least. The claim holds if the lowest for the
+    {first}-NN, the {middle}-NN and the {last}-NN come in this order, the first of them after the
+    first snapshot; that for the {last}-NN may be at the last one, since a lower one would come
+    later still. It does not hold if one comes before that of a smaller n. There is only one
+    training, so no interval."""
 
 
 def nearest_nn_climbs(evidence: Evidence) -> list[Finding]:
@@ -47,7 +48,7 @@ def climbs(evidence: Evidence, wanted: tuple[int, int, int]) -> list[Finding]:
     verdict = UNDECIDED
     if any(later < earlier for earlier, later in combinations(epochs, 2)):
         verdict = FAILS
-    elif begin < epochs[0] < epochs[1] < epochs[2] < end:
+    elif begin < epochs[0] < epochs[1] < epochs[2]:
         verdict = HOLDS
     at = {begin: ", the first snapshot", end: ", the last snapshot"}
     words = [
