@@ -182,15 +182,10 @@ def test_smaller_models_that_are_published_only_are_in_figure6(made):
     others = [whole.assign(size=128, errors=0), whole.assign(size=512), whole.assign(layers=3)]
     # nor of one whose errors fewer n-gram oracles saw
     others.append(whole[whole["level"] != "n = 3"].assign(size=32))
-    pd.concat([whole, *others]).to_csv(folder / "published.csv", index=False)
-    published = ["--published", folder / "published.csv"]
-    run(figure6, [*arguments(folder, [scores[1], scores[5]]), *published])
-    assert pd.read_csv(folder / "f.csv").to_numpy().tolist() == whole.to_numpy().tolist()
-    run(figure6, [*arguments(folder, scores), "--published"])  # nothing is published
-    assert len(pd.read_csv(folder / "f.csv")) == len(whole)
-    (folder / "published.csv").write_text("a\n1\n")
-    with pytest.raises(InputError, match="published.csv: has no column corpus"):
-        run(figure6, [*arguments(folder, scores), *published])
+    run(figure6, arguments(folder, [scores[1], scores[5]]))
+    joined = figure6.with_published(pd.read_csv(folder / "f.csv"), pd.concat([whole, *others]))
+    assert joined.to_numpy().tolist() == whole.to_numpy().tolist()
+    assert len(figure6.with_published(whole, whole[:0])) == len(whole)
 
 
 def test_words_of_a_text_without_spaces_are_said_to_be_phrases(made, monkeypatch):

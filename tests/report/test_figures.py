@@ -293,7 +293,7 @@ def test_bad_input(tmp_path, out):
     corpora = ["--corpora", tmp_path / "code.json"]
     no_text = figure4_arguments(tmp_path, "code")
     for module, inputs, message in (
-        (figure4, ["--scores", lstm, *no_text, *out], "no n-gram among the scores"),
+        (figure4, ["--scores", lstm, *no_text, *out], "no n-gram model among the scores"),
         (figure4, ["--scores", ngram, *no_text, *out], "no LSTM among the scores"),
         (figure4, ["--scores", *scores, *corpora, "--splits", "x.npz", *out], "code: no split"),
         (figure4, ["--scores", *scores, *no_text, "--out", "f.pdf"], "f.pdf: .* .png or .svg"),

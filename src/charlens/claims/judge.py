@@ -22,7 +22,7 @@ from charlens.files import write_atomically, write_csv
 from charlens.statistics.bootstrap import stream_draws
 from charlens.store.corpora import by_stem, read_corpora, read_split, read_text
 from charlens.store.models import ModelKey, digests_of_networks
-from charlens.store.scores import Score, read_scores, with_arrays
+from charlens.store.scores import Score, read_scores
 from charlens.store.tables import INSIDE as OF_NETWORKS
 from charlens.store.tables import (
     MISSING,
@@ -114,7 +114,6 @@ def in_paper(evidence: Evidence) -> Evidence:
 
 def add_arguments(parser):
     parser.add_argument("--scores", nargs="*", default=[], help="scores of all models")
-    parser.add_argument("--arrays", nargs="*", default=[], help="of models given as digests")
     parser.add_argument("--splits", nargs="+", required=True, help="corpora's .npz")
     parser.add_argument("--texts", nargs="*", default=[], help="corpora's .txt")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, in order")
@@ -158,9 +157,7 @@ def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
     """Read the evidence on each corpus. Raises InputError where a file is unusable."""
     splits, texts = by_stem(args.splits, corpora, "split"), by_stem(args.texts, [], "text")
     trajectories = by_stem(args.trajectory, [], "trajectory")
-    scores = with_arrays(
-        read_scores(args.scores, "recurrent", "nn", "ngram"), read_scores(args.arrays, "recurrent")
-    )
+    scores = read_scores(args.scores, "recurrent", "nn", "ngram")
     inside = {
         path.name: read_table(path, ["corpus", *INSIDE.get(path.name, [])])
         for path in map(Path, args.inside)

@@ -13,7 +13,7 @@ from charlens.files import write_csv
 from charlens.report import fonts, plots
 from charlens.store.corpora import read_corpora
 from charlens.store.models import cell_of, type_name
-from charlens.store.scores import CHUNK, Score, by_corpus, read_scores, with_arrays
+from charlens.store.scores import CHUNK, Score, by_corpus, read_scores
 
 PILE = 5  # a group of so many marks that overlap is magnified
 LARGER = 1.3  # an inset is drawn where it is at least so much larger
@@ -24,7 +24,6 @@ FEW = 4  # fewer models than this have too few neighbours for t-SNE
 
 def add_arguments(parser):
     parser.add_argument("--scores", nargs="+", required=True, help="score arrays of all models")
-    parser.add_argument("--arrays", nargs="*", default=[], help="for models given as digests")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, one a panel")
     parser.add_argument("--perplexity", type=float, required=True, help="of the t-SNE")
     parser.add_argument("--seed", type=int, default=0, help="of the t-SNE")
@@ -35,10 +34,7 @@ def add_arguments(parser):
 def run(args):
     plots.check_formats(args.out)
     corpora = read_corpora(args.corpora)
-    scores = with_arrays(
-        read_scores(args.scores, "recurrent"), read_scores(args.arrays, "recurrent")
-    )
-    groups = by_corpus(scores, corpora, "recurrent model")
+    groups = by_corpus(read_scores(args.scores, "recurrent"), corpora, "recurrent model")
     maps = {
         corpus: embed(differences(scores), args.perplexity, args.seed, corpus)
         for corpus, scores in groups.items()

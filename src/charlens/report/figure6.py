@@ -16,7 +16,6 @@ from charlens.store import models
 from charlens.store.corpora import by_stem, read_corpora, read_text
 from charlens.store.models import network_name, type_name
 from charlens.store.scores import Score, by_corpus, ngrams_by_n, read_scores
-from charlens.store.tables import read_table
 from charlens.text import symbols, unicode
 
 COLUMNS = ["corpus", "layers", "size", "category", "level", "errors", "share", "rate"]
@@ -41,7 +40,6 @@ def add_arguments(parser):
     parser.add_argument("--texts", nargs="+", required=True, help="corpora's .txt")
     parser.add_argument("--splits", nargs="+", required=True, help="corpora's .npz")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, one a row")
-    parser.add_argument("--published", nargs="?", help="rows for sizes without scores here (.csv)")
     parser.add_argument("--type", default="lstm", help="the networks' type (default: lstm)")
     parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
     parser.add_argument("--csv", help="also write the numbers to this file")
@@ -73,7 +71,7 @@ def run(args):
         removed = oracles.removed(best.logp, made["default"])
         examples = examples_of(text, positions, best.logp, removed)
         sections.append((corpora[corpus], best.key.name, examples))
-    rows = with_published(pd.concat(tables), args.published)
+    rows = pd.concat(tables)
     with plots.style():
         plots.save(draw(rows, corpora, args.type, note), args.out)
     if args.csv:
@@ -85,12 +83,10 @@ def run(args):
         write_atomically(args.html, page.encode())
 
 
-def with_published(rows: pd.DataFrame, path: str | None) -> pd.DataFrame:
-    """Add the published rows of smaller LSTMs of the same depth that have no scores here, where
+def with_published(rows: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """Add the rows of another table of smaller LSTMs of the same depth that have none here, where
     they were made with the same oracles."""
-    if path is None:
-        return rows
-    published = read_table(path, COLUMNS, "figure 6")[COLUMNS]
+    published = published[COLUMNS]
     kept = []
     for corpus, own in rows.groupby("corpus", sort=False):
         fits = (published["corpus"] == corpus) & (published["layers"] == own["layers"].iloc[0])

@@ -214,12 +214,10 @@ class Join:
         for name, deep in {**NETWORK_TABLES, "tables/claims.csv": False}.items():
             self.take_rows(name, self.out / name, deep)
         for publication in self.publications:  # smaller LSTMs that are scored elsewhere
-            path, name = (
-                self.out / "figures/figure6.csv",
-                publication.folder / "figures/figure6.csv",
-            )
-            if path.exists() and name.exists():
-                write_csv(figure6.with_published(read_table(path), str(name)), path)
+            paths = self.out / "figures/figure6.csv", publication.folder / "figures/figure6.csv"
+            if all(path.exists() for path in paths):
+                tables = (read_table(path, figure6.COLUMNS, "figure 6") for path in paths)
+                write_csv(figure6.with_published(*tables), paths[0])
 
     def take_types(self) -> None:
         """What is made of types other than the LSTM, of each type from the publication with more of

@@ -19,7 +19,7 @@ import binascii
 import json
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -230,19 +230,6 @@ def read_scores(
         for score in scores
         if score.meta["family"] in families and (with_failed or "failed" not in score.meta)
     ]
-
-
-def with_arrays(scores: list[Score], arrays: list[Score]) -> list[Score]:
-    """Combine digests with arrays of the same models, scored again in half precision.
-
-    The arrays give the probabilities of characters, the digests the exact losses.
-    """
-
-    def identity(score: Score) -> tuple:
-        return score.key, score.meta.get("dropout")
-
-    known = {identity(score): score.logp for score in arrays}
-    return [replace(score, logp=known.get(identity(score), score.logp)) for score in scores]
 
 
 def by_corpus(
