@@ -154,6 +154,7 @@ def test_claims(tiny):
         "high",
         "paper",
         "basis",
+        "reason",
     ]
     assert set(table["verdict"]) <= {"holds", "does not hold", "undecided", "not in this run"}
     # one cell has two seeds, gates and cells are looked into: all is there but a second size, two
