@@ -116,7 +116,7 @@ include: "workflow/rules/estimate.smk"
 
 # Modules are inputs, too, but only newer ones count there: those of an unpacked release are older.
 for made in workflow.rules:
-    if "code" in made.input.keys():
+    if made.input.get("code") and set(made.input.code) <= MODULES:
         made.set_params(code=digest(tuple(made.input.code)))
 
 

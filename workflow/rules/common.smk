@@ -7,9 +7,14 @@ def unprefixed(path):
     return os.path.abspath(path) if IS_MODULE else os.path.relpath(path)
 
 
+MODULES = set()  # of the package, that some rule runs
+
+
 def code(*names):
     """The files of the package that a job runs; see runs/modules.py."""
-    return [unprefixed(HOME / "src/charlens" / file) for file in modules.files(*names)]
+    files = [unprefixed(HOME / "src/charlens" / file) for file in modules.files(*names)]
+    MODULES.update(files)
+    return files
 
 
 @functools.cache
