@@ -173,7 +173,8 @@ def verdict() -> str:
         counts = said["verdict"].value_counts()
         failed = said[(said["verdict"] == "does not hold") & (said["paper"] < 0)]
         fail = counted(counts, "does not hold", "fail")
-        fail += f" ({len(failed)} in the paper's own table, too)" if len(failed) else ""
+        how_many = "" if len(failed) == counts.get("does not hold") else f"{len(failed)} "
+        fail += f" ({how_many}in the paper's own table, too)" if len(failed) else ""
         text = "*War and Peace*" if corpus == "wp" else "Linux (a stand-in text)"
         lines.append(
             f"- {text}: over {int(row.cells)} grid entries the test loss is {row.mean_abs:.3f} nats"
