@@ -51,8 +51,9 @@ def newer_first_resemble_a_1nn(evidence: Evidence) -> list[Finding]:
 
 
 newer_first_resemble_a_1nn.__doc__ = f"""For each newer type as for the LSTM: the snapshots
-    with the lowest KL divergence from the 1-NN, the 2-NN and the 3-NN come in this order, all of
-    them inside the first epochs. Effect: the epochs from the first of them to the last. {EACH}"""
+    with the lowest KL divergence from the 1-NN, the 2-NN and the 3-NN come in this order, the first
+    of them after the first snapshot. Effect: the epochs from the first of them to the last, at
+    least. {EACH}"""
 
 
 def newer_spread_what_they_know(evidence: Evidence) -> list[Finding]:
