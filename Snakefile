@@ -27,6 +27,7 @@ IS_MODULE = Path(workflow.basedir) not in (HOME, HOME / "workflow")
 sys.path.insert(0, str(HOME / "src"))
 
 from charlens.errors import InputError
+from charlens.files import sha256
 from charlens.networks.cells import declared, has_units
 from charlens.networks.version import version
 from charlens.runs import console, cost, grid, host, modules, settings, slurm

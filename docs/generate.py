@@ -28,7 +28,7 @@ from charlens.report.emergence import NETWORK, appearances
 from charlens.runs import grid, model_cards, reference
 from charlens.runs.settings import Settings, make
 from charlens.statistics.intervals import pooled_sd
-from charlens.store.models import network_name, shown, type_name, types_in_order
+from charlens.store.models import PAPER_TYPES, network_name, shown, type_name, types_in_order
 from charlens.store.tables import reasons
 
 ROOT = Path(__file__).parents[1]
@@ -803,7 +803,7 @@ def modern_verdict() -> str:
         return ABSENT
     bare = found[(found["block"] == 0) & (found["recipe"] == "paper")]
     losses = bare.pivot(index=["corpus", "size", "layers"], columns="type", values="loss")
-    newer = [type for type in types_in_order(losses) if type not in ("lstm", "gru", "rnn")]
+    newer = [type for type in types_in_order(losses) if type not in PAPER_TYPES]
     behind = []
     for type in newer:
         less = (losses[type] - losses["lstm"]).dropna()
@@ -811,18 +811,14 @@ def modern_verdict() -> str:
         behind.append(f"{type_name(type)} {ends}")
     best = losses[newer].min(axis=1) - losses["gru"]
     ahead = int((best < 0).sum())
-    rest = [type_name(t) for t in types_in_order(set(modern_types()) - set(losses))]
+    named = yaml.safe_load((ROOT / "modern.yaml").read_text())["grid"]["types"]
+    rest = [type_name(t) for t in types_in_order(set(named) - set(losses))]
     return (
         "At equal parameters, bare and by the paper's recipe, a newer type is ahead of the GRU in"
         f" {ahead} of the {len(best.dropna())} shapes that are trained. Ahead of the LSTM (+) or"
         f" behind it (−), in nats per character: {'; '.join(behind)}."
         + (f" Not trained yet: {', '.join(rest)}." if rest else "")
     )
-
-
-def modern_types() -> list[str]:
-    """The types that modern.yaml names."""
-    return yaml.safe_load((ROOT / "modern.yaml").read_text())["grid"]["types"]
 
 
 def modern_losses() -> str:

@@ -6,7 +6,7 @@ import yaml
 from project import ROOT
 
 from charlens.report import html, overview, plots
-from charlens.runs import console, cost, estimate, merge, reference
+from charlens.runs import console, cost, merge, reference
 from charlens.store.models import CELLS, LATER_TYPES, PAPER_TYPES
 
 WORKFLOW = "\n".join(path.read_text() for path in sorted(ROOT.glob("workflow/rules/*.smk")))
@@ -21,9 +21,8 @@ def test_every_type_of_the_package_is_shown_costed_and_coloured():
 
 
 def test_the_rules_whose_jobs_are_timed_exist():
-    named = {*console.JOBS, *console.TRAININGS_OF, *console.WATCHED, *estimate.WATCHED}
+    named = {*console.JOBS, *console.TRAININGS_OF, *console.WATCHED}
     assert named <= RULES
-    assert console.WATCHED == estimate.WATCHED
 
 
 def test_what_publications_and_reports_look_for_is_made():

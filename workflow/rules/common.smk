@@ -17,16 +17,13 @@ def code(*names):
     return files
 
 
+content = functools.cache(sha256)  # of a file: modules are inputs of many rules
+
+
 @functools.cache
 def digest(paths):
     """What files hold, in short."""
-    return hashlib.sha256(b"".join(content(path) for path in paths)).hexdigest()[:16]
-
-
-@functools.cache
-def content(path):
-    """The digest of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).digest()
+    return hashlib.sha256("".join(map(content, paths)).encode()).hexdigest()[:16]
 
 
 def published_seeds():
@@ -53,7 +50,7 @@ def own_files(wildcards):
 def file_digest(paths):
     """The digest of the first of the user's own files that is there, as `charlens fetch` notes it."""
     found = [path for path in map(Path, paths) if path.is_file()]
-    return content(found[0]).hex() if found else None
+    return content(found[0]) if found else None
 
 
 def fetched(corpus, key):

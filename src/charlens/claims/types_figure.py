@@ -21,13 +21,7 @@ from charlens.files import write_csv
 from charlens.report import plots
 from charlens.statistics.bootstrap import stream_draws
 from charlens.store.corpora import by_stem, read_corpora, read_split
-from charlens.store.models import (
-    cell_of,
-    has_block,
-    recipe_of,
-    type_name,
-    types_in_order,
-)
+from charlens.store.models import cell_of, has_block, recipe_of, type_name, types_in_order
 from charlens.store.scores import Score, by_corpus, read_scores
 
 COLUMNS = [

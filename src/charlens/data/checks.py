@@ -1,6 +1,8 @@
-"""Checks of a text against the facts that its source states: size, symbols, digest."""
+"""Checks of a text against the facts that its source states: size, symbols, digest; and
+the file of the user's own that a source names."""
 
 import hashlib
+from pathlib import Path
 
 from charlens.text import unicode
 
@@ -81,3 +83,9 @@ def stated(source: dict) -> list[str]:
 def _facts_in_words(facts: dict) -> str:
     words = {"bytes": "{:,} bytes", "symbols": "{} symbols", "sha256": "sha256 {:.12}..."}
     return ", ".join(words[check].format(value) for check, value in facts.items())
+
+
+def own_file(source: dict) -> Path | None:
+    """The user's own file that a source names: a text, or the archive of a recipe."""
+    path = source.get("path") or (source.get("recipe") or {}).get("archive")
+    return Path(path).expanduser() if path and "://" not in path else None

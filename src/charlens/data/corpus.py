@@ -13,7 +13,6 @@ see `text_file`. A source is one of
 """
 
 import argparse
-import hashlib
 import json
 import os
 import sys
@@ -28,12 +27,13 @@ from charlens.data.checks import (
     expected,
     fits,
     is_html,
+    own_file,
     size_in_words,
     stated,
 )
 from charlens.data.download import Limits, base_name, cached
 from charlens.errors import InputError
-from charlens.files import write_atomically, write_with_digest
+from charlens.files import sha256, write_atomically, write_with_digest
 from charlens.store.reading import read_json
 from charlens.text import unicode
 
@@ -45,8 +45,8 @@ def fetch(name: str, spec: dict, mirror: str | Path, cache: str | Path) -> tuple
     none), `cache` the folder that keeps downloads. The provenance has the keys corpus, title,
     kind, source, origin, bytes, symbols and sha256; where the text is read as characters
     (`symbols` in the config) also characters and symbols_are; where it is from a file of the
-    user's own also file_sha256. Raises InputError if the mirror or a
-    local file is bad, or if no source provides the text.
+    user's own also file_sha256. Raises InputError if the mirror or a local file is bad, or if no
+    source provides the text.
     """
     found = from_mirror(name, spec, Path(mirror)) if mirror else None
     text, source, origin = found or from_sources(name, spec, Path(cache))
@@ -55,7 +55,9 @@ def fetch(name: str, spec: dict, mirror: str | Path, cache: str | Path) -> tuple
     if done:
         print(f"charlens: corpus {name}: {done}", file=sys.stderr)
     own = own_file(source)
-    from_own = own and own.is_file() and not origin.startswith("mirror")
+    of_file = {}
+    if own and own.is_file() and not origin.startswith("mirror"):
+        of_file = {"file_sha256": sha256(own)}
     return text, {
         "corpus": name,
         "title": spec.get("title", name),
@@ -63,14 +65,7 @@ def fetch(name: str, spec: dict, mirror: str | Path, cache: str | Path) -> tuple
         "source": source["name"],
         "origin": origin,
         **described(text, unicode.chosen(spec.get("symbols", unicode.BYTES), text)),
-        **({"file_sha256": hashlib.sha256(own.read_bytes()).hexdigest()} if from_own else {}),
-    }
-
-
-def own_file(source: dict) -> Path | None:
-    """The user's own file that a source names: a text, or the archive of a recipe."""
-    path = source.get("path") or source.get("recipe", {}).get("archive")
-    return Path(path).expanduser() if path and "://" not in path else None
+    } | of_file
 
 
 def from_mirror(name: str, spec: dict, mirror: Path) -> tuple[bytes, dict, str] | None:

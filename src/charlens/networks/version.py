@@ -27,6 +27,7 @@ import hashlib
 import re
 from pathlib import Path
 
+from charlens.networks.cells import OF_UNITS
 from charlens.store.models import OWN, file_of, has_block, recipe_of
 
 VERSION = 1
@@ -57,7 +58,7 @@ def code_digest(file: Path) -> str:
     kept = []
     for line in ast.parse(file.read_bytes()).body:
         names = {target.id for target in getattr(line, "targets", ()) if hasattr(target, "id")}
-        if names & {"NAME", "MEMORY", "BOUNDED", "GATE_NAMES", "GATE_WORDS"}:
+        if names & {"NAME", *OF_UNITS}:
             continue
         for node in ast.walk(line):
             body = getattr(node, "body", None)

@@ -94,16 +94,12 @@ def draw(rows: pd.DataFrame, corpora: dict[str, dict]):
         for panel in drawn:  # bars are of one width in all panels
             panel.set(xlim=(-0.8, widest + 0.3), ylim=(0, 1.05 * top))
         first = of_corpus[0, 0]
-        first.set_title(f"{named(corpora[corpus]['title'])}\n{first.get_title(loc='left')}")
+        title = fonts.shortened(corpora[corpus]["title"], plots.WIDTH / ACROSS, 8.5)
+        first.set_title(f"{title}\n{first.get_title(loc='left')}")
     handles = [Patch(color=shade, label=category) for category, shade in COLOURS.items()]
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
     plots.name_sources(figure, (corpora[corpus] for corpus in shown))
     return figure
-
-
-def named(title: str) -> str:
-    """The title of a corpus above the first panel of its row."""
-    return fonts.shortened(title, plots.WIDTH / ACROSS, 8.5)
 
 
 def draw_panel(panel, own: pd.DataFrame):

@@ -25,7 +25,7 @@ from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.networks.architecture import Architecture
 from charlens.progress import duration, say
-from charlens.runs import cost, host
+from charlens.runs import console, cost, host
 from charlens.store.models import ModelKey, original, recipe_of
 from charlens.text.symbols import code_type
 from charlens.training.recipe import from_options
@@ -100,9 +100,6 @@ def update_seconds(rates: Rates, arch: Architecture) -> float:
 # ---- the pending jobs ----
 
 
-WATCHED = {"train_watched": "train"}  # the same job with more output
-
-
 def pending(summary: Iterable[str]) -> set[Job]:
     """The pending jobs in the output of `snakemake --summary`. Raises InputError for other text."""
     rows = csv.DictReader(summary, delimiter="\t")
@@ -111,7 +108,7 @@ def pending(summary: Iterable[str]) -> set[Job]:
     left: set[Job] = set()
     for row in rows:
         if row["plan"] == "update pending":
-            rule = WATCHED.get(row["rule"], row["rule"])
+            rule = console.kind(row["rule"])
             try:
                 left.add((rule, ModelKey.parse(row["output_file"])))
             except InputError:

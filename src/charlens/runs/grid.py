@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
+from charlens.data.checks import own_file
 from charlens.errors import InputError
 from charlens.runs.schema import Section, Settings
 from charlens.store import models
@@ -206,8 +207,7 @@ def own_files(settings: Settings, corpus: str, origin: str | None) -> list[str]:
     the file that it is from: Snakemake makes nothing again whose input is missing.
     """
     sources = settings.of_corpus(corpus).sources
-    named = [source.path or source.recipe and source.recipe.archive for source in sources]
-    paths = [Path(path).expanduser() for path in named if path and "://" not in path]
+    paths = [path for source in sources if (path := own_file(source.model_dump()))]
 
     def gone(path: Path) -> bool:
         if origin is None or path.exists():

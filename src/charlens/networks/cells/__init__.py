@@ -61,6 +61,7 @@ from types import ModuleType
 from charlens.errors import InputError
 from charlens.store.models import cell_of, file_of
 
+OF_UNITS = ("MEMORY", "BOUNDED", "GATE_NAMES", "GATE_WORDS")  # what a file says of single units
 GATE_WORDS = {"i": "input", "f": "forget", "o": "output", "r": "reset", "z": "update"}
 
 
@@ -87,7 +88,7 @@ def declared(type: str) -> str:
     """What the file of a type says of single units in one line each, and which functions about them
     it has. It is not part of a network's version: a change concerns the analyses of units alone."""
     text = file_of(type).read_text()
-    lines = re.findall(r"^(?:MEMORY|BOUNDED|GATE_NAMES|GATE_WORDS) = .*", text, re.MULTILINE)
+    lines = re.findall(rf"^(?:{'|'.join(OF_UNITS)}) = .*", text, re.MULTILINE)
     functions = re.findall(r"^def (gates_and_state|output)\b", text, re.MULTILINE)
     return "; ".join([line.partition("  #")[0] for line in lines] + functions)
 

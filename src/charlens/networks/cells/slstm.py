@@ -25,9 +25,7 @@ GATE_NAMES = ("i", "f", "o", "g")  # i', f', o, and the candidate tanh(z~)
 STATES = ("h", "c", "n", "m")  # c: the ratio
 MEMORY = "c"
 BOUNDED = True
-LEAST = (
-    -87.0
-)  # of log i', as compiled: n begins at 0 and would stay there were i' 0 in float32, too
+LEAST = -87.0  # of log i', as compiled: n begins at 0, and i / n would be 0 / 0 were i' 0, too
 
 
 def recurrent_shapes(hidden):
