@@ -59,7 +59,7 @@ def test_torch_compile_trains_as_stock_torch_does():
 
 
 def test_the_share_of_the_peak_is_that_of_the_multiply_adds():
-    table = peers.rows(MEASURED, 1e12)
+    table = peers.rows(MEASURED, 1e12, "avx2")
     assert list(table[0]) == peers.COLUMNS
     assert [row["peer"] for row in table] == [
         "stock",

@@ -26,7 +26,7 @@ PEERS = {
     "without oneDNN": {"onednn": False},
     "torch.compile": {"compile": True},
 }
-COLUMNS = ["type", "layers", "size", "hidden", "peer", "chars_per_s", "of_peak"]
+COLUMNS = ["path", "type", "layers", "size", "hidden", "peer", "chars_per_s", "of_peak"]
 
 
 class Stock:
@@ -84,9 +84,10 @@ def working(type: str, layers: int, hidden: int) -> dict[str, Stock]:
     return found
 
 
-def rows(measured: dict[tuple, dict[str, float]], peak: float) -> list[dict]:
+def rows(measured: dict[tuple, dict[str, float]], peak: float, path: str) -> list[dict]:
     """The rows of the CSV. measured: characters per second by (type, layers, size), then by name;
-    peak: multiply-adds per second that the processor was seen to reach."""
+    peak: multiply-adds per second that the processor was seen to reach; path: what ours ran on, a
+    processor path of the compiled code or `reference`."""
     found = []
     for (type, layers, size), rates in measured.items():
         hidden = hidden_size(type, layers, size, SYMBOLS)
@@ -94,7 +95,7 @@ def rows(measured: dict[tuple, dict[str, float]], peak: float) -> list[dict]:
         for name in (*PEERS, "ours"):
             if name in rates:
                 values = round(rates[name]), round(work * rates[name] / peak, 4)
-                row = (type, layers, size, hidden, name, *values)
+                row = (path, type, layers, size, hidden, name, *values)
                 found.append(dict(zip(COLUMNS, row, strict=True)))
     return found
 

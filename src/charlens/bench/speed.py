@@ -366,7 +366,8 @@ def run(args: argparse.Namespace) -> None:
     isa, why = cpu.status()
     peaks = {"float32": peak(torch.float32), "bfloat16": peak(torch.bfloat16)}
     measured = measure_all(entries(args.quick), args.seconds / 4 if args.quick else args.seconds)
-    table, of_peers = rows(measured), peers.rows(measured, max(peaks.values()))
+    table = rows(measured)
+    of_peers = peers.rows(measured, max(peaks.values()), isa or "reference")
     write_rows(args.out, table)
     write_rows(args.out.with_name("peers.csv"), of_peers)
     print(f"{processor()}, {host.cores()} cores, one thread each; torch {torch.__version__}")
