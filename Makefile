@@ -23,6 +23,7 @@ SNAKEMAKE = $(BIN)/snakemake --cores $(CORES)
 READY = .venv/.ready
 TOOLS = .venv/.tools
 SLURM = .venv/slurm
+CELLS = .venv/cells
 # The only advice that `snakemake --lint` may give: our rules share one environment, see envs/. No
 # advice at all means that it could not load them.
 ADVICE = Specify a conda environment or container for each rule.:
@@ -62,7 +63,7 @@ publish: $(TOOLS) ## tables and figures of what is trained so far: results/refer
 	$(BIN)/charlens publish results/paper results/reference $(ARGS)
 
 .PHONY: test
-test: $(TOOLS) $(SLURM) ## the tests (those in a browser if there is one), side by side on CORES
+test: $(TOOLS) $(SLURM) $(CELLS) ## the tests (those in a browser if there is one), side by side on CORES
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES:all=logical) --dist loadfile \
 	    -m 'not full and not faults' $(ARGS)
 
@@ -172,11 +173,11 @@ $(TOOLS): $(READY) src/charlens/ngrams/build.py src/charlens/ngrams/boost.lock
 	@$(BIN)/python -m charlens.backends.cpu || true
 	@touch $@
 
-# The plugin for tests alone: beside the environment, see requirements-slurm.lock.
-$(SLURM): $(READY) requirements-slurm.lock
+# For tests alone: the plugin, and packages of newer cell types; beside the environment, see their locks.
+$(SLURM) $(CELLS): .venv/%: $(READY) requirements-%.lock
 	@rm -rf $@
 	@$(BIN)/python -m pip install --quiet --no-compile --no-deps --require-hashes \
-	    --requirement requirements-slurm.lock --target $@
+	    --requirement requirements-$*.lock --target $@
 	@touch $@
 
 # Their stamps exist, but they do not.

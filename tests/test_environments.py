@@ -13,7 +13,10 @@ import yaml
 from charlens.ngrams import build
 
 ROOT = Path(__file__).parents[1]
-HASHED = [ROOT / "requirements.lock", ROOT / "requirements-slurm.lock", build.BOOST]
+HASHED = [
+    *(ROOT / f"requirements{kind}.lock" for kind in ("", "-slurm", "-cells")),
+    build.BOOST,
+]
 TORCH = ROOT / "requirements-torch.lock"
 PYTHONS = ("3.11", "3.12", "3.13")  # of the lock files
 # Wheels that install on these platforms, by the tags of Python packaging: a C library of 2.28 or

@@ -379,6 +379,31 @@ def test_targets_are_made_again_alone_and_the_longest_training_goes_first(tiny):
     assert [(folder / target).read_bytes() for target in targets] == before
 
 
+def test_networks_trained_side_by_side_are_those_trained_alone(tiny):
+    folder = tiny.parents[1]
+    two = ("--config", "networks_per_job=2")
+    again = counts(own(folder, *TINY, *two, "-n", "-q", "rules").stdout)
+    assert set(again) == {"workflow_report", "report", "all", "total"}  # which name the rules
+    cells = ["type~lstm/layers~3/size~8/seed~1", "type~gru/layers~3/size~8/seed~1"]
+    models = [
+        folder / f"results/tiny/models/code/{cell}/dropout~{dropout}/model.safetensors"
+        for cell in cells
+        for dropout in (0.0, 0.1)
+    ]
+    before = [model.read_bytes() for model in models]
+    for model in models:
+        shutil.rmtree(model.parent)
+    targets = [f"results/tiny/models/code/{cell}/best/model.safetensors" for cell in cells]
+    said = own(folder, *targets, *TINY, *two)
+    jobs = [job for job in counts(said.stdout + said.stderr) if job.startswith("train")]
+    assert set(jobs) == {f"train_side_by_side_code_{type}_3x8_1_0_0" for type in ("gru", "lstm")}
+    assert [model.read_bytes() for model in models] == before
+    for model in models:
+        lines = model.with_name("attempts.log").read_text().splitlines()
+        assert any("epoch 2/2" in line for line in lines)
+        assert all(("dropout 0.1" in line) == ("0.1" in str(model)) for line in lines)
+
+
 def test_an_estimate_counts_what_a_dry_run_plans(tiny):
     folder = tiny.parents[1]
     own(folder, "calibrate", *TINY)

@@ -187,9 +187,11 @@ def run(args: argparse.Namespace) -> int:
     # a job that is stopped (kill, scancel) removes its half-written files
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     for name, least in LEAST.items():
-        if (value := getattr(args, name, None)) is not None and value < least:
-            option = "--" + name.replace("_", "-")
-            raise InputError(f"{option}: expected at least {least}, got {value}")
+        given = getattr(args, name, None)
+        for value in given if isinstance(given, list) else [given]:
+            if value is not None and value < least:
+                option = "--" + name.replace("_", "-")
+                raise InputError(f"{option}: expected at least {least}, got {value}")
     # where a file goes to standard output (-), messages do not
     to_stdout = Path("-") in vars(args).values()
     with contextlib.redirect_stdout(sys.stderr if to_stdout else sys.stdout):

@@ -150,6 +150,28 @@ def test_a_card_that_captures_nothing_fails(monkeypatch):
     assert not found.passed and "nothing was captured" in found.found
 
 
+@pytest.mark.parametrize("type", PAPER_TYPES)
+def test_networks_side_by_side_are_those_alone(type):
+    found = checks.side_by_side("cpu", type, 2, 8, WINDOW)
+    assert found.passed and found.found == "identical"
+
+
+def test_networks_that_share_what_they_should_not_are_a_fault(monkeypatch):
+    """A stand-in for streams that do not wait where they must."""
+    update = checks.estimate.update
+    calls = []
+
+    def disturbed(training):
+        calls.append(training)
+        update(training)
+        if len(calls) == 3 * checks.UPDATES:  # in the middle of those side by side
+            next(iter(training.params.values())).mul_(1.01)
+
+    monkeypatch.setattr(checks.estimate, "update", disturbed)
+    found = checks.side_by_side("cpu", "rnn", 1, 8, WINDOW)
+    assert not found.passed
+
+
 def test_a_killed_training_resumes_to_the_same_bytes():
     found = checks.kill_and_resume("reference", 8, 50_000)
     assert found.passed, found
@@ -159,6 +181,7 @@ def test_speed_is_measured_alone_and_together():
     found = checks.speed("cpu", 8, [2], 0.05, WINDOW)
     assert found.size == 8 and found.ours > 0 and found.stock > 0
     assert found.together.keys() == {2} and found.together[2] > 0 and found.memory is None
+    assert found.in_one > 0
 
 
 # ---- the tables ----
@@ -180,16 +203,17 @@ def test_a_check_that_cannot_run_is_a_failed_one_and_the_others_go_on():
 def test_a_device_is_examined_and_a_fault_is_the_exit_status(monkeypatch, capsys, tmp_path):
     ok = Check("as it should", "1e-5", "1e-3", True)
     bad = Check("broken | badly", "0.5", "1e-3", False)
-    speed = Speed(64, 64, 900.0, 300.0, {2: 1500.0}, 123)
+    speed = Speed(64, 64, 900.0, 300.0, {2: 1500.0}, 1200.0, 123)
     monkeypatch.setattr(checks, "gradients", lambda *_: [ok, ok])
     monkeypatch.setattr(checks, "capture", lambda *_: ok)
+    monkeypatch.setattr(checks, "side_by_side", lambda *_: ok)
     monkeypatch.setattr(checks, "kill_and_resume", lambda *_: bad)
     monkeypatch.setattr(checks, "speed", lambda *_: speed)
     assert cli.main(["doctor", "--device", "cpu", "--kenlm", str(tmp_path)]) == 1
     said = capsys.readouterr()
     # two of gradients and one of capture, for each type and one more network
-    passed = 3 * (len(PAPER_TYPES) + len(LATER_TYPES) + 1)
+    passed = 3 * (len(PAPER_TYPES) + len(LATER_TYPES) + 1) + len(PAPER_TYPES)
     assert said.out.count("| as it should | 1e-5 | 1e-3 | passed |") == passed
     assert "| broken / badly | 0.5 | 1e-3 | FAILED |" in said.out
-    assert "| LSTM 1x64 | 64 | 900 | 300 | 3.0 | 1,500 | 123 |" in said.out
+    assert "| LSTM 1x64 | 64 | 900 | 300 | 3.0 | 1,500 | 1,200 | 123 |" in said.out
     assert said.err.splitlines()[-1].startswith(f"charlens: error: 1 of {passed + 1} checks failed")

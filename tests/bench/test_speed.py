@@ -112,6 +112,22 @@ def test_where_autocast_fails_float32_stands_in():
     assert by["autocast"]["chars_per_s"] == 100_000 and by["ours"]["ratio_best"] == 6
 
 
+def test_bfloat16_on_a_processor_without_it_takes_no_hours(monkeypatch, capsys):
+    sizes = []
+
+    def slow(steps, _):
+        steps["mm"]()
+        return {"mm": 0.6}
+
+    monkeypatch.setattr(speed, "take_turns", slow)
+    monkeypatch.setattr(torch, "mm", lambda a, b: sizes.append(len(a)))
+    assert speed.peak(torch.bfloat16) == pytest.approx(512**3 / 0.6) and sizes == [512]
+    assert speed.too_slow({"float32": 1e10, "bfloat16": 4e9}) == []
+    assert speed.too_slow({"float32": 1e10, "bfloat16": 5e8}) == ["autocast"]
+    assert "products in bfloat16 reach 5% of float32's" in capsys.readouterr().err
+    assert "autocast" not in peers.working("rnn", 1, 3, ["autocast"])
+
+
 def test_turns_are_taken_by_all():
     calls = []
     taken = speed.take_turns({name: (lambda n=name: calls.append(n)) for name in "ab"}, 0)

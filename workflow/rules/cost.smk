@@ -39,6 +39,34 @@ def minutes(w, attempt):
     return cost.runtime_minutes(network(w), updates(w), attempt)
 
 
+def side_by_side(keys):
+    """The name of the rule that trains these networks in one job, after the first of them."""
+    key = keys[0]
+    name = f"{key.corpus}_{key.type}_{key.layers}x{key.size}_{key.seed}_{key.candidate}"
+    return console.SIDE_BY_SIDE + re.sub(r"\W", "_", name)
+
+
+def of_shape(model):
+    """The options of `charlens train` that say what networks of one shape have in common."""
+    key = ModelKey.parse(model)
+    return options({"type": key.type, "layers": key.layers, "size": key.size})
+
+
+def priority_of(keys):
+    """priority of such a job."""
+    return lambda w: max(map(priority, keys))
+
+
+def memory_of(keys):
+    """mem_mb of such a job."""
+    return lambda w: sum(map(memory, keys))
+
+
+def minutes_of(keys):
+    """runtime of such a job: as if the networks were trained one after the other."""
+    return lambda w, attempt: sum(minutes(key, attempt) for key in keys)
+
+
 def shown_lstm(corpus):
     """The LSTM of figure 5 is the best of the deepest ones, most likely the largest."""
     return max(deepest_lstms(corpus), key=lambda key: key.size)
@@ -71,6 +99,17 @@ def trainings():
         model = f"{RESULTS}/models/{key.path}/model.safetensors"
         work[model] = cost.priority((cost.network(key, its.symbols, 0), updates))
     return work
+
+
+def work_side_by_side():
+    """The work of a job that trains several networks side by side, by its rule."""
+    work = trainings()
+    return {
+        side_by_side(keys): sum(
+            work[f"{RESULTS}/models/{key.path}/model.safetensors"] for key in keys
+        )
+        for keys in grid.side_by_side(SETTINGS)
+    }
 
 
 def calibration():

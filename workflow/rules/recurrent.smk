@@ -95,6 +95,49 @@ use rule train as train_watched with:
 ruleorder: train_watched > train
 
 
+# Where a job trains several networks side by side (networks_per_job), each such job is a rule; it
+# comes before those above because it has no wildcards.
+for KEYS in grid.side_by_side(SETTINGS):
+    FOLDERS = [f"<results>/models/{key.path}" for key in KEYS]
+    JOB = f"{KEYS[0].chosen.path}/side_by_side/{KEYS[0].candidates}~{KEYS[0].candidate}"
+
+    rule:
+        name:
+            side_by_side(KEYS)
+        input:
+            split=f"<results>/corpora/{KEYS[0].corpus}.npz",
+            info=f"<results>/corpora/{KEYS[0].corpus}.json",
+        output:
+            models=[f"{folder}/model.safetensors" for folder in FOLDERS],
+            histories=[f"{folder}/history.csv" for folder in FOLDERS],
+        log:
+            f"<logs>/train/{JOB}.log",
+        benchmark:
+            f"<benchmarks>/train/{JOB}.jsonl"
+        priority: priority_of(KEYS)
+        threads: 1
+        resources:
+            gpu=GPUS,
+            mem_mb=memory_of(KEYS),
+            runtime=minutes_of(KEYS),
+        params:
+            options=options(SETTINGS.training_of(KEYS[0].corpus)),
+            version=version(KEYS[0].type),
+            # from the output, so that training side by side is no reason to train again
+            network=lambda w, output: of_shape(output.models[0]),
+            seeds=lambda w, output: [
+                ModelKey.parse(path).seed for path in output.models
+            ],
+            dropouts=lambda w, output: [
+                ModelKey.parse(path).candidate for path in output.models
+            ],
+            out=lambda w, output: [os.path.dirname(path) for path in output.models],
+        shell:
+            "trap '' TERM USR1; charlens train {input.split} --info {input.info}"
+            " {params.network} --seed {params.seeds} --dropout {params.dropouts} {params.options}"
+            " --threads {threads} --out {params.out} > {log} 2>&1"
+
+
 rule select:
     """Keep the candidate with the lowest validation loss."""
     input:

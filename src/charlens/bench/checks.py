@@ -4,6 +4,7 @@ Each is a function of a device ("cuda:0", "cpu") and of sizes. On a processor, w
 graphs, the same step runs uncaptured.
 """
 
+import contextlib
 import json
 import multiprocessing
 import signal
@@ -55,6 +56,7 @@ class Speed(NamedTuple):
     ours: float
     stock: float  # torch.nn.LSTM, float32
     together: dict[int, float]  # of so many trainings at a time, all of them together
+    in_one: float  # the same for the most of these in one process (networks_per_job)
     memory: int | None  # megabytes of the card that ours takes at most; None on a processor
 
 
@@ -139,6 +141,32 @@ def capture(device: str, type: str, layers: int, hidden: int, window=None) -> Ch
     return Check(what, found, f"{APART:.0e}", passed)
 
 
+def side_by_side(device: str, type: str, layers: int, hidden: int, window=None) -> Check:
+    """Networks trained in turns, each on a stream of its own, against the same trained alone."""
+    arch = Architecture(type, layers, hidden, SYMBOLS)
+    alone, together = ([prepared(arch, device, dropout, window=window) for dropout in (0.0, 0.2)]
+                       for _ in range(2))  # fmt: skip
+    for training in alone:
+        for _ in range(UPDATES):
+            estimate.update(training)
+    streams = [stream(device) for _ in together]
+    synchronise(device)  # what was prepared is of another stream
+    for _ in range(UPDATES):
+        for training, context in zip(together, streams, strict=True):
+            with context:
+                estimate.update(training)
+    synchronise(device)
+    error = max(apart(two.params, one.params) for one, two in zip(alone, together, strict=True))
+    what = f"{UPDATES} updates of two {type} {layers}x{hidden} side by side against each alone"
+    return Check(what, f"{error:.1e}" if error else "identical", "identical", not error)
+
+
+def stream(device: str):
+    """A context in which a card computes on a stream of its own."""
+    on_card = device != "cpu"
+    return torch.cuda.stream(torch.cuda.Stream(device)) if on_card else contextlib.nullcontext()
+
+
 def kill_and_resume(backend: str, hidden: int, characters: int = 400_000) -> Check:
     """A training that is killed after an epoch and resumed, against an uninterrupted one."""
     what = f"lstm 2x{hidden}, killed and resumed, against an uninterrupted training"
@@ -212,7 +240,21 @@ def speed(device: str, size: int, jobs: Sequence[int], seconds: float, window=No
     memory = torch.cuda.max_memory_reserved(device) // 2**20 if on_card else None
     stock = rate_of_torch(device, arch, seconds)
     shared = {number: together(device, arch, number, seconds, window) for number in jobs}
-    return Speed(size, hidden, ours, stock, shared, memory)
+    one = in_one_process(device, arch, max(jobs), seconds, window)
+    return Speed(size, hidden, ours, stock, shared, one, memory)
+
+
+def in_one_process(device: str, arch: Architecture, number: int, seconds: float, window) -> float:
+    """Thousands of characters per second of several trainings side by side in this process."""
+    every = [(updates(device, arch, window), stream(device)) for _ in range(number)]
+    synchronise(device)
+
+    def update():
+        for one, context in every:
+            with context:
+                one()
+
+    return number * rate(update, device, seconds, window)
 
 
 def updates(device: str, arch: Architecture, window=None) -> Callable[[], None]:

@@ -2,8 +2,9 @@
 graphics card, whether that works and how fast. Prints Markdown, to be pasted into an issue.
 
 On a card (all within five minutes): gradients against float64, updates replayed from a CUDA graph
-against plain ones, a training that is killed and resumed, characters per second beside
-torch.nn.LSTM, alone and with several trainings on the card, and the memory that this takes.
+against plain ones, networks trained side by side, a training that is killed and resumed, characters
+per second beside torch.nn.LSTM, alone and with several trainings on the card, and the memory that
+this takes.
 """
 
 import argparse
@@ -71,6 +72,9 @@ def examine(device: str, quick: bool = False) -> tuple[list[Check], list[Speed]]
     for type in (*PAPER_TYPES, *LATER_TYPES, "lstm+block+adamw"):
         work = partial(checks.capture, device, type, 2, width, window)
         done += attempt(f"captured updates of {type}", work, deadline)
+    for type in PAPER_TYPES:
+        work = partial(checks.side_by_side, device, type, 2, width, window)
+        done += attempt(f"{type} side by side", work, deadline)
     work = partial(checks.kill_and_resume, backend, width, 100_000 if quick else 400_000)
     done += attempt("kill and resume", work, deadline)
     speeds: list[Speed] = []
@@ -108,6 +112,7 @@ def speed_rows(speeds: Iterable[Speed]) -> list[list[str]]:
             f"{one.stock:,.0f}",
             f"{one.ours / one.stock:.1f}",
             *(f"{rate:,.0f}" for rate in one.together.values()),
+            f"{one.in_one:,.0f}",
             "" if one.memory is None else f"{one.memory:,}",
         ]
         for one in speeds
@@ -149,6 +154,7 @@ def run(args: argparse.Namespace) -> None:
     print(table(["check", "found", "allowed", ""], check_rows(done)), end="\n\n")
     if speeds:
         jobs = [f"{number} at a time" for number in speeds[0].together]
+        jobs.append(f"{max(speeds[0].together)} in one process")
         head = ["network", "units", "ours", "torch.nn", "ratio", *jobs, "MB of the card"]
         tiny = " (tiny networks: not comparable)" if args.quick else ""
         print(f"### Thousands of characters per second{tiny}\n")

@@ -10,6 +10,7 @@ processor's peak that each reaches:
 """
 
 import contextlib
+from collections.abc import Iterable
 
 import torch
 import torch.nn.functional as F
@@ -68,11 +69,16 @@ class Stock:
         )
 
 
-def working(type: str, layers: int, hidden: int) -> dict[str, Stock]:
+def working(type: str, layers: int, hidden: int, without: Iterable[str] = ()) -> dict[str, Stock]:
     """The peers that can train such a network here; of each other one a line says why not. (On some
-    processors oneDNN lacks bfloat16, and torch.compile needs a compiler.)"""
+    processors oneDNN lacks bfloat16, and torch.compile needs a compiler.)
+
+    without: those that are not asked for.
+    """
     found = {}
     for name, options in PEERS.items():
+        if name in without:
+            continue
         peer = Stock(type, layers, hidden, **options)
         try:
             peer.update(), peer.update()  # the second one has a state, and is compiled anew

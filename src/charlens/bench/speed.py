@@ -66,12 +66,13 @@ def score(training: Training, exact: bool) -> None:
     training.backend.target_log_probs(training.params, x, y, training.state, exact)
 
 
-def candidates(type: str, layers: int, hidden: int) -> dict[str, Callable]:
-    """A function for each name that makes one update (or scores one window)."""
+def candidates(type: str, layers: int, hidden: int, without=()) -> dict[str, Callable]:
+    """A function for each name that makes one update (or scores one window). without: peers that
+    are left out."""
     arch = Architecture(type, layers, hidden, SYMBOLS)
     ours = estimate.prepare(arch, STREAMS, UNROLL, compiled())
     dropped = estimate.prepare(arch, STREAMS, UNROLL, compiled(), dropout=0.2)
-    working = peers.working(type, layers, hidden)
+    working = peers.working(type, layers, hidden, without)
     return {name: peer.update for name, peer in working.items()} | {
         "ours": lambda: estimate.update(ours),
         "dropout": lambda: estimate.update(dropped),
@@ -95,12 +96,15 @@ def take_turns(steps: dict, seconds: float) -> dict[str, float]:
 
 
 def peak(dtype) -> float:
-    """Multiply-adds per second of torch.mm, the maximum over several sizes."""
+    """Multiply-adds per second of torch.mm, the maximum over several sizes: larger ones as long as
+    they take less than half a second (bfloat16 takes minutes on a processor without it)."""
     fastest = 0.0
     for n in (512, 1024, 2048):
         a, b = (torch.randn(n, n).to(dtype) for _ in "ab")
         taken = take_turns({"mm": lambda a=a, b=b: torch.mm(a, b)}, 0.5)["mm"]
         fastest = max(fastest, n**3 / taken)
+        if taken > 0.5:
+            break
     return fastest
 
 
@@ -115,10 +119,10 @@ def entries(quick: bool) -> list[Entry]:
     ]
 
 
-def measure(entry: Entry, seconds: float) -> dict[str, float]:
+def measure(entry: Entry, seconds: float, without=()) -> dict[str, float]:
     """Characters per second of every candidate, and of ours with dropout, validating, scoring."""
     type, layers, _ = entry
-    taken = take_turns(candidates(type, layers, hidden_size(*entry, SYMBOLS)), seconds)
+    taken = take_turns(candidates(type, layers, hidden_size(*entry, SYMBOLS), without), seconds)
     return {name: STREAMS * UNROLL / t for name, t in taken.items()}
 
 
@@ -365,7 +369,8 @@ def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     isa, why = cpu.status()
     peaks = {"float32": peak(torch.float32), "bfloat16": peak(torch.bfloat16)}
-    measured = measure_all(entries(args.quick), args.seconds / 4 if args.quick else args.seconds)
+    seconds = args.seconds / 4 if args.quick else args.seconds
+    measured = measure_all(entries(args.quick), seconds, too_slow(peaks))
     table = rows(measured)
     of_peers = peers.rows(measured, max(peaks.values()), isa or "reference")
     write_rows(args.out, table)
@@ -389,11 +394,21 @@ def run(args: argparse.Namespace) -> None:
         print("the card's speeds: card.csv beside it")
 
 
-def measure_all(every: list[Entry], seconds: float) -> dict[Entry, dict[str, float]]:
+def too_slow(peaks: dict[str, float]) -> list[str]:
+    """The peers that are left out, after a line that says so: autocast where products in bfloat16
+    are so slow that it would take hours."""
+    share = peaks["bfloat16"] / peaks["float32"]
+    if share > 1 / 4:
+        return []
+    say("bench", f"autocast is left out: products in bfloat16 reach {share:.0%} of float32's here")
+    return ["autocast"]
+
+
+def measure_all(every: list[Entry], seconds: float, without=()) -> dict[Entry, dict[str, float]]:
     """`measure` of each entry, with a line of progress."""
     measured, begun = {}, time.perf_counter()
     for done, (type, layers, size) in enumerate(every, start=1):
-        rates = measured[type, layers, size] = measure((type, layers, size), seconds)
+        rates = measured[type, layers, size] = measure((type, layers, size), seconds, without)
         said = ", ".join(f"{name} {rate(rates, name) / 1e3:.0f}k" for name in BACKENDS)
         say(
             f"bench {done}/{len(every)} {type} {layers}x{size}",

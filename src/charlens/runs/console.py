@@ -22,6 +22,8 @@ from charlens.store.models import ModelKey
 
 # Work of the run's trainings by model file, in 10^9 multiply-adds: the Snakefile enters it.
 TRAININGS: dict[str, int] = {}
+# The same of rules whose job trains several networks side by side, by the name of the rule.
+TOGETHER: dict[str, int] = {}
 
 # Seconds of a job, as a first guess: those of a study of 500,000 characters.
 JOB = 6.0
@@ -35,6 +37,7 @@ TRUST = 10.0  # seconds of jobs for which the guesses count as measured
 TRAININGS_OF = ("train", "train_nn", "train_adamw")  # rules
 TRAINING = 0.03  # seconds of 10^9 multiply-adds of a training
 WATCHED = {"train_watched": "train"}  # the same job with more output
+SIDE_BY_SIDE = "train_side_by_side_"  # begins the names of rules that train several networks
 NO_JOBS = ("all", "total")  # in Snakemake's counts: a target without a command, and their sum
 
 
@@ -57,14 +60,16 @@ class Job:
 
 
 def describe(rule: str, wildcards: dict[str, str], output: list[str]) -> str:
-    """A job for people: train wp LSTM 2x64 seed 2, dropout 0.3."""
+    """A job for people: train wp LSTM 2x64 seed 2, dropout 0.3 (and 2 more)."""
     values = dict(wildcards)
     try:
         key = ModelKey.parse(output[0])
     except (InputError, IndexError):
         return " ".join([rule, *values.values()])
     chosen = "" if key.candidate is None else f", {key.candidates} {key.candidate}"
-    return f"{rule} {key.corpus} {key.label}{chosen}"
+    others = sum(path.endswith("model.safetensors") for path in output) - 1
+    more = f" and {others} more" if others > 0 else ""
+    return f"{kind(rule)} {key.corpus} {key.label}{chosen}{more}"
 
 
 @dataclass
@@ -89,12 +94,13 @@ class Run:
         self.planned = Counter()
         for rule, count in counts.items():
             if rule not in NO_JOBS:
-                self.planned[kind(rule)] += count * statistics.mean(ahead[kind(rule)] or [1])
+                work = TOGETHER.get(rule) or statistics.mean(ahead[kind(rule)] or [1])
+                self.planned[kind(rule)] += count * work
         return f"{self.jobs_planned} jobs, {self.left()}"
 
     def start(self, number: int, rule: str, wildcards: dict, output: list, logs: list) -> None:
         """Note a job that starts, as Snakemake describes it."""
-        work = next((TRAININGS[path] for path in output if path in TRAININGS), 1)
+        work = sum(TRAININGS.get(path, 0) for path in output) or 1
         about = describe(rule, wildcards, output)
         self.running[number] = Job(rule, about, logs, work, self.clock())
         self.side_by_side = max(self.side_by_side, len(self.running))
@@ -163,8 +169,8 @@ class Run:
 
 
 def kind(rule: str) -> str:
-    """The rule whose jobs take as long."""
-    return WATCHED.get(rule, rule)
+    """The rule whose jobs take as long for their work."""
+    return "train" if rule.startswith(SIDE_BY_SIDE) else WATCHED.get(rule, rule)
 
 
 def rule_of(model: str) -> str:

@@ -71,6 +71,20 @@ def trainings(settings: Settings) -> list[ModelKey]:
     return [candidate for key in networks for candidate in candidates(settings, key)]
 
 
+def side_by_side(settings: Settings) -> list[list[ModelKey]]:
+    """The recurrent candidates that a job trains side by side, where that is more than one: of one
+    shape, by the paper's recipe, and not watched, at most `networks_per_job`. (An n-NN's candidates
+    differ in shape.)"""
+    apart = {key for corpus in settings.use for key in watched(settings, corpus)}
+    shapes: dict[ModelKey, list[ModelKey]] = {}
+    for key in trainings(settings):
+        if key.candidates == "dropout" and key not in apart:
+            shapes.setdefault(replace(key, seed=None, candidate=None), []).append(key)
+    most = settings.networks_per_job
+    jobs = [keys[at : at + most] for keys in shapes.values() for at in range(0, len(keys), most)]
+    return [keys for keys in jobs if len(keys) > 1]
+
+
 def epochs(settings: Settings, key: ModelKey) -> int:
     """The epochs of a training."""
     if key.kind == "recurrent" and recipe_of(key.type) == "adamw":

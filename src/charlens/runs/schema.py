@@ -443,6 +443,10 @@ class Settings(Section):
         description="Who does the arithmetic. auto: a GPU if there is one, else the compiled CPU"
         " code, else plain torch; reference, fast, cuda: that one."
     )
+    networks_per_job: int = Field(
+        1, ge=1, description="How many recurrent networks of one shape, which differ in seed or"
+        " dropout, a job trains side by side: small ones fill a card so."
+    )  # fmt: skip
 
     @field_validator("run")
     @classmethod

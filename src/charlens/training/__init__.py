@@ -2,6 +2,7 @@
 
 recipe.py       hyperparameters (section 4.1)
 train.py        the training loop and its job
+side_by_side.py several trainings in one process
 rmsprop.py      the optimizer of the paper
 adamw.py        that of the second recipe
 dropout.py      the dropout draw

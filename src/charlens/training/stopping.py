@@ -16,6 +16,14 @@ from collections.abc import Callable, Iterator
 from charlens.progress import say
 
 
+class Stopped(Exception):
+    """A training that was told to stop, after its checkpoint is written. number: the signal."""
+
+    def __init__(self, number: int):
+        super().__init__(number)
+        self.number = number
+
+
 @contextlib.contextmanager
 def noticed() -> Iterator[Callable[[], int]]:
     """Note SIGTERM and SIGUSR1 instead of dying of them.

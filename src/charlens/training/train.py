@@ -8,12 +8,14 @@ validation loss. (Types with "+adamw" have another optimizer and other rates, se
 A killed training resumes: `checkpoint.pt`, beside its outputs, is written every minute and after
 each epoch, and when the training is told to stop (see `stopping`), with the optimizer's state and
 the position in the data. The result is bit for bit that of an uninterrupted training.
+
+Several networks of one shape, which differ in seed and dropout, can be trained in one process: see
+`side_by_side`.
 """
 
 import argparse
 import math
 import signal
-import sys
 import time
 from collections.abc import Callable
 from copy import deepcopy
@@ -34,12 +36,13 @@ from charlens.progress import say, time_left
 from charlens.store.models import recipe_of
 from charlens.store.reading import read_json, require
 from charlens.text import line_ends, symbols, unicode
-from charlens.training import snapshots, stopping
+from charlens.training import side_by_side, snapshots
 from charlens.training.checkpoint import fingerprint, read_checkpoint, write_checkpoint
 from charlens.training.dropout import draw_mask
 from charlens.training.evaluate import mean_loss, tensors
 from charlens.training.recipe import AdamW, Recipe, divergence, from_options
 from charlens.training.rmsprop import rmsprop_
+from charlens.training.stopping import Stopped
 
 CHECKPOINT_SECONDS = 60
 RECIPE = {  # what its options set
@@ -62,10 +65,6 @@ RECIPE = {  # what its options set
 
 class Diverged(InputError):
     """A training diverged. The message names the epoch, the reason, and which settings to lower."""
-
-
-class Stopped(Exception):
-    """A training that was told to stop; the argument is the signal that said so."""
 
 
 class Training:
@@ -227,6 +226,17 @@ def train(
     tables show why and everything else goes on. One that is told to stop writes a checkpoint and
     exits (SystemExit). Raises InputError where `directory` cannot be written.
     """
+    one = updates(
+        arch, recipe, data, seed, dropout, directory, about, label, backend_name, schedule
+    )
+    side_by_side.finish([one], label)
+
+
+def updates(
+    arch, recipe, data, seed, dropout, directory: Path, about: dict, label: str,
+    backend_name="auto", schedule: snapshots.Schedule | None = None,
+) -> side_by_side.Updates:  # fmt: skip
+    """The same, which pauses before the first update and after each (see `side_by_side`)."""
     directory.mkdir(parents=True, exist_ok=True)
     with only_one(directory / ".lock", label, "training this model"):
         for stale in directory.glob(".tmp*"):  # left half-written by a killed process
@@ -242,11 +252,9 @@ def train(
             say(label, f"resuming in epoch {training.epoch} of {recipe.epochs}")
         save = partial(write_checkpoint, checkpoint, training, identity)
         failed = {}
+        yield
         try:
-            with stopping.noticed() as told:
-                run_epochs(training, label, save, schedule, told)
-        except Stopped as stopped:
-            sys.exit(stopping.status(stopped.args[0], label))
+            yield from run_epochs(training, label, save, schedule)
         except Diverged as error:
             failed = {"failed": str(error)}
             say("charlens", f"{label}: {error}")  # which a run shows
@@ -279,13 +287,11 @@ def run_epochs(
     label: str,
     save: Callable[[], None],
     schedule: snapshots.Schedule | None = None,
-    told: Callable[[], int] = lambda: 0,
-) -> None:
-    """Train to the end of the last epoch, with progress lines.
+) -> side_by_side.Updates:
+    """Train to the end of the last epoch, with progress lines and a pause after each update.
 
-    label: begins each line. save: writes a checkpoint. schedule: of snapshots. told: returns the
-    signal that has told the training to stop, or 0. Raises Diverged where the training diverges,
-    and Stopped, after a checkpoint, where it was told to stop.
+    label: begins each line. save: writes a checkpoint. schedule: of snapshots. Raises Diverged
+    where the training diverges, and Stopped, after a checkpoint, where it is told to stop.
     """
     epochs = training.recipe.epochs
     begun, done_before = time.perf_counter(), training.done()
@@ -295,7 +301,7 @@ def run_epochs(
             training.update()
             if schedule and schedule.due(training.epoch, training.window, training.windows):
                 training.take_snapshot()
-            if number := told():
+            if number := (yield):
                 save()
                 name = signal.Signals(number).name
                 say(label, f"{name} in epoch {training.epoch}: checkpoint written")
@@ -335,9 +341,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hidden", type=int, help="hidden units, instead of --size")
     parser.add_argument("--context", type=int, help="the n of an n-NN")
     parser.add_argument(
-        "--dropout", type=float, help="probability that an output is dropped (default: 0)"
+        "--dropout",
+        type=float,
+        nargs="+",
+        help="probability that an output is dropped (default: 0)",
     )
-    parser.add_argument("--seed", type=int, default=1, help="of initialisation and dropout")
+    parser.add_argument(
+        "--seed", type=int, nargs="+", default=[1], help="of initialisation and dropout"
+    )
     parser.add_argument("--snapshots", type=int, metavar="N", help="take N per epoch at first")
     parser.add_argument(
         "--snapshot-epochs", type=int, metavar="M", help="for so many epochs, then one (default: 3)"
@@ -349,7 +360,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             option, type=type(default), metavar=f"{default:g}", help=RECIPE.get(name)
         )
-    parser.add_argument("--out", type=Path, required=True, help="folder of the model")
+    parser.add_argument(
+        "--out", type=Path, nargs="+", required=True, help="folder of the model; several: as many"
+        " networks side by side, each with its value of --seed and --dropout, or all with the same",
+    )  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> None:
@@ -359,19 +373,45 @@ def run(args: argparse.Namespace) -> None:
     require(info, ("corpus", "source"), args.info)
     about = {"corpus": info["corpus"], "source": info["source"], "size": args.size}
     arch = architecture(args, data.symbols)
-    dropout = args.dropout or 0.0
-    if not 0 <= dropout < 1:
-        raise InputError(f"--dropout {dropout:g}: expected at least 0 and below 1")
     recipe = from_options(recipe_of(args.type), vars(args))
-    label = f"{info['corpus']} {describe(arch, args.size)}"
-    if dropout:
-        label += f" dropout {dropout:g}"
     schedule = None
     if args.snapshots:
         schedule = snapshots.Schedule(args.snapshots, args.snapshot_epochs or 3)
     elif args.snapshot_epochs:
         raise InputError("--snapshot-epochs needs --snapshots")
-    train(arch, recipe, data, args.seed, dropout, args.out, about, label, args.backend, schedule)
+    shape = f"{info['corpus']} {describe(arch, args.size)}"
+    trainings = []
+    for seed, dropout, out in networks(args):
+        label = f"{shape} seed {seed}" if len(set(args.seed)) > 1 else shape
+        if dropout:
+            label += f" dropout {dropout:g}"
+        trainings.append(
+            updates(arch, recipe, data, seed, dropout, out, about, label, args.backend, schedule)
+        )
+    if len(trainings) == 1:
+        side_by_side.finish(trainings, label)
+    else:
+        around = side_by_side.surroundings(args.out, args.backend)
+        side_by_side.finish(trainings, f"{len(trainings)} of {shape}", around)
+
+
+def networks(args: argparse.Namespace) -> list[tuple[int, float, Path]]:
+    """Seed, dropout and folder of each network to train. Raises InputError where the options do not
+    say them."""
+    values = {"--seed": args.seed, "--dropout": args.dropout or [0.0]}
+    for option, its in values.items():
+        if len(its) not in (1, len(args.out)):
+            raise InputError(
+                f"{option}: {len(its)} values for {len(args.out)} folders in --out; give one for"
+                " each, or one for all"
+            )
+    for dropout in values["--dropout"]:
+        if not 0 <= dropout < 1:
+            raise InputError(f"--dropout {dropout:g}: expected at least 0 and below 1")
+    if len({out.resolve() for out in args.out}) < len(args.out):
+        raise InputError("--out: a folder is named twice; give each network one of its own")
+    spread = (its * len(args.out) if len(its) == 1 else its for its in values.values())
+    return list(zip(*spread, args.out, strict=True))
 
 
 def architecture(args: argparse.Namespace, symbols: int) -> Architecture:
