@@ -23,6 +23,7 @@ from charlens.runs import settings
 from charlens.store import tables as stored
 from charlens.units import ablation, analysis, unit_tables
 
+MODEL = "model.safetensors"
 RECURRENT = {f"{type}-{layers}" for type in ("lstm", "rnn", "gru") for layers in (1, 3)}
 
 
@@ -384,19 +385,19 @@ def test_networks_trained_side_by_side_are_those_trained_alone(tiny):
     two = ("--config", "networks_per_job=2")
     again = counts(own(folder, *TINY, *two, "-n", "-q", "rules").stdout)
     assert set(again) == {"workflow_report", "report", "all", "total"}  # which name the rules
-    cells = ["type~lstm/layers~3/size~8/seed~1", "type~gru/layers~3/size~8/seed~1"]
-    models = [
-        folder / f"results/tiny/models/code/{cell}/dropout~{dropout}/model.safetensors"
-        for cell in cells
+    targets = [
+        f"results/tiny/models/code/type~{type}/layers~3/size~8/seed~1/dropout~{dropout}/{MODEL}"
+        for type in ("lstm", "gru")
         for dropout in (0.0, 0.1)
     ]
+    models = [folder / target for target in targets]
     before = [model.read_bytes() for model in models]
     for model in models:
         shutil.rmtree(model.parent)
-    targets = [f"results/tiny/models/code/{cell}/best/model.safetensors" for cell in cells]
-    said = own(folder, *targets, *TINY, *two)
-    jobs = [job for job in counts(said.stdout + said.stderr) if job.startswith("train")]
-    assert set(jobs) == {f"train_side_by_side_code_{type}_3x8_1_0_0" for type in ("gru", "lstm")}
+    jobs = counts(own(folder, *targets, *TINY, *two, "-n", "-q", "rules").stdout)
+    both = {f"train_side_by_side_code_{type}_3x8_1_0_0" for type in ("gru", "lstm")}
+    assert {job for job in jobs if job.startswith("train")} == both
+    own(folder, *targets, *TINY, *two)
     assert [model.read_bytes() for model in models] == before
     for model in models:
         lines = model.with_name("attempts.log").read_text().splitlines()
