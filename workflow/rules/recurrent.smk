@@ -102,6 +102,7 @@ for KEYS in grid.side_by_side(SETTINGS):
     JOB = f"{KEYS[0].chosen.path}/side_by_side/{KEYS[0].candidates}~{KEYS[0].candidate}"
 
     rule:
+        """Train networks that differ in seed and dropout side by side; resumes after a kill."""
         name:
             side_by_side(KEYS)
         input:
