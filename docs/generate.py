@@ -708,14 +708,21 @@ def speeds() -> str:
 
 
 def peers() -> str:
-    """The shares of the processor's peak that our code and others reach."""
+    """The shares of the processor's peak that our code and others reach, and how many times stock
+    torch's speed ours is."""
     if not (REFERENCE / "bench/peers.csv").exists():
         return ABSENT
+    found, types = table("bench/peers.csv"), ("lstm", "gru", "rnn")
+    (path,) = set(found["path"])
+    of_peak = found.pivot(index=["type", "layers", "size"], columns="peer", values="of_peak")
+    ratios = of_peak["ours"] / of_peak["stock"]
     rows = []
-    for peer, own in table("bench/peers.csv").groupby("peer", sort=False):
-        shares = (own["of_peak"][own["type"] == type] for type in ("lstm", "gru", "rnn"))
-        rows.append([peer, *(extent(s, ".0%") if len(s) else "–" for s in shares)])
-    return markdown(["", "LSTM", "GRU", "RNN"], rows)
+    for peer in found["peer"].unique():
+        shares = (of_peak.loc[type, peer] for type in types)
+        rows.append([peer, *(extent(s, ".0%") for s in shares)])
+    rows.append(["ours × stock", *(extent(ratios[type], ".1f") for type in types)])
+    said = f"One core, by the path `{path}`:\n\n"
+    return said + markdown(["", *map(type_name, types)], rows)
 
 
 def rules() -> str:
