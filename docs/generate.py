@@ -25,10 +25,17 @@ from charlens.claims.catalog import NEWER
 from charlens.claims.seeds import two_groups
 from charlens.report import overview
 from charlens.report.emergence import NETWORK, appearances
-from charlens.runs import grid, model_cards, reference
+from charlens.runs import cost, grid, model_cards, reference
 from charlens.runs.settings import Settings, make
 from charlens.statistics.intervals import pooled_sd
-from charlens.store.models import PAPER_TYPES, network_name, shown, type_name, types_in_order
+from charlens.store.models import (
+    PAPER_TYPES,
+    network_name,
+    original,
+    shown,
+    type_name,
+    types_in_order,
+)
 from charlens.store.tables import reasons
 
 ROOT = Path(__file__).parents[1]
@@ -774,7 +781,26 @@ def card() -> str:
     head = ["layers x size", "units", "ours", "torch.nn", "ratio"]
     return (
         f"One {measured['card'][0]}, torch {measured['torch'][0]}, millions of characters per"
-        f" second:\n\n{markdown(head, rows)}"
+        f" second:\n\n{markdown(head, rows)}\n\n{on_one_card(measured)}"
+    )
+
+
+def on_one_card(measured: pd.DataFrame) -> str:
+    """How long the paper's trainings take by the speeds measured on a card."""
+    rates = measured.set_index(["type", "layers", "size"])["chars_per_s"]
+    config = make(yaml.safe_load((ROOT / "config.yaml").read_text()))
+    every = [key for key in grid.trainings(config) if key.kind == "recurrent"]
+    known = [key for key in every if (key.type, key.layers, key.size) in rates.index]
+    hours = 0.0
+    for key in known:
+        about = config.of_corpus(key.corpus)
+        text = cost.Text.of(REFERENCE / f"corpora/{original(key.corpus)}.json", {}, about.fractions)
+        work = cost.training(text, grid.epochs(config, key))
+        hours += work / rates[key.type, key.layers, key.size] / 3600
+    return (
+        f"By these speeds, {len(known)} of the {len(every)} trainings of recurrent networks that"
+        f" `config.yaml` plans, those whose shape is in the table, take {hours:.1f} hours on such a"
+        " card, one after the other. (An estimate: no whole run was made on one.)"
     )
 
 
