@@ -161,6 +161,8 @@ def commands() -> str:
     demo, paper = times("make demo"), times("make paper")
     bare = times("the grid without dropout")
     minutes = span(demo.amx_low, demo.amx_high, "minutes")
+    measured = table("bench/peers.csv")  # on an old processor
+    _, _, hours = hours_of_trainings(measured[measured["peer"] == "ours"])
     return f"""```sh
 make demo     # the paper in miniature, {minutes}: results/demo/report.html
 make test     # the tests
@@ -168,9 +170,10 @@ make paper    # the full reproduction, about {paper.amx_low:g} hours: results/pa
 ```
 
 Times are for two cores of a server processor with AMX, without a GPU (with AVX512-BF16: \
-{span(paper.zen5_low, paper.zen5_high, "hours")}). That of `make paper` adds up its trainings, \
-which ran on several machines; of the {paper.amx_low:g} hours, {bare.amx_low:g} are the grid \
-itself, the rest dropout candidates, seeds and baselines."""
+{span(paper.zen5_low, paper.zen5_high, "hours")}; with AVX2 alone, on an old one, \
+{hours / 24 / 2:.0f} days; `make estimate` says it of yours). That of `make paper` adds up its \
+trainings, which ran on several machines; of the {paper.amx_low:g} hours, {bare.amx_low:g} are the \
+grid itself, the rest dropout candidates, seeds and baselines."""
 
 
 def verdict() -> str:
@@ -728,8 +731,12 @@ def peers() -> str:
         shares = (of_peak.loc[type, peer] for type in types)
         rows.append([peer, *(extent(s, ".0%") for s in shares)])
     rows.append(["ours × stock", *(extent(ratios[type], ".1f") for type in types)])
-    said = f"One core, by the path `{path}`:\n\n"
-    return said + markdown(["", *map(type_name, types)], rows)
+    known, every, hours = hours_of_trainings(found[found["peer"] == "ours"])
+    return (
+        f"One core, by the path `{path}`:\n\n{markdown(['', *map(type_name, types)], rows)}\n\n"
+        f"By these speeds, {'the' if known == every else f'{known} of the'} {every} trainings of"
+        f" recurrent networks that `config.yaml` plans take {hours:,.0f} hours of such a core."
+    )
 
 
 def rules() -> str:
@@ -787,21 +794,28 @@ def card() -> str:
 
 def on_one_card(measured: pd.DataFrame) -> str:
     """How long the paper's trainings take by the speeds measured on a card."""
+    known, every, hours = hours_of_trainings(measured)
+    return (
+        f"By these speeds, {known} of the {every} trainings of recurrent networks that"
+        f" `config.yaml` plans, those whose shape is in the table, take {hours:.1f} hours on such a"
+        " card, one after the other. (An estimate: no whole run was made on one.)"
+    )
+
+
+def hours_of_trainings(measured: pd.DataFrame) -> tuple[int, int, float]:
+    """How many of the trainings of recurrent networks in config.yaml have a shape that was
+    measured, of how many, and the hours that these take one after the other."""
     rates = measured.set_index(["type", "layers", "size"])["chars_per_s"]
     config = make(yaml.safe_load((ROOT / "config.yaml").read_text()))
     every = [key for key in grid.trainings(config) if key.kind == "recurrent"]
     known = [key for key in every if (key.type, key.layers, key.size) in rates.index]
     hours = 0.0
     for key in known:
-        about = config.of_corpus(key.corpus)
-        text = cost.Text.of(REFERENCE / f"corpora/{original(key.corpus)}.json", {}, about.fractions)
+        info = REFERENCE / f"corpora/{original(key.corpus)}.json"
+        text = cost.Text.of(info, {}, config.of_corpus(key.corpus).fractions)
         work = cost.training(text, grid.epochs(config, key))
         hours += work / rates[key.type, key.layers, key.size] / 3600
-    return (
-        f"By these speeds, {len(known)} of the {len(every)} trainings of recurrent networks that"
-        f" `config.yaml` plans, those whose shape is in the table, take {hours:.1f} hours on such a"
-        " card, one after the other. (An estimate: no whole run was made on one.)"
-    )
+    return len(known), len(every), hours
 
 
 def equal() -> str:
