@@ -1,5 +1,6 @@
 """What a study says before it trains, and where it writes."""
 
+import json
 import re
 from contextlib import nullcontext
 from pathlib import Path
@@ -36,6 +37,41 @@ def test_a_short_text_is_refused_in_one_line(tmp_path, capsys):
     said = capsys.readouterr().err
     assert "600 characters are too few" in said and said.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("type", ["nothing", "lstm+block", "../lstm"])
+def test_a_type_that_is_not_there_is_refused_in_one_line(tmp_path, capsys, type):
+    (tmp_path / "a.txt").write_bytes(PROSE)
+    out = tmp_path / "out"
+    assert main(["study", str(tmp_path / "a.txt"), "--type", type, "--out", str(out)]) == 1
+    said = capsys.readouterr().err
+    assert f"--type {type}: no such cell type; there are lstm, rnn, gru, mingru" in said
+    assert said.count("\n") == 1 and not out.exists()
+
+
+def test_types_beside_the_papers_are_planned_wherever_the_command_is_given(
+    tmp_path, monkeypatch, capsys
+):
+    """One of the package, and one of the user's own, which lies beside the Snakefile."""
+    own = tmp_path / "project"
+    (own / "cells").mkdir(parents=True)
+    gru = (study.PROJECT / "src/charlens/networks/cells/gru.py").read_text()
+    (own / "cells/lightgru.py").write_text(gru.replace('NAME = "GRU"', 'NAME = "Light"'))
+    (own / "Snakefile").touch()
+    (tmp_path / "a.txt").write_bytes(PROSE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(study, "PROJECT", own)
+    monkeypatch.setattr(study, "run_workflow", lambda *_: None)
+    command = ["study", "a.txt", "--minutes", "1", "--out", "out"]
+    assert main([*command, "--type", "minlstm", "--type", "lightgru", "--type", "lstm"]) == 0
+    its = json.loads((tmp_path / "out/study.yaml").read_text())
+    assert its["grid"]["types"] == ["lstm", "gru", "rnn", "minlstm", "lightgru"]
+    assert its["figures"]["types"] == ["minlstm", "lightgru"]
+    said = capsys.readouterr().out
+    assert re.search(r"^\d+ networks \(LSTM, GRU, RNN, minLSTM, \w+\), layers", said, re.MULTILINE)
+    assert main([*command, "--type", "minlstm"]) == 0  # planned anew
+    its = json.loads((tmp_path / "out/study.yaml").read_text())
+    assert its["grid"]["types"] == ["lstm", "gru", "rnn", "minlstm"]
 
 
 @pytest.mark.parametrize("fails", [False, True])

@@ -4,6 +4,7 @@ From the length of the text come the streams; from the time there is, the larges
 be trained for enough epochs.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from charlens.errors import InputError
@@ -39,6 +40,7 @@ CONTEXTS = (1, 2, 3, 4)
 class Plan:
     """What is trained. seconds: estimated, for all of the study."""
 
+    types: tuple[str, ...]
     streams: int
     layers: tuple[int, ...]
     sizes: tuple[int, ...]
@@ -61,9 +63,9 @@ def n_nns(symbols: int) -> list[Architecture]:
     return [Architecture("nn", 1, HIDDEN, symbols, n) for n in CONTEXTS]
 
 
-def rates(streams: int, symbols: int) -> estimate.Rates:
+def rates(streams: int, symbols: int, types: Sequence[str] = TYPES) -> estimate.Rates:
     """How fast this machine trains each type of network."""
-    archs = [cost.recurrent(type, *shape, symbols) for type in TYPES for shape in MEASURED]
+    archs = [cost.recurrent(type, *shape, symbols) for type in types for shape in MEASURED]
     measured = {}
     for arch in (*archs, n_nns(symbols)[0], n_nns(symbols)[-1]):
         training = estimate.prepare(arch, streams, UNROLL, "auto")
@@ -84,7 +86,10 @@ def most_epochs(parameters: int, characters: int) -> int:
     return max(EPOCHS[0], min(EPOCHS[1], round(17 * (parameters / characters) ** -0.25)))
 
 
-def plan(length: int, symbols: int, minutes: float, cores: int, speed: estimate.Rates) -> Plan:
+def plan(
+    length: int, symbols: int, minutes: float, cores: int, speed: estimate.Rates,
+    types: Sequence[str] = TYPES,
+) -> Plan:  # fmt: skip
     """The largest networks of LADDER that can be trained for ENOUGH epochs in the time there is,
     or the smallest for as many as fit; no more epochs than the largest network can use.
 
@@ -94,7 +99,7 @@ def plan(length: int, symbols: int, minutes: float, cores: int, speed: estimate.
     text = cost.Text(symbols, *(int(length * part) for part in FRACTIONS))
     overhead = JOBS * JOB_SECONDS / cores
     for layers, sizes in LADDER:
-        archs = [cost.recurrent(t, n, s, symbols) for t in TYPES for n in layers for s in sizes]
+        archs = [cost.recurrent(t, n, s, symbols) for t in types for n in layers for s in sizes]
         archs += n_nns(symbols)
         character = sum(estimate.update_seconds(speed, arch) for arch in archs)
         epoch = cost.training(text, 1) * character / cores
@@ -103,7 +108,7 @@ def plan(length: int, symbols: int, minutes: float, cores: int, speed: estimate.
             break
     largest = max(cost.parameters(arch) for arch in archs)
     epochs = max(EPOCHS[0], min(epochs, most_epochs(largest, text.train)))
-    return Plan(streams, layers, sizes, epochs, overhead + epochs * epoch)
+    return Plan(tuple(types), streams, layers, sizes, epochs, overhead + epochs * epoch)
 
 
 def share_of_alphabet(size: int, symbols: int) -> float:
@@ -131,7 +136,7 @@ def configuration(run: str, title: str, kind: str, predict: str, path: str, chos
         },
         "split": {"layout": "streams", "streams": chosen.streams, "unroll": UNROLL},
         "grid": {
-            "types": list(TYPES),
+            "types": list(chosen.types),
             "layers": list(chosen.layers),
             "sizes": list(chosen.sizes),
             "omit": [],
@@ -152,6 +157,7 @@ def configuration(run: str, title: str, kind: str, predict: str, path: str, chos
             "tsne": {"perplexity": 4},
             "first_epochs": {"corpora": ["text"], "epochs": 2, "snapshots": 5},
             "emergence": {"corpora": []},
+            "types": [type for type in chosen.types if type not in TYPES],
         },
         "cells": {
             "ablation": {"controls": 5, "characters": 200},

@@ -6,11 +6,13 @@ results: `snakemake --configfile FOLDER/study.yaml` is the same run.
 """
 
 import argparse
+import contextlib
 import hashlib
 import json
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,9 +20,11 @@ import numpy as np
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import write_atomically
+from charlens.networks.cells import cell
 from charlens.progress import duration
 from charlens.runs import host
 from charlens.runs.schema import RESERVED
+from charlens.store.models import LATER_TYPES, PAPER_TYPES, file_of, type_name
 from charlens.study import plan, texts
 from charlens.text import unicode
 from charlens.text.hypotheses import HYPOTHESES, KINDS
@@ -75,10 +79,16 @@ def prepare(folder: Path, run: str) -> None:
         link.symlink_to(folder, target_is_directory=True)
 
 
-def study(paths: list[str], minutes: float, kind: str | None, out: Path | None) -> None:
-    """Run a study. Raises InputError for unusable files, and where the workflow fails."""
+def study(
+    paths: list[str], minutes: float, kind: str | None, out: Path | None, types: Sequence[str] = ()
+) -> None:
+    """Run a study. types: of cells, beside the paper's. Raises InputError for unusable files and
+    types, and where the workflow fails."""
     if not (PROJECT / "Snakefile").is_file():
         raise InputError("charlens study needs the project's folder: clone it, then make setup")
+    types = list(dict.fromkeys([*plan.TYPES, *types]))
+    with contextlib.chdir(PROJECT):  # one's own cells are there, as the workflow runs there
+        check_types(types)
     joined = texts.join(paths, kind)
     streams = plan.streams_of(len(joined.text))
     kind, reason = texts.kind_and_reason(joined.text, kind)
@@ -97,18 +107,31 @@ def study(paths: list[str], minutes: float, kind: str | None, out: Path | None) 
     prepare(folder, name)
     text, about, settings = (folder / file for file in ("text.txt", "study.json", "study.yaml"))
     asked = {"files": joined.files, "notes": joined.notes, "kind": kind, "minutes": minutes}
-    asked |= {"holds": lines}
+    asked |= {"holds": lines, "types": types}
     same = about.is_file() and json.loads(about.read_text()) == asked and settings.is_file()
     content = unicode.encoded(joined.text)
     if same and text.is_file() and text.read_bytes() == content:
         print("as planned before: resuming", flush=True)
     else:
-        config = planned(name, title, kind, text, joined.text, minutes)
+        with contextlib.chdir(PROJECT):
+            config = planned(name, title, kind, text, joined.text, minutes, types)
         write_atomically(text, content)
         write_atomically(settings, json.dumps(config, indent=1).encode() + b"\n")
         write_atomically(about, json.dumps(asked, indent=1).encode() + b"\n")
     run_workflow(settings, folder / "study.log")
     print(f"{folder / 'report.html'}")
+
+
+def check_types(types: Sequence[str]) -> None:
+    """Raise InputError where there is no such cell type, or its file is unusable."""
+    for type in types:
+        if "+" in type or not file_of(type).is_file():
+            known = ", ".join((*PAPER_TYPES, *LATER_TYPES))
+            raise InputError(
+                f"--type {type}: no such cell type; there are {known}; one of your own is a file"
+                f" {PROJECT / 'cells' / type}.py"
+            )
+        cell(type)
 
 
 def run_workflow(settings: Path, log: Path) -> None:
@@ -136,17 +159,19 @@ def run_workflow(settings: Path, log: Path) -> None:
 
 
 def planned(
-    run: str, title: str, kind: str, path: Path, text: unicode.Text, minutes: float
-) -> dict:
+    run: str, title: str, kind: str, path: Path, text: unicode.Text, minutes: float,
+    types: Sequence[str] = plan.TYPES,
+) -> dict:  # fmt: skip
     """The configuration of a study; prints what is trained and how long it takes."""
     workers, different = host.cores(), len(set(text))
-    speed = plan.rates(plan.streams_of(len(text)), different)
-    chosen = plan.plan(len(text), different, minutes, workers, speed)
-    networks = len(plan.TYPES) * len(chosen.layers) * len(chosen.sizes)
+    speed = plan.rates(plan.streams_of(len(text)), different, types)
+    chosen = plan.plan(len(text), different, minutes, workers, speed, types)
+    networks = len(types) * len(chosen.layers) * len(chosen.sizes)
     over = "" if chosen.seconds <= 60 * minutes else f", more than the {minutes:g} min asked for"
     print(
-        f"{networks} networks, layers: {', '.join(map(str, chosen.layers))}, sizes:"
-        f" {', '.join(map(str, chosen.sizes))}, {chosen.epochs} epochs: about"
+        f"{networks} networks ({', '.join(map(type_name, types))}), layers:"
+        f" {', '.join(map(str, chosen.layers))}, sizes: {', '.join(map(str, chosen.sizes))},"
+        f" {chosen.epochs} epochs: about"
         f" {duration(chosen.seconds)} on {workers} cores if nothing else runs on them{over}",
         flush=True,
     )
@@ -174,6 +199,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--kind", choices=KINDS, help="of the text; code is C or C++ (default: found out)"
     )
     parser.add_argument(
+        "--type", action="append", default=[], dest="types", metavar="TYPE", help="a cell type"
+        f" beside LSTM, GRU and RNN: {', '.join(LATER_TYPES)}, or one of your own, cells/TYPE.py in"
+        " the project's folder; may be repeated",
+    )  # fmt: skip
+    parser.add_argument(
         "--out", type=Path, metavar="FOLDER", help="of everything that is made (default:"
         " results/study-<name of the first PATH>)",
     )  # fmt: skip
@@ -182,4 +212,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     if not args.minutes > 0:
         raise InputError(f"--minutes: expected more than 0, got {args.minutes:g}")
-    study(args.paths, args.minutes, args.kind, args.out)
+    study(args.paths, args.minutes, args.kind, args.out, args.types)
