@@ -98,6 +98,26 @@ def test_what_is_left_from_other_settings_is_not_shown(run):
     assert "emergence" not in page
 
 
+def test_what_was_made_of_other_types_is_linked(run):
+    assert "Other types" not in overview.page(run, {})
+    for path in ("types/minlstm/figure2-c.svg", "types/minlstm/explorer/c.html",
+                 "types/gru/figure4.svg"):  # fmt: skip
+        (run / path).parent.mkdir(parents=True, exist_ok=True)
+        (run / path).write_text("")
+    page = " ".join(overview.page(run, {}).split())
+    assert (
+        '<li>minLSTM: <a href="types/minlstm/figure2-c.svg">units that follow the text</a>,'
+        ' <a href="types/minlstm/explorer/c.html">explorer</a></li>'
+    ) in page
+    assert '<li>GRU: <a href="types/gru/figure4.svg">its errors</a></li>' in page
+    left = [run / "types/minlstm/explorer/c.html"]  # the GRU is of other settings
+    page = overview.page(run, {}, left)
+    assert "types/minlstm/explorer/c.html" in page and "types/gru" not in page
+    checker = Checker()
+    checker.feed(page)
+    assert not checker.faults and not checker.open
+
+
 def test_an_empty_table_is_not_offered(run):
     (run / "tables/discrepancies.html").write_text("")
     assert 'href="tables/discrepancies.html"' in overview.page(run, {})

@@ -19,7 +19,7 @@ from charlens.report.html import anchor, render
 from charlens.statistics.information import bits
 from charlens.store import models
 from charlens.store.corpora import read_corpora
-from charlens.store.models import network_name, shown
+from charlens.store.models import network_name, shown, type_name
 from charlens.store.tables import (
     CROSSES,
     DIFFER,
@@ -83,6 +83,17 @@ TABLES = {
 }
 
 
+OF_TYPES = {  # the same of a type, in types/<type>/: file, and what it shows
+    "figure4.svg": "its errors",
+    "figure2-*.svg": "units that follow the text",
+    "ablation.svg": "clamped units",
+    "figure6.svg": "errors by cause",
+    "figure5.svg": "reach",
+    "tables/cells.html": "units, hypotheses, gates",
+    "explorer/*.html": "explorer",
+}
+
+
 class Picture(NamedTuple):
     """A figure of the page."""
 
@@ -99,6 +110,22 @@ def pictures(run: Path, made: Collection[Path] | None = None) -> list[Picture]:
         for path in sorted(run.glob(f"figures/{pattern}.svg"))
         if made is None or path in made
     ]
+
+
+def of_types(run: Path, made: Collection[Path] | None = None) -> dict[str, list[tuple[str, str]]]:
+    """By the name of each type that the settings name, what was made of it as of the LSTM: paths
+    from the page, and what each shows. made: as in `pictures`."""
+    found = {}
+    for folder in sorted(run.glob("types/*")):
+        links = [
+            (path.relative_to(run).as_posix(), shows)
+            for pattern, shows in OF_TYPES.items()
+            for path in sorted(folder.glob(pattern))
+            if made is None or path in made
+        ]
+        if links:
+            found[type_name(folder.name)] = links
+    return found
 
 
 def best(table: pd.DataFrame, corpus: str) -> tuple[str, float]:
@@ -280,6 +307,7 @@ def page(run: Path, titles: Mapping[str, str], made: Collection[Path] | None = N
         corpora=[of_corpus(run, corpus, about, tables, titles) for corpus, about in known.items()],
         study=json.loads(own.read_text()) if own.is_file() else None,
         pictures=pictures(run, made),
+        of_types=of_types(run, made),
         tables=[
             (name, shows)
             for name, shows in TABLES.items()
