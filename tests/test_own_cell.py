@@ -92,7 +92,8 @@ def test_table_1(run):
     page = (run / "tables/table1.html").read_text()
     assert ">LEAKY<" in page and ">block+adamw<" in page
     best = run / "models/code/type~leaky/layers~1/size~8/seed~1/best/model.safetensors"
-    assert model_file.about(best)["version"] == version.version("rnn").replace(".1", ".7")
+    own = version.version("rnn").replace(".1", ".7")  # and a digest of the cell's code
+    assert model_file.about(best)["version"].startswith(f"{own}-")
 
 
 @pytest.mark.full
