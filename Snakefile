@@ -130,7 +130,7 @@ try:
         if not workflow.output_settings.dryrun:
             host.check_writable(RESULTS)
             console.TRAININGS.update(trainings())
-            console.TOGETHER.update(work_side_by_side())
+            console.TOGETHER.update(work_side_by_side(console.TRAININGS))
             host.date_now(RESULTS, RESULTS.parent / "kenlm", HOME / "src")
 except InputError as error:
     sys.exit(f"charlens: error: {error}")

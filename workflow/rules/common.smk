@@ -102,6 +102,19 @@ def candidates(key):
     ]
 
 
+def side_by_side(keys):
+    """The name of the rule that trains these networks in one job, after the first of them."""
+    key = keys[0]
+    name = f"{key.corpus}_{key.type}_{key.layers}x{key.size}_{key.seed}_{key.candidate}"
+    return console.SIDE_BY_SIDE + re.sub(r"\W", "_", name)
+
+
+def of_shape(model):
+    """The options of `charlens train` that say what networks of one shape have in common."""
+    key = ModelKey.parse(model)
+    return options({"type": key.type, "layers": key.layers, "size": key.size})
+
+
 def histories(key):
     """The histories of the candidates for a network."""
     return [

@@ -39,21 +39,8 @@ def minutes(w, attempt):
     return cost.runtime_minutes(network(w), updates(w), attempt)
 
 
-def side_by_side(keys):
-    """The name of the rule that trains these networks in one job, after the first of them."""
-    key = keys[0]
-    name = f"{key.corpus}_{key.type}_{key.layers}x{key.size}_{key.seed}_{key.candidate}"
-    return console.SIDE_BY_SIDE + re.sub(r"\W", "_", name)
-
-
-def of_shape(model):
-    """The options of `charlens train` that say what networks of one shape have in common."""
-    key = ModelKey.parse(model)
-    return options({"type": key.type, "layers": key.layers, "size": key.size})
-
-
 def priority_of(keys):
-    """priority of such a job."""
+    """priority of a job that trains these networks side by side."""
     return lambda w: max(map(priority, keys))
 
 
@@ -101,9 +88,9 @@ def trainings():
     return work
 
 
-def work_side_by_side():
-    """The work of a job that trains several networks side by side, by its rule."""
-    work = trainings()
+def work_side_by_side(work):
+    """The work of a job that trains several networks side by side, by its rule. work: as from
+    `trainings`."""
     return {
         side_by_side(keys): sum(
             work[f"{RESULTS}/models/{key.path}/model.safetensors"] for key in keys

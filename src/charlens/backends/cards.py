@@ -1,5 +1,6 @@
 """Which graphics card a process takes, where several local jobs share the cards of a machine."""
 
+import contextlib
 import ctypes
 import functools
 import os
@@ -72,6 +73,16 @@ def free_gpu() -> str:
             )
             waits = True
         time.sleep(POLL_SECONDS)
+
+
+def own_stream(device: str) -> contextlib.AbstractContextManager:
+    """A context, to be entered again and again, in which a card computes on a stream of its own; on
+    a processor it does nothing. device: "cpu", or torch's name of a card."""
+    if device == "cpu":
+        return contextlib.nullcontext()
+    import torch
+
+    return torch.cuda.stream(torch.cuda.Stream(device))
 
 
 def take(card: str, place: int) -> bool:

@@ -4,7 +4,6 @@ Each is a function of a device ("cuda:0", "cpu") and of sizes. On a processor, w
 graphs, the same step runs uncaptured.
 """
 
-import contextlib
 import json
 import multiprocessing
 import signal
@@ -21,6 +20,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
+from charlens.backends import cards
 from charlens.backends.cuda import Cuda, Step, tf32
 from charlens.bench.peers import STREAMS, SYMBOLS, UNROLL, Stock
 from charlens.data import split
@@ -149,7 +149,7 @@ def side_by_side(device: str, type: str, layers: int, hidden: int, window=None) 
     for training in alone:
         for _ in range(UPDATES):
             estimate.update(training)
-    streams = [stream(device) for _ in together]
+    streams = [cards.own_stream(device) for _ in together]
     synchronise(device)  # what was prepared is of another stream
     for _ in range(UPDATES):
         for training, context in zip(together, streams, strict=True):
@@ -159,12 +159,6 @@ def side_by_side(device: str, type: str, layers: int, hidden: int, window=None) 
     error = max(apart(two.params, one.params) for one, two in zip(alone, together, strict=True))
     what = f"{UPDATES} updates of two {type} {layers}x{hidden} side by side against each alone"
     return Check(what, f"{error:.1e}" if error else "identical", "identical", not error)
-
-
-def stream(device: str):
-    """A context in which a card computes on a stream of its own."""
-    on_card = device != "cpu"
-    return torch.cuda.stream(torch.cuda.Stream(device)) if on_card else contextlib.nullcontext()
 
 
 def kill_and_resume(backend: str, hidden: int, characters: int = 400_000) -> Check:
@@ -246,7 +240,7 @@ def speed(device: str, size: int, jobs: Sequence[int], seconds: float, window=No
 
 def in_one_process(device: str, arch: Architecture, number: int, seconds: float, window) -> float:
     """Thousands of characters per second of several trainings side by side in this process."""
-    every = [(updates(device, arch, window), stream(device)) for _ in range(number)]
+    every = [(updates(device, arch, window), cards.own_stream(device)) for _ in range(number)]
     synchronise(device)
 
     def update():

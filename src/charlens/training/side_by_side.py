@@ -89,9 +89,6 @@ def surroundings(folders: Sequence[Path], backend: str) -> list[Surroundings]:
 
 
 def own_stream(backend: str) -> contextlib.AbstractContextManager:
-    """A context in which a card computes on a stream of its own; none of that on a processor."""
-    if backend not in ("auto", "cuda") or not cards.available():
-        return contextlib.nullcontext()
-    import torch
-
-    return torch.cuda.stream(torch.cuda.Stream(cards.free_gpu()))
+    """`cards.own_stream` of the device on which this backend trains."""
+    on_card = backend in ("auto", "cuda") and cards.available()
+    return cards.own_stream(cards.free_gpu() if on_card else "cpu")
