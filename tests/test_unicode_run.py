@@ -45,7 +45,7 @@ def finished(tmp_path_factory) -> Path:
     copy_kenlm(folder)
     text = story(1000)
     (folder / "text.txt").write_text(text, encoding="utf-8")
-    chosen = plan.Plan(streams=10, layers=(1,), sizes=(8,), epochs=2, seconds=0)
+    chosen = plan.Plan(plan.TYPES, streams=10, layers=(1,), sizes=(8,), epochs=2, seconds=0)
     config = plan.configuration("own", "Story", "prose", "characters", "text.txt", chosen)
     config["ngrams"] = {"orders": [2, 3]}
     config["nn"] = {"contexts": [1], "hidden": [8]}
@@ -104,7 +104,8 @@ def test_a_study_says_what_it_predicts(tmp_path, monkeypatch, capsys):
     (tmp_path / "a.txt").write_text(story(2500), encoding="utf-8")
     monkeypatch.setattr(study, "run_workflow", lambda *args: None)
     monkeypatch.setattr(plan, "rates", lambda *args: None)
-    monkeypatch.setattr(plan, "plan", lambda *args: plan.Plan(10, (1,), (8,), 5, 60))
+    chosen = plan.Plan(plan.TYPES, streams=10, layers=(1,), sizes=(8,), epochs=5, seconds=60)
+    monkeypatch.setattr(plan, "plan", lambda *args: chosen)
     monkeypatch.setattr(study, "PROJECT", ROOT)
     monkeypatch.setattr(study, "prepare", lambda folder, run: folder.mkdir())
     study.study([str(tmp_path / "a.txt")], 1, None, tmp_path / "out")
