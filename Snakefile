@@ -4,6 +4,7 @@
 #   snakemake --configfile demo.yaml --cores all   the demo
 #   snakemake --list                               the targets
 
+import copy
 import functools
 import hashlib
 import json
@@ -56,12 +57,15 @@ configfile: f"{HOME}/config.yaml"
 host.unlock_after_a_kill()
 
 # A module's configuration replaces that of the file, so it is completed here.
-complete = yaml.safe_load(Path(HOME, "config.yaml").read_text())
+usual = yaml.safe_load(Path(HOME, "config.yaml").read_text())
+complete = copy.deepcopy(usual)
 update_config(complete, config)
 try:
     for path in workflow.configfiles:
         settings.refuse_duplicates(path)
     SETTINGS = settings.make(complete)
+    if complete != usual:
+        grid.refuse_unmatched(SETTINGS, settings.make(usual))
 except InputError as error:
     raise WorkflowError(str(error)) from None
 CORPORA = SETTINGS.use

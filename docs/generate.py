@@ -739,6 +739,24 @@ def peers() -> str:
     )
 
 
+def platforms() -> str:
+    """What was run on which platform, and how many published trainings each processor path, or a
+    card, had a part in."""
+    trained = Counter()
+    for path in REFERENCE.glob("**/histories/**/history.csv"):
+        # "fast (amx)" is the compiled code; cuda and reference are named alone
+        trained.update({name.removeprefix("fast (").rstrip(")")
+                        for name in pd.read_csv(path)["backend"]})  # fmt: skip
+    found = table("bench/platforms.csv")
+    rows = [
+        [row.platform, row.path if " " in row.path else f"`{row.path}`", row.setup, row.tests,
+         row.demo, row.bench, str(trained.get(row.path, "–"))]
+        for row in found.itertuples()
+    ]  # fmt: skip
+    head = ["`make setup`", "`make test`", "`make demo`", "`make bench`", "published trainings"]
+    return markdown(["platform", "path", *head], rows)
+
+
 def rules() -> str:
     """What the rules of the demo cost, the dearest first."""
     if not (REFERENCE / "bench/rules.csv").exists():
@@ -1021,8 +1039,8 @@ def faults() -> str:
 BLOCKS = (commands, verdict, state, table1, table2, claims, discrepancies, shuffle_offsets,
           paper_text, errors_by_size, figures, definitions, candidates, uncertainty, split_layouts,
           units, clamped, probes, all_networks, learned_when, modern_verdict, modern_losses,
-          modern_claims, modern_missing, modern_figure, costs, speeds, type_speeds, peers, rules,
-          card, equal, faults)  # fmt: skip
+          modern_claims, modern_missing, modern_figure, costs, speeds, type_speeds, peers,
+          platforms, rules, card, equal, faults)  # fmt: skip
 
 
 # ---- writing ----

@@ -152,24 +152,26 @@ def test_a_card_that_captures_nothing_fails(monkeypatch):
 
 @pytest.mark.parametrize("type", PAPER_TYPES)
 def test_networks_side_by_side_are_those_alone(type):
-    found = checks.side_by_side("cpu", type, 2, 8, WINDOW)
+    found = checks.side_by_side("reference", type, 2, 8, 50_000)
     assert found.passed and found.found == "identical"
 
 
 def test_networks_that_share_what_they_should_not_are_a_fault(monkeypatch):
     """A stand-in for streams that do not wait where they must."""
-    update = checks.estimate.update
-    calls = []
+    surroundings = checks.turns.surroundings
+    update = checks.Training.update
+
+    def shared(*args):
+        monkeypatch.setattr(checks.Training, "update", disturbed)
+        return surroundings(*args)
 
     def disturbed(training):
-        calls.append(training)
         update(training)
-        if len(calls) == 3 * checks.UPDATES:  # in the middle of those side by side
-            next(iter(training.params.values())).mul_(1.01)
+        next(iter(training.params.values()))[:] *= 1.01
 
-    monkeypatch.setattr(checks.estimate, "update", disturbed)
-    found = checks.side_by_side("cpu", "rnn", 1, 8, WINDOW)
-    assert not found.passed
+    monkeypatch.setattr(checks.turns, "surroundings", shared)
+    found = checks.side_by_side("reference", "rnn", 1, 8, 50_000)
+    assert not found.passed and found.found == "different"
 
 
 def test_a_killed_training_resumes_to_the_same_bytes():

@@ -1,6 +1,8 @@
 """The grid: which models a run consists of."""
 
 import pytest
+import yaml
+from project import ROOT
 from test_settings import PAPER, made, merged
 
 from charlens.errors import InputError
@@ -224,3 +226,37 @@ def test_settings_read_back_ask_for_the_same_models(tmp_path):
     assert grid.planned(settings.read(tmp_path / "settings.json")) == grid.planned(
         settings.make(merged(PAPER, {}))
     )
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"cells": {"inside": [{"size": 96}]}}, "cells.inside.0"),
+        ({"cells": {"record": {"models": [{"seed": 11}]}}}, "cells.record.models.0"),
+        ({"contiguous_split": {"recurrent": [{"layers": 4}]}}, "contiguous_split.recurrent.0"),
+        ({"reshuffles": {"recurrent": [{"type": "mingru"}]}}, "reshuffles.recurrent.0"),
+        ({"grid": {"omit": [{"type": "rnn", "size": 521}]}}, "grid.omit.0"),
+        ({"grid": {"dropout": [{"sizes": [46], "values": [0.5]}, {"values": [0.0]}]}},
+         "grid.dropout.0"),
+        ({"grid": {"seeds": [{"types": ["slstm"], "values": [1, 2]}, {"values": [1]}]}},
+         "grid.seeds.0"),
+        ({"figures": {"emergence": {"sizes": [46]}}}, "figures.emergence"),
+    ],
+)  # fmt: skip
+def test_a_selection_of_the_users_own_that_matches_nothing_is_refused(changes, named):
+    with pytest.raises(InputError, match=f"(?m)^{named}: .*; correct") as refused:
+        grid.refuse_unmatched(made(**changes), made())
+    assert len(str(refused.value).splitlines()) == 1
+
+
+def test_selections_of_config_yaml_count_for_any_grid():
+    smaller = made(grid={"layers": [1], "sizes": [32]}, figures={"emergence": {"corpora": []}})
+    grid.refuse_unmatched(smaller, made())
+    of_linux = {"dropout": [{"corpora": ["lk"], "values": [0.1]}, {"values": [0.0]}]}
+    grid.refuse_unmatched(made(use=["wp"], grid=of_linux), made())
+
+
+@pytest.mark.parametrize("name", ["demo.yaml", "modern.yaml", "tests/tiny.yaml"])
+def test_every_selection_of_our_own_runs_matches_something(name):
+    ours = yaml.safe_load((ROOT / name).read_text())
+    grid.refuse_unmatched(made(**ours), made())

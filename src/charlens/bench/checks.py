@@ -4,6 +4,7 @@ Each is a function of a device ("cuda:0", "cpu") and of sizes. On a processor, w
 graphs, the same step runs uncaptured.
 """
 
+import io
 import json
 import multiprocessing
 import signal
@@ -13,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import redirect_stderr
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -27,6 +29,8 @@ from charlens.data import split
 from charlens.networks import network
 from charlens.networks.architecture import Architecture, hidden_size
 from charlens.runs import estimate
+from charlens.training import side_by_side as turns
+from charlens.training import train
 from charlens.training.recipe import Recipe
 from charlens.training.train import Training
 
@@ -35,6 +39,7 @@ from charlens.training.train import Training
 BOUNDS = {"float32": 1e-3, "TF32": 4e-2}
 APART = 1e-2  # the same for parameters after some updates, captured and plain
 UPDATES = 20
+LETTERS = 20  # different ones, of the texts of which models are written
 TRAINED = 6  # epochs of the training that is killed
 WAIT: float | None = 120  # seconds for a training, or for the start of several
 
@@ -141,24 +146,36 @@ def capture(device: str, type: str, layers: int, hidden: int, window=None) -> Ch
     return Check(what, found, f"{APART:.0e}", passed)
 
 
-def side_by_side(device: str, type: str, layers: int, hidden: int, window=None) -> Check:
-    """Networks trained in turns, each on a stream of its own, against the same trained alone."""
-    arch = Architecture(type, layers, hidden, SYMBOLS)
-    alone, together = ([prepared(arch, device, dropout, window=window) for dropout in (0.0, 0.2)]
-                       for _ in range(2))  # fmt: skip
-    for training in alone:
-        for _ in range(UPDATES):
-            estimate.update(training)
-    streams = [cards.own_stream(device) for _ in together]
-    synchronise(device)  # what was prepared is of another stream
-    for _ in range(UPDATES):
-        for training, context in zip(together, streams, strict=True):
-            with context:
-                estimate.update(training)
-    synchronise(device)
-    error = max(apart(two.params, one.params) for one, two in zip(alone, together, strict=True))
-    what = f"{UPDATES} updates of two {type} {layers}x{hidden} side by side against each alone"
-    return Check(what, f"{error:.1e}" if error else "identical", "identical", not error)
+def side_by_side(backend: str, type: str, layers: int, hidden: int, characters=50_000) -> Check:
+    """Networks that one process trains side by side, each on a stream of its own, against the same
+    trained one after the other. They write the same model files."""
+    arch, recipe = Architecture(type, layers, hidden, LETTERS), Recipe(epochs=2)
+    about = {"corpus": "text", "source": "random", "size": hidden}
+    data = random_text(characters)
+    what = f"two {type} {layers}x{hidden} trained side by side against each alone"
+
+    def begun(folder: Path) -> list[turns.Updates]:
+        return [
+            train.updates(arch, recipe, data, 1, dropout, out, about, "doctor", backend)
+            for dropout, out in zip((0.0, 0.2), pair(folder), strict=True)
+        ]
+
+    with tempfile.TemporaryDirectory() as folder, redirect_stderr(io.StringIO()):
+        alone, together = Path(folder, "alone"), Path(folder, "together")
+        for training in begun(alone):
+            turns.finish([training], what)
+        turns.finish(begun(together), what, turns.surroundings(pair(together), backend))
+        same = all(
+            one.joinpath("model.safetensors").read_bytes()
+            == other.joinpath("model.safetensors").read_bytes()
+            for one, other in zip(pair(alone), pair(together), strict=True)
+        )
+    return Check(what, "identical" if same else "different", "identical", same)
+
+
+def pair(folder: Path) -> list[Path]:
+    """The folders of two networks."""
+    return [folder / "first", folder / "second"]
 
 
 def kill_and_resume(backend: str, hidden: int, characters: int = 400_000) -> Check:
@@ -178,25 +195,20 @@ def kill_and_resume(backend: str, hidden: int, characters: int = 400_000) -> Che
 
 def training_command(folder: Path, backend: str, hidden: int, characters: int) -> list:
     """Write a random text to a folder. Returns the command that trains on it, but for --out."""
-    draw = torch.Generator().manual_seed(0)
-    text = bytes((97 + torch.randint(20, (characters,), generator=draw)).tolist())
-    divided = split.split(text, "streams", 50, 50, (0.8, 0.1, 0.1))
-    split.save(folder / "text.npz", divided)
+    split.save(folder / "text.npz", random_text(characters))
     info = {"corpus": "text", "source": "random"}
     (folder / "text.json").write_text(json.dumps(info))
     command = [sys.executable, "-m", "charlens.cli", "train", folder / "text.npz"]
     command += ["--info", folder / "text.json", "--type", "lstm", "--layers", "2"]
-    return [
-        *command,
-        "--hidden",
-        hidden,
-        "--backend",
-        backend,
-        "--epochs",
-        TRAINED,
-        "--dropout",
-        0.2,
-    ]
+    return [*command, "--hidden", hidden, "--backend", backend, "--epochs", TRAINED,
+            "--dropout", 0.2]  # fmt: skip
+
+
+def random_text(characters: int) -> split.Split:
+    """A text of random letters, split."""
+    draw = torch.Generator().manual_seed(0)
+    text = bytes((97 + torch.randint(LETTERS, (characters,), generator=draw)).tolist())
+    return split.split(text, "streams", 50, 50, (0.8, 0.1, 0.1))
 
 
 def run(command: Sequence) -> None:

@@ -73,7 +73,7 @@ def examine(device: str, quick: bool = False) -> tuple[list[Check], list[Speed]]
         work = partial(checks.capture, device, type, 2, width, window)
         done += attempt(f"captured updates of {type}", work, deadline)
     for type in PAPER_TYPES:
-        work = partial(checks.side_by_side, device, type, 2, width, window)
+        work = partial(checks.side_by_side, backend, type, 2, width)
         done += attempt(f"{type} side by side", work, deadline)
     work = partial(checks.kill_and_resume, backend, width, 100_000 if quick else 400_000)
     done += attempt("kill and resume", work, deadline)

@@ -179,8 +179,17 @@ def measured(settings: Settings, corpus: str) -> list[ModelKey]:
 
 def fitting(keys: Iterable[ModelKey], selections: Iterable[Section]) -> list[ModelKey]:
     """The keys that match a selection: they have every value that it names."""
-    wanted = [selection.model_dump(exclude_none=True).items() for selection in selections]
-    return [key for key in keys if any(items <= vars(key).items() for items in wanted)]
+    selections = list(selections)
+    return [key for key in keys if any(fits(key, selection) for selection in selections)]
+
+
+def fits(key: ModelKey, selection: Section) -> bool:
+    """Whether a network has every value that a selection names, or one of those that it lists."""
+    about = vars(key) | {"corpora": original(key.corpus), "types": key.type}
+    about |= {"sizes": key.size, "seeds": key.seed}
+    values = selection.model_dump(exclude_none=True, exclude={"values"}).items()
+    return all(about[name] in its if isinstance(its, list) else about[name] == its
+               for name, its in values)  # fmt: skip
 
 
 def entries(settings: Settings) -> list[dict]:
@@ -211,6 +220,48 @@ def first_fit(settings: Settings, key: str, corpus: str, entry: dict) -> list | 
         if all(about[name] in its for name, its in lists.items()):
             return item.values
     return None
+
+
+def refuse_unmatched(settings: Settings, usual: Settings) -> None:
+    """Raise InputError, with a line for each, where a selection that only these settings make
+    matches nothing of the grid: it has a slip in it, and nobody would notice that it does nothing.
+
+    usual: of config.yaml, whose selections count for whatever grid they are used with.
+    """
+    networks = [
+        ModelKey(corpus, "recurrent", **entry, seed=seed)
+        for corpus in settings.corpora  # those not in use now, too
+        for entry in entries(settings)
+        for seed in first_fit(settings, "seeds", corpus, entry) or []
+    ]
+    of_all = settings.model_copy(update={"grid": settings.grid.model_copy(update={"omit": []})})
+    every_entry = [ModelKey("", "recurrent", **entry) for entry in entries(of_all)]
+    selections = {  # of what, and what is selected from
+        "cells.inside": (lambda its: its.cells.inside, networks),
+        "cells.record.models": (lambda its: its.cells.record.models, networks),
+        "contiguous_split.recurrent": (lambda its: its.contiguous_split.recurrent, networks),
+        "reshuffles.recurrent": (lambda its: its.reshuffles.recurrent, networks),
+        "grid.omit": (lambda its: its.grid.omit, every_entry),
+        "grid.dropout": (lambda its: its.grid.dropout, networks),
+        "grid.seeds": (lambda its: its.grid.seeds, networks),
+    }
+    mistakes = []
+    for name, (of, keys) in selections.items():
+        for place, selection in enumerate(of(settings)):
+            if selection not in of(usual) and not any(fits(key, selection) for key in keys):
+                mistakes.append(
+                    f"{name}.{place}: matches nothing of the grid; correct or remove it"
+                )
+    emergence = settings.figures.emergence
+    if emergence != usual.figures.emergence:
+        mistakes += [
+            f"figures.emergence: no network of {corpus} is of these types, layers and sizes;"
+            " correct them, or leave the corpus out"
+            for corpus in emergence.corpora
+            if corpus in settings.use and not watched(settings, corpus)
+        ]
+    if mistakes:
+        raise InputError("\n".join(mistakes))
 
 
 def own_files(settings: Settings, corpus: str, origin: str | None) -> list[str]:
