@@ -29,6 +29,11 @@ def one_thread():
 # ---- scores ----
 
 
+def of_each_stream(code, bins, level, top):
+    """A contingency table of each stream."""
+    return selectivity.contingency_tables(code, bins, level, top, np.arange(len(code)))
+
+
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10_000), st.integers(2, 9), st.integers(2, 6), st.integers(2, 5))
 def test_scores_are_those_of_the_pooled_characters(seed, bins, top, streams):
@@ -37,7 +42,7 @@ def test_scores_are_those_of_the_pooled_characters(seed, bins, top, streams):
     level = (code * top // bins + rng.integers(top, size=code.shape)) % (top + 1)  # top: undefined
     weights = rng.integers(3, size=(2, streams)).astype(float)
     weights[:, 0] += 1
-    parts = selectivity.pairs(selectivity.contingency_tables(code, bins, level, top))
+    parts = selectivity.pairs(of_each_stream(code, bins, level, top))
     for row, found in zip(weights, selectivity.scores(weights, parts, yes_no=False), strict=True):
         # the resample itself: every stream as often as it was drawn
         drawn = np.repeat(np.arange(streams), row.astype(int))
@@ -53,7 +58,7 @@ def test_area_under_the_curve(seed, bins):
     code, level = rng.integers(bins, size=(4, 40)), rng.integers(3, size=(4, 40))
     level[0, :2] = 0, 1
     weights = np.array([[1, 1, 1, 1], [2, 0, 1, 1]], float)
-    parts = selectivity.pairs(selectivity.contingency_tables(code, bins, level, 2))
+    parts = selectivity.pairs(of_each_stream(code, bins, level, 2))
     for row, found in zip(weights, selectivity.scores(weights, parts, yes_no=True), strict=True):
         drawn = np.repeat(np.arange(4), row.astype(int))
         x, y = code[drawn].ravel(), level[drawn].ravel()
@@ -62,9 +67,7 @@ def test_area_under_the_curve(seed, bins):
 
 def test_no_score_without_both_kinds():
     level = np.array([[0, 0, 0], [1, 0, 1]])
-    parts = selectivity.pairs(
-        selectivity.contingency_tables(np.array([[0, 1, 2], [0, 1, 2]]), 3, level, 2)
-    )
+    parts = selectivity.pairs(of_each_stream(np.array([[0, 1, 2], [0, 1, 2]]), 3, level, 2))
     found = selectivity.scores(np.array([[2.0, 0.0], [1.0, 1.0]]), parts, yes_no=True)
     assert np.isnan(found[0]) and not np.isnan(found[1])
 
@@ -75,7 +78,8 @@ def test_bins_keep_the_order_and_ranks_are_midranks(values):
     values = np.array(values, np.float16)
     values = values[: len(values) // 4 * 4].reshape(4, -1)
     streams = np.array([1, 3])
-    bins, ranks = selectivity.bins_and_ranks(selectivity.ordered(values), streams)
+    keys = selectivity.ordered(values)
+    bins, ranks = selectivity.bins_of(keys), selectivity.ranks_of(keys[streams])
     order = np.argsort(values.ravel(), kind="stable")
     assert (np.diff(bins.ravel()[order].astype(int)) >= 0).all()
     same = np.diff(values.ravel()[order]) == 0  # -0 is 0
@@ -88,7 +92,7 @@ def test_bins_keep_the_order_and_ranks_are_midranks(values):
 
 def test_bins_are_even():
     values = np.random.default_rng(0).normal(size=(10, 5000)).astype(np.float16)
-    bins, _ = selectivity.bins_and_ranks(selectivity.ordered(values), np.arange(10))
+    bins = selectivity.bins_of(selectivity.ordered(values))
     counts = np.bincount(bins.ravel(), minlength=selectivity.BINS)
     assert (
         counts.min() > 0.5 * 50_000 / selectivity.BINS
@@ -112,9 +116,8 @@ def test_correlations_are_spearmans_and_labels_are_shifted():
     values = rng.normal(size=(3, 4, 50)).astype(np.float16)
     level = rng.integers(4, size=(4, 50))
     streams = np.array([1, 3])
-    ranks = np.stack(
-        [selectivity.bins_and_ranks(selectivity.ordered(v), streams)[1].ravel() for v in values]
-    )
+    keys = [selectivity.ordered(v)[streams] for v in values]
+    ranks = np.stack([selectivity.ranks_of(its).ravel() for its in keys])
     label = selectivity.label_ranks(level[streams], 4)[None]
     shifted = selectivity.circular_shifts(2, 50, 5, seed=1)
     found = selectivity.correlations(ranks, label, shifted)

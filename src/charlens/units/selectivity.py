@@ -118,31 +118,40 @@ def ordered(values: np.ndarray) -> np.ndarray:
     return np.where(raw & 0x8000, ~raw, raw | 0x8000)
 
 
-def bins_and_ranks(keys: np.ndarray, streams: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """One unit's values in bins of equal counts, and their centred midranks on `streams`.
-
-    keys: `ordered` values [S, n]. streams: [E]. Returns uint8 [S, n] and float32 [E, n] of norm 1
-    (all 0 if the unit never changes).
-    """
+def bins_of(keys: np.ndarray) -> np.ndarray:
+    """One unit's values in bins of equal counts, uint8 [S, n]. keys: `ordered` values [S, n]."""
     counts = np.bincount(keys.ravel(), minlength=1 << 16)
     middle = np.cumsum(counts) - counts / 2
     bins = (middle * (BINS / keys.size)).astype(np.uint8)  # < BINS: the last middle < size
-    counts = np.bincount(keys[streams].ravel(), minlength=1 << 16)
-    middle = np.cumsum(counts) - counts / 2 - keys[streams].size / 2
+    return bins.take(keys)
+
+
+def ranks_of(keys: np.ndarray) -> np.ndarray:
+    """One unit's values as centred midranks of norm 1, float32 [S, n]; all 0 if it never changes.
+
+    keys: `ordered` values [S, n].
+    """
+    counts = np.bincount(keys.ravel(), minlength=1 << 16)
+    middle = np.cumsum(counts) - counts / 2 - keys.size / 2
     norm = np.sqrt((counts * middle**2).sum())
     ranks = (middle / norm if norm else np.zeros_like(middle)).astype(np.float32)
-    return bins[keys], ranks[keys[streams]]
+    return ranks.take(keys)
 
 
 # ---- scores and intervals ----
 
 
-def contingency_tables(code: np.ndarray, bins: int, level: np.ndarray, top: int) -> np.ndarray:
-    """Contingency table of each stream, float32 [S, bins, top], from bins and levels [S, n]."""
-    S = len(level)
-    keys = (np.arange(S)[:, None] * bins + code) * (top + 1) + level
-    counts = np.bincount(keys.ravel(), minlength=S * bins * (top + 1))
-    return counts.reshape(S, bins, top + 1)[:, :, :top].astype(np.float32)
+def contingency_tables(
+    code: np.ndarray, bins: int, level: np.ndarray, top: int, table: np.ndarray
+) -> np.ndarray:
+    """Contingency tables, float32 [tables, bins, top], from bins and levels [S, n].
+
+    table: [S], the one in which the characters of each stream are counted.
+    """
+    size = bins * (top + 1)
+    keys = code * np.int64(top + 1) + (level + size * table[:, None])
+    counts = np.bincount(keys.ravel(), minlength=size * (table.max() + 1))
+    return counts.reshape(-1, bins, top + 1)[:, :, :top].astype(np.float32)
 
 
 def pairs(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -264,17 +273,20 @@ def scored(values, labels: dict, samples: int = 0, seed: int = 0) -> Found:
     found = Found(names, yes_no, picked, score, low, high, np.zeros(score.shape, bool), drawn)
     if not names:
         return found
-    selection, evaluation = selection_and_evaluation(S)
+    _, evaluation = selection_and_evaluation(S)
     weights, all_once = stream_draws(len(evaluation), samples, seed), np.ones((1, len(evaluation)))
+    # one table for the selection streams, and then one for each evaluation stream, or for all
+    table = np.zeros(S, np.int64)
+    table[evaluation] = np.arange(len(evaluation)) + 1 if samples else 1
     for u in range(U):
-        bins, _ = bins_and_ranks(ordered(values[u]), evaluation)
+        bins = bins_of(ordered(values[u]))
         for y, name in enumerate(names):
-            counts = contingency_tables(*coarse(bins, yes_no[y]), *level[name])
-            picked[u, y] = pooled_score(counts[selection], yes_no[y])
+            counts = contingency_tables(*coarse(bins, yes_no[y]), *level[name], table)
+            picked[u, y] = pooled_score(counts[:1], yes_no[y])
             if not samples:
-                score[u, y] = pooled_score(counts[evaluation], yes_no[y])
+                score[u, y] = pooled_score(counts[1:], yes_no[y])
                 continue
-            parts = pairs(counts[evaluation])
+            parts = pairs(counts[1:])
             score[u, y] = scores(all_once, parts, yes_no[y])[0]
             drawn[u, y] = scores(weights, parts, yes_no[y])
             if not np.isnan(drawn[u, y]).all():
@@ -293,8 +305,8 @@ def whole_score(values: np.ndarray, level: np.ndarray, top: int, yes_no: bool) -
 
     values: float16 [S, n]. level, top: from `levels`.
     """
-    bins, _ = bins_and_ranks(ordered(values), np.arange(len(values)))
-    return pooled_score(contingency_tables(*coarse(bins, yes_no), level, top), yes_no)
+    bins, table = bins_of(ordered(values)), np.zeros(len(values), np.int64)
+    return pooled_score(contingency_tables(*coarse(bins, yes_no), level, top, table), yes_no)
 
 
 def pooled_score(counts: np.ndarray, yes_no: bool) -> float:
@@ -318,7 +330,7 @@ def beyond_shifts(values, level: dict, shifts: int, seed: int) -> np.ndarray:
         block = range(begin, min(U, begin + BLOCK))
         ranks = np.empty((len(block), len(evaluation) * n), np.float32)
         for u in block:
-            ranks[u - begin] = bins_and_ranks(ordered(values[u]), evaluation)[1].ravel()
+            ranks[u - begin] = ranks_of(ordered(values[u])[evaluation]).ravel()
         observed[block] = correlations(ranks, label, unshifted)[0]
         null[:, block] = correlations(ranks, label, shifted)
     return beyond_null(observed, null)
