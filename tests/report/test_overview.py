@@ -88,6 +88,18 @@ def test_it_says_what_was_found_and_links_to_what_is_there(run):
     assert 'href="tables/cells.html"' in page and "tables/inside.html" not in page
 
 
+def test_minutes_are_those_of_the_trainings_of_these_settings(run):
+    for size, seconds in ((64, (60, 30)), (512, (6000, 6000))):
+        folder = run / f"models/c/type~lstm/layers~1/size~{size}/seed~1/dropout~0.0"
+        folder.mkdir(parents=True)
+        rows = "".join(f"{epoch},{s}\n" for epoch, s in enumerate(seconds, start=1))
+        (folder / "history.csv").write_text("epoch,seconds\n" + rows)
+    mine = str(run / "models/c/type~lstm/layers~1/size~64/seed~1/dropout~0.0/history.csv")
+    assert main(["report", str(run), "--histories", mine, "--out", str(run / "report.html")]) == 0
+    assert "trainings took 1.5 minutes" in (run / "report.html").read_text()
+    assert "trainings took 201.5 minutes" in overview.page(run, {})
+
+
 def test_what_is_left_from_other_settings_is_not_shown(run):
     (run / "figures/emergence.svg").write_text("<svg/>")
     (run / "tables/emergence.html").write_text("")

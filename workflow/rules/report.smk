@@ -47,6 +47,10 @@ rule report:
     input:
         rules.workflow_report.input,
         code=code("report.overview"),
+        histories=[
+            f"<results>/models/{key.path}/history.csv"
+            for key in grid.trainings(SETTINGS)
+        ],
         study=[str(path) for path in [RESULTS / "study.json"] if path.exists()],
         workflow_report=rules.workflow_report.output,
     output:
@@ -64,4 +68,5 @@ rule report:
             path for path in input if path.endswith((".svg", ".html"))
         ],
     shell:
-        "charlens report {params.folder} --made {params.made} --out {output} > {log} 2>&1"
+        "charlens report {params.folder} --made {params.made} --histories {input.histories}"
+        " --out {output} > {log} 2>&1"

@@ -7,7 +7,7 @@ The page lies in the folder of the run and links to what is there.
 import argparse
 import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -252,11 +252,11 @@ def of_corpus(run: Path, corpus: str, about: dict, tables: Mapping, titles: Mapp
     }
 
 
-def trained_minutes(run: Path) -> float:
-    """Minutes that the trainings of a run took, one after the other."""
-    files = run.glob("benchmarks/train/**/*.jsonl")
-    rows = (json.loads(line) for file in files for line in file.read_text().splitlines())
-    return sum(row["s"] for row in rows) / 60
+def trained_minutes(histories: Iterable[Path]) -> float:
+    """Minutes that these trainings took, one after the other, in all their attempts. Raises
+    InputError where a history is missing or unusable."""
+    seconds = (read_table(path, ["seconds"])["seconds"].sum() for path in histories)
+    return float(sum(seconds)) / 60
 
 
 def has_rows(run: Path, name: str) -> bool:
@@ -267,11 +267,14 @@ def has_rows(run: Path, name: str) -> bool:
     return (run / f"tables/{name}.html").is_file() and not empty
 
 
-def page(run: Path, titles: Mapping[str, str], made: Collection[Path] | None = None) -> str:
+def page(
+    run: Path, titles: Mapping[str, str], made: Collection[Path] | None = None,
+    histories: Iterable[Path] | None = None,
+) -> str:  # fmt: skip
     """The page for the run in this folder.
 
-    titles: of the hypotheses, by name. made: the figures (.svg) and tables (.html) of the run, if
-    the folder may hold others from other settings.
+    titles: of the hypotheses, by name. made: the figures (.svg) and tables (.html) of the run, and
+    histories: of its trainings, if the folder may hold others from other settings.
 
     Raises InputError where a table is missing or unusable.
     """
@@ -313,7 +316,9 @@ def page(run: Path, titles: Mapping[str, str], made: Collection[Path] | None = N
             for name, shows in TABLES.items()
             if has_rows(run, name) and (made is None or run / f"tables/{name}.html" in made)
         ],
-        minutes=trained_minutes(run),
+        minutes=trained_minutes(
+            run.glob("models/**/*~*/history.csv") if histories is None else histories
+        ),
         anchor=anchor,
         words=WORDS,
     )
@@ -324,6 +329,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--made", type=Path, nargs="*", help="its figures (.svg) and tables (.html) (all in there)"
     )
+    parser.add_argument(
+        "--histories", type=Path, nargs="*", help="of its trainings (.csv) (all in there)"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the page (.html), in that folder")
 
 
@@ -331,4 +339,4 @@ def run(args: argparse.Namespace) -> None:
     from charlens.text.hypotheses import HYPOTHESES
 
     titles = {h.name: h.title for h in HYPOTHESES}
-    write_atomically(args.out, page(args.folder, titles, args.made).encode())
+    write_atomically(args.out, page(args.folder, titles, args.made, args.histories).encode())
