@@ -58,9 +58,9 @@ def test_a_unit(row, controls, verdict):
     ("rows", "controls", "verdict", "share"),
     [
         ([USED] * 4, 50, HOLDS, 1.0),
-        ([USED, USED, USED, UNUSED], 50, HOLDS, 0.75),
-        ([USED], 50, HOLDS, 1.0),  # by chance with probability 1/51
-        ([USED], 10, UNDECIDED, 1.0),  # 1/11
+        ([USED] * 4, 1, UNDECIDED, 1.0),  # by chance with probability 1/16
+        ([USED] * 3, 50, UNDECIDED, 1.0),  # at least 44%
+        ([USED, USED, USED, UNUSED], 50, UNDECIDED, 0.75),
         ([USED, USED, UNUSED], 2, UNDECIDED, 2 / 3),
         ([USED, UNUSED, UNUSED], 50, UNDECIDED, 1 / 3),  # at most 79%
         ([USED, UNUSED], 50, UNDECIDED, 0.5),
@@ -73,6 +73,14 @@ def test_all_units(rows, controls, verdict, share):
     assert (found.verdict, found.effect) == (verdict, pytest.approx(share))
     assert 0 <= found.low <= found.effect <= found.high <= 1
     assert found.basis.startswith("LSTM 2x64: ") and f"of {len(rows)} units" in found.basis
+
+
+def test_a_unit_that_stands_for_several_hypotheses_counts_once():
+    e = clamped(USED, USED, UNUSED, UNUSED)
+    for table in (e.hypotheses, e.ablation):
+        table["unit"] = table["unit"].replace({2: 1, 3: 1})  # used for two hypotheses of three
+    found = whole(ablation.interpretable_units_are_used(e))
+    assert found.effect == 0.5 and "1 of 2 units" in found.basis
 
 
 def test_only_interpretable_units_count():

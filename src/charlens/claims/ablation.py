@@ -11,7 +11,7 @@ from charlens.claims.units import EXPLAINED, MOST, beyond_baselines, picked_unit
 from charlens.statistics.intervals import share_interval
 from charlens.store.models import shown
 
-ALPHA = 0.05  # probability of as many used units by chance
+ALPHA = 0.05  # probability of one used unit, or of as many, by chance
 
 
 def interpretable_units_are_used(evidence: Evidence) -> list[Finding]:
@@ -22,11 +22,12 @@ def interpretable_units_are_used(evidence: Evidence) -> list[Finding]:
     hypothesis is about more than clamping any of its control units does, which are of the same
     layer and vary as much, and if the interval over test streams excludes 0. Effect of a unit: the
     fall of that probability. Effect of the whole: the share of interpretable units that are used,
-    with Wilson's interval over the units of this one network. The claim holds if that is more than
-    half, and more than chance would give: a unit like its C controls is beyond all of them with
-    probability 1 / (C + 1) (binomial test, 5%). It does not hold if the whole interval is at most
-    half. Undecided is a unit that is beyond fewer than 19 controls, or one that is not beyond them
-    and whose interval includes 0."""
+    with Wilson's interval over the units of this one network; a unit that stands for several
+    hypotheses counts once, and is used if it is for one of them. The claim holds if the whole
+    interval is above one half and as many used units are improbable by chance (the basis says how
+    improbable; a unit like its C controls is beyond all of them with probability 1 / (C + 1);
+    binomial test, 5%), and does not if the whole interval is at most one half. Undecided is a unit that is beyond fewer than 19
+    controls, or one that is not beyond them and whose interval includes 0."""
     units = clamped_units(evidence)
     findings = [whole(units)]
     for row in units.itertuples():
@@ -65,14 +66,15 @@ def clamped_units(evidence: Evidence) -> pd.DataFrame:
 
 
 def whole(units: pd.DataFrame) -> Finding:
-    """The share of the units that are used."""
+    """The share of the units that are used, each unit once."""
     from scipy.stats import binomtest  # here, because it takes a second to import
 
-    used, count = int(units["used"].sum()), len(units)
-    by_chance = 1 / (units["controls"].min() + 1)
+    each = units.groupby(["layer", "unit"]).agg({"used": "max", "controls": "min"})
+    used, count = int(each["used"].sum()), len(each)
+    by_chance = 1 / (each["controls"].min() + 1)
     p = binomtest(used, count, by_chance, alternative="greater").pvalue
     effect = Effect(used / count, *share_interval(used, count))
-    many = effect.value > MOST and p < ALPHA
-    verdict = FAILS if effect.high <= MOST else HOLDS if many else UNDECIDED
-    words = f"{shown(units['model'].iloc[0])}: {used} of {count} units, one for each hypothesis"
+    most = effect.low > MOST and p < ALPHA
+    verdict = FAILS if effect.high <= MOST else HOLDS if most else UNDECIDED
+    words = f"{shown(units['model'].iloc[0])}: {used} of {count} units; by chance p = {p:.2g}"
     return effect.finding("", verdict, words)
