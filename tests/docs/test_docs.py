@@ -120,7 +120,7 @@ def test_parts_of_a_claim_are_said_by_type(generate):
     ("basis", "numbers", "unit", "said"),
     [
         ("LSTM 2x512: 2 of 2 units, one for each", (1, 0.342, 1), "share", "2 of 2 units"),
-        ("LSTM 2x512: 30 of 60 units", (0.5, 0.4, 0.6), "share", "50% (40.0% to 60.0%)"),
+        ("LSTM 2x512: 30 of 60 units", (0.5, 0.4, 0.6), "share", "50.0% (40.0% to 60.0%)"),
         ("616 units", (0.9805, 0.9807, 0.9808), "share", "98%"),  # both ends read the same
         ("9 networks", (0.1, 0.1, 0.1), "nats", "0.100"),
         ("9 networks", (0.1, 0.05, 0.15), "nats", "0.100 (+0.050 to +0.150)"),
