@@ -173,9 +173,9 @@ make paper    # the full reproduction, about {paper.amx_low:g} hours: results/pa
 
 Times are for two cores of a server processor with AMX, without a GPU (with AVX512-BF16: \
 {span(paper.zen5_low, paper.zen5_high, "hours")}; with AVX2 alone, on an old one, \
-{hours / 24 / 2:.0f} days; `make estimate` says it of yours). That of `make paper` adds up its \
-trainings, which ran on several machines; of the {paper.amx_low:g} hours, {bare.amx_low:g} are the \
-grid itself, the rest dropout candidates, seeds and baselines."""
+{hours / 24 / 2:.0f} days). `make estimate` predicts the time on your machine. The {paper.amx_low:g} \
+hours of `make paper` are the sum of its trainings, which ran on several machines: {bare.amx_low:g} \
+for the grid itself, the rest for dropout candidates, seeds and baselines."""
 
 
 def verdict() -> str:
@@ -746,8 +746,8 @@ def all_networks() -> str:
     head = ["corpus", "", "networks", *shown.values()]
     return (
         f"Networks measured so far: {'; '.join(measured)}.\n\n{markdown(head, rows)}\n\n"
-        "Units ≥ 0.5: the share of units that follow some hypothesis"
-        " with at least this strength, whatever the baselines above say of it. A gate is always"
+        "Units ≥ 0.5: the share of units that correlate with some hypothesis"
+        " with at least this strength, whatever the baselines above do. A gate is always"
         " open (closed) at 95% of the characters or more."
     )
 
