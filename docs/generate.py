@@ -173,9 +173,10 @@ make paper    # the full reproduction, about {paper.amx_low:g} hours: results/pa
 
 Times are for two cores of a server processor with AMX, without a GPU (with AVX512-BF16: \
 {span(paper.zen5_low, paper.zen5_high, "hours")}; with AVX2 alone, on an old one, \
-{hours / 24 / 2:.0f} days). `make estimate` predicts the time on your machine. The {paper.amx_low:g} \
-hours of `make paper` are the sum of its trainings, which ran on several machines: {bare.amx_low:g} \
-for the grid itself, the rest for dropout candidates, seeds and baselines."""
+{hours / 24 / 2:.0f} days). `make estimate` predicts the time on your machine. The \
+{paper.amx_low:g} hours of `make paper` are the sum of its trainings, which ran on several \
+machines: {bare.amx_low:g} for the grid itself, the rest for dropout candidates, seeds and \
+baselines."""
 
 
 def verdict() -> str:
