@@ -20,6 +20,7 @@ from pydantic import ValidationError
 from charlens.errors import InputError
 from charlens.files import check_digest, write_with_digest
 from charlens.runs.schema import Section, Settings
+from charlens.store.models import recipe_of
 
 BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 RENAMED = {
@@ -226,6 +227,12 @@ def _types(settings: Settings) -> Iterator[str]:
         if type not in known:
             has = ", ".join(sorted(known))
             yield f"figures.types.{place}: no '{type}' in the grid; it has {has}"
+    for place, type in enumerate(settings.figures.emergence.types):
+        if recipe_of(type) == "adamw":
+            yield (
+                f"figures.emergence.types.{place}: {type}: networks trained by the second recipe"
+                " are not watched; remove it"
+            )
 
 
 def _streams(settings: Settings) -> Iterator[str]:
