@@ -64,8 +64,11 @@ try:
     for path in workflow.configfiles:
         settings.refuse_duplicates(path)
     SETTINGS = settings.make(complete)
-    if complete != usual:
-        grid.refuse_unmatched(SETTINGS, settings.make(usual))
+    if workflow.is_main_process:
+        below = settings.layers(
+            usual, [] if IS_MODULE else workflow.overwrite_configfiles
+        )
+        grid.refuse_unmatched([*below, SETTINGS])
 except InputError as error:
     raise WorkflowError(str(error)) from None
 CORPORA = SETTINGS.use

@@ -231,32 +231,115 @@ def test_settings_read_back_ask_for_the_same_models(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"cells": {"inside": [{"size": 96}]}}, "cells.inside.0"),
-        ({"cells": {"record": {"models": [{"seed": 11}]}}}, "cells.record.models.0"),
-        ({"contiguous_split": {"recurrent": [{"layers": 4}]}}, "contiguous_split.recurrent.0"),
-        ({"reshuffles": {"recurrent": [{"type": "mingru"}]}}, "reshuffles.recurrent.0"),
-        ({"grid": {"omit": [{"type": "rnn", "size": 521}]}}, "grid.omit.0"),
+        ({"cells": {"inside": [{"size": 96}]}}, "cells.inside.0: matches"),
+        ({"cells": {"record": {"models": [{"seed": 11}]}}}, "cells.record.models.0: matches"),
+        ({"contiguous_split": {"recurrent": [{"layers": 4}]}},
+         "contiguous_split.recurrent.0: matches"),
+        ({"reshuffles": {"recurrent": [{"type": "mingru"}]}}, "reshuffles.recurrent.0: matches"),
+        ({"grid": {"omit": [{"type": "rnn", "size": 521}]}}, "grid.omit.0: matches"),
         ({"grid": {"dropout": [{"sizes": [46], "values": [0.5]}, {"values": [0.0]}]}},
-         "grid.dropout.0"),
+         "grid.dropout.0: matches"),
         ({"grid": {"seeds": [{"types": ["slstm"], "values": [1, 2]}, {"values": [1]}]}},
-         "grid.seeds.0"),
-        ({"figures": {"emergence": {"sizes": [46]}}}, "figures.emergence"),
+         "grid.seeds.0: matches"),
+        ({"figures": {"emergence": {"sizes": [46]}}}, "figures.emergence: no network of wp"),
+        # one value among others
+        ({"grid": {"dropout": [{"sizes": [64, 46], "values": [0.5]}, {"values": [0.0]}]}},
+         "grid.dropout.0.sizes: 46 matches"),
+        ({"grid": {"seeds": [{"types": ["slstm", "gru"], "values": [2]}, {"values": [1]}]}},
+         "grid.seeds.0.types: slstm matches"),
+        ({"figures": {"emergence": {"sizes": [64, 46]}}}, "figures.emergence.sizes: 46 matches"),
+        ({"figures": {"emergence": {"types": ["lstm", "slstm"]}}},
+         "figures.emergence.types: slstm matches"),
+        ({"cells": {"gates": ["lstm", "mingru"]}}, "cells.gates.1: no 'mingru' in the grid"),
     ],
 )  # fmt: skip
 def test_a_selection_of_the_users_own_that_matches_nothing_is_refused(changes, named):
-    with pytest.raises(InputError, match=f"(?m)^{named}: .*; correct") as refused:
-        grid.refuse_unmatched(made(**changes), made())
+    with pytest.raises(InputError, match=f"^{named}.*; ") as refused:
+        grid.refuse_unmatched([made(), made(**changes)])
     assert len(str(refused.value).splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("items", "place"),
+    [
+        ([{"values": [1]}, {"sizes": [64], "values": [2]}], 1),
+        ([{"sizes": [64], "values": [1]}, {"sizes": [64], "types": ["gru"], "values": [2]},
+          {"values": [1]}], 1),
+        # in this grid: its sizes are in two entries
+        ([{"sizes": [64, 128], "values": [1]}, {"sizes": [256, 512], "values": [1]},
+          {"types": ["gru"], "values": [2]}], 2),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("key", ["seeds", "dropout"])
+def test_an_entry_that_those_before_it_leave_nothing_is_refused(key, items, place):
+    values = {"seeds": [1], "dropout": [0.1]}[key]
+    its = made(grid={key: [item | {"values": values} for item in items]})
+    with pytest.raises(InputError, match=f"^grid.{key}.{place}: an entry before .*; move it up"):
+        grid.refuse_unmatched([made(), its])
+    last = [{"sizes": [64, 128, 256, 512], "values": values}, {"values": values}]
+    grid.refuse_unmatched([made(), made(grid={key: last})])  # for all else, if there is any
+
+
+def test_an_entry_at_the_wrong_end_is_refused_in_config_yaml_itself():
+    seeds = [*PAPER["grid"]["seeds"], {"sizes": [256], "values": [1, 2]}]
+    its = made(grid={"seeds": seeds})
+    with pytest.raises(InputError, match=r"^grid.seeds.4: an entry before it"):
+        grid.refuse_unmatched([its, its])
+    smaller = made(grid={"sizes": [64]})
+    grid.refuse_unmatched([smaller, smaller])
+
+
+def test_dropout_of_networks_by_the_second_recipe_is_refused_and_not_asked_for():
+    variants = [{"layers": [2], "sizes": [128], "add": ["adamw"]}]
+    types = {"types": PAPER["grid"]["types"], "values": [0.0]}
+    its = made(grid={"variants": variants, "dropout": [types]})
+    grid.refuse_unmatched([made(), its])
+    both = [types, {"types": ["lstm+adamw"], "values": [0.1]}]
+    with pytest.raises(InputError, match=r"^grid.dropout.1: .* adamw.rates; remove it"):
+        grid.refuse_unmatched([made(), made(grid={"variants": variants, "dropout": both})])
 
 
 def test_selections_of_config_yaml_count_for_any_grid():
     smaller = made(grid={"layers": [1], "sizes": [32]}, figures={"emergence": {"corpora": []}})
-    grid.refuse_unmatched(smaller, made())
+    grid.refuse_unmatched([made(), smaller])
     of_linux = {"dropout": [{"corpora": ["lk"], "values": [0.1]}, {"values": [0.0]}]}
-    grid.refuse_unmatched(made(use=["wp"], grid=of_linux), made())
+    grid.refuse_unmatched([made(), made(use=["wp"], grid=of_linux)])
+    without_gru = made(grid={"types": ["lstm"]}, cells={"gates": ["lstm", "gru"]})
+    grid.refuse_unmatched([made(), without_gru])
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("demo.yaml", {"grid": {"sizes": [128]}}),
+        ("tests/tiny.yaml", {"grid": {"types": ["lstm"]}}),
+        ("demo.yaml", {"figures": {"emergence": {"epochs": 2}}, "grid": {"sizes": [128]}}),
+        ("modern.yaml", {"grid": {"types": ["lstm", "rnn"]}, "figures": {"types": ["rnn"]}}),
+    ],
+)
+def test_selections_of_an_earlier_configuration_count_for_a_later_grid(name, change):
+    below = settings.layers(PAPER, [ROOT / name])
+    ours = merged(PAPER, yaml.safe_load((ROOT / name).read_text()))
+    assert below == [made(), settings.make(ours)]
+    now = settings.make(merged(ours, change))
+    grid.refuse_unmatched([*below, now])
+    with pytest.raises(InputError):
+        grid.refuse_unmatched([made(), now])
+    slip = settings.make(merged(ours, merged(change, {"cells": {"inside": [{"size": 7}]}})))
+    with pytest.raises(InputError, match=r"^cells.inside.0: matches nothing .*remove it$"):
+        grid.refuse_unmatched([*below, slip])
+
+
+def test_a_slip_in_an_earlier_configuration_is_refused_if_no_later_one_mends_it(tmp_path):
+    (tmp_path / "mine.yaml").write_text("cells: {inside: [{size: 7}]}\n")
+    (tmp_path / "more.yaml").write_text("use: [mine]\n")  # no layer: it says nothing of mine
+    below = settings.layers(PAPER, [tmp_path / "mine.yaml", tmp_path / "more.yaml"])
+    assert below == [made(), made(cells={"inside": [{"size": 7}]})]
+    with pytest.raises(InputError, match=r"^cells.inside.0: matches nothing"):
+        grid.refuse_unmatched([*below, made(cells={"inside": [{"size": 7}]}, use=["lk"])])
+    grid.refuse_unmatched([*below, made(cells={"inside": [{"size": 64}]})])
 
 
 @pytest.mark.parametrize("name", ["demo.yaml", "modern.yaml", "tests/tiny.yaml"])
 def test_every_selection_of_our_own_runs_matches_something(name):
-    ours = yaml.safe_load((ROOT / name).read_text())
-    grid.refuse_unmatched(made(**ours), made())
+    grid.refuse_unmatched([made(), *settings.layers(PAPER, [ROOT / name])[1:]])

@@ -108,6 +108,10 @@ def test_our_own_configurations_pass(path):
             ["contiguous_split.recurrent.0.type", "lstmm"],
         ),
         ({"cells": {"gates": ["lstm", "gri"]}}, ["cells.gates.1", "gri"]),
+        (
+            {"figures": {"emergence": {"types": ["lstm", "lstm+block+adamw"]}}},
+            ["figures.emergence.types.1", "lstm+block+adamw", "second recipe"],
+        ),
         ({"cells": {"shifts": 100}}, ["cells.shifts", "100", "239"]),
         (
             {

@@ -12,6 +12,7 @@ from charlens.errors import InputError
 from charlens.study import study
 
 PROSE = b'He said: "Come now, Ann!" and then he left (again).\n' * 1500
+CELL = "from charlens.networks.cells.rnn import recurrent_shapes, step\nGATES, STATES = 1, ('h',)\n"
 
 
 def test_what_the_test_text_holds():
@@ -47,6 +48,37 @@ def test_a_type_that_is_not_there_is_refused_in_one_line(tmp_path, capsys, type)
     said = capsys.readouterr().err
     assert f"--type {type}: no such cell type; there are lstm, rnn, gru, mingru" in said
     assert said.count("\n") == 1 and not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("cell", "words"),
+    [
+        ("GATES = 1\ndef step(:\n", "mine.py, line 2: invalid syntax"),
+        ("", "mine.py has no GATES"),
+        (CELL + "import nowhere\n", "mine.py cannot be imported (ModuleNotFoundError: No module"),
+        (CELL + "NUMBER = 1 / 0\n", "mine.py cannot be imported (ZeroDivisionError: division by"),
+    ],
+)
+def test_a_type_of_ones_own_that_cannot_be_used_is_refused_in_one_line(
+    tmp_path, monkeypatch, capsys, cell, words
+):
+    (tmp_path / "cells").mkdir()
+    (tmp_path / "cells/mine.py").write_text(cell)
+    (tmp_path / "Snakefile").touch()
+    (tmp_path / "a.txt").write_bytes(PROSE)
+    monkeypatch.setattr(study, "PROJECT", tmp_path)
+    assert main(["study", str(tmp_path / "a.txt"), "--type", "mine"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("charlens: error: --type mine: ") and words in said
+    assert said.count("\n") == 1 and not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize("minutes", ["inf", "nan", "-1", "0", "1e300", "-inf"])
+def test_minutes_that_are_none_are_refused_in_one_line(tmp_path, monkeypatch, capsys, minutes):
+    monkeypatch.setattr(study, "study", lambda *_: None)
+    assert main(["study", "a.txt", f"--minutes={minutes}"]) == 1
+    said = capsys.readouterr().err
+    assert "--minutes: expected more than 0 and at most" in said and said.count("\n") == 1
 
 
 def test_types_beside_the_papers_are_planned_wherever_the_command_is_given(

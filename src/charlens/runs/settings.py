@@ -7,11 +7,13 @@ results, as results/<run>/settings.json. `charlens.runs.schema` defines keys and
 The Snakefile imports this, so it imports nothing slow.
 """
 
+import contextlib
+import copy
 import json
 import re
 import shlex
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import yaml
@@ -20,6 +22,7 @@ from pydantic import ValidationError
 from charlens.errors import InputError
 from charlens.files import check_digest, write_with_digest
 from charlens.runs.schema import Section, Settings
+from charlens.store.models import recipe_of
 
 BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 RENAMED = {
@@ -50,6 +53,22 @@ def make(config: Mapping) -> Settings:
     if mistakes:
         raise InputError("\n".join(dict.fromkeys(mistakes)))
     return settings
+
+
+def layers(usual: Mapping, paths: Iterable[Path]) -> list[Settings]:
+    """The settings of config.yaml, then those with each configuration file laid over all before. A
+    file that is only complete with those after it is no layer of its own.
+
+    usual: what config.yaml holds. Raises InputError where that is not sound.
+    """
+    from snakemake.utils import update_config
+
+    merged, found = copy.deepcopy(dict(usual)), [make(usual)]
+    for path in paths:
+        update_config(merged, yaml.safe_load(Path(path).read_text()) or {})
+        with contextlib.suppress(InputError):
+            found.append(make(merged))
+    return found
 
 
 def read(path: Path) -> Settings:
@@ -226,6 +245,12 @@ def _types(settings: Settings) -> Iterator[str]:
         if type not in known:
             has = ", ".join(sorted(known))
             yield f"figures.types.{place}: no '{type}' in the grid; it has {has}"
+    for place, type in enumerate(settings.figures.emergence.types):
+        if recipe_of(type) == "adamw":
+            yield (
+                f"figures.emergence.types.{place}: {type}: networks trained by the second recipe"
+                " are not watched; remove it"
+            )
 
 
 def _streams(settings: Settings) -> Iterator[str]:
@@ -258,6 +283,8 @@ def _values_for_every_entry(settings: Settings) -> Iterator[str]:
             yield "grid.omit: leaves no lstm, which figures 4 and 5 are about"
         for key in ("seeds", "dropout"):
             for entry in entries:
+                if key == "dropout" and recipe_of(entry["type"]) == "adamw":
+                    continue
                 if grid.first_fit(settings, key, corpus, entry) is None:
                     yield (
                         f"grid.{key}: no entry fits {entry['type']} {entry['layers']}x"

@@ -24,7 +24,9 @@ from charlens.networks.cells import cell
 from charlens.progress import duration
 from charlens.runs import host
 from charlens.runs.schema import RESERVED
-from charlens.store.models import LATER_TYPES, PAPER_TYPES, file_of, type_name
+from charlens.runs.values import cell_type
+from charlens.store.models import LATER_TYPES, OWN, PAPER_TYPES, file_of, type_name
+from charlens.store.reading import reason
 from charlens.study import plan, texts
 from charlens.text import unicode
 from charlens.text.hypotheses import HYPOTHESES, KINDS
@@ -32,6 +34,7 @@ from charlens.text.stand_ins import parsed
 from charlens.units import selectivity
 
 PROJECT = Path(__file__).parents[3]  # the folder with the Snakefile
+MOST_MINUTES = 1_000_000  # two years
 
 
 def prospects(text: unicode.Text, kind: str, streams: int) -> list[str]:
@@ -131,7 +134,20 @@ def check_types(types: Sequence[str]) -> None:
                 f"--type {type}: no such cell type; there are {known}; one of your own is a file"
                 f" {PROJECT / 'cells' / type}.py"
             )
-        cell(type)
+        try:
+            cell_type(type)
+        except ValueError as error:
+            raise InputError(f"--type {type}: {error}") from None
+        try:
+            cell(type)
+        except Exception as error:  # whatever a file of the user's own raises
+            if file_of(type).parent != OWN:
+                raise
+            raise InputError(
+                f"--type {type}: {PROJECT / file_of(type)} cannot be imported"
+                f" ({error.__class__.__name__}: {reason(error)}); correct it, or install what"
+                " it needs"
+            ) from None
 
 
 def run_workflow(settings: Path, log: Path) -> None:
@@ -210,6 +226,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    if not args.minutes > 0:
-        raise InputError(f"--minutes: expected more than 0, got {args.minutes:g}")
+    if not 0 < args.minutes <= MOST_MINUTES:
+        raise InputError(
+            f"--minutes: expected more than 0 and at most {MOST_MINUTES:,}, got {args.minutes:g}"
+        )
     study(args.paths, args.minutes, args.kind, args.out, args.types)

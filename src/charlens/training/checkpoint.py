@@ -17,6 +17,7 @@ import numpy as np
 import safetensors.numpy
 
 from charlens.data import split
+from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.networks import arrays
 from charlens.networks.version import version
@@ -60,16 +61,26 @@ def read_checkpoint(
     """The state in the newest sound checkpoint (see `Training.saved_state`); None if there is none.
 
     A damaged checkpoint, or one that does not fit `training`, is set aside, and one of another
-    training ignored, with a progress line that says so.
+    training ignored, with a progress line that says so. Raises InputError where one cannot be read:
+    it may be sound, and days of training in it.
     """
     damaged = False
     for place in (path, earlier(path)):
-        if not place.exists():
-            continue
         try:
-            saved = parse(place.read_bytes())
+            content = place.read_bytes()
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise InputError(
+                f"{place}: cannot be read ({reason(error)}); run again, or remove it to train from"
+                " the beginning"
+            ) from error
+        try:
+            saved = parse(content)
             if matches := saved.pop("identity") == identity:
                 check(saved, training, schedule)
+        except (MemoryError, ImportError):  # of this machine, not of the file
+            raise
         except Exception as error:  # whatever a broken file makes libraries raise
             aside = place.with_name(f"{place.name}.damaged")
             os.replace(place, aside)
