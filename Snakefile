@@ -31,7 +31,16 @@ from charlens.errors import InputError
 from charlens.files import sha256
 from charlens.networks.cells import declared, has_units
 from charlens.networks.version import version
-from charlens.runs import console, cost, grid, host, modules, settings, slurm
+from charlens.runs import (
+    console,
+    cost,
+    grid,
+    host,
+    modules,
+    selections,
+    settings,
+    slurm,
+)
 from charlens.runs.settings import options
 from charlens.store.models import (
     PAPER_TYPES,
@@ -68,7 +77,7 @@ try:
         below = settings.layers(
             usual, [] if IS_MODULE else workflow.overwrite_configfiles
         )
-        grid.refuse_unmatched([*below, SETTINGS])
+        selections.refuse_unmatched([*below, SETTINGS])
 except InputError as error:
     raise WorkflowError(str(error)) from None
 CORPORA = SETTINGS.use

@@ -6,7 +6,7 @@ from project import ROOT
 from test_settings import PAPER, made, merged
 
 from charlens.errors import InputError
-from charlens.runs import grid, settings
+from charlens.runs import grid, selections, settings
 from charlens.store.models import ModelKey
 
 
@@ -255,7 +255,7 @@ def test_settings_read_back_ask_for_the_same_models(tmp_path):
 )  # fmt: skip
 def test_a_selection_of_the_users_own_that_matches_nothing_is_refused(changes, named):
     with pytest.raises(InputError, match=f"^{named}.*; ") as refused:
-        grid.refuse_unmatched([made(), made(**changes)])
+        selections.refuse_unmatched([made(), made(**changes)])
     assert len(str(refused.value).splitlines()) == 1
 
 
@@ -275,37 +275,37 @@ def test_an_entry_that_those_before_it_leave_nothing_is_refused(key, items, plac
     values = {"seeds": [1], "dropout": [0.1]}[key]
     its = made(grid={key: [item | {"values": values} for item in items]})
     with pytest.raises(InputError, match=f"^grid.{key}.{place}: an entry before .*; move it up"):
-        grid.refuse_unmatched([made(), its])
+        selections.refuse_unmatched([made(), its])
     last = [{"sizes": [64, 128, 256, 512], "values": values}, {"values": values}]
-    grid.refuse_unmatched([made(), made(grid={key: last})])  # for all else, if there is any
+    selections.refuse_unmatched([made(), made(grid={key: last})])  # for all else, if there is any
 
 
 def test_an_entry_at_the_wrong_end_is_refused_in_config_yaml_itself():
     seeds = [*PAPER["grid"]["seeds"], {"sizes": [256], "values": [1, 2]}]
     its = made(grid={"seeds": seeds})
     with pytest.raises(InputError, match=r"^grid.seeds.4: an entry before it"):
-        grid.refuse_unmatched([its, its])
+        selections.refuse_unmatched([its, its])
     smaller = made(grid={"sizes": [64]})
-    grid.refuse_unmatched([smaller, smaller])
+    selections.refuse_unmatched([smaller, smaller])
 
 
 def test_dropout_of_networks_by_the_second_recipe_is_refused_and_not_asked_for():
     variants = [{"layers": [2], "sizes": [128], "add": ["adamw"]}]
     types = {"types": PAPER["grid"]["types"], "values": [0.0]}
     its = made(grid={"variants": variants, "dropout": [types]})
-    grid.refuse_unmatched([made(), its])
+    selections.refuse_unmatched([made(), its])
     both = [types, {"types": ["lstm+adamw"], "values": [0.1]}]
     with pytest.raises(InputError, match=r"^grid.dropout.1: .* adamw.rates; remove it"):
-        grid.refuse_unmatched([made(), made(grid={"variants": variants, "dropout": both})])
+        selections.refuse_unmatched([made(), made(grid={"variants": variants, "dropout": both})])
 
 
 def test_selections_of_config_yaml_count_for_any_grid():
     smaller = made(grid={"layers": [1], "sizes": [32]}, figures={"emergence": {"corpora": []}})
-    grid.refuse_unmatched([made(), smaller])
+    selections.refuse_unmatched([made(), smaller])
     of_linux = {"dropout": [{"corpora": ["lk"], "values": [0.1]}, {"values": [0.0]}]}
-    grid.refuse_unmatched([made(), made(use=["wp"], grid=of_linux)])
+    selections.refuse_unmatched([made(), made(use=["wp"], grid=of_linux)])
     without_gru = made(grid={"types": ["lstm"]}, cells={"gates": ["lstm", "gru"]})
-    grid.refuse_unmatched([made(), without_gru])
+    selections.refuse_unmatched([made(), without_gru])
 
 
 @pytest.mark.parametrize(
@@ -322,12 +322,12 @@ def test_selections_of_an_earlier_configuration_count_for_a_later_grid(name, cha
     ours = merged(PAPER, yaml.safe_load((ROOT / name).read_text()))
     assert below == [made(), settings.make(ours)]
     now = settings.make(merged(ours, change))
-    grid.refuse_unmatched([*below, now])
+    selections.refuse_unmatched([*below, now])
     with pytest.raises(InputError):
-        grid.refuse_unmatched([made(), now])
+        selections.refuse_unmatched([made(), now])
     slip = settings.make(merged(ours, merged(change, {"cells": {"inside": [{"size": 7}]}})))
     with pytest.raises(InputError, match=r"^cells.inside.0: matches nothing .*remove it$"):
-        grid.refuse_unmatched([*below, slip])
+        selections.refuse_unmatched([*below, slip])
 
 
 def test_a_slip_in_an_earlier_configuration_is_refused_if_no_later_one_mends_it(tmp_path):
@@ -336,10 +336,10 @@ def test_a_slip_in_an_earlier_configuration_is_refused_if_no_later_one_mends_it(
     below = settings.layers(PAPER, [tmp_path / "mine.yaml", tmp_path / "more.yaml"])
     assert below == [made(), made(cells={"inside": [{"size": 7}]})]
     with pytest.raises(InputError, match=r"^cells.inside.0: matches nothing"):
-        grid.refuse_unmatched([*below, made(cells={"inside": [{"size": 7}]}, use=["lk"])])
-    grid.refuse_unmatched([*below, made(cells={"inside": [{"size": 64}]})])
+        selections.refuse_unmatched([*below, made(cells={"inside": [{"size": 7}]}, use=["lk"])])
+    selections.refuse_unmatched([*below, made(cells={"inside": [{"size": 64}]})])
 
 
 @pytest.mark.parametrize("name", ["demo.yaml", "modern.yaml", "tests/tiny.yaml"])
 def test_every_selection_of_our_own_runs_matches_something(name):
-    grid.refuse_unmatched([made(), *settings.layers(PAPER, [ROOT / name])[1:]])
+    selections.refuse_unmatched([made(), *settings.layers(PAPER, [ROOT / name])[1:]])

@@ -26,8 +26,9 @@ def interpretable_units_are_used(evidence: Evidence) -> list[Finding]:
     hypotheses counts once, and is used if it is for one of them. The claim holds if the whole
     interval is above one half and as many used units are improbable by chance (the basis says how
     improbable; a unit like its C controls is beyond all of them with probability 1 / (C + 1);
-    binomial test, 5%), and does not if the whole interval is at most one half. Undecided is a unit that is beyond fewer than 19
-    controls, or one that is not beyond them and whose interval includes 0."""
+    binomial test, 5%), and does not if the whole interval is at most one half. Undecided is a unit
+    that is beyond fewer than 19 controls, or one that is not beyond them and whose interval
+    includes 0."""
     units = clamped_units(evidence)
     findings = [whole(units)]
     for row in units.itertuples():

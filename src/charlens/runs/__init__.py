@@ -4,6 +4,7 @@ settings.py          one typed object with all settings of a run
 schema.py            the keys of the settings
 values.py            types of their values
 grid.py              the models of a run
+selections.py        what a configuration selects of the grid is there
 modules.py           the files of the package that a rule runs
 additions.py         settings of the block and the second recipe
 cost.py              memory, time and priority of jobs

@@ -3,9 +3,9 @@
 The Snakefile imports this, so it imports nothing slow.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
-from itertools import chain, product
+from itertools import product
 from pathlib import Path
 
 from charlens.data.checks import own_file
@@ -13,9 +13,6 @@ from charlens.errors import InputError
 from charlens.runs.schema import Section, Settings
 from charlens.store import models
 from charlens.store.models import ModelKey, original, recipe_of, reshuffled, twin
-
-NOTHING = "{}: {} matches nothing of the grid; correct or remove it"
-SHADOWED = "{}: an entry before it fits all of its networks; move it up, or remove it"
 
 
 def recurrent(settings: Settings, corpus: str) -> list[ModelKey]:
@@ -232,115 +229,6 @@ def first_fit(settings: Settings, key: str, corpus: str, entry: dict) -> list | 
         if all(about[name] in its for name, its in lists.items()):
             return item.values
     return None
-
-
-def refuse_unmatched(layers: Sequence[Settings]) -> None:
-    """Raise InputError, with a line for each, where a selection, or a value in one, matches nothing
-    of the grid: it has a slip in it, and nobody would notice that it does nothing.
-
-    layers: the settings as one configuration after the other was laid over those of config.yaml
-    (see `settings.layers`). The selections of config.yaml count for whatever grid they are used
-    with; so do those that matched before a later configuration changed the grid.
-    """
-    checked = [selections(its) for its in layers]
-    excused = set(checked[0])
-    excused |= {which for its in checked[1:-1] for which, wrong in its.items() if not wrong}
-    new = [wrong for which, wrong in checked[-1].items() if which not in excused]
-    if mistakes := list(dict.fromkeys(chain(never_reached(layers[-1]), *new))):
-        raise InputError("\n".join(mistakes))
-
-
-def selections(settings: Settings) -> dict[tuple, list[str]]:
-    """What the settings select of the grid, each by its key and content, and a line about all that
-    is wrong with it."""
-    grid, cells = settings.grid, settings.cells
-    networks = [
-        ModelKey(corpus, "recurrent", **entry, seed=seed)
-        for corpus in settings.corpora  # those not in use now, too
-        for entry in entries(settings)
-        for seed in first_fit(settings, "seeds", corpus, entry) or []
-    ]
-    of_all = settings.model_copy(update={"grid": grid.model_copy(update={"omit": []})})
-    every_entry = [ModelKey("", "recurrent", **entry) for entry in entries(of_all)]
-    found = {}
-    for name, chosen, keys in (
-        ("cells.inside", cells.inside, networks),
-        ("cells.record.models", cells.record.models, networks),
-        ("contiguous_split.recurrent", settings.contiguous_split.recurrent, networks),
-        ("reshuffles.recurrent", settings.reshuffles.recurrent, networks),
-        ("grid.omit", grid.omit, every_entry),
-        ("grid.dropout", grid.dropout, networks),
-        ("grid.seeds", grid.seeds, networks),
-    ):
-        for place, selection in enumerate(chosen):
-            wrong = unmatched(f"{name}.{place}", selection, keys)
-            found[name, selection.model_dump_json()] = wrong
-    for name, items, keys in (
-        ("grid.dropout", grid.dropout, [key for key in networks if key.candidates == "dropout"]),
-        ("grid.seeds", grid.seeds, networks),
-    ):
-        used = {next((n for n, item in enumerate(items) if fits(key, item)), None) for key in keys}
-        for place, item in enumerate(items):
-            wrong = found[name, item.model_dump_json()]
-            if wrong or place in used or not named(item):  # one for all else may be for none
-                continue
-            if fitting(keys, [item]):
-                wrong.append(SHADOWED.format(f"{name}.{place}"))
-            else:
-                wrong.append(f"{name}.{place}: networks with +adamw have adamw.rates; remove it")
-    known = dict.fromkeys(entry["type"] for entry in entries(settings))
-    found["cells.gates", *cells.gates] = [
-        f"cells.gates.{place}: no '{type}' in the grid; it has {', '.join(sorted(known))}"
-        for place, type in enumerate(cells.gates)
-        if type not in known
-    ]
-    return found | of_emergence(settings)
-
-
-def of_emergence(settings: Settings) -> dict[tuple, list[str]]:
-    """The same of what figures.emergence selects: as a whole, and each of its lists."""
-    name, its = "figures.emergence", settings.figures.emergence
-    of_corpora = {c: watched(settings, c) for c in its.corpora if c in settings.use}
-    keys = list(chain(*of_corpora.values()))
-    found = {
-        (name, str([its.corpora, its.types, its.layers, its.sizes])): [
-            f"{name}: no network of {corpus} is of these types, layers and sizes; correct them, or"
-            " leave the corpus out"
-            for corpus, of_it in of_corpora.items()
-            if not of_it
-        ]
-    }
-    for field, fact in (("types", "type"), ("layers", "layers"), ("sizes", "size")):
-        values, there = getattr(its, field), {getattr(key, fact) for key in keys}
-        missing = [value for value in values if value not in there] if keys else []
-        found[name, field, str(values)] = [NOTHING.format(f"{name}.{field}", v) for v in missing]
-    return found
-
-
-def unmatched(name: str, selection: Section, keys: Iterable[ModelKey]) -> list[str]:
-    """A line where no network matches a selection, or else for each value in it that none has."""
-    about = [facts(key) for key in fitting(keys, [selection])]
-    if not about:
-        return [f"{name}: matches nothing of the grid; correct or remove it"]
-    return [
-        NOTHING.format(f"{name}.{field}", value)
-        for field, its in named(selection).items()
-        for value in (its if isinstance(its, list) else [])
-        if value not in {facts[field] for facts in about}
-    ]
-
-
-def never_reached(settings: Settings) -> Iterator[str]:
-    """A line for each entry of grid.dropout and grid.seeds that no grid would reach: one before it
-    lists all that it lists."""
-    for key in ("dropout", "seeds"):
-        items = [named(item) for item in getattr(settings.grid, key)]
-        for place, item in enumerate(items):
-            if any(
-                all(name in item and set(item[name]) <= set(its) for name, its in before.items())
-                for before in items[:place]
-            ):
-                yield SHADOWED.format(f"grid.{key}.{place}")
 
 
 def own_files(settings: Settings, corpus: str, origin: str | None) -> list[str]:
