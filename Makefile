@@ -65,7 +65,7 @@ publish: $(TOOLS) ## tables and figures of what is trained so far: results/refer
 .PHONY: test
 test: $(TOOLS) $(SLURM) $(CELLS) ## the tests (those in a browser if there is one), side by side on CORES
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(CORES:all=logical) --dist loadfile \
-	    -m 'not full and not faults' $(ARGS)
+	    --no-loadscope-reorder -m 'not full and not faults' $(ARGS)
 
 .PHONY: test-full
 test-full: $(TOOLS) ## the tests at full scale, minutes to hours

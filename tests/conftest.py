@@ -16,6 +16,26 @@ hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
 
+# Files that take minutes, the longest first. They begin before all others, so that at the end of a
+# run none keeps one worker busy while the others have nothing left to do.
+LONG = (
+    "backends/test_accuracy.py", "test_workflow.py", "test_unicode_run.py", "backends/test_cpu.py",
+    "backends/test_sanitizers.py", "test_plans.py", "runs/test_merge.py", "bench/test_doctor.py",
+)  # fmt: skip
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the files that take longest."""
+    folder = Path(__file__).parent
+    assert all((folder / file).is_file() for file in LONG), "LONG names a file that is gone"
+
+    def place(item):
+        file = item.path.relative_to(folder).as_posix()
+        return LONG.index(file) if file in LONG else len(LONG)
+
+    items.sort(key=place)
+
+
 def pytest_make_parametrize_id(val, argname):
     """Name a test by what is the same in every worker: packed bytes hold the time of packing."""
     return argname if isinstance(val, bytes) else None
