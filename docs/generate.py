@@ -234,7 +234,7 @@ def state() -> str:
         seeds = int((begun["finished"] == 0).sum())
         if seeds:
             lines.append(f"- {TITLES[corpus]}: {seeds} further seeds are not trained yet.")
-    lines += [f"- {line}." for line in [*untried(), *other_orders()]]
+    lines += [f"- {line}." for line in [*untried(), *other_orders(), *unwatched()]]
     lines += [
         "- The CUDA backend was checked and measured on one kind of card, an H100; no whole run was"
         " made on one.",
@@ -286,6 +286,21 @@ def other_orders() -> list[str]:
                 f"{TITLES[corpus]}, scored in fewer than the {orders} other orders of its files:"
                 f" {lacking}"
             )
+    return lines
+
+
+def unwatched() -> list[str]:
+    """The networks of `config.yaml` that are trained, but were not watched as they were."""
+    settings, lines = plan(), []
+    measures = published("tables/emergence.csv")
+    known = set(measures[NETWORK].drop_duplicates().itertuples(index=False, name=None))
+    for corpus in settings.use:
+        keys = grid.watched(settings, corpus)
+        own = [(k.corpus, k.type, k.layers, k.size, k.seed) for k in keys]
+        lacking = Counter(k.name for k, which in zip(keys, own, strict=True) if which not in known)
+        if lacking:
+            names = ", ".join(f"{name} ({count} seeds)" for name, count in lacking.items())
+            lines.append(f"{TITLES[corpus]}, not watched as they were trained: {names}")
     return lines
 
 
@@ -960,11 +975,14 @@ def modern_verdict() -> str:
     named = yaml.safe_load((ROOT / "modern.yaml").read_text())["grid"]["types"]
     rest = [type_name(t) for t in types_in_order(set(named) - set(losses))]
     sizes = ", ".join(map(str, sorted(set(bare["size"]))))
-    where = f"{ahead or 'none'} of the {len(best)} shapes that have been trained of any"
+    trained = f"of the {len(best)} shapes that are trained"
+    said = f"a newer type is ahead of the GRU in {ahead} {trained}"
+    if not ahead:
+        said = f"no newer type is ahead of the GRU in any {trained}"
     helped = set(found["type"]) - set(bare["type"])
     return (
-        f"Bare cells of equal parameters by the paper's recipe, size {sizes}, one seed each: a"
-        f" newer type is ahead of the GRU in {where}. Loss minus that of the LSTM of the same"
+        f"Bare cells of equal parameters by the paper's recipe, size {sizes}, one seed each:"
+        f" {said}. Loss minus that of the LSTM of the same"
         f" shape, in nats per character: {'; '.join(behind)}."
         + ("" if helped else " None has been trained yet as it is meant to be used, in a block or"
            " by a recipe of its time.")
@@ -1103,7 +1121,7 @@ def modern_figure() -> str:
     trained = recurrent["finished"].sum() - diverged
     return (
         f"{trained} of the {len(recurrent)} networks are trained"
-        f"{f' ({diverged} more diverged)' if diverged else ''}:\n\n"
+        f"{f' ({diverged} more diverged)' if diverged else ''}. {modern_verdict()}\n\n"
         f"![Loss of each type at equal parameters](results/reference/modern/{picture})"
     )
 
