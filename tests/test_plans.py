@@ -1,6 +1,7 @@
 """What Snakemake plans of the paper and of a text of one's own, and what it refuses."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -8,7 +9,9 @@ from functools import partial
 
 import numpy as np
 import pytest
-from project import ROOT, command, counts, snakemake
+import yaml
+import yte
+from project import ROOT, TINY, command, counts, snakemake
 
 
 def test_the_plan_of_the_paper(tmp_path):
@@ -144,3 +147,51 @@ def test_every_rule_has_a_line_of_help():
     for rule in ("all", "table1", "table2", "ngrams", "figures", "report", "train", "figure5"):
         (line,) = [line for line in lines if line.split()[0] == rule]
         assert len(line.split()) > 3, f"rule {rule} says nothing of itself"
+
+
+SIDE_BY_SIDE = [
+    f"results/tiny/models/code/type~gru/layers~3/size~8/seed~1/dropout~{dropout}/model.safetensors"
+    for dropout in (0.0, 0.1)
+]
+ALONE = "results/tiny/models/code/type~rnn/layers~1/size~8/seed~1/dropout~0.0/model.safetensors"
+
+
+def resources(folder, *args, **environment) -> dict[str, dict[str, str]]:
+    """What two rules ask for in a dry run: `train`, and the one that trains two networks."""
+    targets = [*SIDE_BY_SIDE, ALONE, "-n", *TINY, "--config", "networks_per_job=2"]
+    said = snakemake(folder, *targets, *args, **environment).stdout
+    found = re.findall(r"^rule (train\w*):\n(?:    .*\n)*?    resources: (.*)", said, re.M)
+    assert len(found) == 2
+    return {rule: dict(pair.split("=", 1) for pair in asked.split(", ")) for rule, asked in found}
+
+
+def test_a_job_of_several_networks_gets_what_profiles_set_for_trainings(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHARLENS_GPUS", "1")
+    of_train = {"gpu_model": "a100", "mem_mb": 5000}
+    for engine in ("slurm", "lsf", "sge", "htcondor"):
+        # that of Slurm asks Slurm before it says anything
+        read = yaml.safe_load if engine == "slurm" else yte.process_yaml
+        text = (ROOT / f"profiles/{engine}/config.yaml").read_text()
+        of_train |= read(text)["set-resources"]["train"]
+    profile = tmp_path / "profile/config.yaml"
+    profile.parent.mkdir()
+    profile.write_text(yaml.safe_dump({"set-resources": {"train": of_train}}))
+    asked = resources(tmp_path, "--workflow-profile", str(profile.parent))
+    train = asked.pop("train")
+    ((name, several),) = asked.items()
+    expected = {
+        "slurm_extra": "--signal=USR1@180",
+        "lsf_extra": "-gpu num=1",
+        "sge_resources": "gpu=1",
+        "request_gpus": "1",
+        "gpu": "1",
+        "gpu_model": "a100",
+    }
+    assert train.items() >= expected.items() and several.items() >= expected.items()
+    # a profile's memory is that of one network
+    assert train["mem_mb"] == train["htcondor_request_mem_mb"] == "5000"
+    assert several["mem_mb"] == several["htcondor_request_mem_mb"] != "5000"
+    # what is set for the rule itself comes first
+    own = ["train:lsf_extra='train'", f"{name}:lsf_extra='mine'", f"{name}:mem_mb=7000"]
+    its = resources(tmp_path, "--set-resources", *own)[name]
+    assert its["lsf_extra"] == "mine" and its["mem_mb"] == "7000"

@@ -109,6 +109,19 @@ def side_by_side(keys):
     return console.SIDE_BY_SIDE + re.sub(r"\W", "_", name)
 
 
+def as_a_profile_says(job, keys):
+    """Give the rule that trains these networks in one job what a profile sets for `train`, whose name
+    profiles know, in place of the rule's own resources. But for memory: what a profile asks for is
+    that of one network."""
+    set_for = workflow.resource_settings.overwrite_resources
+    for_one = set_for.get(rules.train.rule.name, {})
+    job.resources.update(for_one)
+    job.resources.update(
+        {name: memory_of(keys) for name in for_one if name.endswith("mem_mb")}
+    )
+    job.resources.update(set_for.get(job.name, {}))
+
+
 def of_shape(model):
     """The options of `charlens train` that say what networks of one shape have in common."""
     key = ModelKey.parse(model)

@@ -138,6 +138,8 @@ for KEYS in grid.side_by_side(SETTINGS):
             " {params.network} --seed {params.seeds} --dropout {params.dropouts} {params.options}"
             " --threads {threads} --out {params.out} > {log} 2>&1"
 
+    as_a_profile_says([*workflow.rules][-1], KEYS)
+
 
 rule select:
     """Keep the candidate with the lowest validation loss."""
