@@ -195,3 +195,13 @@ def test_a_job_of_several_networks_gets_what_profiles_set_for_trainings(tmp_path
     own = ["train:lsf_extra='train'", f"{name}:lsf_extra='mine'", f"{name}:mem_mb=7000"]
     its = resources(tmp_path, "--set-resources", *own)[name]
     assert its["lsf_extra"] == "mine" and its["mem_mb"] == "7000"
+
+
+def test_a_job_of_several_networks_is_one_process_and_asks_for_a_day_at_most(tmp_path):
+    one, several = resources(tmp_path, CHARLENS_GPUS="1").values()
+    if one["runtime"] == "60":
+        one, several = several, one
+    assert (one["runtime"], several["runtime"]) == ("30", "60")
+    assert 3900 < int(one["mem_mb"]) < int(several["mem_mb"]) < int(one["mem_mb"]) + 500
+    long = resources(tmp_path, "training={epochs: 100000000}")
+    assert {its["runtime"] for its in long.values()} == {"1440"}

@@ -45,13 +45,16 @@ def priority_of(keys):
 
 
 def memory_of(keys):
-    """mem_mb of such a job."""
-    return lambda w: sum(map(memory, keys))
+    """mem_mb of such a job: one process, however many networks."""
+    shared = (len(keys) - 1) * cost.process_mb(gpu=GPUS > 0)
+    return lambda w: sum(map(memory, keys)) - shared
 
 
 def minutes_of(keys):
-    """runtime of such a job: as if the networks were trained one after the other."""
-    return lambda w, attempt: sum(minutes(key, attempt) for key in keys)
+    """runtime of such a job: as if the networks were trained one after the other, at most a day."""
+    return lambda w, attempt: min(
+        cost.MOST_MINUTES, sum(minutes(key, attempt) for key in keys)
+    )
 
 
 def shown_lstm(corpus):
