@@ -205,3 +205,16 @@ def test_a_job_of_several_networks_is_one_process_and_asks_for_a_day_at_most(tmp
     assert 3900 < int(one["mem_mb"]) < int(several["mem_mb"]) < int(one["mem_mb"]) + 500
     long = resources(tmp_path, "training={epochs: 100000000}")
     assert {its["runtime"] for its in long.values()} == {"1440"}
+
+
+def test_corpora_whose_names_differ_in_a_sign_have_jobs_of_their_own(tmp_path):
+    mine = yaml.safe_load(MINE) | {"use": ["a-b", "a_b"], "networks_per_job": 2}
+    mine["corpora"] = dict.fromkeys(mine["use"], mine["corpora"]["mine"])
+    mine["grid"] = {"layers": [1], "sizes": [64], "seeds": [{"values": [1, 2]}]}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
+    target = "results/mine/models/{}/type~gru/layers~1/size~64/seed~1/best/model.safetensors"
+    both = [target.format(corpus) for corpus in mine["use"]]
+    planned = snakemake(
+        tmp_path, *both, "--configfile", tmp_path / "mine.yaml", "-n", "-q", "rules"
+    )
+    assert sum(rule.startswith("train_side_by_side") for rule in counts(planned.stdout)) == 2

@@ -103,10 +103,12 @@ def candidates(key):
 
 
 def side_by_side(keys):
-    """The name of the rule that trains these networks in one job, after the first of them."""
+    """The name of the rule that trains these networks in one job: after the first of them, and with
+    a digest of all, since a-b and a_b are one word in the name of a rule."""
     key = keys[0]
     name = f"{key.corpus}_{key.type}_{key.layers}x{key.size}_{key.seed}_{key.candidate}"
-    return console.SIDE_BY_SIDE + re.sub(r"\W", "_", name)
+    members = hashlib.sha256(" ".join(key.path for key in keys).encode()).hexdigest()
+    return console.SIDE_BY_SIDE + re.sub(r"\W", "_", f"{name}_{members[:8]}")
 
 
 def as_a_profile_says(job, keys):
