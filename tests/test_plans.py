@@ -218,3 +218,26 @@ def test_corpora_whose_names_differ_in_a_sign_have_jobs_of_their_own(tmp_path):
         tmp_path, *both, "--configfile", tmp_path / "mine.yaml", "-n", "-q", "rules"
     )
     assert sum(rule.startswith("train_side_by_side") for rule in counts(planned.stdout)) == 2
+
+
+def test_a_further_seed_trains_nothing_again_that_is_there(tmp_path):
+    """Though it could share a job with networks that are there."""
+    seeds = "grid: {seeds: [{types: [gru], values: [1, 2]}, {values: [1]}]}\nnetworks_per_job: 4\n"
+    (tmp_path / "seeds.yaml").write_text(seeds)
+    run = partial(snakemake, tmp_path)
+    every = [*TINY, tmp_path / "seeds.yaml"]
+    run(*SIDE_BY_SIDE, *TINY)
+    further = [path.replace("seed~1", "seed~2") for path in SIDE_BY_SIDE]
+    dry = [*every, "-n", "--quiet", "rules"]
+    planned = counts(run(*SIDE_BY_SIDE, *further, *dry).stdout)
+    (job,) = planned.keys() - {"total"}
+    assert re.fullmatch(r"train_side_by_side_code_gru_3x8_\d+_0011", job)
+    # a node goes by the name of its job, which has the networks that it began with
+    first = tmp_path / further[0]
+    first.parent.mkdir(parents=True)
+    first.touch()
+    node = ["--mode", "remote", "--target-jobs", f"{job}:", "--allowed-rules", job]
+    assert counts(run(*dry, *node).stdout) == {job: 1, "total": 1}
+    first.unlink()
+    run(*SIDE_BY_SIDE, *further, *every)
+    assert "Nothing to be done" in run(*SIDE_BY_SIDE, *further, *dry).stdout

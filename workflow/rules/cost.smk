@@ -95,10 +95,8 @@ def work_side_by_side(work):
     """The work of a job that trains several networks side by side, by its rule. work: as from
     `trainings`."""
     return {
-        side_by_side(keys): sum(
-            work[f"{RESULTS}/models/{key.path}/model.safetensors"] for key in keys
-        )
-        for keys in grid.side_by_side(SETTINGS)
+        job: sum(work[f"{RESULTS}/models/{key.path}/model.safetensors"] for key in keys)
+        for job, keys in side_by_side().items()
     }
 
 
