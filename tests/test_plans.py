@@ -1,6 +1,7 @@
 """What Snakemake plans of the paper and of a text of one's own, and what it refuses."""
 
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -8,7 +9,9 @@ from functools import partial
 
 import numpy as np
 import pytest
-from project import ROOT, command, counts, snakemake
+import yaml
+import yte
+from project import ROOT, TINY, command, counts, snakemake
 
 
 def test_the_plan_of_the_paper(tmp_path):
@@ -155,3 +158,97 @@ def test_every_rule_has_a_line_of_help():
     for rule in ("all", "table1", "table2", "ngrams", "figures", "report", "train", "figure5"):
         (line,) = [line for line in lines if line.split()[0] == rule]
         assert len(line.split()) > 3, f"rule {rule} says nothing of itself"
+
+
+SIDE_BY_SIDE = [
+    f"results/tiny/models/code/type~gru/layers~3/size~8/seed~1/dropout~{dropout}/model.safetensors"
+    for dropout in (0.0, 0.1)
+]
+ALONE = "results/tiny/models/code/type~rnn/layers~1/size~8/seed~1/dropout~0.0/model.safetensors"
+
+
+def resources(folder, *args, **environment) -> dict[str, dict[str, str]]:
+    """What two rules ask for in a dry run: `train`, and the one that trains two networks."""
+    targets = [*SIDE_BY_SIDE, ALONE, "-n", *TINY, "--config", "networks_per_job=2"]
+    said = snakemake(folder, *targets, *args, **environment).stdout
+    found = re.findall(r"^rule (train\w*):\n(?:    .*\n)*?    resources: (.*)", said, re.M)
+    assert len(found) == 2
+    return {rule: dict(pair.split("=", 1) for pair in asked.split(", ")) for rule, asked in found}
+
+
+def test_a_job_of_several_networks_gets_what_profiles_set_for_trainings(tmp_path, monkeypatch):
+    monkeypatch.setenv("CHARLENS_GPUS", "1")
+    of_train = {"gpu_model": "a100", "mem_mb": 5000}
+    for engine in ("slurm", "lsf", "sge", "htcondor"):
+        # that of Slurm asks Slurm before it says anything
+        read = yaml.safe_load if engine == "slurm" else yte.process_yaml
+        text = (ROOT / f"profiles/{engine}/config.yaml").read_text()
+        of_train |= read(text)["set-resources"]["train"]
+    profile = tmp_path / "profile/config.yaml"
+    profile.parent.mkdir()
+    profile.write_text(yaml.safe_dump({"set-resources": {"train": of_train}}))
+    asked = resources(tmp_path, "--workflow-profile", str(profile.parent))
+    train = asked.pop("train")
+    ((name, several),) = asked.items()
+    expected = {
+        "slurm_extra": "--signal=USR1@180",
+        "lsf_extra": "-gpu num=1",
+        "sge_resources": "gpu=1",
+        "request_gpus": "1",
+        "gpu": "1",
+        "gpu_model": "a100",
+    }
+    assert train.items() >= expected.items() and several.items() >= expected.items()
+    # a profile's memory is that of one network
+    assert train["mem_mb"] == train["htcondor_request_mem_mb"] == "5000"
+    assert several["mem_mb"] == several["htcondor_request_mem_mb"] != "5000"
+    # what is set for the rule itself comes first
+    own = ["train:lsf_extra='train'", f"{name}:lsf_extra='mine'", f"{name}:mem_mb=7000"]
+    its = resources(tmp_path, "--set-resources", *own)[name]
+    assert its["lsf_extra"] == "mine" and its["mem_mb"] == "7000"
+
+
+def test_a_job_of_several_networks_is_one_process_and_asks_for_a_day_at_most(tmp_path):
+    one, several = resources(tmp_path, CHARLENS_GPUS="1").values()
+    if one["runtime"] == "60":
+        one, several = several, one
+    assert (one["runtime"], several["runtime"]) == ("30", "60")
+    assert 3900 < int(one["mem_mb"]) < int(several["mem_mb"]) < int(one["mem_mb"]) + 500
+    long = resources(tmp_path, "training={epochs: 100000000}")
+    assert {its["runtime"] for its in long.values()} == {"1440"}
+
+
+def test_corpora_whose_names_differ_in_a_sign_have_jobs_of_their_own(tmp_path):
+    mine = yaml.safe_load(MINE) | {"use": ["a-b", "a_b"], "networks_per_job": 2}
+    mine["corpora"] = dict.fromkeys(mine["use"], mine["corpora"]["mine"])
+    mine["grid"] = {"layers": [1], "sizes": [64], "seeds": [{"values": [1, 2]}]}
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(mine))
+    target = "results/mine/models/{}/type~gru/layers~1/size~64/seed~1/best/model.safetensors"
+    both = [target.format(corpus) for corpus in mine["use"]]
+    planned = snakemake(
+        tmp_path, *both, "--configfile", tmp_path / "mine.yaml", "-n", "-q", "rules"
+    )
+    assert sum(rule.startswith("train_side_by_side") for rule in counts(planned.stdout)) == 2
+
+
+def test_a_further_seed_trains_nothing_again_that_is_there(tmp_path):
+    """Though it could share a job with networks that are there."""
+    seeds = "grid: {seeds: [{types: [gru], values: [1, 2]}, {values: [1]}]}\nnetworks_per_job: 4\n"
+    (tmp_path / "seeds.yaml").write_text(seeds)
+    run = partial(snakemake, tmp_path)
+    every = [*TINY, tmp_path / "seeds.yaml"]
+    run(*SIDE_BY_SIDE, *TINY)
+    further = [path.replace("seed~1", "seed~2") for path in SIDE_BY_SIDE]
+    dry = [*every, "-n", "--quiet", "rules"]
+    planned = counts(run(*SIDE_BY_SIDE, *further, *dry).stdout)
+    (job,) = planned.keys() - {"total"}
+    assert re.fullmatch(r"train_side_by_side_code_gru_3x8_\d+_0011", job)
+    # a node goes by the name of its job, which has the networks that it began with
+    first = tmp_path / further[0]
+    first.parent.mkdir(parents=True)
+    first.touch()
+    node = ["--mode", "remote", "--target-jobs", f"{job}:", "--allowed-rules", job]
+    assert counts(run(*dry, *node).stdout) == {job: 1, "total": 1}
+    first.unlink()
+    run(*SIDE_BY_SIDE, *further, *every)
+    assert "Nothing to be done" in run(*SIDE_BY_SIDE, *further, *dry).stdout

@@ -209,6 +209,7 @@ def test_results_of_other_settings_are_not_taken_over(tmp_path):
     settings.refuse_others(made(), path)  # there are none
     settings.write(made(), path)
     settings.refuse_others(made(mirror="elsewhere"), path)
+    settings.refuse_others(made(networks_per_job=6), path)
     with pytest.raises(InputError, match=r"other settings \(training.epochs\)"):
         settings.refuse_others(made(training={"epochs": 7}), path)
 

@@ -102,11 +102,45 @@ def candidates(key):
     ]
 
 
-def side_by_side(keys):
-    """The name of the rule that trains these networks in one job, after the first of them."""
-    key = keys[0]
-    name = f"{key.corpus}_{key.type}_{key.layers}x{key.size}_{key.seed}_{key.candidate}"
-    return console.SIDE_BY_SIDE + re.sub(r"\W", "_", name)
+def is_there(key):
+    """Whether the run has trained this network."""
+    return Path(RESULTS, "models", key.path, "model.safetensors").exists()
+
+
+@functools.cache
+def side_by_side():
+    """The networks of each job that trains several, by the name of its rule.
+
+    Networks that are there have a job apart: before a job, Snakemake removes all that it makes, and
+    after it makes again all that follows. The digits at the end of a name say which of the networks
+    that could share a job do. A node of a cluster goes by them: by then, more networks are there.
+    """
+    told = "" if workflow.is_main_process else " ".join(sys.argv)
+    jobs = {}
+    for number, keys in enumerate(grid.side_by_side(SETTINGS)):
+        first = keys[0]  # its corpus can be a-b or a_b, so the number is needed, too
+        shape = f"{first.corpus}_{first.type}_{first.layers}x{first.size}_{number}_"
+        name = console.SIDE_BY_SIDE + re.sub(r"\W", "_", shape)
+        missing = "".join(str(int(not is_there(key))) for key in keys)
+        there = missing.translate(str.maketrans("01", "10"))
+        for digits in re.findall(rf"{name}([01]+)", told) or (missing, there):
+            some = [key for key, digit in zip(keys, digits) if digit == "1"]
+            if len(some) > 1:
+                jobs[name + digits] = some
+    return jobs
+
+
+def as_a_profile_says(job, keys):
+    """Give the rule that trains these networks in one job what a profile sets for `train`, whose name
+    profiles know, in place of the rule's own resources. But for memory: what a profile asks for is
+    that of one network."""
+    set_for = workflow.resource_settings.overwrite_resources
+    for_one = set_for.get(rules.train.rule.name, {})
+    job.resources.update(for_one)
+    job.resources.update(
+        {name: memory_of(keys) for name in for_one if name.endswith("mem_mb")}
+    )
+    job.resources.update(set_for.get(job.name, {}))
 
 
 def of_shape(model):

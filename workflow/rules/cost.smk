@@ -45,13 +45,16 @@ def priority_of(keys):
 
 
 def memory_of(keys):
-    """mem_mb of such a job."""
-    return lambda w: sum(map(memory, keys))
+    """mem_mb of such a job: one process, however many networks."""
+    shared = (len(keys) - 1) * cost.process_mb(gpu=GPUS > 0)
+    return lambda w: sum(map(memory, keys)) - shared
 
 
 def minutes_of(keys):
-    """runtime of such a job: as if the networks were trained one after the other."""
-    return lambda w, attempt: sum(minutes(key, attempt) for key in keys)
+    """runtime of such a job: as if the networks were trained one after the other, at most a day."""
+    return lambda w, attempt: min(
+        cost.MOST_MINUTES, sum(minutes(key, attempt) for key in keys)
+    )
 
 
 def shown_lstm(corpus):
@@ -92,10 +95,8 @@ def work_side_by_side(work):
     """The work of a job that trains several networks side by side, by its rule. work: as from
     `trainings`."""
     return {
-        side_by_side(keys): sum(
-            work[f"{RESULTS}/models/{key.path}/model.safetensors"] for key in keys
-        )
-        for keys in grid.side_by_side(SETTINGS)
+        job: sum(work[f"{RESULTS}/models/{key.path}/model.safetensors"] for key in keys)
+        for job, keys in side_by_side().items()
     }
 
 

@@ -97,14 +97,14 @@ ruleorder: train_watched > train
 
 # Where a job trains several networks side by side (networks_per_job), each such job is a rule; it
 # comes before those above because it has no wildcards.
-for KEYS in grid.side_by_side(SETTINGS):
+for NAME, KEYS in side_by_side().items():
     FOLDERS = [f"<results>/models/{key.path}" for key in KEYS]
     JOB = f"{KEYS[0].chosen.path}/side_by_side/{KEYS[0].candidates}~{KEYS[0].candidate}"
 
     rule:
         """Train networks that differ in seed and dropout side by side; resumes after a kill."""
         name:
-            side_by_side(KEYS)
+            NAME
         input:
             split=f"<results>/corpora/{KEYS[0].corpus}.npz",
             info=f"<results>/corpora/{KEYS[0].corpus}.json",
@@ -137,6 +137,8 @@ for KEYS in grid.side_by_side(SETTINGS):
             "trap '' TERM USR1; charlens train {input.split} --info {input.info}"
             " {params.network} --seed {params.seeds} --dropout {params.dropouts} {params.options}"
             " --threads {threads} --out {params.out} > {log} 2>&1"
+
+    as_a_profile_says([*workflow.rules][-1], KEYS)
 
 
 rule select:

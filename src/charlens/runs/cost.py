@@ -118,6 +118,11 @@ def multiply_adds(arch: Architecture) -> int:
     return round(growth(arch)[0] * H * H) + H * K
 
 
+def process_mb(gpu: bool) -> int:
+    """Megabytes that a process takes whatever it trains."""
+    return INTERPRETER + CUDA * gpu
+
+
 def memory_mb(arch: Architecture, text: Text, streams: int, unroll: int, gpu: bool = False) -> int:
     """Megabytes to ask for: at least a fifth above the peak of any backend, torch and Python.
 
@@ -133,7 +138,7 @@ def memory_mb(arch: Architecture, text: Text, streams: int, unroll: int, gpu: bo
     data = characters * (4 + 8 * arch.context)
     memories = 4 * streams * arch.layers * cell.matrices * arch.hidden**2
     used = window * (units + 8 * arch.symbols) + memories + 40 * parameters(arch) + data
-    return INTERPRETER + CUDA * gpu + used // 2**20
+    return process_mb(gpu) + used // 2**20
 
 
 def training(text: Text, epochs: int) -> float:

@@ -107,6 +107,7 @@ def refuse_others(settings: Settings, path: Path) -> None:
     here, there = (_flat(its.model_dump(mode="json")) for its in (settings, read(path)))
     for its in (here, there):
         its.pop("mirror", None)  # where texts are, not what they are
+        its.pop("networks_per_job", None)  # which changes no result
     if other := [key for key in here | there if here.get(key) != there.get(key)]:
         more = f" and {len(other) - 3} more" if len(other) > 3 else ""
         raise InputError(
