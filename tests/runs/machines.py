@@ -67,7 +67,7 @@ def write_network(
         about |= {"type": "nn", "layers": 1, "hidden": key.candidate, "dropout": 0.0}
     else:
         about |= {"type": key.type, "layers": key.layers, "size": key.size}
-        about |= {"dropout": 0.1 if recipe else key.candidate}
+        about |= {"dropout": 0.0 if recipe else key.candidate}
         if recipe:
             about |= {"recipe": recipe | {"learning_rate": key.candidate}}
             about |= {"version": version(key.type)}

@@ -196,6 +196,8 @@ def test_networks_by_the_second_recipe_are_published(tmp_path, verbs):
     for rate, loss, decay in ((0.01, 1.3, 0.2), (0.02, 1.2, 0.2), (0.03, 1.1, 0.2)):
         path = f"type~lstm+adamw/layers~1/size~8/seed~1/rate~{rate}"
         write_network(source, path, loss, recipe={"weight_decay": decay})
+    path = "type~lstm+adamw/layers~1/size~8/seed~1/rate~0.01"
+    describe(source / f"models/code/{path}/model.safetensors", dropout=0.3, val_loss=1.1)
     path = "type~gru+adamw/layers~1/size~8/seed~1/rate~0.01"
     write_network(source, path, 1.2, recipe={"weight_decay": 0.1})  # not that of the settings
     publish.publish(source, published)

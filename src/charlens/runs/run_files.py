@@ -78,6 +78,7 @@ class RunFiles:
         wanted, recipe = self.settings.training_of(corpus), about.get("recipe", {})
         if recipe_of(about["type"]) == "adamw":
             wanted = self.settings.adamw_training | {"learning_rate": recipe.get("learning_rate")}
+            recipe = recipe | {"dropout": about.get("dropout")}  # part of neither recipe nor path
         same_recipe = all(wanted.get(name) == value for name, value in recipe.items())
         # (networks of earlier versions do not say of which split they are)
         same_split = "split" not in about or about["split"] == self.split_digest(corpus)
