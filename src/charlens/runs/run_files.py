@@ -4,6 +4,8 @@ A run may have changed settings, or a new text, and not be finished: what is lef
 part of a publication.
 """
 
+import filecmp
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +14,11 @@ from charlens.networks import model_file
 from charlens.networks.version import version, version_of
 from charlens.runs import grid
 from charlens.runs.settings import Settings
+from charlens.store import models
 from charlens.store.models import ModelKey, recipe_of, twin
 from charlens.store.reading import read_json
+from charlens.store.tables import read_table, read_trajectory
+from charlens.training.snapshots import Schedule
 
 # what `charlens cells` and `charlens probes` write of a corpus
 FOUND = (
@@ -93,14 +98,40 @@ class RunFiles:
             self.digests[corpus] = split.digest(split.load(self.run / f"corpora/{corpus}.npz"))
         return self.digests[corpus]
 
+    def windows(self, corpus: str) -> int:
+        """The windows of an epoch of a training."""
+        data = split.load(self.run / f"corpora/{corpus}.npz")
+        return data.train.y.shape[1] // data.unroll
+
+    # ---- analyses of networks: of those that are chosen now, by the settings as they are now ----
+
+    def is_of_chosen(self, path: Path, corpus: str, keys: Iterable[ModelKey]) -> bool:
+        """Is a file there that is newer than the split of its corpus and than the choice of each of
+        these networks, and do the candidates now give the same choice?"""
+        best = {key: self.run / f"models/{key.path}/best/model.safetensors" for key in keys}
+        if not path.exists() or not all(chosen.exists() for chosen in best.values()):
+            return False
+        same = (filecmp.cmp(best[key], self.models[key], shallow=False) for key in best)
+        return all(same) and newer(path, self.run / f"corpora/{corpus}.npz", *best.values())
+
     def first_epochs(self, corpus: str, type: str) -> Path | None:
-        """The first epochs of the deepest networks of a type beside the n-NNs, if the run has them,
-        newer than these."""
-        path = self.run / below(type) / f"figure5/{corpus}.csv"
-        keys = [*grid.deepest(self.settings, corpus, type), *grid.nn(self.settings, corpus)]
-        models = [self.models[key] for key in keys if key in self.models]
-        data = self.run / f"corpora/{corpus}.npz"
-        return path if path.exists() and newer(path, data, *models) else None
+        """The first epochs of the best of the deepest networks of a type beside the n-NNs, if the
+        run has them as the settings say."""
+        path, wanted = self.path("figure5/{}.csv", corpus, type), self.settings.figures.first_epochs
+        lstms, nns = (
+            [key for key in keys if key in self.models]
+            for keys in (grid.deepest(self.settings, corpus, type), grid.nn(self.settings, corpus))
+        )
+        if not lstms or corpus not in wanted.corpora:
+            return None
+        if not self.is_of_chosen(path, corpus, [*lstms, *nns]):
+            return None
+        best = models.best(lstms, lambda key: model_file.about(self.models[key]))
+        table, n = read_trajectory(path), self.windows(corpus)
+        networks = set(table[["layers", "size"]].itertuples(index=False, name=None))
+        looks = Schedule(wanted.snapshots, wanted.epochs).taken(wanted.epochs, n, n)
+        same = networks == {(best.layers, best.size)} and set(table["n"]) == {k.n for k in nns}
+        return path if same and set(table["epoch"]) == set(looks) else None
 
     def searched(self, corpus: str, type: str = "lstm") -> list[Path]:
         """The networks of a corpus whose units are searched: of a type, and of the LSTM also those
@@ -108,12 +139,85 @@ class RunFiles:
         wanted = {type, *(self.settings.cells.gates if type == "lstm" else ())}
         return [p for k, p in self.models.items() if k.corpus == corpus and k.type in wanted]
 
-    def has(self, corpus: str, files: tuple[str, ...], type: str = "lstm") -> bool:
+    def has(self, corpus: str, files: tuple[str, ...], networks: list[Path], type: str) -> bool:
         """Whether the run has these files of a corpus, newer than the networks they may be of."""
-        data = self.run / f"corpora/{corpus}.npz"
-        made = [self.run / below(type) / file.format(corpus) for file in files]
-        older = [data, *self.searched(corpus, type)]
+        older = [self.run / f"corpora/{corpus}.npz", *networks]
+        made = [self.path(file, corpus, type) for file in files]
         return all(path.exists() and newer(path, *older) for path in made)
+
+    def has_found(self, corpus: str, type: str = "lstm") -> bool:
+        """Whether the run has the files FOUND of a corpus, of the networks that are chosen now and
+        by the settings. (Files by earlier versions do not say by which they are.)"""
+        networks, its = self.searched(corpus, type), self.settings.cells
+        if not self.has(corpus, FOUND, networks, type):
+            return False
+        passages = [passage.model_dump() for passage in its.passages.get(corpus, [])]
+        wanted = {
+            "networks": models.looked_at(networks, model_file.about),
+            "samples": its.samples,
+            "shifts": its.shifts,
+            "options": {"seed": its.seed, "passages": passages},
+        }
+        cells, *_, probes = (self.path(file, corpus, type) for file in FOUND)
+        found, table = read_json(cells), read_table(probes)
+        fitted = its.probes.model_dump() | {"seed": its.seed}
+        return (
+            all(found.get(name) == value for name, value in wanted.items())
+            and newer(probes, cells)
+            and all(name in table and (table[name] == fitted[name]).all() for name in fitted)
+        )
+
+    def has_clamped(self, corpus: str, hypotheses: Path, type: str = "lstm") -> bool:
+        """Whether the run has the files CLAMPED of a corpus, of the units in a table of the best
+        units (tables/hypotheses.csv) and with as many controls as the settings say."""
+        keys = [k for k in self.models if (k.corpus, k.type) == (corpus, type)]
+        networks = [self.models[key] for key in keys]
+        if not self.has(corpus, CLAMPED, networks, type):
+            return False
+        columns = ["corpus", "model", "hypothesis", "layer", "unit"]
+        best = read_table(hypotheses, columns).dropna(subset="unit")[columns]
+        clamped = read_table(self.path(CLAMPED[0], corpus, type), [*columns, "controls"])
+        # a layer may have fewer units that are not found themselves
+        hidden = model_file.about(models.best(networks, model_file.about))["hidden"]
+        free = hidden - clamped.groupby("layer")["unit"].transform("nunique")
+        controls = free.clip(upper=self.settings.cells.ablation.controls)
+        units = [set(map(tuple, table[columns].to_numpy().tolist()))
+                 for table in (clamped, best[best["corpus"] == corpus])]  # fmt: skip
+        return units[0] == units[1] and (clamped["controls"] == controls).all()
+
+    def measured(self, key: ModelKey) -> Path | None:
+        """What `charlens inside` wrote of a network, if the run has it."""
+        path = self.run / f"inside/{key.path}.csv"
+        return path if self.is_of_chosen(path, key.corpus, [key]) else None
+
+    def watched(self, key: ModelKey) -> Path | None:
+        """The snapshots of a watched candidate, if they were taken as the settings say."""
+        path = self.run / f"models/{key.path}/snapshots.safetensors"
+        if not (path.exists() and self.is_current(path, key.corpus)):
+            return None
+        about, its = model_file.about(path), self.settings.figures.emergence
+        n = self.windows(key.corpus)
+        times = Schedule(its.snapshots, its.epochs).taken(grid.epochs(self.settings, key), n, n)
+        # a training that diverged ended early, perhaps before the first
+        if about["epochs"] == times or "failed" in about:
+            return path
+        print(f"{path}: not as figures.emergence says: not published", flush=True)
+        return None
+
+    def emergence(self, key: ModelKey, snapshots: Path) -> Path | None:
+        """What `charlens emergence` wrote of the snapshots of a candidate, if the run has it, of
+        all of them and by the settings."""
+        path = self.run / f"emergence/{key.path}.csv"
+        if not (path.exists() and newer(path, snapshots, self.run / f"corpora/{key.corpus}.npz")):
+            return None
+        table, characters = read_table(path, ["epoch"]), self.settings.figures.emergence.characters
+        epochs = {float(f"{epoch:.6g}") for epoch in model_file.about(snapshots)["epochs"]}
+        same = "characters" in table and (table["characters"] == characters).all()
+        return path if same and set(table["epoch"]) == epochs else None
+
+    def path(self, file: str, corpus: str, type: str) -> Path:
+        """The path of a file such as cells/{}.json, of a corpus and a type."""
+        return self.run / below(type) / file.format(corpus)
 
 
 def below(type: str) -> str:
