@@ -11,6 +11,8 @@ import torch
 from conftest import small_split
 from machines import (
     NETWORKS,
+    STREAMS,
+    UNROLL,
     Verbs,
     choose,
     describe,
@@ -25,8 +27,9 @@ from machines import (
     write_run,
 )
 from machines import score as write_scores
-from synthetic import random_logp, run, write_score
+from synthetic import TEXT, random_logp, run, write_score
 
+from charlens.data import split
 from charlens.errors import InputError
 from charlens.networks import architecture, half, model_file
 from charlens.report import figure1, tables
@@ -420,6 +423,69 @@ def test_a_model_of_another_recipe_split_or_version_is_not_published(
     assert json.loads((published / GRU_SCORES).read_text())["dropout"] == 0.1
     assert not (published / f"histories/code/{GRU}/history.csv").exists()
     assert (published / f"histories/code/{LSTM}/history.csv").exists()
+
+
+@pytest.mark.parametrize(("section", "values"), [
+    ("split", {"streams": 5}), ("split", {"unroll": 20}), ("split", {"layout": "contiguous"}),
+    ("corpora", {"fractions": [0.7, 0.2, 0.1]}),
+])  # fmt: skip
+def test_a_split_that_is_not_the_one_of_the_settings_is_refused(section, values, tmp_path, verbs):
+    source = write_run(tmp_path / "small")
+    if section == "corpora":
+        values = {"code": settings()["corpora"]["code"] | values}
+    change(source, section, **values)
+    with pytest.raises(InputError, match="code.npz: not the split of code.txt by the settings"):
+        publish.publish(source, tmp_path / "reference")
+
+
+def test_twins_are_those_of_the_settings_and_of_the_same_text(tmp_path, verbs):
+    chosen = {"orders": [2], "recurrent": [{"type": "lstm"}], "corpora": ["code"]}
+    source = write_run(tmp_path / "small", contiguous_split=chosen)
+    for end in ("npz", "txt", "json"):
+        shutil.copyfile(source / f"corpora/code.{end}", source / f"corpora/code.contiguous.{end}")
+    data = split.split(TEXT, "contiguous", STREAMS, UNROLL, [0.8, 0.1, 0.1])
+    split.save(source / "corpora/code.contiguous.npz", data)
+    for name in (LSTM, GRU):
+        write_network(source, name, 1.5, corpus="code.contiguous")
+
+    def published():
+        folder = tmp_path / "reference"
+        shutil.rmtree(folder, ignore_errors=True)
+        publish.publish(source, folder)
+        return [path.parts[-4] for path in folder.glob("scores/code.contiguous/**/*.json")]
+
+    assert published() == ["type~lstm"]
+    info = source / "corpora/code.contiguous.json"
+    info.write_text(json.dumps(json.loads(info.read_text()) | {"sha256": "another"}))
+    assert published() == []
+    shutil.copyfile(source / "corpora/code.json", info)
+    change(source, "contiguous_split", corpora=[])
+    assert published() == []
+
+
+def test_scores_of_another_test_text_are_not_published(tmp_path, verbs):
+    """The split digest of a network is of what it is trained on."""
+    source, published = write_run(tmp_path / "small"), tmp_path / "reference"
+    data = split.load(source / "corpora/code.npz")
+    lstm = source / f"scores/code/{LSTM.rpartition('/')[0]}.json"
+    bigram = source / "scores/code/ngram/order~2.json"
+
+    def scored(**more):
+        verbs.called.clear()
+        shutil.rmtree(published, ignore_errors=True)
+        for path in (lstm, bigram):
+            path.write_text(json.dumps(json.loads(path.read_text()) | more))
+        publish.publish(source, published)
+        there = (published / "scores/code/ngram/order~2.json").exists()
+        return verbs.called.count("score"), there
+
+    # by an earlier version, newer than the split
+    assert scored(split=split.digest(data)) == (0, True)
+    for path in (lstm, bigram):
+        os.utime(path.with_suffix(".npy"), (0, 0))
+    assert scored() == (1, False)
+    assert scored(test=split.digest_of_test(data)) == (0, True)
+    assert scored(test="another") == (1, False)
 
 
 def test_scores_and_first_epochs_of_an_older_split_are_not_published(tmp_path, verbs, monkeypatch):

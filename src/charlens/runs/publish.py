@@ -124,7 +124,7 @@ class Builder:
         """Score the best candidates that are trained but not scored yet."""
         for key, model in self.models.items():
             array = self.run / f"scores/{key.path}.npy"
-            if not is_of(array, model):
+            if not (is_of(array, model) and self.files.is_of_test(array, key.corpus)):
                 array = self.work / f"scores/{key.path}.npy"
                 array.parent.mkdir(parents=True, exist_ok=True)
                 data = self.run / f"corpora/{key.corpus}.npz"

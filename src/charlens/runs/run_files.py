@@ -6,17 +6,20 @@ part of a publication.
 
 import filecmp
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from charlens.data import split
+from charlens.errors import InputError
 from charlens.networks import model_file
 from charlens.networks.version import version, version_of
 from charlens.runs import grid
 from charlens.runs.settings import Settings
 from charlens.store import models
-from charlens.store.models import ModelKey, recipe_of, twin
+from charlens.store.corpora import read_text
+from charlens.store.models import ModelKey, original, recipe_of, twin
 from charlens.store.reading import read_json
+from charlens.store.scores import read_score
 from charlens.store.tables import read_table, read_trajectory
 from charlens.training.snapshots import Schedule
 
@@ -31,6 +34,16 @@ FOUND = (
 CLAMPED = ("ablation/{}.csv", "ablation/controls/{}.csv")  # what `charlens ablate` writes of it
 
 
+@dataclass(frozen=True)
+class SplitFacts:
+    """What is known of a split."""
+
+    digest: str  # of what networks are trained on (`split.digest`)
+    test: str  # of its test text (`split.digest_of_test`)
+    characters: int  # of its test text
+    windows: int  # of an epoch
+
+
 class RunFiles:
     """What a run has.
 
@@ -40,15 +53,11 @@ class RunFiles:
 
     def __init__(self, run: Path, settings: Settings):
         self.run, self.settings = run, settings
-        self.digests: dict[str, str] = {}  # of splits, by corpus
+        self.splits: dict[str, SplitFacts] = {}  # by corpus
         keys = grid.planned(settings)
-        keys += [replace(key, corpus=twin(key.corpus)) for key in keys]
-        keys += [
-            key
-            for corpus in settings.use
-            for key in grid.reshuffles(settings, corpus)
-            if key.corpus != corpus
-        ]
+        for corpus in settings.use:
+            others = [*grid.contiguous(settings, corpus), *grid.reshuffles(settings, corpus)]
+            keys += [key for key in others if key.corpus != corpus and self.is_twin(key.corpus)]
         self.models = {key: path for key in keys if (path := self.trained(key))}
         self.ngrams = {key: path for key in keys if (path := self.scored_ngram(key))}
 
@@ -71,7 +80,8 @@ class RunFiles:
         if not path.exists():
             return None
         of = about_score(path).get("split")  # earlier versions do not say of which
-        if of == self.split_digest(key.corpus) if of else newer(path, data):
+        same = of == self.split_digest(key.corpus) if of else newer(path, data)
+        if same and self.is_of_test(path, key.corpus):
             return path
         print(f"{path}: of another split: not published", flush=True)
         return None
@@ -94,14 +104,48 @@ class RunFiles:
 
     def split_digest(self, corpus: str) -> str:
         """The digest of the split that a corpus has now (`split.digest`)."""
-        if corpus not in self.digests:
-            self.digests[corpus] = split.digest(split.load(self.run / f"corpora/{corpus}.npz"))
-        return self.digests[corpus]
+        return self.split(corpus).digest
 
-    def windows(self, corpus: str) -> int:
-        """The windows of an epoch of a training."""
-        data = split.load(self.run / f"corpora/{corpus}.npz")
-        return data.train.y.shape[1] // data.unroll
+    def split(self, corpus: str) -> "SplitFacts":
+        """What is known of the split of a corpus. Raises InputError where it is not the one of its
+        text and of the settings."""
+        if corpus not in self.splits:
+            path, text = (self.run / f"corpora/{corpus}.{end}" for end in ("npz", "txt"))
+            data, its = split.load(path), self.settings.split_of(corpus)
+            shares = self.settings.of_corpus(corpus).fractions
+            if not split.equal(data, split.split(read_text(text), **its, fractions=shares)):
+                raise InputError(
+                    f"{path}: not the split of {text.name} by the settings (split {its}, fractions"
+                    f" {shares}): run snakemake, which splits the text again, or set these back"
+                )
+            self.splits[corpus] = SplitFacts(
+                split.digest(data),
+                split.digest_of_test(data),
+                data.test.y.size,
+                data.train.y.shape[1] // data.unroll,
+            )
+        return self.splits[corpus]
+
+    def is_twin(self, corpus: str) -> bool:
+        """Has the twin of a corpus, if this is one, the same text as that?"""
+        infos = [self.run / f"corpora/{name}.json" for name in (corpus, original(corpus))]
+        if corpus != twin(original(corpus)):
+            return True
+        if not all(info.exists() for info in infos):
+            return False
+        same = len({read_json(info).get("sha256") for info in infos}) == 1
+        if not same:
+            print(f"{infos[0]}: of another text than {original(corpus)}: not published", flush=True)
+        return same
+
+    def is_of_test(self, array: Path, corpus: str) -> bool:
+        """Is a score array of the test text that its corpus has now? Scores by earlier versions do
+        not say: they are if they are newer than the split and as many."""
+        data, of = self.split(corpus), about_score(array).get("test")
+        if of is not None:
+            return of == data.test
+        same = newer(array, self.run / f"corpora/{corpus}.npz")
+        return same and read_score(array).characters == data.characters
 
     # ---- analyses of networks: of those that are chosen now, by the settings as they are now ----
 
@@ -127,7 +171,7 @@ class RunFiles:
         if not self.is_of_chosen(path, corpus, [*lstms, *nns]):
             return None
         best = models.best(lstms, lambda key: model_file.about(self.models[key]))
-        table, n = read_trajectory(path), self.windows(corpus)
+        table, n = read_trajectory(path), self.split(corpus).windows
         networks = set(table[["layers", "size"]].itertuples(index=False, name=None))
         looks = Schedule(wanted.snapshots, wanted.epochs).taken(wanted.epochs, n, n)
         same = networks == {(best.layers, best.size)} and set(table["n"]) == {k.n for k in nns}
@@ -196,7 +240,7 @@ class RunFiles:
         if not (path.exists() and self.is_current(path, key.corpus)):
             return None
         about, its = model_file.about(path), self.settings.figures.emergence
-        n = self.windows(key.corpus)
+        n = self.split(key.corpus).windows
         times = Schedule(its.snapshots, its.epochs).taken(grid.epochs(self.settings, key), n, n)
         # a training that diverged ended early, perhaps before the first
         if about["epochs"] == times or "failed" in about:
