@@ -33,7 +33,7 @@ from charlens.data import split
 from charlens.errors import InputError
 from charlens.networks import architecture, half, model_file
 from charlens.report import figure1, tables
-from charlens.runs import publish, reference, status, steps
+from charlens.runs import merge, publish, reference, status, steps
 from charlens.store import tables as stored
 from charlens.store.models import ModelKey
 from charlens.store.scores import by_corpus, read_score
@@ -210,6 +210,30 @@ def test_networks_by_the_second_recipe_are_published(tmp_path, verbs):
     page = (published / "README.md").read_text()
     assert "- code: GRU+adamw 1x8\n" in page
     assert json.loads((published / "settings.json").read_text())["corpora"]["code"]["adamw"]
+
+
+def test_networks_with_something_added_join_those_without(tmp_path, verbs):
+    """In either order; the recipe of what is published stays known."""
+    added = {"variants": [{"layers": [1], "sizes": [8], "add": ["adamw"]}]}
+    recipe = {"rates": [0.01], "weight_decay": 0.2}
+    plain, more = write_run(tmp_path / "plain/small"), tmp_path / "more/small"
+    write_run(more, grid=settings()["grid"] | added, adamw=recipe)
+    path = "type~lstm+adamw/layers~1/size~8/seed~1/rate~0.01"
+    write_network(more, path, 1.2, recipe={"weight_decay": 0.2})
+    one, other, both = (tmp_path / name for name in ("one", "other", "both"))
+    publish.publish(more, one)
+    publish.publish(plain, other)
+    shutil.copytree(other, both)
+    publish.publish(more, both)
+    merge.merge(one, other)
+    for published in (one, both):
+        about = json.loads((published / "settings.json").read_text())["corpora"]["code"]
+        assert about["adamw"]["weight_decay"] == 0.2
+        assert list(published.glob("scores/code/type~lstm+adamw/**/*.json"))
+        change(more, "adamw", weight_decay=0.3)
+        with pytest.raises(InputError, match="holds code with adamw .*'weight_decay': 0.2"):
+            publish.publish(more, published)
+        change(more, "adamw", weight_decay=0.2)
 
 
 def test_a_publication_of_another_run_within_one_stays(tmp_path, verbs):
