@@ -88,7 +88,7 @@ def test_probabilities_worked_out_by_hand(fitted):
     assert np.exp(scores) == pytest.approx([3 / 8, 3 / 8, 11 / 16, 3 / 16, 1 / 32, 3 / 8])
     assert scores.dtype == np.float32
     assert (meta["family"], meta["corpus"], meta["source"]) == ("ngram", "toy", "made up")
-    assert meta["n"] == 1
+    assert meta["n"] == 1 and {"split", "test"} <= meta.keys()
 
 
 @pytest.mark.parametrize("order", [2, 3, 4])

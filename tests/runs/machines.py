@@ -6,18 +6,21 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from synthetic import random_logp, run, write_corpus, write_score
+from synthetic import TEXT, random_logp, run, write_corpus, write_score
 
 from charlens import cli
+from charlens.data import split
 from charlens.errors import InputError
 from charlens.networks import model_file
 from charlens.networks.version import version
-from charlens.store.models import ModelKey
-from charlens.store.tables import INSIDE
+from charlens.runs.run_files import FOUND
+from charlens.store.models import ModelKey, looked_at
+from charlens.store.tables import INSIDE, TRAJECTORY
+from charlens.training.snapshots import Schedule
 from charlens.units import inside_table
 
 ROOT = Path(__file__).parents[2]
-STREAMS, SAMPLES = 4, 1000
+STREAMS, UNROLL, SAMPLES = 4, 10, 1000
 MADE_UP = ("cells", "probes", "cell-tables", "errors", "figure2", "figure6")  # verbs
 NETWORKS = {  # validation loss of a candidate's last epoch
     "type~lstm/layers~1/size~8/seed~1/dropout~0.0": 1.5,
@@ -28,9 +31,9 @@ NETWORKS = {  # validation loss of a candidate's last epoch
 CLAMPED = {  # what `charlens ablate` writes
     "ablation/code.csv": "corpus,model,layer,unit,hypothesis,clamp,loss,low,high,own,own_low,"
     "own_high,controls,used\n"
-    "code,lstm 1x8,1,1,quote,mean,0.01,0.0,0.02,-0.1,-0.2,-0.05,1,1\n",
+    "code,lstm 1x8,1,{unit},quote,mean,0.01,0.0,0.02,-0.1,-0.2,-0.05,7,1\n",
     "ablation/controls/code.csv": "corpus,model,hypothesis,clamp,layer,unit,found,own,others\n"
-    "code,lstm 1x8,quote,mean,1,1,1,-0.1,-0.01\ncode,lstm 1x8,quote,mean,1,2,0,0.0,0.0\n",
+    "code,lstm 1x8,quote,mean,1,{unit},1,-0.1,-0.01\ncode,lstm 1x8,quote,mean,1,8,0,0.0,0.0\n",
 }
 
 
@@ -49,6 +52,10 @@ def settings(**more) -> dict:
         "nn": {"contexts": [1], "hidden": [8], "seed": 1}, "ngrams": {"orders": [2, 3]},
         "contiguous_split": found["contiguous_split"] | {"corpora": ["code"], "orders": [2, 3]},
         "claims": {"resamples": SAMPLES, "seed": 0},
+        "split": {"layout": "streams", "streams": STREAMS, "unroll": UNROLL},
+        "figures": found["figures"] | {
+            "first_epochs": {"corpora": ["code"], "epochs": 2, "snapshots": 3},
+        },
     }  # fmt: skip
     return {**found, **changed, **more}
 
@@ -67,7 +74,7 @@ def write_network(
         about |= {"type": "nn", "layers": 1, "hidden": key.candidate, "dropout": 0.0}
     else:
         about |= {"type": key.type, "layers": key.layers, "size": key.size}
-        about |= {"dropout": 0.1 if recipe else key.candidate}
+        about |= {"dropout": 0.0 if recipe else key.candidate}
         if recipe:
             about |= {"recipe": recipe | {"learning_rate": key.candidate}}
             about |= {"version": version(key.type)}
@@ -75,27 +82,92 @@ def write_network(
     folder.mkdir(parents=True)
     header = json.dumps({"__metadata__": {"charlens": json.dumps(about)}}).encode()
     (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    choose(run, key)
     rows = "".join(f"{e},{val_loss + 2 - e},{val_loss + 2 - e}\n" for e in (1, 2))
     (folder / "history.csv").write_text(f"epoch,train_loss,val_loss\n{rows}")
     if scored:
         score(folder / "model.safetensors", run / f"scores/{key.chosen.path}.npy")
 
 
+def choose(run: Path, key: ModelKey) -> None:
+    """Let a candidate be the one that `charlens select` chose."""
+    best = run / f"models/{key.chosen.path}/best/model.safetensors"
+    best.parent.mkdir(exist_ok=True)
+    best.write_bytes((run / f"models/{key.path}/model.safetensors").read_bytes())
+
+
+def describe(model: Path, **more) -> None:
+    """Add to the metadata of a model without tensors."""
+    about = model_file.about(model) | more
+    header = json.dumps({"__metadata__": {"charlens": json.dumps(about)}}).encode()
+    model.write_bytes(struct.pack("<Q", len(header)) + header)
+
+
+def windows(run: Path) -> int:
+    """The windows of an epoch."""
+    return split.load(run / "corpora/code.npz").train.y.shape[1] // UNROLL
+
+
 def watch(run: Path, path: str) -> None:
-    """Let a trained candidate have snapshots, which nobody has analysed."""
-    folder = run / f"models/code/{path}"
+    """Let a trained candidate have snapshots as the settings say, which nobody has analysed."""
+    folder, its = run / f"models/code/{path}", json.loads((run / "settings.json").read_text())
+    emergence = {"epochs": 3, "snapshots": 10} | its["figures"]["emergence"]
+    times = Schedule(emergence["snapshots"], emergence["epochs"])
     (folder / "snapshots.safetensors").write_bytes((folder / "model.safetensors").read_bytes())
+    n, epochs = windows(run), its["training"]["epochs"]
+    describe(folder / "snapshots.safetensors", epochs=times.taken(epochs, n, n))
 
 
-def write_measures(snapshots: Path, out: Path, value: float) -> None:
+def write_first_epochs(run: Path, type="lstm", contexts=(1,), epochs=2, snapshots=3) -> Path:
+    """What `charlens trajectory` writes, made up."""
+    path = run / ("" if type == "lstm" else f"types/{type}") / "figure5/code.csv"
+    n = windows(run)
+    looks = enumerate(Schedule(snapshots, epochs).taken(epochs, n, n), start=1)
+    rows = [f"1,8,{look},{epoch},{n},0.1,0.2\n" for look, epoch in looks for n in contexts]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"{','.join(TRAJECTORY)}\n{''.join(rows)}")
+    return path
+
+
+def write_found(run: Path, *networks: str) -> None:
+    """What `charlens cells` and `charlens probes` write of these networks, made up: what says of
+    which networks and by which settings they are."""
+    its = json.loads((run / "settings.json").read_text())["cells"]
+    models = [run / f"models/code/{name}/model.safetensors" for name in networks]
+    found = {
+        "samples": its["samples"], "shifts": its["shifts"],
+        "options": {"seed": its["seed"], "passages": its["passages"].get("code", [])},
+        "networks": looked_at(models, model_file.about),
+    }  # fmt: skip
+    fitted = its["probes"] | {"seed": its["seed"]}
+    probes = f"{','.join(fitted)}\n{','.join(map(str, fitted.values()))}\n"
+    for file in FOUND:
+        path = run / file.format("code")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text({"cells/code.json": json.dumps(found)}.get(file.format("code"), probes))
+
+
+def write_clamped(folder: Path, unit: int = 1) -> None:
+    """What `charlens ablate` writes, made up. folder: a run, or of a type in it."""
+    for name, content in CLAMPED.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(content.format(unit=unit))
+
+
+def write_measures(snapshots: Path, out: Path, value: float, characters: int = 1000) -> None:
     """What `charlens emergence` writes, made up: one skill, which rises to `value`."""
     from charlens.networks.model_file import about
 
     known = about(snapshots)
     network = ",".join(str(known[name]) for name in ("corpus", "type", "layers", "size", "seed"))
-    rows = [f"{network},{epoch},newline,{value * epoch / 2}\n" for epoch in (0, 1, 2)]
+    last = known["epochs"][-1]
+    rows = [
+        f"{network},{epoch:.6g},newline,{value * epoch / last},{characters}\n"
+        for epoch in known["epochs"]
+    ]
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text("corpus,type,layers,size,seed,epoch,measure,value\n" + "".join(rows))
+    head = "corpus,type,layers,size,seed,epoch,measure,value,characters\n"
+    out.write_text(head + "".join(rows))
 
 
 def score(model: Path, out: Path) -> None:
@@ -110,10 +182,14 @@ def score(model: Path, out: Path) -> None:
     write_score(out, random_logp(size, seed, meta["val_loss"]), **meta)
 
 
-def write_run(folder: Path, networks=NETWORKS, ngrams=(2, 3), scored=True, **more) -> Path:
-    """A run that has these networks; of each model the best candidate is scored."""
+def write_run(folder: Path, networks=NETWORKS, ngrams=(2, 3), scored=True, unit=1, **more) -> Path:
+    """A run that has these networks; of each model the best candidate is scored. unit: the one that
+    was clamped."""
     (folder / "corpora").mkdir(parents=True)
-    size = write_corpus(folder / "corpora", "code")
+    write_corpus(folder / "corpora", "code")
+    data = split.split(TEXT, "streams", STREAMS, UNROLL, [0.8, 0.1, 0.1])
+    split.save(folder / "corpora/code.npz", data)
+    size = data.test.y.size
     (folder / "settings.json").write_text(json.dumps(settings(**more)))
     for path, val_loss in sorted(networks.items(), key=lambda item: -item[1]):
         write_network(folder, path, val_loss, scored=scored)
@@ -121,9 +197,7 @@ def write_run(folder: Path, networks=NETWORKS, ngrams=(2, 3), scored=True, **mor
         path = folder / f"scores/code/ngram/order~{order}.npy"
         path.parent.mkdir(parents=True, exist_ok=True)
         write_score(path, random_logp(size, order, 2.0), family="ngram", n=order - 1)
-    for name, content in CLAMPED.items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(content)
+    write_clamped(folder, unit)
     return folder
 
 

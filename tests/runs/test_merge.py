@@ -30,7 +30,7 @@ def machine(tmp_path, monkeypatch):
         verbs = Verbs(unit)
         for module in (steps, publish):
             monkeypatch.setattr(module, "verb", verbs)
-        source = write_run(tmp_path / f"runs-{name}/small", networks, ngrams, **more)
+        source = write_run(tmp_path / f"runs-{name}/small", networks, ngrams, unit=unit, **more)
         publish.publish(source, tmp_path / name)
         shutil.rmtree(source.parent)
         return tmp_path / name
@@ -46,7 +46,7 @@ def test_watched_networks_of_both_machines_are_joined(tmp_path, monkeypatch):
         verbs = Verbs(unit)
         for module in (steps, publish):
             monkeypatch.setattr(module, "verb", verbs)
-        source = write_run(tmp_path / f"runs-{name}/small", figures=figures)
+        source = write_run(tmp_path / f"runs-{name}/small", unit=unit, figures=figures)
         for network in networks:
             watch(source, network)
         publish.publish(source, tmp_path / name)

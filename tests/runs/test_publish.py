@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import struct
 
 import numpy as np
 import pandas as pd
@@ -11,24 +10,32 @@ import pytest
 import torch
 from conftest import small_split
 from machines import (
-    CLAMPED,
     NETWORKS,
+    STREAMS,
+    UNROLL,
     Verbs,
+    choose,
+    describe,
     files,
     settings,
     watch,
+    write_clamped,
+    write_first_epochs,
+    write_found,
     write_measures,
     write_network,
     write_run,
 )
 from machines import score as write_scores
-from synthetic import random_logp, run, write_score
+from synthetic import TEXT, random_logp, run, write_score
 
+from charlens.data import split
 from charlens.errors import InputError
 from charlens.networks import architecture, half, model_file
 from charlens.report import figure1, tables
-from charlens.runs import publish, reference, status, steps
+from charlens.runs import merge, publish, reference, status, steps
 from charlens.store import tables as stored
+from charlens.store.models import ModelKey
 from charlens.store.scores import by_corpus, read_score
 from charlens.training import score
 from charlens.training.recipe import Recipe
@@ -151,11 +158,8 @@ def test_other_types_are_published_beside_the_lstm(tmp_path, verbs):
     page = (published / "README.md").read_text()
     assert "clamped units of minGRU, first epochs of minGRU" in page and "units of GRU" not in page
     # what takes long is taken where the run has it, and is newer than the networks
-    for name, content in CLAMPED.items():
-        (source / "types/mingru" / name).parent.mkdir(parents=True)
-        (source / "types/mingru" / name).write_text(content)
-    (source / "types/mingru/figure5").mkdir()
-    (source / "types/mingru/figure5/code.csv").write_text("layers\n1\n")
+    write_clamped(source / "types/mingru")
+    write_first_epochs(source, "mingru")
     publish.publish(source, published)
     found = files(published)
     assert {"types/mingru/ablation.png", "types/mingru/tables/ablation.csv",
@@ -196,6 +200,8 @@ def test_networks_by_the_second_recipe_are_published(tmp_path, verbs):
     for rate, loss, decay in ((0.01, 1.3, 0.2), (0.02, 1.2, 0.2), (0.03, 1.1, 0.2)):
         path = f"type~lstm+adamw/layers~1/size~8/seed~1/rate~{rate}"
         write_network(source, path, loss, recipe={"weight_decay": decay})
+    path = "type~lstm+adamw/layers~1/size~8/seed~1/rate~0.01"
+    describe(source / f"models/code/{path}/model.safetensors", dropout=0.3, val_loss=1.1)
     path = "type~gru+adamw/layers~1/size~8/seed~1/rate~0.01"
     write_network(source, path, 1.2, recipe={"weight_decay": 0.1})  # not that of the settings
     publish.publish(source, published)
@@ -204,6 +210,30 @@ def test_networks_by_the_second_recipe_are_published(tmp_path, verbs):
     page = (published / "README.md").read_text()
     assert "- code: GRU+adamw 1x8\n" in page
     assert json.loads((published / "settings.json").read_text())["corpora"]["code"]["adamw"]
+
+
+def test_networks_with_something_added_join_those_without(tmp_path, verbs):
+    """In either order; the recipe of what is published stays known."""
+    added = {"variants": [{"layers": [1], "sizes": [8], "add": ["adamw"]}]}
+    recipe = {"rates": [0.01], "weight_decay": 0.2}
+    plain, more = write_run(tmp_path / "plain/small"), tmp_path / "more/small"
+    write_run(more, grid=settings()["grid"] | added, adamw=recipe)
+    path = "type~lstm+adamw/layers~1/size~8/seed~1/rate~0.01"
+    write_network(more, path, 1.2, recipe={"weight_decay": 0.2})
+    one, other, both = (tmp_path / name for name in ("one", "other", "both"))
+    publish.publish(more, one)
+    publish.publish(plain, other)
+    shutil.copytree(other, both)
+    publish.publish(more, both)
+    merge.merge(one, other)
+    for published in (one, both):
+        about = json.loads((published / "settings.json").read_text())["corpora"]["code"]
+        assert about["adamw"]["weight_decay"] == 0.2
+        assert list(published.glob("scores/code/type~lstm+adamw/**/*.json"))
+        change(more, "adamw", weight_decay=0.3)
+        with pytest.raises(InputError, match="holds code with adamw .*'weight_decay': 0.2"):
+            publish.publish(more, published)
+        change(more, "adamw", weight_decay=0.2)
 
 
 def test_a_publication_of_another_run_within_one_stays(tmp_path, verbs):
@@ -219,10 +249,8 @@ def test_a_publication_of_another_run_within_one_stays(tmp_path, verbs):
 
 def test_what_was_found_inside_networks_is_looked_for_again_only_if_they_are_newer(tmp_path, verbs):
     source, published = write_run(tmp_path / "small"), tmp_path / "reference"
-    for file in (*publish.FOUND, f"inside/code/{LSTM.rpartition('/')[0]}.csv"):
-        path = source / file.format("code")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("found")
+    write_found(source, LSTM, GRU)
+    path = source / f"inside/code/{LSTM.rpartition('/')[0]}.csv"
     verbs.measure(model_file.about(source / f"models/code/{LSTM}/model.safetensors"), path)
     publish.publish(source, published)
     assert not {"ablate", "cells", "probes"} & set(verbs.called)
@@ -235,6 +263,93 @@ def test_what_was_found_inside_networks_is_looked_for_again_only_if_they_are_new
     assert verbs.called.count("inside") == 3
     # clamping takes long: it is not repeated here, and what is of an older network is not taken
     assert "ablate" not in verbs.called and verbs.called.count("ablation") == 1
+
+
+def change(source, section, **values):
+    """Change settings of a run."""
+    path = source / "settings.json"
+    its = json.loads(path.read_text())
+    its[section] |= values
+    path.write_text(json.dumps(its))
+
+
+def test_what_was_found_by_other_settings_or_of_another_candidate_is_looked_for_again(
+    tmp_path, verbs
+):
+    source, published = write_run(tmp_path / "small"), tmp_path / "reference"
+    measured = source / f"inside/code/{GRU.rpartition('/')[0]}.csv"
+    write_found(source, LSTM, GRU)
+    verbs.measure(model_file.about(source / f"models/code/{GRU}/model.safetensors"), measured)
+
+    def made(*wanted):
+        verbs.called.clear()
+        publish.publish(source, published)
+        return [verbs.called.count(name) for name in wanted]
+
+    assert made("cells", "probes", "inside") == [0, 0, 1]  # of the LSTM
+    # another candidate of the GRU is left, which was trained before
+    grid = settings()["grid"]["dropout"]
+    change(source, "grid", dropout=[{"types": ["gru"], "values": [0.1]}, grid[1]])
+    assert made("inside") == [2]
+    choose(source, ModelKey.parse(f"code/{WORSE_GRU}"))
+    os.utime(measured, (1, 1))  # older than this choice
+    assert made("cells", "probes", "inside") == [1, 1, 2]
+    write_found(source, LSTM, WORSE_GRU)
+    assert made("cells", "probes") == [0, 0]
+    probes = settings()["cells"]["probes"]
+    for changed in (
+        {"samples": 2000}, {"shifts": 300}, {"seed": 1}, {"probes": probes | {"characters": 9}},
+        {"passages": {"code": [{"hypothesis": "none", "begins": "x", "characters": 9}]}},
+    ):  # fmt: skip
+        change(source, "cells", **changed)
+        assert made("cells", "probes") == [1, 1]
+        write_found(source, LSTM, WORSE_GRU)
+    assert made("cells", "probes") == [0, 0]
+    older = json.loads((source / "cells/code.json").read_text())
+    del older["options"]
+    (source / "cells/code.json").write_text(json.dumps(older))
+    os.utime(source / "probes/code.csv")
+    assert made("cells", "probes") == [1, 1]
+
+
+def test_clamped_units_that_were_not_found_now_or_with_other_controls_are_left_out(tmp_path, verbs):
+    source, published = write_run(tmp_path / "small"), tmp_path / "reference"
+
+    def taken():
+        shutil.rmtree(published, ignore_errors=True)
+        publish.publish(source, published)
+        return (published / "tables/ablation.csv").exists()
+
+    assert taken()
+    write_clamped(source, unit=2)
+    assert not taken()
+    write_clamped(source)
+    change(source, "cells", ablation={"controls": 3})
+    assert not taken()
+    change(source, "cells", ablation={"controls": 7})
+    assert taken()
+
+
+@pytest.mark.parametrize("other", [
+    {"epochs": 3}, {"snapshots": 4}, {"corpora": ["wp"]}, {"contexts": [1, 2]}, {"chosen": NN},
+])  # fmt: skip
+def test_first_epochs_by_other_settings_are_left_out(other, tmp_path, verbs):
+    source, published = write_run(tmp_path / "small"), tmp_path / "reference"
+    write_first_epochs(source)
+    publish.publish(source, published)
+    assert (published / "figure5/code.csv").exists()
+    shutil.rmtree(published)
+    if "contexts" in other:
+        write_first_epochs(source, **other)
+    elif "chosen" in other:  # once more, among trained candidates, after the first epochs were made
+        for path in (source / "corpora/code.npz", *source.rglob("*~*/model.safetensors")):
+            os.utime(path, (0, 0))
+        os.utime(source / "figure5/code.csv", (1, 1))
+    else:
+        first = json.loads((source / "settings.json").read_text())["figures"]["first_epochs"]
+        change(source, "figures", first_epochs=first | other)
+    publish.publish(source, published)
+    assert not (published / "figure5/code.csv").exists()
 
 
 WATCHED = {"corpora": ["code"], "types": ["lstm", "gru"], "layers": [1], "sizes": [8]}
@@ -252,6 +367,33 @@ def test_watched_networks_are_analysed_where_they_are_not_yet(tmp_path, verbs):
     table = pd.read_csv(published / "tables/emergence.csv")
     assert table.groupby("type")["value"].max().to_dict() == {"gru": 0.1, "lstm": 0.7}
     assert (published / "figures/emergence.png").exists()
+
+
+def test_watched_networks_by_other_settings(tmp_path, verbs):
+    source, published = tmp_path / "small", tmp_path / "reference"
+    figures = settings()["figures"] | {"emergence": WATCHED | {"types": ["lstm"]}}
+    write_run(source, figures=figures)
+    watch(source, LSTM)
+    snapshots = source / f"models/code/{LSTM}/snapshots.safetensors"
+    measures = source / f"emergence/code/{LSTM}.csv"
+
+    def made():
+        verbs.called.clear()
+        publish.publish(source, published)
+        return verbs.called.count("emergence")
+
+    write_measures(snapshots, measures, 0.7)
+    assert made() == 0
+    write_measures(snapshots, measures, 0.7, characters=500)
+    assert made() == 1  # units were scored on fewer characters
+    write_measures(snapshots, measures, 0.7)
+    measures.write_text("".join(measures.read_text().splitlines(keepends=True)[:-1]))
+    assert made() == 1  # not of all snapshots
+    write_measures(snapshots, measures, 0.7)
+    shutil.rmtree(published)
+    change(source, "figures", emergence=figures["emergence"] | {"snapshots": 5})
+    assert made() == 0  # the network is to be trained again
+    assert not (published / "tables/emergence.csv").exists()
 
 
 def test_what_was_published_from_another_machine_stays(tmp_path, verbs):
@@ -307,11 +449,73 @@ def test_a_model_of_another_recipe_split_or_version_is_not_published(
     assert (published / f"histories/code/{LSTM}/history.csv").exists()
 
 
+@pytest.mark.parametrize(("section", "values"), [
+    ("split", {"streams": 5}), ("split", {"unroll": 20}), ("split", {"layout": "contiguous"}),
+    ("corpora", {"fractions": [0.7, 0.2, 0.1]}),
+])  # fmt: skip
+def test_a_split_that_is_not_the_one_of_the_settings_is_refused(section, values, tmp_path, verbs):
+    source = write_run(tmp_path / "small")
+    if section == "corpora":
+        values = {"code": settings()["corpora"]["code"] | values}
+    change(source, section, **values)
+    with pytest.raises(InputError, match="code.npz: not the split of code.txt by the settings"):
+        publish.publish(source, tmp_path / "reference")
+
+
+def test_twins_are_those_of_the_settings_and_of_the_same_text(tmp_path, verbs):
+    chosen = {"orders": [2], "recurrent": [{"type": "lstm"}], "corpora": ["code"]}
+    source = write_run(tmp_path / "small", contiguous_split=chosen)
+    for end in ("npz", "txt", "json"):
+        shutil.copyfile(source / f"corpora/code.{end}", source / f"corpora/code.contiguous.{end}")
+    data = split.split(TEXT, "contiguous", STREAMS, UNROLL, [0.8, 0.1, 0.1])
+    split.save(source / "corpora/code.contiguous.npz", data)
+    for name in (LSTM, GRU):
+        write_network(source, name, 1.5, corpus="code.contiguous")
+
+    def published():
+        folder = tmp_path / "reference"
+        shutil.rmtree(folder, ignore_errors=True)
+        publish.publish(source, folder)
+        return [path.parts[-4] for path in folder.glob("scores/code.contiguous/**/*.json")]
+
+    assert published() == ["type~lstm"]
+    info = source / "corpora/code.contiguous.json"
+    info.write_text(json.dumps(json.loads(info.read_text()) | {"sha256": "another"}))
+    assert published() == []
+    shutil.copyfile(source / "corpora/code.json", info)
+    change(source, "contiguous_split", corpora=[])
+    assert published() == []
+
+
+def test_scores_of_another_test_text_are_not_published(tmp_path, verbs):
+    """The split digest of a network is of what it is trained on."""
+    source, published = write_run(tmp_path / "small"), tmp_path / "reference"
+    data = split.load(source / "corpora/code.npz")
+    lstm = source / f"scores/code/{LSTM.rpartition('/')[0]}.json"
+    bigram = source / "scores/code/ngram/order~2.json"
+
+    def scored(**more):
+        verbs.called.clear()
+        shutil.rmtree(published, ignore_errors=True)
+        for path in (lstm, bigram):
+            path.write_text(json.dumps(json.loads(path.read_text()) | more))
+        publish.publish(source, published)
+        there = (published / "scores/code/ngram/order~2.json").exists()
+        return verbs.called.count("score"), there
+
+    # by an earlier version, newer than the split
+    assert scored(split=split.digest(data)) == (0, True)
+    for path in (lstm, bigram):
+        os.utime(path.with_suffix(".npy"), (0, 0))
+    assert scored() == (1, False)
+    assert scored(test=split.digest_of_test(data)) == (0, True)
+    assert scored(test="another") == (1, False)
+
+
 def test_scores_and_first_epochs_of_an_older_split_are_not_published(tmp_path, verbs, monkeypatch):
     monkeypatch.setattr(publish.RunFiles, "split_digest", lambda *_: "this")
     source, published = write_run(tmp_path / "small"), tmp_path / "reference"
-    (source / "figure5").mkdir()
-    (source / "figure5/code.csv").write_text("layers\n1\n")
+    write_first_epochs(source)
     order2, order3 = (source / f"scores/code/ngram/order~{n}.json" for n in (2, 3))
     about = json.loads(order2.read_text())
     # what says of which split it is counts by that; what does not, by its date
@@ -326,14 +530,6 @@ def test_scores_and_first_epochs_of_an_older_split_are_not_published(tmp_path, v
     publish.publish(source, published)
     assert (published / "figure5/code.csv").exists()
     assert [path.stem for path in (published / "scores/code/ngram").iterdir()] == ["order~2"]
-
-
-def describe(model, **more):
-    """Add to the metadata of a model without tensors."""
-    header = json.dumps(
-        {"__metadata__": {"charlens": json.dumps(model_file.about(model) | more)}}
-    ).encode()
-    model.write_bytes(struct.pack("<Q", len(header)) + header)
 
 
 def test_refusals_leave_what_is_published(tmp_path, verbs):

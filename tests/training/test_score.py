@@ -1,6 +1,7 @@
 """Scores: one array per model, with the exact running context; and sampling from a model."""
 
 import dataclasses
+import json
 import subprocess
 import sys
 
@@ -9,6 +10,7 @@ import pytest
 import torch
 from conftest import small_split
 from random_model import saved
+from synthetic import run
 
 from charlens.backends import cards, cpu, selection
 from charlens.data import split
@@ -121,6 +123,18 @@ def test_scores_say_which_version_made_their_network(tmp_path, data):
     assert score.metadata(path)["version"] == "1.1"
     saved(path, data, Architecture("nn", 1, 3, data.symbols, 2))
     assert score.metadata(path)["version"] == "1"
+
+
+def test_scores_say_of_which_test_text_they_are(tmp_path, data):
+    saved(tmp_path / "m.safetensors", data, Architecture("gru", 1, 3, data.symbols))
+    split.save(tmp_path / "x.npz", data)
+    out = {f"--{name}": tmp_path / file for name, file in (("out", "x.npy"), ("meta", "x.json"))}
+    run(score, [tmp_path / "m.safetensors", "--split", tmp_path / "x.npz", "--backend", "reference",
+                *(word for pair in out.items() for word in pair)])  # fmt: skip
+    of = json.loads((tmp_path / "x.json").read_text())["test"]
+    assert of == split.digest_of_test(data)
+    other = dataclasses.replace(data, test=dataclasses.replace(data.test, y=data.test.y[::-1]))
+    assert split.digest(other) == split.digest(data) and split.digest_of_test(other) != of
 
 
 def test_a_model_that_does_not_say_which_one_it_is_gets_no_scores_file(tmp_path, data):

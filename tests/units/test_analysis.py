@@ -149,6 +149,10 @@ def test_the_best_lstm_is_searched(found):
     assert set(cells["model"]) == {"lstm 2x8"}  # of lowest validation loss; the RNN is no LSTM
     assert len(cells) == 2 * 6 * 12 and set(cells["layer"]) == {1, 2}
     assert report["val_loss"] == 1.0
+    # of which networks and by which settings it is
+    shown = [(about["type"], about["layers"], about["val_loss"]) for about in report["networks"]]
+    assert shown == [("lstm", 2, 1.0), ("lstm", 3, 1.2), ("rnn", 3, 0.9), ("gru", 3, 1.3)]
+    assert report["options"] == {"seed": 0, "passages": PASSAGES}
     assert [h["hypothesis"] for h in report["hypotheses"]] == [h.name for h in HYPOTHESES]
     assert all(h["searched"] for h in report["hypotheses"])
 

@@ -54,7 +54,8 @@ def look(folder, out, model="lstm", **changed):
 
 def test_every_snapshot_has_every_measure(folder, tmp_path):
     table = look(folder, tmp_path / "found.csv")
-    assert list(table.columns) == EMERGENCE
+    assert list(table.columns) == [*EMERGENCE, "characters"]
+    assert set(table["characters"]) == {1000}
     assert set(table["corpus"]) == {"prose"} and set(table["seed"]) == {3}
     measures = set(table["measure"])
     assert {"loss", "newline", "closing_quote", "strength_line_position"} <= measures

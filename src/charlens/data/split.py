@@ -80,6 +80,13 @@ def digest(data: Split) -> str:
     return found.hexdigest()
 
 
+def digest_of_test(data: Split) -> str:
+    """Identifies the test text that a model is scored on."""
+    found = hashlib.sha256(f"{data.test.y.dtype} {data.test.y.shape}".encode())
+    found.update(np.ascontiguousarray(data.test.y))
+    return found.hexdigest()
+
+
 def split(
     text: unicode.Text,
     layout: str,
@@ -153,6 +160,15 @@ def contexts(joined: np.ndarray, n: int) -> np.ndarray:
     padded = np.concatenate([np.full(n, np.iinfo(joined.dtype).max, joined.dtype), joined])
     windows = np.lib.stride_tricks.sliding_window_view(padded, n)[: len(joined)]
     return np.ascontiguousarray(windows)
+
+
+def equal(one: Split, other: Split) -> bool:
+    """Whether two splits are the same in every array."""
+    arrays = (
+        [data.alphabet, *(array for name in PARTS for array in vars(getattr(data, name)).values())]
+        for data in (one, other)
+    )
+    return one.unroll == other.unroll and all(map(np.array_equal, *arrays))
 
 
 def unseen(split: Split) -> dict[int, dict[str, int]]:

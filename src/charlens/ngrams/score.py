@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from charlens.data.split import Split, digest, length_of_test, load
+from charlens.data.split import Split, digest, digest_of_test, length_of_test, load
 from charlens.files import check_stated
 from charlens.ngrams import kenlm as tools
 from charlens.store.reading import read_json, require
@@ -38,6 +38,7 @@ def run(args: argparse.Namespace) -> None:
         "bytes": info["bytes"],
         "arpa_bytes": info["arpa_bytes"],
         "split": digest(split),
+        "test": digest_of_test(split),
     }
     write_scores(args.out, logp, args.meta, meta | length_of_test(split))
 

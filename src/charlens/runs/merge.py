@@ -115,7 +115,7 @@ class Join:
         }
         check_versions(self.about)
         self.taken = lowest(self.digests.values(), lambda path: models.rank(self.about[path]))
-        self.settings = first.settings() | second.settings()
+        self.settings = joined_settings(first.settings(), second.settings())
         # as `second` records it; a publication by an older version does not
         self.analysis = (second if "analysis" in second.settings() else first).analysis()
 
@@ -406,6 +406,16 @@ def check_versions(digests: Mapping[Path, dict]) -> None:
                     f"{path}: computed by version {version}, {where} by another ({other}): losses"
                     " of two versions are not compared; publish networks of one version alone"
                 )
+
+
+def joined_settings(first: Mapping, second: Mapping) -> dict:
+    """How the models of both publications were made: `second` counts, and of each corpus what only
+    `first` has, such as the second recipe, by which its networks may be."""
+    corpora = {
+        corpus: first["corpora"].get(corpus, {}) | second["corpora"].get(corpus, {})
+        for corpus in {**second["corpora"], **first["corpora"]}
+    }
+    return {**first, **second, "corpora": corpora}
 
 
 def lowest(several: Iterable[Mapping[ModelKey, Path]], loss) -> dict[ModelKey, Path]:

@@ -20,7 +20,7 @@ from charlens.networks import half, model_file
 from charlens.networks.cells import has_units
 from charlens.runs import grid, merge, model_cards, reference, steps
 from charlens.runs.reference import Publication, copy
-from charlens.runs.run_files import CLAMPED, FOUND, RunFiles, about_score, below, is_of, newer
+from charlens.runs.run_files import CLAMPED, FOUND, RunFiles, about_score, below, is_of
 from charlens.runs.settings import Settings, arguments, comparable, read
 from charlens.runs.steps import images, verb
 from charlens.store import models
@@ -124,7 +124,7 @@ class Builder:
         """Score the best candidates that are trained but not scored yet."""
         for key, model in self.models.items():
             array = self.run / f"scores/{key.path}.npy"
-            if not is_of(array, model):
+            if not (is_of(array, model) and self.files.is_of_test(array, key.corpus)):
                 array = self.work / f"scores/{key.path}.npy"
                 array.parent.mkdir(parents=True, exist_ok=True)
                 data = self.run / f"corpora/{key.corpus}.npz"
@@ -216,7 +216,8 @@ class Builder:
         self.figure2(found, self.out / "tables", self.out / "figures")
         steps.figure3(self.out, self.of_corpora(".json", found))
         # clamping takes an hour for a large network: what the run lacks is not made here
-        clamped = [corpus for corpus in found if self.files.has(corpus, CLAMPED)]
+        hypotheses = self.out / "tables/hypotheses.csv"
+        clamped = [corpus for corpus in found if self.files.has_clamped(corpus, hypotheses)]
         if clamped:
             made = ([self.run / file.format(corpus) for corpus in clamped] for file in CLAMPED)
             steps.ablation(self.out, *made, self.of_corpora(".json", clamped))
@@ -258,10 +259,9 @@ class Builder:
             steps.inside_table(self.out, networks, self.of_corpora(".json", corpora))
 
     def measured(self, key: ModelKey, model: Path) -> Path:
-        """What `charlens inside` writes of a network: the run's, where that is newer than the
-        network; else it is made."""
-        made = self.run / f"inside/{key.path}.csv"
-        if made.exists() and newer(made, model):
+        """What `charlens inside` writes of a network: the run's, where that is of this candidate;
+        else it is made."""
+        if made := self.files.measured(key):
             return made
         out = self.work / f"inside/{key.path}.csv"
         verb("inside", model, *self.about(key.corpus), "--out", out)
@@ -274,9 +274,9 @@ class Builder:
 
     def found(self, corpus: str, type: str = "lstm") -> Path:
         """The folder with what `charlens cells` and `charlens probes` write of a corpus: the run's,
-        where that is newer than the networks; else it is made."""
+        where that is of these networks and by these settings; else it is made."""
         networks = self.files.searched(corpus, type)
-        if self.files.has(corpus, FOUND, type):
+        if self.files.has_found(corpus, type):
             return self.run / below(type)
         out = [self.work / below(type) / file.format(corpus) for file in FOUND]
         cells = self.settings.cells
@@ -343,7 +343,8 @@ class Builder:
                 found = {c: self.found(c, type) for c in corpora}
                 self.cell_tables(found, out / "tables")
                 self.figure2(found, out / "tables", out)
-                clamped = [c for c in corpora if self.files.has(c, CLAMPED, type)]
+                best = out / "tables/hypotheses.csv"
+                clamped = [c for c in corpora if self.files.has_clamped(c, best, type)]
                 files = ([made / file.format(corpus) for corpus in clamped] for file in CLAMPED)
                 if clamped:
                     steps.ablation(out, *files, self.of_corpora(".json", clamped), out)
@@ -352,11 +353,9 @@ class Builder:
         """When skills and units appear in the networks that were watched."""
         measures = []
         for key in (k for c in self.corpora for k in grid.watched(self.settings, c)):
-            snapshots = self.run / f"models/{key.path}/snapshots.safetensors"
-            if not (snapshots.exists() and self.files.is_current(snapshots, key.corpus)):
+            if not (snapshots := self.files.watched(key)):
                 continue
-            made = self.run / f"emergence/{key.path}.csv"
-            if not (made.exists() and newer(made, snapshots)):
+            if not (made := self.files.emergence(key, snapshots)):
                 made = self.work / f"emergence/{key.path}.csv"
                 made.parent.mkdir(parents=True, exist_ok=True)
                 ends = {"split": "npz", "text": "txt", "info": "json"}

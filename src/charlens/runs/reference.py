@@ -156,8 +156,9 @@ def check_comparable(reference: Path, other: dict, where: Path) -> None:
         if corpus not in other["corpora"]:
             raise InputError(f"{reference} holds {corpus}, which {where} does not use: {instead}")
         for key, value in other["corpora"][corpus].items():
-            if about.get(key) != value:
-                was = f"{key} {about.get(key)}"
+            # what only one side has, such as adamw, no network of the other is made by
+            if key in about and about[key] != value:
+                was = f"{key} {about[key]}"
                 raise InputError(f"{reference} holds {corpus} with {was}, not {value}: {instead}")
 
 

@@ -246,6 +246,19 @@ def best(
     return min(known, key=lambda pair: rank(pair[1]))[0]
 
 
+IDENTITY = ("type", "layers", "size", "hidden", "seed", "val_loss")
+
+
+def looked_at(models: Iterable[Model], about: Callable[[Model], Mapping]) -> list[dict]:
+    """Which of several networks `charlens cells` says something of: the best LSTM (or network), and
+    the best of each type with the paper's depth; IDENTITY of each. Raises as `best`."""
+    models = list(models)
+    types = types_in_order(about(model)["type"] for model in models)
+    chosen = [best(models, about, "lstm" if "lstm" in types else None)]
+    chosen += [best(models, about, type, paper_depth=True) for type in types]
+    return [{name: about(model).get(name) for name in IDENTITY} for model in chosen]
+
+
 def rank(about: Mapping) -> tuple[bool, float]:
     """By what a network comes before others: its validation loss, after all those whose training
     did not diverge. (An n-gram model has no validation loss.)"""

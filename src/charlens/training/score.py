@@ -101,7 +101,8 @@ def run(args: argparse.Namespace) -> None:
     data = split.load(args.split)
     scores = score(args.model, data, args.backend)
     length = split.length_of_test(data)
-    write_scores(args.out, scores, args.meta, metadata(args.model) | length)
+    test = {"test": split.digest_of_test(data)}
+    write_scores(args.out, scores, args.meta, metadata(args.model) | test | length)
     nats = -scores.mean(dtype=np.float64)
     of_bytes = "".join(f", {bits(nats / each):.4f} bits per byte" for each in length.values())
     print(f"{args.model}: {nats:.4f} nats per character{of_bytes}")

@@ -244,6 +244,9 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
         **{key: about[key] for key in ("type", "layers", "size", "hidden", "seed", "val_loss")},
         "samples": args.samples,
         "shifts": args.shifts,
+        # by these `charlens publish` knows whether settings or networks have changed since
+        "options": {"seed": args.seed, "passages": wanted},
+        "networks": models.looked_at(args.models, model_file.about),
         "streams": len(selectivity.selection_and_evaluation(data.streams)[1]),
         "hypotheses": tested(labels, found, last),
         "parts": parts,

@@ -132,4 +132,6 @@ def run(args: argparse.Namespace) -> None:
     check_text(args, data, text)
     kind = read_json(args.info)["kind"]
     table = emergence(args.model, data, text, kind, args.characters, args.backend)
-    write_csv(table.assign(value=table["value"].round(5)), args.out)
+    table = table.assign(value=table["value"].round(5))
+    # by the last column `charlens publish` knows whether the setting has changed since
+    write_csv(table.assign(characters=args.characters), args.out)

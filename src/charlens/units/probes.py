@@ -39,6 +39,7 @@ from charlens.units.baselines import as_units
 
 PENALTIES = (1e4, 1e2, 1.0)  # on squared weights, against losses summed over the characters
 ITERATIONS = 100  # of the logistic regression
+OPTIONS = ("characters", "val_characters", "seed")
 
 
 # ---- one probe ----
@@ -135,8 +136,9 @@ def probe_strengths(arch, params, weights: np.ndarray, x: np.ndarray, labels: di
 
 
 def probe_corpus(args: argparse.Namespace) -> pd.DataFrame:
-    """The rows of a corpus, columns PROBES. Raises InputError where a file is unusable, or where
-    the scores of units are of another network."""
+    """The rows of a corpus, columns PROBES and OPTIONS, by which `charlens publish` knows whether
+    settings have changed since. Raises InputError where a file is unusable, or where the scores of
+    units are of another network."""
     info = read_json(args.info)
     require(info, ("corpus", "kind"), args.info)
     found = read_found([args.found], [info["corpus"]])[info["corpus"]]
@@ -174,7 +176,8 @@ def probe_corpus(args: argparse.Namespace) -> pd.DataFrame:
         for y, hypothesis in enumerate(last_k)
         for layer in range(arch.layers)
     ]  # fmt: skip
-    return pd.DataFrame(rows, columns=PROBES)
+    options = {name: getattr(args, name) for name in OPTIONS}
+    return pd.DataFrame(rows, columns=PROBES).assign(**options)
 
 
 def best_of_layers(cells: pd.DataFrame, found: dict) -> dict[tuple[int, str], tuple[int, float]]:
