@@ -1,5 +1,6 @@
 """The paper's whole run at full scale but for its trainings: networks that are not trained stand
-for those that would be. What a rule costs does not depend on their weights."""
+for those that would be. What a rule costs does not depend on their weights: the table of all rules is
+printed, and kept in the file that $RULES_CSV names. This takes hours."""
 
 import dataclasses
 import os
