@@ -530,6 +530,14 @@ def test_shallow_networks_beside_deep_ones_leave_no_gap_and_have_numbers():
     assert sum(bool(p.get_xlabel()) for p in figure.axes) == 9  # below each gate
 
 
+def test_a_row_of_layers_is_named_where_the_first_network_has_fewer():
+    gates = pd.concat([gates_of({"mingru": "z"}, 2), gates_of({"rglru": "ri"}, 3)])
+    figure = figure3.draw(gates, {"code": ABOUT})
+    legible(figure)
+    named = [panel.get_ylabel() for panel in figure.axes if panel.axison and panel.get_ylabel()]
+    assert named == [f"layer {layer}\nshare > 0.9" for layer in (1, 2, 3)]
+
+
 @pytest.mark.parametrize("title", LONG)
 def test_long_titles_keep_within_their_panels(title):
     about = {"code": ABOUT | {"title": title}}

@@ -91,8 +91,10 @@ def draw_block(grid, own: list[tuple[str, str, str]], gates: pd.DataFrame, title
         lowest.tick_params(labelbottom=True)
     for panel in grid[:, len(own) :].ravel():
         panel.set_axis_off()
-    for layer, panel in enumerate(grid[:, 0], start=1):
-        panel.set_ylabel(f"layer {layer}\nshare > 0.9")
+    for layer, row in enumerate(grid, start=1):
+        first = next(panel for panel in row if panel.axison)  # the first network may have fewer
+        first.set_ylabel(f"layer {layer}\nshare > 0.9")
+        first.tick_params(labelleft=True)
 
 
 def draw_gate(panel, units: pd.DataFrame, layer: int):
