@@ -45,7 +45,7 @@ def probes(*rows):
 SPREAD, SINGLE, NOTHING = (0.5, 0.9, 0.1, 0.1), (0.9, 0.9, 0.1, 0.1), (0.5, 0.6, 0.6, 0.1)
 CASES = [  # the claim's function, tables for which it holds for a type, and does not
     (types_inside.newer_have_interpretable_units, units(STRONG), units(WEAK)),
-    (types_inside.newer_use_interpretable_units, ablation(USED, USED), ablation(*[UNUSED] * 4)),
+    (types_inside.newer_use_interpretable_units, ablation(*[USED] * 4), ablation(*[UNUSED] * 4)),
     (types_inside.newer_spread_what_they_know, probes(SPREAD), probes(SINGLE)),
     (types_inside.newer_first_resemble_a_1nn, first_epochs(2, 5, 8), first_epochs(5, 2, 8)),
 ]
