@@ -73,17 +73,20 @@ class Split:
 
 def digest(data: Split) -> str:
     """Identifies what a network is trained and validated on: both parts and where each ends."""
-    found = hashlib.sha256()
-    for part in (data.train, data.val):
-        found.update(f"{part.y.dtype} {part.y.shape}".encode())
-        found.update(np.ascontiguousarray(part.y))
-    return found.hexdigest()
+    return digest_of(data.train, data.val)
 
 
 def digest_of_test(data: Split) -> str:
     """Identifies the test text that a model is scored on."""
-    found = hashlib.sha256(f"{data.test.y.dtype} {data.test.y.shape}".encode())
-    found.update(np.ascontiguousarray(data.test.y))
+    return digest_of(data.test)
+
+
+def digest_of(*parts: Part) -> str:
+    """Identifies the text that these parts predict, and its shape."""
+    found = hashlib.sha256()
+    for part in parts:
+        found.update(f"{part.y.dtype} {part.y.shape}".encode())
+        found.update(np.ascontiguousarray(part.y))
     return found.hexdigest()
 
 

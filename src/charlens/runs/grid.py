@@ -213,8 +213,9 @@ def entries(settings: Settings) -> list[dict]:
         for some in grid.variants
         for size, layers, type, added in product(some.sizes, some.layers, grid.types, some.add)
     ]
-    omitted = [selection.model_dump(exclude_none=True).items() for selection in grid.omit]
-    kept = [entry for entry in every if not any(items <= entry.items() for items in omitted)]
+    kept = [
+        entry for entry in every if not fitting([ModelKey("", "recurrent", **entry)], grid.omit)
+    ]
     return list({tuple(entry.values()): entry for entry in kept}.values())  # each once
 
 
@@ -222,13 +223,9 @@ def first_fit(settings: Settings, key: str, corpus: str, entry: dict) -> list | 
     """The values of the first item of `grid.<key>` (dropout or seeds) that matches a grid entry of
     a corpus (with a seed, for dropout); None where none does, which `settings.make` refuses. A twin
     or a reshuffled corpus counts as its corpus."""
-    about = {"corpora": original(corpus), "types": entry["type"]}
-    about |= {"layers": entry["layers"], "sizes": entry["size"], "seeds": entry.get("seed")}
-    for item in getattr(settings.grid, key):
-        lists = {name: its for name, its in item if name != "values" and its is not None}
-        if all(about[name] in its for name, its in lists.items()):
-            return item.values
-    return None
+    network = ModelKey(corpus, "recurrent", **entry)
+    fitting_it = (item for item in getattr(settings.grid, key) if fits(network, item))
+    return next((item.values for item in fitting_it), None)
 
 
 def own_files(settings: Settings, corpus: str, origin: str | None) -> list[str]:
