@@ -246,6 +246,13 @@ def best(
     return min(known, key=lambda pair: rank(pair[1]))[0]
 
 
+def best_lstm(models: Iterable[Model], about: Callable[[Model], Mapping]) -> Model:
+    """The best LSTM or, where there is no LSTM, the best network. Raises as `best`."""
+    models = list(models)
+    types = {about(model)["type"] for model in models}
+    return best(models, about, "lstm" if "lstm" in types else None)
+
+
 IDENTITY = ("type", "layers", "size", "hidden", "seed", "val_loss")
 
 
@@ -254,7 +261,7 @@ def looked_at(models: Iterable[Model], about: Callable[[Model], Mapping]) -> lis
     the best of each type with the paper's depth; IDENTITY of each. Raises as `best`."""
     models = list(models)
     types = types_in_order(about(model)["type"] for model in models)
-    chosen = [best(models, about, "lstm" if "lstm" in types else None)]
+    chosen = [best_lstm(models, about)]
     chosen += [best(models, about, type, paper_depth=True) for type in types]
     return [{name: about(model).get(name) for name in IDENTITY} for model in chosen]
 

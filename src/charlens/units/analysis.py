@@ -65,9 +65,8 @@ CELLS = [
 
 
 def best_lstm(paths: list[Path]) -> Path:
-    """The best LSTM (see `models.best`) or, where there is no LSTM, the best network."""
-    found = {model_file.about(path)["type"] for path in paths}
-    return models.best(paths, model_file.about, "lstm" if "lstm" in found else None)
+    """The model file of `models.best_lstm`."""
+    return models.best_lstm(paths, model_file.about)
 
 
 def best_by_type(paths: list[Path]) -> list[Path]:
