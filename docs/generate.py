@@ -1053,8 +1053,8 @@ def modern_claims() -> str:
             reason = overview.reason(whole)
             if whole.verdict == "undecided" and whole.high < 0:  # of those that are trained
                 reason = "not all types are trained"
-            elif "not looked at" in whole.basis:
-                reason = whole.basis.rpartition("; ")[2]
+            elif open_types := re.findall(r"(?:without|not looked at)\b[^;]*", whole.basis):
+                reason = "; ".join(open_types)
             by_type = parts_by_type(own.iloc[1:])
             said = effect(whole.drop("reason"), unit)  # which the note says
             if "%" in said and any(word in claim.name for word in SHARES_OF_TYPES):

@@ -101,3 +101,26 @@ def test_what_is_spread(rows, share, verdict):
 def test_nothing_told_is_missing():
     with pytest.raises(Missing, match="a hypothesis that units tell more of"):
         types_inside.newer_spread_what_they_know(types(probes(NOTHING)))
+
+
+@pytest.mark.parametrize(
+    ("test", "good", "nothing", "what"),
+    [
+        (
+            types_inside.newer_use_interpretable_units,
+            ablation(*[USED] * 4),
+            units(WEAK),
+            "an interpretable unit",
+        ),
+        (
+            types_inside.newer_spread_what_they_know,
+            probes(SPREAD),
+            probes(NOTHING),
+            "a hypothesis that units tell more of than the baselines",
+        ),
+    ],
+)
+def test_a_type_with_nothing_to_judge_is_named_and_leaves_nothing_open(test, good, nothing, what):
+    overall = whole(test(types(good, nothing)))
+    assert (overall.verdict, overall.effect) == (HOLDS, 1.0)
+    assert overall.basis == f"holds: minGRU; without {what}: minLSTM"

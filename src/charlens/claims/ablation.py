@@ -5,7 +5,7 @@ It is about the LSTM that hypotheses.csv names.
 
 import pandas as pd
 
-from charlens.claims.evidence import Evidence, Missing
+from charlens.claims.evidence import Evidence, Missing, NothingThere
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Effect, Finding
 from charlens.claims.units import EXPLAINED, MOST, beyond_baselines, picked_units
 from charlens.statistics.intervals import share_interval
@@ -50,13 +50,13 @@ def clamped_units(evidence: Evidence) -> pd.DataFrame:
 
     Raises Missing where there is none, or not all of them were clamped.
     """
-    if evidence.ablation is None or evidence.ablation.empty:
-        raise Missing("units that were clamped (tables/ablation.csv)")
     picked = picked_units(evidence)
     beyond = picked["beyond"].astype(bool) & beyond_baselines(picked, "hypotheses")
     picked = picked[beyond & (picked["strength"] >= EXPLAINED)]
     if picked.empty:
-        raise Missing("an interpretable unit (tables/hypotheses.csv)")
+        raise NothingThere("an interpretable unit")
+    if evidence.ablation is None or evidence.ablation.empty:
+        raise Missing("units that were clamped (tables/ablation.csv)")
     to_mean = evidence.ablation[evidence.ablation["clamp"] == "mean"]
     keys = ["model", "hypothesis", "layer", "unit"]
     columns = ["own", "own_low", "own_high", "controls", "used"]

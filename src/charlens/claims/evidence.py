@@ -22,6 +22,10 @@ class Missing(Exception):
     """A claim cannot be tested for lack of evidence; the message says what is missing."""
 
 
+class NothingThere(Missing):
+    """What a claim is about was looked for and is not there; the message says what."""
+
+
 class NotInRun(Missing):
     """The run was not to have what a claim is about; the message says what."""
 

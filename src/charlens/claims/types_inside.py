@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from charlens.claims.ablation import interpretable_units_are_used
-from charlens.claims.evidence import Evidence, Missing, NotInRun
+from charlens.claims.evidence import Evidence, Missing, NothingThere, NotInRun
 from charlens.claims.first_epochs import nearest_nn_climbs
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Finding
 from charlens.claims.types import bare
@@ -23,8 +23,9 @@ MOST = 0.5  # more than this share
 
 
 EACH = """The claim holds if it does for every newer type of the run, and does not if it does not
-    for one. Overall effect: the share of the types looked at for which it holds. A type's interval
-    is 95% for that type alone, and about one network of it."""
+    for one. A type in which there is nothing to judge is named and does not count. Overall effect:
+    the share of the types judged for which it holds. A type's interval is 95% for that type alone,
+    and about one network of it."""
 
 
 def newer_have_interpretable_units(evidence: Evidence) -> list[Finding]:
@@ -78,7 +79,7 @@ def told_by_many(evidence: Evidence) -> list[Finding]:
     best = told(evidence.probes)
     best = best[best["by"] != "baselines alone"]
     if best.empty:
-        raise Missing("a hypothesis that units tell more of than the baselines (tables/probes.csv)")
+        raise NothingThere("a hypothesis that units tell more of than the baselines")
     share = float((best["by"] == "many units").mean())
     each = ", ".join(
         f"{row.hypothesis.replace('_', ' ')} {row.probe:.2f} by all, {row.single:.2f} by one"
@@ -92,17 +93,20 @@ def told_by_many(evidence: Evidence) -> list[Finding]:
 def of_each(evidence: Evidence, test: Callable[[Evidence], list[Finding]]) -> list[Finding]:
     """A claim about the LSTM, put to each newer type: see EACH. Raises Missing where the tables of
     none are here."""
-    types, parts, lacking = bare(evidence.newer_types), [], {}
+    types, parts, lacking, nothing = bare(evidence.newer_types), [], {}, {}
     for type in types:
         try:
             first, *_ = test(evidence.of(type))
+        except NothingThere as missing:
+            nothing.setdefault(str(missing), []).append(type_name(type))
+            continue
         except Missing as missing:
             lacking[type_name(type)] = missing
             continue
         parts.append(replace(first, part=type_name(type)))
     if not parts:
-        reasons = " or ".join(dict.fromkeys(map(str, lacking.values())))
-        planned = any(not isinstance(missing, NotInRun) for missing in lacking.values())
+        reasons = " or ".join(dict.fromkeys([*nothing, *map(str, lacking.values())]))
+        planned = nothing or any(not isinstance(each, NotInRun) for each in lacking.values())
         raise (Missing if planned else NotInRun)(f"of every newer type: {reasons}")
     verdicts = [found.verdict for found in parts]
     verdict = HOLDS if set(verdicts) == {HOLDS} and not lacking else UNDECIDED
@@ -116,6 +120,7 @@ def of_each(evidence: Evidence, test: Callable[[Evidence], list[Finding]]) -> li
         for said in (HOLDS, FAILS, UNDECIDED)
         if said in verdicts
     ]
+    words += [f"without {what}: {', '.join(without)}" for what, without in nothing.items()]
     if lacking:
         words.append(f"not looked at: {', '.join(lacking)}")
     share = verdicts.count(HOLDS) / len(parts)
