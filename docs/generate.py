@@ -1051,9 +1051,7 @@ def modern_claims() -> str:
             whole = own.iloc[0]
             unit = "share" if any(word in claim.name for word in SHARES) else "nats"
             reason = overview.reason(whole)
-            if whole.verdict == "undecided" and whole.high < 0:  # of those that are trained
-                reason = "not all types are trained"
-            elif open_types := re.findall(r"(?:without|not looked at)\b[^;]*", whole.basis):
+            if open_types := re.findall(r"(?:without|not looked at)\b[^;]*", whole.basis):
                 reason = "; ".join(open_types)
             by_type = parts_by_type(own.iloc[1:])
             said = effect(whole.drop("reason"), unit)  # which the note says

@@ -37,6 +37,19 @@ def test_a_gain_everywhere_is_no_gain_on_these():
     assert [f.part for f in reach.gains_on_long_reach(e)] == ["", "space"]
 
 
+def test_a_smaller_loss_than_elsewhere_is_no_gain():
+    """-0.05 on spaces, -0.2 on letters: 0.15 more than elsewhere, and still a loss."""
+    rng = np.random.default_rng(0)
+    alphabet = np.frombuffer(b" ae", np.uint8)
+    y = rng.integers(3, size=(S, LENGTH)).astype(np.uint8)
+    ngram = rng.uniform(0.3, 0.5, (S, LENGTH))
+    lstm = ngram - np.where(y == 0, 0.05, 0.2)
+    e = evidence(*lstms_and_ngram(lstm, ngram), characters=y, split={"alphabet": alphabet})
+    found = whole(reach.gains_on_long_reach(e))
+    assert found.effect == pytest.approx(0.15, abs=1e-6)
+    assert found.verdict == FAILS and ": -0.050 here, -0.200 elsewhere" in found.basis
+
+
 def reached(gain, noise=0.02):
     """Evidence with a gain on newlines, quotes, brackets and spaces alone."""
     rng = np.random.default_rng(0)

@@ -102,6 +102,10 @@ def test_depth_of_two(deep, verdict):
     findings = types.depth_of_two_helps(e)
     assert whole(findings).verdict == verdict == part(findings, "minGRU").verdict
     assert whole(findings).effect == pytest.approx(1.4 - deep, abs=1e-3) and len(findings) == 2
+    e = evidence(*e.scores, network("slstm", 1, 64, 1.3))
+    lacking = whole(types.depth_of_two_helps(e))
+    assert lacking.verdict == (UNDECIDED if verdict == HOLDS else verdict)
+    assert lacking.basis.endswith("no such pair yet: sLSTM")
     with pytest.raises(NotInRun, match="no network of 2 layers"):
         types.depth_of_two_helps(evidence(planned=planned(("mingru", 1, 64), ("mingru", 3, 64))))
     with pytest.raises(Missing, match="one layer and of two"):

@@ -11,7 +11,7 @@ from charlens.claims import types_inside
 from charlens.claims.evidence import Missing, NotInRun
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED
 from charlens.store.models import ModelKey
-from charlens.store.tables import PROBES
+from charlens.store.tables import ONE_SEED, PROBES
 
 OWN = planned(("mingru", 1, 64), ("minlstm", 1, 64), ("mingru+block", 1, 64))
 STRONG, WEAK = (1, "quote", 0.97, 0.95, 0.98), (1, "quote", 0.6, 0.55, 0.65)
@@ -44,9 +44,8 @@ def probes(*rows):
 
 SPREAD, SINGLE, NOTHING = (0.5, 0.9, 0.1, 0.1), (0.9, 0.9, 0.1, 0.1), (0.5, 0.6, 0.6, 0.1)
 CASES = [  # the claim's function, tables for which it holds for a type, and does not
-    (types_inside.newer_have_interpretable_units, units(STRONG), units(WEAK)),
     (types_inside.newer_use_interpretable_units, ablation(*[USED] * 4), ablation(*[UNUSED] * 4)),
-    (types_inside.newer_spread_what_they_know, probes(SPREAD), probes(SINGLE)),
+    (types_inside.newer_spread_what_they_know, probes(*[SPREAD] * 4), probes(*[SINGLE] * 4)),
     (types_inside.newer_first_resemble_a_1nn, first_epochs(2, 5, 8), first_epochs(5, 2, 8)),
 ]
 
@@ -68,6 +67,14 @@ def test_each_type_counts(test, good, bad):
         test(evidence(planned=OWN))
 
 
+def test_one_network_without_such_a_unit_leaves_its_type_open():
+    findings = types_inside.newer_have_interpretable_units(types(units(STRONG), units(WEAK)))
+    assert (whole(findings).verdict, whole(findings).effect) == (UNDECIDED, 0.5)
+    assert part(findings, "minGRU").verdict == HOLDS
+    alone = part(findings, "minLSTM")
+    assert (alone.verdict, alone.reason) == (UNDECIDED, ONE_SEED)
+
+
 def test_n_nns_that_no_run_was_to_have_are_not_missing():
     test = types_inside.newer_first_resemble_a_1nn
     with pytest.raises(NotInRun, match="of every newer type: no 1-NN"):
@@ -86,9 +93,10 @@ def test_the_first_epochs_are_of_the_type():
 @pytest.mark.parametrize(
     ("rows", "share", "verdict"),
     [
-        ([SPREAD, SPREAD, SINGLE], 2 / 3, HOLDS),
-        ([SPREAD, SINGLE], 0.5, FAILS),
-        ([SPREAD, NOTHING, NOTHING], 1.0, HOLDS),  # what the baselines tell does not count
+        ([*[SPREAD] * 9, SINGLE], 0.9, HOLDS),
+        ([SPREAD, *[SINGLE] * 9], 0.1, FAILS),
+        ([SPREAD, SPREAD, SINGLE], 2 / 3, UNDECIDED),  # of three hypotheses nothing follows
+        ([*[SPREAD] * 4, NOTHING, NOTHING], 1.0, HOLDS),  # what the baselines tell does not count
     ],
 )
 def test_what_is_spread(rows, share, verdict):
@@ -114,7 +122,7 @@ def test_nothing_told_is_missing():
         ),
         (
             types_inside.newer_spread_what_they_know,
-            probes(SPREAD),
+            probes(*[SPREAD] * 4),
             probes(NOTHING),
             "a hypothesis that units tell more of than the baselines",
         ),

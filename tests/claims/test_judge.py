@@ -176,8 +176,8 @@ def test_the_tables_of_other_types_reach_their_claims(tmp_path):
     scores, made = newer(tmp_path), tmp_path / "types/mingru"
     for folder in ("tables", "figure5"):
         (made / folder).mkdir(parents=True)
-    row = ["code", "mingru 1x64", 1, "quote", 1, 0.5, 0.9, 0.1, 0.1]
-    pd.DataFrame([row], columns=PROBES).to_csv(made / "tables/probes.csv", index=False)
+    rows = [["code", "mingru 1x64", 1, f"h{n}", 1, 0.5, 0.9, 0.1, 0.1] for n in range(4)]
+    pd.DataFrame(rows, columns=PROBES).to_csv(made / "tables/probes.csv", index=False)
     first_epochs = [[1, 64, k + 1, k, n, abs(k - n), 0] for k in range(5) for n in (1, 2, 3)]
     pd.DataFrame(first_epochs, columns=TRAJECTORY).to_csv(made / "figure5/code.csv", index=False)
     files = [made / "tables/probes.csv", made / "figure5/code.csv"]

@@ -18,7 +18,7 @@ intervals, where there are any, are about that network.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -86,6 +86,11 @@ class Effect:
         elif reason is None:
             reason = ONE_SEED if not self.seeds_known else "" if math.isnan(self.low) else CROSSES
         return Finding(part, verdict, self.value, self.low, self.high, words, reason)
+
+
+def of_all(verdicts: Collection[str]) -> str:
+    """The verdict on what must be so in every case: holds if each does, not if one does not."""
+    return FAILS if FAILS in verdicts else UNDECIDED if UNDECIDED in verdicts else HOLDS
 
 
 def losses(weight: float, entry: GridEntry) -> Term:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 
 from charlens.claims.evidence import Evidence, Missing, Statistic
-from charlens.claims.measure import Finding, measure
+from charlens.claims.measure import Finding, measure, of_all
 from charlens.store.scores import Score
 
 REACH = {  # characters that depend on long-range context
@@ -58,24 +58,25 @@ def mean_probability_of(characters: bytes, others: bool = False) -> Statistic:
 def gains_on_long_reach(evidence: Evidence) -> list[Finding]:
     """The LSTM's gain is the mean probability of the correct character under the LSTM of figure 4
     minus that under the longest n-gram. Effect: the gain on these characters minus the gain on all
-    others."""
+    others. The claim holds if that and the gain on these characters are positive, and does not if
+    one of them is negative."""
     lstm, ngram = evidence.best_lstm(), evidence.largest_ngram()
     findings = []
     for part, characters in {"": b"".join(REACH.values()), **REACH}.items():
         if not np.isin(evidence.characters, np.frombuffer(characters, np.uint8)).any():
             continue
         here, there = mean_probability_of(characters), mean_probability_of(characters, others=True)
-        terms = [
-            (gain * side, [model], statistic)
-            for statistic, side in ((here, 1), (there, -1))
-            for model, gain in ((lstm, 1), (ngram, -1))
-        ]
-        effect = measure(evidence, terms)
         gain, rest = (
-            what.value(evidence, lstm) - what.value(evidence, ngram) for what in (here, there)
+            [(side, [lstm], statistic), (-side, [ngram], statistic)]
+            for statistic, side in ((here, 1), (there, -1))
         )
-        words = f"{lstm.key.name} against {ngram.key.name}: {gain:+.3f} here, {rest:+.3f} elsewhere"
-        findings.append(effect.finding(part, effect.verdict(), words))
+        at_all, effect = measure(evidence, gain), measure(evidence, gain + rest)
+        elsewhere = at_all.value - effect.value
+        words = (
+            f"{lstm.key.name} against {ngram.key.name}: {at_all.value:+.3f} here,"
+            f" {elsewhere:+.3f} elsewhere"
+        )
+        findings.append(effect.finding(part, of_all([at_all.verdict(), effect.verdict()]), words))
     if not findings:
         raise Missing("brackets, quotes, newlines or spaces in the test text")
     return findings

@@ -12,11 +12,12 @@ from dataclasses import replace
 from charlens.claims.ablation import interpretable_units_are_used
 from charlens.claims.evidence import Evidence, Missing, NothingThere, NotInRun
 from charlens.claims.first_epochs import nearest_nn_climbs
-from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Finding
+from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Effect, Finding, of_all
 from charlens.claims.types import bare
 from charlens.claims.units import units_follow_hypotheses
+from charlens.statistics.intervals import share_interval
 from charlens.store.models import shown, type_name
-from charlens.store.tables import UNFINISHED
+from charlens.store.tables import ONE_SEED, UNFINISHED
 from charlens.units.unit_tables import told
 
 MOST = 0.5  # more than this share
@@ -29,13 +30,22 @@ EACH = """The claim holds if it does for every newer type of the run, and does n
 
 
 def newer_have_interpretable_units(evidence: Evidence) -> list[Finding]:
-    return of_each(evidence, units_follow_hypotheses)
+    return of_each(evidence, some_units_follow)
 
 
 newer_have_interpretable_units.__doc__ = f"""For each newer type as for the LSTM: a unit is selected
     for a hypothesis on the selection streams, and follows it if its strength on the evaluation
     streams is above 0.8. Effect: the strength of the unit that is strongest on the selection
-    streams. {EACH}"""
+    streams. That the units of one network do not follow the text leaves a type undecided. {EACH}"""
+
+
+def some_units_follow(evidence: Evidence) -> list[Finding]:
+    """The finding whether a network has a unit that follows a hypothesis: one that has none does
+    not show that its type has none."""
+    found, *_ = units_follow_hypotheses(evidence)
+    if found.verdict == FAILS:
+        found = replace(found, verdict=UNDECIDED, reason=ONE_SEED)
+    return [found]
 
 
 def newer_use_interpretable_units(evidence: Evidence) -> list[Finding]:
@@ -65,8 +75,9 @@ newer_spread_what_they_know.__doc__ = f"""For each hypothesis, the best unit, th
     of a layer, the last characters alone and the probe on an untrained network have a strength
     each, in the layer where it is largest. A hypothesis is told if the unit or the probe exceeds
     the other two by 0.05, and by many units if the probe exceeds the unit by as much. Effect: the
-    share of the hypotheses told that many units tell. It holds for a type if that is more than
-    half. These are point estimates, without intervals. {EACH}"""
+    share of the hypotheses told that many units tell. It holds for a type if Wilson's interval,
+    over the hypotheses, is above half, and does not if it is below. The strengths themselves are
+    point estimates. {EACH}"""
 
 
 def told_by_many(evidence: Evidence) -> list[Finding]:
@@ -80,14 +91,14 @@ def told_by_many(evidence: Evidence) -> list[Finding]:
     best = best[best["by"] != "baselines alone"]
     if best.empty:
         raise NothingThere("a hypothesis that units tell more of than the baselines")
-    share = float((best["by"] == "many units").mean())
+    many = int((best["by"] == "many units").sum())
+    effect = Effect(many / len(best), *share_interval(many, len(best)))
     each = ", ".join(
         f"{row.hypothesis.replace('_', ' ')} {row.probe:.2f} by all, {row.single:.2f} by one"
         for row in best.itertuples()
     )
     words = f"one network, {shown(best['model'].iloc[0])}, one seed: {each}"
-    verdict = HOLDS if share > MOST else FAILS
-    return [Finding("", verdict, share, math.nan, math.nan, words)]
+    return [effect.finding("", effect.verdict(MOST), words)]
 
 
 def of_each(evidence: Evidence, test: Callable[[Evidence], list[Finding]]) -> list[Finding]:
@@ -109,8 +120,7 @@ def of_each(evidence: Evidence, test: Callable[[Evidence], list[Finding]]) -> li
         planned = nothing or any(not isinstance(each, NotInRun) for each in lacking.values())
         raise (Missing if planned else NotInRun)(f"of every newer type: {reasons}")
     verdicts = [found.verdict for found in parts]
-    verdict = HOLDS if set(verdicts) == {HOLDS} and not lacking else UNDECIDED
-    verdict = FAILS if FAILS in verdicts else verdict
+    verdict = of_all([*verdicts, UNDECIDED] if lacking else verdicts)
     reason = ""
     if verdict == UNDECIDED:
         open_ones = (found.reason for found in parts if found.verdict == UNDECIDED)

@@ -37,8 +37,9 @@ LEARNED = """Effect, for each type: that probability minus the n-gram's, at the 
     size, with the number of layers that is best on validation. A type learns it from a size on if
     the whole interval is beyond the bar at that size and at all larger ones; the basis says from
     which, and gives the effect of each network. The claim holds if every newer type learns it, and
-    does not if the whole interval of one is below the bar (corrected for the number of types). The
-    paper's types stand beside them. A network from one seed may have learned by luck what another
+    does not if the whole interval of one is below the bar, corrected for the number of types; where
+    it does not hold, the overall interval is corrected, too. The paper's types stand beside
+    them. A network from one seed may have learned by luck what another
     seed does not."""
 
 
@@ -102,7 +103,7 @@ def learned(evidence: Evidence, statistic: Statistic, bar: float = 0.0) -> list[
     """The findings whether the newer types learn what a statistic measures: see LEARNED."""
     ngram, newer = evidence.largest_ngram(), bare(evidence.newer_types)
     types = bare(types_in_order(entry.key.type for entry in evidence.grid))
-    parts, effects, below = {}, {}, []
+    parts, effects, corrected = {}, {}, {}
     for type in types:
         entries = evidence.of_type(type)
         found = {
@@ -120,18 +121,19 @@ def learned(evidence: Evidence, statistic: Statistic, bar: float = 0.0) -> list[
         effects[type] = largest
         level = 1 - LEVEL / max(1, len(newer))
         if type in newer:
-            corrected = gain(evidence, statistic, ngram, best(entries, max(found)), level)
-            below += [type] * (corrected.verdict(bar) == FAILS)
-    own = {type: effects[type] for type in newer if type in effects}
+            corrected[type] = gain(evidence, statistic, ngram, best(entries, max(found)), level)
+    own = {type: effects[type] for type in corrected}
     if not own:
         raise Missing("a network of a newer type")
     least = min(own, key=lambda type: own[type].value)
+    below = any(effect.verdict(bar) == FAILS for effect in corrected.values())
     verdict = FAILS if below else overall(parts[type].verdict for type in own)
+    whole = own[least] if verdict == HOLDS else corrected[least]
     reason = next((parts[type].reason for type in own if parts[type].reason), None)
     if verdict == HOLDS and evidence.lacks(*newer):
         verdict, reason = UNDECIDED, UNFINISHED
     words = (said(parts, own), f"the least: {parts[least].basis}", evidence.finished)
-    whole = replace(own[least], basis="").finding("", verdict, *words, reason=reason)
+    whole = replace(whole, basis="").finding("", verdict, *words, reason=reason)
     return [whole, *parts.values()]
 
 
