@@ -58,6 +58,16 @@ def test_a_level_that_is_never_reached_has_no_epoch():
     assert emergence.crossing(EPOCHS, 1 + 0 * EPOCHS, 0.5) == EPOCHS[0]
 
 
+def test_a_skill_that_is_lost_is_dated_as_one_that_is_learned():
+    found = emergence.appearances(measures(value=0.9 - EPOCHS / 20)).set_index("measure")
+    found = found.loc["newline"]
+    assert found["half"] == pytest.approx((EPOCHS[0] + EPOCHS[-1]) / 2)
+    assert found["rise"] == pytest.approx((EPOCHS[-1] - EPOCHS[0]) / 2)
+    flat = emergence.appearances(measures(value=0 * EPOCHS + 0.5))
+    assert flat[["half", "rise"]].isna().all(axis=None)
+    assert "nan" not in emergence.page(flat, {"wp": {"title": "A", "corpus": "wp"}})
+
+
 def test_of_two_tables_the_later_one_counts(tmp_path):
     first = pd.concat([measures(), measures(seed=2)])
     again = measures(value=0 * EPOCHS + 0.9)

@@ -32,8 +32,10 @@ CLAMPED = {  # what `charlens ablate` writes
     "ablation/code.csv": "corpus,model,layer,unit,hypothesis,clamp,loss,low,high,own,own_low,"
     "own_high,controls,used\n"
     "code,lstm 1x8,1,{unit},quote,mean,0.01,0.0,0.02,-0.1,-0.2,-0.05,7,1\n",
-    "ablation/controls/code.csv": "corpus,model,hypothesis,clamp,layer,unit,found,own,others\n"
-    "code,lstm 1x8,quote,mean,1,{unit},1,-0.1,-0.01\ncode,lstm 1x8,quote,mean,1,8,0,0.0,0.0\n",
+    "ablation/controls/code.csv": "corpus,model,hypothesis,clamp,layer,unit,found,own,others,"
+    "wanted,characters,samples,seed\n"
+    "code,lstm 1x8,quote,mean,1,{unit},1,-0.1,-0.01,50,0,1000,0\n"
+    "code,lstm 1x8,quote,mean,1,8,0,0.0,0.0,50,0,1000,0\n",
 }
 
 

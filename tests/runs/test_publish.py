@@ -312,7 +312,7 @@ def test_what_was_found_by_other_settings_or_of_another_candidate_is_looked_for_
     assert made("cells", "probes") == [1, 1]
 
 
-def test_clamped_units_that_were_not_found_now_or_with_other_controls_are_left_out(tmp_path, verbs):
+def test_clamped_units_that_were_not_found_now_or_by_other_settings_are_left_out(tmp_path, verbs):
     source, published = write_run(tmp_path / "small"), tmp_path / "reference"
 
     def taken():
@@ -324,9 +324,10 @@ def test_clamped_units_that_were_not_found_now_or_with_other_controls_are_left_o
     write_clamped(source, unit=2)
     assert not taken()
     write_clamped(source)
-    change(source, "cells", ablation={"controls": 3})
-    assert not taken()
-    change(source, "cells", ablation={"controls": 7})
+    for asked in ({"controls": 3}, {"characters": 100}):
+        change(source, "cells", ablation=asked)
+        assert not taken()
+    change(source, "cells", ablation={})
     assert taken()
 
 

@@ -109,6 +109,23 @@ def test_words_and_marks_of_a_text_of_characters():
     assert {ord("«"), ord("。"), ord(",")} <= marks
 
 
+def test_marks_that_combine_with_letters_belong_to_their_word():
+    hindi, french = "हिन्दी भाषा हिन्दी", "été été"
+    assert oracles.words(hindi)[2] == hindi.split()
+    assert oracles.words(french)[2] == french.split()
+    back = oracles.in_memory(hindi, everywhere(hindi))
+    assert back[-1] == hindi.rindex("ह")
+    assert oracles.times_in_training(french, everywhere(french), [french])[0] == 2
+
+
+def test_every_blank_may_begin_a_word():
+    text = "a\u00a0b\u3000c d\ne"
+    starting, *_ = oracles.marks_of(text)
+    assert (
+        starting["space"] >= set(map(ord, "\u00a0\u3000 ")) and ord("\n") not in starting["space"]
+    )
+
+
 def applied(text, ngrams=None, training=(), **definition):
     return oracles.oracles(text, everywhere(text), training, ngrams or {}, **definition)
 

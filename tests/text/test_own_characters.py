@@ -32,6 +32,8 @@ def test_every_hypothesis_is_about_some_characters():
         ("brace_distance", "code", b'{ "}" { } } }', b"........^.^.."),
         ("indentation", "code", b"\t  a b\nc\n d", b"^^^......^."),
         ("preprocessor", "code", b"#if a \\\n b\nc\n", b"..........^.."),
+        ("preprocessor", "code", b"#if a\r\nb\r\n", b".....^...."),
+        ("comment_or_quote", "code", b"a; // b\r\nc", b".......^.."),
         ("capitalised", "prose", b"Anna sees iB", b".^^^........"),
     ],
 )  # fmt: skip

@@ -172,6 +172,14 @@ def test_a_text_may_be_packed_or_in_utf16(tmp_path, capsys):
         assert found == loss and word in said
 
 
+def test_a_mark_is_removed_though_its_bytes_are_in_the_alphabet(tmp_path):
+    alphabet = np.frombuffer(codecs.BOM_UTF8 + b"abc", np.uint8)  # the bytes of others, alone
+    (tmp_path / "a.txt").write_bytes(codecs.BOM_UTF8 + b"abc")
+    assert score_text.read(tmp_path / "a.txt", np.sort(alphabet)).text == b"abc"
+    marked = np.array([ord(c) for c in "abc\ufeff"], np.uint32)
+    assert score_text.read(tmp_path / "a.txt", marked).text == "\ufeffabc"
+
+
 def test_a_csv_may_go_to_standard_output(tmp_path, capfdbinary):
     path, text = tmp_path / "m", tmp_path / "text.txt"
     saved(path, Architecture("rnn", 1, 3, len(ALPHABET)))

@@ -216,12 +216,25 @@ def write(folder, text, data, arch, params, units):
     rows = [("code", "lstm 1x8", name, 1, unit) for name, unit in units.items()]
     rows.append(("other", "gru 1x8", "quote", 1, 1))
     pd.DataFrame(rows, columns=ablation.FOUND).to_csv(folder / "best.csv", index=False)
+    score_units(folder, units)
+
+
+def score_units(folder, units, strong=()):
+    """The scores of all units, from 1: of those that were found and those in `strong` high."""
+    rows = [
+        ("code", "lstm 1x8", name, 1, unit, 0.95 if unit in (found, *strong) else 0.4)
+        for name, found in units.items()
+        for unit in range(1, HIDDEN + 1)
+    ]
+    columns = [*ablation.FOUND, "score"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "units.csv", index=False)
 
 
 def ablate(folder, *options):
     run(ablation, [
         folder / "m.safetensors", "--split", folder / "code.npz", "--text", folder / "code.txt",
         "--info", folder / "code.json", "--hypotheses", folder / "best.csv",
+        "--units", folder / "units.csv",
         "--out", folder / "a/code.csv", "--effects", folder / "a/controls/code.csv", *options,
     ])  # fmt: skip
     return pd.read_csv(folder / "a/code.csv"), pd.read_csv(folder / "a/controls/code.csv")
@@ -250,7 +263,10 @@ def test_the_table_of_a_network(tmp_path, capsys):
     units = {"quote": 2, "line_position": 4, "capitalised": 2}
     write(tmp_path, text, data, arch, params, units)
     table, effects = ablate(tmp_path, "--controls", 3, "--characters", 50)
-    assert list(table.columns) == ablation.COLUMNS and list(effects.columns) == ablation.EFFECTS
+    asked = ["wanted", "characters", "samples", "seed"]  # as the command line says
+    assert list(table.columns) == ablation.COLUMNS
+    assert list(effects.columns) == [*ablation.EFFECTS, *asked]
+    assert effects[asked].drop_duplicates().to_numpy().tolist() == [[3, 50, 1000, 0]]
     assert set(table["corpus"]) == {"code"} and set(table["model"]) == {"lstm 1x8"}
     assert list(table["hypothesis"]) == [name for name in units for _ in range(2)]
     assert (table["controls"] == 3).all()
@@ -311,6 +327,7 @@ def test_controls_are_the_nearest_in_variance():
         ((-0.3, -0.7, 0.1), [0.1, -0.2], False),  # it may have no effect
         ((-0.3, np.nan, np.nan), [0.1, -0.2], False),
         ((np.nan,) * 3, [np.nan], False),
+        ((-0.3, -0.4, -0.2), [], False),  # beside nothing
     ],
 )
 def test_a_unit_is_used_where_its_effect_is_beyond_all_controls(own, controls, expected):
@@ -360,6 +377,26 @@ def test_bad_tables_are_named(tmp_path, row, message):
     path.write_text("corpus,model\n")
     with pytest.raises(InputError, match="has no column hypothesis"):
         ablation.found_units(path, arch, about)
+
+
+def test_units_that_follow_the_hypothesis_too_are_no_controls_of_it(tmp_path):
+    text, data, arch, params = quoting()
+    units = {"quote": 1, "line_position": 2}
+    write(tmp_path, text, data, arch, params, units)
+    score_units(tmp_path, {"quote": 1}, strong=[3, 4])
+    scores = pd.read_csv(tmp_path / "units.csv")
+    score_units(tmp_path, {"line_position": 2})
+    scores = pd.concat([scores, pd.read_csv(tmp_path / "units.csv").assign(score=0.2)])
+    scores.to_csv(tmp_path / "units.csv", index=False)
+    table, effects = ablate(tmp_path)
+    controls = effects[effects["found"] == 0].groupby("hypothesis")["unit"].agg(set)
+    every = set(range(1, HIDDEN + 1))
+    assert controls["quote"] == every - {1, 2, 3, 4}
+    assert controls["line_position"] == every - {1, 2}
+    assert set(table[table["hypothesis"] == "quote"]["controls"]) == {HIDDEN - 4}
+    scores[scores["hypothesis"] == "quote"].to_csv(tmp_path / "units.csv", index=False)
+    with pytest.raises(InputError, match="units.csv: no score on line_position of unit 2 in layer"):
+        ablate(tmp_path)
 
 
 def test_nothing_found_makes_empty_tables(tmp_path):

@@ -272,6 +272,22 @@ def test_intervals_are_those_of_resampled_streams():
     assert found.high[0, 0] == pytest.approx(np.percentile(slow, 97.5), abs=3e-3)
 
 
+def test_units_that_are_hardly_ever_active_are_not_found():
+    """Of independent units that are 0 nearly everywhere, some meet a rare label by chance, and
+    shifted labels may never meet them."""
+    hits = 0
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        values = np.zeros((200, 40, 1000), np.float16)
+        for unit in values:
+            unit.ravel()[rng.choice(40_000, 20, replace=False)] = 1
+        label = np.zeros((40, 1000), int)
+        label.ravel()[rng.choice(40_000, 50, replace=False)] = 1
+        truth = {"a": (label, np.ones_like(label, bool), True)}
+        hits += selectivity.search(values, truth, 2, 250, seed).beyond.any()
+    assert hits <= 3  # each at 5%: more in 0.2% of all cases
+
+
 def test_what_streams_differ_in_is_no_finding_and_hides_none():
     """Some streams have more "yes", and both units are higher in these; shifted labels know that,
     too. One unit is a little lower at each "yes", against the difference between the streams."""

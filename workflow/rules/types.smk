@@ -168,6 +168,7 @@ use rule ablate as ablate_of with:
         info="<results>/corpora/{corpus}.json",
         found=rules.cells_of.output.found,
         hypotheses=ancient("<results>/types/{type}/tables/hypotheses.csv"),
+        units=ancient("<results>/types/{type}/tables/cells.csv"),
     output:
         found="<results>/types/{type}/ablation/{corpus}.csv",
         effects="<results>/types/{type}/ablation/controls/{corpus}.csv",

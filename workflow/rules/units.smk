@@ -248,6 +248,7 @@ rule ablate:
         found=rules.cells.output.found,
         # the table is rewritten where only a title changed: what was found, above, tells of more
         hypotheses=ancient("<results>/tables/hypotheses.csv"),
+        units=ancient("<results>/tables/cells.csv"),
     output:
         found="<results>/ablation/{corpus}.csv",
         effects="<results>/ablation/controls/{corpus}.csv",
@@ -266,8 +267,9 @@ rule ablate:
         # glibc is told to keep what is freed: else a quarter of the time goes into page faults
         "MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=68719476736"
         " charlens ablate {input.models} --split {input.split} --text {input.text}"
-        " --info {input.info} --hypotheses {input.hypotheses} {params.options} {params.bootstrap}"
-        " --threads {threads} --out {output.found} --effects {output.effects} > {log} 2>&1"
+        " --info {input.info} --hypotheses {input.hypotheses} --units {input.units}"
+        " {params.options} {params.bootstrap} --threads {threads} --out {output.found}"
+        " --effects {output.effects} > {log} 2>&1"
 
 
 rule ablation:

@@ -60,7 +60,7 @@ def with_used(effects: pd.DataFrame, found: pd.DataFrame) -> pd.DataFrame:
     points = effects.merge(found[[*keys, "used"]], on=keys, how="left")
     if points[points["found"] == 1]["used"].isna().any() or (points["found"].sum() != len(found)):
         raise InputError("--effects are of other units than --found: run charlens ablate again")
-    return points.assign(used=points["used"].fillna(0).astype(int))
+    return points.assign(used=points["used"].fillna(0).astype(int))[["corpus", *EFFECTS, "used"]]
 
 
 def draw(points: pd.DataFrame, corpora: dict[str, dict]):

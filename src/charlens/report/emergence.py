@@ -99,7 +99,8 @@ def appearances(table: pd.DataFrame) -> pd.DataFrame:
     """One row per network and skill: columns NETWORK, measure, last, half, rise.
 
     last: the value at the end of the training. half: the epoch in which half of the way from the
-    first value to the last was made. rise: epochs from a quarter of the way to three quarters.
+    first value to the last, up or down, was made. rise: epochs from a quarter of the way to three
+    quarters. Both are nan where the value ends as it began.
     """
     rows = []
     for (*network, measure), own in table.groupby([*NETWORK, "measure"], sort=False):
@@ -108,9 +109,8 @@ def appearances(table: pd.DataFrame) -> pd.DataFrame:
         own = own.sort_values("epoch")
         epochs, values = own["epoch"].to_numpy(float), own["value"].to_numpy(float)
         first, last = values[0], values[-1]
-        quarter, half, most = (
-            crossing(epochs, values, first + part * (last - first)) for part in QUARTERS
-        )
+        way = (values - first) / (last - first) if last != first else np.zeros(len(values))
+        quarter, half, most = (crossing(epochs, way, part) for part in QUARTERS)
         rows.append((*network, measure, last, half, most - quarter))
     return pd.DataFrame(rows, columns=[*NETWORK, "measure", "last", "half", "rise"])
 
@@ -140,12 +140,16 @@ def grid(found: pd.DataFrame) -> Grid:
                 entries += [Entry(), Entry(), Entry()]
                 continue
             row = by.loc[measure]
-            entries += [Entry(f"{row['last']:.2f}"), Entry(f"{row['half']:.1f}"),
-                        Entry(f"{row['rise']:.1f}")]  # fmt: skip
+            entries += [Entry(f"{row['last']:.2f}"), *map(of_epochs, (row["half"], row["rise"]))]
         rows.append((f"{network_name(type, layers, size)} seed {seed}", entries))
     groups = [(SKILLS[measure], 3) for measure in shown]
     columns = ["at the end", "half-way", "rise"] * len(shown)
     return Grid("When skills and units appear", "Network", columns, rows, groups)
+
+
+def of_epochs(count: float) -> Entry:
+    """A number of epochs; a dash where a skill ends as it began."""
+    return Entry() if np.isnan(count) else Entry(f"{count:.1f}")
 
 
 # ---- the figure ----

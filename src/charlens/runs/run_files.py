@@ -213,21 +213,22 @@ class RunFiles:
 
     def has_clamped(self, corpus: str, hypotheses: Path, type: str = "lstm") -> bool:
         """Whether the run has the files CLAMPED of a corpus, of the units in a table of the best
-        units (tables/hypotheses.csv) and with as many controls as the settings say."""
+        units (tables/hypotheses.csv) and by the settings."""
         keys = [k for k in self.models if (k.corpus, k.type) == (corpus, type)]
         networks = [self.models[key] for key in keys]
         if not self.has(corpus, CLAMPED, networks, type):
             return False
         columns = ["corpus", "model", "hypothesis", "layer", "unit"]
         best = read_table(hypotheses, columns).dropna(subset="unit")[columns]
-        clamped = read_table(self.path(CLAMPED[0], corpus, type), [*columns, "controls"])
-        # a layer may have fewer units that are not found themselves
-        hidden = model_file.about(models.best(networks, model_file.about))["hidden"]
-        free = hidden - clamped.groupby("layer")["unit"].transform("nunique")
-        controls = free.clip(upper=self.settings.cells.ablation.controls)
+        clamped, effects = (read_table(self.path(file, corpus, type)) for file in CLAMPED)
+        its, asked = self.settings.cells, self.settings.cells.ablation
+        wanted = {"wanted": asked.controls, "characters": asked.characters or 0}
+        wanted |= {"samples": its.samples, "seed": its.seed}
         units = [set(map(tuple, table[columns].to_numpy().tolist()))
                  for table in (clamped, best[best["corpus"] == corpus])]  # fmt: skip
-        return units[0] == units[1] and (clamped["controls"] == controls).all()
+        return units[0] == units[1] and all(
+            name in effects and (effects[name] == value).all() for name, value in wanted.items()
+        )
 
     def measured(self, key: ModelKey) -> Path | None:
         """What `charlens inside` wrote of a network, if the run has it."""

@@ -46,7 +46,7 @@ DEFINITIONS = {
 }
 MARKS = string.punctuation.encode()
 QUOTES = "“”‘’«»„「」『』"  # beside those of AFTER, in a text of characters
-WORD = {bytes: re.compile(rb"[A-Za-z0-9_\x80-\xff]+"), str: re.compile(r"\w+")}
+WORD = re.compile(rb"[A-Za-z0-9_\x80-\xff]+")
 HALF = np.float32(np.log(0.5))  # rounded as scores are: a probability of exactly 0.5 is no error
 
 Oracle = tuple[str, str, np.ndarray]  # category, level, which characters [N]
@@ -57,11 +57,18 @@ def errors(logp: np.ndarray) -> np.ndarray:
     return np.asarray(logp) < HALF
 
 
+def word_of(text: Text) -> re.Pattern:
+    """What a word of a text is. In a text of characters, marks that combine with a letter, such as
+    vowel signs and accents, belong to it."""
+    if isinstance(text, bytes):
+        return WORD
+    combining = "".join(sorted(c for c in set(text) if unicodedata.category(c).startswith("M")))
+    return re.compile(rf"[\w{re.escape(combining)}]+")
+
+
 def words(text: Text) -> tuple[np.ndarray, np.ndarray, list[Text]]:
     """The start and end of every word of a text, int64 [W] each, and the W words."""
-    found = [
-        (match.start(), match.end(), match.group()) for match in WORD[type(text)].finditer(text)
-    ]
+    found = [(match.start(), match.end(), match.group()) for match in word_of(text).finditer(text)]
     spans = np.array([match[:2] for match in found], dtype=np.int64).reshape(-1, 2)
     return spans[:, 0], spans[:, 1], [match[2] for match in found]
 
@@ -128,7 +135,7 @@ def times_in_training(text: Text, positions: np.ndarray, streams: Iterable[Text]
 
     positions: int64 [N]. Returns float64 [N], inf if the position is in no word.
     """
-    word = WORD[type(text)]
+    word = word_of(text)
     known = Counter(found for stream in streams for found in word.findall(stream))
     starts, ends, spelled = words(text)
     counts = np.array([known[word] for word in spelled] + [np.inf])
@@ -142,9 +149,10 @@ def before(text: Text, positions: np.ndarray) -> np.ndarray:
 
 def marks_of(text: Text) -> tuple[dict[str, set[int]], set[int], set[int]]:
     """What oracles look for: the marks that most often start a word, by name; other punctuation;
-    all punctuation. In a text of characters, marks beyond ASCII count."""
+    all punctuation. In a text of characters, marks and blanks beyond ASCII count."""
     after, marks = {name: set(found) for name, found in AFTER.items()}, set(MARKS)
     if isinstance(text, str):
+        after["space"] |= {ord(c) for c in set(text) if c.isspace()} - after["newline"]
         after["quote"] |= set(map(ord, QUOTES))
         marks |= {
             ord(letter) for letter in set(text) if unicodedata.category(letter).startswith("P")

@@ -1,13 +1,14 @@
 """The characters that a hypothesis is about: those that a unit following it should help predict.
 
     line_position, newline_next      the first character of each line break (CR LF or LF)
-    quote                            the closing mark
+    quote                            the closing mark; of one of several bytes all of them, though
+                                     what comes after the first is easy to predict
     comment_or_quote                 the same, and the end of a comment: */, or its line break
     if_condition, parenthesis        the closing )
     depth                            the closing ) or ]
     if_body                          the closing }
     brace_distance                   each } of a matched pair
-    preprocessor                     the line break that ends it
+    preprocessor                     the line break that ends it (of CR LF the CR)
     indentation                      the blanks at the beginning of a line
     capitalised                      the letters after the capital
 
@@ -45,6 +46,15 @@ def _closing(marks: bytes) -> Characters:
     return found
 
 
+def _at_break(text: bytes, found: np.ndarray) -> np.ndarray:
+    """The same [N], with the first character of a line break CR LF in place of the second."""
+    letters = np.frombuffer(text, np.uint8)
+    second = found[1:] & (letters[1:] == ord("\n")) & (letters[:-1] == ord("\r"))
+    found[1:] &= ~second
+    found[:-1] |= second
+    return found
+
+
 def _line_breaks(text: bytes, labels: Labels) -> np.ndarray:
     found = np.zeros(len(text), bool)
     found[1:] = newline_next(text).values[:-1] == 1
@@ -60,11 +70,15 @@ def _quote(text: bytes, labels: Labels) -> np.ndarray:
 
 
 def _comment_or_quote(text: bytes, labels: Labels) -> np.ndarray:
-    found = _closing(b"\"'/\r\n")(text, labels)
+    found = _at_break(text, _closing(b"\"'/\r\n")(text, labels))
     letters = np.frombuffer(text, np.uint8)
     star = np.flatnonzero(found & (letters == ord("/"))) - 1
     found[star] = True  # the label ends with the / of */
     return found
+
+
+def _preprocessor(text: bytes, labels: Labels) -> np.ndarray:
+    return _at_break(text, _closing(b"\r\n")(text, labels))
 
 
 def _braces(text: bytes, labels: Labels) -> np.ndarray:
@@ -89,6 +103,6 @@ OWN: dict[str, Characters] = {
     "brace_distance": _braces,
     "indentation": lambda text, labels: _change(labels, 1),
     "parenthesis": _closing(b")"),
-    "preprocessor": _closing(b"\r\n"),
+    "preprocessor": _preprocessor,
     "capitalised": _after_the_first,
 }

@@ -9,7 +9,8 @@ character beyond ASCII means to them is one of a few things, and it gets a byte 
     quotation marks               OPENING and CLOSING, those of the text's own style
     all else                      OTHER
 
-A text of bytes is its own stand-in: there, labels know the typographic double marks alone.
+A text of bytes is its own stand-in, but for OPENING and CLOSING themselves: there, labels know the
+typographic double marks alone.
 """
 
 import functools
@@ -21,6 +22,7 @@ from charlens.text.unicode import Text
 OPENING, CLOSING, OTHER = "\x02", "\x03", "\x1a"
 # opening and closing marks: “English” and «French», „German“, „Polish”, 「Japanese」
 STYLES = ("“”", "«»", "„“", "„”", "「」")
+CONTROLS = bytes.maketrans((OPENING + CLOSING).encode(), (OTHER * 2).encode())
 PARENTHESES = {"（": "(", "）": ")"}
 
 
@@ -28,7 +30,7 @@ PARENTHESES = {"（": "(", "）": ")"}
 def parsed(text: Text) -> bytes:
     """A byte for each symbol of a text [N], for `hypotheses` and what else looks at bytes."""
     if isinstance(text, bytes):
-        return text
+        return text.translate(CONTROLS)
     known = quotation_marks(text) | PARENTHESES
     table = {ord(letter): known.get(letter) or stand_in(letter) for letter in set(text)}
     return text.translate(table).encode("ascii")

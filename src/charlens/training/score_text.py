@@ -8,7 +8,6 @@ Line ends become those of the network's training text, see `text.line_ends`.
 """
 
 import argparse
-import codecs
 import csv
 import itertools
 import math
@@ -28,6 +27,7 @@ from charlens.statistics.information import bits
 from charlens.text import line_ends, symbols, unicode
 
 WINDOW = 100  # characters at a time
+MARK = "\ufeff"  # the byte order mark
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,13 +58,13 @@ def read(path: Path, alphabet: np.ndarray, ends: str | None = None) -> Reading:
         text = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    known_bytes = set(unicode.encoded(symbols.text_of(alphabet)))
-    mark = set(codecs.BOM_UTF8) <= known_bytes  # then it was in the training text, too
+    kind = symbols.kind_of_numbers(alphabet)
+    # of bytes it cannot be told whether the training text had the mark
+    mark = kind == unicode.CHARACTERS and ord(MARK) in alphabet
     text, done = text_file.decoded(text, path, keep_mark=mark)
     if not text:
         raise InputError(f"{path}: the file is empty; give a text")
     notes = [note for note in (done, line_ends.note(text, ends)) if note]
-    kind = symbols.kind_of_numbers(alphabet)
     text = unicode.decoded(line_ends.converted(text, ends), kind, path)
     read_as = symbols.numbers(text)
     known = np.isin(read_as, alphabet)

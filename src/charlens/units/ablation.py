@@ -13,9 +13,10 @@ two numbers are reported, with 95% intervals over test streams:
 The state is the unit's memory: c of an LSTM, h of an RNN or a GRU (see `networks.cells`).
 
 Clamping any unit changes something. So the same is done to control units: those of the same layer
-whose states have the nearest variances, without the units found for any hypothesis. A unit is used
-if it changes the probability of its own characters, up or down, more than every control does, and
-the interval of that change excludes 0. The intervals cover the test text alone, not other networks.
+whose states have the nearest variances, without the units found for any hypothesis and without
+others that follow this one with a strength of 0.5 or more. A unit is used if it changes the
+probability of its own characters, up or down, more than every control does, and the interval of
+that change excludes 0. The intervals cover the test text alone, not other networks.
 
 Many clamped copies of the network read the text side by side, as further streams of one batch. What
 lies below the clamped layer is the same in all copies, and computed once.
@@ -47,11 +48,13 @@ from charlens.store.reading import read_json, require
 from charlens.store.tables import read_table
 from charlens.text.hypotheses import HYPOTHESES
 from charlens.training.train import describe
+from charlens.units import selectivity
 from charlens.units.activations import in_windows, load_recurrent, require_memory
 from charlens.units.analysis import best_lstm, check_text, own_in_test
 from charlens.units.selectivity import STREAMS
 
 CLAMPS = ("mean", "zero")
+FOLLOWS = 0.5  # strength of a unit that is no control of the hypothesis
 COLUMNS = [
     "corpus", "model", "layer", "unit", "hypothesis", "clamp", "loss", "low", "high",
     "own", "own_low", "own_high", "controls", "used",
@@ -303,6 +306,27 @@ def found_units(path: Path, arch: Architecture, about: dict) -> dict[str, tuple[
     return units
 
 
+def followers(
+    path: Path, units: dict[str, tuple[int, int]], about: dict
+) -> dict[str, set[tuple[int, int]]]:
+    """By hypothesis the units that follow it, too, (layer, unit) from 0, from a table of the scores
+    of all units. units: those that were found. Raises InputError where the table lacks these."""
+    table = read_table(path, [*FOUND, "score"])
+    table = table[table["corpus"] == about["corpus"]]
+    yes_no = {hypothesis.name: hypothesis.yes_no for hypothesis in HYPOTHESES}
+    following = {}
+    for name, (layer, unit) in units.items():
+        own = table[table["hypothesis"] == name]
+        places = list(zip(own["layer"] - 1, own["unit"] - 1, strict=True))
+        if (layer, unit) not in places:
+            raise InputError(
+                f"{path}: no score on {name} of unit {unit + 1} in layer {layer + 1}: rerun cells"
+            )
+        strong = selectivity.strength(own["score"].to_numpy(float), yes_no[name]) >= FOLLOWS
+        following[name] = {place for place, so in zip(places, strong, strict=True) if so}
+    return following
+
+
 # ---- effects ----
 
 
@@ -343,14 +367,15 @@ class Changes:
 
 def used(own: tuple[float, float, float], controls: np.ndarray) -> bool:
     """Whether a change of the own characters' probability is larger than those of all controls,
-    [C], up or down, and its interval excludes 0. Without an interval it is not."""
+    [C], up or down, and its interval excludes 0. Without a control or an interval it is not."""
     change, low, high = own
-    return bool(low * high > 0 and np.all(abs(change) > np.abs(controls)))
+    beyond = len(controls) and np.all(abs(change) > np.abs(controls))
+    return bool(beyond and low * high > 0)
 
 
 def tables(
     units: dict[str, tuple[int, int]],
-    controls: dict[tuple[int, int], list[int]],
+    controls: dict[str, list[int]],
     variants: list[Variant],
     changes: Changes,
     about: dict,
@@ -363,7 +388,7 @@ def tables(
         for clamp in CLAMPS:
             shared = about | {"hypothesis": hypothesis, "clamp": clamp, "layer": layer + 1}
             beside = []
-            for which in (unit, *controls[layer, unit]):
+            for which in (unit, *controls[hypothesis]):
                 v = place[Variant(layer, which, clamp)]
                 own, others = changes.of_own(v, y), changes.of_others(v, y)
                 beside.append(own[0])
@@ -388,6 +413,7 @@ def ablate(
     y: Tensor,
     own: Tensor,
     units: dict[str, tuple[int, int]],
+    following: dict[str, set[tuple[int, int]]],
     count: int,
     samples: int,
     seed: int,
@@ -396,18 +422,16 @@ def ablate(
     """Clamp the unit found for each of Y hypotheses and its controls; returns `tables`.
 
     x, y: test codes [S, n], read and to predict. own: bool [Y, S, n], see `own_in_test`. units:
-    (layer, unit) by hypothesis. count: controls of each unit. samples, seed: of the bootstrap over
-    streams. about: corpus and model.
+    (layer, unit) by hypothesis. following: see `followers`. count: controls of each unit. samples,
+    seed: of the bootstrap over streams. about: corpus and model.
     """
     mean, variance = moments(arch, params, x)
     found = set(units.values())
-    controls = {
-        (layer, unit): nearest(
-            variance[layer].numpy(), unit, [u for above, u in found if above == layer], count
-        )
-        for layer, unit in found
-    }
-    wanted = found | {(layer, u) for (layer, _), others in controls.items() for u in others}
+    controls = {}
+    for name, (layer, unit) in units.items():
+        excluded = [u for at, u in found | following[name] if at == layer]
+        controls[name] = nearest(variance[layer].numpy(), unit, excluded, count)
+    wanted = found | {(units[name][0], u) for name, others in controls.items() for u in others}
     variants = [Variant(layer, unit, clamp) for layer, unit in sorted(wanted) for clamp in CLAMPS]
     values = [mean[v.layer, v.unit].item() if v.clamp == "mean" else 0.0 for v in variants]
     label = f"{about['corpus']} {about['model']}"
@@ -435,6 +459,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--hypotheses", type=Path, required=True, help="the unit found for each (hypotheses.csv)"
     )
+    parser.add_argument(
+        "--units", type=Path, required=True, help="the scores of all units (cells.csv)"
+    )
     parser.add_argument("--controls", type=int, default=50, help="of each unit (50)")
     parser.add_argument("--characters", type=int, help="of each test stream (default: all)")
     parser.add_argument("--samples", type=int, default=1000, help="bootstrap samples of streams")
@@ -458,10 +485,13 @@ def run(args: argparse.Namespace) -> None:
     x, y = (torch.from_numpy(codes[:, :n]) for codes in (data.test.x, data.test.y))
     named = {"corpus": about["corpus"], "model": describe(arch, about.get("size"))}
     table, effects = ablate(
-        arch, params, x, y, own, units, args.controls, args.samples, args.seed, named
-    )
+        arch, params, x, y, own, units, followers(args.units, units, about), args.controls,
+        args.samples, args.seed, named,
+    )  # fmt: skip
     write_csv(table, args.out)
-    write_csv(effects, args.effects)
+    # by the last columns `charlens publish` knows whether the settings have changed since
+    asked = {"wanted": args.controls, "characters": args.characters or 0}
+    write_csv(effects.assign(**asked, samples=args.samples, seed=args.seed), args.effects)
     for row in table.itertuples():
         print(
             f"{row.corpus} {row.model} {row.hypothesis}: {row.layer}.{row.unit} to {row.clamp}:"

@@ -130,9 +130,9 @@ def hypotheses_grid(networks: pd.DataFrame, last: dict[str, float]) -> Grid:
         entries = [Entry() if known is None else Entry(f"{known:.2f}")]
         for _, columns in by:
             for _, mask in columns:
-                own = strength[mask]
+                own = strength[mask].dropna()  # of networks without units
                 count = f"{int((own >= FOLLOWS).sum())} of {len(own)}"
-                entries.append(Entry(count, [f"mean {own.mean():.2f}"]))
+                entries.append(Entry(count, [f"mean {own.mean():.2f}"]) if len(own) else Entry())
         rows.append((title, entries))
     names = ["chars", *(name for _, columns in by for name, _ in columns)]
     spans = [("last", 1), *((heading, len(columns)) for heading, columns in by)]

@@ -34,6 +34,7 @@ LEVELS = 32  # of a count: distinct values, or bins where there are more
 LEAST = 20  # characters of either kind, and
 STREAMS = 3  # streams with both kinds.
 ALPHA = 0.05  # probability of finding any unit if none follows the text
+ROUNDING = 1e-6  # deviations of correlations below it are none
 SHARES = (0.5, 0.8)  # strengths for which the share of units is reported
 BLOCK = 128  # units at a time
 
@@ -221,16 +222,18 @@ def beyond_null(observed: np.ndarray, null: np.ndarray) -> np.ndarray:
     Labels shifted within their streams keep their autocorrelation and their frequency in each
     stream, but are unrelated to the characters at which they now stand. Each correlation is
     standardised by the mean of its null distribution (not 0 if streams differ in both unit and
-    label) and its standard deviation. If no unit follows the text, the probability of finding any
-    is ALPHA: the threshold is a quantile of the maximum over all units (Westfall and Young), at
-    ALPHA / Y for each of the Y hypotheses (Bonferroni). But any network that reads the text follows
-    it to some degree, even an untrained one: see `analysis`.
+    label) and its standard deviation, the observed one among them: each is as likely as the others
+    to be the largest if the unit is unrelated to the label. If no unit follows the text, the
+    probability of finding any is ALPHA: the threshold is a quantile of the maximum over all units
+    (Westfall and Young), at ALPHA / Y for each of the Y hypotheses (Bonferroni). But any network
+    that reads the text follows it to some degree, even an untrained one: see `analysis`.
 
     Raises InputError if there are too few shifts for that correction.
     """
     shifts, _, Y = null.shape
-    centre, spread = null.mean(axis=0, dtype=np.float64), null.std(axis=0, dtype=np.float64)
-    spread[spread == 0] = np.inf
+    every = np.concatenate([observed[None], null])
+    centre, spread = every.mean(axis=0, dtype=np.float64), every.std(axis=0, dtype=np.float64)
+    spread[spread < ROUNDING] = np.inf
     largest = np.sort(np.abs((null - centre) / spread).max(axis=1), axis=0)
     rank = math.ceil((shifts + 1) * (1 - ALPHA / max(1, Y)))
     if rank > shifts:
@@ -282,7 +285,8 @@ def scored(values, labels: dict, samples: int = 0, seed: int = 0) -> Found:
         bins = bins_of(ordered(values[u]))
         for y, name in enumerate(names):
             counts = contingency_tables(*coarse(bins, yes_no[y]), *level[name], table)
-            picked[u, y] = pooled_score(counts[:1], yes_no[y])
+            # by six digits, as in tables, so that near ties select the same unit everywhere
+            picked[u, y] = float(f"{pooled_score(counts[:1], yes_no[y]):.6g}")
             if not samples:
                 score[u, y] = pooled_score(counts[1:], yes_no[y])
                 continue

@@ -12,6 +12,8 @@ h_t = sigm(o~) * c_t / n_t                                                 (10)
 The memory here is the ratio c_t / n_t, a weighted mean of all candidates so far, in -1 to 1:
 c_t/n_t = c_{t-1}/n_{t-1} + i'_t/n_t * (tanh(z~) - c_{t-1}/n_{t-1}). These are the same numbers, and
 unlike c alone they mean the same whatever the stabiliser is. It begins at 0 with n_0 = m_0 = 0.
+So do the gates that are shown: i'_t/n_t, the share of the memory that is new, and f'_t n_{t-1}/n_t,
+the share that is kept, which is 1 minus it. (Of i' and f' themselves one is 1 at every step.)
 The forget gate begins open: its biases are spread over 3 to 6 (the paper's code does alike).
 """
 
@@ -21,7 +23,7 @@ from torch.nn.functional import logsigmoid
 NAME = "sLSTM"
 VERSION = 1  # of these equations, see networks/version.py
 GATES = 4  # i, f, o, z
-GATE_NAMES = ("i", "f", "o", "g")  # i', f', o, and the candidate tanh(z~)
+GATE_NAMES = ("i", "f", "o", "g")  # i'/n, 1 - i'/n, o, and the candidate tanh(z~)
 STATES = ("h", "c", "n", "m")  # c: the ratio
 MEMORY = "c"
 BOUNDED = True
@@ -49,8 +51,9 @@ def gates_and_state(a, state, p):
     i, f = torch.exp((i - new_m).clamp(min=LEAST)), torch.exp(log_f + m - new_m)
     o, g = torch.sigmoid(o), torch.tanh(z)
     n = f * n + i
-    c = torch.lerp(c, g, i / n)
-    gates = (i, f, o, g)
+    new = i / n
+    c = torch.lerp(c, g, new)
+    gates = (new, 1 - new, o, g)
     return gates, (output(gates, c), c, n, new_m)
 
 
