@@ -65,7 +65,7 @@ CLAIMS = {  # the statement in words, and how its effect is read
                              "least and the largest", "nats"),
     "networks are small": ("the 20-gram’s file is far larger than the best network’s", "powers"),
     "RNNs lie apart": ("RNNs lie apart from LSTMs and GRUs", "ratio"),
-    "long reach": ("gains are largest where long reach is needed", "probability"),
+    "long reach": ("gains are larger where long reach is needed than elsewhere", "probability"),
     "far braces": ("gains on a “}” far from its “{”", "probability"),
     "brace gain decays": ("the gain on a “}” decays beyond 60 characters", "probability"),
     "first a 1-NN, then more": ("early in training an LSTM resembles the 1-NN, then the 2-NN, "
@@ -82,7 +82,8 @@ CLAIMS = {  # the statement in words, and how its effect is read
                           "characters; effect: the share of the most constant one", "share"),
     "first GRU layer is one-sided": ("the GRU’s first layer almost never saturates the reset gate "
                                      "to the right, the update gate to the left", "share"),
-    "first layer is diffuse": ("gates of the first layer are rarely saturated", "difference"),
+    "first layer is diffuse": ("the LSTM’s gates are saturated less often in the first layer than "
+                               "above", "difference"),
 }  # fmt: skip
 
 OUR_OWN = ("interpretable cells are used",)  # claims that the paper does not make
@@ -160,23 +161,26 @@ def network(row) -> str:
 
 
 def commands() -> str:
-    demo, paper = times("make demo"), times("make paper")
-    bare = times("the grid without dropout")
+    demo, of_core = times("make demo"), hours_of_paper()
     minutes = span(demo.amx_low, demo.amx_high, "minutes")
-    measured = table("bench/peers.csv")  # on an old processor
-    _, _, hours = hours_of_trainings(measured[measured["peer"] == "ours"])
     return f"""```sh
 make demo     # the paper in miniature, {minutes}: results/demo/report.html
 make test     # the tests
-make paper    # the full reproduction, about {paper.amx_low:g} hours: results/paper/report.html
+make paper    # the full reproduction, about {of_core["amx"] / 2:.0f} hours: results/paper/report.html
 ```
 
-Times are for two cores of a server processor with AMX, without a GPU (with AVX512-BF16: \
-{span(paper.zen5_low, paper.zen5_high, "hours")}; with AVX2 alone, on an old one, \
-{hours / 24 / 2:.0f} days). `make estimate` predicts the time on your machine. The \
-{paper.amx_low:g} hours of `make paper` are the sum of its trainings, which ran on several \
-machines: {bare.amx_low:g} for the grid itself, the rest for dropout candidates, seeds and \
-baselines."""
+Times are for two cores of a server processor with AMX, without a GPU. `make estimate` predicts the \
+time on your machine. The {of_core["amx"] / 2:.0f} hours of `make paper` are half of the \
+{of_core["amx"]:.0f} that its trainings of recurrent networks take such a core by its measured speed \
+(an old one with AVX2 alone: {of_core["avx2"]:.0f} hours, so {of_core["avx2"] / 24 / 2:.0f} days for \
+two); no machine has made all of them."""
+
+
+def hours_of_paper() -> dict[str, float]:
+    """The hours that one core takes for the recurrent networks of config.yaml, by its path."""
+    fast, old = table("bench/train.csv"), table("bench/peers.csv")
+    measured = {"amx": fast[fast["backend"] == "ours"], "avx2": old[old["peer"] == "ours"]}
+    return {path: hours_of_trainings(speeds)[2] for path, speeds in measured.items()}
 
 
 def verdict() -> str:
@@ -407,6 +411,7 @@ def claims() -> str:
                     *of_network(own.loc[c]),
                     *over_networks(own, c),
                     *of_characters(own, c),
+                    *of_sizes(own, c),
                 ]
             )
             if c in own.index
@@ -428,7 +433,9 @@ def over_networks(findings: pd.DataFrame, corpus: str) -> list[str]:
     where = f"{corpus}: over networks"
     said = findings.loc[where, "basis"] if where in findings.index else ""
     counted = re.match(r"in \d+ of \d+ networks", said)
-    return [counted.group()] if counted else []
+    by = re.search(r"strength on (?P<of>[\w ]+) by its|constant (?P<at>at \d+%)", said)
+    what = "" if by is None else f" (a unit for {by['of']})" if by["of"] else f" ({by['at']})"
+    return [counted.group() + what] if counted else []
 
 
 def of_characters(findings: pd.DataFrame, corpus: str) -> list[str]:
@@ -437,6 +444,13 @@ def of_characters(findings: pd.DataFrame, corpus: str) -> list[str]:
     parts = findings[(findings["claim"] == "long reach") & (findings["high"] < 0)]
     against = [w.partition(": ")[2] for w in parts["where"] if w.startswith(f"{corpus}: ")]
     return [f"not for {', '.join(against)}"] if against else []
+
+
+def of_sizes(findings: pd.DataFrame, corpus: str) -> list[str]:
+    """Of the claim that RNNs lie apart: at which sizes that is not shown."""
+    parts = findings[(findings["claim"] == "RNNs lie apart") & (findings["verdict"] != "holds")]
+    sizes = [w.partition(": size ")[2] for w in parts["where"] if w.startswith(f"{corpus}: ")]
+    return [f"not shown at size {', '.join(sizes)}"] if sizes else []
 
 
 def published(name: str) -> pd.DataFrame:
@@ -574,11 +588,13 @@ def uncertainty() -> str:
     first = table("tables/table1.csv")
     seeds = first.groupby(["corpus", "type", "layers", "size"])["loss"]
     pooled, _ = pooled_sd(own for _, own in seeds)
-    several = int((seeds.size() > 1).sum())
+    several = seeds.size()[lambda count: count > 1]
+    sizes = sorted({size for *_, size in several.index})
     bootstrap = first["sd"].mean()
     return (
         f"Another seed moves a loss by {pooled:.3f} nats (pooled standard deviation within the"
-        f" {several} grid entries that have several seeds). The bootstrap deviation of the paper's"
+        f" {len(several)} grid entries that have several seeds, of sizes"
+        f" {' and '.join(map(str, sizes))}; larger networks are assumed to vary as much). The bootstrap deviation of the paper's"
         f" caption, which resamples single characters, is {bootstrap:.3f} on average and covers"
         " neither seeds nor the choice of test text."
     )
@@ -589,10 +605,15 @@ def split_layouts() -> str:
     rows = []
     for row in found.itertuples():
         if row.model in ("20-gram",) or not str(row.model).endswith("-gram"):
+            changes = [(row.change, row.low, row.high)]
+            changes.append((row.advantage_change, row.advantage_low, row.advantage_high))
+            words = [f"{value:+.3f} ({low:+.3f} to {high:+.3f})" for value, low, high in changes]
+            if pd.isna(row.advantage_change):
+                words[1] = "–"
             rows.append([TITLES[row.corpus], row.model, f"{row.paper_split:.3f}",
-                         f"{row.plain_cut:.3f}", f"{row.change:+.3f} ({row.low:+.3f} to "
-                         f"{row.high:+.3f})"])  # fmt: skip
-    head = ["corpus", "model", "streams layout", "contiguous layout", "change"]
+                         f"{row.plain_cut:.3f}", *words])  # fmt: skip
+    head = ["corpus", "model", "streams layout", "contiguous layout", "change",
+            "change of the advantage"]  # fmt: skip
     return markdown(head, rows)
 
 
@@ -630,7 +651,8 @@ def clamped() -> str:
         for row in own.sort_values("clamp").itertuples():  # mean, zero
             change = f"{row.own:+.3f} ({row.own_low:+.3f} to {row.own_high:+.3f})"
             others = controls.loc[controls["clamp"] == row.clamp, "own"].abs()
-            rank = f"{'yes' if row.used else 'no'} ({(others >= abs(row.own)).sum() + 1})"
+            rank = f"{(others >= abs(row.own)).sum() + 1} of {row.controls + 1}"
+            rank = f"{'yes' if row.used else 'no'} ({rank})"
             cells += [f"{row.loss:+.4f}", change, rank]
         rows.append([TITLES[corpus], shown(model), hypothesis.replace("_", " "),
                      f"{layer}.{unit}", *cells])  # fmt: skip
@@ -772,15 +794,40 @@ def all_networks() -> str:
 
 
 def costs() -> str:
-    rows = []
+    rows, trained = [], minutes_of_trainings()
     for row in table("bench/times.csv").itertuples():
         disk = f"{row.disk_gb:g} GB" if row.disk_gb >= 0.1 else f"{1000 * row.disk_gb:g} MB"
+        spans = [
+            span(row.amx_low, row.amx_high, row.unit), span(row.zen5_low, row.zen5_high, row.unit)
+        ]  # fmt: skip
+        if row.what == "make paper":
+            spans = [f"{hours_of_paper()['amx'] / 2:.0f} hours", "–"]
+        elif pd.isna(row.amx_low):
+            kind, _, size = row.what.partition(" of War and Peace, ")
+            own = trained[(trained["kind"] == kind) & (trained["size"] == int(size.split()[-1]))]
+            spans = [
+                "–" if alike.empty else f"{extent(alike['minutes'], '.2g')} minutes"
+                for alike in (own[own["path"] == path] for path in ("amx", "avx512bf16"))
+            ]
         rows.append([
             f"`{row.what}`" if row.what.startswith(("make", "snakemake")) else row.what,
-            span(row.amx_low, row.amx_high, row.unit), span(row.zen5_low, row.zen5_high, row.unit),
-            f"{row.memory_gb:g} GB", disk,
+            *spans, f"{row.memory_gb:g} GB", disk,
         ])  # fmt: skip
     return markdown(["", "AMX", "AVX512-BF16 (Zen 5)", "memory", "disk at the peak"], rows)
+
+
+def minutes_of_trainings() -> pd.DataFrame:
+    """The minutes of each published training of War and Peace that ran on one kind of processor:
+    columns kind, size (of n-NNs: hidden units), path, minutes."""
+    rows = []
+    for path in (REFERENCE / "histories/wp").rglob("history.csv"):
+        history = pd.read_csv(path)
+        if history["backend"].nunique() == 1:
+            kind = "one network" if "type~" in str(path) else "one n-NN"
+            size = re.search(r"(?:size|hidden)~(\d+)", str(path))[1]
+            used = history["backend"].iloc[0].removeprefix("fast (").rstrip(")")
+            rows.append([kind, int(size), used, history["seconds"].sum() / 60])
+    return pd.DataFrame(rows, columns=["kind", "size", "path", "minutes"])
 
 
 def speeds() -> str:
@@ -973,7 +1020,11 @@ def modern_verdict() -> str:
     best = (losses[newer].min(axis=1) - losses["gru"]).dropna()
     ahead = int((best < 0).sum())
     named = yaml.safe_load((ROOT / "modern.yaml").read_text())["grid"]["types"]
-    rest = [type_name(t) for t in types_in_order(set(named) - set(losses))]
+    failed = {key.type for key in reference.failures(reference.Publication(MODERN))}
+    rest = [
+        type_name(type) + " (the one tried diverged)" * (type in failed)
+        for type in types_in_order(set(named) - set(losses))
+    ]
     sizes = ", ".join(map(str, sorted(set(bare["size"]))))
     trained = f"of the {len(best)} shapes that are trained"
     said = f"a newer type is ahead of the GRU in {ahead} {trained}"
@@ -986,7 +1037,7 @@ def modern_verdict() -> str:
         f" shape, in nats per character: {'; '.join(behind)}."
         + ("" if helped else " None has been trained yet as it is meant to be used, in a block or"
            " by a recipe of its time.")
-        + (f" Not trained yet: {', '.join(rest)}." if rest else "")
+        + (f" Without a loss yet: {', '.join(rest)}." if rest else "")
     )  # fmt: skip
 
 

@@ -81,6 +81,8 @@ def test_a_unit_that_stands_for_several_hypotheses_counts_once():
         table["unit"] = table["unit"].replace({2: 1, 3: 1})  # used for two hypotheses of three
     found = whole(ablation.interpretable_units_are_used(e))
     assert found.effect == 0.5 and "1 of 2 units" in found.basis
+    # of three hypotheses it is used for one by chance at most three times as often
+    assert f"by chance p = {1 - (1 - 3 / 51) ** 2:.2g}" in found.basis
 
 
 def test_only_interpretable_units_count():

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 
+from charlens.statistics import bootstrap
 from charlens.statistics.bootstrap import bootstrap_sd, interval, stream_draws
 from charlens.statistics.information import bits
 
@@ -57,6 +58,37 @@ def test_draws_take_as_many_streams_as_there_are():
     assert draws.shape == (1000, 7) and (draws.sum(axis=1) == 7).all()
     assert draws.mean(axis=0) == pytest.approx(np.ones(7), abs=0.15)
     assert not np.array_equal(draws, stream_draws(7, 1000, 1))
+
+
+def test_neighbours_are_drawn_together():
+    draws = stream_draws(25, 2000, 0, block=10)
+    assert draws.shape == (2000, 25) and (draws.sum(axis=1) == 25).all()
+    assert draws.mean(axis=0) == pytest.approx(np.ones(25), abs=0.1)
+    together = np.corrcoef(draws.T)
+    assert together[0, 1] > 0.7 < together[0, 24] and together[0, 12] < 0
+
+
+def test_an_interval_covers_a_text_whose_neighbouring_pieces_are_alike():
+    """An autoregressive series, as the losses of pieces of one text are: lag 1 is 0.6."""
+    rng, trials = np.random.default_rng(0), 300
+    covered = {1: 0, 10: 0}
+    for _ in range(trials):
+        noise = rng.normal(size=300)
+        losses = np.zeros(300)
+        for t in range(1, 300):
+            losses[t] = 0.6 * losses[t - 1] + noise[t]
+        losses = losses[200:]
+        for block in covered:
+            low, high = interval(stream_draws(100, 400, 1, block) @ losses / 100)
+            covered[block] += low < 0 < high
+    assert covered[1] / trials < 0.75 and covered[10] / trials > 0.83
+
+
+def test_streams_of_a_text_in_one_piece_are_neighbours():
+    y = np.zeros((20, 50), np.uint8)
+    apart, together = ({"test_y": y, "test_at": np.arange(20) * n} for n in (500, 50))
+    assert np.array_equal(bootstrap.draws_of_test(apart, 100, 3), stream_draws(20, 100, 3))
+    assert np.array_equal(bootstrap.draws_of_test(together, 100, 3), stream_draws(20, 100, 3, 10))
 
 
 def test_interval_is_the_percentiles():

@@ -6,6 +6,9 @@ characters, so each network is compared with an n-gram model on the same charact
 advantage under one split with that under the other. The advantage that remains under the contiguous
 split does not come from having seen the neighbourhood of the test text.
 
+Under the contiguous split the test streams are neighbouring pieces of one text, whose losses are
+alike, so ten neighbours are drawn together (`bootstrap.draws_of_test`).
+
 The network under one split is trained independently of that under the other, so intervals cover the
 seeds of both, too. How much a seed changes a loss is measured on all networks of the corpus that
 are given (see `claims.seeds`). The loss of a network is the mean over its seeds under a split.
@@ -25,7 +28,8 @@ from charlens.claims.measure import Draws, draw
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
 from charlens.report.html import Entry, Grid, render, signed
-from charlens.statistics.bootstrap import interval, stream_draws
+from charlens.statistics import bootstrap
+from charlens.statistics.bootstrap import interval
 from charlens.store.corpora import read_corpora, read_split
 from charlens.store.models import ModelKey, twin, types_in_order
 from charlens.store.scores import Score, read_scores
@@ -89,7 +93,7 @@ def side(
         raise InputError(f"corpus {name}: no split given (a file named {name}.npz)")
     own = [score for score in scores if score.meta["corpus"] == name]
     split = read_split(splits[name], own)
-    return Evidence(about, own, split, stream_draws(len(split["test_y"]), resamples, seed))
+    return Evidence(about, own, split, bootstrap.draws_of_test(split, resamples, seed))
 
 
 def models(evidence: Evidence) -> dict[ModelKey, list[Score]]:

@@ -17,7 +17,7 @@ def rnns_lie_apart(evidence: Evidence) -> list[Finding]:
     size are compared. Effect: mean distance of an RNN from an LSTM or GRU, as a multiple of the
     mean distance of an LSTM from a GRU, minus 1. The interval permutes the types among the networks
     of each size (a network's seeds stay together): it is the effect minus what permuted types give.
-    It is about these networks."""
+    It is about these networks. The parts are the same for each size alone."""
     evidence.require(type=("lstm", "gru", "rnn"))
     entries = [e for e in evidence.grid if e.key.type in ("lstm", "gru", "rnn")]
     sizes = sorted({e.key.size for e in entries if e.key.type == "rnn"})
@@ -26,6 +26,15 @@ def rnns_lie_apart(evidence: Evidence) -> list[Finding]:
     if not groups:
         raise Missing("LSTM, GRU and RNN of the same size")
     blocks = distances(groups)
+    parts = [
+        finding(f"size {group[0].key.size}", [block], [group])
+        for block, group in zip(blocks, groups, strict=True)
+    ]
+    return [finding("", blocks, groups), *parts]
+
+
+def finding(part: str, blocks: list[np.ndarray], groups: list[list[GridEntry]]) -> Finding:
+    """The finding about the networks of some sizes. blocks: their `distances`."""
     types = [np.array([e.key.type for e in group]) for group in groups]
     observed = apart(blocks, types)
     random = np.random.default_rng(0)
@@ -39,7 +48,7 @@ def rnns_lie_apart(evidence: Evidence) -> list[Finding]:
         f"{counted([len(entry.seeds) for entry in every])}: {names(every)};"
         f" permuted types give {low:+.3f} to {high:+.3f}"
     )
-    return [effect.finding("", effect.verdict(), words)]
+    return effect.finding(part, effect.verdict(), words)
 
 
 def distances(groups: list[list[GridEntry]]) -> list[np.ndarray]:

@@ -27,7 +27,7 @@ from charlens.runs import model_cards, redraw, reference, steps
 from charlens.runs.reference import Publication, copy
 from charlens.store import models
 from charlens.store.corpora import read_corpora
-from charlens.store.models import ModelKey
+from charlens.store.models import ModelKey, original, twin
 from charlens.store.reading import read_json, require
 from charlens.store.tables import read_table
 from charlens.text import line_ends, symbols
@@ -473,13 +473,14 @@ def shape_of_split(digest: Path, text: dict, out: Path) -> Path:
     found = about["digest"]
     streams = len(found["streams"])
     shape = (streams, found["characters"] // streams)
+    apart = shape[1] * (about["corpus"] == twin(original(about["corpus"])))  # 0: not in one piece
     known = "alphabet" in text
     ends = line_ends.of_model(text) if known else None
     np.savez(
         out,
         alphabet=symbols.alphabet_of(text) if known else np.zeros(len(found["symbols"]), np.uint8),
         test_y=np.zeros(shape, np.uint8),
-        test_at=np.zeros(streams),
+        test_at=np.arange(streams) * apart,
         train_y=np.zeros((streams, 0), np.uint8),
         **({"line_ends": ends} if ends else {}),
     )

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+BLOCK = 10  # streams of a test text in one piece that are drawn together
+
 
 def bootstrap_sd(losses: np.ndarray, samples: int, seed: int) -> np.ndarray:
     """Standard deviation of each model's mean loss over bootstrap samples of the test set.
@@ -23,15 +25,32 @@ def bootstrap_sd(losses: np.ndarray, samples: int, seed: int) -> np.ndarray:
     return means.std(axis=0, ddof=1)
 
 
-def stream_draws(streams: int, samples: int, seed: int) -> np.ndarray:
+def stream_draws(streams: int, samples: int, seed: int, block: int = 1) -> np.ndarray:
     """The number of times that each bootstrap sample draws each of S streams, float64 [samples, S].
 
     Characters are not independent, so whole streams are drawn. The same draws for all models keep
     them paired; given sums [S] over each stream, `draws @ sums` holds the sums of each sample.
+    block: how many neighbouring streams are drawn together, the last and the first being neighbours
+    (circular block bootstrap).
     """
     random = np.random.default_rng(seed)
-    shares = np.full(streams, 1 / streams)
-    return random.multinomial(streams, shares, size=samples).astype(np.float64)
+    if block == 1:
+        shares = np.full(streams, 1 / streams)
+        return random.multinomial(streams, shares, size=samples).astype(np.float64)
+    first = random.integers(streams, size=(samples, -(-streams // block), 1))
+    drawn = ((first + np.arange(block)) % streams).reshape(samples, -1)[:, :streams]
+    return np.stack([np.bincount(row, minlength=streams) for row in drawn]).astype(np.float64)
+
+
+def draws_of_test(split: dict[str, np.ndarray], samples: int, seed: int) -> np.ndarray:
+    """`stream_draws` of the test streams of a split (see `corpora.read_split`).
+
+    Where the test text is in one piece (the contiguous split layout), neighbouring streams are
+    about the same, and their losses alike: there BLOCK of them are drawn together.
+    """
+    at, length = split["test_at"], split["test_y"].shape[1]
+    in_one_piece = len(at) > 1 and bool((np.diff(at) == length).all())
+    return stream_draws(len(at), samples, seed, min(BLOCK, len(at)) if in_one_piece else 1)
 
 
 def interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:
