@@ -162,18 +162,18 @@ def network(row) -> str:
 
 def commands() -> str:
     demo, of_core = times("make demo"), hours_of_paper()
-    minutes = span(demo.amx_low, demo.amx_high, "minutes")
+    minutes, hours = span(demo.amx_low, demo.amx_high, "minutes"), of_core["amx"]
+    old = of_core["avx2"]
     return f"""```sh
 make demo     # the paper in miniature, {minutes}: results/demo/report.html
 make test     # the tests
-make paper    # the full reproduction, about {of_core["amx"] / 2:.0f} hours: results/paper/report.html
+make paper    # the full reproduction, about {hours / 2:.0f} hours: results/paper/report.html
 ```
 
-Times are for two cores of a server processor with AMX, without a GPU. `make estimate` predicts the \
-time on your machine. The {of_core["amx"] / 2:.0f} hours of `make paper` are half of the \
-{of_core["amx"]:.0f} that its trainings of recurrent networks take such a core by its measured speed \
-(an old one with AVX2 alone: {of_core["avx2"]:.0f} hours, so {of_core["avx2"] / 24 / 2:.0f} days for \
-two); no machine has made all of them."""
+Times are for two cores of a server processor with AMX, without a GPU. `make estimate` predicts \
+the time on your machine. The {hours / 2:.0f} hours of `make paper` are half of the {hours:.0f} \
+that its trainings of recurrent networks take such a core by its measured speed (an old one with AVX2 \
+alone: {old:.0f} hours, so {old / 24 / 2:.0f} days for two); no machine has made all of them."""
 
 
 def hours_of_paper() -> dict[str, float]:
@@ -594,9 +594,9 @@ def uncertainty() -> str:
     return (
         f"Another seed moves a loss by {pooled:.3f} nats (pooled standard deviation within the"
         f" {len(several)} grid entries that have several seeds, of sizes"
-        f" {' and '.join(map(str, sizes))}; larger networks are assumed to vary as much). The bootstrap deviation of the paper's"
-        f" caption, which resamples single characters, is {bootstrap:.3f} on average and covers"
-        " neither seeds nor the choice of test text."
+        f" {' and '.join(map(str, sizes))}; larger networks are assumed to vary as much). The"
+        " bootstrap deviation of the paper's caption, which resamples single characters, is"
+        f" {bootstrap:.3f} on average and covers neither seeds nor the choice of test text."
     )
 
 

@@ -21,6 +21,7 @@ from charlens.errors import InputError
 from charlens.networks import architecture, model_file, network
 from charlens.networks.architecture import Architecture
 from charlens.report import figure2, figure3
+from charlens.store.tables import INSIDE
 from charlens.text.hypotheses import HYPOTHESES, PARTS
 from charlens.units import (
     activations,
@@ -446,6 +447,32 @@ def test_every_network_in_short(folder, found, tables, tmp_path):
     assert "3 networks" in page and "LSTM forget" in page and "GRU update" in page
     with pytest.raises(InputError, match="about the network code lstm 2 8 1: name each"):
         run(inside_table, ["--networks", *networks[:1], *networks[:1], *more])
+
+
+def test_a_network_that_diverged_has_no_measures(folder, found, tmp_path):
+    arch, params, about = model_file.load(folder / "lstm2.safetensors")
+    for name, more in (("sound", {}), ("diverged", {"failed": "training diverged in epoch 2"})):
+        model_file.save(tmp_path / f"{name}.safetensors", params, {**about, "seed": 9, **more})
+        run(inside, [
+            tmp_path / f"{name}.safetensors", "--split", folder / "code.npz",
+            "--text", folder / "code.txt", "--info", folder / "code.json",
+            "--out", tmp_path / f"{name}.csv",
+        ])  # fmt: skip
+    out = ["--csv", tmp_path / "inside.csv", "--html", tmp_path / "inside.html"]
+    networks = [tmp_path / "diverged.csv", tmp_path / "sound.csv"]
+    run(inside_table, ["--networks", *networks, "--corpora", folder / "code.json", *out])
+    assert len(pd.read_csv(networks[0])) == 0
+    assert pd.read_csv(tmp_path / "inside.csv").equals(pd.read_csv(networks[1]))
+
+
+def test_networks_without_units_are_not_counted():
+    """Two that follow quotes, and one with gates alone."""
+    rows = [["code", "lstm", 1, 8, seed, "all", "best quote", 0.9] for seed in (1, 2)]
+    rows += [["code", "mine", 1, 8, 1, "all", "left i", 0.5]]
+    networks = inside_table.wide(pd.DataFrame(rows, columns=INSIDE))
+    ((_, entries),) = inside_table.hypotheses_grid(networks, {}).rows
+    # what the last characters tell; then by type, layers, size
+    assert [entry.text for entry in entries] == ["–", "2 of 2", "–", "2 of 2", "2 of 2"]
 
 
 def test_the_unit_of_a_hypothesis_of_two_parts_is_scored_on_each(folder, tables):

@@ -21,14 +21,15 @@ def interpretable_units_are_used(evidence: Evidence) -> list[Finding]:
     test split. It is used if that changes the mean probability of the characters that the
     hypothesis is about more than clamping any of its control units does, which are of the same
     layer, vary as much and do not follow the hypothesis, and if the interval over test streams
-    excludes 0. Effect of a unit: the fall of that probability. Effect of the whole: the share of interpretable units that are used,
-    with Wilson's interval over the units of this one network; a unit that stands for several
-    hypotheses counts once, and is used if it is for one of them. The claim holds if the whole
-    interval is above one half and as many used units are improbable by chance (the basis says how
-    improbable; a unit like its C controls is beyond all of them with probability 1 / (C + 1), one
-    that stands for several hypotheses at most as often as their sum; binomial test, 5%), and does
-    not if the whole interval is at most one half. Undecided is a unit that is beyond fewer than 19
-    controls, or one that is not beyond them and whose interval includes 0."""
+    excludes 0. Effect of a unit: the fall of that probability. Effect of the whole: the share of
+    interpretable units that are used, with Wilson's interval over the units of this one network; a
+    unit that stands for several hypotheses counts once, and is used if it is for one of them. The
+    claim holds if the whole interval is above one half and as many used units are improbable by
+    chance (the basis says how improbable; a unit like its C controls is beyond all of them with
+    probability 1 / (C + 1), one that stands for several hypotheses at most as often as their sum;
+    binomial test, 5%), and does not if the whole interval is at most one half. Undecided is a unit
+    that is beyond fewer than 19 controls, or one that is not beyond them and whose interval
+    includes 0."""
     units = clamped_units(evidence)
     findings = [whole(units)]
     for row in units.itertuples():

@@ -58,12 +58,16 @@ def gate_measures(shares: dict[str, np.ndarray], layers: slice) -> dict[str, flo
 
 
 def measure(args: argparse.Namespace) -> pd.DataFrame:
-    """The rows of one network. Raises InputError where a file is unusable."""
+    """The rows of one network, none of one that diverged. Raises InputError where a file is
+    unusable."""
     info, text = read_json(args.info), read_text(args.text, args.info)
     require(info, ("corpus", "kind"), args.info)
     data = split.load(args.split)
     check_text(args, data, text)
     arch, params, about = load_recurrent(args.model, data)
+    if "failed" in about:
+        print(f"{info['corpus']} {describe(arch, about['size'])}: diverged, so nothing to measure")
+        return pd.DataFrame(columns=INSIDE)
     labels = read_labels(text, info["kind"], offsets(data.test))
     x = torch.from_numpy(data.test.x)
     args.out.parent.mkdir(parents=True, exist_ok=True)
