@@ -172,8 +172,8 @@ make paper    # the full reproduction, about {hours / 2:.0f} hours: results/pape
 
 Times are for two cores of a server processor with AMX, without a GPU. `make estimate` predicts \
 the time on your machine. The {hours / 2:.0f} hours of `make paper` are half of the {hours:.0f} \
-that its trainings of recurrent networks take such a core by its measured speed (an old one with AVX2 \
-alone: {old:.0f} hours, so {old / 24 / 2:.0f} days for two); no machine has made all of them."""
+that its trainings of recurrent networks take such a core by its measured speed (an old one with \
+AVX2 alone: {old:.0f} hours, so {old / 24 / 2:.0f} days for two); no machine has made all of them."""
 
 
 def hours_of_paper() -> dict[str, float]:
