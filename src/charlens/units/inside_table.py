@@ -88,10 +88,11 @@ def page(corpora: dict[str, dict], table: pd.DataFrame, last: dict) -> str:
     the table alone. last: `last_characters`."""
     sections = []
     for corpus, about in corpora.items():
-        own = table[table["corpus"] == corpus]
+        bare = ~table["type"].str.contains("+", regex=False)
+        own = table[(table["corpus"] == corpus) & bare]
         if own.empty:
             continue
-        networks = wide(own[~own["type"].str.contains("+", regex=False)])
+        networks = wide(own)
         known = {name: last[corpus, name] for name in TITLES if (corpus, name) in last}
         grids = [units_grid(networks), hypotheses_grid(networks, known), gates_grid(networks)]
         sections.append(
