@@ -62,6 +62,7 @@ VERBS = {
     "explore": ("explorer.explore", "make an interactive page about a network"),
     "sample": ("training.sample", "sample text from a trained network"),
     "read": ("training.score_text", "score a text of your own"),
+    "check-cell": ("networks.own_cell", "does a cell type of your own compute what it says"),
     "half": ("networks.half", "write the best network in half precision"),
     "status": ("runs.status", "list which models are finished"),
     "watch": ("runs.watch", "show what of a run is done, what runs, and the time left"),

@@ -154,6 +154,11 @@ def file_of(type: str) -> Path:
     return here if here.is_file() or not (OWN / name).is_file() else OWN / name
 
 
+def is_own(type: str) -> bool:
+    """Whether the file of a cell type is one of the user's own."""
+    return file_of(cell_of(type)).parent == OWN
+
+
 @functools.cache
 def type_name(type: str) -> str:
     """A type for people: LSTM, LSTM+block, or what its file says (`NAME = "minGRU"`)."""

@@ -20,13 +20,12 @@ import numpy as np
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import write_atomically
-from charlens.networks.cells import cell
+from charlens.networks import own_cell
 from charlens.progress import duration
 from charlens.runs import host
 from charlens.runs.schema import RESERVED
 from charlens.runs.values import cell_type
-from charlens.store.models import LATER_TYPES, OWN, PAPER_TYPES, file_of, type_name
-from charlens.store.reading import reason
+from charlens.store.models import LATER_TYPES, PAPER_TYPES, file_of, is_own, type_name
 from charlens.study import plan, texts
 from charlens.text import unicode
 from charlens.text.hypotheses import HYPOTHESES, KINDS
@@ -138,16 +137,11 @@ def check_types(types: Sequence[str]) -> None:
             cell_type(type)
         except ValueError as error:
             raise InputError(f"--type {type}: {error}") from None
-        try:
-            cell(type)
-        except Exception as error:  # whatever a file of the user's own raises
-            if file_of(type).parent != OWN:
-                raise
-            raise InputError(
-                f"--type {type}: {PROJECT / file_of(type)} cannot be imported"
-                f" ({error.__class__.__name__}: {reason(error)}); correct it, or install what"
-                " it needs"
-            ) from None
+        if is_own(type):
+            try:
+                own_cell.check(type)
+            except InputError as error:
+                raise InputError(f"--type {type}: {PROJECT}/{error}") from None
 
 
 def run_workflow(settings: Path, log: Path) -> None:

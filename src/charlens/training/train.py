@@ -33,7 +33,7 @@ from charlens.networks import arrays, model_file
 from charlens.networks.architecture import Architecture, count, hidden_size
 from charlens.networks.version import version
 from charlens.progress import say, time_left
-from charlens.store.models import recipe_of
+from charlens.store.models import is_own, recipe_of
 from charlens.store.reading import read_json, require
 from charlens.text import line_ends, symbols, unicode
 from charlens.training import side_by_side, snapshots
@@ -416,7 +416,7 @@ def networks(args: argparse.Namespace) -> list[tuple[int, float, Path]]:
 
 def architecture(args: argparse.Namespace, symbols: int) -> Architecture:
     """The network that the options describe. Raises InputError where they contradict each other, or
-    where one is not of this type.
+    where one is not of this type; or where a cell type of the user's own is unusable.
 
     symbols: K, the size of the alphabet.
     """
@@ -429,6 +429,10 @@ def architecture(args: argparse.Namespace, symbols: int) -> Architecture:
         return Architecture("nn", 1, args.hidden, symbols, args.context)
     if (args.size is None) == (args.hidden is None):
         raise InputError(f"--type {args.type} needs one of --size and --hidden")
+    if is_own(args.type):
+        from charlens.networks import own_cell  # here, because it needs torch
+
+        own_cell.check(args.type)
     layers = args.layers or 1
     hidden = args.hidden or hidden_size(args.type, layers, args.size, symbols)
     return Architecture(args.type, layers, hidden, symbols)

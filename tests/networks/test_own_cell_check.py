@@ -1,0 +1,107 @@
+"""What is said of a cell type of the user's own before it is trained."""
+
+import re
+
+import pytest
+from synthetic import run
+
+from charlens.errors import InputError
+from charlens.networks import own_cell
+from charlens.store.models import LATER_TYPES, PAPER_TYPES
+
+GOOD = """
+import torch
+
+GATES = 2
+GATE_NAMES = ("f",)
+STATES = ("h", "c")
+MEMORY = "c"
+
+
+def recurrent_shapes(hidden):
+    return {"w_h": (hidden, 2 * hidden)}
+
+
+def initial(hidden, generator):
+    return {"b": torch.ones(2 * hidden)}
+
+
+def gates_and_state(a, state, p):
+    h, c = state
+    f, g = (a + h @ p["w_h"]).chunk(2, dim=1)
+    f = torch.sigmoid(f)
+    c = f * c + (1 - f) * torch.tanh(g)
+    return (f,), (torch.tanh(c), c)
+
+
+def step(a, state, p):
+    return gates_and_state(a, state, p)[1]
+
+
+def scan(a, state, p):
+    outputs = []
+    for each in a:
+        state = step(each, state, p)
+        outputs.append(state[0])
+    return torch.stack(outputs), state
+"""
+STEP = "    return gates_and_state(a, state, p)[1]\n"
+WRONG = [  # a line of the good cell, what stands there instead, what is said
+    ("import torch", "import tortch", "cannot be imported (ModuleNotFoundError: No module"),
+    ('{"w_h": (hidden, 2 * hidden)}', '{"w_h": (hidden, hidden)}', "step: RuntimeError: "),
+    ('{"w_h": (hidden, 2 * hidden)}', '("w_h",)', "recurrent_shapes: expected names and shapes"),
+    ('{"w_h": (', '{"b": (9,), "w_h": (', "recurrent_shapes: b is there in every type"),
+    ('{"b": torch', '{"bias": torch', "initial: no parameter bias; there are w_x, b, w_h"),
+    ("torch.ones(2 * hidden)", "torch.ones(hidden)", "initial: b is [5], expected [10]"),
+    ('MEMORY = "c"', 'MEMORY = "m"', "MEMORY: no state m; STATES has h, c"),
+    (STEP, STEP[:-1] + "[0]\n", "step: expected a tuple of the states (h, c,), got Tensor"),
+    (STEP, "    return None\n", "step: expected a tuple of the states (h, c,), got NoneType"),
+    (STEP, STEP[:-1] + "[:1]\n", "step: expected a tuple of the states (h, c,), got 1 values"),
+    ("tanh(c), c)", "tanh(c), c.sum(1))", "state c is [3], expected [3, 5]"),
+    ("f = torch.sigmoid(f)", "f = f.log()", "has numbers that are not finite"),
+    ("f = torch.sigmoid(f)", "f = (f * 0).sqrt()", "respect to the input's part is not finite"),
+    ('("f",)', '("f", "g")', "gates_and_state: expected 2 gates, as GATE_NAMES has"),
+    (STEP, "    return tuple(s / 2 for s in gates_and_state(a, state, p)[1])\n",
+     "gates_and_state: state h is not what step computes: off by up to 0."),
+    ("step(each, state, p)", "step(each, (state[0] * 0, state[1]), p)",
+     "scan: the outputs is not what step computes: off by up to 0."),
+    ("    return torch.stack(outputs), state", "    return torch.stack(outputs)",
+     "scan: expected two values, the outputs and the new state"),
+]  # fmt: skip
+
+
+@pytest.fixture
+def cell(tmp_path, monkeypatch):
+    """Writes a cell of a new name; returns its type."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cells").mkdir()
+
+    def write(text: str) -> str:
+        # imported modules are kept by name
+        type = f"mine{abs(hash((str(tmp_path), text)))}"
+        (tmp_path / f"cells/{type}.py").write_text(text)
+        return type
+
+    return write
+
+
+def test_a_good_cell(cell, capsys):
+    type = cell(GOOD)
+    run(own_cell, [type])
+    assert capsys.readouterr().out == f"cells/{type}.py: usable\n"
+
+
+@pytest.mark.parametrize(("line", "instead", "said"), WRONG)
+def test_a_wrong_cell_is_one_line(line, instead, said, cell):
+    assert line in GOOD
+    type = cell(GOOD.replace(line, instead))
+    with pytest.raises(InputError) as error:
+        own_cell.check(type)
+    words = str(error.value)
+    assert re.match(f"cells/{type}.py(:| cannot)", words) and "\n" not in words
+    assert said in words
+
+
+@pytest.mark.parametrize("type", [*PAPER_TYPES, *LATER_TYPES])
+def test_the_types_of_the_package_pass(type):
+    own_cell.check(type)
