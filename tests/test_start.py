@@ -16,8 +16,8 @@ from charlens.networks.architecture import Architecture
 SLOW = ["torch", "pandas", "scipy", "sklearn", "matplotlib", "pydantic", "jinja2"]
 AFTER = f"print(*(name for name in {SLOW} if name in sys.modules), file=sys.stderr)"
 # These look inside a network, for which they take the equations in torch, or time torch.
-USE_TORCH = {"check-cell", "cells", "probes", "left-out", "inside", "ablate", "emergence", "record", "explore",
-             "trajectory", "bench", "bench-types", "equal", "doctor"}  # fmt: skip
+USE_TORCH = {"check-cell", "cells", "probes", "left-out", "inside", "ablate", "emergence", "record",
+             "explore", "trajectory", "bench", "bench-types", "equal", "doctor"}  # fmt: skip
 compiled = pytest.mark.skipif(cpu.status()[0] is None, reason="no compiled code here")
 
 

@@ -20,7 +20,6 @@ import numpy as np
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import write_atomically
-from charlens.networks import own_cell
 from charlens.progress import duration
 from charlens.runs import host
 from charlens.runs.schema import RESERVED
@@ -138,6 +137,8 @@ def check_types(types: Sequence[str]) -> None:
         except ValueError as error:
             raise InputError(f"--type {type}: {error}") from None
         if is_own(type):
+            from charlens.networks import own_cell  # here, because it needs torch
+
             try:
                 own_cell.check(type)
             except InputError as error:
