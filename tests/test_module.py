@@ -32,6 +32,12 @@ module charlens:
 use rule * from charlens as charlens_*
 
 
+rule words:
+    input: "words.txt"
+    output: "mine.txt"
+    shell: "cp {{input}} {{output}}"
+
+
 rule count:
     input: "mine.txt"
     output: "count.txt"
@@ -69,7 +75,7 @@ def outer(tmp_path) -> Path:
     draw = random.Random(0)
     words = ["".join(draw.choices("etaoinsh", k=draw.randint(1, 8))) for _ in range(500)]
     lines = [" ".join(draw.choices(words, k=9)) + ".\n" for _ in range(6200)]
-    (tmp_path / "mine.txt").write_text("".join(lines))
+    (tmp_path / "words.txt").write_text("".join(lines))
     copy_kenlm(tmp_path / "analysis")
     return tmp_path
 
@@ -107,8 +113,20 @@ def killed_at(outer: Path, pattern: str, *args: str) -> None:
 def test_everything_is_planned_below_the_prefix(outer):
     output = run(outer, "--dry-run", "charlens_all")
     made = re.findall(r"^    output: (.*)$", output, re.MULTILINE)
+    made.remove("mine.txt")  # by the other workflow
     assert all(path.startswith("analysis/results/") for line in made for path in line.split(", "))
     assert "analysis/results/mine/report.html" in made
+
+
+def test_a_text_that_another_rule_makes(outer):
+    """It is made first, once, and again where what it is made from is newer."""
+    target = "analysis/results/mine/corpora/mine.npz"
+    assert "rule words:" in run(outer, "--dry-run", target)
+    run(outer, target)
+    assert "Nothing to be done" in run(outer, target)
+    (outer / "words.txt").write_text((outer / "words.txt").read_text() + "One more line.\n" * 999)
+    jobs = run(outer, "--dry-run", target)
+    assert "rule words:" in jobs and "rule charlens_split:" in jobs
 
 
 def test_a_killed_run_resumes_without_unlocking(outer):
@@ -120,7 +138,8 @@ def test_a_killed_run_resumes_without_unlocking(outer):
     assert int((outer / "count.txt").read_text()) == (outer / "mine.txt").stat().st_size
     assert "Nothing to be done" in run(outer, target)
     made = {path.name for path in outer.iterdir()}
-    assert made == {".snakemake", "Snakefile", "analysis", "config.yaml", "count.txt", "mine.txt"}
+    assert made == {".snakemake", "Snakefile", "analysis", "config.yaml", "count.txt", "mine.txt",
+                    "words.txt"}  # fmt: skip
 
 
 def test_a_second_run_waits_for_the_first(outer):

@@ -187,7 +187,7 @@ def test_a_text_of_the_users_own_is_an_input(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "origin, named",
     [
-        (None, False),  # nothing is fetched: `charlens fetch` says what is missing
+        (None, True),  # nothing is fetched: a rule of another workflow may make it
         ("file: mine.txt", True),
         ("mirror: mine.txt", True),
         ("file: other.txt", False),  # the configuration names another file than before
@@ -207,8 +207,15 @@ def test_another_file_that_is_missing_is_refused_before_any_job(tmp_path):
     )
     with pytest.raises(InputError, match="corpora.wp.sources: no file gone/mine.txt; the run has"):
         grid.refuse_missing(mine, "wp", "file: other.txt")
-    for origin in (None, "file: mine.txt", "url: https://a/b.txt"):
+    with pytest.raises(InputError, match="corpora.wp.sources: no file gone/mine.txt$"):
+        grid.refuse_missing(mine, "wp", None)
+    for origin in ("file: mine.txt", "url: https://a/b.txt"):
         grid.refuse_missing(mine, "wp", origin)
+    sources = [{"name": "mine", "path": "gone/mine.txt", "bytes": 1},
+               {"name": "theirs", "url": "https://a/b.txt", "bytes": 1}]  # fmt: skip
+    elsewhere = made(corpora={"wp": {"sources": sources}})
+    grid.refuse_missing(elsewhere, "wp", None)
+    assert grid.own_files(elsewhere, "wp", None) == []
 
 
 def test_another_title_makes_no_text_out_of_date():

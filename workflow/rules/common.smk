@@ -41,16 +41,21 @@ def published_seeds():
 
 
 def own_files(wildcards):
-    """The user's files that a corpus is made from; in a module absolute, see `unprefixed`."""
+    """The user's files that a corpus is made from; in a module without its prefix, so that they may
+    be what rules of the other workflow make."""
     origin = fetched(wildcards.corpus, "origin")
     paths = grid.own_files(SETTINGS, wildcards.corpus, origin)
-    return [os.path.abspath(path) for path in paths] if IS_MODULE else paths
+    return [local(path) for path in paths] if IS_MODULE else paths
 
 
-def file_digest(paths):
-    """The digest of the first of the user's own files that is there, as `charlens fetch` notes it."""
-    found = [path for path in map(Path, paths) if path.is_file()]
-    return content(found[0]) if found else None
+def own_digest(wildcards):
+    """The digest of the first of these files that is there, or of one that is gone what it held, as
+    `charlens fetch` noted it. None in a module: a rule may not have made the file yet.
+    """
+    if IS_MODULE:
+        return None
+    found = [path for path in map(Path, own_files(wildcards)) if path.is_file()]
+    return content(found[0]) if found else fetched(wildcards.corpus, "file_sha256")
 
 
 def fetched(corpus, key):

@@ -25,8 +25,7 @@ rule fetch:
         spec=lambda w: json.dumps(
             grid.spec(SETTINGS, w.corpus, fetched(w.corpus, "title"))
         ),
-        # of a file that is gone, what it held
-        file=lambda w: (file_digest(own_files(w)) or fetched(w.corpus, "file_sha256")),
+        file=own_digest,
         version=version("nn"),  # the shared one, which counts for texts and splits, too
     shell:
         "charlens fetch --corpus {wildcards.corpus} --spec {params.spec:q}"

@@ -233,10 +233,14 @@ def own_files(settings: Settings, corpus: str, origin: str | None) -> list[str]:
     made again when they change.
 
     origin: of the text that the run has (see `corpus.fetch`), if it has one. Such a text outlives
-    the file that it is from: Snakemake makes nothing again whose input is missing.
+    the file that it is from: Snakemake makes nothing again whose input is missing. A text that the
+    run does not have yet, and that comes from nowhere else, may be made by another rule.
     """
     sources = settings.of_corpus(corpus).sources
     paths = [path for source in sources if (path := own_file(source.model_dump()))]
+    elsewhere = settings.mirror or any(source.path is None for source in sources)
+    if origin is None and not elsewhere and not any(path.is_file() for path in paths):
+        return [str(path).replace("{", "{{").replace("}", "}}") for path in paths]
 
     def gone(path: Path) -> bool:
         if origin is None or path.exists():
@@ -249,10 +253,18 @@ def own_files(settings: Settings, corpus: str, origin: str | None) -> list[str]:
 
 
 def refuse_missing(settings: Settings, corpus: str, origin: str | None) -> None:
-    """Raise InputError where the run has the text of one file and the settings now name another,
-    which is missing: a job that tries to fetch it would put all that was made from the text out of
-    date. origin: see `own_files`."""
-    path = settings.of_corpus(corpus).sources[0].path
+    """Raise InputError where the text of a corpus is a file that is missing.
+
+    It may be missing where the run has its text. Where the run has that of another file, a job that
+    tries to fetch it would put all that was made from the text out of date. origin: see
+    `own_files`.
+    """
+    sources = settings.of_corpus(corpus).sources
+    path = sources[0].path
+    if origin is None:
+        for missing in own_files(settings, corpus, None):
+            if not Path(missing).exists():
+                raise InputError(f"corpora.{original(corpus)}.sources: no file {missing}")
     if path is None or origin is None or not origin.startswith("file: "):
         return
     path = Path(path).expanduser()
