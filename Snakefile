@@ -22,8 +22,8 @@ min_version("9.20")
 
 # This project's folder. (`workflow.basedir` is another workflow's where that uses this as a module.)
 HOME = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
-HOME = Path(os.path.normpath(HOME))  # without the .. of workflow/Snakefile
-IS_MODULE = Path(workflow.basedir) not in (HOME, HOME / "workflow")
+HOME = HOME.resolve()  # without the .. of workflow/Snakefile, and links
+IS_MODULE = Path(workflow.basedir).resolve() not in (HOME, HOME / "workflow")
 
 sys.path.insert(0, str(HOME / "src"))
 

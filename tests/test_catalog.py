@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).parents[1]
@@ -54,3 +55,29 @@ def test_the_workflow_is_found_in_its_folder_and_is_the_same():
     assert "train 26" in root and "all 1" in root
     inner = plan("--snakefile", "workflow/Snakefile")
     assert inner == ["everything 1" if job == "all 1" else job for job in root]
+
+
+@pytest.mark.parametrize("way", ["relative", "link"])
+def test_the_checkout_may_be_named_in_any_way(way, tmp_path):
+    """Files of the package are inputs by the same names, so nothing is made again."""
+    (tmp_path / "link").symlink_to(ROOT)
+    folder = f"../{ROOT.name}" if way == "relative" else tmp_path / "link"
+    command = [sys.executable, "-m", "snakemake", "-n", "-s", f"{folder}/Snakefile", "-d", folder]
+    done = subprocess.run(
+        [
+            *command,
+            "--configfile",
+            f"{folder}/demo.yaml",
+            "--config",
+            "run=nothing",
+            "--",
+            "table1",
+        ],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    said = done.stdout + done.stderr
+    assert re.search(r"[ ,]src/charlens/report/tables.py", said) and f"{ROOT}/src/" not in said
