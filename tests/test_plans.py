@@ -57,6 +57,7 @@ grid: {layers: [1, 2], sizes: [64], seeds: [{values: [1]}]}
 
 
 def test_a_text_of_ones_own(tmp_path):
+    (tmp_path / "README.md").write_text("words")
     (tmp_path / "mine.yaml").write_text(MINE)
     mine = ["--configfile", tmp_path / "mine.yaml"]
     planned = counts(snakemake(tmp_path, *mine, "-n", "-q", "rules").stdout)
@@ -141,6 +142,7 @@ def test_a_clock_that_was_ahead_stops_no_run(mine, tmp_path):
 
 
 def test_results_that_cannot_be_written_are_one_line(tmp_path):
+    (tmp_path / "README.md").write_text("words")
     (tmp_path / "mine.yaml").write_text(MINE)
     (tmp_path / "results").write_text("no folder")
     done = snakemake(tmp_path, "corpora", "--configfile", tmp_path / "mine.yaml", check=False)
@@ -219,6 +221,7 @@ def test_a_job_of_several_networks_is_one_process_and_asks_for_a_day_at_most(tmp
 
 
 def test_corpora_whose_names_differ_in_a_sign_have_jobs_of_their_own(tmp_path):
+    (tmp_path / "README.md").write_text("words")
     mine = yaml.safe_load(MINE) | {"use": ["a-b", "a_b"], "networks_per_job": 2}
     mine["corpora"] = dict.fromkeys(mine["use"], mine["corpora"]["mine"])
     mine["grid"] = {"layers": [1], "sizes": [64], "seeds": [{"values": [1, 2]}]}

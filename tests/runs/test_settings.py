@@ -42,8 +42,13 @@ def test_our_own_configurations_pass(path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"epochs": 10}, ["epochs", "unknown key"]),
-        ({"training": {"epoch": 10}}, ["training.epoch", "unknown key"]),
+        ({"epochs": 10}, ["epochs", "unknown key; did you mean training.epochs or adamw.epochs?"]),
+        ({"training": {"epoch": 10}}, ["training.epoch", "unknown key; there are epochs, learn"]),
+        ({"corpora": {"wp": {"titel": "x"}}}, ["corpora.wp.titel", "there are title, "]),
+        ({"grid": {"seeds": [1]}}, ["grid.seeds.0", "({key: value}) of corpora, types", "got 1"]),
+        ({"figures": None}, ["figures", "({key: value}) of tsne, ", "got None"]),
+        ({"run": "my run"}, ["run", "letters, digits, _ and -", "got 'my run'"]),
+        ({"grid": {"types": ["LSTM"]}}, ["grid.types.0", "lower case letters", "got 'LSTM'"]),
         ({"training": {"epochs": 0}}, ["training.epochs", "0"]),
         ({"training": {"epochs": "fifty"}}, ["training.epochs", "whole number", "fifty"]),
         ({"training": {"epochs": "1e1"}}, ["training.epochs", "whole number", "1e1"]),
@@ -255,7 +260,7 @@ def test_a_cell_file_that_would_not_be_read_is_refused(tmp_path, monkeypatch):
     cell += "GATES, STATES = 1, ('h',)\n"
     for line in ("VERSION=2", "VERSION: int = 2", "VERSION = 1 + 1", "MEMORY=None"):
         own.write_text(f"{cell}{line}\n")
-        with pytest.raises(ValueError, match="write it as"):
+        with pytest.raises(ValueError, match=rf"write {line[:6]}\w* as in `\w+ = "):
             values.cell_type("mine")
     own.write_text(f"{cell}VERSION = 2  # again\nMEMORY = None\n")
     assert values.cell_type("mine") == "mine"

@@ -13,7 +13,7 @@ import json
 import re
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import yaml
@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from charlens.errors import InputError
 from charlens.files import check_digest, write_with_digest
 from charlens.runs.schema import Section, Settings
+from charlens.runs.values import PATTERNS
 from charlens.store.models import recipe_of
 
 BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
@@ -193,16 +194,45 @@ def describe(mistake: dict) -> str:
     if key in RENAMED:
         return f"{key}: is now called {RENAMED[key]}; rename it"
     if mistake["type"] == "extra_forbidden":
-        return f"{key}: unknown key; see config.yaml for the keys of this section"
+        return f"{key}: unknown key; {instead(mistake['loc'])}"
     if mistake["type"] == "missing":
         return f"{key}: missing; see config.yaml for an example"
     if mistake["type"] == "value_error":
         return f"{key}: {mistake['ctx']['error']}"
+    if mistake["type"] == "model_type":
+        names = ", ".join(keys_at(mistake["loc"]))
+        mistake["msg"] = f"Input should be keys and values ({{key: value}}) of {names}"
+    if mistake.get("ctx", {}).get("pattern") in PATTERNS:
+        mistake["msg"] = f"String should be {PATTERNS[mistake['ctx']['pattern']]}"
     expected = re.sub(r"^\w+ should (be |have )?| after validation, not \d+", "", mistake["msg"])
     expected = expected.replace("valid integer", "whole number").replace("valid ", "")
-    expected = expected.replace("match pattern", "a match of")
     got = repr(mistake["input"])
     return f"{key}: expected {expected}, got {got if len(got) < 80 else got[:76] + ' ...'}"
+
+
+def instead(place: tuple) -> str:
+    """What an unknown key may be: the same key of another section, or one of its own section."""
+    *above, last = place
+    keys = keys_at(above)
+    elsewhere = [f"{section}.{last}" for section in keys if last in keys_at([section])]
+    if not above and elsewhere:
+        return f"did you mean {' or '.join(elsewhere)}?"
+    return f"there are {', '.join(keys)}" if keys else "see config.yaml"
+
+
+def keys_at(place: Sequence) -> list[str]:
+    """The keys of a section of the settings. place: where it is, names and positions."""
+    root = node = Settings.model_json_schema()
+
+    def resolved(node: dict) -> dict:
+        refs = [branch["$ref"] for branch in (node, *node.get("anyOf", [])) if "$ref" in branch]
+        return resolved(root["$defs"][refs[0].rpartition("/")[2]]) if refs else node
+
+    for part in place:
+        node = resolved(node)
+        of_any_name = [*node.get("patternProperties", {}).values(), node.get("items")]
+        node = node.get("properties", {}).get(part) or of_any_name[0] or {}
+    return list(resolved(node).get("properties", {}))
 
 
 # ---- checks across sections: each yields a line per mistake ----

@@ -36,16 +36,25 @@ def distinct(values: list) -> list:
     return values
 
 
-# What is read of a cell's file without running it
-PLAIN = {"VERSION": r"\d+ *(#.*)?$", "MEMORY": r"(None|\"\w+\") *(#.*)?$"}
+WORDS = "lower case letters, digits and _"  # of the name of a cell type
+# What is read of a cell's file without running it, and how it may be written
+PLAIN = {
+    "VERSION": (r"\d+ *(#.*)?$", "VERSION = 2"),
+    "MEMORY": (r"(None|\"\w+\") *(#.*)?$", 'MEMORY = "c", or None'),
+}
 
 
 def cell_type(type: str) -> str:
     """Raises ValueError where networks/cells/ has no file for the type, or one that is no cell."""
     path = file_of(type)
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", path.stem):
+        raise ValueError(f"no cell type '{type}': names of types, and of their files, are {WORDS}")
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in CELLS.glob("[a-z]*.py")))
-        raise ValueError(f"no cell type '{type}' ({path}); there are {known}")
+        raise ValueError(
+            f"no cell type '{type}'; there are {known}; one of your own is a file"
+            f" {OWN.resolve() / path.name}"
+        )
     if type == "nn":
         raise ValueError("a cell type cannot be called nn: that is the type of n-NN models")
     hidden = OWN / path.name
@@ -67,10 +76,10 @@ def cell_type(type: str) -> str:
             has |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
     for name in ("GATES", "STATES", "recurrent_shapes", "step"):
         if name not in has:
-            raise ValueError(f"{path} has no {name}; cells/__init__.py says what it needs")
-    for name, plain in PLAIN.items():
+            raise ValueError(f"{path} has no {name}; docs/own-cell.md says what it needs")
+    for name, (plain, example) in PLAIN.items():
         if name in has and not re.search(rf"^{name} = {plain}", path.read_text(), re.MULTILINE):
-            raise ValueError(f"{path}: {name}: write it as in `{name} = 2` or `{name} = None`")
+            raise ValueError(f"{path}: write {name} as in `{example}`")
     return type
 
 
@@ -84,10 +93,15 @@ Order = Annotated[Integer, Field(ge=2, le=21)]
 Text = Annotated[str, StringConstraints(min_length=1)]
 # Names become parts of paths, commands and patterns: letters, digits, _ and -, not - first.
 NAME = r"^[A-Za-z0-9_][A-Za-z0-9_-]{0,63}$"
+TYPE = r"^[a-z][a-z0-9_]{0,39}(\+block)?(\+adamw)?$"
+PATTERNS = {  # in words
+    NAME: "up to 64 letters, digits, _ and -, the first not -",
+    TYPE: f"a cell type, {WORDS}, perhaps with +block or +adamw",
+}
 Name = Annotated[str, StringConstraints(pattern=NAME)]
 Type = Annotated[
     str,
-    StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,39}(\+block)?(\+adamw)?$"),
+    StringConstraints(pattern=TYPE),
     AfterValidator(cell_type),
 ]
 Distinct = Annotated[
