@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from project import ROOT
 from synthetic import run
 
 from charlens.errors import InputError
@@ -89,6 +90,11 @@ def test_a_good_cell(cell, capsys):
     type = cell(GOOD)
     run(own_cell, [type])
     assert capsys.readouterr().out == f"cells/{type}.py: usable\n"
+
+
+def test_the_cell_of_the_documentation_is_whole(cell):
+    page = (ROOT / "docs/own-cell.md").read_text()
+    own_cell.check(cell(re.search(r"```python\n(.*?)```", page, re.DOTALL)[1]))
 
 
 @pytest.mark.parametrize(("line", "instead", "said"), WRONG)

@@ -19,12 +19,13 @@ def network(w):
     return cost.recurrent(w.type, int(w.layers), int(w.size), symbols)
 
 
-def memory(w):
-    """mem_mb of a training or scoring job."""
+def memory(w, attempt=1):
+    """mem_mb of a training or scoring job; twice as much after a failure, and so on."""
     split = SETTINGS.split
-    return cost.memory_mb(
+    needed = cost.memory_mb(
         network(w), text(w.corpus), split.streams, split.unroll, gpu=GPUS > 0
     )
+    return needed * attempt
 
 
 def updates(w):
@@ -47,7 +48,7 @@ def priority_of(keys):
 def memory_of(keys):
     """mem_mb of such a job: one process, however many networks."""
     shared = (len(keys) - 1) * cost.process_mb(gpu=GPUS > 0)
-    return lambda w: sum(map(memory, keys)) - shared
+    return lambda w, attempt: (sum(map(memory, keys)) - shared) * attempt
 
 
 def minutes_of(keys):

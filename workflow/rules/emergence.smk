@@ -20,7 +20,7 @@ rule emergence:
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=lambda w: memory(w),
+        mem_mb=lambda w, attempt: memory(w, attempt),
         runtime=4 * 60,
     params:
         units=lambda w: said_of_units(w),

@@ -21,7 +21,7 @@ rule train_nn:
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=lambda w: memory(w),
+        mem_mb=lambda w, attempt: memory(w, attempt),
         runtime=lambda w, attempt: minutes(w, attempt),
     params:
         options=lambda w: options(SETTINGS.training_of(w.corpus)),

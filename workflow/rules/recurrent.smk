@@ -25,7 +25,7 @@ rule train:
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=lambda w: memory(w),
+        mem_mb=lambda w, attempt: memory(w, attempt),
         runtime=lambda w, attempt: minutes(w, attempt),
     params:
         options=lambda w: options(SETTINGS.training_of(w.corpus)),
@@ -55,7 +55,7 @@ rule train_adamw:
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=lambda w: memory(w),
+        mem_mb=lambda w, attempt: memory(w, attempt),
         runtime=lambda w, attempt: minutes(w, attempt),
     params:
         options=options(SETTINGS.adamw_training),
@@ -171,7 +171,7 @@ rule score:
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=lambda w: memory(w),
+        mem_mb=lambda w, attempt: memory(w, attempt),
         runtime=30,
     params:
         options=options({"backend": SETTINGS.backend}),

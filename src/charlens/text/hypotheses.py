@@ -1,7 +1,8 @@
 """The hypotheses: properties of a text that a unit may track (section 4.2, figure 2).
 
 A hypothesis labels every character by a small function of the text alone, one for each kind of text
-to which it applies; the docstring of the function defines the labels.
+to which it applies; the docstring of the function defines the labels. To add one: see "Your own
+hypothesis" in docs/inside.md.
 """
 
 from collections.abc import Callable

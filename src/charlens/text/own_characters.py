@@ -20,6 +20,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from charlens.errors import InputError
 from charlens.text.braces import brace_pairs
 from charlens.text.labels import Labels, newline_next
 from charlens.text.stand_ins import CLOSING
@@ -28,7 +29,12 @@ Characters = Callable[[bytes, Labels], np.ndarray]
 
 
 def own_characters(hypothesis: str, text: bytes, labels: Labels) -> np.ndarray:
-    """Which characters of a text [N] a hypothesis is about, bool [N]; labels: its labels of it."""
+    """Which characters of a text [N] a hypothesis is about, bool [N]; labels: its labels of it.
+
+    Raises InputError where it is not said of the hypothesis.
+    """
+    if hypothesis not in OWN:
+        raise InputError(f"text/own_characters.py: OWN: say which characters {hypothesis} is about")
     return OWN[hypothesis](text, labels)
 
 
