@@ -238,6 +238,18 @@ def test_a_cell_type_that_is_no_python_is_named(tmp_path, monkeypatch):
         values.cell_type("nn")
 
 
+def test_a_file_with_a_fault_is_named_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cells").mkdir()
+    (tmp_path / "cells/lstm.py").write_text("")
+    (line,) = refused({})
+    assert line.endswith("cells/lstm.py is not used: there is a type of that name; rename the file")
+
+
+def test_no_corpus_needs_first_epochs():
+    assert made(figures={"first_epochs": {"corpora": []}}).figures.first_epochs.corpora == []
+
+
 def test_a_cell_type_may_lie_beside_the_run(tmp_path, monkeypatch):
     """In cells/ of the working folder, where the package is left alone."""
     monkeypatch.chdir(tmp_path)

@@ -204,7 +204,9 @@ def recorded(wildcards):
         )
     ]
     if not found:
-        raise InputError("cells.record.models: no network of the grid matches")
+        raise InputError(
+            "cells.record.models: no network of the grid matches; name some of its types, layers and sizes"
+        )
     return found
 
 

@@ -147,7 +147,7 @@ def check_comparable(reference: Path, other: dict, where: Path) -> None:
     other: the settings of these models, from `where`. Raises InputError.
     """
     there = Publication(reference).settings()
-    instead = f"remove {reference} to publish the other alone"
+    instead = f"name another folder, or remove {reference} to publish the other alone"
     if there["run"] != other["run"]:
         raise InputError(
             f"{reference} holds the run '{there['run']}', {where} is '{other['run']}': {instead}"

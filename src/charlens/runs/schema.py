@@ -304,7 +304,7 @@ class Analysis(Section):
 class FirstEpochs(Section):
     """Figure 5: the first epochs of an LSTM, compared with the n-NN."""
 
-    corpora: Several[Name] = Field(description="Of those in use.")
+    corpora: Distinct[Name] = Field(description="Of those in use.")
     epochs: Count
     snapshots: Count = Field(description="Per epoch.")
 

@@ -44,7 +44,12 @@ def make(config: Mapping) -> Settings:
         settings = Settings.model_validate(dict(config), context=sound)
     except ValidationError as error:
         settings = Settings.model_construct(**sound)
-        mistakes = [describe(mistake) for mistake in error.errors()]
+        of_values = {}  # a cell's file may be named in many places
+        for mistake in error.errors():
+            said = describe(mistake)
+            of_value = mistake["type"] == "value_error"
+            of_values.setdefault(said.partition(": ")[2] if of_value else said, said)
+        mistakes = list(of_values.values())
     for check in (_names_of_corpora, _types, _streams, _orders, _values_for_every_entry):
         try:
             mistakes += check(settings)

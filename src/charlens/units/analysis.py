@@ -29,6 +29,7 @@ from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import only_one, write_csv, write_with_digest
 from charlens.networks import cells, model_file
+from charlens.progress import say
 from charlens.store import models
 from charlens.store.corpora import read_text
 from charlens.store.reading import read_json
@@ -200,9 +201,10 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
     check_text(args, data, text)
     wanted = wanted_passages(args.passages, corpus)
     if data.streams < 2 * selectivity.STREAMS:
-        print(
+        say(  # which a run shows
+            "charlens",
             f"{corpus}: {data.streams} streams are too few to select units on some and evaluate"
-            f" them on others: nothing is tested (at least {2 * selectivity.STREAMS})"
+            f" them on others: nothing is tested (at least {2 * selectivity.STREAMS})",
         )
     chosen = best_lstm(args.models)
     require_memory(model_file.about(chosen)["type"])
