@@ -29,7 +29,7 @@ sys.path.insert(0, str(HOME / "src"))
 
 from charlens.errors import InputError
 from charlens.files import sha256
-from charlens.networks.cells import declared, has_units
+from charlens.networks.cells import has_units, of_units
 from charlens.networks.version import version
 from charlens.runs import (
     console,
@@ -66,18 +66,18 @@ configfile: f"{HOME}/config.yaml"
 host.unlock_after_a_kill()
 
 # A module's configuration replaces that of the file, so it is completed here.
-usual = yaml.safe_load(Path(HOME, "config.yaml").read_text())
-complete = copy.deepcopy(usual)
-update_config(complete, config)
+defaults = yaml.safe_load(Path(HOME, "config.yaml").read_text())
+merged = copy.deepcopy(defaults)
+update_config(merged, config)
 try:
     for path in workflow.configfiles:
         settings.refuse_duplicates(path)
-    SETTINGS = settings.make(complete)
+    SETTINGS = settings.make(merged)
     if workflow.is_main_process:
-        below = settings.layers(
-            usual, [] if IS_MODULE else workflow.overwrite_configfiles
+        layers = settings.layers(
+            defaults, [] if IS_MODULE else workflow.overwrite_configfiles
         )
-        selections.refuse_unmatched([*below, SETTINGS])
+        selections.refuse_unmatched([*layers, SETTINGS])
 except InputError as error:
     raise WorkflowError(str(error)) from None
 CORPORA = SETTINGS.use
@@ -132,9 +132,9 @@ include: "workflow/rules/estimate.smk"
 
 
 # Modules are inputs, too, but only newer ones count there: those of an unpacked release are older.
-for made in workflow.rules:
-    if made.input.get("code") and set(made.input.code) <= MODULES:
-        made.set_params(code=digest(tuple(made.input.code)))
+for each in workflow.rules:
+    if each.input.get("code") and set(each.input.code) <= MODULES:
+        each.set_params(code=digest(tuple(each.input.code)))
 
 
 try:

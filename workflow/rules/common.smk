@@ -96,7 +96,7 @@ def said_of_units(wildcards):
         if "type" in wildcards.keys()
         else {key.type for key in grid.looked_into(SETTINGS, wildcards.corpus)}
     )
-    return {type: declared(type) for type in sorted(types)}
+    return {type: of_units(type) for type in sorted(types)}
 
 
 def candidates(key):

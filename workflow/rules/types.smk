@@ -224,7 +224,7 @@ rule left_out:
     localrule: True
     params:
         types=list(dict.fromkeys([*SETTINGS.grid.types, *OTHERS])),
-        units=[declared(type) for type in [*SETTINGS.grid.types, *OTHERS]],
+        units=[of_units(type) for type in [*SETTINGS.grid.types, *OTHERS]],
     shell:
         "charlens left-out --types {params.types} --out {output} > {log} 2>&1"
 

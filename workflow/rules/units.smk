@@ -246,7 +246,7 @@ rule ablate:
         text="<results>/corpora/{corpus}.txt",
         info="<results>/corpora/{corpus}.json",
         found=rules.cells.output.found,
-        # the table is rewritten where only a title changed: what was found, above, tells of more
+        # a title alone rewrites these tables; what is found anew arrives by `found`
         hypotheses=ancient("<results>/tables/hypotheses.csv"),
         units=ancient("<results>/tables/cells.csv"),
     output:

@@ -54,7 +54,7 @@ def version(type: str) -> str:
 
 def code_digest(file: Path) -> str:
     """A digest of what a cell's file computes: of its code without comments, docstrings and what it
-    says of single units (`cells.declared`)."""
+    says of single units (`cells.of_units`)."""
     kept = []
     for line in ast.parse(file.read_bytes()).body:
         names = {target.id for target in getattr(line, "targets", ()) if hasattr(target, "id")}

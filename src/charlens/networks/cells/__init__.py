@@ -85,7 +85,7 @@ def gate_word(type: str, gate: str) -> str:
     return (GATE_WORDS | (ast.literal_eval(own[1]) if own else {})).get(gate, gate)
 
 
-def declared(type: str) -> str:
+def of_units(type: str) -> str:
     """What the file of a type says of single units in one line each, and the functions about them
     that it has, each with a digest of its code. It is not part of a network's version: a change
     concerns the analyses of units alone."""
