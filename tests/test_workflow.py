@@ -105,7 +105,10 @@ def test_clamped_units(tiny):
     for clamp in ("mean", "zero"):
         own = table[table["clamp"] == clamp]
         assert (own[keys].to_numpy() == best[keys].to_numpy()).all()
-    assert (table["low"] <= table["high"]).all() and (table["controls"] >= 1).all()
+    assert (table["low"] <= table["high"]).all()
+    # of eight units nearly all may be found, or follow the same hypothesis
+    assert (table["controls"] >= 1).mean() > 0.8
+    assert not table[table["controls"] == 0]["used"].any()
     assert set(table["used"]) <= {0, 1}
     for kind in ("png", "svg"):
         assert (tiny / f"figures/ablation.{kind}").stat().st_size > 10_000
