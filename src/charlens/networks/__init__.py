@@ -9,6 +9,7 @@ network.py      initialisation and forward pass of recurrent networks
 nn.py           the n-NN of table 2
 model_file.py   models on disk
 metadata.py     what a model file may say
+own_cell.py     checks of a cell type of the user's own
 half.py         half-precision copies
 version.py      which version of the computation made a network
 """

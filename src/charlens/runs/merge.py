@@ -470,11 +470,10 @@ def shape_of_split(digest: Path, text: dict, out: Path) -> Path:
     all zeros. Raises InputError where the digest is missing."""
     about = read_json(digest)
     require(about, ("digest",), digest)
-    found = about["digest"]
-    streams = len(found["streams"])
+    found, corpus = about["digest"], about["corpus"]
+    streams, known = len(found["streams"]), "alphabet" in text
     shape = (streams, found["characters"] // streams)
-    apart = shape[1] * (about["corpus"] == twin(original(about["corpus"])))  # 0: not in one piece
-    known = "alphabet" in text
+    apart = shape[1] * (corpus == twin(original(corpus)))  # 0: not in one piece
     ends = line_ends.of_model(text) if known else None
     np.savez(
         out,
