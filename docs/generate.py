@@ -146,6 +146,11 @@ def span(low: float, high: float, unit: str) -> str:
     return f"{low:g} {unit}" if low == high else f"{low:g} to {high:g} {unit}"
 
 
+def between(value: float, low: float, high: float) -> str:
+    """A signed number and its interval: +0.046 (-0.006 to +0.099)."""
+    return f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
 def extent(values: pd.Series, form: str) -> str:
     """The least and the largest of some numbers, once where they read the same."""
     return " to ".join(dict.fromkeys(format(x, form) for x in (values.min(), values.max())))
@@ -605,13 +610,12 @@ def split_layouts() -> str:
     rows = []
     for row in found.itertuples():
         if row.model in ("20-gram",) or not str(row.model).endswith("-gram"):
-            changes = [(row.change, row.low, row.high)]
-            changes.append((row.advantage_change, row.advantage_low, row.advantage_high))
-            words = [f"{value:+.3f} ({low:+.3f} to {high:+.3f})" for value, low, high in changes]
-            if pd.isna(row.advantage_change):
-                words[1] = "–"
+            advantage = "–"
+            if pd.notna(row.advantage_change):
+                advantage = between(row.advantage_change, row.advantage_low, row.advantage_high)
             rows.append([TITLES[row.corpus], row.model, f"{row.paper_split:.3f}",
-                         f"{row.plain_cut:.3f}", *words])  # fmt: skip
+                         f"{row.plain_cut:.3f}", between(row.change, row.low, row.high),
+                         advantage])  # fmt: skip
     head = ["corpus", "model", "streams layout", "contiguous layout", "change",
             "change of the advantage"]  # fmt: skip
     return markdown(head, rows)
@@ -649,7 +653,7 @@ def clamped() -> str:
         controls = effects[same & (effects["found"] == 0)]
         cells = []
         for row in own.sort_values("clamp").itertuples():  # mean, zero
-            change = f"{row.own:+.3f} ({row.own_low:+.3f} to {row.own_high:+.3f})"
+            change = between(row.own, row.own_low, row.own_high)
             others = controls.loc[controls["clamp"] == row.clamp, "own"].abs()
             rank = f"{(others >= abs(row.own)).sum() + 1} of {row.controls + 1}"
             rank = f"{'yes' if row.used else 'no'} ({rank})"
@@ -816,6 +820,12 @@ def costs() -> str:
     return markdown(["", "AMX", "AVX512-BF16 (Zen 5)", "memory", "disk at the peak"], rows)
 
 
+def path_of(backend: str) -> str:
+    """The processor path of a backend: "fast (amx)" is the compiled code; cuda and reference are
+    named alone."""
+    return backend.removeprefix("fast (").rstrip(")")
+
+
 def minutes_of_trainings() -> pd.DataFrame:
     """The minutes of each published training of War and Peace that ran on one kind of processor:
     columns kind, size (of n-NNs: hidden units), path, minutes."""
@@ -825,7 +835,7 @@ def minutes_of_trainings() -> pd.DataFrame:
         if history["backend"].nunique() == 1:
             kind = "one network" if "type~" in str(path) else "one n-NN"
             size = re.search(r"(?:size|hidden)~(\d+)", str(path))[1]
-            used = history["backend"].iloc[0].removeprefix("fast (").rstrip(")")
+            used = path_of(history["backend"].iloc[0])
             rows.append([kind, int(size), used, history["seconds"].sum() / 60])
     return pd.DataFrame(rows, columns=["kind", "size", "path", "minutes"])
 
@@ -868,9 +878,7 @@ def platforms() -> str:
     card, had a part in."""
     trained = Counter()
     for path in REFERENCE.glob("**/histories/**/history.csv"):
-        # "fast (amx)" is the compiled code; cuda and reference are named alone
-        trained.update({name.removeprefix("fast (").rstrip(")")
-                        for name in pd.read_csv(path)["backend"]})  # fmt: skip
+        trained.update({path_of(name) for name in pd.read_csv(path)["backend"]})
     found = table("bench/platforms.csv")
     rows = [
         [row.platform, row.path if " " in row.path else f"`{row.path}`", row.setup, row.tests,

@@ -184,6 +184,12 @@ def test_a_text_of_the_users_own_is_an_input(tmp_path, monkeypatch):
     assert grid.own_files(at_home, "wp", None) == [str(tmp_path / "mine.txt")]
 
 
+@pytest.fixture
+def no_mirror(monkeypatch):
+    """The text of a corpus is looked for in no other folder."""
+    monkeypatch.delenv("CORPORA_MIRROR", raising=False)
+
+
 @pytest.mark.parametrize(
     "origin, named",
     [
@@ -194,14 +200,14 @@ def test_a_text_of_the_users_own_is_an_input(tmp_path, monkeypatch):
         ("recipe: other.tar.gz, *, sorted", False),
     ],
 )
-def test_a_text_that_was_fetched_outlives_its_original(origin, named, tmp_path):
+def test_a_text_that_was_fetched_outlives_its_original(origin, named, tmp_path, no_mirror):
     """Its file stays an input, and Snakemake makes nothing again whose input is missing."""
     gone = tmp_path / "mine.txt"
     mine = made(corpora={"wp": {"sources": [{"name": "mine", "path": str(gone), "bytes": 1}]}})
     assert grid.own_files(mine, "wp", origin) == ([str(gone)] if named else [])
 
 
-def test_another_file_that_is_missing_is_refused_before_any_job(tmp_path):
+def test_another_file_that_is_missing_is_refused_before_any_job(no_mirror):
     mine = made(
         corpora={"wp": {"sources": [{"name": "mine", "path": "gone/mine.txt", "bytes": 1}]}}
     )
@@ -216,6 +222,20 @@ def test_another_file_that_is_missing_is_refused_before_any_job(tmp_path):
     elsewhere = made(corpora={"wp": {"sources": sources}})
     grid.refuse_missing(elsewhere, "wp", None)
     assert grid.own_files(elsewhere, "wp", None) == []
+
+
+def test_a_file_may_have_braces_in_its_name_or_lie_in_the_mirror(tmp_path, monkeypatch, no_mirror):
+    path = tmp_path / "my {1}.txt"
+    mine = made(corpora={"wp": {"sources": [{"name": "mine", "path": str(path), "bytes": 1}]}})
+    with pytest.raises(InputError, match=r"no file .*/my \{1\}.txt$"):
+        grid.refuse_missing(mine, "wp", None)
+    path.write_text("a")
+    grid.refuse_missing(mine, "wp", None)
+    assert grid.own_files(mine, "wp", None) == [str(tmp_path / "my {{1}}.txt")]
+    path.unlink()
+    assert mine.of_corpus("wp").file  # looked for in the mirror
+    monkeypatch.setenv("CORPORA_MIRROR", str(tmp_path))
+    grid.refuse_missing(mine, "wp", None)
 
 
 def test_another_title_makes_no_text_out_of_date():

@@ -91,6 +91,13 @@ def test_streams_of_a_text_in_one_piece_are_neighbours():
     assert np.array_equal(bootstrap.draws_of_test(together, 100, 3), stream_draws(20, 100, 3, 10))
 
 
+@pytest.mark.parametrize("streams", [1, 2, 6, 10, 12])
+def test_of_few_neighbours_not_all_are_drawn_together(streams):
+    split = {"test_y": np.zeros((streams, 50), np.uint8), "test_at": np.arange(streams) * 50}
+    draws = bootstrap.draws_of_test(split, 200, 0)
+    assert (draws.sum(axis=1) == streams).all() and (streams == 1 or draws.std() > 0)
+
+
 def test_interval_is_the_percentiles():
     assert interval(np.arange(1001.0)) == pytest.approx((25, 975))
     assert interval(np.arange(1001.0), 0.5) == pytest.approx((250, 750))

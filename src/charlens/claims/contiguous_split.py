@@ -28,8 +28,7 @@ from charlens.claims.measure import Draws, draw
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
 from charlens.report.html import Entry, Grid, render, signed
-from charlens.statistics import bootstrap
-from charlens.statistics.bootstrap import interval
+from charlens.statistics.bootstrap import draws_of_test, interval
 from charlens.store.corpora import read_corpora, read_split
 from charlens.store.models import ModelKey, twin, types_in_order
 from charlens.store.scores import Score, read_scores
@@ -93,7 +92,7 @@ def side(
         raise InputError(f"corpus {name}: no split given (a file named {name}.npz)")
     own = [score for score in scores if score.meta["corpus"] == name]
     split = read_split(splits[name], own)
-    return Evidence(about, own, split, bootstrap.draws_of_test(split, resamples, seed))
+    return Evidence(about, own, split, draws_of_test(split, resamples, seed))
 
 
 def models(evidence: Evidence) -> dict[ModelKey, list[Score]]:

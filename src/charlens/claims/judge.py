@@ -19,7 +19,7 @@ from charlens.claims.measure import Finding
 from charlens.claims.published import with_published
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
-from charlens.statistics import bootstrap
+from charlens.statistics.bootstrap import draws_of_test
 from charlens.store.corpora import by_stem, read_corpora, read_split, read_text
 from charlens.store.models import ModelKey, digests_of_networks
 from charlens.store.scores import Score, read_scores
@@ -178,7 +178,7 @@ def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
                 about,
                 own,
                 split,
-                bootstrap.draws_of_test(split, args.resamples, args.seed),
+                draws_of_test(split, args.resamples, args.seed),
                 text=read_text(texts[corpus]) if corpus in texts else None,
                 first_epochs=(
                     read_trajectory(trajectories[corpus]) if corpus in trajectories else None

@@ -122,7 +122,7 @@ def additions_help(evidence: Evidence) -> list[Finding]:
 def depth_of_two_helps(evidence: Evidence) -> list[Finding]:
     """Effect, for each newer type: loss of one layer minus loss of two, bare cells by the paper's
     recipe; mean over the sizes that have both; nats per character. The overall effect is the mean
-    over these types and sizes; the claim does not hold yet where a type has no such size."""
+    over these types and sizes; the claim is undecided where a type has no such size yet."""
     evidence.require(layers=(1, 2))
     groups = {}
     types = bare(evidence.newer_types)

@@ -19,7 +19,7 @@ from charlens.claims.judge import repeated
 from charlens.claims.measure import losses, measure
 from charlens.files import write_csv
 from charlens.report import plots
-from charlens.statistics import bootstrap
+from charlens.statistics.bootstrap import draws_of_test
 from charlens.store.corpora import by_stem, read_corpora, read_split
 from charlens.store.models import cell_of, has_block, recipe_of, type_name, types_in_order
 from charlens.store.scores import Score, by_corpus, read_scores
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> None:
     sound = [score for score in every if "failed" not in score.meta]
     for corpus, own in by_corpus(sound, corpora, "score").items():
         split = read_split(splits[corpus], own)
-        draws = bootstrap.draws_of_test(split, args.resamples, args.seed)
+        draws = draws_of_test(split, args.resamples, args.seed)
         everything.append(Evidence(corpora[corpus], own, split, draws, everything=everything))
     rows = list(everything)
     if args.seeds_from:

@@ -38,9 +38,8 @@ LEARNED = """Effect, for each type: that probability minus the n-gram's, at the 
     the whole interval is beyond the bar at that size and at all larger ones; the basis says from
     which, and gives the effect of each network. The claim holds if every newer type learns it, and
     does not if the whole interval of one is below the bar, corrected for the number of types; where
-    it does not hold, the overall interval is corrected, too. The paper's types stand beside
-    them. A network from one seed may have learned by luck what another
-    seed does not."""
+    it does not hold, the overall interval is corrected, too. The paper's types stand beside them. A
+    network from one seed may have learned by luck what another seed does not."""
 
 
 def lines_are_counted(evidence: Evidence) -> list[Finding]:

@@ -17,6 +17,7 @@ from charlens.networks import cells
 from charlens.networks.architecture import Architecture, shapes, state_shapes
 from charlens.networks.network import initialise, of_layer
 from charlens.store.models import cell_of, file_of
+from charlens.store.reading import reason
 
 HIDDEN, STREAMS, STEPS, SYMBOLS = 5, 3, 4, 7
 SCALE = 0.3  # of the parameters, which makes states differ from 0
@@ -91,29 +92,29 @@ def shapes_of(kind, arch: Architecture) -> dict[str, tuple[int, ...]]:
 
 def gates(kind, a, state: States, p, wanted: dict, new: States) -> None:
     """What `gates_and_state` gives at one step. new: the state after it by `step`."""
-    found = call(kind, "gates_and_state", a, state, p)
-    if not isinstance(found, Sequence) or len(found) != 2:
-        raise InputError("gates_and_state: expected two values, the gates and the new state")
-    names = cells.gate_names(kind.__name__.rpartition(".")[2])
-    if not isinstance(found[0], Sequence) or len(found[0]) != len(names):
-        raise InputError(f"gates_and_state: expected {len(names)} gates, as GATE_NAMES has")
-    for name, gate in zip(names, found[0], strict=True):
-        expect(gate, (STREAMS, HIDDEN), f"gates_and_state: gate {name}")
-    of_states(found[1], wanted, "gates_and_state")
-    for name, one, other in zip(wanted, found[1], new, strict=True):
-        same(one, other, f"gates_and_state: state {name}", "step")
+    where = "gates_and_state"
+    given, after = pair(call(kind, where, a, state, p), where, "the gates")
+    names = getattr(kind, "GATE_NAMES", ())
+    if not isinstance(given, Sequence) or len(given) != len(names):
+        raise InputError(f"{where}: expected {len(names)} gates, as GATE_NAMES has")
+    for name, gate in zip(names, given, strict=True):
+        expect(gate, (STREAMS, HIDDEN), f"{where}: gate {name}")
+    as_by_step(after, new, wanted, where)
 
 
-def window(kind, inputs, before: States, p, wanted: dict, outputs, after: States) -> None:
-    """What `scan` gives. outputs, after: the same by `step`."""
-    found = call(kind, "scan", inputs, before, p)
+def window(kind, inputs, before: States, p, wanted: dict, outputs, new: States) -> None:
+    """What `scan` gives. outputs, new: the same by `step`."""
+    found, after = pair(call(kind, "scan", inputs, before, p), "scan", "the outputs")
+    expect(found, tuple(outputs.shape), "scan: the outputs")
+    same(found, outputs, "scan: the outputs")
+    as_by_step(after, new, wanted, "scan")
+
+
+def pair(found, where: str, first: str):
+    """What a function returns, two values. Raises InputError where it does not."""
     if not isinstance(found, Sequence) or len(found) != 2:
-        raise InputError("scan: expected two values, the outputs and the new state")
-    expect(found[0], tuple(outputs.shape), "scan: the outputs")
-    of_states(found[1], wanted, "scan")
-    same(found[0], outputs, "scan: the outputs", "step")
-    for name, one, other in zip(wanted, found[1], after, strict=True):
-        same(one, other, f"scan: state {name}", "step")
+        raise InputError(f"{where}: expected two values, {first} and the new state")
+    return found
 
 
 def call(kind, name: str, *given):
@@ -126,7 +127,7 @@ def call(kind, name: str, *given):
 
 def said(error: Exception) -> str:
     """An error in one line."""
-    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    return f"{type(error).__name__}: {reason(error)}"
 
 
 def of_states(found, wanted: dict[str, tuple[int, ...]], where: str) -> None:
@@ -152,11 +153,18 @@ def expect(value, shape: tuple[int, ...], what: str) -> None:
         raise InputError(f"{what} has numbers that are not finite")
 
 
-def same(one: Tensor, other: Tensor, what: str, by: str) -> None:
+def as_by_step(found, new: States, wanted: dict[str, tuple[int, ...]], where: str) -> None:
+    """Raise InputError where these are not the states that `step` computes."""
+    of_states(found, wanted, where)
+    for name, one, other in zip(wanted, found, new, strict=True):
+        same(one, other, f"{where}: state {name}")
+
+
+def same(one: Tensor, by_step: Tensor, what: str) -> None:
     """Raise InputError where two tensors differ by more than rounding."""
-    if not torch.allclose(one, other, rtol=CLOSE, atol=CLOSE):
-        most = (one - other).abs().max().item()
-        raise InputError(f"{what} is not what {by} computes: off by up to {most:.2g}")
+    if not torch.allclose(one, by_step, rtol=CLOSE, atol=CLOSE):
+        most = (one - by_step).abs().max().item()
+        raise InputError(f"{what} is not what step computes: off by up to {most:.2g}")
 
 
 # ---- the command line ----

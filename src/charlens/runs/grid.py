@@ -3,6 +3,7 @@
 The Snakefile imports this, so it imports nothing slow.
 """
 
+import os
 from collections.abc import Iterable
 from dataclasses import replace
 from itertools import product
@@ -228,19 +229,19 @@ def first_fit(settings: Settings, key: str, corpus: str, entry: dict) -> list | 
     return next((item.values for item in fitting_it), None)
 
 
-def own_files(settings: Settings, corpus: str, origin: str | None) -> list[str]:
-    """The user's own files that a corpus is made from, as patterns of Snakemake's: the corpus is
-    made again when they change.
+def own_paths(settings: Settings, corpus: str, origin: str | None) -> list[Path]:
+    """The user's own files that a corpus is made from: it is made again when they change.
 
     origin: of the text that the run has (see `corpus.fetch`), if it has one. Such a text outlives
     the file that it is from: Snakemake makes nothing again whose input is missing. A text that the
     run does not have yet, and that comes from nowhere else, may be made by another rule.
     """
-    sources = settings.of_corpus(corpus).sources
-    paths = [path for source in sources if (path := own_file(source.model_dump()))]
-    elsewhere = settings.mirror or any(source.path is None for source in sources)
+    about = settings.of_corpus(corpus)
+    paths = [path for source in about.sources if (path := own_file(source.model_dump()))]
+    mirrored = about.file and (settings.mirror or os.environ.get("CORPORA_MIRROR"))
+    elsewhere = mirrored or any(source.path is None for source in about.sources)
     if origin is None and not elsewhere and not any(path.is_file() for path in paths):
-        return [str(path).replace("{", "{{").replace("}", "}}") for path in paths]
+        return paths
 
     def gone(path: Path) -> bool:
         if origin is None or path.exists():
@@ -248,8 +249,13 @@ def own_files(settings: Settings, corpus: str, origin: str | None) -> list[str]:
         of_a_file = origin.startswith(("file: ", "recipe: "))
         return not of_a_file or origin.startswith((f"file: {path.name}", f"recipe: {path.name}, "))
 
-    files = [str(path) for path in paths if path.is_file() or gone(path)]
-    return [path.replace("{", "{{").replace("}", "}}") for path in files]  # no wildcards
+    return [path for path in paths if path.is_file() or gone(path)]
+
+
+def own_files(settings: Settings, corpus: str, origin: str | None) -> list[str]:
+    """The same as patterns of Snakemake's, without wildcards."""
+    paths = map(str, own_paths(settings, corpus, origin))
+    return [path.replace("{", "{{").replace("}", "}}") for path in paths]
 
 
 def refuse_missing(settings: Settings, corpus: str, origin: str | None) -> None:
@@ -257,15 +263,15 @@ def refuse_missing(settings: Settings, corpus: str, origin: str | None) -> None:
 
     It may be missing where the run has its text. Where the run has that of another file, a job that
     tries to fetch it would put all that was made from the text out of date. origin: see
-    `own_files`.
+    `own_paths`.
     """
-    sources = settings.of_corpus(corpus).sources
-    path = sources[0].path
     if origin is None:
-        for missing in own_files(settings, corpus, None):
-            if not Path(missing).exists():
-                raise InputError(f"corpora.{original(corpus)}.sources: no file {missing}")
-    if path is None or origin is None or not origin.startswith("file: "):
+        for path in own_paths(settings, corpus, None):
+            if not path.exists():
+                raise InputError(f"corpora.{original(corpus)}.sources: no file {path}")
+        return
+    path = settings.of_corpus(corpus).sources[0].path
+    if path is None or not origin.startswith("file: "):
         return
     path = Path(path).expanduser()
     if not path.exists() and origin != f"file: {path.name}":

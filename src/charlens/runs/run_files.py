@@ -5,9 +5,11 @@ part of a publication.
 """
 
 import filecmp
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
 
 from charlens.data import split
 from charlens.errors import InputError
@@ -208,7 +210,7 @@ class RunFiles:
         return (
             all(found.get(name) == value for name, value in wanted.items())
             and newer(probes, cells)
-            and all(name in table and (table[name] == fitted[name]).all() for name in fitted)
+            and says(table, fitted)
         )
 
     def has_clamped(self, corpus: str, hypotheses: Path, type: str = "lstm") -> bool:
@@ -226,9 +228,7 @@ class RunFiles:
         wanted |= {"samples": its.samples, "seed": its.seed}
         units = [set(map(tuple, table[columns].to_numpy().tolist()))
                  for table in (clamped, best[best["corpus"] == corpus])]  # fmt: skip
-        return units[0] == units[1] and all(
-            name in effects and (effects[name] == value).all() for name, value in wanted.items()
-        )
+        return units[0] == units[1] and says(effects, wanted)
 
     def measured(self, key: ModelKey) -> Path | None:
         """What `charlens inside` wrote of a network, if the run has it."""
@@ -286,3 +286,8 @@ def is_of(array: Path, model: Path) -> bool:
 def about_score(array: Path) -> dict:
     """The metadata beside a score array."""
     return read_json(array.with_suffix(".json"))
+
+
+def says(table: pd.DataFrame, settings: Mapping) -> bool:
+    """Whether a table's last columns say that it was made by these settings."""
+    return all(name in table and (table[name] == settings[name]).all() for name in settings)

@@ -204,13 +204,11 @@ def describe(mistake: dict) -> str:
         return f"{key}: missing; see config.yaml for an example"
     if mistake["type"] == "value_error":
         return f"{key}: {mistake['ctx']['error']}"
-    if mistake["type"] == "model_type":
-        names = ", ".join(keys_at(mistake["loc"]))
-        mistake["msg"] = f"Input should be keys and values ({{key: value}}) of {names}"
-    if mistake.get("ctx", {}).get("pattern") in PATTERNS:
-        mistake["msg"] = f"String should be {PATTERNS[mistake['ctx']['pattern']]}"
     expected = re.sub(r"^\w+ should (be |have )?| after validation, not \d+", "", mistake["msg"])
     expected = expected.replace("valid integer", "whole number").replace("valid ", "")
+    if mistake["type"] == "model_type":
+        expected = f"keys and values ({{key: value}}) of {', '.join(keys_at(mistake['loc']))}"
+    expected = PATTERNS.get(mistake.get("ctx", {}).get("pattern"), expected)
     got = repr(mistake["input"])
     return f"{key}: expected {expected}, got {got if len(got) < 80 else got[:76] + ' ...'}"
 
@@ -219,9 +217,9 @@ def instead(place: tuple) -> str:
     """What an unknown key may be: the same key of another section, or one of its own section."""
     *above, last = place
     keys = keys_at(above)
-    elsewhere = [f"{section}.{last}" for section in keys if last in keys_at([section])]
-    if not above and elsewhere:
-        return f"did you mean {' or '.join(elsewhere)}?"
+    sections = [] if above else [section for section in keys if last in keys_at([section])]
+    if sections:
+        return f"did you mean {' or '.join(f'{section}.{last}' for section in sections)}?"
     return f"there are {', '.join(keys)}" if keys else "see config.yaml"
 
 

@@ -46,11 +46,12 @@ def draws_of_test(split: dict[str, np.ndarray], samples: int, seed: int) -> np.n
     """`stream_draws` of the test streams of a split (see `corpora.read_split`).
 
     Where the test text is in one piece (the contiguous split layout), neighbouring streams are
-    about the same, and their losses alike: there BLOCK of them are drawn together.
+    about the same, and their losses alike: there BLOCK of them are drawn together, or half of all
+    where there are fewer.
     """
     at, length = split["test_at"], split["test_y"].shape[1]
     in_one_piece = len(at) > 1 and bool((np.diff(at) == length).all())
-    return stream_draws(len(at), samples, seed, min(BLOCK, len(at)) if in_one_piece else 1)
+    return stream_draws(len(at), samples, seed, min(BLOCK, len(at) // 2) if in_one_piece else 1)
 
 
 def interval(draws: np.ndarray, level: float = 0.95) -> tuple[float, float]:

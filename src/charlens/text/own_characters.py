@@ -44,20 +44,20 @@ def _change(labels: Labels, sign: int) -> np.ndarray:
     return (steps == sign) & labels.defined & np.append(True, labels.defined[:-1])
 
 
-def _closing(marks: bytes) -> Characters:
-    def found(text: bytes, labels: Labels) -> np.ndarray:
-        of_marks = np.isin(np.frombuffer(text, np.uint8), list(marks))
-        return _change(labels, -1) & of_marks
-
-    return found
-
-
 def _at_break(text: bytes, found: np.ndarray) -> np.ndarray:
     """The same [N], with the first character of a line break CR LF in place of the second."""
     letters = np.frombuffer(text, np.uint8)
     second = found[1:] & (letters[1:] == ord("\n")) & (letters[:-1] == ord("\r"))
     found[1:] &= ~second
     found[:-1] |= second
+    return found
+
+
+def _closing(marks: bytes) -> Characters:
+    def found(text: bytes, labels: Labels) -> np.ndarray:
+        of_marks = np.isin(np.frombuffer(text, np.uint8), list(marks))
+        return _at_break(text, _change(labels, -1) & of_marks)
+
     return found
 
 
@@ -76,15 +76,11 @@ def _quote(text: bytes, labels: Labels) -> np.ndarray:
 
 
 def _comment_or_quote(text: bytes, labels: Labels) -> np.ndarray:
-    found = _at_break(text, _closing(b"\"'/\r\n")(text, labels))
+    found = _closing(b"\"'/\r\n")(text, labels)
     letters = np.frombuffer(text, np.uint8)
     star = np.flatnonzero(found & (letters == ord("/"))) - 1
     found[star] = True  # the label ends with the / of */
     return found
-
-
-def _preprocessor(text: bytes, labels: Labels) -> np.ndarray:
-    return _at_break(text, _closing(b"\r\n")(text, labels))
 
 
 def _braces(text: bytes, labels: Labels) -> np.ndarray:
@@ -109,6 +105,6 @@ OWN: dict[str, Characters] = {
     "brace_distance": _braces,
     "indentation": lambda text, labels: _change(labels, 1),
     "parenthesis": _closing(b")"),
-    "preprocessor": _preprocessor,
+    "preprocessor": _closing(b"\r\n"),
     "capitalised": _after_the_first,
 }

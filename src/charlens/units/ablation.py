@@ -51,10 +51,9 @@ from charlens.training.train import describe
 from charlens.units import selectivity
 from charlens.units.activations import in_windows, load_recurrent, require_memory
 from charlens.units.analysis import best_lstm, check_text, own_in_test
-from charlens.units.selectivity import STREAMS
 
 CLAMPS = ("mean", "zero")
-FOLLOWS = 0.5  # strength of a unit that is no control of the hypothesis
+EXPLAINED = min(selectivity.SHARES)  # strength of a unit that is no control of its hypothesis
 COLUMNS = [
     "corpus", "model", "layer", "unit", "hypothesis", "clamp", "loss", "low", "high",
     "own", "own_low", "own_high", "controls", "used",
@@ -322,7 +321,7 @@ def followers(
             raise InputError(
                 f"{path}: no score on {name} of unit {unit + 1} in layer {layer + 1}: rerun cells"
             )
-        strong = selectivity.strength(own["score"].to_numpy(float), yes_no[name]) >= FOLLOWS
+        strong = selectivity.strength(own["score"].to_numpy(float), yes_no[name]) >= EXPLAINED
         following[name] = {place for place, so in zip(places, strong, strict=True) if so}
     return following
 
@@ -353,7 +352,7 @@ class Changes:
         diff, counts = self.own[v, :, y], self.counts[:, y]
         if not counts.any():
             return (np.nan,) * 3
-        if np.count_nonzero(counts) < STREAMS:
+        if np.count_nonzero(counts) < selectivity.STREAMS:
             return diff.sum() / counts.sum(), np.nan, np.nan
         with np.errstate(invalid="ignore"):
             drawn = self.draws @ diff / (self.draws @ counts)

@@ -86,10 +86,9 @@ def percent(share: float) -> str:
 def page(corpora: dict[str, dict], table: pd.DataFrame, last: dict) -> str:
     """Units and gates by type, size and depth, corpus by corpus; types with something added are in
     the table alone. last: `last_characters`."""
-    sections = []
+    sections, bare = [], table[~table["type"].str.contains("+", regex=False)]
     for corpus, about in corpora.items():
-        bare = ~table["type"].str.contains("+", regex=False)
-        own = table[(table["corpus"] == corpus) & bare]
+        own = bare[bare["corpus"] == corpus]
         if own.empty:
             continue
         networks = wide(own)
