@@ -1,7 +1,8 @@
-"""The paper's whole run at full scale but for its trainings, with one seed of each network: networks
-that are not trained stand for those that would be. What a rule costs does not depend on their
-weights: the table of all rules is printed, and kept in the file that $RULES_CSV names. This takes
-hours."""
+"""The paper's whole run at full scale but for its trainings, with one seed of each network.
+
+Networks that are not trained stand for those that would be: what a rule costs does not depend on
+their weights. The table of all rules is printed, and kept in the file that $RULES_CSV names. This
+takes hours."""
 
 import dataclasses
 import os
