@@ -7,6 +7,7 @@ from constructed import S, evidence, part, planned, probable, whole
 from charlens.claims import types_skills
 from charlens.claims.evidence import Missing, NotInRun
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED
+from charlens.store.tables import UNFINISHED
 from charlens.text import symbols
 
 N = 20  # characters that the n-gram sees
@@ -105,6 +106,17 @@ def test_from_which_size_on_and_what_is_still_to_be_trained():
     with pytest.raises(Missing, match="a network of a newer type"):
         paper = evidence(network("lstm", PROSE), ngram(PROSE), **text_of(PROSE, "prose"))
         types_skills.lines_are_counted(paper)
+
+
+def test_nothing_fails_to_be_learned_by_a_type_of_which_networks_are_missing():
+    at = [PROSE.index(b"\r")]
+    e = evidence(*learners(PROSE, at, 0.02), ngram(PROSE), **text_of(PROSE, "prose"))
+    e.planned = planned(("mingru", 1, 64), ("mingru", 2, 64), ("lstm", 1, 64))
+    findings = types_skills.lines_are_counted(e)
+    for found in (whole(findings), part(findings, "minGRU")):
+        assert (found.verdict, found.reason) == (UNDECIDED, UNFINISHED)
+    e.planned = planned(("mingru", 1, 64), ("rglru", 1, 64), ("lstm", 1, 64))
+    assert whole(types_skills.lines_are_counted(e)).verdict == FAILS  # whatever the others do
 
 
 OUTER, NESTED = [3, 13], [12]  # ")" of CODE

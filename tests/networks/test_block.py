@@ -9,6 +9,7 @@ import torch
 
 from charlens.networks import architecture, cells, network, version
 from charlens.networks.architecture import Architecture
+from charlens.networks.cells import lstm
 from charlens.networks.version import version as version_of_type
 
 erf = np.vectorize(math.erf)
@@ -90,6 +91,13 @@ def test_it_begins_with_gains_of_one():
     gains = [p for name, p in params.items() if name.endswith("norm")]
     assert len(gains) == 5 and all((gain == 1).all() for gain in gains)
     assert params["layers.1.block.w_in"].abs().max() <= 0.08
+
+
+def test_a_parameter_of_the_cell_may_be_called_norm(monkeypatch):
+    monkeypatch.setattr(lstm, "recurrent_shapes", lambda hidden: {"norm": (hidden, hidden)})
+    params = network.initialise(Architecture("lstm+block", 1, 5, 7), 0.08, torch.Generator())
+    assert (params["layers.0.norm"].abs() <= 0.08).all()
+    assert (params["layers.0.block.norm"] == 1).all()
 
 
 @pytest.mark.parametrize("layers", [1, 2, 3])

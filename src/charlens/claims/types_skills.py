@@ -116,7 +116,10 @@ def learned(evidence: Evidence, statistic: Statistic, bar: float = 0.0) -> list[
         )
         from_on = f"from size {size} on" if (size := first_size(found, bar)) else ""
         words = (from_on, f"above the {ngram.key.name}: {of_each}")
-        parts[type] = largest.finding(type_name(type), largest.verdict(bar), *words)
+        part = largest.finding(type_name(type), largest.verdict(bar), *words)
+        if part.verdict == FAILS and evidence.lacks(type):  # what more layers learn, say
+            part = replace(part, verdict=UNDECIDED, reason=UNFINISHED)
+        parts[type] = part
         effects[type] = largest
         level = 1 - LEVEL / max(1, len(newer))
         if type in newer:
@@ -125,7 +128,10 @@ def learned(evidence: Evidence, statistic: Statistic, bar: float = 0.0) -> list[
     if not own:
         raise Missing("a network of a newer type")
     least = min(own, key=lambda type: own[type].value)
-    below = any(effect.verdict(bar) == FAILS for effect in corrected.values())
+    below = any(
+        effect.verdict(bar) == FAILS and not evidence.lacks(type)
+        for type, effect in corrected.items()
+    )
     verdict = FAILS if below else overall(parts[type].verdict for type in own)
     whole = own[least] if verdict == HOLDS else corrected[least]
     reason = next((parts[type].reason for type in own if parts[type].reason), None)

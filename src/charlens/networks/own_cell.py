@@ -1,9 +1,10 @@
 """`charlens check-cell`: does a cell type of the user's own compute what it says?
 
 Types of the package are tested; one in `cells/` of the user's folder is checked here, in a moment,
-before a network of it is trained: the shapes of what its functions return, that `step`, `scan` and
-`gates_and_state` compute the same, and that numbers and gradients are finite. What is wrong is one
-line with the file and the function.
+before a network of it is trained: the shapes of what its functions return, that `step`, `scan`,
+`gates_and_state` and `output` compute the same, from any state and with the same gradients, that
+streams do not mix, and that numbers are finite. What is wrong is one line with the file and the
+function.
 """
 
 import argparse
@@ -37,6 +38,8 @@ def check(type: str) -> None:
         raise InputError(
             f"{file} cannot be imported ({said(error)}); correct it, or install what it needs"
         ) from error
+    if hasattr(kind, "scan") and not cells.reads_windows(type):
+        raise InputError(f"{file}: scan: define it by def, or import it under this name")
     try:
         checked(kind, Architecture(cell_of(type), 1, HIDDEN, SYMBOLS))
     except InputError as error:
@@ -57,27 +60,73 @@ def checked(kind, arch: Architecture) -> None:
     inputs = torch.randn(STEPS, STREAMS, kind.GATES * HIDDEN, generator=random)
     inputs.requires_grad_()
     wanted = {name: (STREAMS, *shape) for name, shape in state_shapes(arch).items()}
-    if getattr(kind, "MEMORY", None) not in (None, *wanted):
-        raise InputError(f"MEMORY: no state {kind.MEMORY}; STATES has {', '.join(wanted)}")
-    state = before = tuple(torch.zeros(shape) for shape in wanted.values())
-    outputs = []
+    names(kind, wanted)
+    state, before, outputs = tuple(torch.zeros(shape) for shape in wanted.values()), [], []
     for a in inputs:
         new = call(kind, "step", a, state, p)
         of_states(new, wanted, "step")
         if hasattr(kind, "gates_and_state"):
             gates(kind, a, state, p, wanted, new)
+        before.append(state)
         state = new
         outputs.append(state[0])
-    if hasattr(kind, "scan"):
-        window(kind, inputs, before, p, wanted, torch.stack(outputs), state)
+    bounded(kind, state)
+    apart(kind, inputs[-1], before[-1], state, p)
     leaves = {"the input's part": inputs, **p}
-    loss = torch.stack(outputs).square().sum()
+    outputs = torch.stack(outputs)
+    by_step = gradients(outputs, leaves, "step")
+    if hasattr(kind, "scan"):
+        found = window(kind, inputs, before, p, wanted, outputs, state)
+        for name, gradient in gradients(found, leaves, "scan").items():
+            same(gradient, by_step[name], f"scan: the gradient with respect to {name}")
+
+
+def names(kind, wanted: dict[str, tuple[int, ...]]) -> None:
+    """What the file says of single units: its memory and gates. wanted: the shapes of the states,
+    of all streams."""
+    others = kind.state_shapes(HIDDEN) if hasattr(kind, "state_shapes") else {}
+    memory = getattr(kind, "MEMORY", list(wanted)[-1])
+    if memory not in (None, *wanted):
+        raise InputError(f"MEMORY: no state {memory}; STATES has {', '.join(wanted)}")
+    if memory in others:
+        raise InputError(
+            f"MEMORY: state {memory} is not one number per unit; name another, or write MEMORY ="
+            " None"
+        )
+    of_gates = list(getattr(kind, "GATE_NAMES", ()))
+    if twice := [name for name in of_gates if of_gates.count(name) > 1 or name in wanted]:
+        raise InputError(f"GATE_NAMES: {twice[0]} is the name of another gate or of a state")
+
+
+def bounded(kind, state: States) -> None:
+    """That the memory is within -1 and 1 where the file says so. state: after some steps."""
+    memory = getattr(kind, "MEMORY", kind.STATES[-1])
+    if memory is not None and getattr(kind, "BOUNDED", memory == kind.STATES[0]):
+        most = state[kind.STATES.index(memory)].abs().max().item()
+        if most > 1 + CLOSE:
+            raise InputError(f"step: {memory} reaches {most:.2g}; write BOUNDED = False")
+
+
+def apart(kind, a: Tensor, state: States, new: States, p) -> None:
+    """That the first stream goes on beside others as beside copies of itself. new: the state after
+    the step."""
+    a, *copies = (every[:1].expand_as(every) for every in (a, *state))
+    found = call(kind, "step", a, tuple(copies), p)
+    for name, one, other in zip(kind.STATES, found, new, strict=True):
+        same(one[0], other[0], f"step: beside other streams, state {name}")
+
+
+def gradients(outputs: Tensor, leaves: dict[str, Tensor], where: str) -> dict[str, Tensor]:
+    """The gradients of a function of the outputs; 0 where there are none."""
+    loss = outputs.square().sum()
     if not loss.requires_grad:
-        raise InputError("step: the output depends neither on the input nor on a parameter")
-    found = torch.autograd.grad(loss, leaves.values(), allow_unused=True)
+        raise InputError(f"{where}: the output depends neither on the input nor on a parameter")
+    found = torch.autograd.grad(loss, leaves.values(), retain_graph=True, materialize_grads=True,
+                                allow_unused=True)  # fmt: skip
     for name, gradient in zip(leaves, found, strict=True):
-        if gradient is not None and not gradient.isfinite().all():
-            raise InputError(f"step: the gradient with respect to {name} is not finite")
+        if not gradient.isfinite().all():
+            raise InputError(f"{where}: the gradient with respect to {name} is not finite")
+    return dict(zip(leaves, found, strict=True))
 
 
 def shapes_of(kind, arch: Architecture) -> dict[str, tuple[int, ...]]:
@@ -91,23 +140,39 @@ def shapes_of(kind, arch: Architecture) -> dict[str, tuple[int, ...]]:
 
 
 def gates(kind, a, state: States, p, wanted: dict, new: States) -> None:
-    """What `gates_and_state` gives at one step. new: the state after it by `step`."""
+    """What `gates_and_state` and `output` give at one step. new: the state after it by `step`."""
     where = "gates_and_state"
     given, after = pair(call(kind, where, a, state, p), where, "the gates")
-    names = getattr(kind, "GATE_NAMES", ())
-    if not isinstance(given, Sequence) or len(given) != len(names):
-        raise InputError(f"{where}: expected {len(names)} gates, as GATE_NAMES has")
-    for name, gate in zip(names, given, strict=True):
+    of_gates = getattr(kind, "GATE_NAMES", ())
+    if not isinstance(given, Sequence) or len(given) != len(of_gates):
+        raise InputError(f"{where}: expected {len(of_gates)} gates, as GATE_NAMES has")
+    for name, gate in zip(of_gates, given, strict=True):
         expect(gate, (STREAMS, HIDDEN), f"{where}: gate {name}")
+        least = -1 if name == cells.CANDIDATE else 0
+        if gate.min() < least - CLOSE or gate.max() > 1 + CLOSE:
+            raise InputError(
+                f"{where}: gate {name} is not between {least} and 1; a candidate is called"
+                f" {cells.CANDIDATE}"
+            )
     as_by_step(after, new, wanted, where)
+    memory = getattr(kind, "MEMORY", list(wanted)[-1])
+    if hasattr(kind, "output") and memory is not None:
+        found = call(kind, "output", tuple(given), new[list(wanted).index(memory)])
+        expect(found, (STREAMS, HIDDEN), "output")
+        same(found, new[0], "output")
 
 
-def window(kind, inputs, before: States, p, wanted: dict, outputs, new: States) -> None:
-    """What `scan` gives. outputs, new: the same by `step`."""
-    found, after = pair(call(kind, "scan", inputs, before, p), "scan", "the outputs")
-    expect(found, tuple(outputs.shape), "scan: the outputs")
-    same(found, outputs, "scan: the outputs")
-    as_by_step(after, new, wanted, "scan")
+def window(kind, inputs, before: list[States], p, wanted: dict, outputs, new: States) -> Tensor:
+    """The outputs that `scan` gives, in two pieces. before: the states before each step; outputs,
+    new: those by `step`."""
+    parts, state = [], before[0]
+    for begin, end in ((0, STEPS // 2), (STEPS // 2, STEPS)):
+        found, state = pair(call(kind, "scan", inputs[begin:end], state, p), "scan", "the outputs")
+        expect(found, tuple(outputs[begin:end].shape), "scan: the outputs")
+        same(found, outputs[begin:end], "scan: the outputs")
+        as_by_step(state, before[end] if end < STEPS else new, wanted, "scan")
+        parts.append(found)
+    return torch.cat(parts)
 
 
 def pair(found, where: str, first: str):

@@ -51,7 +51,6 @@ from charlens.units.parts import part_scores
 from charlens.units.passages import PASSAGE, passages, wanted_passages
 
 LEFT, RIGHT = 0.1, 0.9  # a gate is left-saturated below, right-saturated above
-CANDIDATE = "g"  # the tanh that is added to the state; not a gate
 GATES = ["corpus", "type", "layers", "size", "layer", "gate", "unit", "left", "right"]
 OUTPUTS = {  # option: the file's name beside a model
     "gates": "gates.csv", "cells": "cells.csv", "untrained": "untrained.csv", "out": "found.json",
@@ -82,7 +81,7 @@ def best_by_type(paths: list[Path]) -> list[Path]:
 
 def gate_names(type: str) -> list[str]:
     """The gates of a cell type whose saturation is measured: i, f, o of LSTM, r, z of GRU."""
-    return [name for name in cells.gate_names(type) if name != CANDIDATE]
+    return [name for name in cells.gate_names(type) if name != cells.CANDIDATE]
 
 
 # ---- the pass over the test split ----

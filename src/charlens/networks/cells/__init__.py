@@ -5,7 +5,7 @@ A cell type is a module with
     GATES       number of H-wide column blocks in `w_x` and `b`
     STATES      names of its state tensors, the output first
     recurrent_shapes(hidden) -> {name: shape}
-                the parameters beside `w_x` and `b`
+                the parameters beside `w_x` and `b`. AdamW lets those decay whose names begin with w
     step(a, state, p) -> state
                 one step: a [S, GATES*H] = x W_x + b is the input's part, state a tuple of tensors
                 in the order of STATES, [S, H] each unless `state_shapes` says otherwise, p the
@@ -22,8 +22,8 @@ and, where it needs them,
                 keys
     scan(a, state, p) -> (outputs, state)
                 a whole window at once, where the recurrence allows it: a [T, S, GATES*H], outputs
-                [T, S, H]. It computes what T steps compute, faster: training and scoring use it,
-                whatever looks inside uses `step`
+                [T, S, H]. It computes what T steps compute: training and scoring use it, whatever
+                looks inside uses `step`
     initial(hidden, generator) -> {name: tensor}
                 the parameters of a layer that do not begin uniform, `b` among them
 
@@ -62,6 +62,7 @@ from charlens.errors import InputError
 from charlens.store.models import cell_of, file_of
 
 OF_UNITS = ("MEMORY", "BOUNDED", "GATE_NAMES", "GATE_WORDS")  # what a file says of single units
+CANDIDATE = "g"  # of GATE_NAMES the one that is added to the state, between -1 and 1; not a gate
 GATE_WORDS = {"i": "input", "f": "forget", "o": "output", "r": "reset", "z": "update"}
 
 
