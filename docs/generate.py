@@ -176,9 +176,9 @@ make paper    # the full reproduction, about {hours / 2:.0f} hours: results/pape
 ```
 
 Times are for two cores of a server processor with AMX, without a GPU. `make estimate` predicts \
-the time on your machine. The {hours / 2:.0f} hours of `make paper` are half of the {hours:.0f} \
-that its trainings of recurrent networks take such a core by its measured speed (an old one with \
-AVX2 alone: {old:.0f} hours, so {old / 24 / 2:.0f} days for two). No machine has made all."""
+the time on your machine. `make paper` is an estimate: at the measured speed its recurrent \
+networks need {hours:.0f} hours on one such core, {hours / 2:.0f} on two. (An old core with only \
+AVX2 needs {old:.0f}: {old / 24 / 2:.0f} days on two.) No single machine has run it all."""
 
 
 def hours_of_paper() -> dict[str, float]:
@@ -208,6 +208,10 @@ def verdict() -> str:
             f" {counted(counts, 'holds', 'hold')},"
             f" {counted(counts, 'undecided', 'are undecided')}, {fail}."
         )
+    lines.append(
+        "- Not counted here: whether the network *uses* its interpretable units, a question of our"
+        " own."
+    )
     unusual = table("tables/discrepancies.csv")
     unusual = unusual[~unusual["model"].isin(["n-gram", "n-NN"])]
     for corpus, text in (("wp", "*War and Peace*"), ("lk", "Linux")):
@@ -325,7 +329,7 @@ def entry_name(model: str) -> str:
 
 
 def entry(cells: pd.DataFrame) -> str:
-    """Ours and, in brackets, the paper's."""
+    """Ours and, in brackets, the paper's; a dash for what is not trained, or not in the paper."""
     if cells.empty:
         return "–"
     (row,) = cells.itertuples()
@@ -370,6 +374,7 @@ BESIDE = (  # what a basis says of a part of the grid
     r"(?:the GRU|the LSTM|two layers|three layers) ahead at size [\d, ]*\d"
     r"(?:; neither ahead at size [\d, ]*\d)?",
     r"capacity limits .*?n-NNs",
+    r"the snapshots start too late or end too early to tell",
 )
 
 
@@ -660,8 +665,9 @@ def clamped() -> str:
             cells += [f"{row.loss:+.4f}", change, rank]
         rows.append([TITLES[corpus], shown(model), hypothesis.replace("_", " "),
                      f"{layer}.{unit}", *cells])  # fmt: skip
-    head = ["corpus", "network", "hypothesis", "unit", "to its mean: loss", "p", "used (rank)",
-            "to zero: loss", "p", "used (rank)"]  # fmt: skip
+    own = "probability of its own characters"
+    head = ["corpus", "network", "hypothesis", "unit", "to its mean: loss", own, "used (rank)",
+            "to zero: loss", own, "used (rank)"]  # fmt: skip
     return f"{markdown(head, rows)}\n\n{figure('ablation', 'What clamped units change')}"
 
 
@@ -938,7 +944,8 @@ def type_speeds() -> str:
             extent(own["best"] / own["window"], ".1f") if faster else "plain torch",
             extent(own["ratio"], ".0%"),
         ])  # fmt: skip
-    head = ["type", "a window × step by step", "compiled × plain torch", "of the LSTM’s speed"]
+    head = ["type", "whole window over step by step", "compiled over plain torch",
+            "speed relative to the LSTM"]  # fmt: skip
     return markdown(head, rows)
 
 
@@ -1043,8 +1050,7 @@ def modern_verdict() -> str:
         f"Bare cells of equal parameters by the paper's recipe, size {sizes}, one seed each:"
         f" {said}. Loss minus that of the LSTM of the same"
         f" shape, in nats per character: {'; '.join(behind)}."
-        + ("" if helped else " None has been trained yet as it is meant to be used, in a block or"
-           " by a recipe of its time.")
+        + ("" if helped else " None has been trained yet in a block or by a recipe of its time.")
         + (f" Without a loss yet: {', '.join(rest)}." if rest else "")
     )  # fmt: skip
 

@@ -75,7 +75,7 @@ def test_selections_of_a_file_count_for_the_grid_of_the_command_line(tmp_path):
     demo = ["corpora", "-n", "-q", "rules", "--configfile", "demo.yaml"]
     snakemake(tmp_path, *demo, "--config", "grid={sizes: [128]}")
     done = snakemake(tmp_path, *demo, "--config", "cells={inside: [{size: 7}]}", check=False)
-    assert "cells.inside.0: matches nothing of the grid; correct or remove it" in done.stdout
+    assert "cells.inside.0: matches no network of the grid; correct or remove it" in done.stdout
     (tmp_path / "mine.yaml").write_text(f"{MINE}cells: {{inside: [{{size: 7}}]}}\n")
     file = [*demo[:-1], tmp_path / "mine.yaml", "--config", "backend=fast"]
     assert "cells.inside.0: matches" in snakemake(tmp_path, *file, check=False).stdout

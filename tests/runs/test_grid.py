@@ -353,7 +353,7 @@ def test_selections_of_an_earlier_configuration_count_for_a_later_grid(name, cha
     with pytest.raises(InputError):
         selections.refuse_unmatched([made(), now])
     slip = settings.make(merged(ours, merged(change, {"cells": {"inside": [{"size": 7}]}})))
-    with pytest.raises(InputError, match=r"^cells.inside.0: matches nothing .*remove it$"):
+    with pytest.raises(InputError, match=r"^cells.inside.0: matches no network .*remove it$"):
         selections.refuse_unmatched([*below, slip])
 
 
@@ -362,7 +362,7 @@ def test_a_slip_in_an_earlier_configuration_is_refused_if_no_later_one_mends_it(
     (tmp_path / "more.yaml").write_text("use: [mine]\n")  # no layer: it says nothing of mine
     below = settings.layers(PAPER, [tmp_path / "mine.yaml", tmp_path / "more.yaml"])
     assert below == [made(), made(cells={"inside": [{"size": 7}]})]
-    with pytest.raises(InputError, match=r"^cells.inside.0: matches nothing"):
+    with pytest.raises(InputError, match=r"^cells.inside.0: matches no network"):
         selections.refuse_unmatched([*below, made(cells={"inside": [{"size": 7}]}, use=["lk"])])
     selections.refuse_unmatched([*below, made(cells={"inside": [{"size": 64}]})])
 

@@ -228,7 +228,7 @@ def test_jobs_that_may_run_stop_a_run(commands, tmp_path, monkeypatch):
     commands(squeue=SQUEUE, scancel="")
     (tmp_path / ".slurm").write_text("charlens-1-2\n")
     monkeypatch.setattr(slurm, "GONE_SECONDS", 0)
-    with pytest.raises(InputError, match="jobs 1 2 go on after scancel"):
+    with pytest.raises(InputError, match="jobs 1 2 are still running after scancel"):
         slurm.take_over(tmp_path)
     monkeypatch.setenv("DEAD", "yes")
     with pytest.raises(InputError, match=r"Slurm does not answer \(squeue: .*remove .*\.slurm"):

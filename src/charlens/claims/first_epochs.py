@@ -70,7 +70,7 @@ def snapshots(evidence: Evidence, wanted: tuple[int, ...]) -> pd.DataFrame:
     if table is None or not set(wanted) <= set(table["n"]):
         evidence.require_nns(*wanted)
     if table is None:
-        raise Missing("the comparison of an LSTM's first epochs with n-NNs (figure5/<corpus>.csv)")
+        raise Missing("the comparison of an LSTM's first epochs with n-NNs (figure5/CORPUS.csv)")
     if not set(wanted) <= set(table["n"]):
         *most, last = (f"{n}-NN" for n in wanted)
         raise Missing(f"the comparison of an LSTM's first epochs with {', '.join(most)} and {last}")

@@ -26,6 +26,7 @@ from charlens.networks.cells import has_units
 from charlens.runs.schema import Analysis
 from charlens.runs.settings import describe as describe_mistake
 from charlens.runs.status import status
+from charlens.store import models
 from charlens.store.models import PAPER_TYPES, ModelKey, cell_of, type_name, types_in_order
 from charlens.store.reading import read_json, require
 from charlens.store.tables import STATUS, paper_table, read_status, read_table
@@ -409,4 +410,22 @@ def lacking_of_types(folder: Path, planned: list[ModelKey]) -> list[str]:
         lacking = [t for t in newer if applies(t) and not any(folder.glob(f"types/{t}/{file}"))]
         if lacking:
             lines.append(f"{what} of {', '.join(map(type_name, lacking))}")
-    return lines
+    better = [name for type in newer for name in better_than_shown(folder, type)]
+    return lines + ([f"units, gates and errors of {', '.join(better)}"] if better else [])
+
+
+def better_than_shown(folder: Path, type: str) -> list[str]:
+    """The best network of a type, of each corpus of which another is shown: its scores came alone
+    from another machine."""
+    path, names = folder / f"types/{type}/tables/hypotheses.csv", []
+    if not path.exists():
+        return names
+    known = {key: read_digest(at) for key, at in Publication(folder).digests().items()}
+    shown = read_table(path, ["corpus", "model"]).drop_duplicates("corpus")
+    for corpus, model in shown[["corpus", "model"]].itertuples(index=False):
+        own = [key for key in known if key.corpus == corpus and key.kind == "recurrent"]
+        best = models.best(own, known.get, type)
+        if model != f"{type} {best.layers}x{best.size}":
+            layers_and_size = model.removeprefix(f"{type} ")
+            names.append(f"{best.name} (those of {layers_and_size} are shown)")
+    return names

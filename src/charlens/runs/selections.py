@@ -12,7 +12,7 @@ from charlens.runs import grid
 from charlens.runs.schema import Section, Settings
 from charlens.store.models import ModelKey
 
-NOTHING = "{}: {} matches nothing of the grid; correct or remove it"
+NOTHING = "{}: {} matches no network of the grid; correct or remove it"
 SHADOWED = "{}: an entry before it fits all of its networks; move it up, or remove it"
 
 
@@ -105,7 +105,7 @@ def unmatched(name: str, selection: Section, keys: Iterable[ModelKey]) -> list[s
     """A line where no network matches a selection, or else for each value in it that none has."""
     about = [grid.facts(key) for key in grid.fitting(keys, [selection])]
     if not about:
-        return [f"{name}: matches nothing of the grid; correct or remove it"]
+        return [f"{name}: matches no network of the grid; correct or remove it"]
     return [
         NOTHING.format(f"{name}.{field}", value)
         for field, its in grid.named(selection).items()

@@ -96,7 +96,7 @@ def cancel(name: str, folder: Path) -> None:
     deadline = time.monotonic() + GONE_SECONDS
     while left := jobs(name):
         if time.monotonic() > deadline:
-            raise InputError(f"jobs {' '.join(left)} go on after scancel")
+            raise InputError(f"jobs {' '.join(left)} are still running after scancel")
         time.sleep(1)
 
 

@@ -43,9 +43,7 @@ def write(
         command += [] if prefix else ["--configfile", config]
         command += ["--nolock", "--report", out, "--", *targets]
         if subprocess.run([str(word) for word in command]).returncode:
-            raise InputError(
-                f"{out}: snakemake --report failed: mend what it says above and run again"
-            )
+            raise InputError(f"{out}: snakemake --report failed: fix the error above and run again")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,7 +15,8 @@ def read_json(path: Path) -> dict:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(
-            f"{path} is missing, which describes the file of that name: run snakemake, or copy both"
+            f"{path} is missing; it describes the data file of the same name. Run snakemake,"
+            " or copy both files"
         ) from None
     except (OSError, ValueError) as error:
         raise InputError(

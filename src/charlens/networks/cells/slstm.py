@@ -1,6 +1,6 @@
-"""sLSTM: exponential gates, and a state that mixes (Beck, Pöppel, Spanring, Auer, Prudnikova, Kopp,
-Klambauer, Brandstetter, Hochreiter 2024, "xLSTM: extended long short-term memory",
-arXiv:2405.04517, section 2.2, equations 8 to 17), with one head.
+"""sLSTM: an exponential input gate, and a state that mixes (Beck, Pöppel, Spanring, Auer,
+Prudnikova, Kopp, Klambauer, Brandstetter, Hochreiter 2024, "xLSTM: extended long short-term
+memory", arXiv:2405.04517, section 2.2, equations 8 to 17), with one head.
 
 (i~, f~, o~, z~) = W x_t + R h_{t-1} + b                                   (11 to 14)
 m_t = max(log f_t + m_{t-1}, i~)             the stabiliser, with f_t = sigm(f~)  (15)
@@ -14,7 +14,8 @@ c_t/n_t = c_{t-1}/n_{t-1} + i'_t/n_t * (tanh(z~) - c_{t-1}/n_{t-1}). These are t
 unlike c alone they mean the same whatever the stabiliser is. It begins at 0 with n_0 = m_0 = 0.
 So do the gates that are shown: i'_t/n_t, the share of the memory that is new, and f'_t n_{t-1}/n_t,
 the share that is kept, which is 1 minus it. (Of i' and f' themselves one is 1 at every step.)
-The forget gate begins open: its biases are spread over 3 to 6 (the paper's code does alike).
+The forget gate is a sigmoid, one of the two choices of (15). It begins open: its biases are spread
+over 3 to 6 (the paper's code does alike).
 """
 
 import torch

@@ -16,7 +16,9 @@ norm: to mean 0 and variance 1, times a gain, plus a bias.
 
 The state is the window: keys and values of the 99 steps before, and whether there were so many. As
 with any state, no gradient flows into it from later windows. The layer has a residual connection,
-normalisation and a feed-forward part of its own; the optional block adds another. What is shown and
+normalisation and a feed-forward part of its own; the optional block adds another. Two things differ
+from Xiong et al. without that block: between layers x_t = W h_t + b is no residual connection, and
+there is no normalisation before the classifier. What is shown and
 clamped of a unit is its output h.
 """
 
