@@ -1040,14 +1040,15 @@ def modern_verdict() -> str:
         type_name(type) + " (the one tried diverged)" * (type in failed)
         for type in types_in_order(set(named) - set(losses))
     ]
-    sizes = ", ".join(map(str, sorted(set(bare["size"]))))
+    sizes = sorted(set(bare["size"]))
+    sizes = f"{'sizes' if len(sizes) > 1 else 'size'} {' and '.join(map(str, sizes))}"
     trained = f"of the {len(best)} shapes that are trained"
     said = f"a newer type is ahead of the GRU in {ahead} {trained}"
     if not ahead:
         said = f"no newer type is ahead of the GRU in any {trained}"
     helped = set(found["type"]) - set(bare["type"])
     return (
-        f"Bare cells of equal parameters by the paper's recipe, size {sizes}, one seed each:"
+        f"Bare cells of equal parameters by the paper's recipe, {sizes}, one seed each:"
         f" {said}. Loss minus that of the LSTM of the same"
         f" shape, in nats per character: {'; '.join(behind)}."
         + ("" if helped else " None has been trained yet in a block or by a recipe of its time.")

@@ -5,6 +5,7 @@ their weights. The table of all rules is printed, and kept in the file that $RUL
 takes hours."""
 
 import dataclasses
+import json
 import os
 import shutil
 from pathlib import Path
@@ -34,6 +35,7 @@ def stand_in(folder: Path, key: ModelKey, plan: settings.Settings, histories: di
     of one that was trained."""
     run = folder / "results/paper"
     data = split.load(run / f"corpora/{key.corpus}.npz")
+    text = json.loads((run / f"corpora/{key.corpus}.json").read_text())
     if key.kind == "nn":
         arch = architecture.Architecture("nn", 1, int(key.candidate), data.symbols, key.n)
     else:
@@ -44,7 +46,7 @@ def stand_in(folder: Path, key: ModelKey, plan: settings.Settings, histories: di
     best = history.loc[history["val_loss"].idxmin()]
     params = arrays.initialise(arch, plan.training.init, key.seed)
     about = dataclasses.asdict(arch) | {
-        "corpus": key.corpus, "source": "stand-in", "size": key.size,
+        "corpus": key.corpus, "source": text["source"], "size": key.size,
         "version": version.version(arch.type), "parameters": architecture.count(arch),
         "dropout": key.candidate if key.kind == "recurrent" else 0.0, "seed": key.seed,
         "epoch": int(best["epoch"]), "val_loss": float(best["val_loss"]),

@@ -399,7 +399,8 @@ def failures(publication: Publication) -> dict[ModelKey, str]:
 def lacking_of_types(folder: Path, planned: list[ModelKey]) -> list[str]:
     """What the publication lacks of single networks of the types that the paper does not have."""
     types = types_in_order(key.type for key in planned if key.kind == "recurrent")
-    newer = [type for type in types if type == cell_of(type) and type not in PAPER_TYPES]
+    bare = [type for type in types if type == cell_of(type)]
+    newer = [type for type in bare if type not in PAPER_TYPES]
     wanted = {
         "units": ("tables/hypotheses.csv", has_units),
         "clamped units": ("tables/ablation.csv", has_units),
@@ -410,14 +411,15 @@ def lacking_of_types(folder: Path, planned: list[ModelKey]) -> list[str]:
         lacking = [t for t in newer if applies(t) and not any(folder.glob(f"types/{t}/{file}"))]
         if lacking:
             lines.append(f"{what} of {', '.join(map(type_name, lacking))}")
-    better = [name for type in newer for name in better_than_shown(folder, type)]
+    better = [name for type in bare for name in better_than_shown(folder, type)]
     return lines + ([f"units, gates and errors of {', '.join(better)}"] if better else [])
 
 
 def better_than_shown(folder: Path, type: str) -> list[str]:
     """The best network of a type, of each corpus of which another is shown: its scores came alone
     from another machine."""
-    path, names = folder / f"types/{type}/tables/hypotheses.csv", []
+    made, names = folder if type == "lstm" else folder / f"types/{type}", []
+    path = made / "tables/hypotheses.csv"
     if not path.exists():
         return names
     known = {key: read_digest(at) for key, at in Publication(folder).digests().items()}
