@@ -21,6 +21,7 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from charlens.bench.equal import mean_and_interval
 from charlens.claims.catalog import NEWER
 from charlens.claims.seeds import two_groups
 from charlens.report import overview
@@ -895,15 +896,24 @@ def platforms() -> str:
     return markdown(["platform", "path", *head], rows)
 
 
+AFTER_CLAMPING = "ablate", "ablation", "claims", "explorer", "report", "workflow_report"
+
+
 def rules() -> str:
     """What the rules of the paper's run cost, but for its trainings."""
     path = "bench/rules.csv"
     if not (REFERENCE / path).exists():
         return "The paper's run has not been measured as a whole yet."
+    absent = [rule for rule in AFTER_CLAMPING if rule not in set(table(path)["rule"])]
+    without = (
+        f" Not in it: {', '.join(f'`{rule}`' for rule in absent)}. Clamping hundreds of units over"
+        " the whole test split takes hours on such a processor."
+    )
     return (
-        "The paper's run but for its trainings, whose hours stand above, on one core of an older"
-        " server processor with AVX2 alone, beside other work. Networks that were not trained stood"
-        f" for those that are: their weights change no cost.\n\n{rules_of(path)}"
+        "The paper's run but for its trainings, whose hours stand above, with one seed of each"
+        " network, on a server processor with AVX2 alone, beside other work. Networks that were not"
+        " trained stood for those that are: their weights change no cost."
+        f"{without if absent else ''}\n\n{rules_of(path)}"
     )
 
 
@@ -998,11 +1008,10 @@ def equal() -> str:
     keys = ["type", "layers", "size", "seed"]
     wide = pairs.pivot_table(index=keys, columns="half", values="test_loss").dropna()
     difference = wide["compiled"] - wide["reference"]
-    half = 1.96 * difference.std(ddof=1) / len(difference) ** 0.5
-    low, high = difference.mean() - half, difference.mean() + half
+    mean, low, high = mean_and_interval(list(difference))
     return (
         f"Over {len(difference)} pairs of networks the compiled code's test loss minus plain"
-        f" torch's is {difference.mean():+.4f} nats on average (95%: {low:+.3f} to {high:+.3f})."
+        f" torch's is {mean:+.4f} nats on average (95%: {low:+.3f} to {high:+.3f})."
     )
 
 

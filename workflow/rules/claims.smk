@@ -55,10 +55,10 @@ rule claims:
             *collect(rules.trajectory_of.output, type=OTHERS, corpus=FIRST_EPOCHS),
         ],
         histories=[
-            path.replace("model.safetensors", "history.csv")
+            path
             for corpus in CORPORA
             for key in grid.nn(SETTINGS, corpus)
-            for path in candidates(key)
+            for path in histories(key)
         ],
         status=rules.status.output,
         seeds=published_seeds(),

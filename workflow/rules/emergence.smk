@@ -20,10 +20,10 @@ rule emergence:
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=lambda w, attempt: memory(w, attempt),
+        mem_mb=memory,
         runtime=4 * 60,
     params:
-        units=lambda w: said_of_units(w),
+        units=said_of_units,
         options=options(
             {
                 "characters": SETTINGS.figures.emergence.characters,

@@ -17,12 +17,12 @@ rule train_nn:
         f"<logs>/train/{NN}/hidden~{{hidden}}.log",
     benchmark:
         f"<benchmarks>/train/{NN}/hidden~{{hidden}}.jsonl"
-    priority: lambda w: priority(w)
+    priority: priority
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=lambda w, attempt: memory(w, attempt),
-        runtime=lambda w, attempt: minutes(w, attempt),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         options=lambda w: options(SETTINGS.training_of(w.corpus)),
         version=version("nn"),

@@ -21,12 +21,12 @@ rule train:
         f"<logs>/train/{RECURRENT}/dropout~{{dropout}}.log",
     benchmark:
         f"<benchmarks>/train/{RECURRENT}/dropout~{{dropout}}.jsonl"
-    priority: lambda w: priority(w)  # the longest first
+    priority: priority  # the longest first
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=lambda w, attempt: memory(w, attempt),
-        runtime=lambda w, attempt: minutes(w, attempt),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         options=lambda w: options(SETTINGS.training_of(w.corpus)),
         version=lambda w: version(w.type),  # declares what is computed, in place of the code
@@ -51,12 +51,12 @@ rule train_adamw:
         f"<logs>/train/{RECURRENT}/rate~{{rate}}.log",
     benchmark:
         f"<benchmarks>/train/{RECURRENT}/rate~{{rate}}.jsonl"
-    priority: lambda w: priority(w)
+    priority: priority
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=lambda w, attempt: memory(w, attempt),
-        runtime=lambda w, attempt: minutes(w, attempt),
+        mem_mb=memory,
+        runtime=minutes,
     params:
         options=options(SETTINGS.adamw_training),
         version=lambda w: version(w.type),
@@ -171,7 +171,7 @@ rule score:
     threads: 1
     resources:
         gpu=GPUS,
-        mem_mb=lambda w, attempt: memory(w, attempt),
+        mem_mb=memory,
         runtime=30,
     params:
         options=options({"backend": SETTINGS.backend}),

@@ -28,7 +28,7 @@ rule cells:
         mem_mb=4000,
         runtime=60,
     params:
-        units=lambda w: said_of_units(w),  # so that a change there makes this again
+        units=said_of_units,  # so that a change there makes this again
         options=options(
             SETTINGS.cells.model_dump(include={"samples", "shifts", "seed"})
         ),
@@ -134,7 +134,7 @@ rule look_inside:
         mem_mb=2500,
         runtime=60,
     params:
-        units=lambda w: said_of_units(w),
+        units=said_of_units,
     shell:
         "charlens inside {input.model} --split {input.split} --text {input.text}"
         " --info {input.info} --threads {threads} --out {output} > {log} 2>&1"
@@ -319,7 +319,7 @@ rule record:
         mem_mb=1500,
         runtime=60,
     params:
-        units=lambda w: said_of_units(w),
+        units=said_of_units,
         streams=SETTINGS.cells.record.streams,
         characters=SETTINGS.cells.record.characters,
     shell:
