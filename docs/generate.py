@@ -37,7 +37,7 @@ from charlens.store.models import (
     type_name,
     types_in_order,
 )
-from charlens.store.tables import reasons
+from charlens.store.tables import paper_table, reasons
 
 ROOT = Path(__file__).parents[1]
 REFERENCE = ROOT / "results/reference"
@@ -329,10 +329,11 @@ def entry_name(model: str) -> str:
 # ---- docs/results.md ----
 
 
-def entry(cells: pd.DataFrame) -> str:
-    """Ours and, in brackets, the paper's; a dash for what is not trained, or not in the paper."""
+def entry(cells: pd.DataFrame, paper: pd.DataFrame) -> str:
+    """Ours and, in brackets, the paper's; a dash where there is none. Both: tables of one row or
+    none."""
     if cells.empty:
-        return "–"
+        return "–" if paper.empty else f"– ({paper['loss'].item():.3f})"
     (row,) = cells.itertuples()
     return f"{row.ours:.3f} ({row.paper:.3f})"
 
@@ -341,14 +342,20 @@ def table1() -> str:
     cells = table("tables/comparison.csv")
     columns = [(type, layers) for type in ("lstm", "rnn", "gru") for layers in (1, 2, 3)]
     head = ["size", *(f"{type.upper()} {layers}" for type, layers in columns)]
-    parts = []
+    paper, parts = paper_table(1), []
     for corpus, title in TITLES.items():
-        own = cells[cells["corpus"] == corpus]
+        own, theirs = cells[cells["corpus"] == corpus], paper[paper["corpus"] == corpus]
         rows = []
         for size in sorted(set(own["size"].dropna().astype(int))):
-            here = own[own["size"] == size]
-            entries = (here[(here["model"] == t) & (here["layers"] == k)] for t, k in columns)
-            rows.append([str(size), *map(entry, entries)])
+            here, there = own[own["size"] == size], theirs[theirs["size"] == size]
+            entries = (
+                entry(
+                    here[(here["model"] == type) & (here["layers"] == layers)],
+                    there[(there["type"] == type) & (there["layers"] == layers)],
+                )
+                for type, layers in columns
+            )
+            rows.append([str(size), *entries])
         parts.append(f"**{title}**\n\n{markdown(head, rows)}")
     return "\n\n".join(parts)
 
@@ -356,12 +363,14 @@ def table1() -> str:
 def table2() -> str:
     cells = table("tables/comparison.csv")
     contexts = sorted(set(cells["n"].dropna().astype(int)))
-    parts = []
+    paper, parts = paper_table(2).rename(columns={"type": "model"}), []
     for corpus, title in TITLES.items():
         rows = []
         for model in ("n-gram", "n-NN"):
-            own = cells[(cells["corpus"] == corpus) & (cells["model"] == model)]
-            rows.append([model, *(entry(own[own["n"] == n]) for n in contexts)])
+            own, theirs = (t[(t["corpus"] == corpus) & (t["model"] == model)]
+                           for t in (cells, paper))  # fmt: skip
+            rows.append([model, *(entry(own[own["n"] == n], theirs[theirs["n"] == n])
+                                  for n in contexts)])  # fmt: skip
         parts.append(f"**{title}**\n\n{markdown(['n =', *map(str, contexts)], rows)}")
     return "\n\n".join(parts)
 
