@@ -564,7 +564,8 @@ def figure(name: str, says: str, caption: str = "") -> str:
     text = (ROOT / f"workflow/report/{caption or name}.rst").read_text()
     controls = int(table("tables/ablation.csv")["controls"].max())
     text = re.sub(r"{{.*?controls.*?}}", str(controls), text, flags=re.DOTALL).replace("``", "`")
-    return f"![{says}]({FIGURES}/{name}.png)\n\n{text.strip()}"
+    picture = f"{FIGURES}/{name}"
+    return f"[![{says}]({picture}.png)]({picture}.svg)\n\n{text.strip()}"
 
 
 def figures() -> str:
@@ -1193,8 +1194,8 @@ def modern_missing() -> str:
 
 def modern_figure() -> str:
     """What README says of the newer types; nothing before they are published."""
-    picture = "figures/types.png"
-    if not (MODERN / picture).exists():
+    picture = "results/reference/modern/figures/types"
+    if not (MODERN / "figures/types.png").exists():
         return "The losses of the newer types are not published yet."
     planned = modern("tables/status.csv")
     recurrent = planned[planned["model"].str.startswith("type~")]
@@ -1204,7 +1205,7 @@ def modern_figure() -> str:
     return (
         f"{trained} of the {len(recurrent)} networks are trained"
         f"{f' ({diverged} more diverged)' if diverged else ''}. {modern_verdict()}\n\n"
-        f"![Loss of each type at equal parameters](results/reference/modern/{picture})"
+        f"[![Loss of each type at equal parameters]({picture}.png)]({picture}.svg)"
     )
 
 
