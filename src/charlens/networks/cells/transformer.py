@@ -1,4 +1,4 @@
-"""A layer of a Transformer that sees the last 100 characters (Vaswani, Shazeer, Parmar, Uszkoreit,
+"""A layer of a Transformer that sees the last 100 steps (Vaswani, Shazeer, Parmar, Uszkoreit,
 Jones, Gomez, Kaiser, Polosukhin 2017, "Attention is all you need", arXiv:1706.03762, sections 3.1
 to 3.3, equations 1 and 2), with rotary positions (Su, Lu, Pan, Murtadha, Wen, Liu 2021, "RoFormer",
 arXiv:2104.09864, section 3.2) and the normalisation first (Xiong et al. 2020, "On layer
