@@ -10,6 +10,7 @@ settings; tests/docs/test_docs.py refuses others.
 """
 
 import argparse
+import io
 import json
 import re
 import sys
@@ -329,12 +330,17 @@ def entry_name(model: str) -> str:
 # ---- docs/results.md ----
 
 
-def entry(cells: pd.DataFrame, paper: pd.DataFrame) -> str:
-    """Ours and, in brackets, the paper's; a dash where there is none. Both: tables of one row or
-    none."""
-    if cells.empty:
-        return "–" if paper.empty else f"– ({paper['loss'].item():.3f})"
-    (row,) = cells.itertuples()
+def entry(number: int, **wanted) -> str:
+    """Ours and, in brackets, the paper's loss in a table; a dash where there is none. wanted:
+    values of columns."""
+    paper = paper_table(number).rename(columns={"type": "model"})
+    ours, theirs = (
+        rows[(rows[list(wanted)] == pd.Series(wanted)).all(axis=1)]
+        for rows in (table("tables/comparison.csv"), paper)
+    )
+    if ours.empty:
+        return "–" if theirs.empty else f"– ({theirs['loss'].item():.3f})"
+    (row,) = ours.itertuples()
     return f"{row.ours:.3f} ({row.paper:.3f})"
 
 
@@ -342,17 +348,12 @@ def table1() -> str:
     cells = table("tables/comparison.csv")
     columns = [(type, layers) for type in ("lstm", "rnn", "gru") for layers in (1, 2, 3)]
     head = ["size", *(f"{type.upper()} {layers}" for type, layers in columns)]
-    paper, parts = paper_table(1), []
+    parts = []
     for corpus, title in TITLES.items():
-        own, theirs = cells[cells["corpus"] == corpus], paper[paper["corpus"] == corpus]
         rows = []
-        for size in sorted(set(own["size"].dropna().astype(int))):
-            here, there = own[own["size"] == size], theirs[theirs["size"] == size]
+        for size in sorted(set(cells["size"][cells["corpus"] == corpus].dropna().astype(int))):
             entries = (
-                entry(
-                    here[(here["model"] == type) & (here["layers"] == layers)],
-                    there[(there["type"] == type) & (there["layers"] == layers)],
-                )
+                entry(1, corpus=corpus, model=type, layers=layers, size=size)
                 for type, layers in columns
             )
             rows.append([str(size), *entries])
@@ -363,14 +364,12 @@ def table1() -> str:
 def table2() -> str:
     cells = table("tables/comparison.csv")
     contexts = sorted(set(cells["n"].dropna().astype(int)))
-    paper, parts = paper_table(2).rename(columns={"type": "model"}), []
+    parts = []
     for corpus, title in TITLES.items():
-        rows = []
-        for model in ("n-gram", "n-NN"):
-            own, theirs = (t[(t["corpus"] == corpus) & (t["model"] == model)]
-                           for t in (cells, paper))  # fmt: skip
-            rows.append([model, *(entry(own[own["n"] == n], theirs[theirs["n"] == n])
-                                  for n in contexts)])  # fmt: skip
+        rows = [
+            [model, *(entry(2, corpus=corpus, model=model, n=n) for n in contexts)]
+            for model in ("n-gram", "n-NN")
+        ]
         parts.append(f"**{title}**\n\n{markdown(['n =', *map(str, contexts)], rows)}")
     return "\n\n".join(parts)
 
@@ -894,8 +893,9 @@ def platforms() -> str:
     """What was run on which platform, and how many published trainings each processor path, or a
     card, had a part in."""
     trained = Counter()
-    for path in REFERENCE.glob("**/histories/**/history.csv"):
-        trained.update({path_of(name) for name in pd.read_csv(path)["backend"]})
+    # what two publications share is one training
+    for history in {path.read_bytes() for path in REFERENCE.glob("**/histories/**/history.csv")}:
+        trained.update({path_of(name) for name in pd.read_csv(io.BytesIO(history))["backend"]})
     found = table("bench/platforms.csv")
     rows = [
         [row.platform, row.path if " " in row.path else f"`{row.path}`", row.setup, row.tests,

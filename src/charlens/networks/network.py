@@ -49,7 +49,7 @@ def initialise(arch: Architecture, scale: float, generator: torch.Generator) -> 
             for name, value in cell(arch.type).initial(arch.hidden, generator).items():
                 params[f"layers.{layer}.{name}"] = value
     for name, value in params.items():
-        if arch.block and name.endswith((".block.norm", ".block.mlp_norm", "out.norm")):
+        if name == "out.norm" or name.partition(".block.")[2].endswith("norm"):
             value.fill_(1)
     return params
 

@@ -8,7 +8,7 @@ function.
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -60,17 +60,17 @@ def checked(kind, arch: Architecture) -> None:
     inputs = torch.randn(STEPS, STREAMS, kind.GATES * HIDDEN, generator=random)
     inputs.requires_grad_()
     wanted = {name: (STREAMS, *shape) for name, shape in state_shapes(arch).items()}
-    names(kind, wanted)
+    names(arch.type, wanted)
     state, before, outputs = tuple(torch.zeros(shape) for shape in wanted.values()), [], []
     for a in inputs:
         new = call(kind, "step", a, state, p)
         of_states(new, wanted, "step")
         if hasattr(kind, "gates_and_state"):
-            gates(kind, a, state, p, wanted, new)
+            gates(kind, arch.type, a, state, p, wanted, new)
         before.append(state)
         state = new
         outputs.append(state[0])
-    bounded(kind, state)
+    bounded(arch.type, dict(zip(wanted, state, strict=True)))
     apart(kind, inputs[-1], before[-1], state, p)
     leaves = {"the input's part": inputs, **p}
     outputs = torch.stack(outputs)
@@ -81,28 +81,26 @@ def checked(kind, arch: Architecture) -> None:
             same(gradient, by_step[name], f"scan: the gradient with respect to {name}")
 
 
-def names(kind, wanted: dict[str, tuple[int, ...]]) -> None:
-    """What the file says of single units: its memory and gates. wanted: the shapes of the states,
-    of all streams."""
-    others = kind.state_shapes(HIDDEN) if hasattr(kind, "state_shapes") else {}
-    memory = getattr(kind, "MEMORY", list(wanted)[-1])
+def names(type: str, wanted: Iterable[str]) -> None:
+    """What the file says of single units: its memory and gates. wanted: the names of the states."""
+    memory = cells.memory(type)
     if memory not in (None, *wanted):
         raise InputError(f"MEMORY: no state {memory}; STATES has {', '.join(wanted)}")
-    if memory in others:
+    if memory not in (None, *cells.unit_states(type)):
         raise InputError(
             f"MEMORY: state {memory} is not one number per unit; name another, or write MEMORY ="
             " None"
         )
-    of_gates = list(getattr(kind, "GATE_NAMES", ()))
+    of_gates = cells.gate_names(type)
     if twice := [name for name in of_gates if of_gates.count(name) > 1 or name in wanted]:
         raise InputError(f"GATE_NAMES: {twice[0]} is the name of another gate or of a state")
 
 
-def bounded(kind, state: States) -> None:
+def bounded(type: str, state: dict[str, Tensor]) -> None:
     """That the memory is within -1 and 1 where the file says so. state: after some steps."""
-    memory = getattr(kind, "MEMORY", kind.STATES[-1])
-    if memory is not None and getattr(kind, "BOUNDED", memory == kind.STATES[0]):
-        most = state[kind.STATES.index(memory)].abs().max().item()
+    memory = cells.memory(type)
+    if memory is not None and not cells.unbounded(type):
+        most = state[memory].abs().max().item()
         if most > 1 + CLOSE:
             raise InputError(f"step: {memory} reaches {most:.2g}; write BOUNDED = False")
 
@@ -139,11 +137,11 @@ def shapes_of(kind, arch: Architecture) -> dict[str, tuple[int, ...]]:
     return shapes(arch)
 
 
-def gates(kind, a, state: States, p, wanted: dict, new: States) -> None:
+def gates(kind, type: str, a, state: States, p, wanted: dict, new: States) -> None:
     """What `gates_and_state` and `output` give at one step. new: the state after it by `step`."""
     where = "gates_and_state"
     given, after = pair(call(kind, where, a, state, p), where, "the gates")
-    of_gates = getattr(kind, "GATE_NAMES", ())
+    of_gates = cells.gate_names(type)
     if not isinstance(given, Sequence) or len(given) != len(of_gates):
         raise InputError(f"{where}: expected {len(of_gates)} gates, as GATE_NAMES has")
     for name, gate in zip(of_gates, given, strict=True):
@@ -155,7 +153,7 @@ def gates(kind, a, state: States, p, wanted: dict, new: States) -> None:
                 f" {cells.CANDIDATE}"
             )
     as_by_step(after, new, wanted, where)
-    memory = getattr(kind, "MEMORY", list(wanted)[-1])
+    memory = cells.memory(type)
     if hasattr(kind, "output") and memory is not None:
         found = call(kind, "output", tuple(given), new[list(wanted).index(memory)])
         expect(found, (STREAMS, HIDDEN), "output")

@@ -401,6 +401,7 @@ def lacking_of_types(folder: Path, planned: list[ModelKey]) -> list[str]:
     types = types_in_order(key.type for key in planned if key.kind == "recurrent")
     bare = [type for type in types if type == cell_of(type)]
     newer = [type for type in bare if type not in PAPER_TYPES]
+    known = {key: read_digest(path) for key, path in Publication(folder).digests().items()}
     wanted = {
         "units": ("tables/hypotheses.csv", has_units),
         "clamped units": ("tables/ablation.csv", has_units),
@@ -411,23 +412,22 @@ def lacking_of_types(folder: Path, planned: list[ModelKey]) -> list[str]:
         lacking = [t for t in newer if applies(t) and not any(folder.glob(f"types/{t}/{file}"))]
         if lacking:
             lines.append(f"{what} of {', '.join(map(type_name, lacking))}")
-    better = [name for type in bare for name in better_than_shown(folder, type)]
+    better = [name for type in bare for name in better_than_shown(folder, type, known)]
     return lines + ([f"units, gates and errors of {', '.join(better)}"] if better else [])
 
 
-def better_than_shown(folder: Path, type: str) -> list[str]:
+def better_than_shown(folder: Path, type: str, known: dict[ModelKey, dict]) -> list[str]:
     """The best network of a type, of each corpus of which another is shown: its scores came alone
-    from another machine."""
+    from another machine. known: the digests of the publication."""
     made, names = folder if type == "lstm" else folder / f"types/{type}", []
     path = made / "tables/hypotheses.csv"
     if not path.exists():
         return names
-    known = {key: read_digest(at) for key, at in Publication(folder).digests().items()}
     shown = read_table(path, ["corpus", "model"]).drop_duplicates("corpus")
     for corpus, model in shown[["corpus", "model"]].itertuples(index=False):
         own = [key for key in known if key.corpus == corpus and key.kind == "recurrent"]
         best = models.best(own, known.get, type)
-        if model != f"{type} {best.layers}x{best.size}":
-            layers_and_size = model.removeprefix(f"{type} ")
-            names.append(f"{best.name} (those of {layers_and_size} are shown)")
+        shape = model.rpartition(" ")[2]
+        if shape != f"{best.layers}x{best.size}":
+            names.append(f"{best.name} (those of {shape} are shown)")
     return names

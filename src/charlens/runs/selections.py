@@ -12,7 +12,7 @@ from charlens.runs import grid
 from charlens.runs.schema import Section, Settings
 from charlens.store.models import ModelKey
 
-NOTHING = "{}: {} matches no network of the grid; correct or remove it"
+NOTHING = "{} matches no network of the grid; correct or remove it"
 SHADOWED = "{}: an entry before it fits all of its networks; move it up, or remove it"
 
 
@@ -97,7 +97,7 @@ def of_emergence(settings: Settings) -> dict[tuple, list[str]]:
     for field, fact in (("types", "type"), ("layers", "layers"), ("sizes", "size")):
         values, there = getattr(its, field), {getattr(key, fact) for key in keys}
         missing = [value for value in values if value not in there] if keys else []
-        found[name, field, str(values)] = [NOTHING.format(f"{name}.{field}", v) for v in missing]
+        found[name, field, str(values)] = [NOTHING.format(f"{name}.{field}: {v}") for v in missing]
     return found
 
 
@@ -105,9 +105,9 @@ def unmatched(name: str, selection: Section, keys: Iterable[ModelKey]) -> list[s
     """A line where no network matches a selection, or else for each value in it that none has."""
     about = [grid.facts(key) for key in grid.fitting(keys, [selection])]
     if not about:
-        return [f"{name}: matches no network of the grid; correct or remove it"]
+        return [NOTHING.format(f"{name}:")]
     return [
-        NOTHING.format(f"{name}.{field}", value)
+        NOTHING.format(f"{name}.{field}: {value}")
         for field, its in grid.named(selection).items()
         for value in (its if isinstance(its, list) else [])
         if value not in {fact[field] for fact in about}
