@@ -14,7 +14,7 @@ from charlens.backends import cuda, reference, selection, windows
 from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture
 from charlens.networks.cells import rnn
-from charlens.training import train
+from charlens.training import evaluate, train
 from charlens.training.recipe import AdamW, Recipe
 from charlens.training.train import Training
 
@@ -56,6 +56,20 @@ def test_updates_are_those_of_the_reference(arch, dropout, recipe):
         torch.testing.assert_close(other.means[name], one.means[name], rtol=1e-3, atol=1e-7)
     if one.state is not None:
         torch.testing.assert_close(other.state, one.state, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("arch", ARCHS)
+def test_validation_is_that_of_the_reference(arch):
+    one, other = training(arch), training(arch, engine=uncaptured)
+    for _ in range(2):
+        losses = [
+            evaluate.mean_loss(t.backend, t.params, t.val_x, t.val_y, t.state, 6)
+            for t in (one, other)
+        ]
+        assert losses[1] == pytest.approx(losses[0], rel=1e-5)
+        if one.state is not None:
+            torch.testing.assert_close(other.state, one.state, rtol=1e-4, atol=1e-5)
+        one.update(), other.update()
 
 
 def test_forward_is_that_of_the_model():
@@ -199,6 +213,21 @@ def test_where_nothing_can_be_compiled_the_function_is_used(monkeypatch, capsys)
         windows.compiled.__wrapped__(lambda x: 1 / x)(0)
 
 
+def test_every_shape_is_compiled(monkeypatch):
+    """By default torch compiles a function for eight shapes, and runs it as it stands for others."""
+    shapes, compile = [], torch.compile
+
+    def noted(graph, inputs):
+        shapes.append(tuple(inputs[0].shape))
+        return graph.forward
+
+    monkeypatch.setattr(torch, "compile", lambda f, **how: compile(f, backend=noted, **how))
+    double = windows.compiled.__wrapped__(lambda x: 2 * x)
+    for size in range(2, 14):
+        assert double(torch.ones(size)).tolist() == [2] * size
+    assert shapes == [(size,) for size in range(2, 14)]
+
+
 def test_a_mask_is_unpacked_as_the_reference_does():
     made = training(("lstm", 2, 5), 0.3, uncaptured)
     made.update()
@@ -240,9 +269,12 @@ class FakeStream:
 def fake_card(monkeypatch):
     """torch.cuda's part in a capture, on the CPU: what is done under `graph` is done again by
     `replay` (a real capture records it without doing it)."""
-    log = []
+    log, current = [], []
 
     class Graph:
+        def __init__(self):
+            self.step = current[-1]
+
         def replay(self):
             log.append("replay")
             self.step()
@@ -262,11 +294,30 @@ def fake_card(monkeypatch):
     call = cuda.captured
 
     def captured(step, device):
-        Graph.step = lambda self: step()
+        current.append(step)
         return call(step, device)
 
     monkeypatch.setattr(cuda, "captured", captured)
     return log
+
+
+@pytest.mark.parametrize("arch", [("gru", 2, 5), ("nn", 1, 5, 3)])
+def test_each_length_of_a_window_is_captured_once_for_validation(fake_card, arch):
+    captured = training(arch, engine=lambda a: cuda.Cuda(a, "cpu"))
+    plain = training(arch, engine=uncaptured)
+    assert captured.val_y.shape[1] == 16, "windows of 6, 6 and 4"
+    for _ in range(3):
+        losses = []
+        for made in (captured, plain):
+            made.update()
+            state = made.backend.zero_state(len(made.y))
+            of = made.backend, made.params, made.val_x, made.val_y, state, 6
+            losses.append(evaluate.mean_loss(*of))
+        assert losses[0] == losses[1]
+    assert fake_card.count("capture") == 3
+    captured.params = {name: p.clone() for name, p in captured.params.items()}
+    captured.end_epoch()
+    assert fake_card.count("capture") == 4, "other parameters"
 
 
 @pytest.mark.parametrize("arch", [("lstm", 2, 5), ("nn", 1, 5, 3)])

@@ -116,6 +116,20 @@ def test_gradients_agree_with_float64(type):
     assert float(found[0].found) < 1e-4  # float32 on a processor
 
 
+@pytest.mark.parametrize("type", ["lstm", "mlstm", "nn"])
+def test_validation_agrees_with_float64(type, monkeypatch):
+    layers = 1 if type == "nn" else 2
+    assert checks.validation("cpu", type, layers, 6, WINDOW).passed
+    read = cuda.Reading.__call__
+
+    def wrong(reading):
+        read(reading)
+        reading.log_probs[-1] += 0.1
+
+    monkeypatch.setattr(cuda.Reading, "__call__", wrong)
+    assert not checks.validation("cpu", type, layers, 6, WINDOW).passed
+
+
 def test_a_wrong_gradient_is_noticed(monkeypatch):
     right = cuda.Step.gradients
 
@@ -207,14 +221,15 @@ def test_a_device_is_examined_and_a_fault_is_the_exit_status(monkeypatch, capsys
     bad = Check("broken | badly", "0.5", "1e-3", False)
     speed = Speed(64, 64, 900.0, 300.0, {2: 1500.0}, 1200.0, 123)
     monkeypatch.setattr(checks, "gradients", lambda *_: [ok, ok])
+    monkeypatch.setattr(checks, "validation", lambda *_: ok)
     monkeypatch.setattr(checks, "capture", lambda *_: ok)
     monkeypatch.setattr(checks, "side_by_side", lambda *_: ok)
     monkeypatch.setattr(checks, "kill_and_resume", lambda *_: bad)
     monkeypatch.setattr(checks, "speed", lambda *_: speed)
     assert cli.main(["doctor", "--device", "cpu", "--kenlm", str(tmp_path)]) == 1
     said = capsys.readouterr()
-    # two of gradients and one of capture, for each type and one more network
-    passed = 3 * (len(PAPER_TYPES) + len(LATER_TYPES) + 1) + len(PAPER_TYPES)
+    # two of gradients, one of validation and one of capture, for each type and one more network
+    passed = 4 * (len(PAPER_TYPES) + len(LATER_TYPES) + 1) + len(PAPER_TYPES)
     assert said.out.count("| as it should | 1e-5 | 1e-3 | passed |") == passed
     assert "| broken / badly | 0.5 | 1e-3 | FAILED |" in said.out
     assert "| LSTM 1x64 | 64 | 900 | 300 | 3.0 | 1,500 | 1,200 | 123 |" in said.out

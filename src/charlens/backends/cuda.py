@@ -17,12 +17,14 @@ rather than lookups, since the gradient of a lookup is a sort that some versions
 capture (and a sum in no fixed order). The warm-up, on the stream of the capture, lets the libraries
 allocate their memory; it changes the parameters, which are restored.
 
+Validation replays a graph of its own (`Reading`), for each length of a window one.
+
 A layer reads a whole window at once where it can (`windows`). Where that fails on a card, the graph
 is made of steps; where that fails, too, the same steps run kernel by kernel, each with one line
-that says so. Tests without a card run the step on the CPU, uncaptured.
+that says so. Tests without a card run both on the CPU, uncaptured.
 
 Products are TF32 (10 bits of mantissa, float32 sums) in training, and float32 in validation and
-scoring, which use the reference's code.
+scoring. Scoring uses the reference's code.
 """
 
 import contextlib
@@ -44,37 +46,76 @@ os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:2")
 torch.backends.cudnn.allow_tf32 = False  # as for products: TF32 in `tf32` alone
 
 
-class Step:
-    """One update in fixed memory: reads and writes its own tensors, and waits for nothing.
+class Window:
+    """A network, and a window of text in fixed memory.
 
-    params, squares, means: the training's tensors, changed in place; means: of AdamW, else empty.
-    x, y, state: of the first update, shaped as in `selection`. scale: 1 / (1 - p) of dropout, None
-    without dropout.
+    params: by name. x, y, state: of the first window, shaped as in `selection`.
     """
 
-    def __init__(self, arch: Architecture, params, squares, means, x, y, state, scale, recipe):
-        self.arch, self.params, self.squares, self.means = arch, params, squares, means
-        self.recipe, self.forward = recipe, windows.forward
-        device = next(iter(params.values())).device
+    def __init__(self, arch: Architecture, params, x, y, state):
+        self.arch, self.params, self.forward = arch, params, windows.forward
+        self.device = next(iter(params.values())).device
         S, T = y.shape
         # torch compares no uint16
         codes = torch.uint8 if x.dtype == torch.uint8 else torch.int32
-        self.x = torch.empty((T, S, *x.shape[2:]), dtype=codes, device=device)
-        self.y = torch.empty((T, S), dtype=codes, device=device)
+        self.x = torch.empty((T, S, *x.shape[2:]), dtype=codes, device=self.device)
+        self.y = torch.empty((T, S), dtype=codes, device=self.device)
         self.state = None if state is None else state.clone()
-        self.scale = scale
-        shape = (arch.layers, T, S, 2 * math.ceil(arch.hidden / 16))
-        self.bits = None if scale is None else torch.zeros(shape, dtype=torch.uint8, device=device)
-        self.rates = torch.zeros(3, device=device)  # see `load`
-        self.loss = torch.zeros((), dtype=torch.float64, device=device)  # mean nats per character
 
-    def load(self, x, y, state, dropout, rate: float, number: int = 0) -> None:
-        """Copy in the inputs of the next update, shaped as in `selection`. number: of the update,
-        counted from 1, which AdamW's corrections depend on."""
+    def load_text(self, x, y, state) -> None:
+        """Copy in the next window, shaped as in `selection`."""
         self.x.copy_(x.transpose(0, 1))
         self.y.copy_(y.t())
         if state is not None:
             self.state.copy_(state)
+
+
+class Reading(Window):
+    """The log-probability of each target of a window, without an update."""
+
+    def __init__(self, arch: Architecture, params, x, y, state):
+        super().__init__(arch, params, x, y, state)
+        self.log_probs = torch.empty(self.y.shape, device=self.device)  # [T, S], in nats
+
+    def changed(self) -> list[torch.Tensor]:
+        """What a call changes that the next one depends on."""
+        return [] if self.state is None else [self.state]
+
+    @torch.no_grad()
+    def __call__(self) -> None:
+        """Forward alone."""
+        logits, after = self.forward(self.arch, self.params, self.x, self.state)
+        found = torch.log_softmax(logits, dim=-1).gather(2, self.y.long().unsqueeze(2))
+        self.log_probs.copy_(found.squeeze(2))
+        if after is not None:
+            self.state.copy_(after)
+
+
+class Step(Window):
+    """One update in fixed memory: reads and writes its own tensors, and waits for nothing.
+
+    params, squares, means: the training's tensors, changed in place; means: of AdamW, else empty.
+    scale: 1 / (1 - p) of dropout, None without dropout.
+    """
+
+    def __init__(self, arch: Architecture, params, squares, means, x, y, state, scale, recipe):
+        super().__init__(arch, params, x, y, state)
+        self.squares, self.means, self.scale, self.recipe = squares, means, scale, recipe
+        shape = (arch.layers, *self.y.shape, 2 * math.ceil(arch.hidden / 16))
+        place = {"device": self.device}
+        self.bits = None if scale is None else torch.zeros(shape, dtype=torch.uint8, **place)
+        self.rates = torch.zeros(3, **place)  # see `load`
+        self.loss = torch.zeros((), dtype=torch.float64, **place)  # mean nats per character
+
+    def changed(self) -> list[torch.Tensor]:
+        """What a call changes that the next one depends on."""
+        tensors = [*self.params.values(), *self.squares.values(), *self.means.values()]
+        return tensors if self.state is None else [*tensors, self.state]
+
+    def load(self, x, y, state, dropout, rate: float, number: int = 0) -> None:
+        """Copy in the inputs of the next update, shaped as in `selection`. number: of the update,
+        counted from 1, which AdamW's corrections depend on."""
+        self.load_text(x, y, state)
         if dropout is not None:
             self.bits.copy_(torch.from_numpy(dropout.bits))
         root = mean = 1.0
@@ -146,13 +187,12 @@ class Step:
         torch._foreach_sub_(list(self.params.values()), moves)
 
 
-def captured(step: Step, device: str):
+def captured(step: Step | Reading, device: str):
     """Capture the step as a graph; returns a function that replays it.
 
     The step's tensors keep their values. Raises RuntimeError where torch cannot capture it.
     """
-    changed = [*step.params.values(), *step.squares.values(), *step.means.values()]
-    changed += [] if step.state is None else [step.state]
+    changed = step.changed()
     before = [tensor.clone() for tensor in changed]
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.device(device):
@@ -179,6 +219,7 @@ class Cuda(Reference):
         super().__init__(arch, device)
         self.capture, self.whole_windows = capture, arch.recurrent
         self._bound = self._step = self._replay = None
+        self._readings = {}  # and their replays, by their parameters and window
         # blocking: whoever waits for it leaves its processor core to others
         self._done = None if device == "cpu" else torch.cuda.Event(blocking=True)
 
@@ -206,8 +247,9 @@ class Cuda(Reference):
             if bound != self._bound:  # a restored training has other tensors
                 self._step = Step(self.arch, params, squares, means, x, y, state, scale, recipe)
                 self._step.load(x, y, state, dropout, rate, number)
-                self._replay = self._captured()
+                self._replay = self._captured(self._step)
                 self._bound = bound
+                self._readings.clear()
             elif self._done:
                 self._done.synchronize()
             self._step.load(x, y, state, dropout, rate, number)
@@ -219,10 +261,27 @@ class Cuda(Reference):
             self._done.record()
         return loss
 
-    def _captured(self):
-        """What makes an update: a graph, of steps where that of whole windows fails, or the step
-        itself."""
-        step = self._step
+    @torch.no_grad()
+    def target_log_probs(self, params, x, y, state, exact: bool = True) -> torch.Tensor:
+        """Log-probability in nats of every y: [S, T], in float32. exact: by the reference's code,
+        else a layer's window at a time."""
+        if exact:
+            return super().target_log_probs(params, x, y, state)
+        x, y = torch.as_tensor(x), torch.as_tensor(y)
+        bound = (*(tensor.data_ptr() for tensor in params.values()), tuple(x.shape))
+        if bound not in self._readings:
+            reading = Reading(self.arch, params, x, y, state)
+            reading.load_text(x, y, state)
+            self._readings[bound] = reading, self._captured(reading)
+        reading, replay = self._readings[bound]
+        reading.load_text(x, y, state)
+        replay()
+        self._move(state, reading.state)
+        return reading.log_probs.t().to("cpu", copy=True)
+
+    def _captured(self, step: Step | Reading):
+        """What makes an update, or reads a window: a graph, of steps where that of whole windows
+        fails, or the step itself."""
         if not self.whole_windows:
             step.forward = windows.forward_by_steps
         if not self.capture:
@@ -237,7 +296,7 @@ class Cuda(Reference):
         else:
             print(f"charlens: no CUDA graph ({why}): kernel by kernel instead", file=sys.stderr)
             self.capture = False
-        return self._captured()
+        return self._captured(step)
 
 
 @contextlib.contextmanager

@@ -22,6 +22,7 @@ from charlens.networks import block, network, nn
 from charlens.networks.architecture import Architecture
 from charlens.networks.cells import cell
 
+SHAPES = 256  # of a compiled function in one process; torch gives up, silently, at the ninth
 WHOLE_WINDOW = {
     "has_biases": True, "num_layers": 1, "dropout": 0.0, "train": True, "bidirectional": False,
     "batch_first": False,
@@ -129,6 +130,9 @@ def one_kernel(function: Callable, tensor: Tensor) -> Callable:
 def compiled(function: Callable) -> Callable:
     """A function by torch.compile; as it stands, after one line that says so, where that fails."""
     os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")  # a job has one core
+    from torch._dynamo import config  # here, because that takes seconds
+
+    config.recompile_limit = SHAPES
     use = torch.compile(function, dynamic=False)
 
     def call(*arguments):

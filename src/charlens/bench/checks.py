@@ -37,6 +37,7 @@ from charlens.training.train import Training
 # Largest error of a parameter's gradient, |g - g64| / |g64|. TF32 has the mantissa of float16; with
 # operands rounded to that, the largest error of a type's gradients is Mamba's, 0.021.
 BOUNDS = {"float32": 1e-3, "TF32": 4e-2}
+READ = 1e-4  # the same for log-probabilities in float32
 APART = 1e-2  # the same for parameters after some updates, captured and plain
 UPDATES = 20
 LETTERS = 20  # different ones, of the texts of which models are written
@@ -125,6 +126,25 @@ def in_float64(arch: Architecture, params, x, y, state) -> dict[str, torch.Tenso
     logits, _ = network.forward(arch, leaves, x, begin)
     loss = F.cross_entropy(logits.flatten(0, 1), y.long().flatten(), reduction="sum") / len(y)
     return dict(zip(leaves, torch.autograd.grad(loss, list(leaves.values())), strict=True))
+
+
+def validation(device: str, type: str, layers: int, hidden: int, window=None) -> Check:
+    """What validation reads of two windows, the second of another length, against float64."""
+    context = 3 if type == "nn" else 0
+    arch = Architecture(type, layers, hidden, SYMBOLS, context)
+    training = prepared(arch, device, capture=True, window=window)
+    state, ours, exact = training.state, [], []
+    params = {name: p.cpu().double() for name, p in training.params.items()}
+    carried = None if state is None else state.cpu().double()
+    for at in (slice(0, training.unroll), slice(training.unroll, 2 * training.unroll - 1)):
+        x, y = training.x[:, at], training.y[:, at]
+        ours.append(training.backend.target_log_probs(training.params, x, y, state, False))
+        logits, carried = network.forward(arch, params, torch.tensor(x), carried)
+        targets = torch.tensor(y).long().unsqueeze(2)
+        exact.append(torch.log_softmax(logits, dim=-1).gather(2, targets).squeeze(2))
+    error = apart({"": torch.cat(ours, dim=1)}, {"": torch.cat(exact, dim=1)})
+    what = f"validation of {type} {layers}x{hidden} against float64"
+    return Check(what, f"{error:.1e}", f"{READ:.0e}", error <= READ)
 
 
 def capture(device: str, type: str, layers: int, hidden: int, window=None) -> Check:

@@ -1,7 +1,7 @@
 """`charlens doctor`: what this machine has, which backend it trains with and why, and, on a
 graphics card, whether that works and how fast. Prints Markdown, to be pasted into an issue.
 
-On a card (all within five minutes): gradients against float64, updates replayed from a CUDA graph
+On a card (all within five minutes): gradients and validation against float64, updates replayed from a CUDA graph
 against plain ones, networks trained side by side, a training that is killed and resumed, characters
 per second beside torch.nn.LSTM, alone and with several trainings on the card, and the memory that
 this takes.
@@ -69,6 +69,8 @@ def examine(device: str, quick: bool = False) -> tuple[list[Check], list[Speed]]
         layers = 1 if type == "nn" else 2
         work = partial(checks.gradients, device, type, layers, width, window)
         done += attempt(f"gradients of {type}", work, deadline)
+        work = partial(checks.validation, device, type, layers, width, window)
+        done += attempt(f"validation of {type}", work, deadline)
     for type in (*PAPER_TYPES, *LATER_TYPES, "lstm+block+adamw"):
         work = partial(checks.capture, device, type, 2, width, window)
         done += attempt(f"captured updates of {type}", work, deadline)
