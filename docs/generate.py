@@ -251,8 +251,8 @@ def state() -> str:
             lines.append(f"- {TITLES[corpus]}: {seeds} further seeds are not trained yet.")
     lines += [f"- {line}." for line in [*untried(), *other_orders(), *unwatched()]]
     lines += [
-        "- The CUDA backend was checked and measured on one kind of card, an H100; no whole run was"
-        " made on one.",
+        "- The CUDA backend was checked and measured on two kinds of card, an H100 and an H200; no"
+        " whole run was made on one.",
         "- The paper's Linux file is no longer at its address. Losses are on a stand-in: the same"
         " kernel sources, in another order.",
     ]
@@ -990,9 +990,9 @@ def on_one_card(measured: pd.DataFrame) -> str:
     """How long the paper's trainings take by the speeds measured on a card."""
     known, every, hours = hours_of_trainings(measured)
     return (
-        f"By these speeds, {known} of the {every} trainings of recurrent networks that"
-        f" `config.yaml` plans, those whose shape is in the table, take {hours:.1f} hours on such a"
-        " card, one after the other. (An estimate: no whole run was made on one.)"
+        f"By these speeds, {'the' if known == every else f'{known} of the'} {every} trainings of"
+        f" recurrent networks that `config.yaml` plans take {hours:.1f} hours on such a card, one"
+        " after the other. (An estimate: no whole run was made on one.)"
     )
 
 

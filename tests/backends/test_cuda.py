@@ -214,7 +214,7 @@ def test_where_nothing_can_be_compiled_the_function_is_used(monkeypatch, capsys)
 
 
 def test_every_shape_is_compiled(monkeypatch):
-    """By default torch compiles a function for eight shapes, and runs it as it stands for others."""
+    """Torch compiles a function for eight shapes, by default, and runs it as it stands for more."""
     shapes, compile = [], torch.compile
 
     def noted(graph, inputs):

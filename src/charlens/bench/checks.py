@@ -37,7 +37,8 @@ from charlens.training.train import Training
 # Largest error of a parameter's gradient, |g - g64| / |g64|. TF32 has the mantissa of float16; with
 # operands rounded to that, the largest error of a type's gradients is Mamba's, 0.021.
 BOUNDS = {"float32": 1e-3, "TF32": 4e-2}
-READ = 1e-4  # the same for log-probabilities in float32
+BOLDER = 100  # times the initial weights of the classifier, by which all characters are as likely
+READ = 1e-5  # the same for log-probabilities in float32
 APART = 1e-2  # the same for parameters after some updates, captured and plain
 UPDATES = 20
 LETTERS = 20  # different ones, of the texts of which models are written
@@ -132,7 +133,8 @@ def validation(device: str, type: str, layers: int, hidden: int, window=None) ->
     """What validation reads of two windows, the second of another length, against float64."""
     context = 3 if type == "nn" else 0
     arch = Architecture(type, layers, hidden, SYMBOLS, context)
-    training = prepared(arch, device, capture=True, window=window)
+    training = prepared(arch, device, window=window)
+    training.params["out.w"] *= BOLDER
     state, ours, exact = training.state, [], []
     params = {name: p.cpu().double() for name, p in training.params.items()}
     carried = None if state is None else state.cpu().double()

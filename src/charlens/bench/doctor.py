@@ -1,10 +1,10 @@
 """`charlens doctor`: what this machine has, which backend it trains with and why, and, on a
 graphics card, whether that works and how fast. Prints Markdown, to be pasted into an issue.
 
-On a card (all within five minutes): gradients and validation against float64, updates replayed from a CUDA graph
-against plain ones, networks trained side by side, a training that is killed and resumed, characters
-per second beside torch.nn.LSTM, alone and with several trainings on the card, and the memory that
-this takes.
+On a card (all within five minutes): gradients and validation against float64, updates replayed from
+a CUDA graph against plain ones, networks trained side by side, a training that is killed and
+resumed, characters per second beside torch.nn.LSTM, alone and with several trainings on the card,
+and the memory that this takes.
 """
 
 import argparse
