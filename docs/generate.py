@@ -1086,7 +1086,20 @@ def modern_losses() -> str:
         for (layers, size), some in own[~bare].groupby(["layers", "size"]):
             beside = own[bare & (own["layers"] == layers) & (own["size"] == size)]
             parts += [f"With additions, {layers}x{size}:", losses_by_addition(beside, some)]
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *trained_on_a_card()])
+
+
+def trained_on_a_card() -> list[str]:
+    """Which networks of `modern.yaml` with a loss a card has trained, in a sentence, if any."""
+    histories = reference.Publication(MODERN).histories().items()
+    on_card = {key.chosen for key, path in histories if "cuda" in set(pd.read_csv(path)["backend"])}
+    done = {key: key.label for key in reference.Publication(MODERN).digests() if key in on_card}
+    if not done:
+        return []
+    return [
+        "Trained on a card, or partly so, with products in TF32; all others on processors:"
+        f" {', '.join(done.values())}."
+    ]
 
 
 def losses_by_shape(found: pd.DataFrame) -> str:

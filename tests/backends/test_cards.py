@@ -124,6 +124,16 @@ def test_the_first_place_of_every_card_comes_first(monkeypatch, tmp_path):
         cards.gpu_jobs()
 
 
+def test_a_card_that_is_named_is_used_free_or_not(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(cards, "take", lambda *_: pytest.fail("asked for a place"))
+    monkeypatch.setenv(cards.GIVEN, "cuda:1")
+    assert cards.free_gpu.__wrapped__() == "cuda:1"
+    monkeypatch.setenv(cards.GIVEN, "cuda:2")
+    with pytest.raises(InputError, match="CHARLENS_GPU=cuda:2: there is cuda:0, cuda:1"):
+        cards.free_gpu.__wrapped__()
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_a_card_is_known_by_its_uuid():
     assert cards.card_id(0).count("-") >= 4

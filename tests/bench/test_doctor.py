@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from charlens import cli
-from charlens.backends import cuda, selection
+from charlens.backends import cards, cuda, selection
 from charlens.bench import checks, doctor, machine
 from charlens.bench.checks import Check, Speed
 from charlens.networks.architecture import Architecture
@@ -218,6 +218,23 @@ def test_a_check_that_cannot_run_is_a_failed_one_and_the_others_go_on():
     assert doctor.attempt("all", lambda: passed, later) == [passed]
     (found,) = doctor.attempt("late", lambda: pytest.fail("ran"), time.monotonic() - 1)
     assert found.found == "not run: 5 minutes are over" and not found.passed
+
+
+def test_every_process_examines_the_same_card(monkeypatch):
+    """The one that is killed and resumed would wait for the place that this process has."""
+    monkeypatch.setenv(cards.GIVEN, "")
+    ok = Check("as it should", "1e-5", "1e-3", True)
+    for name in ("gradients", "validation", "capture", "side_by_side", "speed"):
+        monkeypatch.setattr(checks, name, lambda *_: ok)
+    noted = "import os, sys; print(os.environ['CHARLENS_GPU'], file=sys.stderr); sys.exit(1)"
+
+    def other_process(*_):
+        checks.run([sys.executable, "-c", noted])
+
+    monkeypatch.setattr(checks, "kill_and_resume", other_process)
+    done, _ = doctor.examine("cuda:1", quick=True)
+    seen = [check.found for check in done if not check.passed]
+    assert seen == ["RuntimeError: cuda:1"]
 
 
 def test_a_device_is_examined_and_a_fault_is_the_exit_status(monkeypatch, capsys, tmp_path):

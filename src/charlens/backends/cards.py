@@ -13,6 +13,7 @@ import filelock
 
 from charlens.errors import InputError
 
+GIVEN = "CHARLENS_GPU"  # names a card that is used whether it has a free place or not
 POLL_SECONDS = 0.5  # between looks for a free place
 
 _held = []  # locks, which are released when this process ends
@@ -44,10 +45,16 @@ def free_gpu() -> str:
     place. A card has $CHARLENS_GPU_JOBS places (default 1), since a small model does not fill it;
     the first place of every card is taken before the second of any. The file is named after the
     card itself, not after its number, which $CUDA_VISIBLE_DEVICES changes from process to process.
-    Returns torch's name of the device, such as "cuda:0". Raises InputError as `gpu_jobs` does.
+    Where $CHARLENS_GPU names a card, it is that one, at once. Returns torch's name of the device,
+    such as "cuda:0". Raises InputError where there is no such card, and as `gpu_jobs` does.
     """
     import torch
 
+    if given := os.environ.get(GIVEN):
+        there = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+        if given not in there:
+            raise InputError(f"{GIVEN}={given}: there is {', '.join(there)}")
+        return given
     places = gpu_jobs()
     if places > 1 and not shared_at_a_time():
         print(

@@ -10,6 +10,7 @@ and the memory that this takes.
 import argparse
 import contextlib
 import io
+import os
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -17,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from charlens.backends import selection
+from charlens.backends import cards, selection
 from charlens.bench import checks, machine
 from charlens.bench.checks import Check, Speed
 from charlens.bench.peers import STREAMS, SYMBOLS, UNROLL
@@ -64,6 +65,8 @@ def examine(device: str, quick: bool = False) -> tuple[list[Check], list[Speed]]
     width, window, sizes = (8, (4, 8), (8,)) if quick else (128, None, SIZES)
     seconds, jobs = (0.1, JOBS[:1]) if quick else (3.0, JOBS)
     backend = "reference" if device == "cpu" else "cuda"
+    if device != "cpu":  # by other processes, too, even where this one or a job has its place
+        os.environ[cards.GIVEN] = device
     done: list[Check] = []
     for type in (*PAPER_TYPES, *LATER_TYPES, "nn"):
         layers = 1 if type == "nn" else 2
