@@ -29,6 +29,7 @@ from charlens.store.models import LATER_TYPES, PAPER_TYPES
 
 MINUTES = 5
 SIZES = (64, 128, 256, 512)
+SHORT = (STREAMS, 30)  # streams and steps, of which a processor computes the float64 soon enough
 JOBS = (2, 4)  # trainings at a time on a card
 
 
@@ -72,7 +73,7 @@ def examine(device: str, quick: bool = False) -> tuple[list[Check], list[Speed]]
         layers = 1 if type == "nn" else 2
         work = partial(checks.gradients, device, type, layers, width, window)
         done += attempt(f"gradients of {type}", work, deadline)
-        work = partial(checks.validation, device, type, layers, width, window)
+        work = partial(checks.validation, device, type, layers, width, window or SHORT)
         done += attempt(f"validation of {type}", work, deadline)
     for type in (*PAPER_TYPES, *LATER_TYPES, "lstm+block+adamw"):
         work = partial(checks.capture, device, type, 2, width, window)
