@@ -1,10 +1,11 @@
 """What README and docs say: numbers are the published ones, links and commands exist."""
 
-import importlib.util
+import importlib
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -39,7 +40,7 @@ def test_no_result_stands_outside_a_generated_block(page):
         r"```.*?```|`[^`]*`|\]\([^)]*\)|(arXiv|Python) [\d.]+( to [\d.]+)?", "", text, flags=re.S
     )
     found = re.findall(r"[^\n]*\b\d+\.\d{2,}\b[^\n]*", text)
-    assert found == []  # a result is written by docs/generate.py
+    assert found == []  # a result is written by docs/blocks
 
 
 def test_what_is_not_known_is_no_number(page):
@@ -74,46 +75,52 @@ def test_the_speeds_of_the_backend_are_the_published_ones():
 
 
 @pytest.fixture
-def generate(tmp_path):
-    """docs/generate.py, for which nothing is published of the newer types yet."""
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    module.MODERN = tmp_path / "modern"
-    return module
+def blocks(tmp_path, monkeypatch):
+    """The modules in docs/blocks/, for which nothing is published of the newer types yet."""
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    names = ("claims", "losses", "modern")
+    modules = {name: importlib.import_module(f"blocks.{name}") for name in names}
+    monkeypatch.setattr(modules["modern"], "MODERN", tmp_path / "modern")
+    return SimpleNamespace(**modules)
 
 
-def test_what_is_not_published_of_newer_types_is_said(generate):
-    for block in (generate.modern_losses, generate.modern_claims, generate.modern_missing):
+def test_what_is_not_published_of_newer_types_is_said(blocks):
+    for block in (
+        blocks.modern.modern_losses,
+        blocks.modern.modern_claims,
+        blocks.modern.modern_missing,
+    ):
         assert block() == "Not published yet."
-    assert generate.modern_figure() == "The losses of the newer types are not published yet."
+    assert blocks.modern.modern_figure() == "The losses of the newer types are not published yet."
 
 
-def test_orders_too_few_for_a_deviation_have_a_dash(generate, monkeypatch):
+def test_orders_too_few_for_a_deviation_have_a_dash(blocks, monkeypatch):
     columns = ["corpus", "model", "orders", "mean", "sd", "low", "high", "paper", "deviations", "p"]
     rows = [
         ["lk", "1-gram", 6, 2.7, 0.02, 2.6, 2.8, 2.702, 0.1, 0.9],
         ["lk", "20-gram", 2, 0.9, None, 0.8, 1.0, 0.889, None, None],
     ]
-    monkeypatch.setattr(generate, "published", lambda name: pd.DataFrame(rows, columns=columns))
-    lines = generate.shuffle_offsets().splitlines()
+    monkeypatch.setattr(
+        blocks.losses, "published", lambda name: pd.DataFrame(rows, columns=columns)
+    )
+    lines = blocks.losses.shuffle_offsets().splitlines()
     assert lines[-2] == "| Linux | 1-gram | 6 | 2.700 | 0.0200 | 2.702 | +0.1 | 0.90 |"
     assert lines[-1] == "| Linux | 20-gram | 2 | 0.900 | – | 0.889 | – | – |"
 
 
-def test_parts_of_a_claim_are_said_by_type(generate):
+def test_parts_of_a_claim_are_said_by_type(blocks):
     """A type is said once for a verdict, and the parts that have it, unless all do."""
     rows = [["minGRU: memory", "undecided"], ["minGRU: boost", "holds"],
             ["sLSTM: memory", "undecided"], ["sLSTM: boost", "undecided"],
             ["Mamba: memory", "undecided"], ["Mamba: boost", "holds"]]  # fmt: skip
     findings = pd.DataFrame(rows, columns=["part", "verdict"])
     said = "undecided: minGRU (memory), sLSTM, Mamba (memory); holds: minGRU (boost), Mamba (boost)"
-    assert generate.parts_by_type(findings) == said
+    assert blocks.modern.parts_by_type(findings) == said
     whole = pd.DataFrame([["LSTM", "holds"], ["GRU", "undecided"]], columns=["part", "verdict"])
-    assert generate.parts_by_type(whole) == "holds: LSTM; undecided: GRU"
+    assert blocks.modern.parts_by_type(whole) == "holds: LSTM; undecided: GRU"
     row = pd.Series({"verdict": "undecided", "effect": 0.0002, "low": 0.0001, "high": 0.0004,
                      "paper": None, "basis": ""})  # fmt: skip
-    assert generate.effect(row, "share") == "undecided: 0.02% (0.01% to 0.04%)"
+    assert blocks.claims.effect(row, "share") == "undecided: 0.02% (0.01% to 0.04%)"
 
 
 @pytest.mark.parametrize(
@@ -128,30 +135,30 @@ def test_parts_of_a_claim_are_said_by_type(generate):
         ("2 of 2 units", (0.1, 0.05, 0.15), "nats", "0.100 (+0.050 to +0.150)"),
     ],
 )
-def test_a_few_units_are_counted_and_an_interval_has_a_width(generate, basis, numbers, unit, said):
+def test_a_few_units_are_counted_and_an_interval_has_a_width(blocks, basis, numbers, unit, said):
     about = dict(zip(("effect", "low", "high"), numbers, strict=True))
     row = pd.Series({"verdict": "holds", "basis": basis, "paper": None} | about)
-    assert generate.effect(row, unit) == f"holds: {said}"
+    assert blocks.claims.effect(row, unit) == f"holds: {said}"
 
 
-def test_what_is_published_of_newer_types(generate):
-    tables = generate.MODERN / "tables"
+def test_what_is_published_of_newer_types(blocks):
+    tables = blocks.modern.MODERN / "tables"
     tables.mkdir(parents=True)
-    (generate.MODERN / "settings.json").write_text('{"run": "modern", "corpora": {"wp": {}}}')
+    (blocks.modern.MODERN / "settings.json").write_text('{"run": "modern", "corpora": {"wp": {}}}')
     losses = [
         ["wp", "lstm", 0, "paper", 1, 64, 1, 64, 30000, 1.4, 0, 0, 0],
         ["wp", "mingru", 0, "paper", 1, 64, 1, 80, 30000, 1.3, -0.1, -0.12, -0.08],
         ["wp", "mingru", 1, "adamw", 1, 64, 1, 40, 30000, 1.2, -0.2, -0.22, -0.18],
     ]
     pd.DataFrame(losses, columns=LOSSES).to_csv(tables / "types.csv", index=False)
-    assert "| minGRU | 1.300 (-0.120 to -0.080) |" in generate.modern_losses()
-    assert "| minGRU | 1.300 (-0.120 to -0.080) | – | – | 1.200" in generate.modern_losses()
+    assert "| minGRU | 1.300 (-0.120 to -0.080) |" in blocks.modern.modern_losses()
+    assert "| minGRU | 1.300 (-0.120 to -0.080) | – | – | 1.200" in blocks.modern.modern_losses()
     claim = NEWER[0]
     rows = [[claim.name, where, "holds", 0.1, 0.08, 0.12, None, "minGRU 1x64", ""]
             for where in ("wp", "wp: minGRU")]  # fmt: skip
     pd.DataFrame(rows, columns=COLUMNS).to_csv(tables / "claims.csv", index=False)
     said = "holds: 0.100 (+0.080 to +0.120) | holds: minGRU"
-    lines = generate.modern_claims().splitlines()
+    lines = blocks.modern.modern_claims().splitlines()
     assert f"| {claim.says} | War and Peace | {said} |  |" == lines[2]
     assert len(lines) == 2 + len(NEWER) and "needs a text of another kind" in lines[3]
     status = [["wp", "type~mingru layers~1 size~64 seed~1", 1],
@@ -159,6 +166,6 @@ def test_what_is_published_of_newer_types(generate):
               ["wp", "type~mamba layers~1 size~64 seed~1", 0]]  # fmt: skip
     columns = ["corpus", "model", "finished"]
     pd.DataFrame(status, columns=columns).to_csv(tables / "status.csv", index=False)
-    missing = generate.modern_missing()
+    missing = blocks.modern.modern_missing()
     assert "- War and Peace, minGRU: 2x64." in missing and "Mamba: all networks." in missing
     assert "units of minGRU, Mamba" in missing

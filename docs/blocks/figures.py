@@ -1,0 +1,60 @@
+"""Blocks of docs/results.md about figures and errors."""
+
+import re
+
+from blocks.common import ROOT, TITLES, markdown, published, table
+
+FIGURES = "../results/reference/figures"  # from a page of docs/
+
+
+def errors_by_size() -> str:
+    """Of the errors that the largest networks of a type no longer make, the share per category."""
+    found, rows, missing = published("tables/errors.csv"), [], ""
+    if found.empty:  # figure 6 has the LSTMs of one depth
+        found = table("figures/figure6.csv").assign(type="lstm")
+        sums = ["corpus", "type", "layers", "size", "category"]
+        found = found.groupby(sums, sort=False)["errors"].sum().reset_index()
+        missing = "\n\nGRU, RNN and other depths: not published yet."
+    categories = list(dict.fromkeys(found["category"]))
+    for (corpus, type, layers), own in found.groupby(["corpus", "type", "layers"], sort=False):
+        means = own.groupby(["size", "category"])["errors"].mean().unstack()
+        fewer = means.iloc[0] - means.iloc[-1]
+        ends = f"{means.index[0]} to {means.index[-1]}"
+        if corpus in TITLES and len(means) > 1:
+            rows.append([TITLES[corpus], f"{type.upper()}, {layers}", ends, f"{fewer.sum():,.0f}",
+                         *(f"{fewer[c] / fewer.sum():.0%}" for c in categories)])  # fmt: skip
+    head = ["corpus", "type, layers", "size", "fewer errors", *categories]
+    return markdown(head, rows) + missing
+
+
+def figure(name: str, says: str, caption: str = "") -> str:
+    """A published figure with its caption, which is that of the run's report."""
+    text = (ROOT / f"workflow/report/{caption or name}.rst").read_text()
+    controls = int(table("tables/ablation.csv")["controls"].max())
+    text = re.sub(r"{{.*?controls.*?}}", str(controls), text, flags=re.DOTALL).replace("``", "`")
+    picture = f"{FIGURES}/{name}"
+    return f"[![{says}]({picture}.png)]({picture}.svg)\n\n{text.strip()}"
+
+
+def figures() -> str:
+    """Figures 1 to 6, as the paper numbers them."""
+    shown = [("figure1", "Figure 1: t-SNE of the networks")]
+    shown += [(f"figure2-{corpus}", f"Figure 2: units and what they follow, {title}")
+              for corpus, title in TITLES.items()]  # fmt: skip
+    shown += [("figure3", "Figure 3: saturation of gates"),
+              ("figure4", "Figure 4: the LSTM against n-grams"),
+              ("figure5", "Figure 5: braces by distance, and an LSTM in its first epochs"),
+              ("figure6", "Figure 6: errors removed by oracles")]  # fmt: skip
+    return "\n\n".join(
+        f"### {says}\n\n{figure(name, says, name.partition('-')[0])}" for name, says in shown
+    )
+
+
+def definitions() -> str:
+    found, rows = published("figures/figure6_definitions.csv"), []
+    if found.empty:
+        return "Not published yet: this needs the score arrays of a whole run."
+    for (corpus, definition), own in found.groupby(["corpus", "definition"], sort=False):
+        shares = own.set_index("category")["share"]
+        rows.append([TITLES[corpus], definition, *(f"{share:.1%}" for share in shares)])
+    return markdown(["corpus", "definition", *shares.index], rows)

@@ -1,0 +1,208 @@
+"""Blocks of docs/modern.md."""
+
+import re
+
+import pandas as pd
+import yaml
+
+from blocks.claims import effect
+from blocks.common import ABSENT, MODERN, ROOT, TITLES, extent, markdown
+from charlens.claims.catalog import NEWER
+from charlens.report import overview
+from charlens.runs import reference
+from charlens.store.models import PAPER_TYPES, type_name, types_in_order
+from charlens.store.tables import reasons
+
+# claims about newer types, by words in their names, whose effect is a share of types, or of errors
+SHARES_OF_TYPES = "use them", "spread", "have interpretable", "first resemble"
+SHARES = (*SHARES_OF_TYPES, "remove errors")
+
+
+def modern(name: str) -> pd.DataFrame:
+    """A published table of the run modern; empty where it has not been published yet."""
+    path = MODERN / name
+    return pd.read_csv(path) if path.exists() else pd.DataFrame()
+
+
+def modern_verdict() -> str:
+    """How far the newer types are from LSTM and GRU, in a sentence or two."""
+    found = modern("tables/types.csv")
+    if found.empty:
+        return ABSENT
+    bare = found[(found["block"] == 0) & (found["recipe"] == "paper")]
+    losses = bare.pivot(index=["corpus", "size", "layers"], columns="type", values="loss")
+    newer = [type for type in types_in_order(losses) if type not in PAPER_TYPES]
+    behind = []
+    for type in newer:
+        more = (losses[type] - losses["lstm"]).dropna()
+        shapes = f"{len(more)} shape{'s' if len(more) > 1 else ''}"
+        behind.append(f"{type_name(type)} {extent(more, '+.2f')} ({shapes})")
+    best = (losses[newer].min(axis=1) - losses["gru"]).dropna()
+    ahead = int((best < 0).sum())
+    named = yaml.safe_load((ROOT / "modern.yaml").read_text())["grid"]["types"]
+    failed = {key.type for key in reference.failures(reference.Publication(MODERN))}
+    rest = [
+        type_name(type) + " (the one tried diverged)" * (type in failed)
+        for type in types_in_order(set(named) - set(losses))
+    ]
+    sizes = sorted(set(bare["size"]))
+    sizes = f"{'sizes' if len(sizes) > 1 else 'size'} {' and '.join(map(str, sizes))}"
+    trained = f"of the {len(best)} shapes that are trained"
+    said = f"a newer type is ahead of the GRU in {ahead} {trained}"
+    if not ahead:
+        said = f"no newer type is ahead of the GRU in any {trained}"
+    helped = set(found["type"]) - set(bare["type"])
+    return (
+        f"Bare cells of equal parameters by the paper's recipe, {sizes}, one seed each:"
+        f" {said}. Loss minus that of the LSTM of the same"
+        f" shape, in nats per character: {'; '.join(behind)}."
+        + ("" if helped else " None has been trained yet in a block or by a recipe of its time.")
+        + (f" Without a loss yet: {', '.join(rest)}." if rest else "")
+    )  # fmt: skip
+
+
+def modern_losses() -> str:
+    found = modern("tables/types.csv")
+    if found.empty:
+        return ABSENT
+    parts = []
+    for corpus, own in found.groupby("corpus", sort=False):
+        parts += [f"**{TITLES[corpus]}**", losses_by_shape(own)]
+        bare = (own["block"] == 0) & (own["recipe"] == "paper")
+        for (layers, size), some in own[~bare].groupby(["layers", "size"]):
+            beside = own[bare & (own["layers"] == layers) & (own["size"] == size)]
+            parts += [f"With additions, {layers}x{size}:", losses_by_addition(beside, some)]
+    return "\n\n".join([*parts, *trained_on_a_card()])
+
+
+def trained_on_a_card() -> list[str]:
+    """Which networks of `modern.yaml` with a loss a card has trained, in a sentence, if any."""
+    histories = reference.Publication(MODERN).histories().items()
+    on_card = {key.chosen for key, path in histories if "cuda" in set(pd.read_csv(path)["backend"])}
+    done = {key: key.label for key in reference.Publication(MODERN).digests() if key in on_card}
+    if not done:
+        return []
+    return [
+        "Trained on a card, or partly so, with products in TF32; all others on processors:"
+        f" {', '.join(done.values())}."
+    ]
+
+
+def losses_by_shape(found: pd.DataFrame) -> str:
+    """The losses of bare cells by the paper's recipe: types down, sizes and layers across."""
+    own = found[(found["block"] == 0) & (found["recipe"] == "paper")]
+    shapes = sorted(set(zip(own["size"], own["layers"], strict=True)))
+    rows = []
+    for type in types_in_order(own["type"]):
+        of_type = own[own["type"] == type].set_index(["size", "layers"])
+        rows.append([type_name(type), *(beside_lstm(of_type, shape) for shape in shapes)])
+    head = ["type", *(f"{layers}x{size}" for size, layers in shapes)]
+    return markdown(head, rows)
+
+
+def losses_by_addition(bare: pd.DataFrame, added: pd.DataFrame) -> str:
+    """The losses of one shape: types down, what is added across."""
+    kinds = [(0, "paper"), (1, "paper"), (0, "adamw"), (1, "adamw")]
+    every, rows = pd.concat([bare, added]), []
+    for type in types_in_order(every["type"]):
+        of_type = every[every["type"] == type].set_index(["block", "recipe"])
+        rows.append([type_name(type), *(beside_lstm(of_type, kind) for kind in kinds)])
+    return markdown(["type", "bare", "block", "adamw", "block+adamw"], rows)
+
+
+def beside_lstm(rows: pd.DataFrame, key: tuple) -> str:
+    """A loss and, in brackets, the interval of its difference from the LSTM's."""
+    if key not in rows.index:
+        return "–"
+    row = rows.loc[key]
+    between = f" ({row.low:+.3f} to {row.high:+.3f})" if row.low < row.high else ""
+    return f"{row.loss:.3f}{between}"
+
+
+def modern_claims() -> str:
+    found, rows = modern("tables/claims.csv"), []
+    if found.empty:
+        return ABSENT
+    found["reason"] = reasons(found)
+    found[["corpus", "part"]] = found["where"].str.partition(": ")[[0, 2]]
+    for claim in NEWER:
+        for name in dict.fromkeys(found["corpus"]):
+            own = found[(found["claim"] == claim.name) & (found["corpus"] == name)]
+            if own.empty:
+                rows.append([claim.says, TITLES[name], "not tested: needs a text of another kind",
+                             "", ""])  # fmt: skip
+                continue
+            whole = own.iloc[0]
+            unit = "share" if any(word in claim.name for word in SHARES) else "nats"
+            reason = overview.reason(whole)
+            if open_types := re.findall(r"(?:without|not looked at)\b[^;]*", whole.basis):
+                reason = "; ".join(open_types)
+            by_type = parts_by_type(own.iloc[1:])
+            said = effect(whole.drop("reason"), unit)  # which the note says
+            if "%" in said and any(word in claim.name for word in SHARES_OF_TYPES):
+                types = len(set(own.iloc[1:]["part"].str.partition(": ")[0]))
+                said = f"{whole.verdict}: for {round(whole.effect * types)} of {types} types"
+            rows.append([claim.says, TITLES[name], said, by_type, reason])
+    return markdown(["claim", "text", "found", "by type", "note"], rows)
+
+
+def parts_by_type(findings: pd.DataFrame) -> str:
+    """For each verdict the types that have it. Where a claim has several parts for each type
+    ("minGRU: memory"), those with this verdict follow in brackets, unless all have it."""
+    said, parts = [], [part.partition(": ") for part in findings["part"]]
+    findings = findings.assign(type=[p[0] for p in parts], what=[p[2] for p in parts])
+    for verdict, own in findings.groupby("verdict", sort=False):
+        types = [
+            type if set(whats) == set(findings["what"]) else f"{type} ({', '.join(whats)})"
+            for type, whats in own.groupby("type", sort=False)["what"]
+        ]
+        said.append(f"{verdict}: {', '.join(types)}")
+    return "; ".join(said)
+
+
+def modern_missing() -> str:
+    if not MODERN.exists():
+        return ABSENT
+    publication, lines = reference.Publication(MODERN), []
+    status = publication.status()
+    keys = [reference.key_of(row.corpus, row.model) for row in status.itertuples()]
+    finished = dict(zip(keys, status["finished"], strict=True))
+    networks = [key for key in keys if key.kind == "recurrent"]
+    for corpus in dict.fromkeys(key.corpus for key in keys):
+        lacking_of = {}  # types by what they lack
+        for type in types_in_order(key.type for key in networks):
+            own = [key for key in networks if (key.corpus, key.type) == (corpus, type)]
+            left = [f"{key.layers}x{key.size}" for key in own if not finished[key]]
+            if left:
+                what = ", ".join(left) if len(left) < len(own) else "all networks"
+                lacking_of.setdefault(what, []).append(type_name(type))
+        lines += [
+            f"- {TITLES[corpus]}, {', '.join(types)}: {what}." for what, types in lacking_of.items()
+        ]
+        lines += [
+            f"- {TITLES[corpus]}, {key.label}: {reason}."
+            for key, reason in reference.failures(publication).items()
+            if key.corpus == corpus
+        ]
+        others = [k.name for k in keys if k.kind != "recurrent" and not finished[k]]
+        if others:
+            lines.append(f"- {TITLES[corpus]}: {', '.join(others)}.")
+    lines += [f"- {what}." for what in reference.lacking_of_types(MODERN, keys)]
+    return "\n".join(lines) or "Nothing: every network of `modern.yaml` is trained."
+
+
+def modern_figure() -> str:
+    """What README says of the newer types; nothing before they are published."""
+    picture = "results/reference/modern/figures/types"
+    if not (MODERN / "figures/types.png").exists():
+        return "The losses of the newer types are not published yet."
+    planned = modern("tables/status.csv")
+    recurrent = planned[planned["model"].str.startswith("type~")]
+    failures = reference.failures(reference.Publication(MODERN))
+    diverged = sum(key.kind == "recurrent" for key in failures)
+    trained = recurrent["finished"].sum() - diverged
+    return (
+        f"{trained} of the {len(recurrent)} networks are trained"
+        f"{f' ({diverged} more diverged)' if diverged else ''}. {modern_verdict()}\n\n"
+        f"[![Loss of each type at equal parameters]({picture}.png)]({picture}.svg)"
+    )

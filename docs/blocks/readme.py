@@ -1,0 +1,191 @@
+"""Blocks of README.md."""
+
+import re
+from collections import Counter
+
+import pandas as pd
+import yaml
+
+from blocks.claims import CLAIMS, OUR_OWN
+from blocks.common import FAR, REFERENCE, ROOT, TITLES, network, published, span, table
+from blocks.speed import hours_of_paper
+from charlens.report.emergence import NETWORK
+from charlens.runs import grid, reference
+from charlens.runs.settings import Settings, make
+from charlens.store.models import network_name
+
+
+def agreement(corpus: str, models: str = "recurrent") -> pd.Series:
+    found = table("tables/agreement.csv").set_index(["corpus", "models"])
+    return found.loc[(corpus, models)]
+
+
+def conclusions(corpus: str) -> pd.DataFrame:
+    """The claims that the paper makes, about a corpus."""
+    found = table("tables/claims.csv")
+    return found[(found["where"] == corpus) & ~found["claim"].isin(OUR_OWN)]
+
+
+def counted(counts: pd.Series, verdict: str, verb: str) -> str:
+    """How many verdicts: 14 hold, 1 fails, none is undecided."""
+    number = int(counts.get(verdict, 0))
+    if number < 2:
+        verb = {"hold": "holds", "fail": "fails", "are undecided": "is undecided"}[verb]
+    return f"{number or 'none'} {verb}"
+
+
+def times(what: str) -> pd.Series:
+    return table("bench/times.csv").set_index("what").loc[what]
+
+
+def commands() -> str:
+    demo, of_core = times("make demo"), hours_of_paper()
+    minutes, hours = span(demo.amx_low, demo.amx_high, "minutes"), of_core["amx"]
+    old = of_core["avx2"]
+    return f"""```sh
+make demo     # the paper in miniature, {minutes}: results/demo/report.html
+make test     # the tests
+make paper    # the full reproduction, about {hours / 2:.0f} hours: results/paper/report.html
+```
+
+Times are for two cores of a server processor with AMX, without a GPU. `make estimate` predicts \
+the time on your machine. `make paper` is an estimate: at the measured speed its recurrent \
+networks need {hours:.0f} hours on one such core, {hours / 2:.0f} on two. (An old core with only \
+AVX2 needs {old:.0f}: {old / 24 / 2:.0f} days on two.) No single machine has run it all."""
+
+
+def verdict() -> str:
+    lines = []
+    for corpus in TITLES:
+        row, said = agreement(corpus), conclusions(corpus)
+        counts = said["verdict"].value_counts()
+        failed = said[said["verdict"] == "does not hold"]
+        named = "; ".join(
+            CLAIMS[row.claim][0].partition("; ")[0]
+            + (" (it does not in the paper’s own table, either)" if row.paper < 0 else "")
+            for row in failed.itertuples()
+        )
+        fail = counted(counts, "does not hold", "fail") + (f": {named}" if named else "")
+        text = "*War and Peace*" if corpus == "wp" else "Linux (a stand-in text)"
+        lines.append(
+            f"- {text}: over {int(row.cells)} grid entries the test loss is {row.mean_abs:.3f} nats"
+            f" from the paper's on average (median {row.median_abs:.3f}, rank correlation"
+            f" {row.rank_correlation:.3f}). Of {len(said)} conclusions of the paper"
+            f" {counted(counts, 'holds', 'hold')},"
+            f" {counted(counts, 'undecided', 'are undecided')}, {fail}."
+        )
+    lines.append(
+        "- Not counted here: whether the network *uses* its interpretable units, a question of our"
+        " own."
+    )
+    unusual = table("tables/discrepancies.csv")
+    unusual = unusual[~unusual["model"].isin(["n-gram", "n-NN"])]
+    for corpus, text in (("wp", "*War and Peace*"), ("lk", "Linux")):
+        own = unusual[(unusual["corpus"] == corpus) & (unusual["residual"].abs() > 2 * FAR)]
+        named = " and ".join(
+            f"{network(row)} ({row.ours:.3f}; paper {row.paper:.3f})"
+            for row in own.sort_values("residual", key=abs, ascending=False).itertuples()
+        )
+        stands = "stands" if len(own) == 1 else "stand"
+        lines.append(
+            f"- Far off on {text}: {named}, which {stands} out from the neighbours in the paper's"
+            " own table, too; the cause is open."
+        )
+    ngram = agreement("wp", "n-gram")
+    lines.append(
+        f"- The n-gram baselines of *War and Peace* are within {ngram.mean_abs:.4f} nats of the"
+        " paper's on average."
+    )
+    return "\n".join(lines)
+
+
+def state() -> str:
+    status = table("tables/status.csv")
+    status = status[status["corpus"].isin(TITLES)]
+    entry = status["model"].str.replace(r" seed~\d+", "", regex=True)
+    lines = []
+    for corpus, own in status.groupby("corpus", sort=False):
+        finished = own.groupby(entry, sort=False)["finished"]
+        missing = [entry_name(model) for model in finished.max().index[finished.max() == 0]]
+        if missing:
+            lines.append(f"- {TITLES[corpus]}, not trained yet: {', '.join(missing)}.")
+        begun = own[own.groupby(entry)["finished"].transform("max") == 1]
+        seeds = int((begun["finished"] == 0).sum())
+        if seeds:
+            lines.append(f"- {TITLES[corpus]}: {seeds} further seeds are not trained yet.")
+    lines += [f"- {line}." for line in [*untried(), *other_orders(), *unwatched()]]
+    lines += [
+        "- The CUDA backend was checked and measured on two kinds of card, an H100 and an H200; no"
+        " whole run was made on one.",
+        "- The paper's Linux file is no longer at its address. Losses are on a stand-in: the same"
+        " kernel sources, in another order.",
+    ]
+    return "\n".join(lines)
+
+
+def plan() -> Settings:
+    """The paper's settings."""
+    return make(yaml.safe_load((ROOT / "config.yaml").read_text()))
+
+
+def untried() -> list[str]:
+    """Candidates of `config.yaml` that were not trained, though others of their models were."""
+    settings, publication = plan(), reference.Publication(REFERENCE)
+    tried, lines = set(publication.histories()), []
+    begun = {key.chosen for key in tried}
+    for corpus in settings.use:
+        lacking: dict[str, list[str]] = {}  # models by the candidate that they lack
+        for key in grid.planned(settings):
+            if key.corpus != corpus or key not in begun:
+                continue
+            for candidate in grid.candidates(settings, key):
+                if candidate in tried:
+                    continue
+                which = f"dropout {candidate.candidate}"
+                if key.kind == "nn":
+                    which = f"{candidate.candidate:,} hidden units"
+                lacking.setdefault(which, []).append(key.label)
+        lines += [
+            f"{TITLES[corpus]}, not tried yet: {which} in {', '.join(models)}"
+            for which, models in lacking.items()
+        ]
+    return lines
+
+
+def other_orders() -> list[str]:
+    """The models of `config.yaml` that lack some of the other orders of a corpus's files."""
+    settings, lines = plan(), []
+    known, orders = reference.Publication(REFERENCE).digests(), len(settings.reshuffles.seeds)
+    for corpus in settings.use:
+        again = [key for key in grid.reshuffles(settings, corpus) if key.corpus != corpus]
+        counts = Counter(key.name for key in again if key not in known)
+        lacking = ", ".join(f"{name} ({orders - count})" for name, count in counts.items())
+        if lacking:
+            lines.append(
+                f"{TITLES[corpus]}, scored in fewer than the {orders} other orders of its files:"
+                f" {lacking}"
+            )
+    return lines
+
+
+def unwatched() -> list[str]:
+    """The networks of `config.yaml` that are trained, but were not watched as they were."""
+    settings, lines = plan(), []
+    measures = published("tables/emergence.csv")
+    known = set(measures[NETWORK].drop_duplicates().itertuples(index=False, name=None))
+    for corpus in settings.use:
+        keys = grid.watched(settings, corpus)
+        own = [(k.corpus, k.type, k.layers, k.size, k.seed) for k in keys]
+        lacking = Counter(k.name for k, which in zip(keys, own, strict=True) if which not in known)
+        if lacking:
+            names = ", ".join(f"{name} ({count} seeds)" for name, count in lacking.items())
+            lines.append(f"{TITLES[corpus]}, not watched as they were trained: {names}")
+    return lines
+
+
+def entry_name(model: str) -> str:
+    """type~lstm layers~1 size~512 as LSTM 1x512; other models by their labels."""
+    label = dict(re.findall(r"(\w+)~(\S+)", model))
+    if "type" not in label:
+        return model
+    return network_name(label["type"], label["layers"], label["size"])
