@@ -43,6 +43,6 @@ def network(row) -> str:
     return f"{row.model.upper()} {int(row.layers)}x{int(row.size)}"
 
 
-def published(name: str) -> pd.DataFrame:
-    """A published table; empty where it has not been published yet."""
-    return table(name) if (REFERENCE / name).exists() else pd.DataFrame()
+def published(name: str, folder: Path = REFERENCE) -> pd.DataFrame:
+    """A table of a publication; empty where it has not been published yet."""
+    return pd.read_csv(folder / name) if (folder / name).exists() else pd.DataFrame()

@@ -4,7 +4,7 @@ import re
 
 import pandas as pd
 
-from blocks.common import FAR, TITLES, between, markdown, network, published, table
+from blocks.common import ABSENT, FAR, TITLES, between, markdown, network, published, table
 from charlens.statistics.intervals import pooled_sd
 from charlens.store.tables import paper_table
 
@@ -56,7 +56,7 @@ def table2() -> str:
 def discrepancies() -> str:
     far, parts = published("tables/discrepancies.csv"), []
     if far.empty:
-        return "Not published yet."
+        return ABSENT
     head = ["entry", "ours", "paper", "difference", "beyond the offset", "a slip of 0.1 leaves",
             "another size leaves", "another candidate leaves", "fits"]  # fmt: skip
     for corpus, title in TITLES.items():
@@ -111,7 +111,7 @@ def paper_text() -> str:
             ours = f"no largest gain: {flat.group()} ({row.basis.partition(':')[0]})"
         rows.append([TITLES[row.corpus], row.quantity, form.format(row.paper), where, ours])
     head = ["corpus", "quantity", "paper", "where it stands", "ours"]
-    return markdown(head, rows) if rows else "Not published yet."
+    return markdown(head, rows) if rows else ABSENT
 
 
 def candidates() -> str:

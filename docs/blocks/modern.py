@@ -6,7 +6,7 @@ import pandas as pd
 import yaml
 
 from blocks.claims import effect
-from blocks.common import ABSENT, MODERN, ROOT, TITLES, extent, markdown
+from blocks.common import ABSENT, MODERN, ROOT, TITLES, extent, markdown, published
 from charlens.claims.catalog import NEWER
 from charlens.report import overview
 from charlens.runs import reference
@@ -20,8 +20,7 @@ SHARES = (*SHARES_OF_TYPES, "remove errors")
 
 def modern(name: str) -> pd.DataFrame:
     """A published table of the run modern; empty where it has not been published yet."""
-    path = MODERN / name
-    return pd.read_csv(path) if path.exists() else pd.DataFrame()
+    return published(name, MODERN)
 
 
 def modern_verdict() -> str:
@@ -77,14 +76,15 @@ def modern_losses() -> str:
 
 def trained_on_a_card() -> list[str]:
     """Which networks of `modern.yaml` with a loss a card has trained, in a sentence, if any."""
-    histories = reference.Publication(MODERN).histories().items()
+    publication = reference.Publication(MODERN)
+    histories = publication.histories().items()
     on_card = {key.chosen for key, path in histories if "cuda" in set(pd.read_csv(path)["backend"])}
-    done = {key: key.label for key in reference.Publication(MODERN).digests() if key in on_card}
+    done = [key.label for key in publication.digests() if key in on_card]
     if not done:
         return []
     return [
         "Trained on a card, or partly so, with products in TF32; all others on processors:"
-        f" {', '.join(done.values())}."
+        f" {', '.join(done)}."
     ]
 
 

@@ -37,6 +37,13 @@ def has_driver() -> bool:
     return True
 
 
+def names() -> list[str]:
+    """Torch's names of the cards that this process may see: "cuda:0", ..."""
+    import torch
+
+    return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+
+
 @functools.cache  # one place per process, however many models it holds
 def free_gpu() -> str:
     """A card with a free place, held until this process ends; where none is free, waits for one.
@@ -51,9 +58,8 @@ def free_gpu() -> str:
     import torch
 
     if given := os.environ.get(GIVEN):
-        there = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-        if given not in there:
-            raise InputError(f"{GIVEN}={given}: there is {', '.join(there)}")
+        if given not in names():
+            raise InputError(f"{GIVEN}={given}: there is {', '.join(names())}")
         return given
     places = gpu_jobs()
     if places > 1 and not shared_at_a_time():

@@ -36,7 +36,7 @@ import torch
 
 from charlens.backends import windows
 from charlens.backends.base import used_gradient
-from charlens.backends.reference import Reference
+from charlens.backends.reference import Reference, of_targets
 from charlens.networks.architecture import Architecture
 
 WARM_UP = 3  # steps before a capture
@@ -69,6 +69,10 @@ class Window:
         if state is not None:
             self.state.copy_(state)
 
+    def changed(self) -> list[torch.Tensor]:
+        """What a call changes that the next one depends on."""
+        return [] if self.state is None else [self.state]
+
 
 class Reading(Window):
     """The log-probability of each target of a window, without an update."""
@@ -77,16 +81,11 @@ class Reading(Window):
         super().__init__(arch, params, x, y, state)
         self.log_probs = torch.empty(self.y.shape, device=self.device)  # [T, S], in nats
 
-    def changed(self) -> list[torch.Tensor]:
-        """What a call changes that the next one depends on."""
-        return [] if self.state is None else [self.state]
-
     @torch.no_grad()
     def __call__(self) -> None:
         """Forward alone."""
         logits, after = self.forward(self.arch, self.params, self.x, self.state)
-        found = torch.log_softmax(logits, dim=-1).gather(2, self.y.long().unsqueeze(2))
-        self.log_probs.copy_(found.squeeze(2))
+        self.log_probs.copy_(of_targets(torch.log_softmax(logits, dim=-1), self.y))
         if after is not None:
             self.state.copy_(after)
 
@@ -108,9 +107,9 @@ class Step(Window):
         self.loss = torch.zeros((), dtype=torch.float64, **place)  # mean nats per character
 
     def changed(self) -> list[torch.Tensor]:
-        """What a call changes that the next one depends on."""
-        tensors = [*self.params.values(), *self.squares.values(), *self.means.values()]
-        return tensors if self.state is None else [*tensors, self.state]
+        """The same, with parameters and optimizer."""
+        optimizer = [*self.squares.values(), *self.means.values()]
+        return [*self.params.values(), *optimizer, *super().changed()]
 
     def load(self, x, y, state, dropout, rate: float, number: int = 0) -> None:
         """Copy in the inputs of the next update, shaped as in `selection`. number: of the update,
@@ -213,7 +212,7 @@ def captured(step: Step | Reading, device: str):
 
 
 class Cuda(Reference):
-    """Training by captured updates, everything else by plain torch on the card."""
+    """Training and validation by captured graphs, all else by plain torch on the card."""
 
     def __init__(self, arch: Architecture, device: str, capture: bool = True):
         super().__init__(arch, device)
@@ -249,7 +248,7 @@ class Cuda(Reference):
                 self._step.load(x, y, state, dropout, rate, number)
                 self._replay = self._captured(self._step)
                 self._bound = bound
-                self._readings.clear()
+                self._readings.clear()  # of the tensors before
             elif self._done:
                 self._done.synchronize()
             self._step.load(x, y, state, dropout, rate, number)

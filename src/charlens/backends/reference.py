@@ -8,6 +8,11 @@ from charlens.networks.architecture import Architecture
 from charlens.networks.network import Parameters, forward, zero_state
 
 
+def of_targets(log_probs: Tensor, y: Tensor) -> Tensor:
+    """The log-probability of each target y [S, T], of those of all symbols [S, T, K]."""
+    return log_probs.gather(2, y.long().unsqueeze(2)).squeeze(2)
+
+
 class Reference:
     """Plain torch with autograd, on any device. `selection` describes the calls."""
 
@@ -34,7 +39,7 @@ class Reference:
             masks = dropout.mask(self.arch.hidden).to(self.device) * dropout.scale
         leaves = {name: value.detach().requires_grad_() for name, value in params.items()}
         log_probs, after = self._log_probs(leaves, x, state, masks)
-        loss = -self._of_targets(log_probs, y).sum() / len(x)
+        loss = -of_targets(log_probs, self._targets(y)).sum() / len(x)
         used = [leaves[name] for name in grads]
         found = torch.autograd.grad(loss, used, allow_unused=True)
         for (name, grad), value in zip(grads.items(), found, strict=True):
@@ -47,7 +52,7 @@ class Reference:
         """Log-probability in nats of every y: [S, T], always in full precision."""
         log_probs, after = self._log_probs(params, x, state)
         self._move(state, after)
-        return self._of_targets(log_probs, y).cpu()
+        return of_targets(log_probs, self._targets(y)).cpu()
 
     @torch.no_grad()
     def log_probs(self, params, x, state) -> Tensor:
@@ -60,9 +65,8 @@ class Reference:
         logits, after = forward(self.arch, params, torch.as_tensor(x).to(self.device), state, masks)
         return torch.log_softmax(logits, dim=-1), after
 
-    def _of_targets(self, log_probs, y):
-        y = torch.as_tensor(y).to(self.device)
-        return log_probs.gather(2, y.long().unsqueeze(2)).squeeze(2)
+    def _targets(self, y):
+        return torch.as_tensor(y).to(self.device)
 
     @staticmethod
     def _move(state, after):

@@ -144,11 +144,9 @@ def run(args: argparse.Namespace) -> None:
     no such device."""
     torch.set_num_threads(1)
     device = args.device or ("cuda:0" if torch.cuda.is_available() else None)
-    if device and device != "cpu":
-        usable = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-        if device not in usable:
-            there = ", ".join([*usable, "cpu"])
-            raise InputError(f"--device {device}: no such device here; there is {there}")
+    usable = [*cards.names(), "cpu"]
+    if device and device not in usable:
+        raise InputError(f"--device {device}: no such device here; there is {', '.join(usable)}")
     print(f"### This machine\n\n{table(['what', 'found'], machine.facts(args.kenlm))}\n")
     head = ["type", "backend", "why"]
     print(f"### Who does the arithmetic (backend: auto)\n\n{table(head, backends())}\n")
