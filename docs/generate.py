@@ -23,7 +23,7 @@ from blocks.common import MODERN, REFERENCE, ROOT
 from charlens.runs import model_cards
 
 BLOCKS = (
-    readme.commands, readme.verdict, readme.state,
+    readme.commands, readme.verdict, readme.missing, readme.state,
     losses.table1, losses.table2, losses.discrepancies, losses.shuffle_offsets, losses.paper_text,
     losses.candidates, losses.uncertainty, losses.split_layouts,
     claims.claims,
@@ -32,7 +32,7 @@ BLOCKS = (
     modern.modern_verdict, modern.modern_losses, modern.modern_claims, modern.modern_missing,
     modern.modern_figure,
     speed.costs, speed.speeds, speed.type_speeds, speed.peers, speed.platforms, speed.rules,
-    speed.rules_demo, speed.card, speed.equal,
+    speed.rules_demo, speed.gpu, speed.equal,
     faults.faults,
 )  # fmt: skip
 

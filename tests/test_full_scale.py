@@ -36,19 +36,19 @@ def stand_in(folder: Path, key: ModelKey, plan: settings.Settings, histories: di
     run = folder / "results/paper"
     data = split.load(run / f"corpora/{key.corpus}.npz")
     text = json.loads((run / f"corpora/{key.corpus}.json").read_text())
-    if key.kind == "nn":
+    if key.family == "nn":
         arch = architecture.Architecture("nn", 1, int(key.candidate), data.symbols, key.n)
     else:
         hidden = architecture.hidden_size(key.type, key.layers, key.size, data.symbols)
         arch = architecture.Architecture(key.type, key.layers, hidden, data.symbols)
-    like = [k for k in histories if (k.kind, k.type, k.size) == (key.kind, key.type, key.size)]
+    like = [k for k in histories if (k.family, k.type, k.size) == (key.family, key.type, key.size)]
     history = pd.read_csv(histories[key if key in histories else like[0]])
     best = history.loc[history["val_loss"].idxmin()]
     params = arrays.initialise(arch, plan.training.init, key.seed)
     about = dataclasses.asdict(arch) | {
         "corpus": key.corpus, "source": text["source"], "size": key.size,
         "version": version.version(arch.type), "parameters": architecture.count(arch),
-        "dropout": key.candidate if key.kind == "recurrent" else 0.0, "seed": key.seed,
+        "dropout": key.candidate if key.family == "recurrent" else 0.0, "seed": key.seed,
         "epoch": int(best["epoch"]), "val_loss": float(best["val_loss"]),
         "alphabet": symbols.in_hex(data.alphabet), "split": split.digest(data),
     }  # fmt: skip

@@ -7,7 +7,7 @@ import sys
 import pytest
 from conftest import small_split
 
-from charlens.backends import cards, cpu, selection
+from charlens.backends import cpu, gpus, selection
 from charlens.cli import VERBS
 from charlens.data import split
 from charlens.networks import arrays, model_file
@@ -71,8 +71,8 @@ SCORE = "--split text.npz --out made.npy --meta made.json --backend fast"
     ],
 )
 def test_the_compiled_code_needs_numpy_alone(folder, monkeypatch, command):
-    if command.startswith("sample") and cards.has_driver():
-        pytest.skip("there may be a graphics card, which torch knows")
+    if command.startswith("sample") and gpus.has_driver():
+        pytest.skip("there may be a GPU, which torch knows")
     monkeypatch.chdir(folder)
     program = "import sys; from charlens import cli; assert cli.main(sys.argv[1:]) == 0"
     assert imported(program, *command.split()) == ""

@@ -21,7 +21,7 @@ from project import TINY, command, copy_kenlm, copy_project, counts, finish, own
 from charlens import files
 from charlens.runs import settings
 from charlens.store import tables as stored
-from charlens.units import ablation, analysis, unit_tables
+from charlens.units import ablation, analysis
 
 MODEL = "model.safetensors"
 RECURRENT = {f"{type}-{layers}" for type in ("lstm", "rnn", "gru") for layers in (1, 3)}
@@ -77,7 +77,7 @@ def test_table2(tiny):
 
 def test_cells_and_gates(tiny):
     cells = pd.read_csv(tiny / "tables/cells.csv")
-    assert list(cells.columns) == unit_tables.COLUMNS
+    assert list(cells.columns) == stored.UNITS
     assert {"line_position", "comment_or_quote", "newline_next"} <= set(cells.hypothesis)
     assert (cells.low <= cells.high).all()
     gates = pd.read_csv(tiny / "tables/gates.csv")

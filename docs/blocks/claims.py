@@ -41,13 +41,15 @@ CLAIMS = {  # the statement in words, and how its effect is read
                                      "leaves this open)", "share"),
     "most cells are not": ("most units follow no hypothesis beyond both baselines", "share"),
     "forget gates remember": ("some forget gates are almost always open", "share"),
-    "output gates move": ("no output gate of the network in figure 3 is constant, at 99% of the "
-                          "characters; effect: the share of the most constant one", "share"),
-    "first GRU layer is one-sided": ("the GRU’s first layer almost never saturates the reset gate "
-                                     "to the right, the update gate to the left", "share"),
+    "output gates move": ("no output gate in figure 3 is always open or always closed, at 99% of "
+                          "the characters; effect: the largest such share", "share"),
+    "first GRU layer is one-sided": ("in the GRU’s first layer the reset gate is almost never "
+                                     "right-saturated, the update gate almost never "
+                                     "left-saturated", "share"),
     "first layer is diffuse": ("the LSTM’s gates are saturated less often in the first layer than "
-                               "above", "difference"),
+                               "above; effect: by what share of the characters", "share"),
 }  # fmt: skip
+SAID = {"nats": "{} nats", "probability": "probability {}", "strength": "strength {}"}  # by unit
 OUR_OWN = ("interpretable cells are used",)  # claims that the paper does not make
 ONE_NETWORK = (  # claims about one network, or a small and a large one
     "long reach", "far braces", "brace gain decays", "first a 1-NN, then more",
@@ -72,20 +74,21 @@ def effect(row, unit: str) -> str:
     """A verdict, why it is none, its effect with its interval and, in brackets, the paper's."""
     if not unit or pd.isna(row.effect):
         return verdict_of(row)
-    share, few = unit == "share", re.search(r"\b(\d+) of (\d+) units\b", row.basis)
+    share = unit == "share"
     places = max(1, 2 if abs(row.effect) < 0.01 else 0) if share else 3
     low, high = (format(x, f".{places}%" if share else "+.3f") for x in (row.low, row.high))
-    interval = low != high  # one whose ends read the same is none
-    value = format(row.effect, f".{places if interval else 0}%" if share else ".3f")
+    between = f" ({low} to {high})" if low != high else ""  # whose ends read the same is none
+    form = f".{places if between else 0}%" if share else "+.3f" if unit == "probability" else ".3f"
+    value = format(row.effect, form)
+    few = re.search(r"\b(\d+) of (\d+) units\b", row.basis) if share else None
     if instead := re.search(FOUND_INSTEAD.get(row.get("claim"), "(?!)"), row.basis):
-        value = instead.group()
-    elif share and few and int(few[2]) < FEW:
-        value = few[0]
-    elif interval:
-        value += f" ({low} to {high})"
+        value, between = instead.group(), ""
+    elif few and int(few[2]) < FEW:
+        value, between = few.group(), ""
+    said = SAID.get(unit, "{}").format(value) + between
     paper = "" if pd.isna(row.paper) else f"paper {row.paper:.3f}"
     beside = [found.group() for form in BESIDE if (found := re.search(form, row.basis))]
-    return "; ".join(filter(None, [f"{verdict_of(row)}: {value}", paper, *beside]))
+    return "; ".join(filter(None, [f"{verdict_of(row)}: {said}", paper, *beside]))
 
 
 def verdict_of(row) -> str:

@@ -10,12 +10,15 @@ from blocks.common import ABSENT, MODERN, ROOT, TITLES, extent, markdown, publis
 from charlens.claims.catalog import NEWER
 from charlens.report import overview
 from charlens.runs import reference
-from charlens.store.models import PAPER_TYPES, type_name, types_in_order
+from charlens.store.models import PAPER_TYPES, VARIANTS, cell_of, type_name, types_in_order
 from charlens.store.tables import reasons
 
-# claims about newer types, by words in their names, whose effect is a share of types, or of errors
+# units of the effects of claims about newer types, by words in their names; of others it is nats
 SHARES_OF_TYPES = "use them", "spread", "have interpretable", "first resemble"
-SHARES = (*SHARES_OF_TYPES, "remove errors")
+UNITS = {
+    **dict.fromkeys((*SHARES_OF_TYPES, "remove errors"), "share"),
+    **dict.fromkeys(("count lines", "close far", "lose nesting"), "probability"),
+}
 
 
 def modern(name: str) -> pd.DataFrame:
@@ -46,16 +49,17 @@ def modern_verdict() -> str:
     ]
     sizes = sorted(set(bare["size"]))
     sizes = f"{'sizes' if len(sizes) > 1 else 'size'} {' and '.join(map(str, sizes))}"
-    trained = f"of the {len(best)} shapes that are trained"
+    trained = f"of the {len(best)} shapes (layers x size) that are trained"
     said = f"a newer type is ahead of the GRU in {ahead} {trained}"
     if not ahead:
         said = f"no newer type is ahead of the GRU in any {trained}"
     helped = set(found["type"]) - set(bare["type"])
     return (
-        f"Bare cells of equal parameters by the paper's recipe, {sizes}, one seed each:"
+        "Bare cells (without a residual block around them) of equal parameters, by the paper's"
+        f" recipe, {sizes}, one seed each:"
         f" {said}. Loss minus that of the LSTM of the same"
         f" shape, in nats per character: {'; '.join(behind)}."
-        + ("" if helped else " None has been trained yet in a block or by a recipe of its time.")
+        + ("" if helped else " None has been trained yet in a block or by AdamW.")
         + (f" Without a loss yet: {', '.join(rest)}." if rest else "")
     )  # fmt: skip
 
@@ -71,19 +75,20 @@ def modern_losses() -> str:
         for (layers, size), some in own[~bare].groupby(["layers", "size"]):
             beside = own[bare & (own["layers"] == layers) & (own["size"] == size)]
             parts += [f"With additions, {layers}x{size}:", losses_by_addition(beside, some)]
-    return "\n\n".join([*parts, *trained_on_a_card()])
+    return "\n\n".join([*parts, *trained_on_a_gpu()])
 
 
-def trained_on_a_card() -> list[str]:
-    """Which networks of `modern.yaml` with a loss a card has trained, in a sentence, if any."""
+def trained_on_a_gpu() -> list[str]:
+    """Which networks of `modern.yaml` with a loss a GPU has trained, in a sentence, if any."""
     publication = reference.Publication(MODERN)
     histories = publication.histories().items()
-    on_card = {key.chosen for key, path in histories if "cuda" in set(pd.read_csv(path)["backend"])}
-    done = [key.label for key in publication.digests() if key in on_card]
+    on_gpu = {key.chosen for key, path in histories if "cuda" in set(pd.read_csv(path)["backend"])}
+    failed = reference.failures(publication)
+    done = [k.label for k in publication.digests() if k in on_gpu and k not in failed]
     if not done:
         return []
     return [
-        "Trained on a card, or partly so, with products in TF32; all others on processors:"
+        "Trained on a GPU, or partly so, with products in TF32; all others on processors:"
         f" {', '.join(done)}."
     ]
 
@@ -133,7 +138,7 @@ def modern_claims() -> str:
                              "", ""])  # fmt: skip
                 continue
             whole = own.iloc[0]
-            unit = "share" if any(word in claim.name for word in SHARES) else "nats"
+            unit = next((UNITS[word] for word in UNITS if word in claim.name), "nats")
             reason = overview.reason(whole)
             if open_types := re.findall(r"(?:without|not looked at)\b[^;]*", whole.basis):
                 reason = "; ".join(open_types)
@@ -167,7 +172,7 @@ def modern_missing() -> str:
     status = publication.status()
     keys = [reference.key_of(row.corpus, row.model) for row in status.itertuples()]
     finished = dict(zip(keys, status["finished"], strict=True))
-    networks = [key for key in keys if key.kind == "recurrent"]
+    networks = [key for key in keys if key.family == "recurrent"]
     for corpus in dict.fromkeys(key.corpus for key in keys):
         lacking_of = {}  # types by what they lack
         for type in types_in_order(key.type for key in networks):
@@ -175,7 +180,8 @@ def modern_missing() -> str:
             left = [f"{key.layers}x{key.size}" for key in own if not finished[key]]
             if left:
                 what = ", ".join(left) if len(left) < len(own) else "all networks"
-                lacking_of.setdefault(what, []).append(type_name(type))
+                lacking_of.setdefault(what, []).append(type)
+        lacking_of = {what: by_cell(types) for what, types in lacking_of.items()}
         lines += [
             f"- {TITLES[corpus]}, {', '.join(types)}: {what}." for what, types in lacking_of.items()
         ]
@@ -184,11 +190,25 @@ def modern_missing() -> str:
             for key, reason in reference.failures(publication).items()
             if key.corpus == corpus
         ]
-        others = [k.name for k in keys if k.kind != "recurrent" and not finished[k]]
+        others = [k.name for k in keys if k.family != "recurrent" and not finished[k]]
         if others:
             lines.append(f"- {TITLES[corpus]}: {', '.join(others)}.")
     lines += [f"- {what}." for what in reference.lacking_of_types(MODERN, keys)]
     return "\n".join(lines) or "Nothing: every network of `modern.yaml` is trained."
+
+
+def by_cell(types: list[str]) -> list[str]:
+    """Names of types; one that lacks the same with every addition is said once for all of them."""
+    of_cell: dict[str, list[str]] = {}
+    for type in types:
+        of_cell.setdefault(cell_of(type), []).append(type)
+    added = {cell: [type for type in own if type != cell] for cell, own in of_cell.items()}
+    every = {cell: own for cell, own in added.items() if len(own) == len(VARIANTS)}
+    names = [type_name(t) for t in types if t == cell_of(t) or cell_of(t) not in every]
+    if every:
+        cells = ", ".join(type_name(cell) for cell in every)
+        names.append(f"{cells} in a block, by AdamW, or both")
+    return names
 
 
 def modern_figure() -> str:
@@ -199,10 +219,10 @@ def modern_figure() -> str:
     planned = modern("tables/status.csv")
     recurrent = planned[planned["model"].str.startswith("type~")]
     failures = reference.failures(reference.Publication(MODERN))
-    diverged = sum(key.kind == "recurrent" for key in failures)
+    diverged = sum(key.family == "recurrent" for key in failures)
     trained = recurrent["finished"].sum() - diverged
     return (
-        f"{trained} of the {len(recurrent)} networks are trained"
+        f"{trained} of the {len(recurrent)} networks of `modern.yaml` are trained"
         f"{f' ({diverged} more diverged)' if diverged else ''}. {modern_verdict()}\n\n"
         f"[![Loss of each type at equal parameters]({picture}.png)]({picture}.svg)"
     )

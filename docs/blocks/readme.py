@@ -50,8 +50,9 @@ make paper    # the full reproduction, about {hours / 2:.0f} hours: results/pape
 
 Times are for two cores of a server processor with AMX, without a GPU. `make estimate` predicts \
 the time on your machine. `make paper` is an estimate: at the measured speed its recurrent \
-networks need {hours:.0f} hours on one such core, {hours / 2:.0f} on two. (An old core with only \
-AVX2 needs {old:.0f}: {old / 24 / 2:.0f} days on two.) No single machine has run it all."""
+networks need {hours:.0f} hours on one such core, {hours / 2:.0f} on two. (Most laptops have no \
+AMX and are far slower: an old server core with AVX2 alone needs {old:.0f} hours, two of them \
+{old / 24 / 2:.0f} days.) No single machine has run it all."""
 
 
 def verdict() -> str:
@@ -68,10 +69,10 @@ def verdict() -> str:
         fail = counted(counts, "does not hold", "fail") + (f": {named}" if named else "")
         text = "*War and Peace*" if corpus == "wp" else "Linux (a stand-in text)"
         lines.append(
-            f"- {text}: over {int(row.cells)} grid entries the test loss is {row.mean_abs:.3f} nats"
-            f" from the paper's on average (median {row.median_abs:.3f}, rank correlation"
-            f" {row.rank_correlation:.3f}). Of {len(said)} conclusions of the paper"
-            f" {counted(counts, 'holds', 'hold')},"
+            f"- {text}: over {int(row.cells)} entries of table 1 the test loss differs by"
+            f" {row.mean_abs:.3f} nats from the paper's on average (median {row.median_abs:.3f},"
+            f" rank correlation {row.rank_correlation:.3f}). Of {len(said)} conclusions of the"
+            f" paper {counted(counts, 'holds', 'hold')},"
             f" {counted(counts, 'undecided', 'are undecided')}, {fail}."
         )
     lines.append(
@@ -99,23 +100,41 @@ def verdict() -> str:
     return "\n".join(lines)
 
 
-def state() -> str:
+def untrained() -> dict[str, tuple[list[str], int]]:
+    """By corpus the models of which no seed is trained, and how many seeds the others lack."""
     status = table("tables/status.csv")
     status = status[status["corpus"].isin(TITLES)]
     entry = status["model"].str.replace(r" seed~\d+", "", regex=True)
-    lines = []
+    found = {}
     for corpus, own in status.groupby("corpus", sort=False):
         finished = own.groupby(entry, sort=False)["finished"]
+        begun = own[own.groupby(entry)["finished"].transform("max") == 1]
         missing = [entry_name(model) for model in finished.max().index[finished.max() == 0]]
+        found[corpus] = missing, int((begun["finished"] == 0).sum())
+    return found
+
+
+def missing() -> str:
+    """The state in a sentence."""
+    models = sum(len(missing) for missing, _ in untrained().values())
+    seeds = sum(seeds for _, seeds in untrained().values())
+    lacking = [f"{models} models"] * bool(models) + [f"{seeds} further seeds"] * bool(seeds)
+    lacking += ["some candidates for dropout and hidden units"] * bool(untried())
+    said = ", ".join(lacking) or "none"
+    return f"Not trained yet: {said} ([the list](docs/results.md#what-is-missing))."
+
+
+def state() -> str:
+    """What `config.yaml` plans and is not published, and what was not run."""
+    lines = []
+    for corpus, (missing, seeds) in untrained().items():
         if missing:
             lines.append(f"- {TITLES[corpus]}, not trained yet: {', '.join(missing)}.")
-        begun = own[own.groupby(entry)["finished"].transform("max") == 1]
-        seeds = int((begun["finished"] == 0).sum())
         if seeds:
             lines.append(f"- {TITLES[corpus]}: {seeds} further seeds are not trained yet.")
     lines += [f"- {line}." for line in [*untried(), *other_orders(), *unwatched()]]
     lines += [
-        "- The CUDA backend was checked and measured on two kinds of card, an H100 and an H200; no"
+        "- The CUDA backend was checked and measured on two kinds of GPU, an H100 and an H200; no"
         " whole run was made on one.",
         "- The paper's Linux file is no longer at its address. Losses are on a stand-in: the same"
         " kernel sources, in another order.",
@@ -142,7 +161,7 @@ def untried() -> list[str]:
                 if candidate in tried:
                     continue
                 which = f"dropout {candidate.candidate}"
-                if key.kind == "nn":
+                if key.family == "nn":
                     which = f"{candidate.candidate:,} hidden units"
                 lacking.setdefault(which, []).append(key.label)
         lines += [

@@ -99,7 +99,7 @@ def peers() -> str:
 
 def platforms() -> str:
     """What was run on which platform, and how many published trainings each processor path, or a
-    card, had a part in."""
+    GPU, had a part in."""
     trained = Counter()
     # what two publications share is one training
     for history in {path.read_bytes() for path in REFERENCE.glob("**/histories/**/history.csv")}:
@@ -177,8 +177,8 @@ def type_speeds() -> str:
     return markdown(head, rows)
 
 
-def card() -> str:
-    """Training speed on a graphics card, beside torch.nn there."""
+def gpu() -> str:
+    """Training speed on a GPU, beside torch.nn there."""
     if not (REFERENCE / "bench/card.csv").exists():
         return ABSENT
     measured = table("bench/card.csv")
@@ -190,16 +190,16 @@ def card() -> str:
     head = ["layers x size", "units", "ours", "torch.nn", "ratio"]
     return (
         f"One {measured['card'][0]}, torch {measured['torch'][0]}, millions of characters per"
-        f" second:\n\n{markdown(head, rows)}\n\n{on_one_card(measured)}"
+        f" second:\n\n{markdown(head, rows)}\n\n{on_one_gpu(measured)}"
     )
 
 
-def on_one_card(measured: pd.DataFrame) -> str:
-    """How long the paper's trainings take by the speeds measured on a card."""
+def on_one_gpu(measured: pd.DataFrame) -> str:
+    """How long the paper's trainings take by the speeds measured on a GPU."""
     known, every, hours = hours_of_trainings(measured)
     return (
         f"By these speeds, {'the' if known == every else f'{known} of the'} {every} trainings of"
-        f" recurrent networks that `config.yaml` plans take {hours:.1f} hours on such a card, one"
+        f" recurrent networks that `config.yaml` plans take {hours:.1f} hours on such a GPU, one"
         " after the other. (An estimate: no whole run was made on one.)"
     )
 
@@ -209,7 +209,7 @@ def hours_of_trainings(measured: pd.DataFrame) -> tuple[int, int, float]:
     measured, of how many, and the hours that these take one after the other."""
     rates = measured.set_index(["type", "layers", "size"])["chars_per_s"]
     config = make(yaml.safe_load((ROOT / "config.yaml").read_text()))
-    every = [key for key in grid.trainings(config) if key.kind == "recurrent"]
+    every = [key for key in grid.trainings(config) if key.family == "recurrent"]
     known = [key for key in every if (key.type, key.layers, key.size) in rates.index]
     hours = 0.0
     for key in known:

@@ -69,7 +69,7 @@ VERBS = {
     "workflow-report": ("runs.workflow_report", "Snakemake's report of a run, on one page"),
     "publish": ("runs.publish", "copy what people read of a run to results/reference"),
     "merge": ("runs.merge", "join what two machines published of one run"),
-    "doctor": ("bench.doctor", "say what this machine has and check its graphics card"),
+    "doctor": ("bench.doctor", "say what this machine has and check its GPU"),
     "calibrate": ("runs.estimate:calibrate", "measure how fast this machine trains"),
     "estimate": ("runs.estimate", "estimate how long the rest of a run takes"),
     "bench": ("bench.speed", "measure training speed beside stock torch"),

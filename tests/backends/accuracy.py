@@ -36,7 +36,7 @@ from charlens.backends.base import Dropout
 from charlens.backends.reference import Reference
 from charlens.data import split
 from charlens.networks.architecture import Architecture
-from charlens.training.recipe import Recipe
+from charlens.training.recipe import RMSProp
 from charlens.training.train import Training
 
 TYPES = ("rnn", "lstm", "gru")  # of the paper
@@ -110,7 +110,7 @@ def new(arch: Architecture, streams: int, unroll: int, seed: int, large: bool) -
     data = split.split(text(large), "streams", streams, unroll, [0.8, 0.1, 0.1])
     for codes in (data.train.x, data.train.y):
         codes %= arch.symbols  # a smaller alphabet is had by letting characters share a code
-    training = Training(arch, Recipe(), data, seed, 0.0, "fast")
+    training = Training(arch, RMSProp(), data, seed, 0.0, "fast")
     training.window = random.Random(seed).randrange(training.windows)
     return training
 

@@ -16,7 +16,7 @@ from charlens.backends.base import Dropout
 from charlens.backends.reference import Reference
 from charlens.errors import InputError
 from charlens.networks.architecture import Architecture
-from charlens.training.recipe import Recipe
+from charlens.training.recipe import RMSProp
 from charlens.training.rmsprop import rmsprop_
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -182,7 +182,7 @@ def test_the_loss_of_many_near_uniform_symbols_is_finite(isa):
 
 @needs_backend
 def test_update_is_the_gradient_clipped_and_one_step_of_rmsprop(isa):
-    recipe = Recipe(clip=0.02, smoothing=0.9)
+    recipe = RMSProp(clip=0.02, smoothing=0.9)
     for seed in range(20):
         case = Case(seed)
         _, grads, after = case.train()
@@ -370,7 +370,7 @@ def test_divergence_stays_visible():
             assert math.isnan(case.train()[0]), f"{kind} {name}"
             squares = {name: torch.zeros_like(p) for name, p in case.params.items()}
             case.network().update(
-                case.params, squares, case.x, case.y, case.carried(), None, 0.01, Recipe()
+                case.params, squares, case.x, case.y, case.carried(), None, 0.01, RMSProp()
             )
             assert case.params["out.b"].isnan().any(), f"{kind} {name}"
 
@@ -444,7 +444,7 @@ def test_what_may_not_be_written_is_refused(which):
     """Each array that a call writes, before anything is written."""
     case = Case(0, "lstm", symbols=9, hidden=5)
     case.dropout = None
-    network, recipe = case.network(), Recipe()
+    network, recipe = case.network(), RMSProp()
 
     def copied(scale=1.0):
         return {name: scale * p.numpy() for name, p in case.params.items()}

@@ -1,4 +1,4 @@
-"""The CUDA path as far as it goes without a card: the step uncaptured on the CPU, the copying in
+"""The CUDA path as far as it goes without a GPU: the step uncaptured on the CPU, the copying in
 and out, what a capture leaves behind, and how it falls back."""
 
 import contextlib
@@ -15,14 +15,14 @@ from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture
 from charlens.networks.cells import rnn
 from charlens.training import evaluate, train
-from charlens.training.recipe import AdamW, Recipe
+from charlens.training.recipe import AdamW, RMSProp
 from charlens.training.train import Training
 
 ARCHS = [
     ("rnn", 1, 5), ("lstm", 1, 7), ("lstm", 3, 4), ("gru", 2, 6), ("nn", 1, 5, 3),
     ("slstm", 2, 5), ("mingru", 2, 5), ("lstm+block", 2, 5), ("gru+block", 1, 5),
 ]  # fmt: skip
-RECIPE = Recipe(clip=0.02)  # clips for certain
+RECIPE = RMSProp(clip=0.02)  # clips for certain
 
 
 def training(arch, dropout=0.0, engine=None, recipe=RECIPE):
@@ -136,7 +136,7 @@ def test_a_training_by_windows_is_resumed_as_the_reference_goes_on(float64):
         arch, streams, steps, dropout = random_shape(number)
         data = small_split(streams, steps, arch.symbols)
         one, other, resumed = (
-            Training(arch, Recipe(epsilon=1e-3), data, number, dropout, "reference")
+            Training(arch, RMSProp(epsilon=1e-3), data, number, dropout, "reference")
             for _ in range(3)
         )
         other.backend, resumed.backend = uncaptured(arch), uncaptured(arch)
@@ -184,7 +184,7 @@ def test_which_types_have_a_window_of_their_own(monkeypatch):
 @pytest.mark.parametrize(
     "arch", [pytest.param(("gru", 1, 6), marks=pytest.mark.full), ("slstm", 1, 5)]
 )
-def test_what_a_card_compiles_is_the_same(arch, monkeypatch):
+def test_what_a_gpu_compiles_is_the_same(arch, monkeypatch):
     """torch.compile of what stands between two products, here for the processor."""
     one, other = training(arch), training(arch, engine=uncaptured)
     monkeypatch.setattr(windows, "one_kernel", lambda function, _: windows.compiled(function))
@@ -266,7 +266,7 @@ class FakeStream:
 
 
 @pytest.fixture
-def fake_card(monkeypatch):
+def fake_gpu(monkeypatch):
     """torch.cuda's part in a capture, on the CPU: what is done under `graph` is done again by
     `replay` (a real capture records it without doing it)."""
     log, current = [], []
@@ -302,7 +302,7 @@ def fake_card(monkeypatch):
 
 
 @pytest.mark.parametrize("arch", [("gru", 2, 5), ("nn", 1, 5, 3)])
-def test_each_length_of_a_window_is_captured_once_for_validation(fake_card, arch):
+def test_each_length_of_a_window_is_captured_once_for_validation(fake_gpu, arch):
     captured = training(arch, engine=lambda a: cuda.Cuda(a, "cpu"))
     plain = training(arch, engine=uncaptured)
     assert captured.val_y.shape[1] == 16, "windows of 6, 6 and 4"
@@ -314,27 +314,27 @@ def test_each_length_of_a_window_is_captured_once_for_validation(fake_card, arch
             of = made.backend, made.params, made.val_x, made.val_y, state, 6
             losses.append(evaluate.mean_loss(*of))
         assert losses[0] == losses[1]
-    assert fake_card.count("capture") == 3
+    assert fake_gpu.count("capture") == 3
     captured.params = {name: p.clone() for name, p in captured.params.items()}
     captured.end_epoch()
-    assert fake_card.count("capture") == 4, "other parameters"
+    assert fake_gpu.count("capture") == 4, "other parameters"
 
 
 @pytest.mark.parametrize("arch", [("lstm", 2, 5), ("nn", 1, 5, 3)])
-def test_the_warm_up_leaves_no_trace(fake_card, arch):
+def test_the_warm_up_leaves_no_trace(fake_gpu, arch):
     captured = training(arch, engine=lambda a: cuda.Cuda(a, "cpu"))
     plain = training(arch, engine=uncaptured)
     for _ in range(4):
         captured.update()
         plain.update()
-    assert fake_card == ["capture"] + ["replay"] * 4
+    assert fake_gpu == ["capture"] + ["replay"] * 4
     for name in plain.params:
         assert torch.equal(captured.params[name], plain.params[name])
         assert torch.equal(captured.squares[name], plain.squares[name])
     assert captured.loss_sum == plain.loss_sum
 
 
-def test_a_restored_training_is_captured_anew(fake_card):
+def test_a_restored_training_is_captured_anew(fake_gpu):
     made = training(("gru", 1, 5), engine=lambda a: cuda.Cuda(a, "cpu"))
     made.update()
     kept = {
@@ -345,10 +345,10 @@ def test_a_restored_training_is_captured_anew(fake_card):
     snapshot["squares"] = dict(zip(made.squares, kept["s"], strict=True))
     made.restore(snapshot)
     made.update()
-    assert fake_card.count("capture") == 2
+    assert fake_gpu.count("capture") == 2
 
 
-def test_where_whole_windows_fail_steps_are_captured(fake_card, monkeypatch, capsys):
+def test_where_whole_windows_fail_steps_are_captured(fake_gpu, monkeypatch, capsys):
     def refuse(*_, **__):
         raise RuntimeError("CUDNN_STATUS_NOT_SUPPORTED\nmore")
 
@@ -362,12 +362,12 @@ def test_where_whole_windows_fail_steps_are_captured(fake_card, monkeypatch, cap
         steps.update()
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and "no whole windows (CUDNN_STATUS_NOT_SUPPORTED)" in said
-    assert fake_card == ["capture"] + ["replay"] * 3 and made.backend.capture
+    assert fake_gpu == ["capture"] + ["replay"] * 3 and made.backend.capture
     assert all(torch.equal(made.params[name], steps.params[name]) for name in steps.params)
 
 
 @pytest.mark.parametrize("arch", [("lstm", 1, 5), ("gru", 1, 5), ("nn", 1, 5, 3)])
-def test_where_capturing_fails_the_step_runs_all_the_same(fake_card, monkeypatch, capsys, arch):
+def test_where_capturing_fails_the_step_runs_all_the_same(fake_gpu, monkeypatch, capsys, arch):
     def refuse(graph, stream):
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
@@ -413,7 +413,7 @@ def test_a_checkpoint_of_one_is_finished_by_the_other(tmp_path, data, monkeypatc
 
     def run(folder, epochs, engine):
         monkeypatch.setattr(selection, "choose", lambda arch, *_: engine(arch))
-        train.train(arch, Recipe(epochs=epochs), data, 1, 0.2, folder, about, "test")
+        train.train(arch, RMSProp(epochs=epochs), data, 1, 0.2, folder, about, "test")
         return model_file.load(folder / "model.safetensors")[1]
 
     run(tmp_path / "a", 1, uncaptured)
@@ -425,7 +425,7 @@ def test_a_checkpoint_of_one_is_finished_by_the_other(tmp_path, data, monkeypatc
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("arch", ARCHS)
-def test_on_a_card_the_graph_trains_as_the_reference_does(arch):
+def test_on_a_gpu_the_graph_trains_as_the_reference_does(arch):
     one = training(arch, 0.3)
     other = training(arch, 0.3, lambda a: cuda.Cuda(a, "cuda:0"))
     here = other.backend.here

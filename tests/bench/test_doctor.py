@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from charlens import cli
-from charlens.backends import cards, cuda, selection
+from charlens.backends import cuda, gpus, selection
 from charlens.bench import checks, doctor, machine
 from charlens.bench.checks import Check, Speed
 from charlens.networks.architecture import Architecture
@@ -60,16 +60,16 @@ def test_without_limits_there_are_none(tmp_path):
         assert machine.memory_limit(tmp_path, own) is None
 
 
-def test_it_says_why_there_is_no_card(monkeypatch):
+def test_it_says_why_there_is_no_gpu(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(machine.shutil, "which", lambda name: f"/bin/{name}")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
-    assert machine.cards() == "none: CUDA_VISIBLE_DEVICES=-1 hides them"
+    assert machine.gpus() == "none: CUDA_VISIBLE_DEVICES=-1 hides them"
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     monkeypatch.setattr(torch.version, "cuda", None)
-    assert machine.cards() == "none: this torch was built without CUDA"
+    assert machine.gpus() == "none: this torch was built without CUDA"
     monkeypatch.setattr(machine.shutil, "which", lambda name: None)
-    assert "no NVIDIA driver" in machine.cards()
+    assert "no NVIDIA driver" in machine.gpus()
 
 
 def test_it_says_which_backend_and_why(monkeypatch):
@@ -78,13 +78,13 @@ def test_it_says_which_backend_and_why(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     name, why = doctor.chosen(arch)
     assert name == "reference" and "CHARLENS_ISA=reference" in why
-    # where there is a card, none is taken for this
+    # where there is a GPU, none is taken for this
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(selection, "choose", lambda *_: pytest.fail("took a card"))
+    monkeypatch.setattr(selection, "choose", lambda *_: pytest.fail("took a GPU"))
     assert doctor.chosen(arch) == ("cuda", "torch sees a GPU")
 
 
-def test_without_a_card_it_ends_with_the_facts(monkeypatch, capsys, tmp_path):
+def test_without_a_gpu_it_ends_with_the_facts(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert cli.main(["doctor", "--kenlm", str(tmp_path)]) == 0
     said = capsys.readouterr().out
@@ -95,7 +95,7 @@ def test_without_a_card_it_ends_with_the_facts(monkeypatch, capsys, tmp_path):
 
 
 def test_it_needs_no_more_than_training_does(tmp_path):
-    """On a cluster, `pip install` of the package alone is enough to examine a card."""
+    """On a cluster, `pip install` of the package alone is enough to examine a GPU."""
     program = (
         "import sys; sys.modules |= dict.fromkeys(['pydantic', 'yaml', 'snakemake', 'jinja2',"
         " 'matplotlib', 'sklearn', 'openTSNE']); from charlens import cli; sys.exit(cli.main())"
@@ -161,7 +161,7 @@ def test_a_wrong_capture_is_noticed(monkeypatch):
     assert not checks.capture("cpu", "lstm", 1, 6, WINDOW).passed
 
 
-def test_a_card_that_captures_nothing_fails(monkeypatch):
+def test_a_gpu_that_captures_nothing_fails(monkeypatch):
     made = checks.prepared
     monkeypatch.setattr(checks, "prepared", lambda arch, _, *rest: made(arch, "cpu", *rest))
     found = checks.capture("cuda:0", "lstm", 1, 6, WINDOW)
@@ -220,9 +220,9 @@ def test_a_check_that_cannot_run_is_a_failed_one_and_the_others_go_on():
     assert found.found == "not run: 5 minutes are over" and not found.passed
 
 
-def test_every_process_examines_the_same_card(monkeypatch):
+def test_every_process_examines_the_same_gpu(monkeypatch):
     """The one that is killed and resumed would wait for the place that this process has."""
-    monkeypatch.setenv(cards.GIVEN, "")
+    monkeypatch.setenv(gpus.GIVEN, "")
     ok = Check("as it should", "1e-5", "1e-3", True)
     for name in ("gradients", "validation", "capture", "side_by_side", "speed"):
         monkeypatch.setattr(checks, name, lambda *_: ok)

@@ -17,7 +17,7 @@ from charlens.data import split
 from charlens.errors import InputError
 from charlens.networks.architecture import Architecture
 from charlens.networks.version import version
-from charlens.training.recipe import Recipe
+from charlens.training.recipe import RMSProp
 from charlens.training.train import Training
 
 PUBLISHED = Path(__file__).parents[2] / "results/reference/bench/equal.csv"
@@ -78,9 +78,9 @@ def test_a_network_is_identified_by_the_declared_version(tmp_path, monkeypatch):
     monkeypatch.setattr(equal, "version", lambda type: "9.9")
     assert comparison.identity("rnn-1", "fast") == before.replace(version("rnn"), "9.9")
     other = small_split(streams=10, unroll=10, windows=(6, 2, 2), seed=1)
-    assert equal.digest(other, Recipe()) != comparison.digest
-    assert equal.digest(data, Recipe(clip=1.0)) != comparison.digest
-    assert equal.digest(data, Recipe(epochs=9)) == comparison.digest
+    assert equal.digest(other, RMSProp()) != comparison.digest
+    assert equal.digest(data, RMSProp(clip=1.0)) != comparison.digest
+    assert equal.digest(data, RMSProp(epochs=9)) == comparison.digest
 
 
 def test_published_networks_are_those_of_todays_computation():
@@ -121,7 +121,7 @@ def test_one_backend_alone(tmp_path, capsys):
 def test_both_begin_from_the_same_weights():
     data = small_split()
     arch = Architecture("gru", 2, 5, data.symbols)
-    one, other = (Training(arch, Recipe(), data, 3, 0.0, name) for name in equal.BACKENDS)
+    one, other = (Training(arch, RMSProp(), data, 3, 0.0, name) for name in equal.BACKENDS)
     assert isinstance(one.backend, selection.Compiled) and isinstance(
         other.backend, reference.Reference
     )

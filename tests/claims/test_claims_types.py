@@ -64,7 +64,7 @@ def test_by_the_second_recipe_each_counts_in_the_better_of_its_ways(loss, verdic
     found = whole(types.newer_beats_by_its_recipe(e))
     assert found.verdict == verdict and found.effect == pytest.approx(1.2 - loss, abs=1e-3)
     assert "minGRU+block+adamw 2x128 against GRU+block+adamw 2x128" in found.basis
-    with pytest.raises(NotInRun, match="second recipe"):
+    with pytest.raises(NotInRun, match="AdamW recipe"):
         own = planned(("lstm", 1, 64), ("gru", 1, 64), ("mingru", 1, 64))
         types.newer_beats_by_its_recipe(evidence(planned=own))
     with pytest.raises(Missing):
@@ -84,7 +84,7 @@ def test_what_block_and_recipe_add(both, verdict):
     assert whole(findings).effect == pytest.approx(1.4 - both, abs=1e-3)
     assert part(findings, "LSTM: block").effect == pytest.approx(0.2, abs=1e-3)
     assert len(findings) == 3
-    with pytest.raises(NotInRun, match="no block and no second recipe"):
+    with pytest.raises(NotInRun, match="no block and no AdamW recipe"):
         types.additions_help(evidence(planned=planned(("lstm", 1, 64), ("mingru", 1, 64))))
     with pytest.raises(Missing, match="the same with a block"):
         types.additions_help(evidence(network("mingru+block", 2, 128, 1.2)))

@@ -177,6 +177,10 @@ def test_errors_that_newer_types_remove(lstm, mingru, verdict):
     else:
         assert {f.verdict for f in findings} == {FAILS, UNDECIDED}
     assert list(found) == [f"minGRU: {category}" for category in types_skills.CATEGORIES]
+    # the interval that is shown is the corrected one, by which the verdict was found
+    shown = whole(findings)
+    assert (shown.verdict == HOLDS) == (shown.low > 0)
+    assert all(shown.low <= f.low for f in findings if shown.basis.startswith(f"{f.part}: "))
 
 
 def test_all_categories_may_be_worse():

@@ -129,10 +129,11 @@ def test_parts_of_a_claim_are_said_by_type(blocks):
         ("LSTM 2x512: 2 of 2 units, one for each", (1, 0.342, 1), "share", "2 of 2 units"),
         ("LSTM 2x512: 30 of 60 units", (0.5, 0.4, 0.6), "share", "50.0% (40.0% to 60.0%)"),
         ("616 units", (0.9805, 0.9807, 0.9808), "share", "98%"),  # both ends read the same
-        ("9 networks", (0.1, 0.1, 0.1), "nats", "0.100"),
-        ("9 networks", (0.1, 0.05, 0.15), "nats", "0.100 (+0.050 to +0.150)"),
-        ("9 networks", (0.1, float("nan"), float("nan")), "nats", "0.100"),
-        ("2 of 2 units", (0.1, 0.05, 0.15), "nats", "0.100 (+0.050 to +0.150)"),
+        ("9 networks", (0.1, 0.1, 0.1), "nats", "0.100 nats"),
+        ("9 networks", (0.1, 0.05, 0.15), "nats", "0.100 nats (+0.050 to +0.150)"),
+        ("9 networks", (0.1, float("nan"), float("nan")), "nats", "0.100 nats"),
+        ("9 networks", (0.1, 0.05, 0.15), "probability", "probability +0.100 (+0.050 to +0.150)"),
+        ("2 of 2 units", (0.1, 0.05, 0.15), "nats", "0.100 nats (+0.050 to +0.150)"),
     ],
 )
 def test_a_few_units_are_counted_and_an_interval_has_a_width(blocks, basis, numbers, unit, said):
@@ -157,7 +158,7 @@ def test_what_is_published_of_newer_types(blocks):
     rows = [[claim.name, where, "holds", 0.1, 0.08, 0.12, None, "minGRU 1x64", ""]
             for where in ("wp", "wp: minGRU")]  # fmt: skip
     pd.DataFrame(rows, columns=COLUMNS).to_csv(tables / "claims.csv", index=False)
-    said = "holds: 0.100 (+0.080 to +0.120) | holds: minGRU"
+    said = "holds: 0.100 nats (+0.080 to +0.120) | holds: minGRU"
     lines = blocks.modern.modern_claims().splitlines()
     assert f"| {claim.says} | War and Peace | {said} |  |" == lines[2]
     assert len(lines) == 2 + len(NEWER) and "needs a text of another kind" in lines[3]

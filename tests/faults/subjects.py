@@ -29,7 +29,7 @@ from charlens.networks.architecture import Architecture, count
 from charlens.runs import grid, settings
 from charlens.store import scores, tables
 from charlens.training import checkpoint, snapshots, train
-from charlens.training.recipe import Recipe
+from charlens.training.recipe import RMSProp
 
 ROOT = Path(__file__).parents[2]
 ALPHABET = bytes(range(97, 108))
@@ -185,7 +185,7 @@ class Checkpoints(Subject):
     """A training resumes from a checkpoint of its own, or one that claims to be."""
 
     cases = 400
-    arch, recipe, data = Architecture("rnn", 1, 3, 11), Recipe(epochs=2), small_split()
+    arch, recipe, data = Architecture("rnn", 1, 3, 11), RMSProp(epochs=2), small_split()
 
     def make(self):
         self.path = self.folder / "checkpoint.pt"

@@ -35,7 +35,7 @@ from charlens.report import tables as report_tables
 from charlens.runs import reference, settings, status
 from charlens.store import corpora, reading, scores, tables
 from charlens.training import checkpoint, select, snapshots, train
-from charlens.training.recipe import AdamW, Recipe
+from charlens.training.recipe import AdamW, RMSProp
 
 ROOT = Path(__file__).parents[2]
 KENLM = ROOT / "results/kenlm"
@@ -151,7 +151,7 @@ def the_settings(folder):
 
 
 def a_checkpoint(folder):
-    training = train.Training(ARCH, Recipe(epochs=2), small_split(), 1, 0.0, "reference")
+    training = train.Training(ARCH, RMSProp(epochs=2), small_split(), 1, 0.0, "reference")
     training.update()
     path = folder / "checkpoint.pt"
     checkpoint.write_checkpoint(path, training, "identity")
@@ -265,7 +265,7 @@ def test_a_damaged_checkpoint_is_set_aside_and_the_one_before_it_used(tmp_path, 
 
     def trained(folder, epochs):
         about = {"corpus": "text", "source": "random", "size": None}
-        train.train(ARCH, Recipe(epochs=epochs), data, 1, 0.2, folder, about, "test", "reference")
+        train.train(ARCH, RMSProp(epochs=epochs), data, 1, 0.2, folder, about, "test", "reference")
         return (folder / "model.safetensors").read_bytes()
 
     whole = trained(tmp_path / "whole", 4)
@@ -345,7 +345,9 @@ def test_a_damaged_candidate_is_not_chosen_and_is_named(damage, tmp_path):
 
 def test_what_one_step_writes_and_another_reads_carries_a_digest(tmp_path):
     about = {"corpus": "text", "source": "random", "size": None}
-    train.train(ARCH, Recipe(epochs=1), small_split(), 1, 0.0, tmp_path, about, "test", "reference")
+    train.train(
+        ARCH, RMSProp(epochs=1), small_split(), 1, 0.0, tmp_path, about, "test", "reference"
+    )
     run_verb(status, ["--planned", "code/ngram/order~2", "--out", tmp_path / "status.csv"])
     write_corpus(tmp_path)
     score = write_score(tmp_path / "s.npy", random_logp(100, 1))
@@ -393,7 +395,7 @@ def test_a_kill_between_a_file_and_its_digest_raises_no_false_alarm(tmp_path, mo
     ],
 )
 def test_a_checkpoint_that_does_not_fit_its_training_is_set_aside(tmp_path, capsys, change):
-    training = train.Training(ARCH, Recipe(epochs=2), small_split(), 1, 0.0, "reference")
+    training = train.Training(ARCH, RMSProp(epochs=2), small_split(), 1, 0.0, "reference")
     saved, path = copy.deepcopy(training.saved_state()), tmp_path / "checkpoint.pt"
     checkpoint.check(state_of(training), training)
     change(saved)
@@ -446,7 +448,7 @@ def state_of(training):
 
 @pytest.mark.parametrize(
     ("arch", "recipe"),
-    [(ARCH, Recipe(epochs=2)), (Architecture("nn", 1, 4, 11, 2), AdamW(epochs=2))],
+    [(ARCH, RMSProp(epochs=2)), (Architecture("nn", 1, 4, 11, 2), AdamW(epochs=2))],
     ids=["gru, paper", "nn, adamw"],
 )
 def test_every_part_of_a_checkpoint_is_checked(arch, recipe):
@@ -484,7 +486,7 @@ def test_every_part_of_a_checkpoint_is_checked(arch, recipe):
     ],
 )
 def test_numbers_of_a_checkpoint_that_contradict_each_other_are_refused(change):
-    training = in_its_second_epoch(ARCH, Recipe(epochs=2))
+    training = in_its_second_epoch(ARCH, RMSProp(epochs=2))
     saved = state_of(training)
     change(saved)
     with pytest.raises(ValueError, match="its .* cannot be of this training"):

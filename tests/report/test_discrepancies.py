@@ -108,6 +108,9 @@ def test_deviations_of_seeds_are_pooled(tables):
     # two values 0.02 apart have a standard deviation of 0.02 / sqrt(2)
     assert discrepancies.pooled(two, "wp", "gru") == pytest.approx(0.02 / np.sqrt(2))
     assert np.isnan(discrepancies.pooled(one, "wp", "gru"))
+    # a seed that diverged has no loss, and is no degree of freedom
+    failed = pd.concat([two, one.assign(seed=3, loss=np.nan)])
+    assert discrepancies.pooled(failed, "wp", "gru") == discrepancies.pooled(two, "wp", "gru")
     assert np.isnan(discrepancies.pooled(pd.DataFrame(), "wp", "gru"))
 
 

@@ -149,7 +149,7 @@ def test_characters():
 
 
 def test_wide_labels_do_not_touch():
-    labels = figure4.stagger(["a", "<s>", r"\n", r"\xc3", r"\xa9", "b", r"\t"])
+    labels = figure4.stagger(["a", "<s>", r"\n", r"\xc3", r"\xa9", "b", r"\t"], range(7))
     assert labels == ["a", "\n<s>", r"\n", "\n" + r"\xc3", r"\xa9", "\nb", r"\t"]
 
 

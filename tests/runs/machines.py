@@ -72,7 +72,7 @@ def write_network(
     key = ModelKey.parse(f"{corpus}/{path}")
     about = {"corpus": corpus, "source": "made up", "hidden": 8, "parameters": 100, "epoch": 2}
     about |= {"seed": 1, "val_loss": val_loss, "context": key.n or 0}
-    if key.kind == "nn":
+    if key.family == "nn":
         about |= {"type": "nn", "layers": 1, "hidden": key.candidate, "dropout": 0.0}
     else:
         about |= {"type": key.type, "layers": key.layers, "size": key.size}

@@ -58,6 +58,24 @@ def test_each_job_that_is_left_counts_once():
     }
 
 
+def test_jobs_of_another_type_count_beside_those_of_the_lstm():
+    """The first epochs of a type take what its trainings take: they are no small jobs, and not one
+    for all types."""
+    files = {"figure5/wp.csv": "trajectory", "types/gru/figure5/wp.csv": "trajectory_of",
+             "types/rnn/figure5/wp.csv": "trajectory_of", "types/gru/cells/wp.json": "cells_of",
+             "types/gru/cells/wp.csv": "cells_of", "cells/wp.csv": "cells"}  # fmt: skip
+    head, *_ = SUMMARY.splitlines()
+    lines = [f"results/modern/{f}\t-\t{r}\t-\tmissing\tupdate pending" for f, r in files.items()]
+    jobs = estimate.pending([head, *lines])
+    assert jobs == {
+        *(("trajectory", name) for name in ("wp", "gru/wp", "rnn/wp")),
+        *(("cells", name) for name in ("wp", "gru/wp")),
+    }
+    arch = cost.recurrent("gru", 3, 64, 87)
+    taken = estimate.seconds(("trajectory", "gru/wp"), RUN, rates(arch, 1e5))
+    assert taken == pytest.approx(estimate.START_SECONDS + 3 * (8 + 2 * 10 / 3))
+
+
 @pytest.mark.parametrize("said", ["", "Building DAG of jobs...\nNothing to be done.\n"])
 def test_what_is_no_summary_is_one_clear_line(said):
     with pytest.raises(InputError, match="snakemake --summary"):
@@ -120,9 +138,9 @@ def test_from_calibration_to_the_line(tmp_path, monkeypatch, capsys):
     info, out = tmp_path / "wp.json", tmp_path / "calibration.json"
     info.write_text('{"bytes": 1000000, "symbols": 20}')
     networks = [
-        {"kind": "recurrent", "type": "lstm", "layers": 1, "size": 8},
-        {"kind": "recurrent", "type": "lstm", "layers": 3, "size": 8},
-        {"kind": "nn", "n": 2, "candidate": 8},
+        {"family": "recurrent", "type": "lstm", "layers": 1, "size": 8},
+        {"family": "recurrent", "type": "lstm", "layers": 3, "size": 8},
+        {"family": "nn", "n": 2, "candidate": 8},
     ]
     keys = ("epochs", "adamw_epochs", "hidden", "gpus", "first_epochs")
     about = {key: RUN[key] for key in keys}

@@ -50,7 +50,7 @@ def test_further_seeds_have_the_dropout_that_the_first_ones_chose():
 
 def test_a_run_consists_of_three_kinds_of_model():
     planned = grid.planned(made())
-    kinds = [key.kind for key in planned if key.corpus == "wp"]
+    kinds = [key.family for key in planned if key.corpus == "wp"]
     assert [kinds.count(kind) for kind in ("recurrent", "nn", "ngram")] == [97, 6, 10]
     assert len(set(planned)) == len(planned) == 97 + 39 + 2 * 16
     assert ModelKey("lk", "ngram", n=20) in planned

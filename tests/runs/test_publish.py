@@ -38,7 +38,7 @@ from charlens.store import tables as stored
 from charlens.store.models import ModelKey
 from charlens.store.scores import by_corpus, read_score
 from charlens.training import score
-from charlens.training.recipe import Recipe
+from charlens.training.recipe import RMSProp
 from charlens.training.train import train
 
 LSTM, GRU, WORSE_GRU, NN = NETWORKS
@@ -684,7 +684,7 @@ def trained(tmp_path_factory):
     torch.set_num_threads(1)
     data = small_split(windows=(40, 5, 20))
     arch = architecture.Architecture("gru", 2, 16, data.symbols)
-    recipe = Recipe(epochs=3, learning_rate=0.01)
+    recipe = RMSProp(epochs=3, learning_rate=0.01)
     about = {"corpus": "x", "source": "made up"}
     train(arch, recipe, data, 1, 0.0, folder, about | {"size": 16}, "x", "reference")
     return folder / "model.safetensors", data

@@ -115,7 +115,7 @@ def test_our_own_configurations_pass(path):
         ({"cells": {"gates": ["lstm", "gri"]}}, ["cells.gates.1", "gri"]),
         (
             {"figures": {"emergence": {"types": ["lstm", "lstm+block+adamw"]}}},
-            ["figures.emergence.types.1", "lstm+block+adamw", "second recipe"],
+            ["figures.emergence.types.1", "lstm+block+adamw", "AdamW recipe"],
         ),
         ({"cells": {"shifts": 100}}, ["cells.shifts", "100", "239"]),
         (

@@ -111,12 +111,12 @@ def test_the_last_progress_line_counts(folder, tmp_path):
 def test_every_progress_line_of_a_training_is_understood(tmp_path, data, capsys, monkeypatch):
     from charlens.networks.architecture import Architecture
     from charlens.training import train
-    from charlens.training.recipe import Recipe
+    from charlens.training.recipe import RMSProp
 
     monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0)
     about = {"corpus": "text", "source": "random", "size": None}
     arch = Architecture("rnn", 1, 4, data.symbols)
-    train.train(arch, Recipe(epochs=2), data, 1, 0, tmp_path, about, "text rnn 1x4", "reference")
+    train.train(arch, RMSProp(epochs=2), data, 1, 0, tmp_path, about, "text rnn 1x4", "reference")
     lines = [line for line in capsys.readouterr().err.splitlines() if ": epoch " in line]
     assert len(lines) > 4 and all(watch.LINE.search(line) for line in lines)
 

@@ -9,7 +9,7 @@ from synthetic import random_logp, write_corpus, write_score
 from charlens.errors import InputError
 from charlens.store.corpora import read_text
 from charlens.store.models import ModelKey
-from charlens.store.scores import best_lstm, read_score, read_scores
+from charlens.store.scores import figure_network, read_score, read_scores
 from charlens.store.tables import planned_models, read_claims, read_status, read_table
 
 
@@ -58,9 +58,9 @@ def test_the_lstm_of_figures_4_and_5(tmp_path):
 
     # The lower the validation loss, the higher the test loss: it must not matter.
     scores = [score(2, 1.0), score(3, 1.4), score(3, 1.3), score(3, 0.1, "gru")]
-    assert best_lstm(scores) is scores[2]
+    assert figure_network(scores) is scores[2]
     with pytest.raises(InputError, match="no LSTM among the scores"):
-        best_lstm(scores[3:])
+        figure_network(scores[3:])
 
 
 def test_planned_models(tmp_path):

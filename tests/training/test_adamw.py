@@ -1,4 +1,4 @@
-"""The second recipe: AdamW against torch's own, its rates, and trainings that resume."""
+"""The AdamW recipe: AdamW against torch's own, its rates, and trainings that resume."""
 
 import json
 from dataclasses import replace
@@ -13,7 +13,7 @@ from charlens.networks.architecture import Architecture
 from charlens.training import train
 from charlens.training.adamw import adamw_
 from charlens.training.checkpoint import fingerprint
-from charlens.training.recipe import AdamW, Recipe, from_options
+from charlens.training.recipe import AdamW, RMSProp, from_options
 
 TEXT = bytes(97 + (i * i + i // 5) % 31 % 7 for i in range(400))
 DATA = split(TEXT, "streams", 4, 6, (0.6, 0.2, 0.2))
@@ -52,13 +52,13 @@ def test_the_rate_rises_and_falls():
     assert recipe.rate(6, 1.0) == pytest.approx(0.0055)  # half of the cosine
     assert recipe.rate(11, 1.0) == pytest.approx(0.001)
     assert AdamW(epochs=1, warm_up=1.0).rate(1, 1.0) == AdamW().learning_rate
-    assert Recipe().rate(11) == Recipe().rate(11, 0.3) == pytest.approx(0.002 * 0.95)
+    assert RMSProp().rate(11) == RMSProp().rate(11, 0.3) == pytest.approx(0.002 * 0.95)
 
 
 def test_options_belong_to_their_recipe():
     options = {"epochs": 7, "decay": None, "layers": 2}
     assert from_options("adamw", options | {"weight_decay": 0.5}) == AdamW(7, weight_decay=0.5)
-    assert from_options("paper", options | {"clip": 3.0}) == Recipe(7, clip=3.0)
+    assert from_options("paper", options | {"clip": 3.0}) == RMSProp(7, clip=3.0)
     with pytest.raises(InputError, match="^--clip: leave it out: AdamW"):
         from_options("adamw", options | {"clip": 3.0})
     with pytest.raises(InputError, match="^--weight-decay: leave it out: RMSProp"):
@@ -106,5 +106,5 @@ def test_its_epochs_are_part_of_its_identity():
     lstm = Architecture("lstm+adamw", 1, 5, 7)
     one, other = (fingerprint(lstm, replace(RECIPE, epochs=n), DATA, 1, 0.0) for n in (3, 4))
     assert one != other
-    one, other = (fingerprint(lstm, Recipe(epochs=n), DATA, 1, 0.0) for n in (3, 4))
+    one, other = (fingerprint(lstm, RMSProp(epochs=n), DATA, 1, 0.0) for n in (3, 4))
     assert one == other

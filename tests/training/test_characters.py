@@ -14,7 +14,7 @@ from charlens.networks import architecture, model_file
 from charlens.networks.architecture import Architecture
 from charlens.text import symbols, unicode
 from charlens.training import sample, score, score_text
-from charlens.training.recipe import Recipe
+from charlens.training.recipe import RMSProp
 from charlens.training.train import train
 
 TEXT = "Ёж «сказал»: 世界 😀\r\n" * 400
@@ -37,7 +37,7 @@ def test_a_model_of_characters_is_trained_and_scored_alike_everywhere(tmp_path, 
     data = split.split(TEXT, "streams", 4, 20, FRACTIONS)
     arch = Architecture(kind, 1, 12, data.symbols, 2 * (kind == "nn"))
     about = {"corpus": "text", "source": "own", "size": None}
-    recipe = dataclasses.replace(Recipe(), epochs=4, learning_rate=0.02)
+    recipe = dataclasses.replace(RMSProp(), epochs=4, learning_rate=0.02)
     train(arch, recipe, data, 1, 0.0, tmp_path, about, "test")
     path = tmp_path / "model.safetensors"
     described = model_file.about(path)

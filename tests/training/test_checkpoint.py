@@ -11,7 +11,7 @@ from charlens.data import split
 from charlens.errors import InputError
 from charlens.networks.architecture import Architecture
 from charlens.training import checkpoint, train
-from charlens.training.recipe import Recipe
+from charlens.training.recipe import RMSProp
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def training() -> train.Training:
     text = np.random.default_rng(0).choice(np.frombuffer(b"abcd \n", np.uint8), 3000).tobytes()
     data = split.split(text, "streams", streams=5, unroll=10, fractions=(0.8, 0.1, 0.1))
     arch = Architecture("rnn", 1, 4, data.symbols)
-    return train.Training(arch, Recipe(epochs=2), data, 1, 0.0, "reference")
+    return train.Training(arch, RMSProp(epochs=2), data, 1, 0.0, "reference")
 
 
 @pytest.fixture

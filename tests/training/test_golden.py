@@ -38,8 +38,8 @@ from charlens.networks.network import initialise, zero_state
 from charlens.networks.version import version
 from charlens.store.models import cell_of, has_block, recipe_of
 from charlens.training import first_epochs, score
-from charlens.training.evaluate import mean_loss, tensors
-from charlens.training.recipe import AdamW, Recipe
+from charlens.training.evaluate import inputs_and_targets, mean_loss
+from charlens.training.recipe import AdamW, RMSProp
 from charlens.training.train import Training
 
 STORED = Path(__file__).with_name("golden.json")
@@ -47,7 +47,7 @@ TYPES = sorted(path.stem for path in Path(cells.__file__).parent.glob("[a-z]*.py
 TYPES += ["lstm+block", "lstm+adamw", "mingru+block+adamw"]
 STREAMS, UNROLL, SYMBOLS, HIDDEN = 4, 6, 7, 5
 TEXT = bytes(97 + (i * i + i // 5) % 31 % SYMBOLS for i in range(10 * STREAMS * UNROLL + 5))
-RECIPE = Recipe(
+RECIPE = RMSProp(
     epochs=3, learning_rate=0.03, decay=0.7, decay_after=1, smoothing=0.8, epsilon=0.01, clip=0.1,
     init=0.5,
 )  # fmt: skip
@@ -84,7 +84,7 @@ def trained(case: str, engine, dtype=torch.float32) -> dict[str, list[float]]:
             while training.window < training.windows:
                 training.update()
             training.end_epoch()
-        x, y = tensors(data, "test", arch)
+        x, y = inputs_and_targets(data, "test", arch)
         test_loss = mean_loss(engine, training.params, x, y, zero_state(arch, STREAMS), UNROLL)
     losses = [row[part] for row in training.history for part in ("train_loss", "val_loss")]
     losses.append(test_loss)

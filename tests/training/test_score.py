@@ -12,14 +12,14 @@ from conftest import small_split
 from random_model import saved
 from synthetic import run
 
-from charlens.backends import cards, cpu, selection
+from charlens.backends import cpu, gpus, selection
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.networks import architecture, model_file, network
 from charlens.networks.architecture import Architecture
 from charlens.training import first_epochs, sample, score
-from charlens.training.evaluate import tensors
-from charlens.training.recipe import Recipe
+from charlens.training.evaluate import inputs_and_targets
+from charlens.training.recipe import RMSProp
 from charlens.training.train import Training
 
 
@@ -58,7 +58,7 @@ def test_an_nn_runs_over_the_joined_streams(tmp_path, data, backend):
         assert scores[at] == pytest.approx(expected.item(), rel=1e-4, abs=1e-5)
 
 
-@pytest.mark.skipif(cpu.status()[0] is None or cards.available(), reason="no compiled code here")
+@pytest.mark.skipif(cpu.status()[0] is None or gpus.available(), reason="no compiled code here")
 @pytest.mark.parametrize(
     ("arch", "streams", "words"),
     [
@@ -91,7 +91,7 @@ def test_models_beyond_the_compiled_code_score_and_write(tmp_path, monkeypatch, 
     found = score.score(path, data)
     np.testing.assert_array_equal(found, score.score(path, data, "reference"))
     assert len(b"".join(sample.sample(sample.Writer(path), 3, 1.0, 1, b""))) == 3
-    if cpu.status()[0] is not None and not cards.available():
+    if cpu.status()[0] is not None and not gpus.available():
         assert capsys.readouterr().err.count("plain torch takes over") == 2
         with pytest.raises(InputError, match="^backend fast: "):
             score.score(path, data, "fast")
@@ -224,15 +224,15 @@ def test_an_lstm_in_its_first_epochs_is_compared_over_the_whole_test_split(tmp_p
     assert [(r["look"], r["n"]) for r in rows] == [(k, n) for k in range(1, 11) for n in (1, 2)]
     assert rows[-1]["epoch"] == 2.0 and (rows[0]["layers"], rows[0]["size"]) == (2, 8)
     # the same by hand for the last look: train two epochs, keep every probability
-    training = Training(lstm, Recipe(**recipe), data, 1, 0.0, "reference")
+    training = Training(lstm, RMSProp(**recipe), data, 1, 0.0, "reference")
     for _ in range(2):
         while training.window < training.windows:
             training.update()
         training.end_epoch()
-    x, y = tensors(data, "test", lstm)
+    x, y = inputs_and_targets(data, "test", lstm)
     p = training.backend.log_probs(training.params, x, network.zero_state(lstm, data.streams))
     arch, params, _ = model_file.load(paths[1])
-    contexts, _ = tensors(data, "test", arch)
+    contexts, _ = inputs_and_targets(data, "test", arch)
     q = torch.log_softmax(network.forward(arch, params, torch.from_numpy(contexts), None)[0], -1)
     kl = (p.exp() * (p - q)).sum(-1).mean() + (q.exp() * (q - p)).sum(-1).mean()
     target = torch.from_numpy(y).long().unsqueeze(2)

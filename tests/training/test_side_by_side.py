@@ -16,14 +16,14 @@ from charlens.data import split
 from charlens.networks import model_file
 from charlens.networks.architecture import Architecture
 from charlens.training import checkpoint, side_by_side, train
-from charlens.training.recipe import Recipe
+from charlens.training.recipe import RMSProp
 from charlens.training.train import Training
 
 ABOUT = {"corpus": "text", "source": "random", "size": None}
 DATA = small_split(windows=(6, 2, 2))
 BACKENDS = {
     "reference": reference.Reference,
-    "card": lambda arch: cuda.Cuda(arch, "cpu", capture=False),
+    "gpu": lambda arch: cuda.Cuda(arch, "cpu", capture=False),
     "fast": lambda arch: selection.Compiled(arch, len(DATA.train.x), DATA.unroll),
 }
 NETWORKS = [(1, 0.0), (1, 0.3), (2, 0.3)]  # seed, dropout
@@ -39,7 +39,7 @@ def backend(request, monkeypatch):
 
 def updates(folder, seed, dropout, type="lstm", **recipe):
     arch = Architecture(type, 2, 6, DATA.symbols)
-    recipe = Recipe(**{"epochs": 2} | recipe)
+    recipe = RMSProp(**{"epochs": 2} | recipe)
     place = folder / f"{seed}-{dropout}"
     return train.updates(arch, recipe, DATA, seed, dropout, place, ABOUT, f"{seed} {dropout}")
 
@@ -176,17 +176,17 @@ def test_mistakes_are_one_line(command, options, said, capsys, tmp_path, monkeyp
     assert not (tmp_path / "a").exists()
 
 
-# ---- on a card ----
+# ---- on a GPU ----
 
 
-def test_there_is_no_stream_without_a_card(monkeypatch):
-    monkeypatch.setattr(side_by_side.cards, "available", lambda: False)
+def test_there_is_no_stream_without_a_gpu(monkeypatch):
+    monkeypatch.setattr(side_by_side.gpus, "available", lambda: False)
     with side_by_side.own_stream("auto"), side_by_side.own_stream("reference"):
         pass
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_on_a_card_each_has_a_stream_and_is_what_it_is_alone(tmp_path, monkeypatch):
+def test_on_a_gpu_each_has_a_stream_and_is_what_it_is_alone(tmp_path, monkeypatch):
     before = alone(tmp_path / "alone")
     around = [side_by_side.Surroundings(tmp_path, side_by_side.own_stream("cuda"))
               for _ in NETWORKS]  # fmt: skip

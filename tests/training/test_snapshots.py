@@ -9,14 +9,14 @@ from charlens.errors import InputError
 from charlens.networks import model_file
 from charlens.networks.architecture import Architecture
 from charlens.training import snapshots, train
-from charlens.training.recipe import Recipe
+from charlens.training.recipe import RMSProp
 
 ABOUT = {"corpus": "text", "source": "random", "size": None}
 
 
 def trained(directory, data, schedule=None):
     arch = Architecture("lstm", 1, 5, data.symbols)
-    recipe = Recipe(epochs=4)
+    recipe = RMSProp(epochs=4)
     train.train(
         arch, recipe, data, 1, 0.3, directory, ABOUT, "test", "reference", schedule=schedule
     )

@@ -8,7 +8,7 @@ from conftest import small_split
 
 from charlens.networks.architecture import Architecture
 from charlens.training import checkpoint, train
-from charlens.training.recipe import Recipe
+from charlens.training.recipe import RMSProp
 from charlens.training.train import Training
 
 ABOUT = {"corpus": "text", "source": "random", "size": None}
@@ -17,7 +17,7 @@ ABOUT = {"corpus": "text", "source": "random", "size": None}
 def trained(folder):
     data = small_split(windows=(6, 2, 2))
     arch = Architecture("gru", 1, 5, data.symbols)
-    train.train(arch, Recipe(epochs=2), data, 1, 0.2, folder, ABOUT, "test", "reference")
+    train.train(arch, RMSProp(epochs=2), data, 1, 0.2, folder, ABOUT, "test", "reference")
 
 
 def stop(folder, monkeypatch, number) -> SystemExit:

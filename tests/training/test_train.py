@@ -30,7 +30,7 @@ from charlens.networks.version import version
 from charlens.runs import additions, schema, settings
 from charlens.training import checkpoint, evaluate, recipe, rmsprop, score, train
 from charlens.training.dropout import draw_mask
-from charlens.training.recipe import AdamW, Recipe, divergence
+from charlens.training.recipe import AdamW, RMSProp, divergence
 from charlens.training.train import Training
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ ABOUT = {"corpus": "text", "source": "random", "size": None}
 def trained(directory, data, epochs=3, dropout=0.3, backend="auto", arch=None, **values):
     arch = arch or Architecture("lstm", 2, 6, data.symbols)
     train.train(
-        arch, Recipe(epochs=epochs, **values), data, 1, dropout, directory, ABOUT, "test", backend
+        arch, RMSProp(epochs=epochs, **values), data, 1, dropout, directory, ABOUT, "test", backend
     )
     return model_file.load(directory / "model.safetensors")
 
@@ -50,7 +50,7 @@ def same(a, b):
 
 
 def test_the_learning_rate_falls_from_epoch_11_on():
-    recipe = Recipe()
+    recipe = RMSProp()
     assert [recipe.rate(epoch) for epoch in (1, 10)] == [2e-3, 2e-3]
     assert recipe.rate(11) == pytest.approx(2e-3 * 0.95)
     assert recipe.rate(50) == pytest.approx(2e-3 * 0.95**40)
@@ -59,7 +59,7 @@ def test_the_learning_rate_falls_from_epoch_11_on():
 def test_rmsprop_is_torchs_after_clipping():
     ours = torch.randn(50, generator=torch.Generator().manual_seed(0))
     theirs = ours.clone().requires_grad_()
-    square, recipe = torch.zeros(50), Recipe()
+    square, recipe = torch.zeros(50), RMSProp()
     stock = torch.optim.RMSprop([theirs], lr=2e-3, alpha=0.95, eps=1e-8)
     for step in range(20):
         grad = 10 * torch.randn(50, generator=torch.Generator().manual_seed(step))
@@ -71,7 +71,7 @@ def test_rmsprop_is_torchs_after_clipping():
 
 def test_gradients_are_summed_over_time_and_averaged_over_streams(data):
     arch = Architecture("rnn", 1, 5, data.symbols)
-    training = Training(arch, Recipe(), data, seed=1, dropout=0, name="reference")
+    training = Training(arch, RMSProp(), data, seed=1, dropout=0, name="reference")
     params = {name: p.clone().requires_grad_() for name, p in training.params.items()}
     x, y = (torch.from_numpy(codes[:, :8]) for codes in (training.x, training.y))
     logits, _ = network.forward(arch, params, x, training.state)
@@ -99,7 +99,7 @@ def test_the_best_epoch_is_kept(tmp_path, data):
     assert about["val_loss"] == rows["val_loss"].min()
     assert about["epoch"] == rows["epoch"][rows["val_loss"].argmin()]
     arch = model_file.architecture_of(about)
-    training = Training(arch, Recipe(), data, 1, 0, "auto")
+    training = Training(arch, RMSProp(), data, 1, 0, "auto")
     loss = evaluate.mean_loss(
         training.backend, params, training.val_x, training.val_y, training.state, data.unroll
     )
@@ -210,7 +210,9 @@ def test_where_the_training_text_ends_is_part_of_a_training():
     same wherever the border is."""
     text, arch = bytes(range(97, 105)) * 500, Architecture("gru", 1, 5, 8)
     prints = {
-        checkpoint.fingerprint(arch, Recipe(), split.split(text, "contiguous", 2, 5, parts), 1, 0.0)
+        checkpoint.fingerprint(
+            arch, RMSProp(), split.split(text, "contiguous", 2, 5, parts), 1, 0.0
+        )
         for parts in ([0.8, 0.1, 0.1], [0.5, 0.4, 0.1])
     }
     assert len(prints) == 2
@@ -314,7 +316,7 @@ def test_a_parameter_that_a_cell_does_not_use_is_named(monkeypatch, data, tmp_pa
     monkeypatch.setattr(module, "recurrent_shapes", lambda hidden: shapes(hidden) | {"w_q": (1, 1)})
     monkeypatch.setattr(selection, "same_equations", selection.compare_equations)
     with pytest.raises(InputError, match=r"^cells/rnn.py: its step does not use w_q"):
-        Training(Architecture("rnn", 2, 4, data.symbols), Recipe(), data, 1, 0.0, "auto").update()
+        Training(Architecture("rnn", 2, 4, data.symbols), RMSProp(), data, 1, 0.0, "auto").update()
 
 
 @pytest.mark.parametrize("type", cpu.KINDS)
@@ -368,7 +370,7 @@ def test_equations_are_compared_again_only_where_a_file_changed(tmp_path, monkey
 
 def test_a_checkpoint_of_an_earlier_version_is_resumed(tmp_path, data):
     """It was written by torch.save."""
-    arch, recipe = Architecture("gru", 1, 5, data.symbols), Recipe(epochs=2)
+    arch, recipe = Architecture("gru", 1, 5, data.symbols), RMSProp(epochs=2)
     straight, training = (Training(arch, recipe, data, 1, 0.2, "auto") for _ in "ab")
     training.update()
     saved = checkpoint.parse(checkpoint.content_of(training.saved_state() | {"identity": "a"}))
@@ -451,7 +453,7 @@ VALUES = {
 @pytest.mark.parametrize("name", VALUES)
 @pytest.mark.parametrize("type", [RNN, NN, ADAMW])
 def test_hyperparameters_are_those_of_the_recipe_and_within_bounds(command, capsys, type, name):
-    own = AdamW if type == ADAMW else Recipe
+    own = AdamW if type == ADAMW else RMSProp
     sound, *others = VALUES[name]
     if name.replace("-", "_") not in dataclasses.asdict(own()):
         assert command(*type, f"--{name}={sound}") == 1
@@ -467,11 +469,11 @@ def test_hyperparameters_are_those_of_the_recipe_and_within_bounds(command, caps
 
 
 def test_every_hyperparameter_has_bounds_that_settings_share():
-    every = dataclasses.asdict(Recipe()) | dataclasses.asdict(AdamW())
+    every = dataclasses.asdict(RMSProp()) | dataclasses.asdict(AdamW())
     assert set(recipe.SOUND) == set(every) == {name.replace("-", "_") for name in VALUES}
     for name, (sound, *others) in VALUES.items():
         field = name.replace("-", "_")
-        for section in (schema.OwnTraining, additions.AdamW):
+        for section in (schema.OwnTraining, additions.AdamWSettings):
             if field in section.model_fields:
                 section(**{field: type(every[field])(sound)})
                 for value in others:
@@ -505,7 +507,7 @@ def test_a_damaged_model_is_named(tmp_path, data):
 
 def test_the_least_dropout_keeps_nearly_all(data):
     arch = Architecture("rnn", 1, 9, data.symbols)
-    mask = Training(arch, Recipe(), data, 1, 1e-6, "auto").mask().mask(9)
+    mask = Training(arch, RMSProp(), data, 1, 1e-6, "auto").mask().mask(9)
     assert mask.shape == (1, data.unroll, data.streams, 9) and mask.float().mean() > 0.99
 
 

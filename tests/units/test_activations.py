@@ -85,7 +85,7 @@ def test_units_are_scored_on_memories_of_which_tanh_is_constant():
     state = torch.tensor([1.0, -40.0, -50.0])
     assert torch.equal(activations.read_by_probes("mingru", state), state)
     assert torch.equal(activations.read_by_probes("lstm", state), state.tanh())
-    assert torch.equal(activations.held("mingru", state), state.tanh())
+    assert torch.equal(activations.as_shown("mingru", state), state.tanh())
 
 
 def test_an_untrained_network_begins_as_the_trained_one_did():

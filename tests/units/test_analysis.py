@@ -21,7 +21,7 @@ from charlens.errors import InputError
 from charlens.networks import architecture, model_file, network
 from charlens.networks.architecture import Architecture
 from charlens.report import figure2, figure3
-from charlens.store.tables import INSIDE
+from charlens.store.tables import INSIDE, UNITS
 from charlens.text.hypotheses import HYPOTHESES, PARTS
 from charlens.units import (
     activations,
@@ -380,7 +380,7 @@ def tables(folder, found):
 def test_the_tables_of_a_run(tables, found):
     gates, cells, _ = found
     ranked = pd.read_csv(tables / "cells.csv")
-    assert list(ranked.columns) == unit_tables.COLUMNS
+    assert list(ranked.columns) == UNITS
     assert len(ranked) == len(cells)
     quote = ranked[ranked["hypothesis"] == "quote"]["picked"]
     assert ((quote - 0.5).abs().diff().dropna() <= 1e-9).all()  # best first
@@ -522,8 +522,7 @@ def test_units_that_are_always_saturated_are_counted():
     rows = [("c", "lstm", 3, 8, 1, "f", unit, left, 1 - left)
             for unit, left in enumerate((0.0, 0.04, 0.06, 0.96), start=1)]  # fmt: skip
     (means,) = unit_tables.gate_means(pd.DataFrame(rows, columns=analysis.GATES)).to_dict("records")
-    assert (means["units"], means["always_left"], means["always_right"]) == (4, 1, 2)
-    assert (means["most_left"], means["most_right"]) == (0.96, 1.0)
+    assert (means["always_left"], means["always_right"]) == (1, 2)
     assert means["left"] == pytest.approx(0.265)
 
 

@@ -1,5 +1,7 @@
 """The predictor from the last k characters, and which units exceed it and the untrained network."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -93,6 +95,13 @@ def test_a_unit_counts_beyond_both_baselines_alone(yes_no):
     fresh = selectivity.scored(units[2:], labels, 200, 0)
     found = selectivity.scored(units, labels, 200, 0)
     assert baselines.beyond_baselines(found, fresh, last)[:, 0].tolist() == [False, True, False]
+    # samples of streams without one of the labels say nothing, and do not count
+    gone = found.drawn.copy()
+    gone[:, :, ::10] = np.nan
+    some = replace(found, drawn=gone)
+    assert baselines.beyond_baselines(some, fresh, last)[:, 0].tolist() == [False, True, False]
+    none = replace(found, drawn=np.full_like(gone, np.nan))
+    assert not baselines.beyond_baselines(none, fresh, last).any()
     # an untrained network with a unit as good takes that away
     as_good = selectivity.scored(units[1:], labels, 200, 0)
     assert not baselines.beyond_baselines(found, as_good, last).any()

@@ -14,7 +14,7 @@ from charlens.networks import network
 from charlens.networks.architecture import Architecture
 from charlens.store.tables import EMERGENCE
 from charlens.training import snapshots, train
-from charlens.training.recipe import Recipe
+from charlens.training.recipe import RMSProp
 from charlens.units import emergence
 
 LINE = b'He said "come in" to %s,\r\nand she said "not now".\r\n'
@@ -37,7 +37,7 @@ def folder(tmp_path_factory):
         "lstm": Architecture("lstm", 1, 6, data.symbols),
         "nn": Architecture("nn", 1, 6, data.symbols, 2),
     }.items():
-        recipe = Recipe(epochs=2, learning_rate=0.02)
+        recipe = RMSProp(epochs=2, learning_rate=0.02)
         train.train(
             arch, recipe, data, 3, 0.0, folder / name, about, name, "reference", schedule=SCHEDULE
         )

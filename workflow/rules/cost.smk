@@ -110,10 +110,10 @@ def calibration():
     for type in SETTINGS.grid.types:
         own = [e for e in entries if cell_of(e["type"]) == type]
         own.sort(key=lambda entry: (entry["size"], entry["layers"]))
-        ends += [{"kind": "recurrent"} | entry for entry in own[:1] + own[1:][-1:]]
+        ends += [{"family": "recurrent"} | entry for entry in own[:1] + own[1:][-1:]]
     for pick in (min, max):
         context, hidden = pick(SETTINGS.nn.contexts), pick(SETTINGS.nn.hidden)
-        ends.append({"kind": "nn", "n": context, "candidate": hidden})
+        ends.append({"family": "nn", "n": context, "candidate": hidden})
     return {
         "networks": ends,
         "streams": SETTINGS.split.streams,

@@ -40,7 +40,7 @@ rule train:
 
 
 rule train_adamw:
-    """Train one network of a type like lstm+adamw by the second recipe, at one learning rate."""
+    """Train one network of a type like lstm+adamw by the AdamW recipe, at one learning rate."""
     input:
         split="<results>/corpora/{corpus}.npz",
         info="<results>/corpora/{corpus}.json",

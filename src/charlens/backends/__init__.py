@@ -3,9 +3,9 @@
 selection.py    which backend a network runs on, and the calls that all of them have
 base.py         what the backends share
 reference.py    plain torch
-cuda.py         an NVIDIA card, through CUDA graphs
-windows.py      a layer's whole window at once, in few kernels, for a card
-cards.py        which graphics card a process takes
+cuda.py         an NVIDIA GPU, through CUDA graphs
+windows.py      a layer's whole window at once, in few kernels, for a GPU
+gpus.py        which GPU a process takes
 cpu/            the compiled code
 compiler.py     the C++ compiler of this machine
 """

@@ -1,17 +1,17 @@
-"""Training on an NVIDIA card: a whole update, captured once as a CUDA graph and then replayed.
+"""Training on an NVIDIA GPU: a whole update, captured once as a CUDA graph and then replayed.
 
 An update of a small network is thousands of kernels of microseconds; launched one by one from
-Python they leave a card idle most of the time. A graph launches them all at once. What is captured
+Python they leave a GPU idle most of the time. A graph launches them all at once. What is captured
 is `Step.__call__`: forward, backward and the optimizer, in fixed memory. Around it:
 
     copy in      x, y, the bits of the dropout mask, the carried state and the learning rate
     replay
     copy out     the state and the loss
 
-While the card computes, the host draws the next dropout mask, and then waits without taking up a
-processor core, which other trainings on the card can use.
+While the GPU computes, the host draws the next dropout mask, and then waits without taking up a
+processor core, which other trainings on the GPU can use.
 
-A capture restricts what a step may do: nothing in it waits for the card (no `.item()`), its shapes
+A capture restricts what a step may do: nothing in it waits for the GPU (no `.item()`), its shapes
 and addresses never change, the learning rate is a tensor, and 1-of-K inputs are real products
 rather than lookups, since the gradient of a lookup is a sort that some versions of torch cannot
 capture (and a sum in no fixed order). The warm-up, on the stream of the capture, lets the libraries
@@ -19,9 +19,9 @@ allocate their memory; it changes the parameters, which are restored.
 
 Validation replays a graph of its own (`Reading`), for each length of a window one.
 
-A layer reads a whole window at once where it can (`windows`). Where that fails on a card, the graph
+A layer reads a whole window at once where it can (`windows`). Where that fails on a GPU, the graph
 is made of steps; where that fails, too, the same steps run kernel by kernel, each with one line
-that says so. Tests without a card run both on the CPU, uncaptured.
+that says so. Tests without a GPU run both on the CPU, uncaptured.
 
 Products are TF32 (10 bits of mantissa, float32 sums) in training, and float32 in validation and
 scoring. Scoring uses the reference's code.
@@ -212,7 +212,7 @@ def captured(step: Step | Reading, device: str):
 
 
 class Cuda(Reference):
-    """Training and validation by captured graphs, all else by plain torch on the card."""
+    """Training and validation by captured graphs, all else by plain torch on the GPU."""
 
     def __init__(self, arch: Architecture, device: str, capture: bool = True):
         super().__init__(arch, device)
@@ -224,7 +224,7 @@ class Cuda(Reference):
 
     def update(self, params, squares, x, y, state, dropout, rate: float, recipe) -> torch.Tensor:
         """One whole update in place; returns the mean loss before it, in nats per character, on
-        the card: whoever reads it waits for the update.
+        the GPU: whoever reads it waits for the update.
 
         Arguments as in `selection`. Raises InputError where the cell does not use a parameter.
         """
@@ -300,7 +300,7 @@ class Cuda(Reference):
 
 @contextlib.contextmanager
 def tf32():
-    """Within it, products of float32 run on the card's tensor cores, rounded to TF32.
+    """Within it, products of float32 run on the GPU's tensor cores, rounded to TF32.
 
     By torch's older names for it: versions 2.9 to 2.11 refuse to compile after the newer ones.
     """

@@ -20,7 +20,7 @@ class Reference:
         self.arch, self.device = arch, device
         self.name = "reference" if device == "cpu" else "cuda"
 
-    def here(self, params) -> Parameters:
+    def to_backend(self, params) -> Parameters:
         """Parameters by name, of numpy or torch, as contiguous tensors on this device."""
         return {n: torch.as_tensor(p).to(self.device).contiguous() for n, p in params.items()}
 

@@ -7,7 +7,7 @@ job), and of torch for the others. Shapes: x codes [S, T] (an n-NN: contexts [S,
 state [layers, rows, S, H] (an n-NN: None), which every call advances to the window's end in
 place. Losses and log-probabilities are in nats.
 
-    here(params) -> params
+    to_backend(params) -> params
         parameters by name, of numpy or torch, as this backend computes with them
     zero_state(streams) -> state
         before a stream's first character
@@ -26,7 +26,7 @@ A backend may also make a whole update at once, clipping and RMSProp included, w
     adamw_update(params, means, squares, x, y, state, dropout, rate, number, recipe)
         the same by AdamW; number: of the update, counted from 1
 
-The loss is a number, or a tensor on a card, which goes on computing until that is read.
+The loss is a number, or a tensor on a GPU, which goes on computing until that is read.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ from pathlib import Path
 
 import numpy as np
 
-from charlens.backends import cards, cpu
+from charlens.backends import cpu, gpus
 from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.networks import arrays
@@ -62,7 +62,7 @@ class Compiled:
         self.log_probs = network.log_probs
         self.name = f"fast ({cpu.status()[0]})"
 
-    def here(self, params) -> dict[str, np.ndarray]:
+    def to_backend(self, params) -> dict[str, np.ndarray]:
         """Parameters by name, of numpy or torch, as contiguous arrays."""
         return {name: np.ascontiguousarray(arrays.on_host(p)) for name, p in params.items()}
 
@@ -78,12 +78,12 @@ def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
     else the compiled code, else plain torch, with one line on stderr that says why. Raises
     InputError where a backend was requested by name and is unavailable on this machine.
     """
-    if name == "cuda" or name == "auto" and cards.available():
-        if not cards.available():
+    if name == "cuda" or name == "auto" and gpus.available():
+        if not gpus.available():
             raise InputError("backend cuda: torch sees no GPU here; set backend: auto")
         from charlens.backends.cuda import Cuda  # which builds on the reference
 
-        return Cuda(arch, cards.free_gpu())
+        return Cuda(arch, gpus.free_gpu())
     if name == "reference":
         return plain_torch(arch)
     available, why = cpu.status()

@@ -1,12 +1,12 @@
-"""The networks of `network`, a layer's whole window at a time: in few kernels, for a card.
+"""The networks of `network`, a layer's whole window at a time: in few kernels, for a GPU.
 
-    lstm, rnn    torch's own recurrent functions, which are cuDNN's on a card
+    lstm, rnn    torch's own recurrent functions, which are cuDNN's on a GPU
     gru          `Gru` below; cuDNN's is another one: its reset gate acts after the product
     with a scan  that of the cell type
     any other    its step, one character after the other
 
-What remains of a step between two products is one kernel: on a card, such functions go through
-torch.compile. On a processor they run as they stand; so tests need no card.
+What remains of a step between two products is one kernel: on a GPU, such functions go through
+torch.compile. On a processor they run as they stand; so tests need no GPU.
 """
 
 import functools
@@ -33,7 +33,7 @@ def one_of_k(x, symbols: int) -> Tensor:
     """Codes [T, S] (an n-NN: [T, S, n]) as 0.0 and 1.0: [T, S, K] ([T, S, n K]).
 
     A code outside the alphabet, which stands for no character, is all zeros. (F.one_hot would
-    wait for the card to check its argument.)
+    wait for the GPU to check its argument.)
     """
     found = x.unsqueeze(-1) == torch.arange(symbols, device=x.device)
     return found.to(torch.get_default_dtype()).flatten(2)
@@ -122,7 +122,7 @@ WINDOWS = {"lstm": lstm, "rnn": rnn, "gru": gru}
 
 def one_kernel(function: Callable, tensor: Tensor) -> Callable:
     """A function of tensors of a fixed shape, in as few kernels as torch.compile can make of it
-    where the tensor lies on a card."""
+    where the tensor lies on a GPU."""
     return compiled(function) if tensor.is_cuda else function
 
 

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import torch
 import torch.nn.functional as F
 
-from charlens.backends import cards
+from charlens.backends import gpus
 from charlens.backends.cuda import Cuda, Step, tf32
 from charlens.backends.reference import Reference
 from charlens.bench.peers import STREAMS, SYMBOLS, UNROLL, Stock
@@ -32,7 +32,7 @@ from charlens.networks.architecture import Architecture, hidden_size
 from charlens.runs import estimate
 from charlens.training import side_by_side as turns
 from charlens.training import train
-from charlens.training.recipe import Recipe
+from charlens.training.recipe import RMSProp
 from charlens.training.train import Training
 
 # Largest error of a parameter's gradient, |g - g64| / |g64|. TF32 has the mantissa of float16; with
@@ -65,7 +65,7 @@ class Speed(NamedTuple):
     stock: float  # torch.nn.LSTM, float32
     together: dict[int, float]  # of so many trainings at a time, all of them together
     in_one: float  # the same for the most of these in one process (networks_per_job)
-    memory: int | None  # megabytes of the card that ours takes at most; None on a processor
+    memory: int | None  # megabytes of the GPU that ours takes at most; None on a processor
 
 
 def prepared(arch: Architecture, device: str, dropout=0.0, capture=True, window=None) -> Training:
@@ -94,7 +94,7 @@ def gradients(device: str, type: str, layers: int, hidden: int, window=None) -> 
     training = prepared(arch, device, window=window)
     x, y = (torch.tensor(codes[:, training.unroll :]) for codes in (training.x, training.y))
     state = after_a_window(training)
-    step = Step(arch, training.params, training.squares, {}, x, y, state, None, Recipe())
+    step = Step(arch, training.params, training.squares, {}, x, y, state, None, RMSProp())
     step.load(x, y, state, None, 0.0)
     exact = in_float64(arch, training.params, x, y, state)
     checks = []
@@ -170,7 +170,7 @@ def capture(device: str, type: str, layers: int, hidden: int, window=None) -> Ch
 def side_by_side(backend: str, type: str, layers: int, hidden: int, characters=50_000) -> Check:
     """Networks that one process trains side by side, each on a stream of its own, against the same
     trained one after the other. They write the same model files."""
-    arch, recipe = Architecture(type, layers, hidden, LETTERS), Recipe(epochs=2)
+    arch, recipe = Architecture(type, layers, hidden, LETTERS), RMSProp(epochs=2)
     about = {"corpus": "text", "source": "random", "size": hidden}
     data = random_text(characters)
     what = f"two {type} {layers}x{hidden} trained side by side against each alone"
@@ -259,12 +259,12 @@ def speed(device: str, size: int, jobs: Sequence[int], seconds: float, window=No
     size: row of table 1. jobs: how many at a time.
     """
     hidden = hidden_size("lstm", 1, size, SYMBOLS)
-    on_card = device != "cpu"
-    if on_card:
+    on_gpu = device != "cpu"
+    if on_gpu:
         torch.cuda.reset_peak_memory_stats(device)
     arch = Architecture("lstm", 1, hidden, SYMBOLS)
     ours = rate(updates(device, arch, window), device, seconds, window)
-    memory = torch.cuda.max_memory_reserved(device) // 2**20 if on_card else None
+    memory = torch.cuda.max_memory_reserved(device) // 2**20 if on_gpu else None
     stock = rate_of_torch(device, arch, seconds)
     shared = {number: together(device, arch, number, seconds, window) for number in jobs}
     one = in_one_process(device, arch, max(jobs), seconds, window)
@@ -273,7 +273,7 @@ def speed(device: str, size: int, jobs: Sequence[int], seconds: float, window=No
 
 def in_one_process(device: str, arch: Architecture, number: int, seconds: float, window) -> float:
     """Thousands of characters per second of several trainings side by side in this process."""
-    every = [(updates(device, arch, window), cards.own_stream(device)) for _ in range(number)]
+    every = [(updates(device, arch, window), gpus.own_stream(device)) for _ in range(number)]
     synchronise(device)
 
     def update():
@@ -313,14 +313,14 @@ def rate(update: Callable[[], None], device: str, seconds: float, window=None, b
 
 
 def synchronise(device: str) -> None:
-    """Wait until a card has done what it was told."""
+    """Wait until a GPU has done what it was told."""
     if device != "cpu":
         torch.cuda.synchronize(device)
 
 
 def together(device: str, arch: Architecture, jobs: int, seconds: float, window=None) -> float:
     """Thousands of characters per second of several trainings, each in a process of its own."""
-    spawn = multiprocessing.get_context("spawn")  # a fork cannot use a card
+    spawn = multiprocessing.get_context("spawn")  # a fork cannot use a GPU
     barrier = spawn.Barrier(jobs)
     with ProcessPoolExecutor(jobs, spawn, _meet, (barrier, WAIT)) as pool:
         ours = [pool.submit(_one_of, device, arch, seconds, window) for _ in range(jobs)]

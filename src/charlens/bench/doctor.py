@@ -1,9 +1,9 @@
 """`charlens doctor`: what this machine has, which backend it trains with and why, and, on a
-graphics card, whether that works and how fast. Prints Markdown, to be pasted into an issue.
+GPU, whether that works and how fast. Prints Markdown, to be pasted into an issue.
 
-On a card (all within five minutes): gradients and validation against float64, updates replayed from
+On a GPU (all within five minutes): gradients and validation against float64, updates replayed from
 a CUDA graph against plain ones, networks trained side by side, a training that is killed and
-resumed, characters per second beside torch.nn.LSTM, alone and with several trainings on the card,
+resumed, characters per second beside torch.nn.LSTM, alone and with several trainings on the GPU,
 and the memory that this takes.
 """
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 
-from charlens.backends import cards, selection
+from charlens.backends import gpus, selection
 from charlens.bench import checks, machine
 from charlens.bench.checks import Check, Speed
 from charlens.bench.peers import STREAMS, SYMBOLS, UNROLL
@@ -30,7 +30,7 @@ from charlens.store.models import LATER_TYPES, PAPER_TYPES
 MINUTES = 5
 SIZES = (64, 128, 256, 512)
 SHORT = (STREAMS, 30)  # streams and steps, of which a processor computes the float64 soon enough
-JOBS = (2, 4)  # trainings at a time on a card
+JOBS = (2, 4)  # trainings at a time on a GPU
 
 
 def table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
@@ -49,14 +49,14 @@ def backends() -> list[list[str]]:
 
 def chosen(arch: Architecture) -> tuple[str, str]:
     """The backend that `auto` takes for a network, and why."""
-    if torch.cuda.is_available():  # not by `choose`, which would take a place on the card
+    if torch.cuda.is_available():  # not by `choose`, which would take a place on the GPU
         return "cuda", "torch sees a GPU"
     with contextlib.redirect_stderr(io.StringIO()) as said:
         name = selection.choose(arch, STREAMS, UNROLL).name
-    return name, said.getvalue().strip().removeprefix("charlens: ") or machine.why_no_card()
+    return name, said.getvalue().strip().removeprefix("charlens: ") or machine.why_no_gpu()
 
 
-# ---- on a card ----
+# ---- on a GPU ----
 
 
 def examine(device: str, quick: bool = False) -> tuple[list[Check], list[Speed]]:
@@ -67,7 +67,7 @@ def examine(device: str, quick: bool = False) -> tuple[list[Check], list[Speed]]
     seconds, jobs = (0.1, JOBS[:1]) if quick else (3.0, JOBS)
     backend = "reference" if device == "cpu" else "cuda"
     if device != "cpu":  # by other processes, too, even where this one or a job has its place
-        os.environ[cards.GIVEN] = device
+        os.environ[gpus.GIVEN] = device
     done: list[Check] = []
     for type in (*PAPER_TYPES, *LATER_TYPES, "nn"):
         layers = 1 if type == "nn" else 2
@@ -131,7 +131,7 @@ def speed_rows(speeds: Iterable[Speed]) -> list[list[str]]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--device", help="check this one: cuda:0, cuda:1, ..., or cpu, which runs the same checks"
-        " on the processor (default: the first card, if there is one)",
+        " on the processor (default: the first GPU, if there is one)",
     )  # fmt: skip
     parser.add_argument("--quick", action="store_true", help="tiny networks: only whether it works")
     parser.add_argument(
@@ -144,14 +144,14 @@ def run(args: argparse.Namespace) -> None:
     no such device."""
     torch.set_num_threads(1)
     device = args.device or ("cuda:0" if torch.cuda.is_available() else None)
-    usable = [*cards.names(), "cpu"]
+    usable = [*gpus.names(), "cpu"]
     if device and device not in usable:
         raise InputError(f"--device {device}: no such device here; there is {', '.join(usable)}")
     print(f"### This machine\n\n{table(['what', 'found'], machine.facts(args.kenlm))}\n")
     head = ["type", "backend", "why"]
     print(f"### Who does the arithmetic (backend: auto)\n\n{table(head, backends())}\n")
     if device is None:
-        print(f"### Checks of a card\n\nNot run: {machine.why_no_card()}.")
+        print(f"### Checks of a GPU\n\nNot run: {machine.why_no_gpu()}.")
         return
     done, speeds = examine(device, args.quick)
     print(f"### Checks of {name(device)}\n")
@@ -159,7 +159,7 @@ def run(args: argparse.Namespace) -> None:
     if speeds:
         jobs = [f"{number} at a time" for number in speeds[0].together]
         jobs.append(f"{max(speeds[0].together)} in one process")
-        head = ["network", "units", "ours", "torch.nn", "ratio", *jobs, "MB of the card"]
+        head = ["network", "units", "ours", "torch.nn", "ratio", *jobs, "MB of the GPU"]
         tiny = " (tiny networks: not comparable)" if args.quick else ""
         print(f"### Thousands of characters per second{tiny}\n")
         print(table(head, speed_rows(speeds)))

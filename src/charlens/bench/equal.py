@@ -29,7 +29,7 @@ from charlens.networks import architecture
 from charlens.networks.architecture import Architecture
 from charlens.networks.version import version
 from charlens.training import score, train
-from charlens.training.recipe import Recipe
+from charlens.training.recipe import RMSProp
 
 ENTRIES = ("lstm-1", "lstm-3", "rnn-1", "rnn-2", "gru-2", "gru-3")  # type-layers
 BACKENDS = ("fast", "reference")
@@ -46,7 +46,7 @@ class Comparison:
 
     def __init__(self, root: Path, data, size: int, epochs: int, known: dict[Path, float]):
         self.root, self.data, self.size, self.known = root, data, size, known
-        self.recipe = Recipe(epochs=epochs)
+        self.recipe = RMSProp(epochs=epochs)
         # the fast one by its path, since paths round differently
         self.names = dict(zip(BACKENDS, (cpu.status()[0], "reference"), strict=True))
         self.digest = digest(data, self.recipe)
@@ -113,7 +113,7 @@ class Comparison:
         return sorted(here.union(itertools.product(ENTRIES, SEEDS)))
 
 
-def digest(data, recipe: Recipe) -> str:
+def digest(data, recipe: RMSProp) -> str:
     """A digest of what all networks of a comparison share: text, split and recipe."""
     settings = asdict(recipe) | {"streams": data.streams, "unroll": data.unroll}
     del settings["epochs"]  # which have a column of their own
@@ -182,7 +182,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--size", type=int, default=64, help="row of table 1")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="one training each")
-    parser.add_argument("--epochs", type=int, default=Recipe().epochs, help="of each training")
+    parser.add_argument("--epochs", type=int, default=RMSProp().epochs, help="of each training")
     parser.add_argument(
         "--out", type=Path, default=Path("results/bench/equal.csv"), help="the losses (.csv)"
     )

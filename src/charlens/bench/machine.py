@@ -42,7 +42,7 @@ def facts(kenlm_folder: Path) -> list[tuple[str, str]]:
         ("memory", memory()),
         ("C++ compiler", compiler_version()),
         ("KenLM", kenlm_version(kenlm_folder)),
-        ("cards", cards()),
+        ("GPUs", gpus()),
         ("disk", f"{shutil.disk_usage('.').free / GB:.0f} GB free in this folder"),
         ("scheduler", ", ".join(n for n, c in SUBMIT.items() if shutil.which(c)) or "none"),
     ]
@@ -82,16 +82,16 @@ def kenlm_version(folder: Path) -> str:
     return f"{found['version']} in {folder}, orders up to {found['max_order']}"
 
 
-def cards() -> str:
-    """The graphics cards that torch sees, or why it sees none."""
+def gpus() -> str:
+    """The GPUs that torch sees, or why it sees none."""
     if torch.cuda.is_available():
         every = map(torch.cuda.get_device_properties, range(torch.cuda.device_count()))
-        return ", ".join(f"{card.name}, {card.total_memory / GB:.0f} GB" for card in every)
-    return f"none: {why_no_card()}"
+        return ", ".join(f"{gpu.name}, {gpu.total_memory / GB:.0f} GB" for gpu in every)
+    return f"none: {why_no_gpu()}"
 
 
-def why_no_card() -> str:
-    """Why torch sees no graphics card, in words."""
+def why_no_gpu() -> str:
+    """Why torch sees no GPU, in words."""
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
     if hidden in ("", "-1"):
         return f"CUDA_VISIBLE_DEVICES={hidden} hides them"

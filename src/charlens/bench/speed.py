@@ -1,6 +1,6 @@
 """Training speed beside stock torch in the same process, and what it adds up to for a whole run.
-Also the time that Snakemake takes to plan the run and, where there is a card, training speed on it
-(card.py).
+Also the time that Snakemake takes to plan the run and, where there is a GPU, training speed on it
+(gpu.py).
 
 For each grid entry of the paper, thousands of characters per second for forward, backward and
 update of windows of 100 x 100 characters, each candidate on one thread: torch.nn as it is and in
@@ -29,7 +29,7 @@ from pathlib import Path
 import torch
 
 from charlens.backends import cpu
-from charlens.bench import card, peers
+from charlens.bench import gpu, peers
 from charlens.bench.machine import processor
 from charlens.bench.peers import STREAMS, SYMBOLS, UNROLL
 from charlens.errors import InputError
@@ -389,9 +389,9 @@ def run(args: argparse.Namespace) -> None:
     print(f"\n{planning(args.config)}\n\nwritten to {args.out} and peers.csv beside it")
     if torch.cuda.is_available():
         seconds = args.seconds / (16 if args.quick else 4)
-        of_card = card.measure("cuda:0", entries(args.quick), seconds)
-        write_rows(args.out.with_name("card.csv"), of_card)
-        print("the card's speeds: card.csv beside it")
+        of_gpu = gpu.measure("cuda:0", entries(args.quick), seconds)
+        write_rows(args.out.with_name("card.csv"), of_gpu)
+        print("the GPU's speeds: card.csv beside it")
 
 
 def too_slow(peaks: dict[str, float]) -> list[str]:

@@ -7,9 +7,10 @@ import pandas as pd
 
 from charlens.claims.evidence import Evidence, Missing, NothingThere
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Effect, Finding
-from charlens.claims.units import EXPLAINED, MOST, beyond_baselines, picked_units
+from charlens.claims.units import MOST, beyond_baselines, picked_units
 from charlens.statistics.intervals import share_interval
 from charlens.store.models import shown
+from charlens.units.selectivity import EXPLAINED
 
 ALPHA = 0.05  # probability of one used unit, or of as many, by chance
 
@@ -27,9 +28,9 @@ def interpretable_units_are_used(evidence: Evidence) -> list[Finding]:
     claim holds if the whole interval is above one half and as many used units are improbable by
     chance (the basis says how improbable; a unit like its C controls is beyond all of them with
     probability 1 / (C + 1), one that stands for several hypotheses at most as often as their sum;
-    binomial test, 5%), and does not if the whole interval is at most one half. Undecided is a unit
-    that is beyond fewer than 19 controls, or one that is not beyond them and whose interval
-    includes 0."""
+    binomial test, 5%), and does not if the whole interval is at most one half. Undecided is a
+    used unit with fewer than 19 controls, and an unused one whose interval includes 0 or is
+    missing."""
     units = clamped_units(evidence)
     findings = [whole(units)]
     for row in units.itertuples():

@@ -93,8 +93,8 @@ NEWER = (
     Claim("newer beats LSTM and GRU", "A newer type outperforms LSTM and GRU at equal parameters, "
           "by the paper's recipe.", types.newer_beats),
     Claim("newer beats them by its recipe", "A newer type outperforms LSTM and GRU at equal "
-          "parameters, all by the second recipe.", types.newer_beats_by_its_recipe),
-    Claim("block and recipe help", "A block around each cell and the second recipe, together, "
+          "parameters, all by the AdamW recipe.", types.newer_beats_by_its_recipe),
+    Claim("block and recipe help", "A block around each cell and the AdamW recipe, together, "
           "lower the loss.", types.additions_help),
     Claim("depth of two helps newer types", "In the newer types, networks with two layers "
           "outperform those with one.", types.depth_of_two_helps),

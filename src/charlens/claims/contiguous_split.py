@@ -113,10 +113,10 @@ def compare(corpus: str, paper: Evidence, contiguous: Evidence) -> pd.DataFrame:
     """
     sides = (models(paper), models(contiguous))
     shared = [key for key in sides[0] if key in sides[1]]
-    ngrams = sorted((key for key in shared if key.kind == "ngram"), key=lambda key: key.n)
+    ngrams = sorted((key for key in shared if key.family == "ngram"), key=lambda key: key.n)
     if not ngrams:
         raise InputError(f"corpus {corpus}: no n-gram under both splits among the scores")
-    networks = [key for key in shared if key.kind == "recurrent"]
+    networks = [key for key in shared if key.family == "recurrent"]
     types = types_in_order(key.type for key in networks)
     networks.sort(key=lambda key: (types.index(key.type), key.layers, key.size))
     evidence = (paper, contiguous)

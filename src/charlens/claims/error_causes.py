@@ -12,8 +12,8 @@ MOST = 0.5  # more than this share
 def size_removes_ngram_errors(evidence: Evidence) -> list[Finding]:
     """An error is a character given a probability below 0.5. The largest LSTM of figure 6 makes
     fewer errors than the smallest. Effect: the share of the errors removed that an n-gram model up
-    to n = 9 would not make. The claim holds if that is more than half, and does not if no errors
-    are removed. There is one network of each size, so no interval."""
+    to n = 9 would not make. The claim holds if that is more than half, and does not otherwise.
+    There is one network of each size, so no interval."""
     evidence.require(type=("lstm",), size=())
     if evidence.oracles is None or evidence.oracles["size"].nunique() < 2:
         raise Missing("the errors of LSTMs of two sizes (figures/figure6.csv)")

@@ -83,12 +83,12 @@ class Evidence:
     @cached_property
     def networks(self) -> list[Score]:
         """Scores of the recurrent networks."""
-        return [score for score in self.scores if score.key.kind == "recurrent"]
+        return [score for score in self.scores if score.key.family == "recurrent"]
 
     @property
     def planned_grid(self) -> list[ModelKey]:
         """The recurrent networks that the run is to have."""
-        return [key for key in self.planned if key.kind == "recurrent"]
+        return [key for key in self.planned if key.family == "recurrent"]
 
     @property
     def networks_of_run(self) -> list[ModelKey]:
@@ -117,7 +117,7 @@ class Evidence:
         return self._by_n("nn")
 
     def _by_n(self, kind: str) -> dict[int, Score]:
-        found = {score.key.n: score for score in self.scores if score.key.kind == kind}
+        found = {score.key.n: score for score in self.scores if score.key.family == kind}
         return dict(sorted(found.items()))
 
     @property
@@ -142,7 +142,7 @@ class Evidence:
 
     def require_nns(self, *wanted: int) -> None:
         """Raise NotInRun unless the run is to have the n-NN for each of these n."""
-        there = {key.n for key in self.planned if key.kind == "nn"} | set(self.nns)
+        there = {key.n for key in self.planned if key.family == "nn"} | set(self.nns)
         for n in wanted if self.planned else ():
             if n not in there:
                 raise NotInRun(f"no {n}-NN")
@@ -165,14 +165,13 @@ class Evidence:
             raise Missing("a trained recurrent network")
         return models.best(self.networks, lambda score: score.meta)
 
-    def best_lstm(self) -> Score:
-        """The LSTM of figures 4 and 5: see `scores.best_lstm`. Raises Missing where there is none.
-
-        Claims about these figures are about this network.
+    def figure_lstm(self) -> Score:
+        """The LSTM of figures 4 and 5 (`scores.figure_network`), which claims about these figures
+        are about. Raises Missing where there is none.
         """
         self.require(type=("lstm",))
         with contextlib.suppress(InputError):
-            return scores.best_lstm(self.networks)
+            return scores.figure_network(self.networks)
         raise Missing("a trained LSTM")
 
     def of_type(self, type: str) -> dict[tuple[int, int], GridEntry]:

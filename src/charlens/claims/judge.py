@@ -23,8 +23,8 @@ from charlens.statistics.bootstrap import draws_of_test
 from charlens.store.corpora import by_stem, read_corpora, read_split, read_text
 from charlens.store.models import ModelKey, digests_of_networks
 from charlens.store.scores import Score, read_scores
-from charlens.store.tables import INSIDE as OF_NETWORKS
 from charlens.store.tables import (
+    INSIDE,
     MISSING,
     MODELS,
     NOT_IN_RUN,
@@ -42,14 +42,14 @@ COLUMNS = ["claim", "where", "verdict", "effect", "low", "high", "paper", "basis
 FOUND = ["model", "hypothesis", "layer", "unit", "score", "low", "high", "picked"]
 CLAMPED = ["model", "hypothesis", "layer", "unit", "clamp", "own", "own_low", "own_high",
            "controls", "used"]  # fmt: skip
-INSIDE = {  # the tables about units, gates and errors, and the columns that are read
+UNIT_TABLES = {  # the tables about units, gates and errors, and the columns that are read
     "gates.csv": ["type", "layers", "size", "layer", "gate", "left", "right"],
     "cells.csv": [*FOUND, "beyond"],
     "hypotheses.csv": [*FOUND, "measure"],
     "ablation.csv": CLAMPED,
     "probes.csv": PROBES,
     "figure6.csv": ["layers", "size", "category", "errors"],
-    "inside.csv": OF_NETWORKS,
+    "inside.csv": INSIDE,
 }
 OF_TYPES = {  # tables in types/<type>/, by field of Evidence; figure5/<corpus>.csv beside them
     "hypotheses": "hypotheses.csv",
@@ -122,7 +122,7 @@ def add_arguments(parser):
     parser.add_argument(
         "--nn-hidden", nargs="*", type=int, default=[], help="candidates that n-NNs are to have"
     )
-    parser.add_argument("--inside", nargs="*", default=[], help=", ".join(INSIDE))
+    parser.add_argument("--inside", nargs="*", default=[], help=", ".join(UNIT_TABLES))
     parser.add_argument(
         "--of-types", nargs="*", default=[], help="types/<type>/tables/..., with"
         f" {', '.join(OF_TYPES.values())}, and types/<type>/figure5/<corpus>.csv",
@@ -159,7 +159,7 @@ def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
     trajectories = by_stem(args.trajectory, [], "trajectory")
     scores = read_scores(args.scores, "recurrent", "nn", "ngram")
     inside = {
-        path.name: read_table(path, ["corpus", *INSIDE.get(path.name, [])])
+        path.name: read_table(path, ["corpus", *UNIT_TABLES.get(path.name, [])])
         for path in map(Path, args.inside)
     }
     of_types = read_of_types(args.of_types)
@@ -216,7 +216,7 @@ def read_of_types(paths: Iterable[str]) -> dict[str, dict[str, dict[str, pd.Data
         if kind == "figure5":
             of_type.setdefault(path.stem, {})["first_epochs"] = read_trajectory(path)
             continue
-        columns = INSIDE.get(path.name, [])
+        columns = UNIT_TABLES.get(path.name, [])
         for field, name in OF_TYPES.items():
             if name == path.name:
                 for corpus, own in read_table(path, ["corpus", *columns]).groupby("corpus"):

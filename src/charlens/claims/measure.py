@@ -138,7 +138,7 @@ def draw(evidence: Evidence, terms: Iterable[Term], seed: int = 0) -> Draws:
                 part = (evidence.draws @ sums) / (evidence.draws @ counts)
             drawn = drawn + weight * part / len(models)
             value += weight * statistic.value(evidence, score) / len(models)
-        if models[0].key.kind != "ngram":  # which has no seed
+        if models[0].key.family != "ngram":  # which has no seed
             key = tuple(score.path for score in models)
             trained.setdefault(key, (models, []))[1].append((weight, statistic))
     seeds_known, used = True, []
@@ -193,7 +193,7 @@ def seed_basis(used: list[tuple[ModelKey, float, Spread]]) -> str:
         ends = {f"{sd:.2g}": sds[sd] for sd in (min(sds), max(sds))}
         freedoms = " and ".join(str(known.freedom) for known in ends.values())
         within = " within a group" * used[0][2].grouped
-        suffix = ", of recurrent networks" * any(key.kind == "nn" for key, *_ in used)
+        suffix = ", of recurrent networks" * any(key.family == "nn" for key, *_ in used)
         words.append(
             f"seed SD{within}{list(sds.values())[-1].whose} {' and '.join(ends)}"
             f" ({freedoms} degrees of freedom){suffix}"

@@ -1,6 +1,6 @@
 """Claims about long-range dependencies (section 4.3, figures 4 and 5).
 
-They are about the LSTM of those figures: the best with three layers (`Evidence.best_lstm`).
+They are about the LSTM of those figures: the best with three layers (`Evidence.figure_lstm`).
 """
 
 import math
@@ -60,7 +60,7 @@ def gains_on_long_reach(evidence: Evidence) -> list[Finding]:
     minus that under the longest n-gram. Effect: the gain on these characters minus the gain on all
     others. The claim holds if that and the gain on these characters are positive, and does not if
     one of them is negative."""
-    lstm, ngram = evidence.best_lstm(), evidence.largest_ngram()
+    lstm, ngram = evidence.figure_lstm(), evidence.largest_ngram()
     findings = []
     for part, characters in {"": b"".join(REACH.values()), **REACH}.items():
         if not np.isin(evidence.characters, np.frombuffer(characters, np.uint8)).any():
@@ -87,7 +87,7 @@ def gains_on_far_braces(evidence: Evidence) -> list[Finding]:
     n-gram, for braces that were opened before the n-gram's context."""
     if evidence.about["kind"] != "code":
         return []
-    lstm, ngram = evidence.best_lstm(), evidence.largest_ngram()
+    lstm, ngram = evidence.figure_lstm(), evidence.largest_ngram()
     count, probability = braces(evidence, ngram.key.n, math.inf)
     if not count:
         raise Missing(f"a closing brace more than {ngram.key.n} characters after its opening one")
@@ -103,7 +103,7 @@ def brace_gain_decays(evidence: Evidence) -> list[Finding]:
     gain is positive."""
     if evidence.about["kind"] != "code":
         return []
-    lstm, ngram = evidence.best_lstm(), evidence.largest_ngram()
+    lstm, ngram = evidence.figure_lstm(), evidence.largest_ngram()
     bounds = (ngram.key.n, PEAK, *FARTHER)
     near, near_gain = braces(evidence, ngram.key.n, PEAK)
     far, far_gain = braces(evidence, PEAK, math.inf)

@@ -63,7 +63,7 @@ def newer_beats_by_its_recipe(evidence: Evidence) -> list[Finding]:
     if evidence.planned and not any(
         recipe_of(key.type) == "adamw" for key in evidence.planned_grid
     ):
-        raise NotInRun("no network by the second recipe")
+        raise NotInRun("no network by the AdamW recipe")
     return beats_rivals(evidence, [f"+{added}" for added in RECIPE])
 
 
@@ -93,14 +93,14 @@ def beats_rivals(evidence: Evidence, added: list[str]) -> list[Finding]:
 
 def additions_help(evidence: Evidence) -> list[Finding]:
     """Effect, for each type and addition: loss of the bare cell by the paper's recipe minus loss
-    with the block around each cell, with the second recipe, or with both; mean over the shapes that
+    with the block around each cell, with the AdamW recipe, or with both; mean over the shapes that
     both have; nats per character. Parameters are the same, so a cell in a block has fewer units.
     The overall effect is that of block and recipe together (or else of the last that is trained),
     mean over the types."""
     keys = evidence.networks_of_run
     cells = bare(types_in_order(cell_of(key.type) for key in keys))
     if all(key.type == cell_of(key.type) for key in keys):
-        raise NotInRun("no block and no second recipe")
+        raise NotInRun("no block and no AdamW recipe")
     groups, last = {}, []
     for added in VARIANTS:
         of_cell = {
@@ -111,7 +111,7 @@ def additions_help(evidence: Evidence) -> list[Finding]:
         groups |= {f"{type_name(cell)}: {added}": pairs for cell, pairs in own.items()}
         last = [pair for pairs in own.values() for pair in pairs] or last
     if not groups:
-        raise Missing("a bare cell and the same with a block or by the second recipe")
+        raise Missing("a bare cell and the same with a block or by the AdamW recipe")
     against = "the bare cell by the paper's recipe"
     effect, words = measure(evidence, mean_of(last)), shapes(last, against)
     whole = effect.finding("", effect.verdict(), words, evidence.finished)

@@ -270,8 +270,8 @@ def newer_remove_errors(evidence: Evidence) -> list[Finding]:
     of the LSTM minus that of the type, mean over the shapes that both have; share of the test
     characters. A part holds if the type makes fewer, and does not if it makes more. The overall
     finding is that of the type and category whose interval lies highest, and holds if it is all
-    positive. It does not hold if none of the intervals is positive anywhere. For these two rules
-    intervals are corrected for the number of types and categories."""
+    positive. It does not hold if none of the intervals is positive anywhere. For these two rules,
+    and in the overall finding, intervals are corrected for the number of types and categories."""
     evidence.require(type=(REFERENCE,))
     groups = {t: p for t, p in shared_shapes(evidence).items() if t in evidence.newer_types}
     if not groups:
@@ -298,9 +298,9 @@ def newer_remove_errors(evidence: Evidence) -> list[Finding]:
         verdict, reason = FAILS, ""
     elif verdict == FAILS:
         verdict, reason = UNDECIDED, UNFINISHED if evidence.lacks() else CROSSES
-    first = parts[highest]
-    words = f"{first.part}: {first.basis}"
-    return [replace(first, part="", verdict=verdict, basis=words, reason=reason), *parts]
+    words = f"{parts[highest].part}: {parts[highest].basis}"
+    whole = replace(corrected[highest], basis="").finding("", verdict, words, reason=reason)
+    return [whole, *parts]
 
 
 def error_rate(category: str) -> Statistic:

@@ -16,9 +16,8 @@ from charlens.store.models import shown
 from charlens.store.tables import MISSING
 from charlens.text.hypotheses import PARTS
 from charlens.units import selectivity
+from charlens.units.selectivity import EXPLAINED, FOLLOWS
 
-FOLLOWS = 0.8  # strength |2 AUC - 1| or |rank correlation| of a unit that follows a hypothesis
-EXPLAINED = 0.5  # strength from which a hypothesis explains a unit
 BARS = (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)  # strengths for which the share of units is given
 MOST = 0.5  # more than this share
 

@@ -106,7 +106,7 @@ def record(
             if name == state_name:
                 if memory:
                     raw[..., begin:end] = part.permute(0, 3, 1, 2).numpy()
-                part = activations.held(arch.type, part)
+                part = activations.as_shown(arch.type, part)
             kept[..., begin:end] = quantise(
                 part.permute(0, 3, 1, 2).numpy(), signed(arch.type, name)
             )

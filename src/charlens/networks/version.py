@@ -9,7 +9,7 @@ without making finished networks out of date. Two numbers, both counted from 1:
 
 and two more, of what is added to a cell type (see `store.models.VARIANTS`):
 
-    BLOCK, ADAMW    here: the block around a cell; the second recipe
+    BLOCK, ADAMW    here: the block around a cell; the AdamW recipe
 
 Whoever changes what is computed raises the number beside it; the golden test
 (tests/training/test_golden.py) fails until then. Finished networks of another version are trained

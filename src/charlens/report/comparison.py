@@ -21,7 +21,7 @@ TEXT = ["corpus", "where", "quantity", "unit", "paper", "ours", "basis", "source
 KINDS = {word: kind for kind, word in MODELS.items()}  # n-gram: ngram, n-NN: nn
 FAR = 0.03  # nats: entries further off than this are named on the page
 STRONGEST = 0.1  # nats: the difference that has the full colour
-TITLE = 3.0  # inches: above a panel
+TITLE = 3.0  # inches: the width of a panel's title, at most
 ACROSS = 6  # marks in a row of the figure's legend
 NAMED = 0.08  # nats: points further off than this are named in the figure
 
@@ -281,7 +281,7 @@ def draw(entries: pd.DataFrame, corpora: dict[str, dict]):
                 continue
             draw_panel(panel, own)
             panel.set_title(
-                plots.named(about["title"], kind, min(3.0, plots.WIDTH / len(kinds) - 0.6))
+                plots.named(about["title"], kind, min(TITLE, plots.WIDTH / len(kinds) - 0.6))
             )
             panel.set_xlabel(f"{panel.get_xlabel()}\n{agreement(own)}", linespacing=1.5)
             drawn.append((panel, own))

@@ -20,8 +20,10 @@ import numpy as np
 import pandas as pd
 
 from charlens.files import write_atomically, write_csv
+from charlens.report.comparison import COLUMNS as ENTRY
 from charlens.report.comparison import FAR, baseline, compare, name
 from charlens.report.html import PAPER_BYTES, Entry, Grid, render, signed
+from charlens.statistics.intervals import pooled_sd
 from charlens.store.corpora import read_corpora
 from charlens.store.models import ModelKey
 from charlens.store.tables import paper_table, read_table, read_table1
@@ -31,7 +33,6 @@ USUAL = 2  # typical deviations
 ORDERS = 3  # of the files; fewer have no deviation that means anything
 NORMAL = 1.4826  # standard deviation of a normal distribution in median absolute deviations
 
-ENTRY = ["corpus", "model", "layers", "size", "n", "seeds", "ours", "paper", "difference"]
 COLUMNS = [
     *ENTRY, "deviation", "deviations", "offset", "residual", "typical",
     "slip", "slip_residual", "implied_size", "nearest_size", "size_residual",
@@ -103,13 +104,13 @@ def other_candidates(
     rows = []
     for key, val_loss in known.items():
         which = (key.corpus, key.type, key.layers, key.size, key.seed)
-        if key.kind == "nn":
+        if key.family == "nn":
             which = (key.corpus, "nn", key.n)
         chosen, loss = of.get(which, (None, np.nan))
         taken = known.get(replace(key, candidate=chosen))
         if taken is None or key.candidate == chosen:
             continue
-        model, what = ("n-NN", "hidden") if key.kind == "nn" else (key.type, "dropout")
+        model, what = ("n-NN", "hidden") if key.family == "nn" else (key.type, "dropout")
         label = f"{what} {key.candidate:g}"
         rows.append(
             [key.corpus, model, key.layers, key.size, key.n, label, loss + val_loss - taken]
@@ -225,11 +226,9 @@ def pooled(table1: pd.DataFrame, corpus: str, type: str) -> float:
     """The deviation between seeds, pooled over the grid entries of a type; NaN if none has two."""
     if table1.empty:
         return np.nan
-    own = table1[(table1["corpus"] == corpus) & (table1["type"] == type)]
-    groups = own.groupby(["layers", "size"])["loss"]
-    free = int((groups.size() - 1).sum())
-    squares = ((own["loss"] - groups.transform("mean")) ** 2).sum()
-    return float(np.sqrt(squares / free)) if free else np.nan
+    own = table1[(table1["corpus"] == corpus) & (table1["type"] == type)].dropna(subset=["loss"])
+    found = pooled_sd(losses for _, losses in own.groupby(["layers", "size"])["loss"])
+    return found[0] if found else np.nan
 
 
 # ---- the order of the files ----

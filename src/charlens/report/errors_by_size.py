@@ -38,7 +38,7 @@ def run(args):
     parts = []
     for corpus, group in by_corpus(scores, corpora, "score").items():
         text, split, ngrams = read_text(texts[corpus]), load(splits[corpus]), ngrams_by_n(group)
-        networks = [score for score in group if score.key.kind == "recurrent"]
+        networks = [score for score in group if score.key.family == "recurrent"]
         positions = positions_in_text(text, split, networks)
         parts.append(table(networks, applied(text, split, positions, ngrams)))
     rows = pd.concat(parts, ignore_index=True)

@@ -11,7 +11,7 @@ from charlens.report import fonts, plots
 from charlens.statistics import oracles
 from charlens.store.corpora import by_stem, read_corpora, read_split
 from charlens.store.models import network_name
-from charlens.store.scores import Score, best_lstm, by_corpus, ngrams_by_n, read_scores
+from charlens.store.scores import Score, by_corpus, figure_network, ngrams_by_n, read_scores
 from charlens.store.tables import MODELS
 from charlens.text import symbols
 
@@ -43,7 +43,7 @@ def run(args):
     errors, characters = {}, {}
     for corpus, group in by_corpus(scores, corpora, "score").items():
         split = read_split(splits[corpus], group)
-        lstm, ngrams = best_lstm(group, args.type), ngrams_by_n(group)
+        lstm, ngrams = figure_network(group, args.type), ngrams_by_n(group)
         nns = {score.meta["n"]: score for score in group if score.meta["family"] == "nn"}
         others = [error_overlap(lstm, models) for models in (ngrams, nns) if models]
         errors[corpus] = pd.concat(others, ignore_index=True)
@@ -219,14 +219,14 @@ def choice(cut: bool, least: float) -> str:
     return f"{which}: first and last {end} by difference" if cut else f"{which}, by difference"
 
 
-def stagger(labels: list[str], at: Iterable[float] | None = None) -> list[str]:
+def stagger(labels: list[str], at: Iterable[float]) -> list[str]:
     """Lower each level label by as many lines as keep it apart from those on its left.
 
-    at: where the labels stand, in bars; side by side where not given.
+    at: where the labels stand, in bars.
     """
     ends = [-np.inf] * LINES  # of what stands in each line, in letters
     staggered = []
-    for place, label in zip(range(len(labels)) if at is None else at, labels, strict=True):
+    for place, label in zip(at, labels, strict=True):
         if len(label) > LEVEL:  # upright, through all lines
             staggered.append(label)
             ends = [BAR * place + 0.5] * LINES

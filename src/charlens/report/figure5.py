@@ -14,18 +14,18 @@ from charlens.files import write_csv
 from charlens.report import fonts, plots
 from charlens.store.corpora import by_stem, read_corpora, read_split, read_text
 from charlens.store.models import network_name, type_name
-from charlens.store.scores import Score, best_lstm, by_corpus, ngrams_by_n, read_scores
+from charlens.store.scores import Score, by_corpus, figure_network, ngrams_by_n, read_scores
 from charlens.store.tables import read_trajectory
 from charlens.text.braces import brace_pairs, pairs_in_test
 from charlens.text.stand_ins import parsed
 
 BRACES = ["layers", "size", "n", "from", "below", "distance", "pairs"]
 BRACES += ["lstm", "lstm_se", "ngram", "ngram_se", "gain", "gain_se"]
-WIDTH = 20  # characters: a bucket of distances is so wide, or a multiple of it that has
+WIDTH = 20  # characters: the edges of buckets of distances are multiples of it
 HEADING = 9.5  # points: what a row is about
 MOST = 8  # ticks of a logarithmic axis
 NAMED = 0.07  # share of an axis: a shorter stretch of the strip has no number
-LEAST = 30  # pairs of braces; means of fewer are not joined by a line
+LEAST = 30  # pairs of braces in a bucket; means of fewer are not joined by a line
 
 
 def add_arguments(parser):
@@ -76,8 +76,8 @@ def lstm_of_row(scores: list[Score], trajectory: pd.DataFrame | None, type: str 
         wanted = (type, *trajectory[["layers", "size"]].iloc[0])
         same = [s for s in scores if tuple(map(s.meta.get, ("type", "layers", "size"))) == wanted]
         if same:
-            return best_lstm(same, type)
-    return best_lstm(scores, type)
+            return figure_network(same, type)
+    return figure_network(scores, type)
 
 
 def braces_in_test(text: Path, split: Path, scores: list[Score]) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,7 @@ values.py            types of their values
 grid.py              the models of a run
 selections.py        what a configuration selects of the grid is there
 modules.py           the files of the package that a rule runs
-additions.py         settings of the block and the second recipe
+additions.py         settings of the block and the AdamW recipe
 cost.py              memory, time and priority of jobs
 estimate.py          the speed of this machine, and how long a run takes on it
 console.py           what a run prints, and how long it still takes
@@ -19,7 +19,7 @@ run_files.py         the files of a run that are up to date
 publish.py           results/reference, made from what a run has
 merge.py             joining two publications
 reference.py         the layout of a publication, and its page
-model_cards.py       what a publication says of its networks, texts and itself, for catalogs
+model_cards.py      what a publication says of its networks, texts and itself, for catalogs
 redraw.py            figures of a publication, drawn again from the numbers behind them
 steps.py             tables and figures that both of these make
 """

@@ -1,4 +1,4 @@
-"""Settings of what may be added to a cell type: the block around it, the second recipe.
+"""Settings of what may be added to a cell type: the block around it, the AdamW recipe.
 
 The Snakefile imports this, so it imports nothing slow.
 """
@@ -22,8 +22,8 @@ class Variants(Section):
     )
 
 
-class AdamW(Section):
-    """The second recipe, of types with "+adamw": AdamW, warm-up, cosine, weight decay."""
+class AdamWSettings(Section):
+    """The AdamW recipe, of types with "+adamw": AdamW, warm-up, cosine, weight decay."""
 
     rates: Several[Positive] = Field(
         [0.001, 0.003, 0.01],

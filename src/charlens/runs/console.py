@@ -170,13 +170,15 @@ class Run:
 
 def kind(rule: str) -> str:
     """The rule whose jobs take as long for their work."""
-    return "train" if rule.startswith(SIDE_BY_SIDE) else WATCHED.get(rule, rule)
+    if rule.startswith(SIDE_BY_SIDE):
+        return "train"
+    return WATCHED.get(rule, rule).removesuffix("_of")  # cells_of: those of another type
 
 
 def rule_of(model: str) -> str:
     """The rule that trains a network, given its model file."""
     key = ModelKey.parse(model)
-    if key.kind == "nn":
+    if key.family == "nn":
         return "train_nn"
     return "train_adamw" if key.candidates == "rate" else "train"
 

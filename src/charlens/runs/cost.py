@@ -100,7 +100,7 @@ def recurrent(type: str, layers: int, size: int, symbols: int) -> Architecture:
 
 def network(model: ModelKey, symbols: int, hidden: int) -> Architecture:
     """The network of a model. hidden: units of an n-NN whose candidate is yet to be chosen."""
-    if model.kind == "nn":
+    if model.family == "nn":
         return Architecture("nn", 1, int(model.candidate or hidden), symbols, model.n)
     return recurrent(model.type, model.layers, model.size, symbols)
 

@@ -4,7 +4,7 @@ Two steps: `charlens calibrate` times a small and a large network of each type f
 `charlens estimate` reads the pending jobs from `snakemake --summary` and adds up their times.
 
 The seconds of an update per character are taken to be a * preactivations + b * multiply-adds, with
-a and b of each cell type fitted to the measurements; a block and the second recipe leave them as
+a and b of each cell type fitted to the measurements; a block and the AdamW recipe leave them as
 they are. Jobs side by side share caches and memory, so a busy machine is somewhat slower.
 """
 
@@ -36,7 +36,7 @@ START_SECONDS = 4  # until Python has started, and torch where it is needed
 OTHER_SECONDS = 2  # of a job that neither trains nor scores
 NGRAM_SECONDS = 2.5  # of estimating, or of scoring, an n-gram model, per million characters
 
-Job = tuple[str, ModelKey | str]  # a rule, and its model or the name of its file
+Job = tuple[str, ModelKey | str]  # a rule, and its model or file (see `file_of`)
 Rates = dict[str, list[float]]  # cell type -> a, b
 
 
@@ -112,8 +112,16 @@ def pending(summary: Iterable[str]) -> set[Job]:
             try:
                 left.add((rule, ModelKey.parse(row["output_file"])))
             except InputError:
-                left.add((rule, Path(row["output_file"]).stem))
+                left.add((rule, file_of(row["output_file"])))
     return left
+
+
+def file_of(path: str) -> str:
+    """The name of a file that is of no model, such as table1 or wp; before it the type in whose
+    folder it lies, if it lies in one: mingru/wp."""
+    *folders, _ = Path(path).parts
+    type = folders[folders.index("types") + 1 :][:1] if "types" in folders else []
+    return "/".join([*type, Path(path).stem])
 
 
 def seconds(job: Job, run: dict, rates: Rates) -> float:
@@ -121,7 +129,8 @@ def seconds(job: Job, run: dict, rates: Rates) -> float:
     rule, model = job
     first = run["first_epochs"]
     if rule == "trajectory":  # its file is named after its corpus
-        model = ModelKey(model, "recurrent", "lstm", first["layers"], first["size"])
+        type, _, corpus = model.rpartition("/")
+        model = ModelKey(corpus, "recurrent", type or "lstm", first["layers"], first["size"])
     elif not isinstance(model, ModelKey):
         return OTHER_SECONDS
     corpus = original(model.corpus)  # a twin, or a reshuffled text, takes as long

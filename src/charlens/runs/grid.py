@@ -54,13 +54,13 @@ def planned(settings: Settings) -> list[ModelKey]:
 def candidates(settings: Settings, key: ModelKey) -> list[ModelKey]:
     """The candidates for a network: itself with each dropout, learning rate or hidden size. An
     n-gram model has none."""
-    if key.kind == "recurrent" and recipe_of(key.type) == "adamw":
+    if key.family == "recurrent" and recipe_of(key.type) == "adamw":
         values = settings.adamw.rates
-    elif key.kind == "recurrent":
+    elif key.family == "recurrent":
         entry = {"type": key.type, "layers": key.layers, "size": key.size, "seed": key.seed}
         values = first_fit(settings, "dropout", key.corpus, entry)
     else:
-        values = settings.nn.hidden if key.kind == "nn" else []
+        values = settings.nn.hidden if key.family == "nn" else []
     return [replace(key, candidate=value) for value in values]
 
 
@@ -68,7 +68,7 @@ def trainings(settings: Settings) -> list[ModelKey]:
     """Every candidate that a run trains, those on the other split and other orders included."""
     parts = (recurrent, nn, contiguous, reshuffles)
     every = [key for corpus in settings.use for some in parts for key in some(settings, corpus)]
-    networks = [key for key in dict.fromkeys(every) if key.kind != "ngram"]
+    networks = [key for key in dict.fromkeys(every) if key.family != "ngram"]
     return [candidate for key in networks for candidate in candidates(settings, key)]
 
 
@@ -88,7 +88,7 @@ def side_by_side(settings: Settings) -> list[list[ModelKey]]:
 
 def epochs(settings: Settings, key: ModelKey) -> int:
     """The epochs of a training."""
-    if key.kind == "recurrent" and recipe_of(key.type) == "adamw":
+    if key.family == "recurrent" and recipe_of(key.type) == "adamw":
         return settings.adamw_training["epochs"]
     return settings.training_of(key.corpus)["epochs"]
 

@@ -47,7 +47,7 @@ NETWORK_TABLES = {
     "figures/figure6.csv": False,
     "figures/figure6_definitions.csv": False,
 }
-INSIDE = [name for name in NETWORK_TABLES if name.startswith("tables/")]
+UNIT_TABLES = [name for name in NETWORK_TABLES if name.startswith("tables/")]
 MADE = (
     "tables",
     "figures",
@@ -272,7 +272,7 @@ class Join:
         infos = [p for p in self.infos() if self.says("tables/gates.csv", p.stem)]
         if infos and not self.copied("tables/gates.csv", "figures/figure3.*"):
             steps.figure3(self.out, infos)
-        if not self.copied(INSIDE[0], "tables/cells.html", *INSIDE[1:]):
+        if not self.copied(UNIT_TABLES[0], "tables/cells.html", *UNIT_TABLES[1:]):
             self.join_page()
         for figure, draw in redraw.DRAWN.items():
             name = f"figures/{figure}.csv"
@@ -304,7 +304,7 @@ class Join:
         table holds, so it cannot be rendered from the joined tables.)"""
         name, page, sections = "tables/cells.html", "", []
         for corpus, about in read_corpora(self.infos()).items():
-            publication = self.source(corpus, INSIDE[0], NETWORK_TABLES[INSIDE[0]])
+            publication = self.source(corpus, UNIT_TABLES[0], NETWORK_TABLES[UNIT_TABLES[0]])
             if publication and (path := publication.folder / name).exists():
                 page = path.read_text()
                 start = page.find(f"<section>\n<h2>{escape(about['title'])}:")
@@ -410,7 +410,7 @@ def check_versions(digests: Mapping[Path, dict]) -> None:
 
 def joined_settings(first: Mapping, second: Mapping) -> dict:
     """How the models of both publications were made: `second` counts, and of each corpus what only
-    `first` has, such as the second recipe, by which its networks may be."""
+    `first` has, such as the AdamW recipe, by which its networks may be."""
     corpora = {
         corpus: first["corpora"].get(corpus, {}) | second["corpora"].get(corpus, {})
         for corpus in {**second["corpora"], **first["corpora"]}

@@ -172,7 +172,7 @@ class Builder:
     def having(self, *types: str) -> list[str]:
         """The corpora in use with a model of each of these types (or kinds). One whose training
         diverged does not count: no figure shows it."""
-        known = {(k.corpus, name) for k in self.good for name in (k.type, k.kind)}
+        known = {(k.corpus, name) for k in self.good for name in (k.type, k.family)}
         return [c for c in self.corpora if all((c, name) in known for name in types)]
 
     @cached_property
@@ -382,7 +382,7 @@ class Builder:
     def halves(self) -> None:
         """The best network of each corpus in half precision, of LSTM, GRU and each type that the
         settings look at."""
-        trained = {key: self.models[key] for key in self.good if key.kind == "recurrent"}
+        trained = {key: self.models[key] for key in self.good if key.family == "recurrent"}
         about = {path: model_file.about(path) for path in trained.values()}
         for corpus in self.corpora:
             for type in dict.fromkeys([*HALVED, *self.settings.figures.types]):

@@ -334,13 +334,13 @@ def readme(publication: Publication) -> str:
         ]
     lines += ["| corpus | recurrent networks | n-NN | n-gram |", "| --- | --- | --- | --- |"]
     keys = [key_of(row.corpus, row.model) for row in table.itertuples()]
-    kinds = pd.Series([key.kind for key in keys], index=table.index, dtype=str)
+    kinds = pd.Series([key.family for key in keys], index=table.index, dtype=str)
     diverged = failures(publication)
     for corpus, own in table.groupby("corpus", sort=False):
         counts = []
         for kind in ("recurrent", "nn", "ngram"):
             done = own[kinds[own.index] == kind]["finished"]
-            failed = sum((key.corpus, key.kind) == (corpus, kind) for key in diverged)
+            failed = sum((key.corpus, key.family) == (corpus, kind) for key in diverged)
             note = f", {failed} diverged" if failed else ""
             counts.append(f"{done.sum() - failed} of {len(done)}{note}")
         lines.append(f"| {corpus} | {' | '.join(counts)} |")
@@ -398,7 +398,7 @@ def failures(publication: Publication) -> dict[ModelKey, str]:
 
 def lacking_of_types(folder: Path, planned: list[ModelKey]) -> list[str]:
     """What the publication lacks of single networks of the types that the paper does not have."""
-    types = types_in_order(key.type for key in planned if key.kind == "recurrent")
+    types = types_in_order(key.type for key in planned if key.family == "recurrent")
     bare = [type for type in types if type == cell_of(type)]
     newer = [type for type in bare if type not in PAPER_TYPES]
     known = {key: read_digest(path) for key, path in Publication(folder).digests().items()}
@@ -425,7 +425,7 @@ def better_than_shown(folder: Path, type: str, known: dict[ModelKey, dict]) -> l
         return names
     shown = read_table(path, ["corpus", "model"]).drop_duplicates("corpus")
     for corpus, model in shown[["corpus", "model"]].itertuples(index=False):
-        own = [key for key in known if key.corpus == corpus and key.kind == "recurrent"]
+        own = [key for key in known if key.corpus == corpus and key.family == "recurrent"]
         best = models.best(own, known.get, type)
         shape = model.rpartition(" ")[2]
         if shape != f"{best.layers}x{best.size}":

@@ -65,7 +65,7 @@ class RunFiles:
 
     def trained(self, key: ModelKey) -> Path | None:
         """The model file of the best candidate that is trained as the settings say."""
-        if key.kind == "ngram":
+        if key.family == "ngram":
             return None
         paths = [
             self.run / f"models/{c.path}/model.safetensors"
@@ -76,7 +76,7 @@ class RunFiles:
 
     def scored_ngram(self, key: ModelKey) -> Path | None:
         """The score array of an n-gram model, if it is of the split that its corpus has now."""
-        if key.kind != "ngram":
+        if key.family != "ngram":
             return None
         path, data = self.run / f"scores/{key.path}.npy", self.run / f"corpora/{key.corpus}.npz"
         if not path.exists():

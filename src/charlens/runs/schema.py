@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from charlens.runs.additions import AdamW, Variants
+from charlens.runs.additions import AdamWSettings, Variants
 from charlens.runs.values import (
     Count,
     Distinct,
@@ -377,7 +377,9 @@ class Passage(Section):
 class Ablation(Section):
     """Clamping the units that were found."""
 
-    controls: Count = Field(50, description="Units of the same layer that are clamped beside each.")
+    controls: Count = Field(
+        50, description="Controls of each unit: others of its layer, clamped one at a time."
+    )
     characters: Count | None = Field(None, description="Of each test stream; all where not set.")
 
 
@@ -429,7 +431,7 @@ class Settings(Section):
     split: Split
     grid: Grid
     training: Training
-    adamw: AdamW = AdamW()
+    adamw: AdamWSettings = AdamWSettings()
     nn: FixedContext
     ngrams: Ngrams
     contiguous_split: ContiguousSplit
@@ -445,7 +447,7 @@ class Settings(Section):
     )
     networks_per_job: int = Field(
         1, ge=1, description="How many recurrent networks of one shape, which differ in seed or"
-        " dropout, a job trains side by side: small ones fill a card so."
+        " dropout, a job trains side by side: small ones fill a GPU so."
     )  # fmt: skip
 
     @field_validator("run")

@@ -282,7 +282,7 @@ def _types(settings: Settings) -> Iterator[str]:
     for place, type in enumerate(settings.figures.emergence.types):
         if recipe_of(type) == "adamw":
             yield (
-                f"figures.emergence.types.{place}: {type}: networks trained by the second recipe"
+                f"figures.emergence.types.{place}: {type}: networks trained by the AdamW recipe"
                 " are not watched; remove it"
             )
 

@@ -42,9 +42,9 @@ def loss_tables(
     out: Path, scores: Mapping[ModelKey, Path], infos: Sequence[Path], bootstrap: Bootstrap
 ) -> None:
     """Tables 1 and 2, for the corpora with models in them. infos: provenance of the corpora."""
-    for name, kinds in (("table1", ("recurrent",)), ("table2", ("ngram", "nn"))):
+    for name, families in (("table1", ("recurrent",)), ("table2", ("ngram", "nn"))):
         corpora = {info.stem: info for info in infos}
-        own = {k: p for k, p in scores.items() if k.kind in kinds and k.corpus in corpora}
+        own = {k: p for k, p in scores.items() if k.family in families and k.corpus in corpora}
         known = {key.corpus for key in own}
         if own:
             verb(
@@ -83,13 +83,13 @@ def split_table(
     both, corpora = {}, set()
     for key, path in scores.items():
         other = replace(key, corpus=twin(key.corpus))
-        if other in scores and key.kind != "nn":
+        if other in scores and key.family != "nn":
             both |= {key: path, other: scores[other]}
-            corpora |= {key.corpus} if key.kind == "ngram" else set()
+            corpora |= {key.corpus} if key.family == "ngram" else set()
     infos = [info for info in infos if info.stem in corpora]
     names = [name for info in infos for name in (info.stem, twin(info.stem))]
     own = [info.stem for info in infos]
-    both |= {key: p for key, p in scores.items() if key.corpus in own and key.kind == "recurrent"}
+    both |= {key: p for key, p in scores.items() if key.corpus in own and key.family == "recurrent"}
     if infos:
         verb(
             "contiguous-split", "--scores", *(p for key, p in both.items() if key.corpus in names),
@@ -136,11 +136,11 @@ def discrepancies(out: Path, infos: Sequence[Path]) -> None:
 
 def figure1(out: Path, scores: Mapping[ModelKey, Path], infos: Sequence[Path], tsne: Tsne) -> None:
     """Figure 1: the t-SNE map of the recurrent networks."""
-    corpora = {key.corpus for key in scores if key.kind == "recurrent"}
+    corpora = {key.corpus for key in scores if key.family == "recurrent"}
     infos = [info for info in infos if info.stem in corpora]
     names = {info.stem for info in infos}
     if infos:
-        own = [p for k, p in scores.items() if k.kind == "recurrent" and k.corpus in names]
+        own = [p for k, p in scores.items() if k.family == "recurrent" and k.corpus in names]
         verb(
             "figure1", "--scores", *own, "--corpora", *infos, *arguments(tsne),
             "--out", *images(out, "figure1"), "--csv", out / "figures/figure1.csv",
@@ -181,7 +181,7 @@ def types(
 ) -> None:
     """The losses of types at equal parameters, for corpora with a type that the paper lacks, and
     what types lack themselves."""
-    networks = {key: path for key, path in scores.items() if key.kind == "recurrent"}
+    networks = {key: path for key, path in scores.items() if key.family == "recurrent"}
     newer = {key.corpus for key in networks if cell_of(key.type) not in PAPER_TYPES}
     infos = [info for info in infos if info.stem in newer]
     if infos:

@@ -241,7 +241,7 @@ def beside(key: ModelKey) -> str:
     """The paper's test loss of a model; empty where it has none."""
     known = (
         (key.corpus, "n", key.n)
-        if key.kind == "nn"
+        if key.family == "nn"
         else (key.corpus, key.type, key.layers, key.size)
     )
     return number(paper().get(known))

@@ -1,6 +1,6 @@
 """The identity of a model: its key, path and label; and the rule for the best model.
 
-    kind        path below models/<corpus>/, scores/<corpus>/           label
+    family      path below models/<corpus>/, scores/<corpus>/           label
     recurrent   type~lstm/layers~2/size~64/seed~2[/dropout~0.1]         LSTM 2x64 seed 2
                 type~lstm+adamw/layers~2/size~64/seed~2[/rate~0.003]    LSTM+adamw 2x64 seed 2
     nn          nn/context~3/seed~1[/hidden~256]                        3-NN
@@ -8,7 +8,7 @@
 
 Tables name a model by the same path with spaces for slashes. A candidate is one of several values
 tried for a model, among which validation chooses: the dropout of a recurrent network (the learning
-rate of one trained by the second recipe), the hidden size of an n-NN. This module imports nothing
+rate of one trained by the AdamW recipe), the hidden size of an n-NN. This module imports nothing
 slow.
 """
 
@@ -28,7 +28,7 @@ PAPER_TYPES = ("lstm", "rnn", "gru")
 # those that came since, in the order in which they are shown
 LATER_TYPES = ("mingru", "minlstm", "rglru", "slstm", "mlstm", "mamba", "transformer")
 # What may be added to a cell type, and is then a type of its own everywhere: the block around each
-# cell (`networks.block`), the second recipe (`training.recipe`), or both.
+# cell (`networks.block`), the AdamW recipe (`training.recipe`), or both.
 VARIANTS = ("block", "adamw", "block+adamw")
 PAPER_DEPTH = 3  # layers of the networks in the paper's figures 3, 4 and 5
 Model = TypeVar("Model")
@@ -36,14 +36,14 @@ Model = TypeVar("Model")
 
 @dataclass(frozen=True)
 class ModelKey:
-    """The identity of a model. Fields that do not apply to its kind are None.
+    """The identity of a model. Fields that do not apply to its family are None.
 
     n: characters of context of an n-NN or n-gram (an n-gram model of order n + 1).
     candidate: the dropout or hidden size; None means the one that validation chose.
     """
 
     corpus: str
-    kind: str  # recurrent, nn or ngram
+    family: str  # recurrent, nn or ngram
     type: str | None = None
     layers: int | None = None
     size: int | None = None
@@ -54,16 +54,16 @@ class ModelKey:
     @property
     def candidates(self) -> str | None:
         """What the candidates for such a model differ in: dropout, rate or hidden."""
-        if self.kind == "recurrent":
+        if self.family == "recurrent":
             return "rate" if recipe_of(self.type) == "adamw" else "dropout"
-        return "hidden" if self.kind == "nn" else None
+        return "hidden" if self.family == "nn" else None
 
     @property
     def path(self) -> str:
         """<corpus>/<labels>: the folder below models/, and scores/<path>.npy."""
-        if self.kind == "ngram":
+        if self.family == "ngram":
             return f"{self.corpus}/ngram/order~{self.n + 1}"
-        if self.kind == "nn":
+        if self.family == "nn":
             below = f"nn/context~{self.n}/seed~{self.seed}"
         else:
             below = f"type~{self.type}/layers~{self.layers}/size~{self.size}/seed~{self.seed}"
@@ -73,9 +73,9 @@ class ModelKey:
     @property
     def name(self) -> str:
         """The model for people, without its seed: LSTM 2x64, 3-NN, 20-gram."""
-        if self.kind == "ngram":
+        if self.family == "ngram":
             return f"{self.n}-gram"
-        if self.kind == "nn":
+        if self.family == "nn":
             return f"{self.n}-NN"
         return network_name(self.type, self.layers, self.size)
 
@@ -251,7 +251,7 @@ def best(
     return min(known, key=lambda pair: rank(pair[1]))[0]
 
 
-def best_lstm(models: Iterable[Model], about: Callable[[Model], Mapping]) -> Model:
+def best_for_units(models: Iterable[Model], about: Callable[[Model], Mapping]) -> Model:
     """The best LSTM or, where there is no LSTM, the best network. Raises as `best`."""
     models = list(models)
     types = {about(model)["type"] for model in models}
@@ -266,7 +266,7 @@ def looked_at(models: Iterable[Model], about: Callable[[Model], Mapping]) -> lis
     the best of each type with the paper's depth; IDENTITY of each. Raises as `best`."""
     models = list(models)
     types = types_in_order(about(model)["type"] for model in models)
-    chosen = [best_lstm(models, about)]
+    chosen = [best_for_units(models, about)]
     chosen += [best(models, about, type, paper_depth=True) for type in types]
     return [{name: about(model).get(name) for name in IDENTITY} for model in chosen]
 

@@ -263,7 +263,7 @@ def by_corpus(
     return groups
 
 
-def best_lstm(scores: Iterable[Score], type: str = "lstm") -> Score:
+def figure_network(scores: Iterable[Score], type: str = "lstm") -> Score:
     """The LSTM, or the network of another type, of figures 4 and 5 and of the claims about them.
 
     It has the lowest validation loss of those with three layers (or else the most): see

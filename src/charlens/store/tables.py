@@ -124,6 +124,11 @@ def read_trajectory(path: str | Path) -> pd.DataFrame:
     return table
 
 
+# Every unit of a network against every hypothesis (see `units.analysis`).
+UNITS = [
+    "corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high", "picked", "beyond",
+    "beyond_baselines",
+]  # fmt: skip
 # What the units of a layer tell of a hypothesis, as strengths (see `units.probes`).
 PROBES = [
     "corpus", "model", "layer", "hypothesis", "unit", "single", "probe", "last_k", "untrained",

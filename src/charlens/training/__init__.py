@@ -4,7 +4,7 @@ recipe.py       hyperparameters (section 4.1)
 train.py        the training loop and its job
 side_by_side.py several trainings in one process
 rmsprop.py      the optimizer of the paper
-adamw.py        that of the second recipe
+adamw.py        that of the AdamW recipe
 dropout.py      the dropout draw
 checkpoint.py   checkpoints, from which a training resumes
 snapshots.py    parameters at several times of a training

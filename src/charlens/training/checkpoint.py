@@ -23,7 +23,7 @@ from charlens.networks import arrays
 from charlens.networks.version import version
 from charlens.progress import say
 from charlens.store.reading import reason
-from charlens.training.recipe import Recipe
+from charlens.training.recipe import RMSProp
 from charlens.training.snapshots import Schedule
 
 TENSOR = "tensor"  # in the JSON of a checkpoint: the number of one
@@ -41,7 +41,7 @@ def fingerprint(arch, recipe, data, seed, dropout, schedule=None) -> str:
     settings |= {"streams": data.streams, "unroll": data.unroll}  # not evident from the codes
     if schedule:
         settings |= {"snapshots": asdict(schedule)}
-    if isinstance(recipe, Recipe):
+    if isinstance(recipe, RMSProp):
         del settings["epochs"]  # a longer training resumes a shorter one: its rates are the same
     settings |= {"data": split.digest(data)}
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()

@@ -26,7 +26,7 @@ from charlens.networks import metadata, model_file
 from charlens.progress import say
 from charlens.store.models import recipe_of
 from charlens.store.tables import read_table
-from charlens.training.evaluate import tensors
+from charlens.training.evaluate import inputs_and_targets
 from charlens.training.recipe import from_options
 from charlens.training.score import check_split
 from charlens.training.train import Training
@@ -102,20 +102,20 @@ def losses_in_history(model: Path) -> dict[int, float]:
 
 
 @torch.no_grad()
-def compare(arch, engine, snapshots, n_nns, data, label, backend_name) -> list[dict]:
+def compare(arch, backend, snapshots, n_nns, data, label, backend_name) -> list[dict]:
     """Rows of look, epoch, n, kl, delta: each snapshot against each n-NN (figure 5).
 
-    snapshots: (fractional epoch, parameters) of the LSTM, on the backend `engine`. n_nns: model
+    snapshots: (fractional epoch, parameters) of the LSTM, on `backend`. n_nns: model
     files. kl, delta: nats per character.
     """
-    x, y = tensors(data, "test", arch)
-    states = [engine.zero_state(data.streams) for _ in snapshots]
+    x, y = inputs_and_targets(data, "test", arch)
+    states = [backend.zero_state(data.streams) for _ in snapshots]
     fixed = []
     for path in n_nns:
         n_arch, n_params, about = model_file.load_arrays(path)
-        n_engine = selection.choose(n_arch, data.streams, data.unroll, backend_name)
-        contexts, _ = tensors(data, "test", n_arch)
-        fixed.append((about["context"], n_engine, n_engine.here(n_params), contexts))
+        n_backend = selection.choose(n_arch, data.streams, data.unroll, backend_name)
+        contexts, _ = inputs_and_targets(data, "test", n_arch)
+        fixed.append((about["context"], n_backend, n_backend.to_backend(n_params), contexts))
     kl = torch.zeros(len(snapshots), len(fixed), dtype=torch.float64)
     delta = torch.zeros_like(kl)
     windows = range(0, y.shape[1], data.unroll)
@@ -123,11 +123,11 @@ def compare(arch, engine, snapshots, n_nns, data, label, backend_name) -> list[d
         window = slice(at, at + data.unroll)
         target = torch.from_numpy(y[:, window]).long().unsqueeze(2)
         others = [
-            torch.as_tensor(n_engine.log_probs(params, contexts[:, window], None))
-            for _, n_engine, params, contexts in fixed
+            torch.as_tensor(n_backend.log_probs(params, contexts[:, window], None))
+            for _, n_backend, params, contexts in fixed
         ]
         for row, (_, params) in enumerate(snapshots):
-            ours = torch.as_tensor(engine.log_probs(params, x[:, window], states[row]))
+            ours = torch.as_tensor(backend.log_probs(params, x[:, window], states[row]))
             for column, other in enumerate(others):
                 # (p - q)(log p - log q), summed over the alphabet, is KL(p||q) + KL(q||p)
                 both = (ours.exp() - other.exp()) * (ours - other)

@@ -18,8 +18,8 @@ UNIFORM = 1.05  # or once a loss exceeds that of the uniform distribution, log K
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """How a network is trained. The defaults are the paper's (section 4.1) or, else, our own."""
+class RMSProp:
+    """The paper's recipe. The defaults are the paper's (section 4.1) or, else, our own."""
 
     epochs: int = 50  # passes over the training text
     learning_rate: float = 2e-3  # of RMSProp
@@ -38,7 +38,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class AdamW:
-    """The second recipe (Loshchilov and Hutter 2019, "Decoupled weight decay regularization",
+    """The AdamW recipe (Loshchilov and Hutter 2019, "Decoupled weight decay regularization",
     arXiv:1711.05101, algorithm 2)."""
 
     epochs: int = 50
@@ -63,7 +63,7 @@ class AdamW:
         return self.learning_rate * (self.final + (1 - self.final) * cosine)
 
 
-RECIPES = {"paper": Recipe, "adamw": AdamW}
+RECIPES = {"paper": RMSProp, "adamw": AdamW}
 OPTIMIZERS = {"paper": "RMSProp", "adamw": "AdamW"}
 
 POSITIVE = (lambda value: 0 < value < math.inf, "a positive number")
@@ -88,7 +88,7 @@ SOUND: dict[str, tuple[Callable[[float], bool], str]] = {
 }
 
 
-def from_options(name: str, options: Mapping) -> Recipe | AdamW:
+def from_options(name: str, options: Mapping) -> RMSProp | AdamW:
     """The recipe of this name with these values; None, or no value, means its default.
 
     Names that no recipe has are ignored. Raises InputError where a value is of the other recipe, of

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from charlens.training.recipe import Recipe
+from charlens.training.recipe import RMSProp
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def rmsprop_(p: "Tensor", grad: "Tensor", square: "Tensor", rate: float, recipe: Recipe) -> None:
+def rmsprop_(p: "Tensor", grad: "Tensor", square: "Tensor", rate: float, recipe: RMSProp) -> None:
     """One RMSProp step in place on a parameter p, after clipping its gradient (section 4.1).
 
     grad: overwritten. square: the running mean of the squared gradient, updated in place. Both have

@@ -29,8 +29,8 @@ class Writer:
         self.arch, params, self.about = model_file.load_arrays(path)
         self.alphabet = symbols.alphabet_of(self.about)
         self.letters = symbols.text_of(self.alphabet)
-        self.engine = selection.choose(self.arch, streams=1, unroll=1)
-        self.params, self.state = self.engine.here(params), self.engine.zero_state(1)
+        self.backend = selection.choose(self.arch, streams=1, unroll=1)
+        self.params, self.state = self.backend.to_backend(params), self.backend.zero_state(1)
         self.codes = symbols.code_type(len(self.alphabet))
         self.recent = [np.iinfo(self.codes).max] * self.arch.context  # the context of an n-NN
         self.log_probs = None  # float64 [K]: of the next character
@@ -40,7 +40,7 @@ class Writer:
         self.recent.append(int(np.flatnonzero(self.alphabet == symbol)[0]))
         seen = self.recent[-self.arch.context :] if self.arch.context else self.recent[-1]
         x = np.array([[seen]], self.codes)
-        predicted = self.engine.log_probs(self.params, x, self.state)
+        predicted = self.backend.log_probs(self.params, x, self.state)
         self.log_probs = np.asarray(predicted)[0, 0].astype(np.float64)
 
     def draw(self, temperature: float, random: np.random.Generator, allowed: np.ndarray) -> int:

@@ -21,7 +21,7 @@ from charlens.statistics.information import bits
 from charlens.store.models import recipe_of
 from charlens.store.scores import write_scores
 from charlens.text import symbols, unicode
-from charlens.training.evaluate import target_log_probs, tensors
+from charlens.training.evaluate import inputs_and_targets, target_log_probs
 
 
 def score(path: Path, data, backend_name: str = "auto") -> np.ndarray:
@@ -32,10 +32,10 @@ def score(path: Path, data, backend_name: str = "auto") -> np.ndarray:
     """
     arch, params, about = model_file.load_arrays(path)
     check_alphabet(path, about, data)
-    engine = selection.choose(arch, data.streams, data.unroll, backend_name)
-    state = engine.zero_state(data.streams)
-    x, y = tensors(data, "test", arch)
-    return target_log_probs(engine, engine.here(params), x, y, state, data.unroll).ravel()
+    backend = selection.choose(arch, data.streams, data.unroll, backend_name)
+    state = backend.zero_state(data.streams)
+    x, y = inputs_and_targets(data, "test", arch)
+    return target_log_probs(backend, backend.to_backend(params), x, y, state, data.unroll).ravel()
 
 
 def check_alphabet(path: Path, about: dict, data) -> None:

@@ -81,8 +81,8 @@ def before(alphabet: np.ndarray) -> int:
 
 def score(arch, params, reading: Reading, alphabet: np.ndarray, backend_name="auto") -> np.ndarray:
     """Log-probability of each character in nats, float32 [N]; NaN where it is unknown."""
-    engine = selection.choose(arch, 1, WINDOW, backend_name)
-    params, state = engine.here(params), engine.zero_state(1)
+    backend = selection.choose(arch, 1, WINDOW, backend_name)
+    params, state = backend.to_backend(params), backend.zero_state(1)
     y = reading.codes[None]
     if arch.recurrent:
         x = np.insert(reading.codes[:-1], 0, before(alphabet))[None]
@@ -91,7 +91,7 @@ def score(arch, params, reading: Reading, alphabet: np.ndarray, backend_name="au
     parts, progress = [], Progress(reading.name, "scored")
     for at in range(0, y.shape[1], WINDOW):
         window = slice(at, at + WINDOW)
-        found = engine.target_log_probs(params, x[:, window], y[:, window], state)
+        found = backend.target_log_probs(params, x[:, window], y[:, window], state)
         parts.append(np.asarray(found)[0])
         progress.at(min(1, (at + WINDOW) / y.shape[1]))
     logp = np.full(len(reading.text), np.nan, np.float32)

@@ -1,7 +1,7 @@
-"""Several trainings in one process, in turns of one update each: small networks fill a card so.
+"""Several trainings in one process, in turns of one update each: small networks fill a GPU so.
 
-A small network leaves most of a card idle. There each training has a stream of its own, on which
-the card goes on with its update while the process hands in those of the others. On a processor they
+A small network leaves most of a GPU idle. There each training has a stream of its own, on which
+the GPU goes on with its update while the process hands in those of the others. On a processor they
 only take turns. Either way a network is, to the bit, what it is when trained alone: nothing is
 shared but the process.
 """
@@ -11,7 +11,7 @@ import sys
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
-from charlens.backends import cards
+from charlens.backends import gpus
 from charlens.training import stopping
 from charlens.training.stopping import Stopped
 
@@ -37,7 +37,7 @@ def finish(trainings: Sequence[Updates], label: str, around: Sequence | None = N
             closing.callback(training.close)
         for training, context in running:
             with context:
-                next(training)  # until it is ready: it may have to wait for a lock or a card
+                next(training)  # until it is ready: it may have to wait for a lock or a GPU
         with stopping.noticed() as told:
             while running:
                 for pair in list(running):
@@ -55,7 +55,7 @@ def finish(trainings: Sequence[Updates], label: str, around: Sequence | None = N
 
 
 class Surroundings:
-    """What one of several trainings runs in, again and again: a stream of its own on a card, and a
+    """What one of several trainings runs in, again and again: a stream of its own on a GPU, and a
     copy of its progress lines in its folder.
 
     stream: a context that makes the stream the current one; on a processor it does nothing.
@@ -89,6 +89,6 @@ def surroundings(folders: Sequence[Path], backend: str) -> list[Surroundings]:
 
 
 def own_stream(backend: str) -> contextlib.AbstractContextManager:
-    """`cards.own_stream` of the device on which this backend trains."""
-    on_card = backend in ("auto", "cuda") and cards.available()
-    return cards.own_stream(cards.free_gpu() if on_card else "cpu")
+    """`gpus.own_stream` of the device on which this backend trains."""
+    on_gpu = backend in ("auto", "cuda") and gpus.available()
+    return gpus.own_stream(gpus.free_gpu() if on_gpu else "cpu")

@@ -39,13 +39,13 @@ from charlens.text import line_ends, symbols, unicode
 from charlens.training import side_by_side, snapshots
 from charlens.training.checkpoint import fingerprint, read_checkpoint, write_checkpoint
 from charlens.training.dropout import draw_mask
-from charlens.training.evaluate import mean_loss, tensors
-from charlens.training.recipe import AdamW, Recipe, divergence, from_options
+from charlens.training.evaluate import inputs_and_targets, mean_loss
+from charlens.training.recipe import AdamW, RMSProp, divergence, from_options
 from charlens.training.rmsprop import rmsprop_
 from charlens.training.stopping import Stopped
 
 CHECKPOINT_SECONDS = 60
-RECIPE = {  # what its options set
+OPTION_HELP = {  # what its options set
     "epochs": "passes over the training text",
     "learning_rate": "of RMSProp; of AdamW the highest",
     "decay": "factor on the learning rate for each epoch after --decay-after",
@@ -75,25 +75,25 @@ class Training:
     where the backend is unavailable (see `selection.choose`).
     """
 
-    def __init__(self, arch: Architecture, recipe: Recipe, data, seed: int, dropout: float, name):
+    def __init__(self, arch: Architecture, recipe: RMSProp, data, seed: int, dropout: float, name):
         self.arch, self.recipe, self.seed, self.dropout = arch, recipe, seed, dropout
         self.unroll = data.unroll
         self.backend = selection.choose(arch, data.streams, data.unroll, name)
-        self.x, self.y = tensors(data, "train", arch)
-        self.val_x, self.val_y = tensors(data, "val", arch)
+        self.x, self.y = inputs_and_targets(data, "train", arch)
+        self.val_x, self.val_y = inputs_and_targets(data, "val", arch)
         self.windows = self.y.shape[1] // self.unroll
 
         initial = arrays.initialise(arch, recipe.init, seed)
 
         def zeros():
-            return self.backend.here({name: np.zeros_like(p) for name, p in initial.items()})
+            return self.backend.to_backend({name: np.zeros_like(p) for name, p in initial.items()})
 
-        self.params, self.squares, self.grads = self.backend.here(initial), zeros(), zeros()
+        self.params, self.squares, self.grads = self.backend.to_backend(initial), zeros(), zeros()
         # of the gradient, which AdamW keeps beside that of its square
         self.means = zeros() if isinstance(recipe, AdamW) else {}
         self.state = self.backend.zero_state(len(self.y))
         self.epoch, self.window = 1, 0  # of the next update
-        # of this epoch's windows so far, each in nats per character; on a card while that computes
+        # of this epoch's windows so far, each in nats per character; on a GPU while that computes
         self.loss_sum = 0.0
         self.seconds = 0.0  # spent on this epoch so far
         self.history = []  # one dict per finished epoch
@@ -206,11 +206,11 @@ class Training:
         """Resume from a `saved_state`, whichever backend it was saved on."""
         for name, value in saved.items():
             setattr(self, name, value)
-        here = self.backend.here
-        self.params, self.squares = here(self.params), here(self.squares)
-        self.means = here(self.means)
+        to_backend = self.backend.to_backend
+        self.params, self.squares = to_backend(self.params), to_backend(self.squares)
+        self.means = to_backend(self.means)
         if self.state is not None:
-            self.state = here({"state": self.state})["state"]
+            self.state = to_backend({"state": self.state})["state"]
 
 
 def train(
@@ -355,10 +355,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     base.add_backend(parser)
     base.add_threads(parser)
-    for name, default in (asdict(AdamW()) | asdict(Recipe())).items():
+    for name, default in (asdict(AdamW()) | asdict(RMSProp())).items():
         option = "--" + name.replace("_", "-")
         parser.add_argument(
-            option, type=type(default), metavar=f"{default:g}", help=RECIPE.get(name)
+            option, type=type(default), metavar=f"{default:g}", help=OPTION_HELP.get(name)
         )
     parser.add_argument(
         "--out", type=Path, nargs="+", required=True, help="folder of the model; several: as many"

@@ -50,10 +50,9 @@ from charlens.text.hypotheses import HYPOTHESES
 from charlens.training.train import describe
 from charlens.units import selectivity
 from charlens.units.activations import in_windows, load_recurrent, require_memory
-from charlens.units.analysis import best_lstm, check_text, own_in_test
+from charlens.units.analysis import best_for_units, check_text, own_in_test
 
 CLAMPS = ("mean", "zero")
-EXPLAINED = min(selectivity.SHARES)  # strength of a unit that is no control of its hypothesis
 COLUMNS = [
     "corpus", "model", "layer", "unit", "hypothesis", "clamp", "loss", "low", "high",
     "own", "own_low", "own_high", "controls", "used",
@@ -321,7 +320,8 @@ def followers(
             raise InputError(
                 f"{path}: no score on {name} of unit {unit + 1} in layer {layer + 1}: rerun cells"
             )
-        strong = selectivity.strength(own["score"].to_numpy(float), yes_no[name]) >= EXPLAINED
+        strengths = selectivity.strength(own["score"].to_numpy(float), yes_no[name])
+        strong = strengths >= selectivity.EXPLAINED
         following[name] = {place for place, so in zip(places, strong, strict=True) if so}
     return following
 
@@ -476,7 +476,7 @@ def run(args: argparse.Namespace) -> None:
     require(info, ["kind"], args.info)
     data, text = split.load(args.split), read_text(args.text, args.info)
     check_text(args, data, text)
-    arch, params, about = load_recurrent(best_lstm(args.models), data)
+    arch, params, about = load_recurrent(best_for_units(args.models), data)
     require_memory(arch.type)
     units = found_units(args.hypotheses, arch, about)
     n = min(args.characters or data.test.x.shape[1], data.test.x.shape[1])

@@ -31,7 +31,7 @@ from charlens.networks.cells import gate_names, memory, unbounded, unit_states
 from charlens.networks.network import Parameters
 from charlens.store.models import cell_of
 from charlens.training import score
-from charlens.training.recipe import Recipe
+from charlens.training.recipe import RMSProp
 
 WINDOW = 100  # characters at a time
 
@@ -50,7 +50,7 @@ def require_memory(type: str) -> None:
         )
 
 
-def held(type: str, state: Tensor) -> Tensor:
+def as_shown(type: str, state: Tensor) -> Tensor:
     """A memory of any shape as it is shown (figure 2), -1 to 1: tanh(c), or h itself.
 
     Units are scored on the memory itself: scores are of ranks, and tanh makes ties of what is far
@@ -62,7 +62,7 @@ def held(type: str, state: Tensor) -> Tensor:
 def read_by_probes(type: str, state: Tensor) -> Tensor:
     """A memory as a linear probe reads it: as the layer passes it on. That is tanh(c) for an LSTM,
     whose output is o tanh(c), and h itself where the memory is the output."""
-    return state if memory(type) == unit_states(type)[0] else held(type, state)
+    return state if memory(type) == unit_states(type)[0] else as_shown(type, state)
 
 
 def activations(
@@ -123,6 +123,19 @@ def memories(arch, params, x: Tensor):
         yield at, window[name]
 
 
+def put_by_unit(values: np.ndarray, at: int, window: Tensor) -> None:
+    """Put a window of memories, [layers, S, T, H], into values, float16 [layers * H, S, n], from
+    position `at` on."""
+    by_unit = window.permute(0, 3, 1, 2).flatten(0, 1)
+    values[:, :, at : at + by_unit.shape[2]] = by_unit.half().numpy()
+
+
+def fill_memories(arch, params, x: Tensor, values: np.ndarray) -> None:
+    """Fill values, float16 [layers * H, S, n], with the units' memory over a text x, [S, n]."""
+    for at, window in memories(arch, params, x):
+        put_by_unit(values, at, window)
+
+
 def mapped(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
     """A new .npy file that is filled as an array. Raises InputError where the disk is too full."""
     array = np.lib.format.open_memmap(path, "w+", dtype, shape)
@@ -146,7 +159,7 @@ def load_recurrent(path: Path, data) -> tuple[Architecture, Parameters, dict]:
 def untrained(arch: Architecture, about: dict, seed: int) -> Parameters:
     """The parameters of a network as its training began, from another seed. about: the metadata of
     the trained one."""
-    scale = about.get("recipe", {}).get("init", Recipe().init)
+    scale = about.get("recipe", {}).get("init", RMSProp().init)
     return network.initialise(arch, scale, torch.Generator().manual_seed(seed))
 
 

@@ -33,6 +33,7 @@ from charlens.progress import say
 from charlens.store import models
 from charlens.store.corpora import read_text
 from charlens.store.reading import read_json
+from charlens.store.tables import UNITS
 from charlens.text import symbols, unicode
 from charlens.text.hypotheses import HYPOTHESES
 from charlens.text.own_characters import own_characters
@@ -40,10 +41,12 @@ from charlens.text.stand_ins import parsed
 from charlens.training.train import describe
 from charlens.units import baselines, selectivity
 from charlens.units.activations import (
+    fill_memories,
     in_windows,
     load_recurrent,
     mapped,
     offsets,
+    put_by_unit,
     require_memory,
     untrained,
 )
@@ -55,18 +58,14 @@ GATES = ["corpus", "type", "layers", "size", "layer", "gate", "unit", "left", "r
 OUTPUTS = {  # option: the file's name beside a model
     "gates": "gates.csv", "cells": "cells.csv", "untrained": "untrained.csv", "out": "found.json",
 }  # fmt: skip
-CELLS = [
-    "corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high", "picked", "beyond",
-    "beyond_baselines",
-]  # fmt: skip
 
 
 # ---- which models ----
 
 
-def best_lstm(paths: list[Path]) -> Path:
-    """The model file of `models.best_lstm`."""
-    return models.best_lstm(paths, model_file.about)
+def best_for_units(paths: list[Path]) -> Path:
+    """The model file of `models.best_for_units`."""
+    return models.best_for_units(paths, model_file.about)
 
 
 def best_by_type(paths: list[Path]) -> list[Path]:
@@ -75,11 +74,11 @@ def best_by_type(paths: list[Path]) -> list[Path]:
     return [
         models.best(paths, model_file.about, type, paper_depth=True)
         for type in types
-        if gate_names(type)
+        if saturating_gates(type)
     ]
 
 
-def gate_names(type: str) -> list[str]:
+def saturating_gates(type: str) -> list[str]:
     """The gates of a cell type whose saturation is measured: i, f, o of LSTM, r, z of GRU."""
     return [name for name in cells.gate_names(type) if name != cells.CANDIDATE]
 
@@ -94,7 +93,7 @@ def observe(arch, params, x: torch.Tensor, values: np.ndarray | None):
     right-saturated. values: float16 [layers * H, S, n], filled with the units' memory; None if it
     is not wanted.
     """
-    gates, state_name = gate_names(arch.type), cells.memory(arch.type)
+    gates, state_name = saturating_gates(arch.type), cells.memory(arch.type)
     counts = {gate: torch.zeros(2, arch.layers, arch.hidden, dtype=torch.int64) for gate in gates}
     recorded = gates if values is None else [*gates, state_name]
     for at, window in in_windows(arch, params, x, recorded):
@@ -102,8 +101,7 @@ def observe(arch, params, x: torch.Tensor, values: np.ndarray | None):
             counts[gate][0] += (window[gate] < LEFT).sum(dim=(1, 2))
             counts[gate][1] += (window[gate] > RIGHT).sum(dim=(1, 2))
         if values is not None:
-            state = window[state_name].permute(0, 3, 1, 2).flatten(0, 1)
-            values[:, :, at : at + state.shape[2]] = state.half().numpy()  # [layers * H, S, T]
+            put_by_unit(values, at, window[state_name])
     return counts
 
 
@@ -156,7 +154,7 @@ def own_in_test(data, text: unicode.Text, kind: str, names: Iterable[str], n: in
 
 
 def unit_rows(found: selectivity.Found, beaten, arch, corpus: str, name: str) -> pd.DataFrame:
-    """One row per unit and hypothesis, columns CELLS; layers and units are counted from 1.
+    """One row per unit and hypothesis, columns UNITS; layers and units are counted from 1.
 
     beaten: bool [U, Y], see `baselines.beyond_baselines`.
     """
@@ -175,7 +173,7 @@ def unit_rows(found: selectivity.Found, beaten, arch, corpus: str, name: str) ->
             },
             "beyond_baselines": beaten.ravel(),
         },
-        columns=CELLS,
+        columns=UNITS,
     )
 
 
@@ -205,7 +203,7 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
             f"{corpus}: {data.streams} streams are too few to select units on some and evaluate"
             f" them on others: nothing is tested (at least {2 * selectivity.STREAMS})",
         )
-    chosen = best_lstm(args.models)
+    chosen = best_for_units(args.models)
     require_memory(model_file.about(chosen)["type"])
     by_type = best_by_type(args.models)
     x = torch.from_numpy(data.test.x)
@@ -231,9 +229,8 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
         name = describe(arch, about["size"])
         found = selectivity.search(values, labels, args.samples, args.shifts, args.seed)
         shown = passages(arch, params, data, text, labels, found, values, wanted, PASSAGE[kind])
-        resampling = args.samples, args.shifts, args.seed
-        parts = part_scores(found, values, text, kind, reads[1], *resampling)
-        observe(arch, untrained(arch, about, args.seed), x, values)
+        parts = part_scores(found, values, text, kind, reads[1], args.samples, args.seed)
+        fill_memories(arch, untrained(arch, about, args.seed), x, values)
         control = selectivity.search(values, labels, args.samples, args.shifts, args.seed)
     tested_labels = {hypothesis: labels[hypothesis] for hypothesis in found.hypotheses}
     guessed = baselines.last_characters(data.train.x, train_labels, data.test.x, data.symbols)
@@ -296,7 +293,7 @@ def tested(labels: dict, found: selectivity.Found, last: baselines.LastCharacter
 def print_strongest(found: selectivity.Found, arch, label: str) -> None:
     """One line per hypothesis: its strongest unit and how that scores on the evaluation streams."""
     for y, hypothesis in enumerate(found.hypotheses):
-        unit = selectivity.strength(found.picked[:, y], found.yes_no[y]).argmax()
+        unit = found.selected[y]
         at = f"{unit // arch.hidden + 1}.{unit % arch.hidden + 1}"
         score, low, high = (part[unit, y] for part in (found.score, found.low, found.high))
         measure = "AUC" if found.yes_no[y] else "tau"

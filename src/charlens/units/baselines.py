@@ -85,7 +85,7 @@ def score_last(predicted: dict, labels: dict, samples: int, seed: int) -> LastCh
     k, strength, drawn = [], [], []
     for name, of in labels.items():
         found = selectivity.scored(as_units(predicted[name]), {name: of}, samples, seed)
-        best = int(selectivity.strength(found.picked[:, 0], found.yes_no[0]).argmax())
+        best = int(found.selected[0])
         k.append(best + 1)
         strength.append(selectivity.strength(found.score[best, 0], found.yes_no[0]))
         drawn.append(selectivity.strength(found.drawn[best, 0], found.yes_no[0]))
@@ -100,15 +100,17 @@ def beyond_baselines(
     """Which units exceed the best of both baselines: bool [U, Y].
 
     They do if the 95% interval of the difference in strength lies above 0. Unit and baselines are
-    resampled together, over the evaluation streams. The interval is each unit's own: it is not
+    resampled together, over the evaluation streams; samples of streams that lack one of the labels,
+    of which nothing has a strength, do not count. The interval is each unit's own: it is not
     corrected for the number of units.
     """
     U, Y = found.score.shape
     beyond = np.zeros((U, Y), bool)
     for y in range(Y):
-        picked = selectivity.strength(untrained.picked[:, y], found.yes_no[y])
-        untrained_best = untrained.drawn[picked.argmax(), y]
+        untrained_best = untrained.drawn[untrained.selected[y], y]
         bar = np.maximum(selectivity.strength(untrained_best, found.yes_no[y]), last.drawn[y])
         gain = selectivity.strength(found.drawn[:, y], found.yes_no[y]) - bar
-        beyond[:, y] = np.percentile(gain, OUTSIDE, axis=1) > 0
+        defined = ~np.isnan(found.drawn[:, y]).all(axis=0)
+        if defined.any():
+            beyond[:, y] = np.percentile(gain[:, defined], OUTSIDE, axis=1) > 0
     return beyond

@@ -31,11 +31,11 @@ from charlens.store.reading import read_json
 from charlens.store.tables import EMERGENCE
 from charlens.text.unicode import Text
 from charlens.training import snapshots
-from charlens.training.evaluate import target_log_probs, tensors
+from charlens.training.evaluate import inputs_and_targets, target_log_probs
 from charlens.training.score import check_alphabet
 from charlens.training.train import describe
 from charlens.units import selectivity
-from charlens.units.activations import memories, offsets
+from charlens.units.activations import fill_memories, offsets
 from charlens.units.analysis import check_text, own_in_test, read_labels
 
 SKILLS = {"newline": "newline_next", "closing_quote": "quote"}  # measure: whose own characters
@@ -57,10 +57,10 @@ def emergence(path: Path, data, text: Text, kind: str, characters: int, backend_
     skills = skill_masks(text, kind, data)
     read = offsets(data.test)[:, :characters]
     labels = read_labels(text, kind, read)
-    engine = selection.choose(arch, data.streams, data.unroll, backend_name)
+    backend = selection.choose(arch, data.streams, data.unroll, backend_name)
     rows, begun = [], time.perf_counter()
     for done, (epoch, params) in enumerate(found, start=1):
-        measures = predicted(arch, params, data, engine, skills)
+        measures = predicted(arch, params, data, backend, skills)
         measures |= strengths(arch, params, data.test.x[:, : read.shape[1]], labels)
         rows += [(epoch, measure, value) for measure, value in measures.items()]
         say(label, f"epoch {epoch:g} {time_left(begun, 0, done / len(found))}")
@@ -78,15 +78,15 @@ def skill_masks(text: Text, kind: str, data) -> dict[str, np.ndarray]:
     return {name: mask for name, mask in zip(SKILLS, own, strict=True) if mask.any()}
 
 
-def predicted(arch, params, data, engine, skills: dict[str, np.ndarray]) -> dict[str, float]:
+def predicted(arch, params, data, backend, skills: dict[str, np.ndarray]) -> dict[str, float]:
     """Test loss in nats per character, and the mean probability of the characters of each skill.
 
     skills: from `skill_masks`.
     """
-    x, y = tensors(data, "test", arch)
-    state = engine.zero_state(data.streams)
-    params = engine.here(params)
-    logp = target_log_probs(engine, params, x, y, state, data.unroll).astype(np.float64)
+    x, y = inputs_and_targets(data, "test", arch)
+    state = backend.zero_state(data.streams)
+    params = backend.to_backend(params)
+    logp = target_log_probs(backend, params, x, y, state, data.unroll).astype(np.float64)
     return {"loss": -logp.mean()} | {
         name: float(np.exp(logp[mask]).mean()) for name, mask in skills.items()
     }
@@ -98,15 +98,12 @@ def strengths(arch, params, x: np.ndarray, labels: dict) -> dict[str, float]:
     x: codes [S, n], read from a zero state. labels: of these characters, from `read_labels`.
     """
     values = np.empty((arch.layers * arch.hidden, *x.shape), np.float16)
-    for at, state in memories(arch, params, torch.from_numpy(np.ascontiguousarray(x))):
-        state = state.permute(0, 3, 1, 2).flatten(0, 1)
-        values[:, :, at : at + state.shape[2]] = state.half().numpy()
+    fill_memories(arch, params, torch.from_numpy(np.ascontiguousarray(x)), values)
     found = selectivity.scored(values, labels)
-    picked = selectivity.strength(found.picked, found.yes_no)
     score = selectivity.strength(found.score, found.yes_no)
     return {
-        f"strength_{name}": float(score[picked[:, y].argmax(), y])
-        for y, name in enumerate(found.hypotheses)
+        f"strength_{name}": float(score[unit, y])
+        for y, (name, unit) in enumerate(zip(found.hypotheses, found.selected, strict=True))
     }
 
 

@@ -14,10 +14,9 @@ from charlens.store.corpora import read_corpora
 from charlens.store.models import type_name, types_in_order
 from charlens.store.tables import ALWAYS, INSIDE, read_table
 from charlens.text.hypotheses import HYPOTHESES
-from charlens.units.selectivity import SHARES
+from charlens.units.selectivity import FOLLOWS, SHARES
 
 NETWORK = ["corpus", "type", "layers", "size", "seed"]
-FOLLOWS = max(SHARES)  # strength of a unit that follows a hypothesis
 TITLES = {hypothesis.name: hypothesis.title for hypothesis in HYPOTHESES}
 
 

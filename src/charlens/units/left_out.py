@@ -12,7 +12,7 @@ import pandas as pd
 from charlens.files import write_csv
 from charlens.networks.cells import memory
 from charlens.store.models import cell_of, types_in_order
-from charlens.units.analysis import gate_names
+from charlens.units.analysis import saturating_gates
 
 COLUMNS = ["type", "output", "reason"]
 GATES = "gates (figure 3, tables/gates.csv)"
@@ -24,7 +24,7 @@ def left_out(types: list[str]) -> pd.DataFrame:
     rows = []
     for type in types_in_order(types):
         file = f"cells/{cell_of(type)}.py"
-        if not gate_names(type):
+        if not saturating_gates(type):
             rows.append((type, GATES, f"{file} names no gates (GATE_NAMES)"))
         if memory(type) is None:
             rows.append((type, UNITS, f"{file} has no state per unit (MEMORY = None)"))

@@ -12,13 +12,13 @@ SCORES = ("score", "low", "high")
 
 def part_scores(
     found: selectivity.Found, values, text: Text, kind: str, read: np.ndarray,
-    samples: int, shifts: int, seed: int,
+    samples: int, seed: int,
 ) -> dict:  # fmt: skip
     """Score the unit selected for a hypothesis of several parts on each part that varies enough.
 
     Returns {hypothesis: {part: {"score", "low", "high"}}}, see `hypotheses.PARTS`. values: float16
     [U, S, n], on the test streams. kind: of the text. read: the offsets in the text of the
-    characters read, int [S, n]. samples, shifts, seed: as in `selectivity.search`.
+    characters read, int [S, n]. samples, seed: as in `selectivity.scored`.
     """
     scores = {}
     for y, name in enumerate(found.hypotheses):
@@ -27,9 +27,8 @@ def part_scores(
             known = part.label[kind](parsed(text))
             labels[part.name] = known.values[read], known.defined[read] & (read >= 0), part.yes_no
         if labels:
-            unit = int(selectivity.strength(found.picked[:, y], found.yes_no[y]).argmax())
-            of_unit = values[unit : unit + 1]
-            alone = selectivity.search(of_unit, labels, samples, shifts, seed)
+            unit = found.selected[y]
+            alone = selectivity.scored(values[unit : unit + 1], labels, samples, seed)
             scores[name] = {
                 part: {key: round(float(getattr(alone, key)[0, p]), 6) for key in SCORES}
                 for p, part in enumerate(alone.hypotheses)

@@ -11,7 +11,7 @@ from charlens.errors import InputError
 from charlens.text import symbols, unicode
 from charlens.text.hypotheses import HYPOTHESES
 from charlens.units import selectivity
-from charlens.units.activations import held, memories, offsets
+from charlens.units.activations import as_shown, memories, offsets
 
 PASSAGE = {"prose": 280, "code": 180}  # symbols, up to the end of a line: figure 2 fits a page
 WARM = 200  # symbols that a network reads before a passage that is chosen from the data
@@ -108,7 +108,7 @@ def labels_to_show(labels: dict, name: str) -> list[tuple]:
 
 def states(arch, params, data, spots: list[tuple[str, int, int, int]]) -> list[np.ndarray]:
     """The units' memory over passages (part, stream, begin, end), each [layers * H, end - begin],
-    as it is shown (`held`).
+    as it is shown (`as_shown`).
 
     begin and end are positions among the characters that the stream predicts; each is read one step
     later. The streams of a part run in parallel, from their beginning.
@@ -128,7 +128,7 @@ def states(arch, params, data, spots: list[tuple[str, int, int, int]]) -> list[n
             for spot in wanted:
                 _, stream, begin, end = spot
                 steps = slice(max(0, begin + 1 - at), max(0, end + 1 - at))
-                shown = held(arch.type, state[:, streams.index(stream), steps])
+                shown = as_shown(arch.type, state[:, streams.index(stream), steps])
                 pieces[spot].append(shown)
         for spot, parts in pieces.items():
             found[spot] = torch.cat(parts, 1).transpose(1, 2).flatten(0, 1).numpy()
@@ -141,7 +141,7 @@ def least_explained(type: str, found: selectivity.Found, values) -> int:
 
     values: [U, S, n].
     """
-    shown = (held(type, torch.from_numpy(one.astype(np.float32))) for one in values)
+    shown = (as_shown(type, torch.from_numpy(one.astype(np.float32))) for one in values)
     spread = np.array([float(one.std()) for one in shown])
     best = selectivity.strength(found.picked, found.yes_no).max(axis=1, initial=0)
     return int(np.where(spread >= np.median(spread), best, np.inf).argmin())
@@ -196,8 +196,7 @@ def chosen_passages(
 
     least: the least explained unit, whose hypothesis is None. Other arguments as in `passages`.
     """
-    strengths = selectivity.strength(found.picked, found.yes_no)
-    strongest = {name: int(strengths[:, y].argmax()) for y, name in enumerate(found.hypotheses)}
+    strongest = dict(zip(found.hypotheses, found.selected.tolist(), strict=True))
     read, chosen = offsets(data.test), []
     for name, unit in strongest.items():
         stream, begin = most_variable(text, read, length, *labels_to_show(labels, name))

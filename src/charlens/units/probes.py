@@ -24,7 +24,7 @@ from charlens.files import write_csv
 from charlens.store.corpora import read_text
 from charlens.store.found import read_found
 from charlens.store.reading import read_json, require
-from charlens.store.tables import PROBES, read_table
+from charlens.store.tables import PROBES, UNITS, read_table
 from charlens.training.train import describe
 from charlens.units import selectivity
 from charlens.units.activations import (
@@ -34,7 +34,7 @@ from charlens.units.activations import (
     read_by_probes,
     untrained,
 )
-from charlens.units.analysis import CELLS, best_lstm, check_text, labels_of_parts
+from charlens.units.analysis import best_for_units, check_text, labels_of_parts
 from charlens.units.baselines import as_units
 
 PENALTIES = (1e4, 1e2, 1.0)  # on squared weights, against losses summed over the characters
@@ -144,13 +144,13 @@ def probe_corpus(args: argparse.Namespace) -> pd.DataFrame:
     found = read_found([args.found], [info["corpus"]])[info["corpus"]]
     data, text = split.load(args.split), read_text(args.text, args.info)
     check_text(args, data, text)
-    path = best_lstm(args.models)
+    path = best_for_units(args.models)
     arch, params, about = load_recurrent(path, data)
     name = describe(arch, about["size"])
     if (found["model"], found.get("val_loss")) != (name, about["val_loss"]):
         raise InputError(f"{args.found} is about another network than {path}: rerun charlens cells")
     last_k = {e["hypothesis"]: e["last_k"] for e in found["hypotheses"] if e["searched"]}
-    single = best_of_layers(read_table(args.cells, CELLS), found)
+    single = best_of_layers(read_table(args.cells, UNITS), found)
     n = [
         min(part.x.shape[1], max(1, characters // data.streams))
         for part, characters in ((data.train, args.characters), (data.val, args.val_characters))

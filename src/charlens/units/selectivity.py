@@ -35,7 +35,9 @@ LEAST = 20  # characters of either kind, and
 STREAMS = 3  # streams with both kinds.
 ALPHA = 0.05  # probability of finding any unit if none follows the text
 ROUNDING = 1e-6  # deviations of correlations below it are none
-SHARES = (0.5, 0.8)  # strengths for which the share of units is reported
+EXPLAINED = 0.5  # strength from which a hypothesis explains a unit ...
+FOLLOWS = 0.8  # ... and from which the unit follows it
+SHARES = (EXPLAINED, FOLLOWS)  # for which the share of units is reported
 BLOCK = 128  # units at a time
 
 
@@ -51,6 +53,11 @@ class Found:
     high: np.ndarray  # [U, Y]
     beyond: np.ndarray  # bool [U, Y]: beyond the null, corrected for all U x Y tests
     drawn: np.ndarray | None = None  # float32 [U, Y, samples]: `score` in each bootstrap sample
+
+    @property
+    def selected(self) -> np.ndarray:
+        """The unit of each hypothesis that is strongest on the selection streams: int [Y]."""
+        return strength(self.picked, self.yes_no).argmax(axis=0)
 
 
 def strength(scores: np.ndarray, yes_no: np.ndarray) -> np.ndarray:

@@ -17,14 +17,10 @@ from charlens.report.html import Entry, Grid, render
 from charlens.store.corpora import by_stem, read_corpora
 from charlens.store.found import model_name, number, read_found
 from charlens.store.models import type_name, types_in_order
-from charlens.store.tables import ALWAYS, PROBES, read_table
+from charlens.store.tables import ALWAYS, PROBES, UNITS, read_table
 from charlens.text.hypotheses import PARTS
 from charlens.units import selectivity
 
-COLUMNS = [
-    "corpus", "model", "layer", "unit", "hypothesis", "score", "low", "high", "picked", "beyond",
-    "beyond_baselines",
-]  # fmt: skip
 GATE_COLUMNS = ["corpus", "type", "layers", "size", "layer", "gate", "left", "right"]
 MARGIN = 0.05  # of strength, by which a probe must exceed what it is compared with
 PART_COLUMNS = [  # scores of the unit of a hypothesis of several parts, on each part
@@ -74,7 +70,7 @@ def run(args):
         for c in corpora
         for table, trained in ((units, True), (untrained, False))
     )
-    write_csv(ranked[COLUMNS], args.csv)
+    write_csv(ranked[UNITS], args.csv)
     write_csv(best, args.best_csv)
     write_csv(shares, args.explained_csv)
     write_csv(probes[PROBES], args.probes_csv)
@@ -91,10 +87,10 @@ def joined(tables) -> pd.DataFrame:
 def read_units(paths, found: dict[str, dict], what: str) -> dict[str, pd.DataFrame]:
     """The scores of the units of each corpus in `found`, `with_strength`.
 
-    Raises InputError where a file is missing or lacks one of COLUMNS.
+    Raises InputError where a file is missing or lacks one of UNITS.
     """
     files = by_stem(paths, found, what)
-    return {c: with_strength(read_table(files[c], COLUMNS), found[c]) for c in found}
+    return {c: with_strength(read_table(files[c], UNITS), found[c]) for c in found}
 
 
 # ---- the numbers ----
@@ -196,8 +192,7 @@ SHARE_COLUMNS += ["beyond_baselines"]
 def gate_means(gates: pd.DataFrame) -> pd.DataFrame:
     """Saturation for each layer of each gate (figure 3), to the left and to the right.
 
-    Columns: the mean share of time that its units are saturated, the number of units that always
-    are, and the largest share.
+    Columns: the mean share of time that its units are saturated, and how many units always are.
     """
     keys = ["corpus", "type", "layers", "size", "gate", "layer"]
     always = gates.assign(
@@ -205,13 +200,10 @@ def gate_means(gates: pd.DataFrame) -> pd.DataFrame:
         always_right=gates["right"] >= ALWAYS,
     )
     means = always.groupby(keys, sort=False).agg(
-        units=("left", "size"),
         left=("left", "mean"),
         right=("right", "mean"),
         always_left=("always_left", "sum"),
         always_right=("always_right", "sum"),
-        most_left=("left", "max"),
-        most_right=("right", "max"),
     )
     return means.reset_index()
 

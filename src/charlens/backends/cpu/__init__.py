@@ -215,7 +215,7 @@ class Network:
     def update(self, params, squares, x, y, state, dropout, rate: float, recipe) -> float:
         """One window and one step of RMSProp (section 4.1) at learning rate `rate`.
 
-        recipe: charlens.training.recipe.Recipe. params and squares, the optimizer's mean squares,
+        recipe: charlens.training.recipe.RMSProp. params and squares, the optimizer's mean squares,
         are updated in place. Returns the loss before the step, as loss_and_grads does.
         """
         if not self._grads:

@@ -76,7 +76,7 @@ def scan(a, state, p):
     """All steps of a window: h [T, S, H] and the new state, from a [T, S, 4 H] and the old one.
 
     PIECE steps at a time, and once more for the gradient: the expanded states of a whole window
-    would not fit into any cache. A card has other memory, and few large kernels suit it better.
+    would not fit into any cache. A GPU has other memory, and few large kernels suit it better.
     """
     if a.is_cuda:
         return some_steps(a, state, p)

@@ -1,4 +1,4 @@
-"""Which graphics card a process takes, where several local jobs share the cards of a machine."""
+"""Which GPU a process takes, where several local jobs share the GPUs of a machine."""
 
 import contextlib
 import ctypes
@@ -13,14 +13,14 @@ import filelock
 
 from charlens.errors import InputError
 
-GIVEN = "CHARLENS_GPU"  # names a card that is used whether it has a free place or not
+GIVEN = "CHARLENS_GPU"  # names a GPU that is used whether it has a free place or not
 POLL_SECONDS = 0.5  # between looks for a free place
 
 _held = []  # locks, which are released when this process ends
 
 
 def available() -> bool:
-    """Whether torch sees a card. Where there is no driver, torch need not be imported to know."""
+    """Whether torch sees a GPU. Where there is no driver, torch need not be imported to know."""
     if "torch" not in sys.modules and not has_driver():
         return False
     import torch
@@ -29,7 +29,7 @@ def available() -> bool:
 
 
 def has_driver() -> bool:
-    """Whether the library of NVIDIA's driver, through which torch reaches a card, can be loaded."""
+    """Whether the library of NVIDIA's driver, through which torch reaches a GPU, can be loaded."""
     try:
         ctypes.CDLL("libcuda.so.1")
     except OSError:
@@ -38,7 +38,7 @@ def has_driver() -> bool:
 
 
 def names() -> list[str]:
-    """Torch's names of the cards that this process may see: "cuda:0", ..."""
+    """Torch's names of the GPUs that this process may see: "cuda:0", ..."""
     import torch
 
     return [f"cuda:{number}" for number in range(torch.cuda.device_count())]
@@ -46,14 +46,14 @@ def names() -> list[str]:
 
 @functools.cache  # one place per process, however many models it holds
 def free_gpu() -> str:
-    """A card with a free place, held until this process ends; where none is free, waits for one.
+    """A GPU with a free place, held until this process ends; where none is free, waits for one.
 
-    Local jobs of a workflow are not told which card to use, so each locks a file that stands for a
-    place. A card has $CHARLENS_GPU_JOBS places (default 1), since a small model does not fill it;
-    the first place of every card is taken before the second of any. The file is named after the
-    card itself, not after its number, which $CUDA_VISIBLE_DEVICES changes from process to process.
-    Where $CHARLENS_GPU names a card, it is that one, at once. Returns torch's name of the device,
-    such as "cuda:0". Raises InputError where there is no such card, and as `gpu_jobs` does.
+    Local jobs of a workflow are not told which GPU to use, so each locks a file that stands for a
+    place. A GPU has $CHARLENS_GPU_JOBS places (default 1), since a small model does not fill it;
+    the first place of every GPU is taken before the second of any. The file is named after the
+    GPU itself, not after its number, which $CUDA_VISIBLE_DEVICES changes from process to process.
+    Where $CHARLENS_GPU names a GPU, it is that one, at once. Returns torch's name of the device,
+    such as "cuda:0". Raises InputError where there is no such GPU, and as `gpu_jobs` does.
     """
     import torch
 
@@ -70,16 +70,16 @@ def free_gpu() -> str:
             file=sys.stderr,
             flush=True,
         )
-    cards = [card_id(number) for number in range(torch.cuda.device_count())]
+    gpus = [gpu_id(number) for number in range(torch.cuda.device_count())]
     waits = False
     while True:
         for place in range(places):
-            for number, card in enumerate(cards):
-                if take(card, place):
+            for number, gpu in enumerate(gpus):
+                if take(gpu, place):
                     return f"cuda:{number}"
         if not waits:
             print(
-                f"{places} jobs on each of {len(cards)} GPUs: waiting for one of them to end"
+                f"{places} jobs on each of {len(gpus)} GPUs: waiting for one of them to end"
                 " (CHARLENS_GPU_JOBS=N lets N share a GPU)",
                 file=sys.stderr,
                 flush=True,
@@ -89,8 +89,8 @@ def free_gpu() -> str:
 
 
 def own_stream(device: str) -> contextlib.AbstractContextManager:
-    """A context, to be entered again and again, in which a card computes on a stream of its own; on
-    a processor it does nothing. device: "cpu", or torch's name of a card."""
+    """A context, to be entered again and again, in which a GPU computes on a stream of its own; on
+    a processor it does nothing. device: "cpu", or torch's name of a GPU."""
     if device == "cpu":
         return contextlib.nullcontext()
     import torch
@@ -98,13 +98,13 @@ def own_stream(device: str) -> contextlib.AbstractContextManager:
     return torch.cuda.stream(torch.cuda.Stream(device))
 
 
-def take(card: str, place: int) -> bool:
-    """Hold a place on a card until this process ends; False where another process holds it.
+def take(gpu: str, place: int) -> bool:
+    """Hold a place on a GPU until this process ends; False where another process holds it.
 
     A killed process holds nothing. Without locks on this file system, every place is free.
     """
     # one file per user: another user's cannot be opened
-    name = f"charlens-{os.getuid()}-gpu-{card}-{place}.lock"
+    name = f"charlens-{os.getuid()}-gpu-{gpu}-{place}.lock"
     lock = filelock.FileLock(Path(tempfile.gettempdir()) / name, fallback_to_soft=False)
     try:
         lock.acquire(blocking=False)
@@ -116,8 +116,8 @@ def take(card: str, place: int) -> bool:
     return True
 
 
-def card_id(number: int) -> str:
-    """What identifies a card, or a slice of one (MIG), whichever cards a process may see: its UUID.
+def gpu_id(number: int) -> str:
+    """What identifies a GPU, or a slice of one (MIG), whichever GPUs a process may see: its UUID.
 
     number: its number in this process.
     """
@@ -127,16 +127,16 @@ def card_id(number: int) -> str:
 
 
 def shared_at_a_time() -> bool:
-    """Whether NVIDIA's MPS runs, without which processes that share a card take turns on it."""
+    """Whether NVIDIA's MPS runs, without which processes that share a GPU take turns on it."""
     pipes = Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps"))
     return (pipes / "control").exists()
 
 
 def gpu_jobs() -> int:
-    """How many jobs share a card. Raises InputError where $CHARLENS_GPU_JOBS is not 1 or more."""
+    """How many jobs share a GPU. Raises InputError where $CHARLENS_GPU_JOBS is not 1 or more."""
     value = os.environ.get("CHARLENS_GPU_JOBS", "1")
     if not value.isdigit() or int(value) < 1:
         raise InputError(
-            f"CHARLENS_GPU_JOBS={value}: expected how many jobs share a card, 1 or more"
+            f"CHARLENS_GPU_JOBS={value}: expected how many jobs share a GPU, 1 or more"
         )
     return int(value)
