@@ -11,7 +11,7 @@ from charlens.claims.catalog import NEWER
 from charlens.report import overview
 from charlens.runs import reference
 from charlens.store.models import PAPER_TYPES, VARIANTS, cell_of, type_name, types_in_order
-from charlens.store.tables import reasons
+from charlens.store.tables import planned_models, reasons
 
 # units of the effects of claims about newer types, by words in their names; of others it is nats
 SHARES_OF_TYPES = "use them", "spread", "have interpretable", "first resemble"
@@ -170,7 +170,7 @@ def modern_missing() -> str:
         return ABSENT
     publication, lines = reference.Publication(MODERN), []
     status = publication.status()
-    keys = [reference.key_of(row.corpus, row.model) for row in status.itertuples()]
+    keys = planned_models(status)
     finished = dict(zip(keys, status["finished"], strict=True))
     networks = [key for key in keys if key.family == "recurrent"]
     for corpus in dict.fromkeys(key.corpus for key in keys):

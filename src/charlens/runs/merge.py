@@ -123,7 +123,7 @@ class Join:
     def planned(self) -> list[ModelKey]:
         """The models planned in either publication."""
         rows = [row for p in reversed(self.publications) for row in p.status().itertuples()]
-        return list(dict.fromkeys(reference.key_of(row.corpus, row.model) for row in rows))
+        return list(dict.fromkeys(ModelKey.from_table(row.corpus, row.model) for row in rows))
 
     def infos(self) -> list[Path]:
         """The provenance of the corpora."""

@@ -29,7 +29,7 @@ from charlens.runs.status import status
 from charlens.store import models
 from charlens.store.models import PAPER_TYPES, ModelKey, cell_of, type_name, types_in_order
 from charlens.store.reading import read_json, require
-from charlens.store.tables import STATUS, paper_table, read_status, read_table
+from charlens.store.tables import STATUS, paper_table, planned_models, read_status, read_table
 
 CANDIDATES = ["corpus", "model", "candidate", "epoch", "val_loss", "chosen"]
 # files of the publication of a whole run, and a name of each for people
@@ -222,16 +222,6 @@ def copy(source: Path, target: Path) -> None:
 # ---- the page of a publication ----
 
 
-def labels(key: ModelKey) -> str:
-    """A model in status.csv and candidates.csv: type~lstm layers~2 size~64 seed~1."""
-    return key.path.partition("/")[2].replace("/", " ")
-
-
-def key_of(corpus: str, labels: str) -> ModelKey:
-    """The model that `labels` names."""
-    return ModelKey.parse(f"{corpus}/{labels.replace(' ', '/')}")
-
-
 def write_settings(folder: Path, settings: dict) -> None:
     """Write how the models of a publication were made and are analysed: its settings.json."""
     content = json.dumps(settings, indent=1) + "\n"
@@ -269,7 +259,7 @@ def candidates(publication: Publication) -> pd.DataFrame:
         taken = ""
         if key.chosen in digests:
             taken = int(chosen(read_digest(digests[key.chosen])) == key)
-        model, epoch = labels(key.chosen), int(best["epoch"])
+        model, epoch = key.chosen.in_tables, int(best["epoch"])
         rows.append([key.corpus, model, path.parent.name, epoch, best["val_loss"], taken])
     return pd.DataFrame(rows, columns=CANDIDATES)
 
@@ -333,7 +323,7 @@ def readme(publication: Publication) -> str:
             "",
         ]
     lines += ["| corpus | recurrent networks | n-NN | n-gram |", "| --- | --- | --- | --- |"]
-    keys = [key_of(row.corpus, row.model) for row in table.itertuples()]
+    keys = planned_models(table)
     kinds = pd.Series([key.family for key in keys], index=table.index, dtype=str)
     diverged = failures(publication)
     for corpus, own in table.groupby("corpus", sort=False):

@@ -14,8 +14,7 @@ def status(planned: list[str], finished: list[str]) -> pd.DataFrame:
     done = {ModelKey.parse(path) for path in finished}
     rows = []
     for key in map(ModelKey.parse, planned):
-        corpus, *labels = key.path.split("/")
-        rows.append([corpus, " ".join(labels), int(key in done)])
+        rows.append([key.corpus, key.in_tables, int(key in done)])
     return pd.DataFrame(rows, columns=STATUS)
 
 
@@ -30,8 +29,7 @@ def run(args: argparse.Namespace) -> None:
     write_with_digest(args.out, table.to_csv(index=False, lineterminator="\n").encode())
     for corpus, own in table.groupby("corpus", sort=False):
         missing = [
-            ModelKey.parse(f"{corpus}/{model.replace(' ', '/')}").label
-            for model in own[own["finished"] == 0]["model"]
+            ModelKey.from_table(corpus, model).label for model in own[own["finished"] == 0]["model"]
         ]
         done = f"{own['finished'].sum()} of {len(own)} models finished"
         print(f"{corpus}: {done}{'; missing: ' if missing else ''}{', '.join(missing)}")

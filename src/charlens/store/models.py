@@ -89,6 +89,16 @@ class ModelKey:
         """The same model without a candidate: the one that validation chose."""
         return replace(self, candidate=None)
 
+    @property
+    def in_tables(self) -> str:
+        """The model as tables name it, beside its corpus: type~lstm layers~2 size~64 seed~1."""
+        return self.path.partition("/")[2].replace("/", " ")
+
+    @classmethod
+    def from_table(cls, corpus: str, model: str) -> "ModelKey":
+        """The model that a table names so. Raises as `parse`."""
+        return cls.parse(f"{corpus}/{model}")
+
     @classmethod
     def parse(cls, path: str | PurePath) -> "ModelKey":
         """Parse the key in a path, or in a table's name of a model, that holds <corpus>/<labels>.

@@ -157,4 +157,4 @@ def read_status(path: str | Path) -> pd.DataFrame:
 
 def planned_models(status: pd.DataFrame) -> list[ModelKey]:
     """The models in a status table."""
-    return [ModelKey.parse(f"{row.corpus}/{row.model}") for row in status.itertuples()]
+    return [ModelKey.from_table(row.corpus, row.model) for row in status.itertuples()]
