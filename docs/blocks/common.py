@@ -23,7 +23,9 @@ def markdown(head: list[str], rows: list[list[str]], right: bool = False) -> str
 
 
 def span(low: float, high: float, unit: str) -> str:
-    """A duration: 4 minutes, 1 to 3 minutes."""
+    """A duration: 4 minutes, 1 to 3 minutes; a dash where it was not measured."""
+    if pd.isna(low):
+        return "–"
     return f"{low:g} {unit}" if low == high else f"{low:g} to {high:g} {unit}"
 
 

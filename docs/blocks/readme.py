@@ -40,7 +40,7 @@ def times(what: str) -> pd.Series:
 
 def commands() -> str:
     demo, of_core = times("make demo"), hours_of_paper()
-    minutes, hours = span(demo.amx_low, demo.amx_high, "minutes"), of_core["amx"]
+    minutes, hours = span(demo.amx_low, demo.avx2_high, "minutes"), of_core["amx"]
     old = of_core["avx2"]
     return f"""```sh
 make demo     # the paper in miniature, {minutes}: results/demo/report.html
@@ -48,11 +48,12 @@ make test     # the tests
 make paper    # the full reproduction, about {hours / 2:.0f} hours: results/paper/report.html
 ```
 
-Times are for two cores of a server processor with AMX, without a GPU. `make estimate` predicts \
-the time on your machine. `make paper` is an estimate: at the measured speed its recurrent \
-networks need {hours:.0f} hours on one such core, {hours / 2:.0f} on two. (Most laptops have no \
-AMX and are far slower: an old server core with AVX2 alone needs {old:.0f} hours, two of them \
-{old / 24 / 2:.0f} days.) No single machine has run it all."""
+Times are for two cores of a server processor with AMX (the demo: with AMX, and with AVX2 alone), \
+without a GPU. `make estimate` predicts the time on your machine. `make paper` is an estimate: at \
+the measured speed its recurrent networks need {hours:.0f} hours on one such core, \
+{hours / 2:.0f} on two. (Most laptops have no AMX and are far slower: an old server core with \
+AVX2 alone needs {old:.0f} hours, two of them {old / 24 / 2:.0f} days.) No single machine has run \
+it all."""
 
 
 def verdict() -> str:

@@ -26,22 +26,25 @@ def costs() -> str:
     for row in table("bench/times.csv").itertuples():
         disk = f"{row.disk_gb:g} GB" if row.disk_gb >= 0.1 else f"{1000 * row.disk_gb:g} MB"
         spans = [
-            span(row.amx_low, row.amx_high, row.unit), span(row.zen5_low, row.zen5_high, row.unit)
+            span(row.amx_low, row.amx_high, row.unit), span(row.zen5_low, row.zen5_high, row.unit),
+            span(row.avx2_low, row.avx2_high, row.unit),
         ]  # fmt: skip
         if row.what == "make paper":
-            spans = [f"{hours_of_paper()['amx'] / 2:.0f} hours", "–"]
+            hours = hours_of_paper()
+            spans = [f"{hours['amx'] / 2:.0f} hours", "–", f"{hours['avx2'] / 2:.0f} hours"]
         elif pd.isna(row.amx_low):
             kind, _, size = row.what.partition(" of War and Peace, ")
             own = trained[(trained["kind"] == kind) & (trained["size"] == int(size.split()[-1]))]
             spans = [
                 "–" if alike.empty else f"{extent(alike['minutes'], '.2g')} minutes"
-                for alike in (own[own["path"] == path] for path in ("amx", "avx512bf16"))
+                for alike in (own[own["path"] == path] for path in ("amx", "avx512bf16", "avx2"))
             ]
         rows.append([
             f"`{row.what}`" if row.what.startswith(("make", "snakemake")) else row.what,
             *spans, f"{row.memory_gb:g} GB", disk,
         ])  # fmt: skip
-    return markdown(["", "AMX", "AVX512-BF16 (Zen 5)", "memory", "disk at the peak"], rows)
+    head = ["", "AMX", "AVX512-BF16 (Zen 5)", "AVX2 alone (old)", "memory", "disk at the peak"]
+    return markdown(head, rows)
 
 
 def path_of(backend: str) -> str:

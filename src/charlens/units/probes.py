@@ -9,11 +9,13 @@ the same probe on the layer of an untrained network.
 """
 
 import argparse
+import warnings
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from threadpoolctl import threadpool_limits
 
@@ -73,7 +75,10 @@ def best_probe(units, labels, val_units, val_labels, yes_no: bool) -> np.ndarray
     best = -1.0
     for penalty in PENALTIES:
         model.set_params(**({"C": 1 / penalty} if yes_no else {"alpha": penalty}))
-        tried = np.ravel(model.fit(own, target).coef_)
+        with warnings.catch_warnings():
+            # a fit that ends after ITERATIONS is a candidate like the others: validation chooses
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            tried = np.ravel(model.fit(own, target).coef_)
         score = selectivity.whole_score(as_units(val_units @ tried)[None], level[None], top, yes_no)
         if (strength := selectivity.strength(score, yes_no)) > best:
             best, weights = strength, tried.copy()
