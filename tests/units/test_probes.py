@@ -38,6 +38,15 @@ def spread():
     return data, arch, params, labels
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_fit_that_is_cut_short_warns_nobody(spread, monkeypatch):
+    """Validation chooses among the fits; a job's log and a run's progress show no warning."""
+    monkeypatch.setattr(probes, "ITERATIONS", 1)
+    data, arch, params, labels = spread
+    own, other = ({"sum": labels[part]["sum"]} for part in ("train", "val"))
+    assert probes.fit_probes(arch, params, data.train, data.val, own, other).any()
+
+
 def test_what_is_spread_over_many_units_is_found_and_what_is_absent_is_not(spread):
     data, arch, params, labels = spread
     weights = probes.fit_probes(arch, params, data.train, data.val, labels["train"], labels["val"])
