@@ -42,7 +42,7 @@ CLAIMS = {  # the statement in words, and how its effect is read
     "most cells are not": ("most units follow no hypothesis beyond both baselines", "share"),
     "forget gates remember": ("some forget gates are almost always open", "share"),
     "output gates move": ("no output gate in figure 3 is always open or always closed, at 99% of "
-                          "the characters; effect: the largest such share", "share"),
+                          "the characters; effect: the largest share at which one is", "share"),
     "first GRU layer is one-sided": ("in the GRU’s first layer the reset gate is almost never "
                                      "right-saturated, the update gate almost never "
                                      "left-saturated", "share"),

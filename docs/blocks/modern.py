@@ -88,8 +88,8 @@ def trained_on_a_gpu() -> list[str]:
     if not done:
         return []
     return [
-        "Trained on a GPU, or partly so, with products in TF32; all others on processors:"
-        f" {', '.join(done)}."
+        f"Trained on a GPU, or partly so, with products in TF32: {', '.join(done)}. All others were"
+        " trained on processors."
     ]
 
 
@@ -207,7 +207,7 @@ def by_cell(types: list[str]) -> list[str]:
     names = [type_name(t) for t in types if t == cell_of(t) or cell_of(t) not in every]
     if every:
         cells = ", ".join(type_name(cell) for cell in every)
-        names.append(f"{cells} in a block, by AdamW, or both")
+        names.append(f"with additions (block, AdamW, both) {cells}")
     return names
 
 

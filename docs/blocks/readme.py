@@ -51,9 +51,9 @@ make paper    # the full reproduction, about {hours / 2:.0f} hours: results/pape
 Times are for two cores of a server processor with AMX (the demo: with AMX, and with AVX2 alone), \
 without a GPU. `make estimate` predicts the time on your machine. `make paper` is an estimate: at \
 the measured speed its recurrent networks need {hours:.0f} hours on one such core, \
-{hours / 2:.0f} on two. (Most laptops have no AMX and are far slower: an old server core with \
-AVX2 alone needs {old:.0f} hours, two of them {old / 24 / 2:.0f} days.) No single machine has run \
-it all."""
+{hours / 2:.0f} on two. (Processors without AMX, those of most laptops, are slower: an old \
+server core with AVX2 alone needs {old:.0f} hours, two of them {old / 24 / 2:.0f} days.) No single \
+machine has run it all."""
 
 
 def verdict() -> str:

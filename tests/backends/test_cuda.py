@@ -428,8 +428,8 @@ def test_a_checkpoint_of_one_is_finished_by_the_other(tmp_path, data, monkeypatc
 def test_on_a_gpu_the_graph_trains_as_the_reference_does(arch):
     one = training(arch, 0.3)
     other = training(arch, 0.3, lambda a: cuda.Cuda(a, "cuda:0"))
-    here = other.backend.here
-    other.params, other.squares = here(other.params), here(other.squares)
+    to_backend = other.backend.to_backend
+    other.params, other.squares = to_backend(other.params), to_backend(other.squares)
     other.state = None if other.state is None else other.state.to("cuda:0")
     for _ in range(5):
         one.update()

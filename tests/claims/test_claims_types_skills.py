@@ -177,10 +177,22 @@ def test_errors_that_newer_types_remove(lstm, mingru, verdict):
     else:
         assert {f.verdict for f in findings} == {FAILS, UNDECIDED}
     assert list(found) == [f"minGRU: {category}" for category in types_skills.CATEGORIES]
-    # the interval that is shown is the corrected one, by which the verdict was found
-    shown = whole(findings)
+
+
+def test_the_interval_shown_is_the_corrected_one_by_which_the_verdict_was_found():
+    """Streams that differ: the type's own interval lies above 0, the corrected one does not."""
+    scores = [network("lstm", PROSE, seed=seed) for seed in (1, 2)] + [network("mingru", PROSE)]
+    e = evidence(*scores, **text_of(PROSE, "prose"))
+    more = np.random.default_rng(1).normal(0.5, 1.0, S)
+    for score in scores:
+        lstm = score.key.type == "lstm"
+        e.known["errors", score.path] = {
+            name: 5.0 + more * (lstm and at == 0) for at, name in enumerate(types_skills.CATEGORIES)
+        }
+    shown, first, *_ = types_skills.newer_remove_errors(e)
+    assert shown.basis.startswith(f"{first.part}: ") and shown.effect == first.effect
+    assert shown.low < first.low and shown.high > first.high
     assert (shown.verdict == HOLDS) == (shown.low > 0)
-    assert all(shown.low <= f.low for f in findings if shown.basis.startswith(f"{f.part}: "))
 
 
 def test_all_categories_may_be_worse():

@@ -71,6 +71,7 @@ def test_jobs_of_another_type_count_beside_those_of_the_lstm():
         *(("trajectory", name) for name in ("wp", "gru/wp", "rnn/wp")),
         *(("cells", name) for name in ("wp", "gru/wp")),
     }
+    assert estimate.file_of("results/types/figure5/wp.csv") == "wp"  # a run of that name
     arch = cost.recurrent("gru", 3, 64, 87)
     taken = estimate.seconds(("trajectory", "gru/wp"), RUN, rates(arch, 1e5))
     assert taken == pytest.approx(estimate.START_SECONDS + 3 * (8 + 2 * 10 / 3))

@@ -5,7 +5,7 @@ base.py         what the backends share
 reference.py    plain torch
 cuda.py         an NVIDIA GPU, through CUDA graphs
 windows.py      a layer's whole window at once, in few kernels, for a GPU
-gpus.py        which GPU a process takes
+gpus.py         which GPU a process takes
 cpu/            the compiled code
 compiler.py     the C++ compiler of this machine
 """

@@ -2,7 +2,7 @@
 
 speed.py        training beside stock torch
 types.py        training of every cell type, step by step and by the window
-gpu.py         training on a GPU beside torch.nn there
+gpu.py          training on a GPU beside torch.nn there
 peers.py        what else trains the same networks, and the share of the peak of each
 rules.py        CPU seconds, time and memory of every rule of a run
 equal.py        test losses of the fast backend beside those of the reference

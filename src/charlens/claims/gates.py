@@ -81,7 +81,8 @@ def output_gates_move(evidence: Evidence) -> list[Finding]:
     an output gate. The claim holds if that is below 99%. Each part gives the share of output gates
     whose constancy reaches a bar, with Wilson's interval over the units of this network; at a bar,
     the claim holds if there is none. Over networks the bar is 95%, that of their short
-    measures: a network with a gate beyond it does not contradict one without any at 99%."""
+    measures: a network with a gate beyond it does not contradict one without any at 99%, so that
+    only a claim that does not hold can become undecided by them."""
     units = gates_of(evidence, "lstm", "o")
     constancy = units[["left", "right"]].max(axis=1)
     most = constancy.idxmax()

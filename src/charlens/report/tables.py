@@ -210,7 +210,7 @@ CHOSEN = (
     " validation"
 )
 ADDED = (
-    "Test loss in a block (normalisation, residual, gated MLP) and by the AdamW recipe ("
+    "Test loss in a block (normalisation, residual, gated MLP) and by the AdamW recipe (with"
     " warm-up, cosine, weight decay)"
 )
 FILES = "Model files (n-gram: as ARPA text, and packed; n-NN: with its number of hidden units)"

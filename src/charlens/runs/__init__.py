@@ -19,7 +19,7 @@ run_files.py         the files of a run that are up to date
 publish.py           results/reference, made from what a run has
 merge.py             joining two publications
 reference.py         the layout of a publication, and its page
-model_cards.py      what a publication says of its networks, texts and itself, for catalogs
+model_cards.py       what a publication says of its networks, texts and itself, for catalogs
 redraw.py            figures of a publication, drawn again from the numbers behind them
 steps.py             tables and figures that both of these make
 """

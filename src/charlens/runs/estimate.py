@@ -11,6 +11,7 @@ they are. Jobs side by side share caches and memory, so a busy machine is somewh
 import argparse
 import csv
 import json
+import re
 import sys
 import time
 from collections.abc import Iterable
@@ -117,11 +118,10 @@ def pending(summary: Iterable[str]) -> set[Job]:
 
 
 def file_of(path: str) -> str:
-    """The name of a file that is of no model, such as table1 or wp; before it the type in whose
-    folder it lies, if it lies in one: mingru/wp."""
-    *folders, _ = Path(path).parts
-    type = folders[folders.index("types") + 1 :][:1] if "types" in folders else []
-    return "/".join([*type, Path(path).stem])
+    """The name of a file that is of no model, such as table1 or wp; before it the type, if it lies
+    in a folder types/<type>/<folder>: mingru/wp."""
+    found = re.search(r"/types/([^/]+)/.+/[^/]+$", path)
+    return "/".join([*found.groups(), Path(path).stem] if found else [Path(path).stem])
 
 
 def seconds(job: Job, run: dict, rates: Rates) -> float:
