@@ -162,6 +162,7 @@ rule all:
 onstart:
     try:
         host.lock(RESULTS)
+        host.lift_rate_limit(workflow.scheduler)
         slurm.take_over(RESULTS)
         settings.write(SETTINGS, RESULTS / "settings.json")
         host.mark(RESULTS)

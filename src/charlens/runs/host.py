@@ -23,6 +23,7 @@ from urllib.parse import quote
 from charlens.errors import InputError
 from charlens.files import holder
 
+DEFAULT_RATE = (100, 1.0)  # jobs per so many seconds, which Snakemake starts at most
 AHEAD = 60 * 10**9  # nanoseconds by which clocks of machines may differ
 
 
@@ -75,6 +76,18 @@ def end_when_told() -> None:
         _thread.start_new_thread(handler, (scheduler,))  # which itself takes no lock
 
     JobScheduler.exit_gracefully = exit_gracefully
+
+
+def lift_rate_limit(scheduler) -> None:
+    """Lift Snakemake's default limit on how many jobs start in a second.
+
+    While jobs wait for a free core, its scheduler wakes up to look at that limit: once a second for
+    every job that has started. After some hundred jobs this takes a core. A limit that the user has
+    set stays. scheduler: Snakemake's, before the first job.
+    """
+    limit = scheduler.job_rate_limiter
+    if limit is not None and (limit.max_jobs, limit.timespan) == DEFAULT_RATE:
+        scheduler.job_rate_limiter = None
 
 
 def lock(folder: Path) -> None:
