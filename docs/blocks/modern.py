@@ -7,6 +7,7 @@ import yaml
 
 from blocks.claims import effect
 from blocks.common import ABSENT, MODERN, ROOT, TITLES, extent, markdown, published
+from blocks.readme import plan, untried
 from charlens.claims.catalog import NEWER
 from charlens.report import overview
 from charlens.runs import reference
@@ -193,6 +194,7 @@ def modern_missing() -> str:
         others = [k.name for k in keys if k.family != "recurrent" and not finished[k]]
         if others:
             lines.append(f"- {TITLES[corpus]}: {', '.join(others)}.")
+    lines += [f"- {what}." for what in untried(plan("modern.yaml"), MODERN)]
     lines += [f"- {what}." for what in reference.lacking_of_types(MODERN, keys)]
     return "\n".join(lines) or "Nothing: every network of `modern.yaml` is trained."
 

@@ -2,9 +2,11 @@
 
 import re
 from collections import Counter
+from pathlib import Path
 
 import pandas as pd
 import yaml
+from snakemake.utils import update_config
 
 from blocks.claims import CLAIMS, OUR_OWN
 from blocks.common import FAR, REFERENCE, ROOT, TITLES, network, published, span, table
@@ -120,7 +122,7 @@ def missing() -> str:
     models = sum(len(missing) for missing, _ in untrained().values())
     seeds = sum(seeds for _, seeds in untrained().values())
     lacking = [f"{models} models"] * bool(models) + [f"{seeds} further seeds"] * bool(seeds)
-    lacking += ["some candidates for dropout and hidden units"] * bool(untried())
+    lacking += ["some candidates for dropout and hidden units"] * bool(untried(plan(), REFERENCE))
     said = ", ".join(lacking) or "none"
     return f"Not trained yet: {said} ([the list](docs/results.md#what-is-missing))."
 
@@ -133,7 +135,7 @@ def state() -> str:
             lines.append(f"- {TITLES[corpus]}, not trained yet: {', '.join(missing)}.")
         if seeds:
             lines.append(f"- {TITLES[corpus]}: {seeds} further seeds are not trained yet.")
-    lines += [f"- {line}." for line in [*untried(), *other_orders(), *unwatched()]]
+    lines += [f"- {line}." for line in [*untried(plan(), REFERENCE), *other_orders(), *unwatched()]]
     lines += [
         "- The CUDA backend was checked and measured on two kinds of GPU, an H100 and an H200; no"
         " whole run was made on one.",
@@ -143,14 +145,17 @@ def state() -> str:
     return "\n".join(lines)
 
 
-def plan() -> Settings:
-    """The paper's settings."""
-    return make(yaml.safe_load((ROOT / "config.yaml").read_text()))
+def plan(over: str = "config.yaml") -> Settings:
+    """The paper's settings, or those of a configuration laid over them."""
+    config: dict = {}
+    for name in dict.fromkeys(("config.yaml", over)):
+        update_config(config, yaml.safe_load((ROOT / name).read_text()))
+    return make(config)
 
 
-def untried() -> list[str]:
-    """Candidates of `config.yaml` that were not trained, though others of their models were."""
-    settings, publication = plan(), reference.Publication(REFERENCE)
+def untried(settings: Settings, folder: Path) -> list[str]:
+    """Candidates of these settings that a publication lacks, though it has others of the model."""
+    publication = reference.Publication(folder)
     tried, lines = set(publication.histories()), []
     begun = {key.chosen for key in tried}
     for corpus in settings.use:
