@@ -78,8 +78,8 @@ def effect(row, unit: str) -> str:
     places = max(1, 2 if abs(row.effect) < 0.01 else 0) if share else 3
     low, high = (format(x, f".{places}%" if share else "+.3f") for x in (row.low, row.high))
     between = f" ({low} to {high})" if low != high else ""  # whose ends read the same is none
-    form = f".{places if between else 0}%" if share else "+.3f" if unit == "probability" else ".3f"
-    value = format(row.effect, form)
+    form = "+.3f" if unit == "probability" else ".3f"
+    value = format(row.effect, f".{places if between else 0}%" if share else form)
     few = re.search(r"\b(\d+) of (\d+) units\b", row.basis) if share else None
     if instead := re.search(FOUND_INSTEAD.get(row.get("claim"), "(?!)"), row.basis):
         value, between = instead.group(), ""

@@ -4,12 +4,20 @@ from pathlib import Path
 
 import pandas as pd
 
+from charlens.bench.speed import read_settings
+from charlens.runs.settings import Settings
+
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "results/reference"
 MODERN = REFERENCE / "modern"  # the publication of modern.yaml
 FAR = 0.03  # nats: an entry further off than this is named
 ABSENT = "Not published yet."
 TITLES = {"wp": "War and Peace", "lk": "Linux"}
+
+
+def plan(name: str = "config.yaml") -> Settings:
+    """The paper's settings, or those of a configuration laid over them."""
+    return read_settings(ROOT / name, ROOT / "config.yaml")
 
 
 def table(name: str) -> pd.DataFrame:

@@ -3,11 +3,10 @@
 import re
 
 import pandas as pd
-import yaml
 
 from blocks.claims import effect
-from blocks.common import ABSENT, MODERN, ROOT, TITLES, extent, markdown, published
-from blocks.readme import plan, untried
+from blocks.common import ABSENT, MODERN, TITLES, extent, markdown, plan, published
+from blocks.readme import untried
 from charlens.claims.catalog import NEWER
 from charlens.report import overview
 from charlens.runs import reference
@@ -42,7 +41,7 @@ def modern_verdict() -> str:
         behind.append(f"{type_name(type)} {extent(more, '+.2f')} ({shapes})")
     best = (losses[newer].min(axis=1) - losses["gru"]).dropna()
     ahead = int((best < 0).sum())
-    named = yaml.safe_load((ROOT / "modern.yaml").read_text())["grid"]["types"]
+    named = plan("modern.yaml").grid.types
     failed = {key.type for key in reference.failures(reference.Publication(MODERN))}
     rest = [
         type_name(type) + " (the one tried diverged)" * (type in failed)

@@ -5,15 +5,13 @@ from collections import Counter
 from pathlib import Path
 
 import pandas as pd
-import yaml
-from snakemake.utils import update_config
 
 from blocks.claims import CLAIMS, OUR_OWN
-from blocks.common import FAR, REFERENCE, ROOT, TITLES, network, published, span, table
+from blocks.common import FAR, REFERENCE, TITLES, network, plan, published, span, table
 from blocks.speed import hours_of_paper
 from charlens.report.emergence import NETWORK
 from charlens.runs import grid, reference
-from charlens.runs.settings import Settings, make
+from charlens.runs.settings import Settings
 from charlens.store.models import network_name
 
 
@@ -119,8 +117,8 @@ def untrained() -> dict[str, tuple[list[str], int]]:
 
 def missing() -> str:
     """The state in a sentence."""
-    models = sum(len(missing) for missing, _ in untrained().values())
-    seeds = sum(seeds for _, seeds in untrained().values())
+    lacks = untrained().values()
+    models, seeds = sum(len(missing) for missing, _ in lacks), sum(seeds for _, seeds in lacks)
     lacking = [f"{models} models"] * bool(models) + [f"{seeds} further seeds"] * bool(seeds)
     lacking += ["some candidates for dropout and hidden units"] * bool(untried(plan(), REFERENCE))
     said = ", ".join(lacking) or "none"
@@ -143,14 +141,6 @@ def state() -> str:
         " kernel sources, in another order.",
     ]
     return "\n".join(lines)
-
-
-def plan(over: str = "config.yaml") -> Settings:
-    """The paper's settings, or those of a configuration laid over them."""
-    config: dict = {}
-    for name in dict.fromkeys(("config.yaml", over)):
-        update_config(config, yaml.safe_load((ROOT / name).read_text()))
-    return make(config)
 
 
 def untried(settings: Settings, folder: Path) -> list[str]:

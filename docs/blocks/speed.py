@@ -5,12 +5,10 @@ import re
 from collections import Counter
 
 import pandas as pd
-import yaml
 
-from blocks.common import ABSENT, REFERENCE, ROOT, extent, markdown, span, table
+from blocks.common import ABSENT, REFERENCE, extent, markdown, plan, span, table
 from charlens.bench.equal import mean_and_interval
 from charlens.runs import cost, grid
-from charlens.runs.settings import make
 from charlens.store.models import original, type_name, types_in_order
 
 
@@ -211,7 +209,7 @@ def hours_of_trainings(measured: pd.DataFrame) -> tuple[int, int, float]:
     """How many of the trainings of recurrent networks in config.yaml have a shape that was
     measured, of how many, and the hours that these take one after the other."""
     rates = measured.set_index(["type", "layers", "size"])["chars_per_s"]
-    config = make(yaml.safe_load((ROOT / "config.yaml").read_text()))
+    config = plan()
     every = [key for key in grid.trainings(config) if key.family == "recurrent"]
     known = [key for key in every if (key.type, key.layers, key.size) in rates.index]
     hours = 0.0

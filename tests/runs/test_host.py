@@ -98,24 +98,22 @@ def test_files_from_the_future_are_dated_now_in_their_order(tmp_path, capsys):
 
 
 MANY = """
-{start}
+from charlens.runs import host
+onstart: host.lift_rate_limit(workflow.scheduler)
 rule all:
-    input: expand("{{n}}.txt", n=range(22))
+    input: expand("{n}.txt", n=range(22))
 rule job:
-    output: "{{n}}.txt"
+    output: "{n}.txt"
     priority: lambda wildcards: -int(wildcards.n)
-    shell: "test {{wildcards.n}} -lt 20 || sleep 2; touch {{output}}"
+    shell: "test {wildcards.n} -lt 20 || sleep 2; touch {output}"
 """
-LIFTED = "onstart: host.lift_rate_limit(workflow.scheduler)"
 
 
 @pytest.mark.parametrize("options", [[], ["--max-jobs-per-timespan", "5/1s"]])
 def test_the_scheduler_wakes_up_for_jobs_alone(tmp_path, options):
     """Snakemake looks at its default limit again and again, the more jobs have ended, the oftener.
     A limit of the user's own counts."""
-    Path(tmp_path, "Snakefile").write_text(
-        MANY.format(start=f"from charlens.runs import host\n{LIFTED}")
-    )
+    Path(tmp_path, "Snakefile").write_text(MANY)
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "--verbose", *options]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

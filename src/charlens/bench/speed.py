@@ -417,14 +417,14 @@ def measure_all(every: list[Entry], seconds: float, without=()) -> dict[Entry, d
     return measured
 
 
-def read_settings(path: Path) -> Settings:
-    """The settings of config.yaml, overridden by the file at `path`. Raises InputError where a file
-    is missing or the settings are unusable."""
+def read_settings(path: Path, paper: Path = Path("config.yaml")) -> Settings:
+    """The settings of config.yaml, `paper`, overridden by the file at `path`. Raises InputError
+    where a file is missing or the settings are unusable."""
     import yaml  # comes with Snakemake; training needs neither
     from snakemake.utils import update_config
 
     config = {}
-    for file in dict.fromkeys((Path("config.yaml"), path)):
+    for file in dict.fromkeys((paper, path)):
         if not file.exists():
             raise InputError(f"{file}: no such configuration; name one with --config")
         update_config(config, yaml.safe_load(file.read_text()))

@@ -116,8 +116,8 @@ class Evidence:
         """Scores of the n-NNs by n, in order of n."""
         return self._by_n("nn")
 
-    def _by_n(self, kind: str) -> dict[int, Score]:
-        found = {score.key.n: score for score in self.scores if score.key.family == kind}
+    def _by_n(self, family: str) -> dict[int, Score]:
+        found = {score.key.n: score for score in self.scores if score.key.family == family}
         return dict(sorted(found.items()))
 
     @property

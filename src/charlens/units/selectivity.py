@@ -21,6 +21,7 @@ fewer for counts, whose levels are binned likewise. Values in the same bin are t
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -54,7 +55,7 @@ class Found:
     beyond: np.ndarray  # bool [U, Y]: beyond the null, corrected for all U x Y tests
     drawn: np.ndarray | None = None  # float32 [U, Y, samples]: `score` in each bootstrap sample
 
-    @property
+    @cached_property
     def selected(self) -> np.ndarray:
         """The unit of each hypothesis that is strongest on the selection streams: int [Y]."""
         return strength(self.picked, self.yes_no).argmax(axis=0)
