@@ -34,6 +34,7 @@ STATES = ("h", "kv", "seen")  # kv: WINDOW - 1 keys and values; seen: 0 before t
 MEMORY = "h"
 BOUNDED = False
 WINDOW, HEADS, BASE = 100, 4, 10_000
+PIECE = 25  # queries
 
 
 def state_shapes(hidden):
@@ -78,15 +79,23 @@ def rotated(x, positions):
 def attended(q, kv, seen):
     """concat(head_t) of the last T of n steps: [S, T, inner].
 
+    PIECE queries at a time, with the keys that any of them sees: all at once would not fit into any
+    cache. A GPU has other memory, and few large kernels suit it better.
+
     q: [S, T, inner]. kv: [S, n, 2 inner]. seen: [S, n].
     """
-    steps, at = q.shape[1], torch.arange(kv.shape[1], device=q.device, dtype=q.dtype)
+    at = torch.arange(kv.shape[1], device=q.device, dtype=q.dtype)
+    first = len(at) - q.shape[1]
     q, k, v = (of.unflatten(2, (HEADS, -1)).transpose(1, 2) for of in (q, *kv.chunk(2, dim=2)))
-    back = at[-steps:, None] - at
-    unseen = (back < 0) | (back >= WINDOW) | (seen[:, None, None] == 0)
-    weights = rotated(q, at[-steps:]) @ rotated(k, at).mT / math.sqrt(q.shape[-1])
-    weights = weights.masked_fill(unseen, -math.inf).softmax(dim=-1)
-    return (weights @ v).transpose(1, 2).flatten(2)
+    q, k = rotated(q, at[first:]) / math.sqrt(q.shape[-1]), rotated(k, at).mT
+    heads, piece = [], len(at) if q.is_cuda else PIECE
+    for start in range(first, len(at), piece):
+        keys = slice(max(0, start - WINDOW + 1), start + piece)
+        back = at[start : start + piece, None] - at[keys]
+        unseen = (back < 0) | (back >= WINDOW) | (seen[:, None, None, keys] == 0)
+        weights = q[:, :, start - first : start - first + piece] @ k[..., keys]
+        heads.append(weights.masked_fill(unseen, -math.inf).softmax(dim=-1) @ v[:, :, keys])
+    return torch.cat(heads, dim=2).transpose(1, 2).flatten(2)
 
 
 def scan(a, state, p):
