@@ -7,6 +7,7 @@
 #include <random>
 
 #include "network.cpp"
+#include "selective_scan.cpp"
 
 namespace {
 
@@ -98,6 +99,27 @@ void exercise(Random& random, const Sizes& sizes) {
     charlens_destroy(net);
 }
 
+// One selective scan, forward and backward.
+void exercise_scan(Random& random) {
+    const size_t T = random.one_of({1, 2, 9}), S = random.one_of({1, 3});
+    const size_t E = random.one_of({1, 2, 15, 16, 17, 34, 66}), states = E * N;
+    const size_t window = T * S * E, inputs = T * S * N;
+    const size_t counts[] = {window, window, window, inputs, inputs, states, E, S * states};
+    std::vector<Array<float>> in, grads;
+    std::vector<float*> of_in, of_grads;
+    for (const size_t count : counts) {
+        in.emplace_back(count), grads.emplace_back(count);
+        in.back().fill(random);
+        of_in.push_back(in.back().data.get()), of_grads.push_back(grads.back().data.get());
+    }
+    for (size_t i = 0; i < states; i++) of_in[5][i] = -std::abs(of_in[5][i]);
+    Array<float> y(window), after(S * states);
+    if (!charlens_scan(int(T), int(S), int(E), of_in.data(), y.data.get(), after.data.get()) ||
+        !charlens_scan_backward(int(T), int(S), int(E), of_in.data(), y.data.get(),
+                                of_grads.data()))
+        abort();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -110,6 +132,7 @@ int main(int argc, char** argv) {
                sizes.H, sizes.K, sizes.S, sizes.T, sizes.context);
         fflush(stdout);
         exercise(random, sizes);
+        exercise_scan(random);
     }
     // More than a slice of tiles and than a block of rows along each inner dimension.
     if (argc == 1) exercise(random, {RNN, 1, 258, 3, 37, 15, 0});

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "network.cpp"
+#include "selective_scan.cpp"
 
 namespace {
 
@@ -82,6 +83,27 @@ void rmsprop() {
     params.put_back(), squares.put_back();
 }
 
+void scan() {
+    int sizes[3];
+    for (int& size : sizes) size = get<int>();
+    Arguments in(8);
+    Argument y, after;
+    put<int>(
+        charlens_scan(sizes[0], sizes[1], sizes[2], in.data(), y.as<float>(), after.as<float>()));
+    y.put_back(), after.put_back();
+}
+
+void scan_backward() {
+    int sizes[3];
+    for (int& size : sizes) size = get<int>();
+    Arguments in(8);
+    Argument dy;
+    Arguments grads(7);
+    put<int>(charlens_scan_backward(sizes[0], sizes[1], sizes[2], in.data(), dy.as<float>(),
+                                    grads.data()));
+    grads.put_back();
+}
+
 }  // namespace
 
 int main() {
@@ -91,6 +113,8 @@ int main() {
         if (call == 'd') charlens_destroy(reinterpret_cast<Network*>(get<int64_t>()));
         if (call == 'r') run();
         if (call == 'u') rmsprop();
+        if (call == 's') scan();
+        if (call == 'b') scan_backward();
         fflush(stdout);
     }
 }

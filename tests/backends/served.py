@@ -26,6 +26,14 @@ def program(folder: Path) -> Path:
     return made
 
 
+def scan_sizes(steps: int, streams: int, channels: int) -> list[int]:
+    """Bytes of the inputs of a selective scan."""
+    window, inputs = steps * streams * channels, steps * streams * 16
+    states = channels * 16
+    floats = [window] * 3 + [inputs] * 2 + [states, channels, streams * states]
+    return [4 * count for count in floats]
+
+
 class Library:
     """The functions of the library, each one call of the program."""
 
@@ -82,6 +90,27 @@ class Library:
                 self._arrays(zip(arrays, sizes, strict=True))
             for arrays in (params, squares):
                 self._read_into(zip(arrays, sizes, strict=True))
+
+    def charlens_scan(self, steps, streams, channels, inputs, y, after):
+        sizes = scan_sizes(steps, streams, channels)
+        written = [(y, sizes[0]), (after, sizes[-1])]
+        with self.lock:
+            self._send(b"s", struct.pack("3i", steps, streams, channels))
+            self._arrays(zip(inputs, sizes, strict=True))
+            self._arrays(written)
+            done = self._number("i")
+            self._read_into(written)
+        return done
+
+    def charlens_scan_backward(self, steps, streams, channels, inputs, dy, grads):
+        sizes = scan_sizes(steps, streams, channels)
+        with self.lock:
+            self._send(b"b", struct.pack("3i", steps, streams, channels))
+            self._arrays([*zip(inputs, sizes, strict=True), (dy, sizes[0])])
+            self._arrays(zip(grads, sizes, strict=False))
+            done = self._number("i")
+            self._read_into(zip(grads, sizes, strict=False))
+        return done
 
     def _send(self, *parts: bytes) -> None:
         for part in parts:

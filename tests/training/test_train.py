@@ -319,7 +319,7 @@ def test_a_parameter_that_a_cell_does_not_use_is_named(monkeypatch, data, tmp_pa
         Training(Architecture("rnn", 2, 4, data.symbols), RMSProp(), data, 1, 0.0, "auto").update()
 
 
-@pytest.mark.parametrize("type", cpu.KINDS)
+@pytest.mark.parametrize("type", [*cpu.KINDS, *selection.SCANS])
 def test_an_edited_cell_is_not_trained_with_the_old_equations(type, monkeypatch, capsys):
     if cpu.status()[0] is None:
         pytest.skip("no compiled code here")

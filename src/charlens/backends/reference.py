@@ -16,6 +16,8 @@ def of_targets(log_probs: Tensor, y: Tensor) -> Tensor:
 class Reference:
     """Plain torch with autograd, on any device. `selection` describes the calls."""
 
+    scan = None  # see `network.stack`
+
     def __init__(self, arch: Architecture, device: str = "cpu"):
         self.arch, self.device = arch, device
         self.name = "reference" if device == "cpu" else "cuda"
@@ -62,7 +64,8 @@ class Reference:
         return log_probs.cpu()
 
     def _log_probs(self, params, x, state, masks=None):
-        logits, after = forward(self.arch, params, torch.as_tensor(x).to(self.device), state, masks)
+        x = torch.as_tensor(x).to(self.device)
+        logits, after = forward(self.arch, params, x, state, masks, scan=self.scan)
         return torch.log_softmax(logits, dim=-1), after
 
     def _targets(self, y):

@@ -44,6 +44,7 @@ from charlens.networks.architecture import Architecture
 from charlens.store.models import file_of
 
 NETWORKS = Path(arrays.__file__).parent
+SCANS = ("mamba",)  # types of which the scan alone is compiled
 
 
 class Compiled:
@@ -87,30 +88,40 @@ def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
     if name == "reference":
         return plain_torch(arch)
     available, why = cpu.status()
-    if available and arch.block:
-        why = "it has no block around its cells"
-    elif available and arch.cell not in cpu.KINDS:
-        why = f"it knows {', '.join(cpu.KINDS)}, not '{arch.cell}'"
-    elif available and (beyond := beyond_limits(arch, streams, unroll)):
-        why = beyond
-    elif available and same_equations(arch.cell):
-        return Compiled(arch, streams, unroll)
-    elif available:
-        why = f"cells/{arch.cell}.py has other equations than it"
+    if available:
+        why = unable(arch, streams, unroll)
+        if why is None:
+            return compiled(arch, streams, unroll)
     if name == "fast":
         raise InputError(f"backend fast: {why}; set backend: auto")
     print(f"charlens: plain torch takes over from the compiled CPU code: {why}", file=sys.stderr)
     return plain_torch(arch)
 
 
-def beyond_limits(arch: Architecture, streams: int, unroll: int) -> str | None:
-    """Which size the compiled code cannot have, in words; None where it can have them all."""
-    sizes = (arch.layers, arch.hidden, arch.symbols, streams, unroll, arch.context)
-    try:
-        cpu.check_sizes(arch.cell, *sizes)
-    except ValueError as error:
-        return str(error)
+def unable(arch: Architecture, streams: int, unroll: int) -> str | None:
+    """Why the compiled code cannot compute a network, in words; None where it can."""
+    if arch.cell in cpu.KINDS:
+        if arch.block:
+            return "it has no block around its cells"
+        sizes = (arch.layers, arch.hidden, arch.symbols, streams, unroll, arch.context)
+        try:
+            cpu.check_sizes(arch.cell, *sizes)
+        except ValueError as error:
+            return str(error)
+    elif arch.cell not in SCANS:
+        return f"it knows {', '.join((*cpu.KINDS, *SCANS))}, not '{arch.cell}'"
+    if not same_equations(arch.cell):
+        return f"cells/{arch.cell}.py has other equations than it"
     return None
+
+
+def compiled(arch: Architecture, streams: int, unroll: int):
+    """The backend `fast` for a network that it can compute."""
+    if arch.cell in SCANS:
+        from charlens.backends.mamba import Mamba  # which builds on the reference
+
+        return Mamba(arch)
+    return Compiled(arch, streams, unroll)
 
 
 def plain_torch(arch: Architecture):
@@ -129,7 +140,8 @@ def same_equations(type: str) -> bool:
     change, so that torch is imported for it but once.
     """
     library = cpu.build.build(cpu.build.float32(cpu.status()[0]))
-    of_cell = (NETWORKS / "network.py", NETWORKS / "recurrence.py", file_of(type))
+    of_cell = [NETWORKS / "network.py", NETWORKS / "recurrence.py", file_of(type)]
+    of_cell += [Path(__file__).with_name(f"{type}.py")] if type in SCANS else []
     texts = [file.read_bytes() for file in ([NETWORKS / "nn.py"] if type == "nn" else of_cell)]
     kept = library.with_name(f"equations-{type}-{cpu.build.digest(library.name.encode(), *texts)}")
     with contextlib.suppress(OSError, ValueError):
@@ -153,7 +165,8 @@ def compare_equations(type: str) -> bool:
     arch = Architecture(type, 1 if type == "nn" else 2, 5, 7, 2 if type == "nn" else 0)
     random = torch.Generator().manual_seed(0)
     try:
-        params = network.initialise(arch, 1.0, random)
+        # (parameters of size 1 would let Mamba's products of its input with itself explode)
+        params = network.initialise(arch, 0.5 if type in SCANS else 1.0, random)
         x = torch.randint(7, (3, 4, 2) if type == "nn" else (3, 4), generator=random).byte()
         y = torch.randint(7, (3, 4), generator=random).byte()
         begin, found = network.zero_state(arch, 3), []
@@ -161,7 +174,7 @@ def compare_equations(type: str) -> bool:
             plain_torch(arch).log_probs(params, x, begin)
             begin *= 10
         with torch.enable_grad():  # whatever the caller is about to do
-            for one in (Compiled(arch, 3, 4), plain_torch(arch)):
+            for one in (compiled(arch, 3, 4), plain_torch(arch)):
                 state = None if begin is None else begin.clone()
                 found.append(one.log_probs(params, x, state))
                 if state is not None:

@@ -22,7 +22,7 @@ from unittest import mock
 import pandas as pd
 import torch
 
-from charlens.backends import cpu
+from charlens.backends import selection
 from charlens.bench.speed import STREAMS, SYMBOLS, UNROLL, compiled
 from charlens.errors import InputError
 from charlens.files import write_csv
@@ -56,8 +56,8 @@ def measure(type: str, layers: int, size: int, seconds: float) -> dict[str, floa
     with without_scan(type):
         step = speed(arch, FEW, "reference", seconds)
     best = window = speed(arch, UNROLL, "reference", seconds)
-    if arch.cell in cpu.KINDS and not arch.block:
-        best = speed(arch, UNROLL, compiled(), seconds)
+    if compiled() == "fast" and selection.unable(arch, STREAMS, UNROLL) is None:
+        best = speed(arch, UNROLL, "fast", seconds)
     row = {"type": type, "layers": layers, "size": size, "hidden": hidden}
     return row | {"step": round(step, 1), "window": round(window, 1), "best": round(best, 1)}
 

@@ -21,6 +21,7 @@ paper's cells are [layers, states, S, H].)
 The input of the first layer is 1-of-K, so x @ w_x (or x @ embed.w) is a row of it: a lookup.
 """
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -94,18 +95,20 @@ def forward(
     state: Tensor | None,
     masks: Tensor | None = None,
     record: Recorder | None = None,
+    scan: Callable | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Logits of the next character, by plain torch: the reference for every other backend.
 
     x: integer codes [S, T]; for an n-NN the contexts [S, T, n], K or more where there is no
     character.
-    state: [layers, rows, S, H], None for an n-NN. masks, record: see `stack`.
+    state: [layers, rows, S, H], None for an n-NN. masks, record, scan: see `stack`.
     Returns logits [S, T, K] and the state after step T.
     """
     x = x.long()
     if not arch.recurrent:
         return nn.forward(params, x), None
-    logits, after = stack(arch, params, params[looked_up(arch)][x.t()], state, masks, record)
+    first = params[looked_up(arch)][x.t()]
+    logits, after = stack(arch, params, first, state, masks, record, scan=scan)
     return logits.transpose(0, 1), after
 
 
@@ -127,6 +130,7 @@ def stack(
     masks: Tensor | None = None,
     record: Recorder | None = None,
     outputs: list[Tensor] | None = None,
+    scan: Callable | None = None,
 ) -> tuple[Tensor, Tensor]:
     """The recurrent layers and the classifier (section 3), given the first layer's x @ w_x or, with
     the block, the embedded characters.
@@ -140,10 +144,12 @@ def stack(
     [S, H] and state by name. The recorded values are the same bits however a text is cut into
     windows. Where it puts another tensor in the place of a state, the network continues from that.
     outputs: a list to which the output of each layer is added, [T, S, H].
+    scan: computes a layer's window in place of `window`, but not with a recorder.
     Returns logits [T, S, K] and the state after step T. Raises InputError where there is no such
     cell type.
     """
     kind = cell(arch.type)
+    scan = scan or functools.partial(window, kind)
     inputs, last = entering, []  # inputs: of a layer, [T, S, H]; of a bare first one, its product
 
     def rows(function, *tensors):
@@ -163,7 +169,7 @@ def stack(
             product = inputs
         product, before = product + p["b"], unpacked(arch, state[layer])
         if record is None:
-            h, after = window(kind, product, before, p)
+            h, after = scan(product, before, p)
         else:
             h, after = _recorded(kind, product, before, p, layer, record)
         if masks is not None:

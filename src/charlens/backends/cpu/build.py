@@ -17,7 +17,8 @@ from charlens.errors import InputError
 from charlens.files import check_digest, write_with_digest
 
 HERE = Path(__file__).parent
-SOURCES = [HERE / "network.cpp", *sorted(HERE.glob("*.h"))]
+UNITS = [HERE / "network.cpp", HERE / "selective_scan.cpp"]  # each compiled on its own
+SOURCES = [*UNITS, *sorted(HERE.glob("*.h"))]
 FLAGS = ["-std=c++17", "-O3", "-ffp-contract=off", "-shared", "-fPIC"]
 
 # The paths, best first: the processor flags that each needs, as Linux names them. The first two
@@ -130,7 +131,7 @@ def compile_library(command: list[str], path: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=f"{path.name}.", dir=path.parent) as folder:
         made = Path(folder) / path.name
         done = subprocess.run(
-            [*command, str(SOURCES[0]), "-o", str(made)], capture_output=True, text=True
+            [*command, *map(str, UNITS), "-o", str(made)], capture_output=True, text=True
         )
         if done.returncode:
             error = next(iter(done.stderr.strip().splitlines()), "no message")
@@ -169,6 +170,10 @@ def library(isa: str) -> ctypes.CDLL:
     )
     loaded.charlens_rmsprop.restype = None
     loaded.charlens_rmsprop.argtypes = [integer] + [pointer] * 4 + [ctypes.c_float] * 5
+    loaded.charlens_scan.restype = integer
+    loaded.charlens_scan.argtypes = [integer] * 3 + [pointer] * 3
+    loaded.charlens_scan_backward.restype = integer
+    loaded.charlens_scan_backward.argtypes = [integer] * 3 + [pointer] * 3
     loaded.charlens_ready.restype = integer
     if not loaded.charlens_ready():
         raise NotBuilt(f"{isa}: the system refused it, or it computed wrong sums when tried")

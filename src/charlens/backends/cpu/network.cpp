@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <new>
 
+#include "floating_point.h"
 #include "layer.h"
 #include "parameters.h"
 #include "softmax.h"
@@ -141,23 +142,6 @@ size_t bytes_of_window(const Network& net, bool dropout) {
     const size_t per_unit = net.factors() * sizeof(Factor) + operands * sizeof(float);
     return per_unit * net.unit_panels * PANEL * net.T * net.R;
 }
-
-// Flushes denormals and rounds to nearest during one call, whatever the process has set.
-struct FloatingPointMode {
-#if defined __aarch64__
-    uint64_t before;
-    FloatingPointMode() {
-        asm volatile("mrs %0, fpcr" : "=r"(before));
-        set(uint64_t(1) << 24);
-    }
-    ~FloatingPointMode() { set(before); }
-    static void set(uint64_t mode) { asm volatile("msr fpcr, %0" : : "r"(mode)); }
-#else
-    const unsigned before = _mm_getcsr();
-    FloatingPointMode() { _mm_setcsr(0x1f80 | 0x8000 | 0x0040); }
-    ~FloatingPointMode() { _mm_setcsr(before); }
-#endif
-};
 
 constexpr size_t HUGE_PAGE = size_t(1) << 21;
 

@@ -363,6 +363,18 @@ static inline vec exp(vec x) {
     return times_power_of_two(q, n);
 }
 
+// 2^x for x <= 0, never below 2^-125: 2^n 2^r with |r| <= 1/2, the polynomial fitted for the least
+// relative error (9e-8, and 2e-7 with float32 rounding).
+static inline vec exp2(vec x) {
+    x = larger(all(-125.f), x);
+    const vec n = rounded(x), r = sub(x, n);
+    vec q = fma(all(1.32647273e-03f), r, all(9.67151299e-03f));
+    q = fma(q, r, all(5.55073358e-02f));
+    q = fma(q, r, all(2.40222424e-01f));
+    q = fma(q, r, all(6.93147004e-01f));
+    return times_power_of_two(fma(q, r, all(1.f)), n);
+}
+
 // The sigmoid with a small relative error near 0, too, where the one above has an absolute one.
 static inline vec exact_sigmoid(vec x) {
     const vec e = exp(sub(all(0), absolute(x)));

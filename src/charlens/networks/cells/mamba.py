@@ -72,6 +72,19 @@ def convolved(u, p):
     return silu(sum(parts) + p["c_b"])
 
 
+def selective_scan(d, u, z, B, C, A, D, s):
+    """y_t * silu(z_t) [T, S, E] of all steps and the last s [S, E, N].
+
+    d: of which the softplus is the step size. d, u (the docstring's u'), z: [T, S, E]. B, C:
+    [T, S, N]. A: [E, N]. D: [E]. s: before the first step, [S, E, N].
+    """
+    size = softplus(d)
+    keep = torch.exp(size[..., None] * A)  # [T, S, E, N]
+    s = linear_recurrence(keep, (size * u)[..., None] * B[..., None, :], s)
+    y = (s @ C[..., None]).squeeze(-1) + D * u
+    return y * silu(z), s[-1]
+
+
 def scan(a, state, p):
     """All steps of a window: h [T, S, H] and the new state, from a [T, S, 4 H] and the old one.
 
@@ -89,19 +102,17 @@ def scan(a, state, p):
     return torch.cat(h), state
 
 
-def some_steps(a, state, p):
-    """The same for a few steps."""
+def some_steps(a, state, p, selective_scan=selective_scan):
+    """The same for a few steps. selective_scan: who computes the function of this name."""
     _, s, before = state
     u, z = a.chunk(2, dim=-1)
     u = torch.cat([before.transpose(0, 1), u])
     last, u = u[-(WIDTH - 1) :].transpose(0, 1), convolved(u, p)
     d, B, C = (u @ p["w_d"]).split([len(p["w_t"]), N, N], dim=-1)
-    size = softplus(d @ p["w_t"] + p["b_t"])
-    keep = torch.exp(size[..., None] * -torch.exp(p["A_log"]))  # [T, S, E, N]
-    s = linear_recurrence(keep, (size * u)[..., None] * B[..., None, :], s)
-    y = (s @ C[..., None]).squeeze(-1) + p["D"] * u
-    h = (y * silu(z)) @ p["w_o"]
-    return h, (h[-1], s[-1], last)
+    d = d @ p["w_t"] + p["b_t"]
+    y, s = selective_scan(d, u, z, B, C, -torch.exp(p["A_log"]), p["D"], s)
+    h = y @ p["w_o"]
+    return h, (h[-1], s, last)
 
 
 def step(a, state, p):
