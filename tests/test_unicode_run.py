@@ -45,7 +45,7 @@ def finished(tmp_path_factory) -> Path:
     copy_kenlm(folder)
     text = story(1000)
     (folder / "text.txt").write_text(text, encoding="utf-8")
-    chosen = plan.Plan(plan.TYPES, streams=10, layers=(1,), sizes=(8,), epochs=2, seconds=0)
+    chosen = plan.Plan(("lstm",), streams=10, layers=(1,), sizes=(8,), epochs=2, seconds=0)
     config = plan.configuration("own", "Story", "prose", "characters", "text.txt", chosen)
     config["ngrams"] = {"orders": [2, 3]}
     config["nn"] = {"contexts": [1], "hidden": [8]}

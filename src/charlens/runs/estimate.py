@@ -178,7 +178,7 @@ def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
         "--info", type=Path, nargs="+", required=True, help="provenance of each corpus"
     )
     base.add_backend(parser)
-    parser.add_argument("--seconds", type=float, default=2.0, help="for each network")
+    parser.add_argument("--seconds", type=float, default=1.0, help="for each network")
     parser.add_argument("--out", type=Path, required=True, help="the measurements (.json)")
 
 

@@ -17,8 +17,7 @@ from charlens.errors import InputError
 from charlens.files import check_digest, write_with_digest
 
 HERE = Path(__file__).parent
-UNITS = [HERE / "network.cpp", HERE / "selective_scan.cpp"]  # each compiled on its own
-SOURCES = [*UNITS, *sorted(HERE.glob("*.h"))]
+SOURCES = [*sorted(HERE.glob("*.cpp")), *sorted(HERE.glob("*.h"))]
 FLAGS = ["-std=c++17", "-O3", "-ffp-contract=off", "-shared", "-fPIC"]
 
 # The paths, best first: the processor flags that each needs, as Linux names them. The first two
@@ -128,11 +127,10 @@ def compile_library(command: list[str], path: Path) -> None:
     Raises NotBuilt with the first line of the compiler's message, OSError where the folder cannot
     be written.
     """
+    units = [str(source) for source in SOURCES if source.suffix == ".cpp"]
     with tempfile.TemporaryDirectory(prefix=f"{path.name}.", dir=path.parent) as folder:
         made = Path(folder) / path.name
-        done = subprocess.run(
-            [*command, *map(str, UNITS), "-o", str(made)], capture_output=True, text=True
-        )
+        done = subprocess.run([*command, *units, "-o", str(made)], capture_output=True, text=True)
         if done.returncode:
             error = next(iter(done.stderr.strip().splitlines()), "no message")
             raise NotBuilt(f"{shlex.join(command)} failed: {error}")
