@@ -115,6 +115,60 @@ def test_network_computes_what_the_reference_computes(type, isa):
         assert (own - other).norm() <= 1e-4 * other.norm() + 1e-6
 
 
+def eight_states(module, monkeypatch):
+    monkeypatch.setattr(module, "N", 8)
+
+
+def one_decay_for_all(module, monkeypatch):
+    shapes, initial = module.recurrent_shapes, module.initial
+    monkeypatch.setattr(
+        module, "recurrent_shapes", lambda hidden: shapes(hidden) | {"A_log": (2 * hidden, 1)}
+    )
+    monkeypatch.setattr(
+        module, "initial", lambda *sizes: {"A_log": initial(*sizes)["A_log"][:, :1]}
+    )
+
+
+def no_such_argument(module, monkeypatch):
+    own = module.one_piece
+    monkeypatch.setattr(module, "one_piece", lambda a, state, p: own(a, state, p))
+
+
+def other_function(module, monkeypatch):
+    monkeypatch.setattr(module, "scan", module.one_piece)
+    monkeypatch.delattr(module, "one_piece")
+
+
+@pytest.mark.parametrize(
+    "edit", [eight_states, one_decay_for_all, no_such_argument, other_function]
+)
+def test_an_edited_file_is_trained_by_plain_torch(edit, monkeypatch, capsys):
+    if cpu.status()[0] is None:
+        pytest.skip("no compiled code here")
+    monkeypatch.setattr(selection, "same_equations", selection.compare_equations)
+    edit(cells.cell("mamba"), monkeypatch)
+    assert selection.choose(Architecture("mamba", 1, 4, 5), 2, 3).name == "reference"
+    assert "cells/mamba.py has other equations" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("which", "wrong"),
+    [
+        ("d", lambda tensor: tensor.double()),
+        ("D", lambda tensor: tensor.double()),
+        ("B", lambda tensor: tensor[..., :8]),
+        ("A", lambda tensor: tensor[:, :1]),
+        ("s", lambda tensor: tensor[1:]),
+    ],
+)
+def test_wrong_arguments_are_refused(which, wrong):
+    if cpu.status()[0] is None:
+        pytest.skip("no compiled code here")
+    window = dict(zip("duzBCADs", inputs(1, T=5, S=3, E=17), strict=True))
+    with pytest.raises(ValueError, match=rf"^{which}: expected"):
+        mamba.selective_scan(**window | {which: wrong(window[which])})
+
+
 def test_without_the_compiled_code_plain_torch_takes_over(monkeypatch, capsys):
     monkeypatch.setenv("CHARLENS_ISA", "reference")
     arch = Architecture("mamba", 1, 4, 5)

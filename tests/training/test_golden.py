@@ -191,7 +191,11 @@ def test_the_update_of_the_cuda_backend(case):
     check(case, trained(case, engine), float32(case), "the CUDA backend")
 
 
-COMPILED = [case for case, (arch, _) in CASES.items() if arch.cell in cpu.KINDS and not arch.block]
+COMPILED = [
+    case
+    for case, (arch, _) in CASES.items()
+    if arch.cell in selection.SCANS or (arch.cell in cpu.KINDS and not arch.block)
+]
 
 
 @pytest.mark.parametrize("path", cpu.build.runnable() or ["none"])
@@ -204,8 +208,8 @@ def test_the_compiled_code(case, path, monkeypatch):
     if found is None:
         pytest.skip(why)
     assert arch.hidden <= cpu.FLOAT32_UNITS
-    engine = selection.Compiled(arch, STREAMS, UNROLL)
-    check(case, trained(case, engine), FLOAT32, f"the compiled code ({path})")
+    engine = selection.compiled(arch, STREAMS, UNROLL)
+    check(case, trained(case, engine), float32(case), f"the compiled code ({path})")
 
 
 def test_scores_and_first_epochs(tmp_path, capsys):

@@ -24,7 +24,7 @@ DATA = small_split(windows=(6, 2, 2))
 BACKENDS = {
     "reference": reference.Reference,
     "gpu": lambda arch: cuda.Cuda(arch, "cpu", capture=False),
-    "fast": lambda arch: selection.Compiled(arch, len(DATA.train.x), DATA.unroll),
+    "fast": lambda arch: selection.compiled(arch, len(DATA.train.x), DATA.unroll),
 }
 NETWORKS = [(1, 0.0), (1, 0.3), (2, 0.3)]  # seed, dropout
 
@@ -59,9 +59,9 @@ def together(folder, **more):
     return models(folder)
 
 
-@pytest.mark.parametrize("type", ["lstm", "gru", "rnn", "minlstm", "slstm", "transformer"])
+@pytest.mark.parametrize("type", ["lstm", "gru", "rnn", "minlstm", "slstm", "mamba", "transformer"])
 def test_networks_side_by_side_are_those_trained_alone(tmp_path, backend, type):
-    if backend == "fast" and type not in cpu.KINDS:
+    if backend == "fast" and type not in (*cpu.KINDS, *selection.SCANS):
         pytest.skip(f"the compiled code has no {type}")
     before = alone(tmp_path / "alone", type=type)
     assert together(tmp_path / "together", type=type) == before and len(set(before)) == 3

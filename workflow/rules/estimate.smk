@@ -4,7 +4,7 @@
 
 
 rule calibrate:
-    """Measure how fast this machine trains, in seconds; no other rule needs it."""
+    """Measure how fast this machine trains, within half a minute; no other rule needs it."""
     input:
         collect("<results>/corpora/{corpus}.json", corpus=CORPORA),
     output:

@@ -1,5 +1,5 @@
 """Parameters and states as numpy arrays, for what is done without torch: importing it takes longer
-than many a job, and the compiled code does not need it.
+than many a job, and the compiled code does not need it (but for Mamba).
 """
 
 from typing import TYPE_CHECKING

@@ -1,6 +1,6 @@
 """How long the rest of a run takes on this machine (`make estimate`).
 
-Two steps: `charlens calibrate` times a small and a large network of each type for a few seconds;
+Two steps: `charlens calibrate` times a small and a large network of each type for a second or more;
 `charlens estimate` reads the pending jobs from `snakemake --summary` and adds up their times.
 
 The seconds of an update per character are taken to be a * preactivations + b * multiply-adds, with

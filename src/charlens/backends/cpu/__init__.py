@@ -1,4 +1,5 @@
-"""The compiled CPU backend: stacks of recurrent layers, and the n-NN (see README.md here).
+"""The compiled CPU backend: stacks of recurrent layers, the n-NN, and the scan of Mamba (which
+`charlens.backends.mamba` calls). See README.md here.
 
 Same equations, parameter names and gradients as plain torch (charlens.networks), several times as
 fast. One thread; the same inputs give the same bits. Scores are float32. Gradients and validation

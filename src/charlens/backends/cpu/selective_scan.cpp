@@ -11,11 +11,10 @@
 //     d, u, z, y [T, S, E]    B, C [T, S, N]    A [E, N], at most 0    D [E]    states [S, E, N]
 //
 // A vec holds sixteen channels of one stream, and each of their N states is one vec: [N][16]. Their
-// numbers of a window are brought together first, [T][16], since the memory of single steps is far
-// apart and a processor can wait for many of them at once. What the backward pass needs of the
-// states, [T][N][16], it computes again: that stays in the L2 cache.
+// part of the window is first copied into rows that are contiguous, [T][16]: steps lie S E floats
+// apart, and in a copy many loads are in flight at once. The backward pass computes the states of
+// all steps again, [T][N][16], for sixteen channels at a time.
 #include <algorithm>
-#include <cstring>
 #include <memory>
 #include <new>
 
@@ -44,7 +43,7 @@ struct Window {
           A(in[5]),
           D(in[6]),
           before(in[7]) {}
-    size_t of_inputs(int t, int s) const { return (size_t(t) * S + s) * N; }  // in B and C
+    size_t row_of_BC(int t, int s) const { return (size_t(t) * S + s) * N; }
 };
 
 // Up to sixteen channels of stream s, the first of which is `first`.
@@ -90,7 +89,7 @@ struct Channels {
 
 // The numbers of sixteen channels over a window, [T][16] each.
 struct Steps {
-    float *d, *u, *z, *size, *sum;  // size: D_t; sum: s_t C_t + D u_t
+    float *d, *u, *z, *size, *sum;  // size: D_t; sum: s_t C_t + D u_t, in a forward pass then y_t
 
     static size_t floats(int T) { return size_t(T) * PANEL * 5; }
     Steps(float* memory, int T) {
@@ -115,8 +114,8 @@ struct Steps {
 inline void step(const Channels& channels, const Steps& steps, int t, const float* before,
                  float* after, float* keep) {
     const Window& window = channels.window;
-    const float* const B = window.B + window.of_inputs(t, channels.s);
-    const float* const C = window.C + window.of_inputs(t, channels.s);
+    const float* const B = window.B + window.row_of_BC(t, channels.s);
+    const float* const C = window.C + window.row_of_BC(t, channels.s);
     const size_t row = t * size_t(PANEL);
     const vec u = load(steps.u + row), size = load(steps.size + row), input = mul(size, u);
     vec sum = mul(channels.D, u);
@@ -176,8 +175,8 @@ inline void backward(const Channels& channels, const Steps& steps, const Backwar
 
         const float *const before = to.states + of_step, *const keep = to.keep + of_step;
         float *const sums_B = to.sums_B + of_step, *const sums_C = to.sums_C + of_step;
-        const float* const B = window.B + window.of_inputs(t, channels.s);
-        const float* const C = window.C + window.of_inputs(t, channels.s);
+        const float* const B = window.B + window.row_of_BC(t, channels.s);
+        const float* const C = window.C + window.row_of_BC(t, channels.s);
         vec to_input = all(0), to_size = all(0);
         for (int n = 0; n < N; n++) {
             const int i = n * PANEL;
@@ -201,11 +200,9 @@ inline void backward(const Channels& channels, const Steps& steps, const Backwar
 struct Free {
     void operator()(float* p) const { ::operator delete[](p, std::align_val_t(64)); }
 };
-// Zeros, aligned; null where memory runs out.
-std::unique_ptr<float[], Free> zeros(size_t count) {
-    std::unique_ptr<float[], Free> made(new (std::align_val_t(64), std::nothrow) float[count]);
-    if (made) memset(made.get(), 0, count * sizeof(float));
-    return made;
+// Aligned; null where memory runs out.
+std::unique_ptr<float[], Free> floats(size_t count) {
+    return std::unique_ptr<float[], Free>(new (std::align_val_t(64), std::nothrow) float[count]);
 }
 
 }  // namespace
@@ -217,7 +214,7 @@ extern "C" {
 int charlens_scan(int T, int S, int E, const float* const* in, float* y, float* after) {
     const FloatingPointMode mode;
     const Window window(T, S, E, in);
-    const auto memory = zeros(Steps::floats(T));
+    const auto memory = floats(Steps::floats(T));
     if (!memory) return 0;
     const Steps steps(memory.get(), T);
     alignas(64) float states[STATE];
@@ -246,13 +243,15 @@ int charlens_scan_backward(int T, int S, int E, const float* const* in, const fl
     const Window window(T, S, E, in);
     const Gradients grads = {out[0], out[1], out[2], out[3], out[4], out[5], out[6]};
     const int panels = (E + PANEL - 1) / PANEL;
-    const auto memory = zeros(Steps::floats(T) + Backward::floats(T, panels));
+    const auto memory = floats(Steps::floats(T) + Backward::floats(T, panels));
     if (!memory) return 0;
     const Steps steps(memory.get(), T);
     const Backward to(memory.get() + Steps::floats(T), T, panels);
+    std::fill_n(to.sums_A, size_t(panels) * STATE, 0.f);
+    std::fill_n(to.sums_D, size_t(panels) * PANEL, 0.f);
     for (int s = 0; s < S; s++) {
-        memset(to.sums_B, 0, size_t(T) * STATE * sizeof(float));
-        memset(to.sums_C, 0, size_t(T) * STATE * sizeof(float));
+        std::fill_n(to.sums_B, size_t(T) * STATE, 0.f);
+        std::fill_n(to.sums_C, size_t(T) * STATE, 0.f);
         for (int first = 0; first < E; first += PANEL) {
             const Channels channels(window, s, first);
             steps.gather(channels);
@@ -269,7 +268,7 @@ int charlens_scan_backward(int T, int S, int E, const float* const* in, const fl
         }
         for (int t = 0; t < T; t++)
             for (int n = 0; n < N; n++) {
-                const size_t from = t * size_t(STATE) + n * PANEL, at = window.of_inputs(t, s) + n;
+                const size_t from = t * size_t(STATE) + n * PANEL, at = window.row_of_BC(t, s) + n;
                 grads.B[at] = sum(load(to.sums_B + from));
                 grads.C[at] = sum(load(to.sums_C + from));
             }

@@ -75,8 +75,8 @@ def convolved(u, p):
 def selective_scan(d, u, z, B, C, A, D, s):
     """y_t * silu(z_t) [T, S, E] of all steps and the last s [S, E, N].
 
-    d: of which the softplus is the step size. d, u (the docstring's u'), z: [T, S, E]. B, C:
-    [T, S, N]. A: [E, N]. D: [E]. s: before the first step, [S, E, N].
+    d: the step sizes before the softplus. d, u (u' above), z: [T, S, E]. B, C: [T, S, N].
+    A: [E, N]. D: [E]. s: before the first step, [S, E, N].
     """
     size = softplus(d)
     keep = torch.exp(size[..., None] * A)  # [T, S, E, N]
@@ -92,18 +92,18 @@ def scan(a, state, p):
     would not fit into any cache. A GPU has other memory, and few large kernels suit it better.
     """
     if a.is_cuda:
-        return some_steps(a, state, p)
+        return one_piece(a, state, p)
     h = []
     for piece in a.split(PIECE):
         out, state = checkpoint(
-            some_steps, piece, state, p, use_reentrant=False, preserve_rng_state=False
+            one_piece, piece, state, p, use_reentrant=False, preserve_rng_state=False
         )
         h.append(out)
     return torch.cat(h), state
 
 
-def some_steps(a, state, p, selective_scan=selective_scan):
-    """The same for a few steps. selective_scan: who computes the function of this name."""
+def one_piece(a, state, p, selective_scan=selective_scan):
+    """The same in one piece. selective_scan: the implementation to use."""
     _, s, before = state
     u, z = a.chunk(2, dim=-1)
     u = torch.cat([before.transpose(0, 1), u])
@@ -117,4 +117,4 @@ def some_steps(a, state, p, selective_scan=selective_scan):
 
 def step(a, state, p):
     """One step: the new state from a [S, 4 H] and the old one; a window of one character."""
-    return some_steps(a[None], state, p)[1]
+    return one_piece(a[None], state, p)[1]
