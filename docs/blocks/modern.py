@@ -53,13 +53,16 @@ def modern_verdict() -> str:
     said = f"a newer type is ahead of the GRU in {ahead} {trained}"
     if not ahead:
         said = f"no newer type is ahead of the GRU in any {trained}"
-    helped = set(found["type"]) - set(bare["type"])
+    helped = types_in_order(set(found.drop(bare.index)["type"]))
+    added = "None has been trained yet in a block or by AdamW."
+    if helped:
+        added = f"In a block or by AdamW so far: {', '.join(map(type_name, helped))}."
     return (
         "Bare cells (without a residual block around them) of equal parameters, by the paper's"
         f" recipe, {sizes}, one seed each:"
         f" {said}. Loss minus that of the LSTM of the same"
         f" shape, in nats per character: {'; '.join(behind)}."
-        + ("" if helped else " None has been trained yet in a block or by AdamW.")
+        f" {added}"
         + (f" Without a loss yet: {', '.join(rest)}." if rest else "")
     )  # fmt: skip
 
@@ -208,7 +211,7 @@ def by_cell(types: list[str]) -> list[str]:
     names = [type_name(t) for t in types if t == cell_of(t) or cell_of(t) not in every]
     if every:
         cells = ", ".join(type_name(cell) for cell in every)
-        names.append(f"with additions (block, AdamW, both) {cells}")
+        names.append(f"each addition (block, AdamW, both) to {cells}")
     return names
 
 

@@ -12,7 +12,7 @@ from blocks.speed import hours_of_paper
 from charlens.report.emergence import NETWORK
 from charlens.runs import grid, reference
 from charlens.runs.settings import Settings
-from charlens.store.models import network_name
+from charlens.store.models import network_name, recipe_of
 
 
 def agreement(corpus: str, models: str = "recurrent") -> pd.Series:
@@ -159,6 +159,8 @@ def untried(settings: Settings, folder: Path) -> list[str]:
                 which = f"dropout {candidate.candidate}"
                 if key.family == "nn":
                     which = f"{candidate.candidate:,} hidden units"
+                elif recipe_of(key.type) == "adamw":
+                    which = f"learning rate {candidate.candidate}"
                 lacking.setdefault(which, []).append(key.label)
         lines += [
             f"{TITLES[corpus]}, not tried yet: {which} in {', '.join(models)}"

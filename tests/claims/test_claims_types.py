@@ -1,5 +1,7 @@
 """Claims about losses of the types that the paper does not have: verdicts on constructed arrays."""
 
+import math
+
 import pytest
 from constructed import evidence, network, part, planned, seeds, whole
 
@@ -7,6 +9,7 @@ from charlens.claims import types
 from charlens.claims.catalog import CLAIMS, NEWER, claims_about
 from charlens.claims.evidence import Missing, NotInRun
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED
+from charlens.store.tables import MISSING, UNFINISHED
 
 
 def test_claims_about_newer_types_are_for_runs_that_have_some():
@@ -84,10 +87,31 @@ def test_what_block_and_recipe_add(both, verdict):
     assert whole(findings).effect == pytest.approx(1.4 - both, abs=1e-3)
     assert part(findings, "LSTM: block").effect == pytest.approx(0.2, abs=1e-3)
     assert len(findings) == 3
+    with_more = planned(("lstm", 2, 128), ("lstm+block+adamw", 2, 128), ("gru+block+adamw", 2, 128))
+    assert whole(types.additions_help(evidence(*e.scores, planned=with_more))).verdict == UNDECIDED
     with pytest.raises(NotInRun, match="no block and no AdamW recipe"):
         types.additions_help(evidence(planned=planned(("lstm", 1, 64), ("mingru", 1, 64))))
     with pytest.raises(Missing, match="the same with a block"):
         types.additions_help(evidence(network("mingru+block", 2, 128, 1.2)))
+
+
+def test_block_and_recipe_together_are_not_judged_by_one_of_them():
+    e = evidence(seeds("lstm", 2, 128, 1.4), network("lstm+adamw", 2, 128, 1.5))
+    findings = types.additions_help(e)
+    assert part(findings, "LSTM: adamw").verdict == FAILS
+    assert whole(findings).verdict == UNDECIDED and math.isnan(whole(findings).effect)
+    assert whole(findings).reason == MISSING
+
+
+def test_rivals_that_are_not_all_trained_are_not_beaten():
+    """A better one of LSTM or GRU, in a block, may be to come."""
+    bare = [network(f"{type}+adamw", 2, 128, 1.4) for type in ("lstm", "gru")]
+    e = evidence(seeds("lstm", 2, 128, 1.4), *bare, network("mingru+block+adamw", 2, 128, 1.2))
+    assert whole(types.newer_beats_by_its_recipe(e)).verdict == HOLDS
+    shape = [(f"{type}{added}", 2, 128) for type in ("lstm", "gru") for added in ("", "+adamw")]
+    e.planned += planned(*shape, ("lstm+block+adamw", 2, 128), ("mingru+block+adamw", 2, 128))
+    found = whole(types.newer_beats_by_its_recipe(e))
+    assert (found.verdict, found.reason) == (UNDECIDED, UNFINISHED)
 
 
 @pytest.mark.parametrize(("deep", "verdict"), [(1.3, HOLDS), (1.5, FAILS), (1.4, UNDECIDED)])

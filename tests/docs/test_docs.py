@@ -148,6 +148,7 @@ def test_what_is_published_of_newer_types(blocks):
     (blocks.modern.MODERN / "settings.json").write_text('{"run": "modern", "corpora": {"wp": {}}}')
     losses = [
         ["wp", "lstm", 0, "paper", 1, 64, 1, 64, 30000, 1.4, 0, 0, 0],
+        ["wp", "gru", 0, "paper", 1, 64, 1, 76, 30000, 1.35, -0.05, -0.07, -0.03],
         ["wp", "mingru", 0, "paper", 1, 64, 1, 80, 30000, 1.3, -0.1, -0.12, -0.08],
         ["wp", "mingru", 1, "adamw", 1, 64, 1, 40, 30000, 1.2, -0.2, -0.22, -0.18],
     ]
@@ -170,3 +171,19 @@ def test_what_is_published_of_newer_types(blocks):
     missing = blocks.modern.modern_missing()
     assert "- War and Peace, minGRU: 2x64." in missing and "Mamba: all networks." in missing
     assert "units of minGRU, Mamba" in missing
+    assert "In a block or by AdamW so far: minGRU." in blocks.modern.modern_verdict()
+
+
+def test_candidates_that_are_not_tried_are_named_for_what_they_are(blocks):
+    """Those of the AdamW recipe are learning rates."""
+    shape = "layers~2/size~128/seed~1"
+    for one in (f"type~lstm+adamw/{shape}/rate~0.003", f"type~rglru/{shape}/dropout~0.0"):
+        history = blocks.modern.MODERN / f"histories/wp/{one}/history.csv"
+        history.parent.mkdir(parents=True)
+        history.write_text("epoch,train_loss,val_loss\n1,1.5,1.5\n")
+    lines = blocks.modern.untried(blocks.modern.plan("modern.yaml"), blocks.modern.MODERN)
+    assert lines == [
+        "War and Peace, not tried yet: dropout 0.1 in RG-LRU 2x128",
+        "War and Peace, not tried yet: learning rate 0.001 in LSTM+adamw 2x128",
+        "War and Peace, not tried yet: learning rate 0.01 in LSTM+adamw 2x128",
+    ]

@@ -437,6 +437,16 @@ def test_findings_that_need_score_arrays_stay_as_published(older):
     ]  # fmt: skip
 
 
+def test_what_neither_side_could_test_is_said_in_todays_words():
+    columns = ["claim", "where", "verdict", "effect", "basis", "reason"]
+    today, before = (
+        pd.DataFrame([["a", "wp", "undecided", np.nan, f"missing: {what}", "missing"]],
+                     columns=columns)
+        for what in ("the AdamW recipe", "the second recipe")
+    )  # fmt: skip
+    assert with_published(today, before)["basis"].tolist() == ["missing: the AdamW recipe"]
+
+
 def test_the_words_of_a_basis_decide_nothing_where_there_are_reasons():
     rows = [["a", "wp", "undecided", 1.0, "what was looked for", "missing"],
             ["b", "wp", "undecided", 1.0, "missing: not really", "one seed"]]  # fmt: skip

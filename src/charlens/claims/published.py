@@ -6,7 +6,8 @@ from charlens.store.tables import MISSING, NOT_IN_RUN, reasons
 
 
 def with_published(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """Replace findings of claims that could not be tested on a corpus by the published findings.
+    """Replace findings of claims that could not be tested on a corpus by the published findings,
+    where these were.
 
     Both tables have the columns of claims.csv (claim, where, reason, ...).
     """
@@ -14,9 +15,13 @@ def with_published(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame
     corpus, known = corpus_of(table), corpus_of(published)
     for (claim, name), own in table.groupby(["claim", corpus], sort=False):
         there = published[(published["claim"] == claim) & (known == name)]
-        missing = reasons(own).isin((MISSING, NOT_IN_RUN)).all()
-        parts.append(there if missing and len(there) else own)
+        parts.append(there if untested(own) and not untested(there) else own)
     return pd.concat(parts, ignore_index=True) if parts else table
+
+
+def untested(findings: pd.DataFrame) -> bool:
+    """Whether all that is known of a claim is that its evidence is missing."""
+    return bool(reasons(findings).isin((MISSING, NOT_IN_RUN)).all())
 
 
 def corpus_of(table: pd.DataFrame) -> pd.Series:
