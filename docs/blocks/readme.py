@@ -12,7 +12,10 @@ from blocks.speed import hours_of_paper
 from charlens.report.emergence import NETWORK
 from charlens.runs import grid, reference
 from charlens.runs.settings import Settings
-from charlens.store.models import network_name, recipe_of
+from charlens.store.models import network_name
+
+# A candidate in words, by what the candidates of a model differ in (`ModelKey.candidates`).
+CANDIDATES = {"dropout": "dropout {}", "rate": "learning rate {}", "hidden": "{:,} hidden units"}
 
 
 def agreement(corpus: str, models: str = "recurrent") -> pd.Series:
@@ -156,11 +159,7 @@ def untried(settings: Settings, folder: Path) -> list[str]:
             for candidate in grid.candidates(settings, key):
                 if candidate in tried:
                     continue
-                which = f"dropout {candidate.candidate}"
-                if key.family == "nn":
-                    which = f"{candidate.candidate:,} hidden units"
-                elif recipe_of(key.type) == "adamw":
-                    which = f"learning rate {candidate.candidate}"
+                which = CANDIDATES[key.candidates].format(candidate.candidate)
                 lacking.setdefault(which, []).append(key.label)
         lines += [
             f"{TITLES[corpus]}, not tried yet: {which} in {', '.join(models)}"

@@ -60,12 +60,11 @@ def test_random_small_networks_break_no_rule(isa, sanitizing, tmp_path):
 @pytest.mark.parametrize("isa", cpu.build.NEEDS)
 def test_no_warnings(isa, compiler_command):
     """Of every path that the compiler knows, whatever this processor runs."""
-    sources = [source for source in cpu.build.SOURCES if source.suffix == ".cpp"]
     if isa == "neon" and served.AVAILABLE:
         compiler_command = [served.COMPILER, *compiler_command[1:]]
     if run(
         [*compiler_command, *cpu.build.options(isa), "-fsyntax-only", "-x", "c++", "/dev/null"]
     ).returncode:
         pytest.skip(f"the compiler does not know {isa}")
-    done = run([*compiler_command, *cpu.build.options(isa), *WARNINGS, *sources])
+    done = run([*compiler_command, *cpu.build.options(isa), *WARNINGS, *cpu.build.units()])
     assert done.returncode == 0, done.stderr

@@ -88,6 +88,11 @@ def folders() -> list[Path]:
     return [HERE / "build", cache / "charlens" / "fast"]
 
 
+def units() -> list[Path]:
+    """The sources that are compiled, each on its own."""
+    return [source for source in SOURCES if source.suffix == ".cpp"]
+
+
 def build(isa: str) -> Path:
     """The library of a path, compiled if necessary. Raises NotBuilt where that fails.
 
@@ -127,10 +132,9 @@ def compile_library(command: list[str], path: Path) -> None:
     Raises NotBuilt with the first line of the compiler's message, OSError where the folder cannot
     be written.
     """
-    units = [str(source) for source in SOURCES if source.suffix == ".cpp"]
     with tempfile.TemporaryDirectory(prefix=f"{path.name}.", dir=path.parent) as folder:
         made = Path(folder) / path.name
-        done = subprocess.run([*command, *units, "-o", str(made)], capture_output=True, text=True)
+        done = subprocess.run([*command, *units(), "-o", made], capture_output=True, text=True)
         if done.returncode:
             error = next(iter(done.stderr.strip().splitlines()), "no message")
             raise NotBuilt(f"{shlex.join(command)} failed: {error}")
