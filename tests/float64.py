@@ -16,6 +16,11 @@ vectors, x @ W; parameter names and column blocks as in the checkpoints:
              n = f e^m' n' + i;  c = ratio of (f e^m' n' c' + i z) and n;  h = o c
     nn    h = tanh(b + sum over the n characters of their rows of w_x)
     p(next character) = softmax(h w + b) of the last layer's h, after dropout
+
+In a block ("lstm+block"), with norm(x) = gain x / sqrt(mean(x^2) + 1e-6), u a layer's input (in the
+first a row of embed.w) and h the cell's output for x = norm(u), after dropout:
+
+    y = u + h;  output y + (gelu(a) b) w_out, (a, b) = norm(y) w_in;  norm before the softmax
 """
 
 import torch
@@ -57,6 +62,17 @@ def cell(kind, w, x, state):
     return torch.stack([(1 - z) * h + z * g])
 
 
+def norm(x, gain):
+    return gain * x / (x.square().mean(dim=-1, keepdim=True) + 1e-6).sqrt()
+
+
+def after_cell(u, h, w):
+    """The output of a layer in a block."""
+    y = u + h
+    a, b = (norm(y, w["block.mlp_norm"]) @ w["block.w_in"]).chunk(2, dim=-1)
+    return y + (a * (1 + torch.erf(a / 2**0.5)) / 2 * b) @ w["block.w_out"]
+
+
 def forward(kind, params, x, state=None, masks=None):
     """Logits [S, T, K] and the state after the last step.
 
@@ -73,17 +89,21 @@ def forward(kind, params, x, state=None, masks=None):
         y = torch.tanh(params["b"] + rows[at].sum(dim=2))
         return y @ params["out.w"] + params["out.b"], None
     state = list(torch.as_tensor(state).double())
+    kind, _, block = kind.partition("+")
     outputs = []
     for t in range(x.shape[1]):
         y = F.one_hot(x[:, t], K).double()
+        y = y @ params["embed.w"] if block else y
         for layer in range(len(state)):
             prefix = f"layers.{layer}."
             w = {name[len(prefix) :]: p for name, p in params.items() if name.startswith(prefix)}
-            state[layer] = cell(kind, w, y, state[layer])
-            y = state[layer][0]
+            into = norm(y, w["block.norm"]) if block else y
+            state[layer] = cell(kind, w, into, state[layer])
+            h = state[layer][0]
             if masks is not None:
-                y = y * masks[layer, t].double()
-        outputs.append(y)
+                h = h * masks[layer, t].double()
+            y = after_cell(y, h, w) if block else h
+        outputs.append(norm(y, params["out.norm"]) if block else y)
     return torch.stack(outputs, dim=1) @ params["out.w"] + params["out.b"], torch.stack(state)
 
 

@@ -2,7 +2,7 @@
 against float64.
 
     PYTHONPATH=tests python tests/backends/accuracy.py [--networks 18] [--large] [--later]
-                                                       [--paths avx2,amx]
+                                                       [--blocks] [--paths avx2,amx]
 
 A case is a network of random shape (type, 1 to 3 layers, hidden units, alphabet, streams, steps),
 at initialisation or trained, with or without dropout, and a window of program text. The error of a
@@ -31,7 +31,7 @@ import numpy as np
 import paths
 import torch
 
-from charlens.backends import cpu
+from charlens.backends import cpu, selection
 from charlens.backends.base import Dropout
 from charlens.backends.reference import Reference
 from charlens.data import split
@@ -41,6 +41,7 @@ from charlens.training.train import Training
 
 TYPES = ("rnn", "lstm", "gru")  # of the paper
 LATER = ("mingru", "minlstm", "rglru", "slstm")
+BLOCKS = tuple(f"{type}+block" for type in (*TYPES, *LATER))
 DROPOUT = (0.0, 0.1, 0.3)
 
 
@@ -200,7 +201,7 @@ def cases(networks: int, large: bool = False, progress=None, types=TYPES) -> lis
 def gradients(of: Case) -> dict[str, torch.Tensor]:
     """What the path in use computes."""
     arch, (streams, unroll) = of.arch, of.y.shape
-    network = cpu.Network(arch.type, arch.layers, arch.hidden, arch.symbols, streams, unroll)
+    network = cpu.Network(arch.cell, *selection.sizes(arch, streams, unroll))
     grads = {name: torch.zeros_like(p) for name, p in of.params.items()}
     network.loss_and_grads(of.params, of.x, of.y, of.state.clone(), of.dropout, grads)
     return grads
@@ -237,10 +238,12 @@ def main() -> None:
     parser.add_argument("--networks", type=int, default=18)
     parser.add_argument("--large", action="store_true", help="shapes of the paper, slow")
     parser.add_argument("--later", action="store_true", help="the types after the paper's")
+    parser.add_argument("--blocks", action="store_true", help="types in a block")
     parser.add_argument("--paths", default=",".join(paths.TESTABLE))
     args = parser.parse_args()
     torch.set_num_threads(1)
-    given = cases(args.networks, args.large, sys.stderr, LATER if args.later else TYPES)
+    types = BLOCKS if args.blocks else LATER if args.later else TYPES
+    given = cases(args.networks, args.large, sys.stderr, types)
     for isa in args.paths.split(","):
         found = measure(isa, given)
         print(f"{isa} ({'emulated' if paths.emulated(isa) else 'native'}), {len(given)} cases")

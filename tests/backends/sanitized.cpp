@@ -34,15 +34,18 @@ struct Array {
 };
 
 std::vector<size_t> parameter_sizes(const Sizes& of) {
-    const size_t H = of.H, K = of.K, width = of.gates() * H;
+    const size_t H = of.H, K = of.K, M = of.mlp_width(), width = of.gates() * H;
     std::vector<size_t> sizes;
+    if (of.block) sizes = {K * H};
     if (of.kind == NN) sizes = {of.context * K * H, H};
     for (int l = 0; l < of.layers && of.kind != NN; l++) {
-        sizes.insert(sizes.end(), {(l ? H : K) * width, width});
+        sizes.insert(sizes.end(), {(of.looks_up(l) ? K : H) * width, width});
         if (of.recurrent_gates()) sizes.push_back(of.recurrent_gates() * H * H);
         if (of.kind == GRU) sizes.insert(sizes.end(), {H * H, H});
         if (of.kind == RGLRU) sizes.push_back(H);
+        if (of.block) sizes.insert(sizes.end(), {H, H, H * 2 * M, M * H});
     }
+    if (of.block) sizes.push_back(H);
     sizes.insert(sizes.end(), {H * K, K});
     return sizes;
 }
@@ -56,6 +59,7 @@ Sizes random_sizes(Random& random, Kind kind) {
     sizes.S = random.one_of({1, 2, 3, 6, 11, 16, 17, 37});
     sizes.T = random.one_of({1, 2, 5, 9});
     sizes.context = kind == NN ? 1 + random.up_to(4) : 0;
+    sizes.block = kind == NN ? 0 : random.up_to(1);
     return sizes;
 }
 
@@ -63,7 +67,8 @@ Sizes random_sizes(Random& random, Kind kind) {
 void exercise(Random& random, const Sizes& sizes) {
     const int S = sizes.S, T = sizes.T, H = sizes.H, K = sizes.K,
               context = std::max(sizes.context, 1);
-    Network* const net = charlens_create(sizes.kind, sizes.layers, H, K, S, T, sizes.context);
+    Network* const net =
+        charlens_create(sizes.kind, sizes.layers, H, K, S, T, sizes.context, sizes.block);
     if (!net) abort();
     const std::vector<size_t> counts = parameter_sizes(sizes);
     std::vector<Array<float>> params, grads, squares;
@@ -128,16 +133,17 @@ int main(int argc, char** argv) {
     if (!charlens_ready()) return 1;
     for (int i = 0; i < networks; i++) {
         const Sizes sizes = random_sizes(random, Kind(i % (NN + 1)));
-        printf("kind %d, %d x %d, %d symbols, %d x %d, context %d\n", sizes.kind, sizes.layers,
-               sizes.H, sizes.K, sizes.S, sizes.T, sizes.context);
+        printf("kind %d, %d x %d, %d symbols, %d x %d, context %d, block %d\n", sizes.kind,
+               sizes.layers, sizes.H, sizes.K, sizes.S, sizes.T, sizes.context, sizes.block);
         fflush(stdout);
         exercise(random, sizes);
         exercise_scan(random);
     }
     // More than a slice of tiles and than a block of rows along each inner dimension.
-    if (argc == 1) exercise(random, {RNN, 1, 258, 3, 37, 15, 0});
+    if (argc == 1)
+        for (const int block : {0, 1}) exercise(random, {RNN, 1, 258, 3, 37, 15, 0, block});
     // Sizes whose products overflow are refused.
-    if (charlens_create(LSTM, 1, 8, 8, 1 << 24, 1 << 24, 0)) return 1;
-    if (charlens_create(LSTM, INT32_MIN, 8, 8, 1, 1, 0)) return 1;
+    if (charlens_create(LSTM, 1, 8, 8, 1 << 24, 1 << 24, 0, 0)) return 1;
+    if (charlens_create(LSTM, INT32_MIN, 8, 8, 1, 1, 0, 0)) return 1;
     puts("done");
 }

@@ -52,10 +52,10 @@ struct Arguments {
 };
 
 void create() {
-    int sizes[7];
+    int sizes[8];
     for (int& size : sizes) size = get<int>();
-    put<int64_t>(reinterpret_cast<int64_t>(
-        charlens_create(sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6])));
+    put<int64_t>(reinterpret_cast<int64_t>(charlens_create(
+        sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5], sizes[6], sizes[7])));
 }
 
 void run() {

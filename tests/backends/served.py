@@ -51,7 +51,7 @@ class Library:
 
     def charlens_create(self, *sizes):
         with self.lock:
-            self._send(b"c", struct.pack("7i", *sizes))
+            self._send(b"c", struct.pack("8i", *sizes))
             made = self._number("q")
         self.sizes[made] = sizes
         return made or None
@@ -62,9 +62,9 @@ class Library:
                 self._send(b"d", struct.pack("q", net))
 
     def charlens_run(self, net, params, grads, x, y, steps, state, mask, scale, log_probs, targets):
-        kind, layers, hidden, symbols, streams, _, context = self.sizes[net]
+        kind, layers, hidden, symbols, streams, _, context, block = self.sizes[net]
         kind = cpu.KINDS[kind]
-        shapes = cpu.parameter_shapes(kind, layers, hidden, symbols, context).values()
+        shapes = cpu.parameter_shapes(kind, layers, hidden, symbols, context, block).values()
         sizes = [4 * math.prod(shape) for shape in shapes]
         window, states = streams * steps, cpu.STATES.get(kind, 1)
         state_bytes = 4 * layers * states * streams * hidden

@@ -23,10 +23,12 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def cases(one_thread):
-    """Of each type at every depth, and of each later type; trained once, for all paths."""
+    """Of each type at every depth, of each later type, and of each in a block; trained once, for
+    all paths."""
     if not paths.TESTABLE:
         pytest.skip(paths.NONE)
-    return accuracy.cases(9) + accuracy.cases(4, types=accuracy.LATER)
+    later, blocks = (accuracy.cases(len(x), types=x) for x in (accuracy.LATER, accuracy.BLOCKS))
+    return accuracy.cases(9) + later + blocks
 
 
 def check(isa, found, share=1.0):
@@ -46,13 +48,14 @@ QUICK = [isa for isa in paths.TESTABLE if not SLOW or isa != "neon"]
 @pytest.mark.parametrize("isa", [*(QUICK or ["none"]), *SLOW])
 def test_gradients_over_random_shapes_and_states(isa, cases):
     found = accuracy.measure(isa, cases)
-    assert len({error.case for error in found}) >= 40
+    assert len({error.case for error in found}) >= 60
     check(isa, found)
 
 
 @pytest.mark.full
 def test_gradients_over_twice_as_many(one_thread):
     given = accuracy.cases(18) + accuracy.cases(8, types=accuracy.LATER)
+    given += accuracy.cases(14, types=accuracy.BLOCKS)
     for isa in QUICK:
         check(isa, accuracy.measure(isa, given))
 

@@ -21,11 +21,13 @@ def arguments(parser_of, *words):
 
 def test_a_row_for_each_type(tmp_path, monkeypatch, capsys):
     """The compiled code is measured for those networks that it can train."""
-    speeds = iter([100.0, 200.0, 800.0, 50.0, 400.0, 1200.0, 10.0, 20.0, 80.0, 30.0, 40.0])
+    speeds = iter([
+        100.0, 200.0, 800.0, 50.0, 400.0, 1200.0, 10.0, 20.0, 80.0, 30.0, 40.0, 160.0, 5.0, 60.0,
+    ])  # fmt: skip
     monkeypatch.setattr(types, "speed", lambda *_: next(speeds))
     monkeypatch.setattr(types, "compiled", lambda: "fast")
     monkeypatch.setattr(selection, "same_equations", lambda _: True)
-    names = ["lstm", "mingru", "mamba", "mingru+block"]
+    names = ["lstm", "mingru", "mamba", "mingru+block", "mlstm+block"]
     words = ["--types", *names, "--depths", "2", "--out", str(tmp_path / "types.csv")]
     types.run(arguments(types, *words))
     table = pd.read_csv(tmp_path / "types.csv")
@@ -34,7 +36,8 @@ def test_a_row_for_each_type(tmp_path, monkeypatch, capsys):
         ["lstm", 84, 100, 200, 800, 1.0],
         ["mingru", 189, 50, 400, 1200, 1.5],
         ["mamba", 87, 10, 20, 80, 0.1],
-        ["mingru+block", 82, 30, 40, 40, 0.05],
+        ["mingru+block", 82, 30, 40, 160, 0.2],
+        ["mlstm+block", 73, 5, 60, 60, 0.075],
     ]
     assert "mingru 2x128: 50.0k step by step, 400.0k by the window" in capsys.readouterr().out
 

@@ -192,9 +192,7 @@ def test_the_update_of_the_cuda_backend(case):
 
 
 COMPILED = [
-    case
-    for case, (arch, _) in CASES.items()
-    if arch.cell in selection.SCANS or (arch.cell in cpu.KINDS and not arch.block)
+    case for case, (arch, _) in CASES.items() if arch.cell in (*cpu.KINDS, *selection.SCANS)
 ]
 
 

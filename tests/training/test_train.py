@@ -24,7 +24,7 @@ from charlens import cli, files
 from charlens.backends import cpu, selection
 from charlens.data import split
 from charlens.errors import InputError
-from charlens.networks import cells, model_file, network
+from charlens.networks import block, cells, model_file, network
 from charlens.networks.architecture import Architecture
 from charlens.networks.version import version
 from charlens.runs import additions, schema, settings
@@ -348,6 +348,26 @@ def test_an_edited_cell_is_not_trained_with_the_old_equations(type, monkeypatch,
     monkeypatch.setattr(module, name, own)
     monkeypatch.setattr(module, "recurrent_shapes", lambda hidden: {"w_h": (hidden, 1)})
     assert selection.choose(arch, 2, 3).name == "reference"
+
+
+def test_an_edited_block_is_not_trained_with_the_old_equations(monkeypatch, capsys):
+    if cpu.status()[0] is None:
+        pytest.skip("no compiled code here")
+    monkeypatch.setattr(selection, "same_equations", selection.compare_equations)
+    arch = Architecture("gru+block", 1, 4, 5)
+    own, normalised = block.after_cell, block.normalised
+    edits = {
+        "after_cell": [lambda u, h, p: own(u, 1.001 * h, p), lambda u, h, p: own(u, h.detach(), p)],
+        "normalised": [lambda x, gain: 1.001 * normalised(x, gain)],
+    }
+    for name, edited in edits.items():
+        for one in edited:
+            assert selection.choose(arch, 2, 3).name.startswith("fast")
+            with monkeypatch.context() as edit:
+                edit.setattr(block, name, one)
+                assert selection.choose(arch, 2, 3).name == "reference"
+            assert "networks/block.py has other equations" in capsys.readouterr().err
+            assert selection.choose(Architecture("gru", 1, 4, 5), 2, 3).name.startswith("fast")
 
 
 def test_equations_are_compared_again_only_where_a_file_changed(tmp_path, monkeypatch):

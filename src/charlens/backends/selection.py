@@ -41,7 +41,7 @@ from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.networks import arrays
 from charlens.networks.architecture import Architecture
-from charlens.store.models import file_of
+from charlens.store.models import file_of, has_block
 
 NETWORKS = Path(arrays.__file__).parent
 SCANS = ("mamba",)  # types of which the scan alone is compiled
@@ -53,9 +53,7 @@ class Compiled:
     device = "cpu"
 
     def __init__(self, arch: Architecture, streams: int, unroll: int):
-        network = cpu.Network(
-            arch.cell, arch.layers, arch.hidden, arch.symbols, streams, unroll, arch.context
-        )
+        network = cpu.Network(arch.cell, *sizes(arch, streams, unroll))
         self.arch = arch
         self.loss_and_grads = network.loss_and_grads
         self.update = network.update
@@ -70,6 +68,12 @@ class Compiled:
     def zero_state(self, streams: int) -> np.ndarray | None:
         """The state before a stream's first character, see `network`."""
         return arrays.zero_state(self.arch, streams)
+
+
+def sizes(arch: Architecture, streams: int, unroll: int) -> tuple:
+    """The arguments of `cpu.Network` after the cell type."""
+    a = arch
+    return (a.layers, a.hidden, a.symbols, streams, unroll, a.context, a.block)
 
 
 def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
@@ -101,17 +105,16 @@ def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):
 def unable(arch: Architecture, streams: int, unroll: int) -> str | None:
     """Why the compiled code cannot compute a network, in words; None where it can."""
     if arch.cell in cpu.KINDS:
-        if arch.block:
-            return f"it has no {arch.cell} in a block"
-        sizes = (arch.layers, arch.hidden, arch.symbols, streams, unroll, arch.context)
         try:
-            cpu.check_sizes(arch.cell, *sizes)
+            cpu.check_sizes(arch.cell, *sizes(arch, streams, unroll))
         except ValueError as error:
             return str(error)
     elif arch.cell not in SCANS:
         return f"it knows {', '.join((*cpu.KINDS, *SCANS))}, not '{arch.cell}'"
     if not same_equations(arch.cell):
         return f"cells/{arch.cell}.py has other equations than it"
+    if arch.block and arch.cell not in SCANS and not same_equations(f"{arch.cell}+block"):
+        return "networks/block.py has other equations than it"
     return None
 
 
@@ -133,7 +136,8 @@ def plain_torch(arch: Architecture):
 
 @functools.cache
 def same_equations(type: str) -> bool:
-    """Whether the compiled code has the equations of the cell type's file, forward and backward.
+    """Whether the compiled code has the equations of the files of a cell type, or of one in a block
+    (such as lstm+block), forward and backward.
 
     An edited cell type must not be trained with the old equations. That they are the same is noted
     beside the compiled library, and holds as long as neither that nor the files with the equations
@@ -142,6 +146,7 @@ def same_equations(type: str) -> bool:
     library = cpu.build.build(cpu.build.float32(cpu.status()[0]))
     of_cell = [NETWORKS / "network.py", NETWORKS / "recurrence.py", file_of(type)]
     of_cell += [Path(__file__).with_name(f"{type}.py")] if type in SCANS else []
+    of_cell += [NETWORKS / "block.py"] if has_block(type) else []
     texts = [file.read_bytes() for file in ([NETWORKS / "nn.py"] if type == "nn" else of_cell)]
     kept = library.with_name(f"equations-{type}-{cpu.build.digest(library.name.encode(), *texts)}")
     with contextlib.suppress(OSError, ValueError):

@@ -63,7 +63,8 @@ def measure(type: str, layers: int, size: int, seconds: float) -> dict[str, floa
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    types = [*PAPER_TYPES, *LATER_TYPES]
+    bare = [*PAPER_TYPES, *LATER_TYPES]
+    types = [*bare, *(f"{type}+block" for type in bare)]
     parser.add_argument("--types", nargs="+", default=types, help="lstm first (default: all)")
     parser.add_argument("--depths", type=int, nargs="+", default=[1, 2], help="layers")
     parser.add_argument("--size", type=int, default=128, help="row of table 1 (default 128)")

@@ -1,5 +1,5 @@
-"""The compiled CPU backend: stacks of recurrent layers, the n-NN, and the scan of Mamba (which
-`charlens.backends.mamba` calls). See README.md here.
+"""The compiled CPU backend: stacks of recurrent layers, bare or in blocks, the n-NN, and the scan
+of Mamba (which `charlens.backends.mamba` calls). See README.md here.
 
 Same equations, parameter names and gradients as plain torch (charlens.networks), several times as
 fast. One thread; the same inputs give the same bits. Scores are float32. Gradients and validation
@@ -60,7 +60,14 @@ def trains_in_float32(hidden: int, streams: int, unroll: int) -> bool:
 
 
 def check_sizes(
-    kind: str, layers: int, hidden: int, symbols: int, streams: int, unroll: int, context: int
+    kind: str,
+    layers: int,
+    hidden: int,
+    symbols: int,
+    streams: int,
+    unroll: int,
+    context: int = 0,
+    block: bool = False,
 ) -> None:
     """Raises ValueError that names the argument if a kind is unknown or a size out of range."""
     if kind not in KINDS:
@@ -76,6 +83,8 @@ def check_sizes(
         least, most = (0, 0) if name == "context" and kind != "nn" else (1, LIMITS[name])
         if not least <= size <= most:
             raise ValueError(f"{name}: expected {least} to {most} for kind {kind}, got {size}")
+    if block and kind == "nn":
+        raise ValueError("block: expected False for kind nn, got True")
     if not 2 <= symbols <= MAX_SYMBOLS:
         raise ValueError(f"symbols: expected 2 to {MAX_SYMBOLS} for kind {kind}, got {symbols}")
     if (streams + 1) * (unroll + 1) > MAX_WINDOW:
@@ -95,20 +104,26 @@ def status() -> tuple[str | None, str]:
 
 
 def parameter_shapes(
-    kind: str, layers: int, hidden: int, symbols: int, context: int = 0
+    kind: str, layers: int, hidden: int, symbols: int, context: int = 0, block: bool = False
 ) -> dict[str, tuple[int, ...]]:
     """Shape of every parameter by name, in the library's order."""
-    shapes = {}
+    shapes = {"embed.w": (symbols, hidden)} if block else {}
     if kind == "nn":
         shapes["w_x"] = (context * symbols, hidden)
         shapes["b"] = (hidden,)
     else:
         width = GATES[kind] * hidden
         for layer in range(layers):
-            shapes[f"layers.{layer}.w_x"] = (symbols if layer == 0 else hidden, width)
+            looked_up = layer == 0 and not block
+            shapes[f"layers.{layer}.w_x"] = (symbols if looked_up else hidden, width)
             shapes[f"layers.{layer}.b"] = (width,)
             for name, shape in recurrent_shapes(kind, hidden).items():
                 shapes[f"layers.{layer}.{name}"] = shape
+            if block:
+                for name, shape in block_shapes(hidden).items():
+                    shapes[f"layers.{layer}.block.{name}"] = shape
+    if block:
+        shapes["out.norm"] = (hidden,)
     shapes["out.w"] = (hidden, symbols)
     shapes["out.b"] = (symbols,)
     return shapes
@@ -124,6 +139,12 @@ def recurrent_shapes(kind: str, hidden: int) -> dict[str, tuple[int, ...]]:
     if kind == "rglru":
         return {"lambda": (hidden,)}
     return {"w_h": (hidden, GATES[kind] * hidden)}
+
+
+def block_shapes(hidden: int) -> dict[str, tuple[int, ...]]:
+    """Shapes of the parameters of a layer's block, as the library has them."""
+    M = 2 * hidden
+    return {"norm": (hidden,), "mlp_norm": (hidden,), "w_in": (hidden, 2 * M), "w_out": (M, hidden)}
 
 
 def address(
@@ -165,7 +186,8 @@ class Network:
     """A network's workspace: S streams, at most `unroll` steps at a time; it holds no weights.
 
     kind: one of KINDS. layers, hidden: of the stack (an n-NN has one hidden layer).
-    symbols: K, 2 to MAX_SYMBOLS. context: the n of an n-NN, else 0. LIMITS: largest sizes.
+    symbols: K, 2 to MAX_SYMBOLS. context: the n of an n-NN, else 0. block: whether each cell stands
+    in a block (`networks.block`). LIMITS: largest sizes.
 
     Tensors are of numpy or, on the CPU, of torch; log-probabilities come as the parameters do.
     Shapes of the methods' arguments (T <= unroll):
@@ -193,11 +215,13 @@ class Network:
         streams: int,
         unroll: int,
         context: int = 0,
+        block: bool = False,
     ):
-        check_sizes(kind, layers, hidden, symbols, streams, unroll, context)
+        check_sizes(kind, layers, hidden, symbols, streams, unroll, context, block)
         self.kind, self.layers, self.hidden, self.symbols = kind, layers, hidden, symbols
         self.streams, self.unroll, self.context = streams, unroll, context
-        self.shapes = parameter_shapes(kind, layers, hidden, symbols, context)
+        self.block = block
+        self.shapes = parameter_shapes(kind, layers, hidden, symbols, context, block)
         self.states = STATES.get(kind, 1)
         isa, why = status()
         if isa is None:
@@ -304,7 +328,7 @@ class Network:
         if isa not in self._workspaces:
             library = build.library(isa)
             sizes = (self.layers, self.hidden, self.symbols, self.streams, self.unroll)
-            made = library.charlens_create(KINDS.index(self.kind), *sizes, self.context)
+            made = library.charlens_create(KINDS.index(self.kind), *sizes, self.context, self.block)
             if not made:
                 raise MemoryError(
                     f"no memory for the workspace of {self.kind}"

@@ -163,7 +163,7 @@ def library(isa: str) -> ctypes.CDLL:
         raise NotBuilt(str(error)) from None
     pointer, integer = ctypes.c_void_p, ctypes.c_int
     loaded.charlens_create.restype = pointer
-    loaded.charlens_create.argtypes = [integer] * 7
+    loaded.charlens_create.argtypes = [integer] * 8
     loaded.charlens_destroy.restype = None
     loaded.charlens_destroy.argtypes = [pointer]
     loaded.charlens_run.restype = ctypes.c_double

@@ -75,10 +75,12 @@ inline void backward_step(const BackwardStep& step) {
     }
     if (step.t && net.recurrent_gates())
         step.multiply(0, net.recurrent_gates(), layer.w_h_t, net.dh);
-    if (step.l) step.multiply(0, net.gates(), layer.w_x_t, {net.dx.at(0, step.row), net.dx.stride});
+    if (!net.looks_up(step.l))
+        step.multiply(0, net.gates(), layer.w_x_t, {net.dx.at(0, step.row), net.dx.stride});
 }
 
-// Leaves the gradient of the outputs of the layer below in net.dy.
+// From the gradient of the cell's outputs, in net.dy. Leaves that of its input in net.dx, unless
+// characters are looked up.
 inline void backward_layer(Network& net, int l, const Call& call) {
     Layer& layer = net.layer[l];
     const int H = net.H, rows = call.T * net.R, gate_panels = net.gates() * net.unit_panels;
@@ -99,15 +101,13 @@ inline void backward_layer(Network& net, int l, const Call& call) {
         add_transposed_product(layer.reset_h, H, candidate, net.unit_panels, rows, layer.dw_g,
                                net.scratch);
     }
-    if (l == 0) {  // one-hot inputs: every row of d_gates was added to one row of dw_x
+    if (net.looks_up(l)) {  // every row of d_gates was added to one row of dw_x
         for (int p = 0; p < gate_panels; p++)
             add_rows(layer.dw_x.at(p, 0), net.K, layer.db + size_t(p) * PANEL);
         return;
     }
-    const Layer& below = net.layer[l - 1];
-    const Operand input = call.mask ? below.y : below.h.from(net.R);
-    add_transposed_product(input, H, net.d_gates, gate_panels, rows, layer.dw_x, net.scratch);
-    std::swap(net.dy, net.dx);
+    add_transposed_product(net.input(l, call.mask != nullptr), H, net.d_gates, gate_panels, rows,
+                           layer.dw_x, net.scratch);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Stacks of recurrent layers and the n-NN: log-probabilities, loss, gradients, RMSProp.
+// Stacks of recurrent layers, bare or in blocks, and the n-NN: log-probabilities, loss, gradients,
+// RMSProp.
 // The C interface of the library and the order of work on a window. README.md draws the layout and
 // describes the computation; workspace.h explains the names.
 #include <sys/mman.h>
@@ -7,8 +8,8 @@
 #include <cstdint>
 #include <new>
 
+#include "block.h"
 #include "floating_point.h"
-#include "layer.h"
 #include "parameters.h"
 #include "softmax.h"
 
@@ -41,22 +42,50 @@ void store_state(const Network& net, int l, float* state) {
         unpack(state + size_t(i) * net.S * net.H, net.H, layer.other[i - 1], net.S, net.H);
 }
 
-double run_recurrent(Network& net, const Call& call) {
-    const int rows = call.T * net.R;
+// Calls forward(l) for each layer, with its state.
+template <class Forward>
+void forward_layers(const Network& net, const Call& call, const Forward& forward) {
     for (int l = 0; l < net.layers; l++) {
         float* const state = call.state + size_t(l) * net.states() * net.S * net.H;
         load_state(net, l, state);
-        forward_layer(net, l, call);
+        forward(l);
         store_state(net, l, state);
     }
+}
+
+double run_recurrent(Network& net, const Call& call) {
+    forward_layers(net, call, [&](int l) { forward_layer(net, l, call); });
     const Layer& top = net.layer.back();
     const Operand y = call.mask ? top.y : top.h.from(net.R);
     double total = 0;
-    for (int row = 0; row < rows; row += SOFTMAX_ROWS) {
-        const Matrix dy = {net.dy.at(0, row), net.dy.stride};
-        total += output(net, call, y.from(row), dy, row, std::min(rows - row, SOFTMAX_ROWS));
+    for_rows(call.T * net.R, SOFTMAX_ROWS, [&](int row, int count) {
+        total += output(net, call, y.from(row), from(net.dy, row), row, count);
+    });
+    for (int l = net.layers - 1; l >= 0 && call.grads; l--) {
+        backward_layer(net, l, call);
+        std::swap(net.dy, net.dx);
     }
-    for (int l = net.layers - 1; l >= 0 && call.grads; l--) backward_layer(net, l, call);
+    return total;
+}
+
+double run_in_blocks(Network& net, const Call& call) {
+    const int rows = call.T * net.R;
+    embed(net, rows);
+    forward_layers(net, call, [&](int l) { forward_block(net, l, call); });
+    normalise(net, net.top, net.top_gain, net.top_normed, rows);
+    if (call.grads) {
+        clear(net.d_top_gain, size_t(net.unit_panels) * PANEL);
+        clear(net.dy, net.unit_panels);
+    }
+    double total = 0;
+    for_rows(rows, SOFTMAX_ROWS, [&](int row, int count) {
+        total += output(net, call, net.top_normed.from(row), net.d_normed, row, count);
+        if (call.grads)
+            backward_normalise(net, from(net.top, row), net.top_gain, net.d_normed,
+                               from(net.dy, row), net.d_top_gain, count);
+    });
+    for (int l = net.layers - 1; l >= 0 && call.grads; l--) backward_block(net, l, call);
+    if (call.grads) backward_embed(net, rows);
     return total;
 }
 
@@ -106,17 +135,21 @@ double run_nn(const Network& net, const Call& call) {
         clear(net.nn_db, net.unit_panels);
     }
     double total = 0;
-    for (int row = 0; row < rows; row += SOFTMAX_ROWS) {
-        const int count = std::min(rows - row, SOFTMAX_ROWS);
+    for_rows(rows, SOFTMAX_ROWS, [&](int row, int count) {
         const int* const codes = net.codes + size_t(row) * net.context;
         for (int p = 0; p < net.unit_panels; p++) forward_nn(net, codes, p, count);
         total += output(net, call, net.nn_h, net.nn_dh, row, count);
         for (int p = 0; p < net.unit_panels && call.grads; p++) backward_nn(net, codes, p, count);
-    }
+    });
     return total;
 }
 
 // ---- any network ----
+
+double run_network(Network& net, const Call& call) {
+    if (net.kind == NN) return run_nn(net, call);
+    return net.block ? run_in_blocks(net, call) : run_recurrent(net, call);
+}
 
 // Characters and targets from [S, T] into rows of the window. The row that makes the number of
 // streams even has code 0.
@@ -175,8 +208,8 @@ int charlens_ready() {
 
 // Null if a size is out of range or memory runs out.
 Network* charlens_create(int kind, int layers, int hidden, int symbols, int streams, int unroll,
-                         int context) {
-    const Sizes sizes = {Kind(kind), layers, hidden, symbols, streams, unroll, context};
+                         int context, int block) {
+    const Sizes sizes = {Kind(kind), layers, hidden, symbols, streams, unroll, context, block};
     if (!sizes.valid()) return nullptr;
     Network* const net = new (std::nothrow) Network(sizes);
     if (!net) return nullptr;
@@ -217,7 +250,7 @@ double charlens_run(Network* net, const float* const* params, float* const* grad
         clear(net->out_dw, net->symbol_panels);
         clear(net->out_db, size_t(net->symbol_panels) * PANEL);
     }
-    const double total = net->kind == NN ? run_nn(*net, call) : run_recurrent(*net, call);
+    const double total = run_network(*net, call);
     if (grads) unpack_gradients(*net, grads);
     return y ? total / (double(T) * net->S) : 0;
 }

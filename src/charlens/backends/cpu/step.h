@@ -83,16 +83,16 @@ struct ForwardStep : Step {
         return all_roundings + (size_t(rounding) * gates * net.unit_panels + first) * panel;
     }
     // net.gate_sums = the products of `count` panels of gates, `apart` panels from each other, the
-    // first being panel `first`: h times w and, above layer 0, the layer below times w_x. w: null
-    // for gates that do not see h; then net.gate_sums stays as it is, zero, in layer 0.
+    // first being panel `first`: h times w and, where no character is looked up, the layer's input
+    // times w_x. w: null for gates that do not see h; without either product net.gate_sums stays
+    // as it is, zero.
     void multiply(int first, int apart, int count, const Operand& h, const float* w) const {
         const size_t b_stride = apart * size_t(padded_words(net.H)) * PANEL;
         const int inner = words(net.H);
         Segment segments[2];
         int n = 0;
-        if (l) {
-            const Layer& below = net.layer[l - 1];
-            const Operand input = call.mask ? below.y.from(row) : below.h.from(row + net.R);
+        if (!net.looks_up(l)) {
+            const Operand input = net.input(l, call.mask != nullptr).from(row);
             const float* const w_x = weights(layer.w_x, net.gates(), first);
             segments[n++] = {input.left, input.left_stride, w_x, b_stride, inner};
         }
@@ -102,7 +102,7 @@ struct ForwardStep : Step {
     // Panel `at` of net.gate_sums as panel p of the gates.
     GateInput gate(int at, int p) const {
         const float* const sums = net.gate_sums.at(at, 0);
-        if (l) return {sums, layer.bias + size_t(p) * PANEL, nullptr};
+        if (!net.looks_up(l)) return {sums, layer.bias + size_t(p) * PANEL, nullptr};
         return {sums, layer.lookup + size_t(p) * net.K * PANEL, net.codes + row};
     }
     template <int COUNT>
@@ -111,7 +111,8 @@ struct ForwardStep : Step {
     }
 };
 
-// Panel p of the layer's outputs, from unit(s) for every row.
+// Panel p of the cell's outputs, from unit(s) for every row; in a block, added to the layer's
+// input.
 template <class Unit>
 void store_outputs(const ForwardStep& step, int p, const Unit unit) {
     const Network& net = step.net;
@@ -121,15 +122,24 @@ void store_outputs(const ForwardStep& step, int p, const Unit unit) {
     const bool needs_h_now = net.reads_h() || step.t == step.call.T - 1;
     const bool bypass_cache = net.bypass_cache;
     const Dropout dropout(net, step.call, step.l, step.t, p);
+    const bool block = net.block;
+    const float* const u = block ? step.layer.u.at(p, step.row) : nullptr;
+    float* const residual = block ? step.layer.residual.at(p, step.row) : nullptr;
     for (int s = 0, R = net.R; s < R; s += 2) {
-        const vec even = unit(s), odd = unit(s + 1);
+        vec even = unit(s), odd = unit(s + 1);
         h.store(s, even, odd, bypass_cache);
         if (needs_h_now) {
             store(h_now + s * PANEL, even);
             store(h_now + (s + 1) * PANEL, odd);
         }
-        if (dropout.mask)
-            y.store(s, mul(even, dropout.at(s)), mul(odd, dropout.at(s + 1)), bypass_cache);
+        if (dropout.mask) {
+            even = mul(even, dropout.at(s)), odd = mul(odd, dropout.at(s + 1));
+            if (!block) y.store(s, even, odd, bypass_cache);
+        }
+        if (block) {
+            store(residual + s * PANEL, add(load(u + s * PANEL), even));
+            store(residual + (s + 1) * PANEL, add(load(u + (s + 1) * PANEL), odd));
+        }
     }
 }
 
@@ -153,8 +163,8 @@ void for_gate_panels(const ForwardStep& step, int gate, const Operand& h, const 
 // or of the rows of w_x that the characters select.
 struct GateGradient {
     PairWriter writer;
-    float* dw;         // [K][16] or, above layer 0, one row
-    const int* codes;  // null above layer 0
+    float* dw;         // [K][16] or, where no character is looked up, one row
+    const int* codes;  // null there
     bool bypass_cache;
     void store(int s, vec even, vec odd) const {
         writer.store(s, even, odd, bypass_cache);
@@ -205,7 +215,7 @@ struct BackwardStep : Step {
                              d_gates.rows_inner + g * net.unit_panels * d_gates.rows_inner_stride,
                              d_gates.rows_inner_stride};
         const int panel = g * net.unit_panels + p;
-        if (l)
+        if (!net.looks_up(l))
             return {pair_writer(own, p, 0), layer.db + size_t(panel) * PANEL, nullptr,
                     net.bypass_cache};
         return {pair_writer(own, p, 0), layer.dw_x.at(panel, 0), net.codes + row, net.bypass_cache};

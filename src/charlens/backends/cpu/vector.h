@@ -381,6 +381,27 @@ static inline vec exact_sigmoid(vec x) {
     return mul(exp(smaller(all(0), x)), reciprocal(add(all(1.f), e)));
 }
 
+// x Phi(x) and its derivative, Phi(x) + x phi(x), of the normal distribution. Phi(-|x|) is
+// e^(-x^2/2) times a polynomial of t = 1 / (1 + p |x|) (Abramowitz and Stegun 7.1.26, error below
+// 1e-7).
+struct Gelu {
+    vec value, slope;
+};
+static inline Gelu gelu(vec x) {
+    const vec size = absolute(x), e = exp(mul(all(-.5f), mul(x, x)));
+    const vec t = reciprocal(fma(all(.3275911f * .70710678f), size, all(1.f)));
+    vec q = fma(all(1.061405429f), t, all(-1.453152027f));
+    q = fma(q, t, all(1.421413741f));
+    q = fma(q, t, all(-.284496736f));
+    q = fma(q, t, all(.254829592f));
+    const vec tail = mul(mul(all(.5f), mul(q, t)), e);
+    // x Phi(x) is max(x, 0) - |x| Phi(-|x|)
+    const vec value = fnma(size, tail, larger(all(0), x));
+    const vec positive = smaller(all(1.f), larger(all(0), mul(x, all(1e30f))));
+    const vec phi = add(positive, mul(fnma(add(positive, positive), all(1.f), all(1.f)), tail));
+    return {value, fma(mul(x, all(.39894228f)), e, phi)};
+}
+
 // log(sigm(x)) = min(x, 0) - log(1 + e), e = e^-|x|, where log(1 + e) = 2 artanh(e / (2 + e)), the
 // series of which ends here at 5e-9.
 static inline vec log_sigmoid(vec x) {

@@ -18,6 +18,8 @@
 //     factors    numbers that the forward pass stores for the backward pass: what gradients are
 //                multiplied by on their way through a unit at a step
 //     mask       which outputs dropout keeps
+//     u          in a block (charlens.networks.block): a layer's input; residual: u + the cell's y
+//     a, b       of the block's MLP, M = 2 H wide each: its product is gelu(a) b
 #pragma once
 #include <cstdint>
 #include <vector>
@@ -77,6 +79,9 @@ namespace slstm {
 // to the previous step.
 enum { TO_CELL, TO_SHARE, SHARE, TO_F, TO_O, TO_G, FACTORS };
 }  // namespace slstm
+namespace mlp {
+enum { TO_A, TO_B, FACTORS };  // with d, the gradient of gelu(a) b: d_a = d TO_A, d_b = d TO_B
+}  // namespace mlp
 
 // What a kind of network has per unit of a layer.
 struct CellSizes {
@@ -94,6 +99,7 @@ constexpr CellSizes CELLS[] = {
 struct Sizes {
     Kind kind;
     int layers, H, K, S, T, context;  // context: characters of an n-NN, else 0
+    int block;                        // 1 if each cell stands in a block, else 0
 
     // With these limits an int holds every index of a row, a column or a code, even times PANEL,
     // and a size_t the bytes of all arrays. (LIMITS in __init__.py has the same, for messages that
@@ -105,8 +111,8 @@ struct Sizes {
         return within(kind, RNN, NN) && within(layers, 1, 1 << 10) && within(H, 1, 1 << 16) &&
                within(K, 2, (1 << 16) - 1) &&
                within(context, kind == NN ? 1 : 0, kind == NN ? 1 << 10 : 0) &&
-               within(S, 1, 1 << 24) && within(T, 1, 1 << 24) &&
-               (int64_t(S) + 1) * (int64_t(T) + 1) <= 1 << 27;
+               within(block, 0, kind == NN ? 0 : 1) && within(S, 1, 1 << 24) &&
+               within(T, 1, 1 << 24) && (int64_t(S) + 1) * (int64_t(T) + 1) <= 1 << 27;
     }
     int rows_per_step() const { return S + S % 2; }
     int gates() const { return CELLS[kind].gates; }
@@ -115,14 +121,17 @@ struct Sizes {
     int factors() const { return CELLS[kind].factors; }
     // Whether a unit reads its own last h, beside what products make of it.
     bool reads_h() const { return recurrent_gates() < gates(); }
+    // Whether characters select rows of a layer's w_x; else its input is a matrix.
+    bool looks_up(int l) const { return l == 0 && !block; }
+    int mlp_width() const { return 2 * H; }
 };
 
 struct Layer {
     // Parameters, packed once per call. Right operands hold gate after gate; `w_...` in all
     // roundings.
-    float* lookup;           // layer 0: [panel of gates][K][16], row k is w_x[k] + b
-    float* bias;             // layers above: [panel of gates][16]
-    float *w_x, *w_x_t;      // layers above
+    float* lookup;           // where looks_up: [panel of gates][K][16], row k is w_x[k] + b
+    float* bias;             // elsewhere: [panel of gates][16]
+    float *w_x, *w_x_t;      // elsewhere
     float *w_h, *w_h_t;      // recurrent gates
     float *w_g, *w_g_t;      // GRU: the candidate's recurrent weights
     float *decay, *d_decay;  // RG-LRU: [panel of units][16] C log(sigm(Lambda)), and its gradient
@@ -136,6 +145,16 @@ struct Layer {
     // The current step.
     Matrix h_now;     // [H, R] in float32: for cells that read it, and after the last step
     Matrix other[3];  // [H, R] each: LSTM c; sLSTM c, n, m
+    // The block.
+    float *gain, *d_gain;          // of the normalisation before the cell: [panel of units][16]
+    float *mlp_gain, *d_mlp_gain;  // of that before the MLP
+    float *w_in, *w_in_t;          // right operands: the columns of a, then those of b
+    float *w_out, *w_out_t;
+    Matrix dw_in, dw_out;
+    Matrix u, residual;          // [H, T R]
+    Operand normed, mlp_normed;  // [H, T R] of u, of the residual
+    Operand mlp;                 // [M, T R] gelu(a) b
+    Factor* mlp_factors;         // [panel of M][T R][factor][16]
 };
 
 struct Network : Sizes {
@@ -157,6 +176,14 @@ struct Network : Sizes {
     Matrix dh, dc, dn;   // [H, R] what flows to the previous step
     Matrix dh_direct;    // [H, R] the part of dh that bypasses the weights
     Matrix d_reset_h;    // GRU: [H, R]
+    // In a block.
+    Matrix embed, d_embed;  // [H, K]: row k is what enters the first layer for character k
+    Matrix top;             // [H, T R] the last layer's output
+    Operand top_normed;     // [H, T R]
+    float *top_gain, *d_top_gain;
+    Matrix mlp_sums;      // [max(H, a panel of a and b), SOFTMAX_ROWS]: the products' results
+    Operand d_top, d_ab;  // [H, SOFTMAX_ROWS], [2 M, SOFTMAX_ROWS]
+    Matrix d_normed;      // [H, SOFTMAX_ROWS]
     // n-NN.
     float *nn_w, *nn_b;  // [panel of units][context K + 1][16], the last row zero: no character
     Matrix nn_dw, nn_db;
@@ -168,6 +195,13 @@ struct Network : Sizes {
 
     explicit Network(const Sizes& sizes);
 
+    // The input of a layer that does not look it up, as the operand of its products.
+    Operand input(int l, bool dropout) const {
+        if (block) return layer[l].normed;
+        return dropout ? layer[l - 1].y : layer[l - 1].h.from(R);
+    }
+    // In a block: the output of a layer.
+    Matrix output(int l) const { return l + 1 < layers ? layer[l + 1].u : top; }
     Factor* factors_at(int l, int t, int p) const {
         return layer[l].factors + (size_t(t) * unit_panels + p) * R * factors() * PANEL;
     }
@@ -176,6 +210,8 @@ struct Network : Sizes {
 
   private:
     void lay_out_layer(int l);
+    void lay_out_block(Layer& at);
+    void lay_out_around_blocks();
     template <class X>
     X* take(size_t count);
     Matrix take_matrix(int column_panels, int rows);
@@ -228,7 +264,7 @@ inline Network::Network(const Sizes& sizes) : Sizes(sizes) {
 inline void Network::lay_out_layer(int l) {
     Layer& at = layer[l];
     const int rows = T * R, gate_panels = gates() * unit_panels;
-    if (l == 0) {
+    if (looks_up(l)) {
         at.lookup = take<float>(size_t(gate_panels) * K * PANEL);
         at.dw_x = take_matrix(gate_panels, K);
     } else {
@@ -255,6 +291,35 @@ inline void Network::lay_out_layer(int l) {
     if (kind == RGLRU)
         for (float** each : {&at.decay, &at.d_decay})
             *each = take<float>(size_t(unit_panels) * PANEL);
+    if (block) lay_out_block(at);
+}
+
+inline void Network::lay_out_block(Layer& at) {
+    const int rows = T * R, M = mlp_width(), mlp_panels = panels(M);
+    for (float** each : {&at.gain, &at.d_gain, &at.mlp_gain, &at.d_mlp_gain})
+        *each = take<float>(size_t(unit_panels) * PANEL);
+    at.w_in = take<float>(2 * ROUNDINGS * right_size(H, M));
+    at.w_in_t = take<float>(2 * right_size(M, H));
+    at.w_out = take<float>(ROUNDINGS * right_size(M, H));
+    at.w_out_t = take<float>(right_size(H, M));
+    at.dw_in = take_matrix(2 * mlp_panels, unit_panels * PANEL);
+    at.dw_out = take_matrix(unit_panels, mlp_panels * PANEL);
+    for (Matrix* each : {&at.u, &at.residual}) *each = take_matrix(unit_panels, rows);
+    for (Operand* each : {&at.normed, &at.mlp_normed}) *each = take_operand(1, H, rows, rows);
+    at.mlp = take_operand(1, M, rows, rows);
+    at.mlp_factors = take<Factor>(size_t(mlp_panels) * rows * mlp::FACTORS * PANEL);
+}
+
+inline void Network::lay_out_around_blocks() {
+    const int rows = T * R;
+    for (Matrix* each : {&embed, &d_embed}) *each = take_matrix(unit_panels, K);
+    top = take_matrix(unit_panels, rows);
+    top_normed = take_operand(1, H, rows, rows);
+    for (float** each : {&top_gain, &d_top_gain}) *each = take<float>(size_t(unit_panels) * PANEL);
+    mlp_sums = take_matrix(std::max(unit_panels, PANELS_AT_ONCE), SOFTMAX_ROWS);
+    d_top = take_operand(1, H, SOFTMAX_ROWS, SOFTMAX_ROWS);
+    d_ab = take_operand(2, mlp_width(), SOFTMAX_ROWS, SOFTMAX_ROWS);
+    d_normed = take_matrix(unit_panels, SOFTMAX_ROWS);
 }
 
 inline void Network::lay_out() {
@@ -279,12 +344,13 @@ inline void Network::lay_out() {
         for (Matrix* each : {&dh, &dc, &dn, &d_reset_h, &dh_direct})
             *each = take_matrix(unit_panels, R);
     }
+    if (block) lay_out_around_blocks();
     out_w = take<float>(ROUNDINGS * right_size(H, K));
     out_w_t = take<float>(right_size(K, H));
     out_dw = take_matrix(symbol_panels, unit_panels * PANEL);
     out_b = take<float>(size_t(symbol_panels) * PANEL);
     out_db = take<float>(size_t(symbol_panels) * PANEL);
-    scratch = take<float>(unit_panels * TRANSPOSED_PANEL);
+    scratch = take<float>(size_t(panels(block ? mlp_width() : H)) * TRANSPOSED_PANEL);
     logits = take_matrix(symbol_panels, SOFTMAX_ROWS);
     d_logits = take_operand(1, K, SOFTMAX_ROWS, SOFTMAX_ROWS);
     codes = take<int>(size_t(rows) * (kind == NN ? context : 1));
@@ -293,7 +359,8 @@ inline void Network::lay_out() {
 
 // One call's arguments. Parameters and gradients are row-major, in the order: per layer w_x, b, w_h
 // (GRU: w_g, b_g after these; cells whose gates do not see h have no w_h, an RG-LRU lambda), then
-// out.w, out.b; an n-NN has w_x, b, out.w, out.b.
+// out.w, out.b; an n-NN has w_x, b, out.w, out.b. With the block: first embed.w, per layer at the
+// end the gains before the cell and the MLP, w_in, w_out, and out.norm before out.w.
 struct Call {
     const float* const* params;
     float* const* grads;    // or null: forward only
