@@ -22,8 +22,8 @@ from charlens.training.rmsprop import rmsprop_
 pytestmark = pytest.mark.usefixtures("one_thread")
 
 IN_BLOCKS = [f"{kind}+block" for kind in cpu.GATES]
-# Beside the bare cells, in a block those with the most products, with two after each other, and with
-# none of the state.
+# Beside the bare cells, in a block the one with the most gates, the one whose products follow each
+# other, and one without a product of the state.
 RECURRENT = [*cpu.GATES, "lstm+block", "gru+block", "mingru+block"]
 KINDS = [*RECURRENT, "nn"]
 
