@@ -43,6 +43,12 @@ def isa(request, monkeypatch):
 needs_backend = pytest.mark.usefixtures("isa")
 
 
+def seeds(isa, count, first=0):
+    """Of so many cases, a third where an emulator of another processor computes them."""
+    slow = isa == "neon" and paths.emulated(isa)
+    return range(first, first + (count // 3 if slow else count))
+
+
 class Case:
     """One random network and one window of input, all of it from the seed."""
 
@@ -80,6 +86,8 @@ class Case:
             for name, p in self.params.items():
                 if name.endswith(("b", "b_g")):
                     p += torch.randn(p.shape, generator=g) * 4
+                if name.endswith("block.w_in"):  # the gelu, too
+                    p *= 4
         shape = (S, T, n) if kind == "nn" else (S, T)
         drawn, codes = (torch.uint8,) * 2 if K <= 256 else (torch.int32, torch.uint16)
         self.x = torch.randint(0, K, shape, generator=g, dtype=drawn)
@@ -142,7 +150,7 @@ def test_loss_gradients_and_state_agree_with_float64(kind, isa):
     # What bfloat16 does to gradients is measured in test_accuracy.py; here it only has to be sane.
     exact = cpu.build.float32(isa) == isa
     near, close, least = (1e-5, 1e-4, 1e-6) if exact else (2e-2, 1e-1, 1e-2)
-    for seed in range(60):
+    for seed in seeds(isa, 60):
         case = Case(seed, kind)
         if not exact and case.sizes[-1] and case.sizes[1] < 7:
             continue  # the norm of one or two numbers turns on their roundings
@@ -238,8 +246,8 @@ def test_tiles_give_what_avx512bf16_gives(monkeypatch):
 
 @needs_backend
 @pytest.mark.parametrize("kind", KINDS)
-def test_log_probs_agree_with_float64_and_with_each_other(kind):
-    for seed in range(100, 120):
+def test_log_probs_agree_with_float64_and_with_each_other(kind, isa):
+    for seed in seeds(isa, 20, first=100):
         case = Case(seed, kind)
         network, state, again = case.network(), case.carried(), case.carried()
         logits, true_state = float64.forward(kind, case.params, case.x, case.state)

@@ -3,6 +3,7 @@
 import argparse
 import csv
 import math
+import re
 import shutil
 from pathlib import Path
 
@@ -47,11 +48,11 @@ def rows(folder):
 @needs_backend
 def test_pairs_are_trained_scored_and_kept(tmp_path, capsys, monkeypatch):
     write_split(tmp_path / "text.npz")
-    assert command(tmp_path, "--entries", "lstm-1", "gru-2", "--seeds", "1", "2") == 0
+    assert command(tmp_path, "--entries", "lstm-1", "gru+block-2", "--seeds", "1", "2") == 0
     found = rows(tmp_path)
     isa = cpu.status()[0]
     assert [(r["type"], r["layers"], r["seed"], r["backend"]) for r in found] == [
-        (type, layers, seed, half) for type, layers in (("gru", "2"), ("lstm", "1"))
+        (type, layers, seed, half) for type, layers in (("gru+block", "2"), ("lstm", "1"))
         for seed in "12" for half in (isa, "reference")
     ]  # fmt: skip
     losses = [float(row["test_loss"]) for row in found]
@@ -144,12 +145,13 @@ def test_the_default_is_six_entries_of_all_types_and_depths():
 
 
 @needs_backend
-def test_an_entry_that_is_none_is_named(tmp_path):
+@pytest.mark.parametrize("entry", ["lstm", "mlstm-1", "nn-1", "lstm+adamw-1"])
+def test_an_entry_that_cannot_be_compared_is_named(tmp_path, entry):
     write_split(tmp_path / "text.npz")
     parser = argparse.ArgumentParser()
     equal.add_arguments(parser)
-    with pytest.raises(InputError, match="--entries lstm"):
-        equal.run(parser.parse_args([str(tmp_path / "text.npz"), "--cells", "lstm"]))
+    with pytest.raises(InputError, match=f"--entries {re.escape(entry)}: expected type-layers"):
+        equal.run(parser.parse_args([str(tmp_path / "text.npz"), "--entries", entry]))
 
 
 @pytest.mark.full

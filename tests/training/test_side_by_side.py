@@ -15,6 +15,7 @@ from charlens.backends import cpu, cuda, reference, selection
 from charlens.data import split
 from charlens.networks import model_file
 from charlens.networks.architecture import Architecture
+from charlens.store.models import cell_of
 from charlens.training import checkpoint, side_by_side, train
 from charlens.training.recipe import RMSProp
 from charlens.training.train import Training
@@ -59,9 +60,11 @@ def together(folder, **more):
     return models(folder)
 
 
-@pytest.mark.parametrize("type", ["lstm", "gru", "rnn", "minlstm", "slstm", "mamba", "transformer"])
+@pytest.mark.parametrize(
+    "type", ["lstm", "gru", "rnn", "gru+block", "slstm", "mamba", "transformer"]
+)
 def test_networks_side_by_side_are_those_trained_alone(tmp_path, backend, type):
-    if backend == "fast" and type not in (*cpu.KINDS, *selection.SCANS):
+    if backend == "fast" and cell_of(type) not in (*cpu.KINDS, *selection.SCANS):
         pytest.skip(f"the compiled code has no {type}")
     before = alone(tmp_path / "alone", type=type)
     assert together(tmp_path / "together", type=type) == before and len(set(before)) == 3

@@ -114,7 +114,7 @@ def unable(arch: Architecture, streams: int, unroll: int) -> str | None:
     if not same_equations(arch.cell):
         return f"cells/{arch.cell}.py has other equations than it"
     if arch.block and arch.cell not in SCANS and not same_equations(f"{arch.cell}+block"):
-        return "networks/block.py has other equations than it"
+        return "networks/block.py or network.py has other equations than it"
     return None
 
 
@@ -172,6 +172,8 @@ def compare_equations(type: str) -> bool:
     try:
         # (parameters of size 1 would let Mamba's products of its input with itself explode)
         params = network.initialise(arch, 0.5 if type == "mamba" else 1.0, random)
+        if arch.block:  # so small that what a normalisation adds to the mean square counts
+            params["embed.w"] *= 0.1
         x = torch.randint(7, (3, 4, 2) if type == "nn" else (3, 4), generator=random).byte()
         y = torch.randint(7, (3, 4), generator=random).byte()
         begin, found = network.zero_state(arch, 3), []
@@ -192,5 +194,6 @@ def compare_equations(type: str) -> bool:
         return False  # other parameters, of other shapes, or other functions
     half = len(found) // 2
     return all(
-        torch.allclose(a, b, atol=1e-4) for a, b in zip(found[:half], found[half:], strict=True)
+        torch.allclose(a, b, atol=1e-4 * max(1.0, float(b.abs().max())))
+        for a, b in zip(found[:half], found[half:], strict=True)
     )

@@ -28,6 +28,7 @@ from charlens.files import write_atomically, write_rows
 from charlens.networks import architecture
 from charlens.networks.architecture import Architecture
 from charlens.networks.version import version
+from charlens.store.models import cell_of, recipe_of
 from charlens.training import score, train
 from charlens.training.recipe import RMSProp
 
@@ -52,9 +53,15 @@ class Comparison:
         self.digest = digest(data, self.recipe)
 
     def architecture(self, entry: str) -> Architecture:
-        """The network of an entry such as lstm-3. Raises InputError for anything else."""
+        """The network of an entry such as lstm-3 or gru+block-1. Raises InputError for anything
+        else."""
         type, _, layers = entry.partition("-")
-        if type not in cpu.KINDS or not layers.isdigit() or int(layers) < 1:
+        if (
+            cell_of(type) not in cpu.GATES
+            or recipe_of(type) != "paper"
+            or not layers.isdigit()
+            or int(layers) < 1
+        ):
             raise InputError(f"--entries {entry}: expected type-layers, as in {' '.join(ENTRIES)}")
         hidden = architecture.hidden_size(type, int(layers), self.size, self.data.symbols)
         return Architecture(type, int(layers), hidden, self.data.symbols)

@@ -1,8 +1,8 @@
 // The block around each cell: normalisation, residual and gated MLP, forward and backward.
 // charlens.networks.block has the same equations in plain torch, with their source.
 //
-// All but the cell works on single rows, so that it is done for some rows of the window at a time,
-// which stay in the caches.
+// All but the cell works on rows by themselves, so that the MLP takes some of the window's rows at
+// a time, which stay in the caches.
 #pragma once
 #include <cmath>
 
@@ -11,13 +11,6 @@
 namespace {
 
 constexpr float NORM_EPSILON = 1e-6f;  // added to the mean square
-
-inline Matrix from(Matrix m, int row) { return {m.at(0, row), m.stride}; }
-// Calls use(row, count) for the rows of the window, at most `most` at a time.
-template <class Use>
-void for_rows(int rows, int most, const Use& use) {
-    for (int row = 0; row < rows; row += most) use(row, std::min(rows - row, most));
-}
 
 // ---- the normalisation ----
 
@@ -67,7 +60,7 @@ inline void backward_normalise(const Network& net, Matrix x, const float* gain, 
 
 // ---- the MLP ----
 
-// Some rows of the window, and the rounding of the weights by which they are multiplied.
+// Rows of the window that are multiplied by the same rounding of the weights.
 struct MlpRows {
     const Network& net;
     const Layer& layer;
@@ -87,7 +80,7 @@ inline void forward_panel(const MlpRows& of, int p, bool wanted) {
     const Network& net = of.net;
     const float *const a = net.mlp_sums.at(0, 0), *const b = net.mlp_sums.at(1, 0);
     const FactorWriter<mlp::FACTORS> factors = {of.factors(p), wanted, net.bypass_cache};
-    const PairWriter product = pair_writer(of.layer.mlp, p, of.row);
+    const PairWriter out = pair_writer(of.layer.mlp, p, of.row);
     const auto unit = [=](int r) {
         const vec times = load(b + r * PANEL);
         const Gelu of_a = gelu(load(a + r * PANEL));
@@ -99,7 +92,7 @@ inline void forward_panel(const MlpRows& of, int p, bool wanted) {
     };
     for (int r = 0; r < of.count; r += 2) {
         const vec even = unit(r), odd = unit(r + 1);
-        product.store(r, even, odd);
+        out.store(r, even, odd);
     }
 }
 
@@ -108,8 +101,8 @@ inline void forward_mlp(const MlpRows& of, Matrix to, bool wanted) {
     const Network& net = of.net;
     const Layer& layer = of.layer;
     const int H = net.H, M = net.mlp_width(), mlp_panels = panels(M);
-    const Operand normed = layer.mlp_normed.from(of.row), product_of = layer.mlp.from(of.row);
-    normalise(net, from(layer.residual, of.row), layer.mlp_gain, normed, of.count);
+    const Operand normed = layer.mlp_normed.from(of.row), gated = layer.mlp.from(of.row);
+    normalise(net, layer.residual.from(of.row), layer.mlp_gain, normed, of.count);
     const float* const w_in = of.weights(layer.w_in, 2 * right_size(H, M));
     const size_t panel = size_t(padded_words(H)) * PANEL;
     for (int p = 0; p < mlp_panels; p++) {
@@ -118,9 +111,8 @@ inline void forward_mlp(const MlpRows& of, Matrix to, bool wanted) {
         product(of.count, &s, 1, net.mlp_sums, 2);
         forward_panel(of, p, wanted);
     }
-    const Segment s = {product_of.left, product_of.left_stride,
-                       of.weights(layer.w_out, right_size(M, H)), size_t(padded_words(M)) * PANEL,
-                       words(M)};
+    const Segment s = {gated.left, gated.left_stride, of.weights(layer.w_out, right_size(M, H)),
+                       size_t(padded_words(M)) * PANEL, words(M)};
     product(of.count, &s, 1, net.mlp_sums, net.unit_panels);
     for (int p = 0; p < net.unit_panels; p++)
         for (int r = 0; r < of.count; r++)
@@ -128,57 +120,67 @@ inline void forward_mlp(const MlpRows& of, Matrix to, bool wanted) {
                   add(load(layer.residual.at(p, of.row + r)), load(net.mlp_sums.at(p, r))));
 }
 
-// d_a and d_b of panel p, from net.mlp_sums, whose panel `at` is the gradient of gelu(a) b.
-inline void backward_panel(const MlpRows& of, int at, int p, int row_of_d, const PairWriter& d_a,
-                           const PairWriter& d_b) {
+// The part of net.d_ab that is d_b.
+inline Operand d_b_of(const Network& net) {
+    Operand d_b = net.d_ab;
+    d_b.left += panels(words(net.mlp_width())) * d_b.left_stride;
+    d_b.rows_inner += panels(net.mlp_width()) * d_b.rows_inner_stride;
+    return d_b;
+}
+
+// d_a and d_b of panel p, from net.mlp_sums, whose panel `at` is the gradient of gelu(a) b. These
+// rows start at row `begin` of net.d_ab.
+inline void backward_panel(const MlpRows& of, int at, int p, int begin) {
     const float* const d = of.net.mlp_sums.at(at, 0);
     const FactorReader<mlp::FACTORS> factors = {of.factors(p)};
+    const PairWriter d_a = pair_writer(of.net.d_ab, p, begin);
+    const PairWriter d_b = pair_writer(d_b_of(of.net), p, begin);
     for (int r = 0; r < of.count; r += 2) {
         const vec even = load(d + r * PANEL), odd = load(d + (r + 1) * PANEL);
-        d_a.store(row_of_d + r, mul(even, factors.at(r, mlp::TO_A)),
-                  mul(odd, factors.at(r + 1, mlp::TO_A)));
-        d_b.store(row_of_d + r, mul(even, factors.at(r, mlp::TO_B)),
-                  mul(odd, factors.at(r + 1, mlp::TO_B)));
+        d_a.store(r, mul(even, factors.at(r, mlp::TO_A)), mul(odd, factors.at(r + 1, mlp::TO_A)));
+        d_b.store(r, mul(even, factors.at(r, mlp::TO_B)), mul(odd, factors.at(r + 1, mlp::TO_B)));
     }
 }
 
+// From net.d_top to net.d_ab and net.d_normed, of rows that start at row `begin` of these.
+inline void backward_products(const MlpRows& of, int begin) {
+    const Network& net = of.net;
+    const int H = net.H, M = net.mlp_width();
+    const Operand d_top = net.d_top.from(begin), d_a = net.d_ab.from(begin),
+                  d_b = d_b_of(net).from(begin);
+    size_t panel = size_t(padded_words(H)) * PANEL;
+    for (int p = 0; p < panels(M); p += PANELS_AT_ONCE) {
+        const int now = std::min(panels(M) - p, PANELS_AT_ONCE);
+        const Segment s = {d_top.left, d_top.left_stride, of.layer.w_out_t + p * panel, panel,
+                           words(H)};
+        product(of.count, &s, 1, net.mlp_sums, now);
+        for (int at = 0; at < now; at++) backward_panel(of, at, p + at, begin);
+    }
+    panel = size_t(padded_words(M)) * PANEL;
+    const float* const w_in_t = of.layer.w_in_t;
+    const Segment segments[] = {
+        {d_a.left, d_a.left_stride, w_in_t, panel, words(M)},
+        {d_b.left, d_b.left_stride, w_in_t + right_size(M, H), panel, words(M)}};
+    product(of.count, segments, 2, net.d_normed.from(begin), net.unit_panels);
+}
+
 // Adds to net.dy, the gradient of the layer's output, what comes through the MLP: then it is that
-// of the residual. Rows first ... first + rows - 1, which net.d_top and the others hold.
+// of the residual. Of some rows of the window.
 inline void backward_mlp(Network& net, const Layer& layer, int first, int rows) {
-    const int H = net.H, M = net.mlp_width(), mlp_panels = panels(M);
+    const Matrix dy = net.dy.from(first);
     for (int p = 0; p < net.unit_panels; p++) {
         const PairWriter d_top = pair_writer(net.d_top, p, 0);
-        for (int r = 0; r < rows; r += 2)
-            d_top.store(r, load(net.dy.at(p, first + r)), load(net.dy.at(p, first + r + 1)));
+        for (int r = 0; r < rows; r += 2) d_top.store(r, load(dy.at(p, r)), load(dy.at(p, r + 1)));
     }
-    Operand d_b = net.d_ab;
-    d_b.left += panels(words(M)) * d_b.left_stride;
-    d_b.rows_inner += mlp_panels * d_b.rows_inner_stride;
-    const size_t panel_out = size_t(padded_words(H)) * PANEL,
-                 panel_in = size_t(padded_words(M)) * PANEL;
-    for_rows(rows, ROWS_PER_ROUNDING, [&](int row, int count) {
-        const MlpRows of = {net, layer, first + row, count};
-        const Operand top = net.d_top.from(row), a = net.d_ab.from(row), b = d_b.from(row);
-        for (int begin = 0; begin < mlp_panels; begin += PANELS_AT_ONCE) {
-            const int now = std::min(mlp_panels - begin, PANELS_AT_ONCE);
-            const Segment s = {top.left, top.left_stride, layer.w_out_t + begin * panel_out,
-                               panel_out, words(H)};
-            product(count, &s, 1, net.mlp_sums, now);
-            for (int at = 0; at < now; at++)
-                backward_panel(of, at, begin + at, row, pair_writer(net.d_ab, begin + at, 0),
-                               pair_writer(d_b, begin + at, 0));
-        }
-        const Segment segments[] = {
-            {a.left, a.left_stride, layer.w_in_t, panel_in, words(M)},
-            {b.left, b.left_stride, layer.w_in_t + right_size(M, H), panel_in, words(M)}};
-        product(count, segments, 2, from(net.d_normed, row), net.unit_panels);
+    for_rows(rows, ROWS_PER_ROUNDING, [&](int begin, int count) {
+        backward_products({net, layer, first + begin, count}, begin);
     });
-    add_transposed_product(layer.mlp.from(first), M, net.d_top, net.unit_panels, rows, layer.dw_out,
-                           net.scratch);
-    add_transposed_product(layer.mlp_normed.from(first), H, net.d_ab, 2 * mlp_panels, rows,
-                           layer.dw_in, net.scratch);
-    backward_normalise(net, from(layer.residual, first), layer.mlp_gain, net.d_normed,
-                       from(net.dy, first), layer.d_mlp_gain, rows);
+    add_transposed_product(layer.mlp.from(first), net.mlp_width(), net.d_top, net.unit_panels, rows,
+                           layer.dw_out, net.scratch);
+    add_transposed_product(layer.mlp_normed.from(first), net.H, net.d_ab,
+                           2 * panels(net.mlp_width()), rows, layer.dw_in, net.scratch);
+    backward_normalise(net, layer.residual.from(first), layer.mlp_gain, net.d_normed, dy,
+                       layer.d_mlp_gain, rows);
 }
 
 // ---- a layer, and what is before the first and after the last ----
@@ -216,7 +218,7 @@ inline void backward_block(Network& net, int l, const Call& call) {
     clear(layer.dw_out, net.unit_panels);
     for (float* gain : {layer.d_gain, layer.d_mlp_gain})
         clear(gain, size_t(net.unit_panels) * PANEL);
-    for_rows(rows, SOFTMAX_ROWS, [&](int row, int count) { backward_mlp(net, layer, row, count); });
+    for_rows(rows, ROWS_AT_ONCE, [&](int row, int count) { backward_mlp(net, layer, row, count); });
     backward_layer(net, l, call);
     backward_normalise(net, layer.u, layer.gain, net.dx, net.dy, layer.d_gain, rows);
 }

@@ -75,8 +75,7 @@ inline void backward_step(const BackwardStep& step) {
     }
     if (step.t && net.recurrent_gates())
         step.multiply(0, net.recurrent_gates(), layer.w_h_t, net.dh);
-    if (!net.looks_up(step.l))
-        step.multiply(0, net.gates(), layer.w_x_t, {net.dx.at(0, step.row), net.dx.stride});
+    if (!net.looks_up(step.l)) step.multiply(0, net.gates(), layer.w_x_t, net.dx.from(step.row));
 }
 
 // From the gradient of the cell's outputs, in net.dy. Leaves that of its input in net.dx, unless

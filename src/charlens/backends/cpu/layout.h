@@ -26,6 +26,8 @@ struct Matrix {
     float* data;
     size_t stride;  // floats from one panel to the next
     float* at(int panel, int row) const { return data + panel * stride + size_t(row) * PANEL; }
+    // The same matrix, starting at a row.
+    Matrix from(int row) const { return {at(0, row), stride}; }
 };
 
 // A matrix of activations in the two forms that products read. In float32 both are the same memory.

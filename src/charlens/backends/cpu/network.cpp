@@ -58,8 +58,8 @@ double run_recurrent(Network& net, const Call& call) {
     const Layer& top = net.layer.back();
     const Operand y = call.mask ? top.y : top.h.from(net.R);
     double total = 0;
-    for_rows(call.T * net.R, SOFTMAX_ROWS, [&](int row, int count) {
-        total += output(net, call, y.from(row), from(net.dy, row), row, count);
+    for_rows(call.T * net.R, ROWS_AT_ONCE, [&](int row, int count) {
+        total += output(net, call, y.from(row), net.dy.from(row), row, count);
     });
     for (int l = net.layers - 1; l >= 0 && call.grads; l--) {
         backward_layer(net, l, call);
@@ -75,14 +75,14 @@ double run_in_blocks(Network& net, const Call& call) {
     normalise(net, net.top, net.top_gain, net.top_normed, rows);
     if (call.grads) {
         clear(net.d_top_gain, size_t(net.unit_panels) * PANEL);
-        clear(net.dy, net.unit_panels);
+        for (int p = 0; p < net.unit_panels; p++) clear(net.dy.at(p, 0), size_t(rows) * PANEL);
     }
     double total = 0;
-    for_rows(rows, SOFTMAX_ROWS, [&](int row, int count) {
+    for_rows(rows, ROWS_AT_ONCE, [&](int row, int count) {
         total += output(net, call, net.top_normed.from(row), net.d_normed, row, count);
         if (call.grads)
-            backward_normalise(net, from(net.top, row), net.top_gain, net.d_normed,
-                               from(net.dy, row), net.d_top_gain, count);
+            backward_normalise(net, net.top.from(row), net.top_gain, net.d_normed, net.dy.from(row),
+                               net.d_top_gain, count);
     });
     for (int l = net.layers - 1; l >= 0 && call.grads; l--) backward_block(net, l, call);
     if (call.grads) backward_embed(net, rows);
@@ -135,7 +135,7 @@ double run_nn(const Network& net, const Call& call) {
         clear(net.nn_db, net.unit_panels);
     }
     double total = 0;
-    for_rows(rows, SOFTMAX_ROWS, [&](int row, int count) {
+    for_rows(rows, ROWS_AT_ONCE, [&](int row, int count) {
         const int* const codes = net.codes + size_t(row) * net.context;
         for (int p = 0; p < net.unit_panels; p++) forward_nn(net, codes, p, count);
         total += output(net, call, net.nn_h, net.nn_dh, row, count);
@@ -169,10 +169,13 @@ void load_codes(const Network& net, const Call& call) {
         }
 }
 
-// Bytes that a layer stores for a whole window: factors, h, a GRU's r h', and h after dropout.
+// Bytes that a layer stores for a whole window: factors, h, a GRU's r h', and h after dropout; in a
+// block, instead of the last, the residual stream before and after the cell, both normalised, and
+// what the MLP's units, two for each of the cell's, put out.
 size_t bytes_of_window(const Network& net, bool dropout) {
-    const size_t operands = 1 + (net.kind == GRU) + dropout;
-    const size_t per_unit = net.factors() * sizeof(Factor) + operands * sizeof(float);
+    const size_t operands = 1 + (net.kind == GRU) + (net.block ? 6 : dropout);
+    const size_t factors = net.factors() + (net.block ? 2 * mlp::FACTORS : 0);
+    const size_t per_unit = factors * sizeof(Factor) + operands * sizeof(float);
     return per_unit * net.unit_panels * PANEL * net.T * net.R;
 }
 

@@ -15,8 +15,8 @@ inline void compute_logits(const Network& net, const Operand& y, int first_row, 
         const float* const w = net.out_w + rounding * right_size(net.H, net.K);
         const Segment s = {y.from(r).left, y.left_stride, w, size_t(padded_words(net.H)) * PANEL,
                            words(net.H)};
-        product(std::min(rows - r, ROWS_PER_ROUNDING), &s, 1,
-                {net.logits.at(0, r), net.logits.stride}, net.symbol_panels);
+        product(std::min(rows - r, ROWS_PER_ROUNDING), &s, 1, net.logits.from(r),
+                net.symbol_panels);
     }
 }
 

@@ -29,7 +29,7 @@ struct Step {
 
 // ---- forward ----
 
-// The factors by which dropout multiplies one panel of a layer's outputs at one step.
+// The factors by which dropout multiplies one panel of a cell's outputs at one step.
 struct Dropout {
     const uint8_t* mask;  // of stream 0: two bytes, a bit per unit; null: no dropout
     int stride, streams;  // bytes from one stream to the next
@@ -157,7 +157,7 @@ void for_gate_panels(const ForwardStep& step, int gate, const Operand& h, const 
     }
 }
 
-// ---- backward; net.dy holds the gradient of the layer's outputs ----
+// ---- backward; net.dy holds the gradient of the cell's outputs ----
 
 // Gradients of one panel of a gate: stored for the products, and added to the gradient of the bias
 // or of the rows of w_x that the characters select.

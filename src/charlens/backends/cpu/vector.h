@@ -1,5 +1,6 @@
 // Sixteen floats at a time, in one register (AVX-512), two (AVX2) or four (NEON); conversions to
-// bfloat16 and half precision; tanh, sigmoid and exp. To support another instruction set, add its
+// bfloat16 and half precision; tanh, sigmoid, exp and gelu. To
+// support another instruction set, add its
 // version of the first two parts of this file and its block sizes in product.h.
 #pragma once
 #if defined __aarch64__
@@ -381,9 +382,9 @@ static inline vec exact_sigmoid(vec x) {
     return mul(exp(smaller(all(0), x)), reciprocal(add(all(1.f), e)));
 }
 
-// x Phi(x) and its derivative, Phi(x) + x phi(x), of the normal distribution. Phi(-|x|) is
-// e^(-x^2/2) times a polynomial of t = 1 / (1 + p |x|) (Abramowitz and Stegun 7.1.26, error below
-// 1e-7).
+// x Phi(x) and its derivative, Phi(x) + x phi(x), with Phi and phi of the normal distribution. By
+// Abramowitz and Stegun 7.1.26, Phi(-|x|) = e^(-x^2/2) times a polynomial of 1 / (1 + 0.23 |x|),
+// with an error below 1e-7.
 struct Gelu {
     vec value, slope;
 };

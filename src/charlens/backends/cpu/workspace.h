@@ -11,7 +11,7 @@
 //                minGRU z g, minLSTM f i g, RG-LRU r i x, RNN just one
 //     w_x, w_h   weights of a layer's input and of its own last output (a GRU's candidate gate has
 //                w_g); _t: transposed, for the backward pass
-//     h, y       a layer's output before and after dropout; c: an LSTM's cell state; c, n, m: an
+//     h, y       a cell's output before and after dropout; c: an LSTM's cell state; c, n, m: an
 //                sLSTM's ratio, normaliser and stabiliser
 //     d...       the gradient of the loss with respect to ...; d_gates: with respect to the gates
 //                before their nonlinearity
@@ -33,12 +33,14 @@ namespace {
 
 enum Kind : int { RNN, LSTM, GRU, MINGRU, MINLSTM, RGLRU, SLSTM, NN };
 
-// Rows that the softmax takes at a time: their logits stay in the L2 cache.
-constexpr int SOFTMAX_ROWS = 480;
-// Of these, rows that are multiplied by the same rounding of the output weights: whole pairs of
-// tiles, and whole blocks of registers.
+// Rows that the softmax takes at a time and, backward, a block's MLP: what is made of them stays in
+// the L2 cache.
+constexpr int ROWS_AT_ONCE = 480;
+// Of these, rows that are multiplied by the same rounding of the output weights or of the MLP's:
+// whole pairs of tiles, and whole blocks of registers.
 constexpr int ROWS_PER_ROUNDING = 96;
-// Panels of gates that one product computes: they are still in the L1 cache when they are used.
+// Panels of gates, or of the MLP, that one product computes: they are still in the L1 cache when
+// they are used.
 constexpr int PANELS_AT_ONCE = 4;
 // Of RG-LRU: the exponent c, and the least 1 - a^2.
 constexpr float RGLRU_C = 8, RGLRU_LEAST = 1e-8f;
@@ -165,14 +167,15 @@ struct Network : Sizes {
     float *out_w, *out_w_t, *out_b, *out_db;
     Matrix out_dw;
     int *codes, *targets;  // [T R] (codes of an n-NN: [T R, context])
-    Matrix logits;         // [K, SOFTMAX_ROWS]
+    Matrix logits;         // [K, ROWS_AT_ONCE]
     Operand d_logits;
     float* scratch;  // for transposed products
     // Recurrent networks.
     Matrix gate_sums;    // [panels of some gates, R]: the products' results
     Matrix update_gate;  // GRU: [H, R] z
     Operand d_gates;     // [gates x H, T R]
-    Matrix dy, dx;       // [H, T R] of a layer's outputs, and of its inputs
+    Matrix dy, dx;       // [H, T R] of a cell's outputs and inputs; in a block dy is that of the
+                         // residual stream, wherever the backward pass is on it
     Matrix dh, dc, dn;   // [H, R] what flows to the previous step
     Matrix dh_direct;    // [H, R] the part of dh that bypasses the weights
     Matrix d_reset_h;    // GRU: [H, R]
@@ -181,13 +184,13 @@ struct Network : Sizes {
     Matrix top;             // [H, T R] the last layer's output
     Operand top_normed;     // [H, T R]
     float *top_gain, *d_top_gain;
-    Matrix mlp_sums;      // [max(H, a panel of a and b), SOFTMAX_ROWS]: the products' results
-    Operand d_top, d_ab;  // [H, SOFTMAX_ROWS], [2 M, SOFTMAX_ROWS]
-    Matrix d_normed;      // [H, SOFTMAX_ROWS]
+    Matrix mlp_sums;      // [panels of some columns, ROWS_AT_ONCE]: the products' results
+    Operand d_top, d_ab;  // [H, ROWS_AT_ONCE], [2 M, ROWS_AT_ONCE]
+    Matrix d_normed;      // [H, ROWS_AT_ONCE]
     // n-NN.
     float *nn_w, *nn_b;  // [panel of units][context K + 1][16], the last row zero: no character
     Matrix nn_dw, nn_db;
-    Operand nn_h;            // [H, SOFTMAX_ROWS]
+    Operand nn_h;            // [H, ROWS_AT_ONCE]
     Matrix nn_h_now, nn_dh;  // the same in float32, and its gradient
 
     char* memory;
@@ -316,10 +319,10 @@ inline void Network::lay_out_around_blocks() {
     top = take_matrix(unit_panels, rows);
     top_normed = take_operand(1, H, rows, rows);
     for (float** each : {&top_gain, &d_top_gain}) *each = take<float>(size_t(unit_panels) * PANEL);
-    mlp_sums = take_matrix(std::max(unit_panels, PANELS_AT_ONCE), SOFTMAX_ROWS);
-    d_top = take_operand(1, H, SOFTMAX_ROWS, SOFTMAX_ROWS);
-    d_ab = take_operand(2, mlp_width(), SOFTMAX_ROWS, SOFTMAX_ROWS);
-    d_normed = take_matrix(unit_panels, SOFTMAX_ROWS);
+    mlp_sums = take_matrix(std::max(unit_panels, PANELS_AT_ONCE), ROWS_AT_ONCE);
+    d_top = take_operand(1, H, ROWS_AT_ONCE, ROWS_AT_ONCE);
+    d_ab = take_operand(2, mlp_width(), ROWS_AT_ONCE, ROWS_AT_ONCE);
+    d_normed = take_matrix(unit_panels, ROWS_AT_ONCE);
 }
 
 inline void Network::lay_out() {
@@ -332,9 +335,9 @@ inline void Network::lay_out() {
         nn_b = take<float>(size_t(unit_panels) * PANEL);
         nn_dw = take_matrix(unit_panels, inputs);
         nn_db = take_matrix(unit_panels, 1);
-        nn_h = take_operand(1, H, SOFTMAX_ROWS, SOFTMAX_ROWS);
-        nn_h_now = take_matrix(unit_panels, SOFTMAX_ROWS);
-        nn_dh = take_matrix(unit_panels, SOFTMAX_ROWS);
+        nn_h = take_operand(1, H, ROWS_AT_ONCE, ROWS_AT_ONCE);
+        nn_h_now = take_matrix(unit_panels, ROWS_AT_ONCE);
+        nn_dh = take_matrix(unit_panels, ROWS_AT_ONCE);
     } else {
         gate_sums = take_matrix(PANELS_AT_ONCE, R);
         update_gate = take_matrix(unit_panels, R);
@@ -351,8 +354,8 @@ inline void Network::lay_out() {
     out_b = take<float>(size_t(symbol_panels) * PANEL);
     out_db = take<float>(size_t(symbol_panels) * PANEL);
     scratch = take<float>(size_t(panels(block ? mlp_width() : H)) * TRANSPOSED_PANEL);
-    logits = take_matrix(symbol_panels, SOFTMAX_ROWS);
-    d_logits = take_operand(1, K, SOFTMAX_ROWS, SOFTMAX_ROWS);
+    logits = take_matrix(symbol_panels, ROWS_AT_ONCE);
+    d_logits = take_operand(1, K, ROWS_AT_ONCE, ROWS_AT_ONCE);
     codes = take<int>(size_t(rows) * (kind == NN ? context : 1));
     targets = take<int>(rows);
 }
@@ -371,6 +374,12 @@ struct Call {
     float *log_probs, *targets;  // [S, T, K], [S, T], or null
     int T;
 };
+
+// Calls use(row, count) for the rows of the window, at most `most` at a time.
+template <class Use>
+void for_rows(int rows, int most, const Use& use) {
+    for (int row = 0; row < rows; row += most) use(row, std::min(rows - row, most));
+}
 
 inline void clear(float* p, size_t count) { memset(p, 0, count * sizeof(float)); }
 inline void clear(Matrix m, int column_panels) { clear(m.data, column_panels * m.stride); }
