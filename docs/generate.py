@@ -37,15 +37,19 @@ BLOCKS = (
 )  # fmt: skip
 
 
-def renewed(text: str, name: str = "") -> str:
-    """The text with its blocks written anew. Raises SystemExit on a block that nobody writes."""
+def renewed(text: str, name: str = "README.md") -> str:
+    """The text with its blocks written anew; they link as README.md does, and in a page of docs/
+    from there. Raises SystemExit on a block that nobody writes."""
     writers = {block.__name__.replace("_", "-"): block for block in BLOCKS}
 
     def write(found: re.Match) -> str:
         block = found.group(1)
         if block not in writers:
             sys.exit(f"{name}: no function writes the block '{block}'; see docs/blocks")
-        return f"<!-- generated: {block} -->\n\n{writers[block]()}\n\n<!-- end of {block} -->"
+        written = writers[block]()
+        if name != "README.md":
+            written = written.replace("](docs/", "](")
+        return f"<!-- generated: {block} -->\n\n{written}\n\n<!-- end of {block} -->"
 
     return re.sub(
         r"<!-- generated: ([\w-]+) -->.*?<!-- end of \1 -->", write, text, flags=re.DOTALL

@@ -37,8 +37,9 @@ CLAIMS = {  # the statement in words, and how its effect is read
     "size removes n-gram errors": ("a larger LSTM mostly removes errors that an n-gram would not "
                                    "make", "share"),
     "interpretable cells exist": ("interpretable units exist", "strength"),
-    "interpretable cells are used": ("interpretable units are used, not only there (the paper "
-                                     "leaves this open)", "share"),
+    "interpretable cells are used": ("most interpretable units are used, not only there (the paper "
+                                     "leaves this open); effect: the share, against a half",
+                                     "share"),
     "most cells are not": ("most units follow no hypothesis beyond both baselines", "share"),
     "forget gates remember": ("some forget gates are almost always open", "share"),
     "output gates move": ("no output gate in figure 3 is always open or always closed, at 99% of "
@@ -75,16 +76,18 @@ def effect(row, unit: str) -> str:
     if not unit or pd.isna(row.effect):
         return verdict_of(row)
     share = unit == "share"
-    places = max(1, 2 if abs(row.effect) < 0.01 else 0) if share else 3
+    few = re.search(r"\b(\d+) of (\d+) units\b", row.basis) if share else None
+    if few and int(few[2]) >= FEW:
+        few = None
+    places = 0 if few else 2 if abs(row.effect) < 0.01 else 1
     low, high = (format(x, f".{places}%" if share else "+.3f") for x in (row.low, row.high))
     between = f" ({low} to {high})" if low != high else ""  # whose ends read the same is none
     form = "+.3f" if unit == "probability" else ".3f"
     value = format(row.effect, f".{places if between else 0}%" if share else form)
-    few = re.search(r"\b(\d+) of (\d+) units\b", row.basis) if share else None
     if instead := re.search(FOUND_INSTEAD.get(row.get("claim"), "(?!)"), row.basis):
         value, between = instead.group(), ""
-    elif few and int(few[2]) < FEW:
-        value, between = few.group(), ""
+    elif few:
+        value = few.group()
     said = SAID.get(unit, "{}").format(value) + between
     paper = "" if pd.isna(row.paper) else f"paper {row.paper:.3f}"
     beside = [found.group() for form in BESIDE if (found := re.search(form, row.basis))]

@@ -27,27 +27,42 @@ def errors_by_size() -> str:
     return markdown(head, rows) + missing
 
 
-def figure(name: str, says: str, caption: str = "") -> str:
-    """A published figure with its caption, which is that of the run's report."""
-    text = (ROOT / f"workflow/report/{caption or name}.rst").read_text()
+def picture(name: str, says: str) -> str:
+    """A published figure."""
+    return f"[![{says}]({FIGURES}/{name}.png)]({FIGURES}/{name}.svg)"
+
+
+def caption(name: str) -> str:
+    """The caption of a figure, which is that of the run's report."""
+    text = (ROOT / f"workflow/report/{name}.rst").read_text()
     controls = int(table("tables/ablation.csv")["controls"].max())
-    text = re.sub(r"{{.*?controls.*?}}", str(controls), text, flags=re.DOTALL).replace("``", "`")
-    picture = f"{FIGURES}/{name}"
-    return f"[![{says}]({picture}.png)]({picture}.svg)\n\n{text.strip()}"
+    text = re.sub(r"{{.*?controls.*?}}", str(controls), text, flags=re.DOTALL)
+    return text.replace("``", "`").strip()
+
+
+def figure(name: str, says: str) -> str:
+    """A published figure with its caption."""
+    return f"{picture(name, says)}\n\n{caption(name)}"
 
 
 def figures() -> str:
     """Figures 1 to 6, as the paper numbers them."""
-    shown = [("figure1", "Figure 1: t-SNE of the networks")]
-    shown += [(f"figure2-{corpus}", f"Figure 2: units and what they follow, {title}")
-              for corpus, title in TITLES.items()]  # fmt: skip
-    shown += [("figure3", "Figure 3: saturation of gates"),
-              ("figure4", "Figure 4: the LSTM against n-grams"),
-              ("figure5", "Figure 5: braces by distance, and an LSTM in its first epochs"),
-              ("figure6", "Figure 6: errors removed by oracles")]  # fmt: skip
-    return "\n\n".join(
-        f"### {says}\n\n{figure(name, says, name.partition('-')[0])}" for name, says in shown
-    )
+    shown = {
+        "figure1": "Figure 1: t-SNE of the networks",
+        "figure2": "Figure 2: units and what they follow",
+        "figure3": "Figure 3: saturation of gates",
+        "figure4": "Figure 4: the LSTM against n-grams",
+        "figure5": "Figure 5: braces by distance, and an LSTM in its first epochs",
+        "figure6": "Figure 6: errors removed by oracles",
+    }
+    parts = []
+    for name, says in shown.items():
+        pictures = {name: says}
+        if name == "figure2":  # one for each corpus
+            pictures = {f"{name}-{corpus}": f"{says}, {text}" for corpus, text in TITLES.items()}
+        shows = "\n\n".join(picture(*each) for each in pictures.items())
+        parts.append(f"### {says}\n\n{shows}\n\n{caption(name)}")
+    return "\n\n".join(parts)
 
 
 def definitions() -> str:

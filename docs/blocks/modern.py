@@ -26,20 +26,24 @@ def modern(name: str) -> pd.DataFrame:
     return published(name, MODERN)
 
 
+def bare_losses() -> pd.DataFrame:
+    """The losses of bare cells by the paper's recipe: columns types, rows shapes."""
+    found = modern("tables/types.csv")
+    bare = found[(found["block"] == 0) & (found["recipe"] == "paper")]
+    return bare.pivot(index=["corpus", "size", "layers"], columns="type", values="loss")
+
+
+def newer(losses: pd.DataFrame) -> list[str]:
+    return [type for type in types_in_order(losses) if type not in PAPER_TYPES]
+
+
 def modern_verdict() -> str:
-    """How far the newer types are from LSTM and GRU, in a sentence or two."""
+    """Whether a newer type is ahead of the GRU, and what was trained, in a sentence or two."""
     found = modern("tables/types.csv")
     if found.empty:
         return ABSENT
-    bare = found[(found["block"] == 0) & (found["recipe"] == "paper")]
-    losses = bare.pivot(index=["corpus", "size", "layers"], columns="type", values="loss")
-    newer = [type for type in types_in_order(losses) if type not in PAPER_TYPES]
-    behind = []
-    for type in newer:
-        more = (losses[type] - losses["lstm"]).dropna()
-        shapes = f"{len(more)} shape{'s' if len(more) > 1 else ''}"
-        behind.append(f"{type_name(type)} {extent(more, '+.2f')} ({shapes})")
-    best = (losses[newer].min(axis=1) - losses["gru"]).dropna()
+    losses = bare_losses()
+    best = (losses[newer(losses)].min(axis=1) - losses["gru"]).dropna()
     ahead = int((best < 0).sum())
     named = plan("modern.yaml").grid.types
     failed = {key.type for key in reference.failures(reference.Publication(MODERN))}
@@ -47,24 +51,31 @@ def modern_verdict() -> str:
         type_name(type) + " (the one tried diverged)" * (type in failed)
         for type in types_in_order(set(named) - set(losses))
     ]
-    sizes = sorted(set(bare["size"]))
+    sizes = sorted(set(losses.index.get_level_values("size")))
     sizes = f"{'sizes' if len(sizes) > 1 else 'size'} {' and '.join(map(str, sizes))}"
     trained = f"of the {len(best)} shapes (layers x size) that are trained"
     said = f"a newer type is ahead of the GRU in {ahead} {trained}"
     if not ahead:
         said = f"no newer type is ahead of the GRU in any {trained}"
-    helped = types_in_order(set(found.drop(bare.index)["type"]))
+    bare = (found["block"] == 0) & (found["recipe"] == "paper")
+    helped = types_in_order(set(found[~bare]["type"]))
     added = "None has been trained yet in a block or by AdamW."
     if helped:
         added = f"In a block or by AdamW so far: {', '.join(map(type_name, helped))}."
     return (
-        "Bare cells (without a residual block around them) of equal parameters, by the paper's"
-        f" recipe, {sizes}, one seed each:"
-        f" {said}. Loss minus that of the LSTM of the same"
-        f" shape, in nats per character: {'; '.join(behind)}."
-        f" {added}"
+        "With bare cells (without a residual block around them) of equal parameters, trained by the"
+        f" paper's recipe, {sizes}, one seed each, {said}. {added}"
         + (f" Without a loss yet: {', '.join(rest)}." if rest else "")
     )  # fmt: skip
+
+
+def behind_lstm() -> str:
+    """How far each newer type is from the LSTM of the same shape."""
+    losses, rows = bare_losses(), []
+    for type in newer(losses):
+        more = (losses[type] - losses["lstm"]).dropna()
+        rows.append([type_name(type), extent(more, "+.2f"), str(len(more))])
+    return markdown(["type", "loss minus the LSTM's, nats per character", "shapes"], rows)
 
 
 def modern_losses() -> str:
@@ -228,5 +239,6 @@ def modern_figure() -> str:
     return (
         f"{trained} of the {len(recurrent)} networks of `modern.yaml` are trained"
         f"{f' ({diverged} more diverged)' if diverged else ''}. {modern_verdict()}\n\n"
+        f"{behind_lstm()}\n\n"
         f"[![Loss of each type at equal parameters]({picture}.png)]({picture}.svg)"
     )

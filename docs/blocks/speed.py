@@ -22,6 +22,7 @@ def hours_of_paper() -> dict[str, float]:
 def costs() -> str:
     rows, trained = [], minutes_of_trainings()
     for row in table("bench/times.csv").itertuples():
+        what = f"`{row.what}`" if row.what.startswith(("make", "snakemake")) else row.what
         disk = f"{row.disk_gb:g} GB" if row.disk_gb >= 0.1 else f"{1000 * row.disk_gb:g} MB"
         spans = [
             span(row.amx_low, row.amx_high, row.unit), span(row.zen5_low, row.zen5_high, row.unit),
@@ -30,6 +31,7 @@ def costs() -> str:
         if row.what == "make paper":
             hours = hours_of_paper()
             spans = [f"{hours['amx'] / 2:.0f} hours", "–", f"{hours['avx2'] / 2:.0f} hours"]
+            what += ", its recurrent networks alone"
         elif pd.isna(row.amx_low):
             kind, _, size = row.what.partition(" of War and Peace, ")
             own = trained[(trained["kind"] == kind) & (trained["size"] == int(size.split()[-1]))]
@@ -38,8 +40,7 @@ def costs() -> str:
                 for alike in (own[own["path"] == path] for path in ("amx", "avx512bf16", "avx2"))
             ]
         rows.append([
-            f"`{row.what}`" if row.what.startswith(("make", "snakemake")) else row.what,
-            *spans, f"{row.memory_gb:g} GB", disk,
+            what, *spans, f"{row.memory_gb:g} GB", disk,
         ])  # fmt: skip
     head = ["", "AMX", "AVX512-BF16 (Zen 5)", "AVX2 alone (old)", "memory", "disk at the peak"]
     return markdown(head, rows)

@@ -126,7 +126,12 @@ def test_parts_of_a_claim_are_said_by_type(blocks):
 @pytest.mark.parametrize(
     ("basis", "numbers", "unit", "said"),
     [
-        ("LSTM 2x512: 2 of 2 units, one for each", (1, 0.342, 1), "share", "2 of 2 units"),
+        (
+            "LSTM 2x512: 2 of 2 units, one for each",
+            (1, 0.342, 1),
+            "share",
+            "2 of 2 units (34% to 100%)",
+        ),
         ("LSTM 2x512: 30 of 60 units", (0.5, 0.4, 0.6), "share", "50.0% (40.0% to 60.0%)"),
         ("616 units", (0.9805, 0.9807, 0.9808), "share", "98%"),  # both ends read the same
         ("9 networks", (0.1, 0.1, 0.1), "nats", "0.100 nats"),

@@ -66,10 +66,10 @@ def serve() -> None:
     from charlens import cli
     from charlens.networks import half  # noqa: F401
     from charlens.ngrams import fit, kenlm  # noqa: F401
-    from charlens.runs import publish, steps
+    from charlens.runs import publish, remake
     from charlens.training import score, select, train  # noqa: F401
 
-    publish.verb = steps.verb = machines.Verbs()
+    publish.verb = remake.verb = machines.Verbs()
     kenlm.PATIENCE = 5
     for line in sys.stdin:
         order = json.loads(line)

@@ -209,7 +209,7 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 class Verbs:
-    """In place of `steps.verb`: runs verbs in this process. What needs a real network is made up;
+    """In place of `remake.verb`: runs verbs in this process. What needs a real network is made up;
     `light` makes up all the rest, too. `called` says which verbs were asked for."""
 
     TABLES = {

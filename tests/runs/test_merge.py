@@ -14,7 +14,7 @@ from charlens.claims.published import with_published
 from charlens.claims.seeds import line_break
 from charlens.errors import InputError
 from charlens.report import html, tables
-from charlens.runs import merge, publish, reference, steps
+from charlens.runs import merge, publish, reference, remake
 from charlens.store.corpora import read_split
 from charlens.store.scores import by_corpus, read_scores
 from charlens.store.tables import planned_models
@@ -29,7 +29,7 @@ def machine(tmp_path, monkeypatch):
 
     def make(name: str, networks: dict, ngrams=(2, 3), unit=1, **more) -> Path:
         verbs = Verbs(unit)
-        for module in (steps, publish):
+        for module in (remake, publish):
             monkeypatch.setattr(module, "verb", verbs)
         source = write_run(tmp_path / f"runs-{name}/small", networks, ngrams, unit=unit, **more)
         publish.publish(source, tmp_path / name)
@@ -45,7 +45,7 @@ def test_watched_networks_of_both_machines_are_joined(tmp_path, monkeypatch):
     figures = settings()["figures"] | {"emergence": watched}
     for name, networks, unit in (("one", (LSTM, GRU), 1), ("other", (GRU,), 2)):
         verbs = Verbs(unit)
-        for module in (steps, publish):
+        for module in (remake, publish):
             monkeypatch.setattr(module, "verb", verbs)
         source = write_run(tmp_path / f"runs-{name}/small", unit=unit, figures=figures)
         for network in networks:
@@ -214,7 +214,7 @@ def test_killed_at_any_moment(machine, monkeypatch):
     def killed(*_):
         raise Killed
 
-    for module, function in ((reference, "describe"), (reference, "replace"), (steps, "verb")):
+    for module, function in ((reference, "describe"), (reference, "replace"), (remake, "verb")):
         with monkeypatch.context() as patch, pytest.raises(Killed):
             patch.setattr(module, function, killed)
             merge.merge(one, other)
@@ -336,7 +336,7 @@ def test_losses_are_analysed_as_the_publication_says(recorded, samples, machine,
     for folder in (one, other) if not recorded else [other]:
         (folder / "settings.json").write_text(json.dumps(about))
     called = {}
-    monkeypatch.setattr(steps, "verb", lambda name, *words: called.update({name: words}))
+    monkeypatch.setattr(remake, "verb", lambda name, *words: called.update({name: words}))
     merge.merge(one, other)
     words = [str(word) for word in called["table1"]]
     claims = [str(word) for word in called["claims"]]
@@ -471,7 +471,7 @@ def test_the_published_results_can_be_read_and_halves_of_them_joined(tmp_path, m
         reference.write_status(folder, planned)
         reference.describe(folder)
     called = []
-    monkeypatch.setattr(steps, "verb", lambda *arguments: called.append(arguments[0]))
+    monkeypatch.setattr(remake, "verb", lambda *arguments: called.append(arguments[0]))
     merge.merge(*halves)
     assert called == [
         "table1", "table2", "contiguous-split", "reshuffles", "figure1", "claims",

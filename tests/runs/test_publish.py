@@ -33,7 +33,7 @@ from charlens.data import split
 from charlens.errors import InputError
 from charlens.networks import architecture, half, model_file
 from charlens.report import figure1, tables
-from charlens.runs import merge, publish, reference, status, steps
+from charlens.runs import merge, publish, reference, remake, status
 from charlens.store import tables as stored
 from charlens.store.models import ModelKey
 from charlens.store.scores import by_corpus, read_score
@@ -58,7 +58,7 @@ def test_status(tmp_path, capsys):
 @pytest.fixture
 def verbs(monkeypatch):
     found = Verbs()
-    monkeypatch.setattr(steps, "verb", found)
+    monkeypatch.setattr(remake, "verb", found)
     monkeypatch.setattr(publish, "verb", found)
     return found
 
@@ -599,13 +599,13 @@ def test_killed_between_the_last_two_steps(tmp_path, verbs):
 
 def test_a_verb_that_fails_is_one_line(tmp_path):
     with pytest.raises(InputError, match="charlens half: .*none: no such model; train it first$"):
-        steps.verb("half", tmp_path / "none", "--out", tmp_path / "out")
+        remake.verb("half", tmp_path / "none", "--out", tmp_path / "out")
 
 
 def test_the_verbs_are_given_what_they_need(tmp_path, monkeypatch):
     """As in a run of one's own, but for the networks themselves, which are made up."""
     verbs = Verbs(light=False)
-    for module in (steps, publish):
+    for module in (remake, publish):
         monkeypatch.setattr(module, "verb", verbs)
     source, published = write_run(tmp_path / "small"), tmp_path / "reference"
     publish.publish(source, published)

@@ -1,4 +1,4 @@
-"""What the backends share."""
+"""What the backends share: dropout masks, threads, the options of the command line."""
 
 import argparse
 import os

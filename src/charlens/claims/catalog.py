@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from charlens.claims import (
     ablation,
     baselines,
-    captions,
+    deviation_and_size,
     error_causes,
     first_epochs,
     gates,
@@ -54,9 +54,9 @@ CLAIMS = (
           baselines.nn_loss_rises),
     Claim("n-NN overfits", "For larger n, the n-NN overfits.", baselines.nn_overfits),
     Claim("deviations are small", "The standard deviation of every loss over bootstrap samples of "
-          "the test set is below 0.004.", captions.deviations_are_small),
+          "the test set is below 0.004.", deviation_and_size.deviations_are_small),
     Claim("networks are small", "The best network takes megabytes (11 MB in the paper), the "
-          "20-gram gigabytes (3 GB).", captions.networks_are_small),
+          "20-gram gigabytes (3 GB).", deviation_and_size.networks_are_small),
     Claim("RNNs lie apart", "RNNs predict differently from LSTMs and GRUs, which predict alike.",
           likeness.rnns_lie_apart),
     Claim("long reach", "The LSTM gains most over the n-gram on characters that depend on "

@@ -21,5 +21,5 @@ merge.py             joining two publications
 reference.py         the layout of a publication, and its page
 model_cards.py       what a publication says of its networks, texts and itself, for catalogs
 redraw.py            figures of a publication, drawn again from the numbers behind them
-steps.py             tables and figures that both of these make
+remake.py            tables and figures that both of these make from losses
 """

@@ -23,7 +23,7 @@ from charlens.files import write_atomically, write_csv
 from charlens.networks import model_file
 from charlens.networks.version import version_of
 from charlens.report import errors_by_size, figure6, plots
-from charlens.runs import model_cards, redraw, reference, steps
+from charlens.runs import model_cards, redraw, reference, remake
 from charlens.runs.reference import Publication, copy
 from charlens.store import models
 from charlens.store.corpora import read_corpora
@@ -264,14 +264,14 @@ class Join:
             ordered = [row for key in self.planned for row in rows.get(key, [])]
             write_atomically(self.out / name, "".join([head, *ordered]).encode())
             if not self.copied(name, "tables/inside.html"):
-                steps.inside_table(self.out, [self.out / name], self.infos())
+                remake.inside_table(self.out, [self.out / name], self.infos())
 
     def draw_figures(self) -> None:
         """Figures 3 to 6, clamped units and errors by size from the numbers behind them, and the
         page about units; a figure whose numbers all come from one publication is copied."""
         infos = [p for p in self.infos() if self.says("tables/gates.csv", p.stem)]
         if infos and not self.copied("tables/gates.csv", "figures/figure3.*"):
-            steps.figure3(self.out, infos)
+            remake.figure3(self.out, infos)
         if not self.copied(UNIT_TABLES[0], "tables/cells.html", *UNIT_TABLES[1:]):
             self.join_page()
         for figure, draw in redraw.DRAWN.items():
@@ -281,7 +281,7 @@ class Join:
                 name, f"figures/{figure}.[ps]*", *beside
             ):
                 with plots.style():
-                    plots.save(draw(self.out), steps.images(self.out, figure))
+                    plots.save(draw(self.out), remake.images(self.out, figure))
         self.join_errors()
 
     def says(self, name: str, corpus: str) -> bool:
@@ -320,9 +320,9 @@ class Join:
     def join_emergence(self) -> None:
         """When skills and units appear, from the watched networks of both publications."""
         name = "tables/emergence.csv"
-        tables = steps.existing(*(p.folder / name for p in reversed(self.publications)))
+        tables = remake.existing(*(p.folder / name for p in reversed(self.publications)))
         corpora = {corpus for path in tables for corpus in read_table(path, ["corpus"])["corpus"]}
-        steps.emergence(self.out, tables, [p for p in self.infos() if p.stem in corpora])
+        remake.emergence(self.out, tables, [p for p in self.infos() if p.stem in corpora])
 
     def join_errors(self) -> None:
         """tables/errors.csv: the rows of each network from a publication that has it, and the
@@ -348,7 +348,7 @@ class Join:
             with plots.style():
                 corpora = redraw.corpora_of(self.out, {key.corpus for key in found})
                 figure = errors_by_size.draw(rows, corpora)
-                plots.save(figure, steps.images(self.out, "errors"))
+                plots.save(figure, remake.images(self.out, "errors"))
 
     # ---- what is made from losses ----
 
@@ -366,20 +366,20 @@ class Join:
                 about = self.about_text(key.corpus)
                 splits[key.corpus] = shape_of_split(path, about, work / f"{key.corpus}.npz")
         reference.write_status(self.out, self.planned)
-        steps.loss_tables(self.out, scores, infos, self.analysis.bootstrap)
-        steps.comparison(self.out, infos)
-        steps.split_table(self.out, scores, splits, infos, self.analysis.claims)
-        steps.reshuffles(self.out, scores, infos)
-        steps.discrepancies(self.out, infos)
-        steps.figure1(self.out, scores, infos, self.analysis.tsne)
+        remake.loss_tables(self.out, scores, infos, self.analysis.bootstrap)
+        remake.comparison(self.out, infos)
+        remake.split_table(self.out, scores, splits, infos, self.analysis.claims)
+        remake.reshuffles(self.out, scores, infos)
+        remake.discrepancies(self.out, infos)
+        remake.figure1(self.out, scores, infos, self.analysis.tsne)
         published = ["--published", work / "claims.csv"]
         if (self.out / "tables/claims.csv").exists():
             copy(self.out / "tables/claims.csv", work / "claims.csv")
         else:
             published = []
-        steps.types(self.out, scores, splits, infos, self.analysis.claims)
+        remake.types(self.out, scores, splits, infos, self.analysis.claims)
         tried = ["--nn-hidden", *self.settings.get("hidden", [])]  # an older version says nothing
-        steps.claims(self.out, scores, splits, infos, [*published, *tried], self.analysis.claims)
+        remake.claims(self.out, scores, splits, infos, [*published, *tried], self.analysis.claims)
 
     def about_text(self, corpus: str) -> dict:
         """What its networks in half precision say of the text of a corpus: its alphabet and line

@@ -18,11 +18,11 @@ from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.networks import half, model_file
 from charlens.networks.cells import has_units
-from charlens.runs import grid, merge, model_cards, reference, steps
+from charlens.runs import grid, merge, model_cards, reference, remake
 from charlens.runs.reference import Publication, copy
+from charlens.runs.remake import images, verb
 from charlens.runs.run_files import CLAMPED, FOUND, RunFiles, about_score, below, is_of
 from charlens.runs.settings import Settings, arguments, comparable, read
-from charlens.runs.steps import images, verb
 from charlens.store import models
 from charlens.store.corpora import read_split
 from charlens.store.models import ModelKey
@@ -192,15 +192,15 @@ class Builder:
     def tables(self) -> None:
         """Tables 1 and 2, what the paper's split is worth, and losses on reshuffled files."""
         infos = self.of_corpora(".json", self.corpora)
-        steps.loss_tables(self.out, self.scores, infos, self.settings.bootstrap)
-        steps.split_table(self.out, self.scores, self.splits(), infos, self.settings.claims)
-        steps.reshuffles(self.out, self.scores, infos)
+        remake.loss_tables(self.out, self.scores, infos, self.settings.bootstrap)
+        remake.split_table(self.out, self.scores, self.splits(), infos, self.settings.claims)
+        remake.reshuffles(self.out, self.scores, infos)
 
     def beside_paper(self) -> None:
         """The comparison with the paper, and what is far from it."""
         infos = [i for i in self.of_corpora(".json", self.corpora) if self.of(i.stem)]
-        steps.comparison(self.out, infos)
-        steps.discrepancies(self.out, infos)
+        remake.comparison(self.out, infos)
+        remake.discrepancies(self.out, infos)
 
     def splits(self) -> dict[str, Path]:
         """The split of each corpus with scores."""
@@ -214,13 +214,13 @@ class Builder:
             return
         self.cell_tables(found, self.out / "tables")
         self.figure2(found, self.out / "tables", self.out / "figures")
-        steps.figure3(self.out, self.of_corpora(".json", found))
+        remake.figure3(self.out, self.of_corpora(".json", found))
         # clamping takes an hour for a large network: what the run lacks is not made here
         hypotheses = self.out / "tables/hypotheses.csv"
         clamped = [corpus for corpus in found if self.files.has_clamped(corpus, hypotheses)]
         if clamped:
             made = ([self.run / file.format(corpus) for corpus in clamped] for file in CLAMPED)
-            steps.ablation(self.out, *made, self.of_corpora(".json", clamped))
+            remake.ablation(self.out, *made, self.of_corpora(".json", clamped))
 
     def figure2(self, found: dict[str, Path], tables: Path, figures: Path) -> None:
         """Figure 2 of each corpus. found: as in `cell_tables`, which made `tables`."""
@@ -256,7 +256,7 @@ class Builder:
             if (path := self.models.get(key))
         ]
         if networks:
-            steps.inside_table(self.out, networks, self.of_corpora(".json", corpora))
+            remake.inside_table(self.out, networks, self.of_corpora(".json", corpora))
 
     def measured(self, key: ModelKey, model: Path) -> Path:
         """What `charlens inside` writes of a network: the run's, where that is of this candidate;
@@ -297,7 +297,7 @@ class Builder:
     def figures(self) -> None:
         """Figures 1, 4, 5 and 6, and the errors of figure 6 by type, depth and size."""
         infos = self.of_corpora(".json", self.corpora)
-        steps.figure1(self.out, self.scores, infos, self.settings.figures.tsne)
+        remake.figure1(self.out, self.scores, infos, self.settings.figures.tsne)
         self.about_characters("lstm", self.out, self.out / "figures")
         if both := self.having("lstm", "ngram"):
             texts = ["--texts", *self.of_corpora(".txt", both)]
@@ -307,7 +307,7 @@ class Builder:
     def about_characters(self, type: str, folder: Path, figures: Path) -> None:
         """Figures 4, 5 and 6 of a type. folder: where its first epochs are, in figure5/."""
         both = self.having(type, "ngram")
-        first_epochs = steps.existing(*(folder / f"figure5/{corpus}.csv" for corpus in both))
+        first_epochs = remake.existing(*(folder / f"figure5/{corpus}.csv" for corpus in both))
         texts = ["--texts", *self.of_corpora(".txt", both)]
         drawn = {"figure4": [], "figure5": [*texts, "--trajectory", *first_epochs]}
         if not first_epochs and not self.code(both):
@@ -330,7 +330,7 @@ class Builder:
         """The losses of types at equal parameters; and of the other types that the settings name
         what is made of the LSTM, in types/<type>/. As of the LSTM, first epochs and clamped units,
         which take long, are not made here."""
-        steps.types(self.out, self.scores, self.splits(), self.of_corpora(".json", self.corpora),
+        remake.types(self.out, self.scores, self.splits(), self.of_corpora(".json", self.corpora),
                     self.settings.claims)  # fmt: skip
         for type in self.settings.figures.types:
             out, made = self.out / below(type), self.run / below(type)
@@ -347,7 +347,7 @@ class Builder:
                 clamped = [c for c in corpora if self.files.has_clamped(c, best, type)]
                 files = ([made / file.format(corpus) for corpus in clamped] for file in CLAMPED)
                 if clamped:
-                    steps.ablation(out, *files, self.of_corpora(".json", clamped), out)
+                    remake.ablation(out, *files, self.of_corpora(".json", clamped), out)
 
     def emergence(self) -> None:
         """When skills and units appear in the networks that were watched."""
@@ -365,12 +365,12 @@ class Builder:
                 verb("emergence", snapshots, *arguments(files))
             measures.append(made)
         watched = [c for c in self.corpora if grid.watched(self.settings, c)]
-        steps.emergence(self.out, measures, self.of_corpora(".json", watched))
+        remake.emergence(self.out, measures, self.of_corpora(".json", watched))
 
     def claims(self) -> None:
         """Tests of the paper's conclusions, and of those about other types."""
         scored = [corpus for corpus in self.corpora if self.of(corpus)]
-        steps.claims(
+        remake.claims(
             self.out,
             self.scores,
             self.splits(),

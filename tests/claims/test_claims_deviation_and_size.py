@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from constructed import LENGTH, S, evidence, network, ngram, part, probable, published, whole
 
-from charlens.claims import captions, likeness
+from charlens.claims import deviation_and_size, likeness
 from charlens.claims.evidence import Missing
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED
 
@@ -13,19 +13,19 @@ def test_deviations():
     # losses that are the same within a stream: whole streams vary more than single characters do
     noise = 0.1
     e = evidence(network("lstm", 1, 64, 1.4, noise=noise), network("rnn", 1, 64, 1.4, noise=0.01))
-    findings = captions.deviations_are_small(e)
+    findings = deviation_and_size.deviations_are_small(e)
     assert whole(findings).verdict == HOLDS and part(findings, "whole streams").verdict == FAILS
     single, streams = (0.004 - found.effect for found in findings)
     assert single == pytest.approx(noise / np.sqrt(S * LENGTH), rel=0.3)
     assert streams == pytest.approx(single * np.sqrt(LENGTH), rel=0.1)
     assert "most for LSTM 1x64" in whole(findings).basis and "2 networks" in whole(findings).basis
     loud = evidence(network("lstm", 1, 64, 1.4, noise=0.4))
-    assert whole(captions.deviations_are_small(loud)).verdict == FAILS
+    assert whole(deviation_and_size.deviations_are_small(loud)).verdict == FAILS
     digests = evidence(*[published(score) for score in e.scores])
-    again = captions.deviations_are_small(digests)
+    again = deviation_and_size.deviations_are_small(digests)
     assert [f.effect for f in again] == pytest.approx([f.effect for f in findings], abs=1e-5)
     with pytest.raises(Missing):
-        captions.deviations_are_small(evidence())
+        deviation_and_size.deviations_are_small(evidence())
 
 
 @pytest.mark.parametrize(("times", "verdict"), [(600, HOLDS), (50, FAILS)])
@@ -34,11 +34,11 @@ def test_file_sizes(times, verdict):
     large.meta["arpa_bytes"] = times * 5_000_000
     best = network("gru", 2, 64, 1.1, bytes=5_000_000)
     e = evidence(best, network("lstm", 1, 64, 1.4, bytes=9), ngram(2, 1.9), large)
-    found = whole(captions.networks_are_small(e))
+    found = whole(deviation_and_size.networks_are_small(e))
     assert found.verdict == verdict and found.effect == pytest.approx(np.log10(times))
     assert "GRU 2x64 5.0 MB" in found.basis
     with pytest.raises(Missing, match="sizes"):
-        captions.networks_are_small(evidence(best, ngram(20, 1.2)))
+        deviation_and_size.networks_are_small(evidence(best, ngram(20, 1.2)))
 
 
 def alike(rnn, seed=0):
