@@ -48,7 +48,7 @@ estimate: $(TOOLS) ## measure this machine and say how long the reproduction tak
 	@$(SNAKEMAKE) --summary $(ARGS) | $(BIN)/charlens estimate results/calibration.json --cores $(CORES)
 
 .PHONY: bench
-bench: $(TOOLS) ## training speed beside stock torch and of every cell type, 15 minutes: results/bench
+bench: $(TOOLS) ## training speed beside stock torch and of every cell type, 20 minutes: results/bench
 	$(BIN)/charlens bench $(ARGS)
 	$(BIN)/charlens bench-types
 	test ! -d results/paper/benchmarks || $(BIN)/charlens bench-rules results/paper

@@ -23,12 +23,12 @@ def one_thread():
 
 @pytest.fixture(scope="module")
 def cases(one_thread):
-    """Of each type at every depth, of each later type, and of each in a block; trained once, for
+    """Of each type at every depth, of each later type, and of three in a block; trained once, for
     all paths."""
     if not paths.TESTABLE:
         pytest.skip(paths.NONE)
-    later, blocks = (accuracy.cases(len(x), types=x) for x in (accuracy.LATER, accuracy.BLOCKS))
-    return accuracy.cases(9) + later + blocks
+    in_blocks = accuracy.cases(3, types=("lstm+block", "gru+block", "mingru+block"))
+    return accuracy.cases(9) + accuracy.cases(4, types=accuracy.LATER) + in_blocks
 
 
 def check(isa, found, share=1.0):
@@ -48,7 +48,7 @@ QUICK = [isa for isa in paths.TESTABLE if not SLOW or isa != "neon"]
 @pytest.mark.parametrize("isa", [*(QUICK or ["none"]), *SLOW])
 def test_gradients_over_random_shapes_and_states(isa, cases):
     found = accuracy.measure(isa, cases)
-    assert len({error.case for error in found}) >= 60
+    assert len({error.case for error in found}) >= 50
     check(isa, found)
 
 
