@@ -166,13 +166,16 @@ def modern_claims() -> str:
 
 
 def parts_by_type(findings: pd.DataFrame) -> str:
-    """For each verdict the types that have it. Where a claim has several parts for each type
-    ("minGRU: memory"), those with this verdict follow in brackets, unless all have it."""
+    """For each verdict the types that have it. Where a claim has parts for each type ("minGRU:
+    memory"), those with this verdict follow in brackets; they do not where all of several have it.
+    """
     said, parts = [], [part.partition(": ") for part in findings["part"]]
     findings = findings.assign(type=[p[0] for p in parts], what=[p[2] for p in parts])
+    every = set(findings["what"])
+    plain = {""} if len(every) == 1 else every
     for verdict, own in findings.groupby("verdict", sort=False):
         types = [
-            type if set(whats) == set(findings["what"]) else f"{type} ({', '.join(whats)})"
+            type if set(whats) == plain else f"{type} ({', '.join(whats)})"
             for type, whats in own.groupby("type", sort=False)["what"]
         ]
         said.append(f"{verdict}: {', '.join(types)}")

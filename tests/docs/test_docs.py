@@ -118,6 +118,8 @@ def test_parts_of_a_claim_are_said_by_type(blocks):
     assert blocks.modern.parts_by_type(findings) == said
     whole = pd.DataFrame([["LSTM", "holds"], ["GRU", "undecided"]], columns=["part", "verdict"])
     assert blocks.modern.parts_by_type(whole) == "holds: LSTM; undecided: GRU"
+    one = pd.DataFrame([["LSTM: adamw", "does not hold"]], columns=["part", "verdict"])
+    assert blocks.modern.parts_by_type(one) == "does not hold: LSTM (adamw)"
     row = pd.Series({"verdict": "undecided", "effect": 0.0002, "low": 0.0001, "high": 0.0004,
                      "paper": None, "basis": ""})  # fmt: skip
     assert blocks.claims.effect(row, "share") == "undecided: 0.02% (0.01% to 0.04%)"

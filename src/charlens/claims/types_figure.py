@@ -181,14 +181,14 @@ def draw_panel(panel, rows: pd.DataFrame, by: str) -> None:
 def add_legend(figure, table: pd.DataFrame) -> None:
     """The numbers of layers, and what is added."""
 
-    def mark(label, shape="o", colour="#777777"):
+    def mark(label, shape="o", colour="#000000"):
         return Line2D([], [], ls="", marker=shape, color=colour, ms=5.5, mew=0, label=label)
 
     layers = [
         mark(plots.layers_label(k), plots.layers_marker(k)) for k in sorted(set(table["layers"]))
     ]
     names = [name for name in plots.LIGHTER if name in set(table["added"])]
-    lighter = [mark(f"with {name}", "s", plots.with_white("#000000", name)) for name in names]
+    lighter = [mark(f"lighter: with {name}", "s", plots.with_white("#000000", name)) for name in names]
     tick = Line2D([], [], ls="", marker="_", color=plots.LSTM, ms=7, mew=1, label=LSTM_S)
     handles = layers + lighter + [tick]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(4, len(handles)))
