@@ -188,7 +188,9 @@ def add_legend(figure, table: pd.DataFrame) -> None:
         mark(plots.layers_label(k), plots.layers_marker(k)) for k in sorted(set(table["layers"]))
     ]
     names = [name for name in plots.LIGHTER if name in set(table["added"])]
-    lighter = [mark(f"lighter: with {name}", "s", plots.with_white("#000000", name)) for name in names]
+    lighter = [
+        mark(f"lighter: with {name}", "s", plots.with_white("#000000", name)) for name in names
+    ]
     tick = Line2D([], [], ls="", marker="_", color=plots.LSTM, ms=7, mew=1, label=LSTM_S)
     handles = layers + lighter + [tick]
     figure.legend(handles=handles, loc="outside upper center", ncols=min(4, len(handles)))
