@@ -1,5 +1,6 @@
 """Blocks of docs/modern.md."""
 
+import math
 import re
 
 import pandas as pd
@@ -57,16 +58,27 @@ def modern_verdict() -> str:
     said = f"a newer type is ahead of the GRU in {ahead} {trained}"
     if not ahead:
         said = f"no newer type is ahead of the GRU in any {trained}"
-    bare = (found["block"] == 0) & (found["recipe"] == "paper")
-    helped = types_in_order(set(found[~bare]["type"]))
     added = "None has been trained yet in a block or by AdamW."
-    if helped:
-        added = f"In a block or by AdamW so far: {', '.join(map(type_name, helped))}."
+    if gains := beside_bare(found):
+        added = f"In a block or by AdamW so far (loss minus the bare cell's): {', '.join(gains)}."
     return (
         "With bare cells (without a residual block around them) of equal parameters, trained by the"
         f" paper's recipe, {sizes}, one seed each, {said}. {added}"
         + (f" Without a loss yet: {', '.join(rest)}." if rest else "")
     )  # fmt: skip
+
+
+def beside_bare(found: pd.DataFrame) -> list[str]:
+    """What each addition changes: its loss minus that of the bare cell by the paper's recipe."""
+    shape = ["corpus", "type", "layers", "size"]
+    plain = (found["block"] == 0) & (found["recipe"] == "paper")
+    bare = found[plain].set_index(shape)["loss"]
+    gains = {}
+    for row in found[~plain].itertuples():
+        name = row.type + "+block" * row.block + "+adamw" * (row.recipe == "adamw")
+        change = row.loss - bare.get((row.corpus, row.type, row.layers, row.size), math.nan)
+        gains[name] = type_name(name) + ("" if math.isnan(change) else f" {change:+.2f}")
+    return [gains[name] for name in types_in_order(gains)]
 
 
 def behind_lstm() -> str:
