@@ -8,6 +8,7 @@ import pandas as pd
 from blocks.claims import effect
 from blocks.common import ABSENT, MODERN, TITLES, extent, markdown, plan, published
 from blocks.readme import untried
+from charlens.claims import types_figure
 from charlens.claims.catalog import NEWER
 from charlens.report import overview
 from charlens.runs import reference
@@ -27,10 +28,15 @@ def modern(name: str) -> pd.DataFrame:
     return published(name, MODERN)
 
 
+def is_bare(found: pd.DataFrame) -> pd.Series:
+    """Which losses are of bare cells by the paper's recipe."""
+    return (found["block"] == 0) & (found["recipe"] == "paper")
+
+
 def bare_losses() -> pd.DataFrame:
     """The losses of bare cells by the paper's recipe: columns types, rows shapes."""
     found = modern("tables/types.csv")
-    bare = found[(found["block"] == 0) & (found["recipe"] == "paper")]
+    bare = found[is_bare(found)]
     return bare.pivot(index=["corpus", "size", "layers"], columns="type", values="loss")
 
 
@@ -58,27 +64,27 @@ def modern_verdict() -> str:
     said = f"a newer type is ahead of the GRU in {ahead} {trained}"
     if not ahead:
         said = f"no newer type is ahead of the GRU in any {trained}"
-    added = "None has been trained yet in a block or by AdamW."
-    if gains := beside_bare(found):
-        added = f"In a block or by AdamW so far (loss minus the bare cell's): {', '.join(gains)}."
+    more = "None has been trained yet in a block or by AdamW."
+    if changes := beside_bare(found):
+        more = f"In a block or by AdamW so far (loss minus the bare cell's): {', '.join(changes)}."
     return (
         "With bare cells (without a residual block around them) of equal parameters, trained by the"
-        f" paper's recipe, {sizes}, one seed each, {said}. {added}"
+        f" paper's recipe, {sizes}, one seed each, {said}. {more}"
         + (f" Without a loss yet: {', '.join(rest)}." if rest else "")
     )  # fmt: skip
 
 
 def beside_bare(found: pd.DataFrame) -> list[str]:
-    """What each addition changes: its loss minus that of the bare cell by the paper's recipe."""
-    shape = ["corpus", "type", "layers", "size"]
-    plain = (found["block"] == 0) & (found["recipe"] == "paper")
-    bare = found[plain].set_index(shape)["loss"]
-    gains = {}
-    for row in found[~plain].itertuples():
-        name = row.type + "+block" * row.block + "+adamw" * (row.recipe == "adamw")
-        change = row.loss - bare.get((row.corpus, row.type, row.layers, row.size), math.nan)
-        gains[name] = type_name(name) + ("" if math.isnan(change) else f" {change:+.2f}")
-    return [gains[name] for name in types_in_order(gains)]
+    """What each addition changes: its loss minus that of the bare cell, where that is trained."""
+    bare, changes = bare_losses().stack(), {}
+    for row in found[~is_bare(found)].itertuples():
+        loss = bare.get((row.corpus, row.size, row.layers, row.type), math.nan)
+        changes.setdefault(f"{row.type}+{types_figure.added(row)}", []).append(row.loss - loss)
+    said = []
+    for type in types_in_order(changes):
+        known = pd.Series(changes[type]).dropna()
+        said.append(type_name(type) + ("" if known.empty else f" {extent(known, '+.2f')}"))
+    return said
 
 
 def behind_lstm() -> str:
@@ -97,7 +103,7 @@ def modern_losses() -> str:
     parts = []
     for corpus, own in found.groupby("corpus", sort=False):
         parts += [f"**{TITLES[corpus]}**", losses_by_shape(own)]
-        bare = (own["block"] == 0) & (own["recipe"] == "paper")
+        bare = is_bare(own)
         for (layers, size), some in own[~bare].groupby(["layers", "size"]):
             beside = own[bare & (own["layers"] == layers) & (own["size"] == size)]
             parts += [f"With additions, {layers}x{size}:", losses_by_addition(beside, some)]
@@ -121,7 +127,7 @@ def trained_on_a_gpu() -> list[str]:
 
 def losses_by_shape(found: pd.DataFrame) -> str:
     """The losses of bare cells by the paper's recipe: types down, sizes and layers across."""
-    own = found[(found["block"] == 0) & (found["recipe"] == "paper")]
+    own = found[is_bare(found)]
     shapes = sorted(set(zip(own["size"], own["layers"], strict=True)))
     rows = []
     for type in types_in_order(own["type"]):

@@ -39,9 +39,7 @@ def costs() -> str:
                 "–" if alike.empty else f"{extent(alike['minutes'], '.2g')} minutes"
                 for alike in (own[own["path"] == path] for path in ("amx", "avx512bf16", "avx2"))
             ]
-        rows.append([
-            what, *spans, f"{row.memory_gb:g} GB", disk,
-        ])  # fmt: skip
+        rows.append([what, *spans, f"{row.memory_gb:g} GB", disk])
     head = ["", "AMX", "AVX512-BF16 (Zen 5)", "AVX2 alone (old)", "memory", "disk at the peak"]
     return markdown(head, rows)
 

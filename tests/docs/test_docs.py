@@ -180,6 +180,9 @@ def test_what_is_published_of_newer_types(blocks):
     assert "units of minGRU, Mamba" in missing
     said = "In a block or by AdamW so far (loss minus the bare cell's): minGRU+block+adamw -0.10."
     assert said in blocks.modern.modern_verdict()
+    losses.append(["wp", "mamba", 1, "paper", 2, 128, 1, 60, 30000, 1.3, 0, 0, 0])  # no bare one
+    pd.DataFrame(losses, columns=LOSSES).to_csv(tables / "types.csv", index=False)
+    assert f"{said[:-1]}, Mamba+block." in blocks.modern.modern_verdict()
 
 
 def test_candidates_that_are_not_tried_are_named_for_what_they_are(blocks):

@@ -61,7 +61,7 @@ def together(folder, **more):
 
 
 @pytest.mark.parametrize(
-    "type", ["lstm", "gru", "rnn", "gru+block", "slstm", "mamba", "transformer"]
+    "type", ["lstm", "gru", "rnn", "minlstm", "gru+block", "slstm", "mamba", "transformer"]
 )
 def test_networks_side_by_side_are_those_trained_alone(tmp_path, backend, type):
     if backend == "fast" and cell_of(type) not in (*cpu.KINDS, *selection.SCANS):

@@ -72,8 +72,8 @@ class Compiled:
 
 def sizes(arch: Architecture, streams: int, unroll: int) -> tuple:
     """The arguments of `cpu.Network` after the cell type."""
-    a = arch
-    return (a.layers, a.hidden, a.symbols, streams, unroll, a.context, a.block)
+    of_window = (streams, unroll)
+    return (arch.layers, arch.hidden, arch.symbols, *of_window, arch.context, arch.block)
 
 
 def choose(arch: Architecture, streams: int, unroll: int, name: str = "auto"):

@@ -106,26 +106,16 @@ inline void forward_mlp(const MlpRows& of, Matrix to, bool wanted) {
     const float* const w_in = of.weights(layer.w_in, 2 * right_size(H, M));
     const size_t panel = size_t(padded_words(H)) * PANEL;
     for (int p = 0; p < mlp_panels; p++) {
-        const Segment s = {normed.left, normed.left_stride, w_in + p * panel, mlp_panels * panel,
-                           words(H)};
+        const Segment s = segment_of(normed, w_in + p * panel, H, mlp_panels);
         product(of.count, &s, 1, net.mlp_sums, 2);
         forward_panel(of, p, wanted);
     }
-    const Segment s = {gated.left, gated.left_stride, of.weights(layer.w_out, right_size(M, H)),
-                       size_t(padded_words(M)) * PANEL, words(M)};
+    const Segment s = segment_of(gated, of.weights(layer.w_out, right_size(M, H)), M);
     product(of.count, &s, 1, net.mlp_sums, net.unit_panels);
     for (int p = 0; p < net.unit_panels; p++)
         for (int r = 0; r < of.count; r++)
             store(to.at(p, of.row + r),
                   add(load(layer.residual.at(p, of.row + r)), load(net.mlp_sums.at(p, r))));
-}
-
-// The part of net.d_ab that is d_b.
-inline Operand d_b_of(const Network& net) {
-    Operand d_b = net.d_ab;
-    d_b.left += panels(words(net.mlp_width())) * d_b.left_stride;
-    d_b.rows_inner += panels(net.mlp_width()) * d_b.rows_inner_stride;
-    return d_b;
 }
 
 // d_a and d_b of panel p, from net.mlp_sums, whose panel `at` is the gradient of gelu(a) b. These
@@ -134,7 +124,7 @@ inline void backward_panel(const MlpRows& of, int at, int p, int begin) {
     const float* const d = of.net.mlp_sums.at(at, 0);
     const FactorReader<mlp::FACTORS> factors = {of.factors(p)};
     const PairWriter d_a = pair_writer(of.net.d_ab, p, begin);
-    const PairWriter d_b = pair_writer(d_b_of(of.net), p, begin);
+    const PairWriter d_b = pair_writer(of.net.d_ab.part(1, of.net.mlp_width()), p, begin);
     for (int r = 0; r < of.count; r += 2) {
         const vec even = load(d + r * PANEL), odd = load(d + (r + 1) * PANEL);
         d_a.store(r, mul(even, factors.at(r, mlp::TO_A)), mul(odd, factors.at(r + 1, mlp::TO_A)));
@@ -146,21 +136,17 @@ inline void backward_panel(const MlpRows& of, int at, int p, int begin) {
 inline void backward_products(const MlpRows& of, int begin) {
     const Network& net = of.net;
     const int H = net.H, M = net.mlp_width();
-    const Operand d_top = net.d_top.from(begin), d_a = net.d_ab.from(begin),
-                  d_b = d_b_of(net).from(begin);
-    size_t panel = size_t(padded_words(H)) * PANEL;
+    const Operand d_top = net.d_top.from(begin), d_ab = net.d_ab.from(begin);
+    const size_t panel = size_t(padded_words(H)) * PANEL;
     for (int p = 0; p < panels(M); p += PANELS_AT_ONCE) {
         const int now = std::min(panels(M) - p, PANELS_AT_ONCE);
-        const Segment s = {d_top.left, d_top.left_stride, of.layer.w_out_t + p * panel, panel,
-                           words(H)};
+        const Segment s = segment_of(d_top, of.layer.w_out_t + p * panel, H);
         product(of.count, &s, 1, net.mlp_sums, now);
         for (int at = 0; at < now; at++) backward_panel(of, at, p + at, begin);
     }
-    panel = size_t(padded_words(M)) * PANEL;
-    const float* const w_in_t = of.layer.w_in_t;
-    const Segment segments[] = {
-        {d_a.left, d_a.left_stride, w_in_t, panel, words(M)},
-        {d_b.left, d_b.left_stride, w_in_t + right_size(M, H), panel, words(M)}};
+    Segment segments[2];
+    for (int i = 0; i < 2; i++)
+        segments[i] = segment_of(d_ab.part(i, M), of.layer.w_in_t + i * right_size(M, H), M);
     product(of.count, segments, 2, net.d_normed.from(begin), net.unit_panels);
 }
 

@@ -94,9 +94,8 @@ inline void backward_layer(Network& net, int l, const Call& call) {
     add_transposed_product(layer.h, H, net.d_gates, recurrent_panels, rows, layer.dw_h,
                            net.scratch);
     if (net.kind == GRU) {
-        Operand candidate = net.d_gates;
-        candidate.rows_inner += recurrent_panels * candidate.rows_inner_stride;
         clear(layer.dw_g, net.unit_panels);
+        const Operand candidate = net.d_gates.part(2, H);
         add_transposed_product(layer.reset_h, H, candidate, net.unit_panels, rows, layer.dw_g,
                                net.scratch);
     }

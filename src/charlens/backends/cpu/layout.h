@@ -42,6 +42,11 @@ struct Operand {
         return {left + size_t(row) * PANEL, left_stride,
                 rows_inner + size_t(row / PER_WORD) * PANEL, rows_inner_stride};
     }
+    // Part i of an operand of several parts, such as gates, each `columns` wide.
+    Operand part(int i, int columns) const {
+        return {left + size_t(i) * panels(words(columns)) * left_stride, left_stride,
+                rows_inner + size_t(i) * panels(columns) * rows_inner_stride, rows_inner_stride};
+    }
 };
 
 // Writes one panel of an operand, two rows at a time. In bfloat16 both forms are written.

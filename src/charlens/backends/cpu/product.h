@@ -15,6 +15,11 @@ struct Segment {
     int words;        // of the inner dimension
 };
 
+// a times the weights b, of which every `apart`-th panel is wanted. inner: columns of a.
+inline Segment segment_of(const Operand& a, const float* b, int inner, int apart = 1) {
+    return {a.left, a.left_stride, b, apart * size_t(padded_words(inner)) * PANEL, words(inner)};
+}
+
 }  // namespace
 
 #if defined __AMX_BF16__

@@ -13,8 +13,7 @@ inline void compute_logits(const Network& net, const Operand& y, int first_row, 
     for (int r = 0; r < rows; r += ROWS_PER_ROUNDING) {
         const int rounding = (first_row + r) / ROWS_PER_ROUNDING % ROUNDINGS;
         const float* const w = net.out_w + rounding * right_size(net.H, net.K);
-        const Segment s = {y.from(r).left, y.left_stride, w, size_t(padded_words(net.H)) * PANEL,
-                           words(net.H)};
+        const Segment s = segment_of(y.from(r), w, net.H);
         product(std::min(rows - r, ROWS_PER_ROUNDING), &s, 1, net.logits.from(r),
                 net.symbol_panels);
     }
@@ -125,8 +124,7 @@ inline double output(const Network& net, const Call& call, const Operand& y, Mat
     }
     softmax.settle();
     if (call.grads) {
-        const Segment s = {net.d_logits.left, net.d_logits.left_stride, net.out_w_t,
-                           size_t(padded_words(net.K)) * PANEL, words(net.K)};
+        const Segment s = segment_of(net.d_logits, net.out_w_t, net.K);
         product(rows, &s, 1, dy, net.unit_panels);
         add_transposed_product(y, net.H, net.d_logits, net.symbol_panels, rows, net.out_dw,
                                net.scratch);

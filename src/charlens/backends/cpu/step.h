@@ -87,16 +87,14 @@ struct ForwardStep : Step {
     // times w_x. w: null for gates that do not see h; without either product net.gate_sums stays
     // as it is, zero.
     void multiply(int first, int apart, int count, const Operand& h, const float* w) const {
-        const size_t b_stride = apart * size_t(padded_words(net.H)) * PANEL;
-        const int inner = words(net.H);
         Segment segments[2];
         int n = 0;
         if (!net.looks_up(l)) {
             const Operand input = net.input(l, call.mask != nullptr).from(row);
             const float* const w_x = weights(layer.w_x, net.gates(), first);
-            segments[n++] = {input.left, input.left_stride, w_x, b_stride, inner};
+            segments[n++] = segment_of(input, w_x, net.H, apart);
         }
-        if (w) segments[n++] = {h.left, h.left_stride, w, b_stride, inner};
+        if (w) segments[n++] = segment_of(h, w, net.H, apart);
         if (n) product(net.R, segments, n, net.gate_sums, count);
     }
     // Panel `at` of net.gate_sums as panel p of the gates.
@@ -206,19 +204,12 @@ struct BackwardStep : Step {
         : Step(network, layer_index, step, the_call), d_gates(network.d_gates.from(row)) {
         if (PER_WORD > 1) d_gates.left = network.d_gates.left;  // holds one step only
     }
-    float* left_of_gate(int g) const {
-        return d_gates.left + g * panels(words(net.H)) * d_gates.left_stride;
-    }
-
     GateGradient gate(int g, int p) const {
-        const Operand own = {left_of_gate(g), d_gates.left_stride,
-                             d_gates.rows_inner + g * net.unit_panels * d_gates.rows_inner_stride,
-                             d_gates.rows_inner_stride};
+        const PairWriter writer = pair_writer(d_gates.part(g, net.H), p, 0);
         const int panel = g * net.unit_panels + p;
         if (!net.looks_up(l))
-            return {pair_writer(own, p, 0), layer.db + size_t(panel) * PANEL, nullptr,
-                    net.bypass_cache};
-        return {pair_writer(own, p, 0), layer.dw_x.at(panel, 0), net.codes + row, net.bypass_cache};
+            return {writer, layer.db + size_t(panel) * PANEL, nullptr, net.bypass_cache};
+        return {writer, layer.dw_x.at(panel, 0), net.codes + row, net.bypass_cache};
     }
     OutputGradient output(int p) const {
         return {net.dy.at(p, row), net.dh.at(p, 0), Dropout(net, call, l, t, p)};
@@ -229,11 +220,10 @@ struct BackwardStep : Step {
     }
     // to = d_gates times the transposed weights of gates first ... first + count - 1.
     void multiply(int first, int count, const float* w_t, Matrix to) const {
-        const size_t b_stride = size_t(padded_words(net.H)) * PANEL;
         Segment segments[4];
         for (int g = 0; g < count; g++)
-            segments[g] = {left_of_gate(first + g), d_gates.left_stride,
-                           w_t + g * net.unit_panels * b_stride, b_stride, words(net.H)};
+            segments[g] = segment_of(d_gates.part(first + g, net.H),
+                                     w_t + g * right_size(net.H, net.H), net.H);
         product(net.R, segments, count, to, net.unit_panels);
     }
 };
