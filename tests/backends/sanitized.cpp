@@ -50,7 +50,7 @@ std::vector<size_t> parameter_sizes(const Sizes& of) {
     return sizes;
 }
 
-Sizes random_sizes(Random& random, Kind kind) {
+Sizes random_sizes(Random& random, Kind kind, bool block) {
     Sizes sizes;
     sizes.kind = kind;
     sizes.layers = kind == NN ? 1 : 1 + random.up_to(2);
@@ -59,7 +59,7 @@ Sizes random_sizes(Random& random, Kind kind) {
     sizes.S = random.one_of({1, 2, 3, 6, 11, 16, 17, 37});
     sizes.T = random.one_of({1, 2, 5, 9});
     sizes.context = kind == NN ? 1 + random.up_to(4) : 0;
-    sizes.block = kind == NN ? 0 : random.up_to(1);
+    sizes.block = kind != NN && block;
     return sizes;
 }
 
@@ -132,7 +132,8 @@ int main(int argc, char** argv) {
     Random random;
     if (!charlens_ready()) return 1;
     for (int i = 0; i < networks; i++) {
-        const Sizes sizes = random_sizes(random, Kind(i % (NN + 1)));
+        const int kinds = NN + 1;  // in each round every second one in a block, then the others
+        const Sizes sizes = random_sizes(random, Kind(i % kinds), (i + i / kinds) % 2);
         printf("kind %d, %d x %d, %d symbols, %d x %d, context %d, block %d\n", sizes.kind,
                sizes.layers, sizes.H, sizes.K, sizes.S, sizes.T, sizes.context, sizes.block);
         fflush(stdout);
