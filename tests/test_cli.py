@@ -7,14 +7,15 @@ import importlib
 import signal
 import subprocess
 import sys
+from fractions import Fraction
 
 import pytest
 import torch
 
-from charlens import cli
-from charlens.errors import InputError
+from charlens import arguments, cli
 from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture
+from charlens.training import recipe
 
 
 def test_an_interrupt_is_one_line(monkeypatch, capsys):
@@ -157,22 +158,35 @@ def test_every_option_says_what_it_is_and_its_default():
             assert "default" in told, where
 
 
-def test_no_number_is_below_its_least():
-    """Of every verb with such an option, whatever else is given."""
-    seen = set()
+def test_every_number_has_bounds():
+    """Of every verb: what is no number of its kind is refused."""
+    bounded = 0
     for verb, action, _ in every_option():
-        if action.dest in cli.LEAST and action.type is int and action.option_strings:
-            least = cli.LEAST[action.dest]
-            args = argparse.Namespace(**{action.dest: least - 1}, run=pytest.fail)
-            with pytest.raises(InputError) as refused:
-                cli.run(args)
-            option = "--" + action.dest.replace("_", "-")
-            assert option in action.option_strings
-            assert str(refused.value) == f"{option}: expected at least {least}, got {least - 1}"
-            seen.add((verb, option))
-    assert {("record", "--characters"), ("ablate", "--controls"), ("ablate", "--characters"),
-            ("emergence", "--characters"), ("explore", "--characters"),
-            ("train", "--snapshot-epochs"), ("probes", "--val-characters")} <= seen  # fmt: skip
+        where = (verb, action.option_strings)
+        assert action.type not in (int, float, Fraction) or action.dest in recipe.SOUND, where
+        if getattr(action.type, "__module__", "") == arguments.__name__:
+            for value in ("-1", "nan", "inf", "1/0", "", "x", "1e999"):
+                with pytest.raises(argparse.ArgumentTypeError, match="expected a .*, got "):
+                    action.type(value)
+            bounded += 1
+    assert bounded > 40
+
+
+def test_a_number_out_of_bounds_is_one_line(capsys):
+    assert cli.main(["split", "--fractions", "0.8", "0.1", "1/0"]) == 1
+    said = "charlens: error: --fractions: expected a share such as 0.8 or 4/5, at least 0 and at"
+    assert capsys.readouterr().err == f"{said} most 1, got 1/0\n"
+
+
+@pytest.mark.parametrize("verb", ["cells", "ablate", "claims", "contiguous-split", "types"])
+def test_an_interval_needs_many_samples(verb, capsys):
+    (option,) = (
+        action.option_strings[0]
+        for its, action, _ in every_option()
+        if its == verb and action.dest in ("samples", "resamples")
+    )
+    assert cli.main([verb, option, "999"]) == 1
+    assert "at least 1,000, got 999" in capsys.readouterr().err
 
 
 def test_the_version_and_the_bare_command(capsys):

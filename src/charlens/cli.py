@@ -81,11 +81,6 @@ VERBS = {
 # old name of a verb: the new one; both work in this version
 RENAMED = {"layouts": "contiguous-split"}
 
-# smallest value of an option, whatever the verb
-LEAST = {"threads": 1, "seed": 0, "layers": 1, "size": 1, "hidden": 1, "context": 0, "epochs": 1,
-         "snapshots": 1, "snapshot_epochs": 1, "characters": 1, "val_characters": 1,
-         "controls": 1}  # fmt: skip
-
 
 # what libraries say where memory, or the number of threads, is exhausted
 NO_MEMORY = re.compile(
@@ -154,9 +149,11 @@ def interrupted() -> int:
 
 
 def parse(argv: list[str] | None) -> argparse.Namespace:
-    """The arguments of a command line; imports the module of its verb."""
+    """The arguments of a command line; imports the module of its verb. Raises InputError where an
+    option has an unusable value."""
     parser = argparse.ArgumentParser(
         prog="charlens",
+        exit_on_error=False,
         description="The steps of the reproduction, one command each. Most often run by hand:"
         " study, explore, sample, read, record. charlens VERB --help lists the options of a verb.",
     )
@@ -167,7 +164,9 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         old, argv = argv[0], [RENAMED[argv[0]], *argv[1:]]
         print(f"charlens: {old} is now called {argv[0]}; please use that name", file=sys.stderr)
     for verb, (place, does) in VERBS.items():
-        subparser = verbs.add_parser(verb, help=does, description=does, formatter_class=Help)
+        subparser = verbs.add_parser(
+            verb, help=does, description=does, formatter_class=Help, exit_on_error=False
+        )
         if argv[:1] == [verb]:  # import only what this verb needs
             module, _, name = place.partition(":")
             imported = importlib.import_module(f"charlens.{module}")
@@ -180,19 +179,16 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
 
         said = f"charlens {version('charlens')}"
         return argparse.Namespace(run=lambda _: print(said))
-    return parser.parse_args(argv)
+    try:
+        return parser.parse_args(argv)
+    except argparse.ArgumentError as error:
+        raise InputError(f"{error.argument_name}: {error.message}") from None
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the verb. Raises InputError where an option is out of bounds, and as the verb does."""
+    """Run the verb. Raises as the verb does."""
     # a job that is stopped (kill, scancel) removes its half-written files
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    for name, least in LEAST.items():
-        given = getattr(args, name, None)
-        for value in given if isinstance(given, list) else [given]:
-            if value is not None and value < least:
-                option = "--" + name.replace("_", "-")
-                raise InputError(f"{option}: expected at least {least}, got {value}")
     # where a file goes to standard output (-), messages do not
     to_stdout = Path("-") in vars(args).values()
     with contextlib.redirect_stdout(sys.stderr if to_stdout else sys.stdout):

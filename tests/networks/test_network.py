@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from charlens.errors import InputError
 from charlens.networks import architecture, cells, model_file, network
 from charlens.networks.architecture import Architecture
+from charlens.store import models
 
 RECURRENT = ("rnn", "lstm", "gru")
 
@@ -204,6 +205,23 @@ def test_what_a_cell_has_of_its_units(own_cell):
     assert [cells.memory(type) for type in ("rnn", "lstm", "gru")] == ["h", "c", "h"]
     assert [cells.unbounded(type) for type in ("rnn", "lstm", "gru")] == [False, True, False]
     assert cells.gate_names("own") == () and cells.gate_names("gru") == ("r", "z", "g")
+
+
+def test_what_a_file_says_of_units_may_be_written_as_python_allows(tmp_path, monkeypatch):
+    """Over several lines, with a type, without blanks: the figures, and what makes them again."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cells").mkdir()
+    file = tmp_path / "cells/wrapped.py"
+    file.write_text(
+        'GATE_WORDS = {\n    "i": "insert",\n}\nGATE_NAMES: tuple = (\n    "i",\n)\nMEMORY=None\n'
+        'NAME: str = "Wrapped"\n\n\ndef output(gates, c):\n    return c\n'
+    )
+    assert cells.gate_word("wrapped", "i") == "insert" and not cells.has_units("wrapped")
+    assert models.type_name("wrapped+block") == "Wrapped+block"
+    said = cells.of_units("wrapped")
+    assert '"insert"' in said and said.endswith("; MEMORY=None; output")
+    file.write_text(file.read_text().replace('    "i",\n)', '    "j",\n)'))
+    assert cells.of_units("wrapped") != said
 
 
 def test_gates_have_words():

@@ -40,6 +40,7 @@ def step(a, state, p):
         ('    """One step."""\n', "", False),
         ('"""A cell."""\n', "# a comment\n", False),
         ("STATES =", 'NAME = "Mine"\nMEMORY = None\nSTATES =', False),
+        ("STATES =", 'NAME: str = "Mine"\nGATE_NAMES = (\n    "i",\n)\nSTATES =', False),
     ],
 )
 def test_the_version_of_the_users_own_cell_is_that_of_its_code(

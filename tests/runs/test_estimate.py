@@ -169,8 +169,9 @@ def test_from_calibration_to_the_line(tmp_path, monkeypatch, capsys):
         estimate.run(parser.parse_args([str(out)]))
     with pytest.raises(InputError, match="make estimate"):
         estimate.run(parser.parse_args([str(tmp_path / "none.json")]))
-    with pytest.raises(InputError, match="--cores"):
-        estimate.run(parser.parse_args([str(out), "--cores", "few"]))
+    for cores in ("few", "0"):
+        with pytest.raises(argparse.ArgumentTypeError, match="expected a whole number"):
+            estimate.cores(cores)
     out.write_text('{"rates": {}, "young": {}}')  # by an older version
     with pytest.raises(InputError, match="not a calibration by this version; run make estimate"):
         estimate.run(parser.parse_args([str(out)]))

@@ -270,11 +270,22 @@ def test_a_cell_file_that_would_not_be_read_is_refused(tmp_path, monkeypatch):
     own.parent.mkdir()
     cell = "from charlens.networks.cells.rnn import recurrent_shapes, step\n"
     cell += "GATES, STATES = 1, ('h',)\n"
-    for line in ("VERSION=2", "VERSION: int = 2", "VERSION = 1 + 1", "MEMORY=None"):
+    for line in (
+        "VERSION = 1 + 1",
+        "VERSION = '2'",
+        "VERSION: int",
+        "if GATES:\n    MEMORY = None",
+        "MEMORY = STATES[0]",
+        "MEMORY, VERSION = None, 1",
+        "NAME = 'my'.upper()",
+        "GATE_WORDS = dict(r='recurrence')",
+        "from charlens.networks.cells.mamba import MEMORY",
+    ):
         own.write_text(f"{cell}{line}\n")
-        with pytest.raises(ValueError, match=rf"write {line[:6]}\w* as in `\w+ = "):
+        with pytest.raises(ValueError, match=r"write (\w+) as in `\1 = ") as refused:
             values.cell_type("mine")
-    own.write_text(f"{cell}VERSION = 2  # again\nMEMORY = None\n")
+        assert str(refused.value).split(" write ")[1].split()[0] in line
+    own.write_text(f"{cell}VERSION: int=2  # again\nMEMORY=None\n")
     assert values.cell_type("mine") == "mine"
     own.rename(own.with_name("gru.py"))
     with pytest.raises(ValueError, match="cells/gru.py is not used"):

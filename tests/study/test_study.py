@@ -78,7 +78,8 @@ def test_minutes_that_are_none_are_refused_in_one_line(tmp_path, monkeypatch, ca
     monkeypatch.setattr(study, "study", lambda *_: None)
     assert main(["study", "a.txt", f"--minutes={minutes}"]) == 1
     said = capsys.readouterr().err
-    assert "--minutes: expected more than 0 and at most" in said and said.count("\n") == 1
+    assert "--minutes: expected a number, at least 0.1 and at most " in said
+    assert said.count("\n") == 1
 
 
 def test_types_beside_the_papers_are_planned_wherever_the_command_is_given(

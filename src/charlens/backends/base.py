@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from charlens import arguments
 from charlens.errors import InputError
 from charlens.networks.architecture import Architecture
 
@@ -65,4 +66,4 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
     """The option --threads of every verb that computes with a network."""
-    parser.add_argument("--threads", type=int, default=1, help="processor cores to use")
+    parser.add_argument("--threads", type=arguments.count, default=1, help="processor cores to use")

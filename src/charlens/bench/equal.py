@@ -21,6 +21,7 @@ from pathlib import Path
 
 import torch
 
+from charlens import arguments
 from charlens.backends import cpu
 from charlens.data import split
 from charlens.errors import InputError
@@ -187,9 +188,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TYPE-LAYERS",
         help="networks that are trained on both backends",
     )
-    parser.add_argument("--size", type=int, default=64, help="row of table 1")
-    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS, help="one training each")
-    parser.add_argument("--epochs", type=int, default=RMSProp().epochs, help="of each training")
+    parser.add_argument("--size", type=arguments.count, default=64, help="row of table 1")
+    parser.add_argument(
+        "--seeds", type=arguments.seed, nargs="+", default=SEEDS, help="one training each"
+    )
+    parser.add_argument(
+        "--epochs", type=arguments.count, default=RMSProp().epochs, help="of each training"
+    )
     parser.add_argument(
         "--out", type=Path, default=Path("results/bench/equal.csv"), help="the losses (.csv)"
     )

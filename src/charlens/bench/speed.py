@@ -28,6 +28,7 @@ from pathlib import Path
 
 import torch
 
+from charlens import arguments
 from charlens.backends import cpu
 from charlens.bench import gpu, peers
 from charlens.bench.machine import processor
@@ -343,7 +344,7 @@ def restart_with_allocator() -> str:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quick", action="store_true", help="fewer shapes, two minutes at most")
-    parser.add_argument("--seconds", type=float, default=8.0, help="for each shape")
+    parser.add_argument("--seconds", type=arguments.seconds, default=8.0, help="for each shape")
     parser.add_argument("--config", type=Path, default=Path("config.yaml"), help="the grid")
     parser.add_argument(
         "--out", type=Path, default=Path("results/bench/train.csv"), help="the speeds (.csv)"

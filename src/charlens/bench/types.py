@@ -22,6 +22,7 @@ from unittest import mock
 import pandas as pd
 import torch
 
+from charlens import arguments
 from charlens.backends import selection
 from charlens.bench.speed import STREAMS, SYMBOLS, UNROLL, compiled
 from charlens.errors import InputError
@@ -66,9 +67,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     bare = [*PAPER_TYPES, *LATER_TYPES]
     types = [*bare, *(f"{type}+block" for type in bare)]
     parser.add_argument("--types", nargs="+", default=types, help="lstm first (default: all)")
-    parser.add_argument("--depths", type=int, nargs="+", default=[1, 2], help="layers")
-    parser.add_argument("--size", type=int, default=128, help="row of table 1 (default 128)")
-    parser.add_argument("--seconds", type=float, default=3.0, help="for each speed")
+    parser.add_argument("--depths", type=arguments.count, nargs="+", default=[1, 2], help="layers")
+    parser.add_argument(
+        "--size", type=arguments.count, default=128, help="row of table 1 (default 128)"
+    )
+    parser.add_argument("--seconds", type=arguments.seconds, default=3.0, help="for each speed")
     out = Path("results/bench/types.csv")
     parser.add_argument("--out", type=Path, default=out, help="the speeds (.csv)")
 

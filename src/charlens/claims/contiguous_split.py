@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from charlens import arguments
 from charlens.claims.evidence import LOSS, Evidence
 from charlens.claims.measure import Draws, draw
 from charlens.errors import InputError
@@ -46,8 +47,10 @@ def add_arguments(parser):
     )  # fmt: skip
     parser.add_argument("--splits", nargs="+", required=True, help="the .npz of both splits")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, in order")
-    parser.add_argument("--resamples", type=int, default=10_000, help="of the test streams")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    parser.add_argument(
+        "--resamples", type=arguments.resamples, default=10_000, help="of the test streams"
+    )
+    parser.add_argument("--seed", type=arguments.seed, default=0, help="of the bootstrap")
     parser.add_argument("--csv", required=True, help="one row per model")
     parser.add_argument("--html", required=True, help="the table as a page")
 

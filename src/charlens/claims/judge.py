@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from charlens import arguments
 from charlens.claims import page
 from charlens.claims.catalog import CLAIMS, NEWER, Claim, claims_about
 from charlens.claims.evidence import Evidence, Missing, NotInRun
@@ -120,7 +121,11 @@ def add_arguments(parser):
     parser.add_argument("--trajectory", nargs="*", default=[], help="an LSTM's first epochs (.csv)")
     parser.add_argument("--histories", nargs="*", default=[], help="of n-NN trainings (.csv)")
     parser.add_argument(
-        "--nn-hidden", nargs="*", type=int, default=[], help="candidates that n-NNs are to have"
+        "--nn-hidden",
+        nargs="*",
+        type=arguments.count,
+        default=[],
+        help="candidates that n-NNs are to have",
     )
     parser.add_argument("--inside", nargs="*", default=[], help=", ".join(UNIT_TABLES))
     parser.add_argument(
@@ -133,15 +138,15 @@ def add_arguments(parser):
     )  # fmt: skip
     parser.add_argument("--status", help="which models are finished (.csv)")
     parser.add_argument("--published", help="findings for what cannot be tested here (.csv)")
-    parser.add_argument("--resamples", type=int, default=10_000, help="of the test streams")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    parser.add_argument(
+        "--resamples", type=arguments.resamples, default=10_000, help="of the test streams"
+    )
+    parser.add_argument("--seed", type=arguments.seed, default=0, help="of the bootstrap")
     parser.add_argument("--csv", required=True, help="the verdicts")
     parser.add_argument("--html", required=True, help="the verdicts as a page")
 
 
 def run(args):
-    if args.resamples < 1000:
-        raise InputError(f"--resamples {args.resamples}: an interval needs 1000 or more")
     corpora = read_corpora(args.corpora)
     evidence = gather(args, corpora)
     table = judge(evidence)

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from charlens import arguments
 from charlens.claims.evidence import Evidence
 from charlens.claims.judge import repeated
 from charlens.claims.measure import losses, measure
@@ -41,8 +42,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scores", nargs="+", required=True, help="of recurrent networks")
     parser.add_argument("--splits", nargs="+", required=True, help="corpora's .npz")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, in order")
-    parser.add_argument("--resamples", type=int, default=10_000, help="of the test streams")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    parser.add_argument(
+        "--resamples", type=arguments.resamples, default=10_000, help="of the test streams"
+    )
+    parser.add_argument("--seed", type=arguments.seed, default=0, help="of the bootstrap")
     parser.add_argument("--seeds-from", help="a publication, as of `charlens claims`")
     parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
     parser.add_argument("--csv", required=True, help="one row per grid entry")

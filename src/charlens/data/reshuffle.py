@@ -12,6 +12,7 @@ import json
 import os
 from pathlib import Path
 
+from charlens import arguments
 from charlens.data import archive, package
 from charlens.data.checks import Unavailable, described
 from charlens.data.corpus import limits
@@ -111,7 +112,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", type=Path, required=True, help="the text (.txt)")
     parser.add_argument("--info", type=Path, required=True, help="its provenance (.json)")
     parser.add_argument("--spec", required=True, metavar="JSON", help="its entry of the config")
-    parser.add_argument("--seed", type=int, required=True, help="of the new order")
+    parser.add_argument("--seed", type=arguments.seed, required=True, help="of the new order")
     parser.add_argument(
         "--mirror", metavar="DIR", help="searched first for an index (default: $CORPORA_MIRROR)"
     )

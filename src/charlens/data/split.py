@@ -22,6 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
+from charlens import arguments
 from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.store.corpora import read_text
@@ -257,11 +258,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", required=True, metavar="TXT", help="the text, from fetch")
     parser.add_argument("--info", required=True, metavar="JSON", help="its origin, from fetch")
     parser.add_argument("--layout", choices=LAYOUTS, default="streams", help="default: %(default)s")
-    parser.add_argument("--streams", type=int, default=100, help="default: %(default)s")
-    parser.add_argument("--unroll", type=int, default=100, help="default: %(default)s")
+    parser.add_argument("--streams", type=arguments.count, default=100, help="default: %(default)s")
+    parser.add_argument("--unroll", type=arguments.count, default=100, help="default: %(default)s")
     parser.add_argument(
         "--fractions",
-        type=Fraction,
+        type=arguments.fraction,
         nargs=3,
         default=(Fraction("0.8"), Fraction("0.1"), Fraction("0.1")),
         metavar=("TRAIN", "VAL", "TEST"),
@@ -274,8 +275,6 @@ def run(args: argparse.Namespace) -> None:
     info = read_json(Path(args.info))
     require(info, ("corpus",), args.info)
     text, name = read_text(args.text, args.info), info["corpus"]
-    if args.streams < 1 or args.unroll < 1:
-        raise InputError("split.streams and split.unroll must be at least 1")
     result = split(text, args.layout, args.streams, args.unroll, args.fractions, name)
     save(args.out, result)
     sizes = ", ".join(f"{part} {result.joined(part).size:,}" for part in PARTS)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from charlens import arguments
 from charlens.backends import base
 from charlens.data import split
 from charlens.errors import InputError
@@ -311,18 +312,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--corpus", type=Path, help="with --split and --kind: the text of the corpus"
     )
-    parser.add_argument("--characters", type=int, default=20_000, help="characters shown")
     parser.add_argument(
-        "--gates", type=int, default=4_000, help="where states are recorded: characters shown with"
-        " every gate, from the first",
+        "--characters", type=arguments.count, default=20_000, help="characters shown"
+    )
+    parser.add_argument(
+        "--gates", type=arguments.count, default=4_000, help="where states are recorded:"
+        " characters shown with every gate, from the first",
     )  # fmt: skip
     parser.add_argument(
         "--recorded", action="store_true", help="record states in the page (default for LSTM, GRU"
         " and RNN: the network is in the page and reads the text itself)",
     )  # fmt: skip
     parser.add_argument(
-        "--from", type=int, default=0, dest="first", metavar="N", help="with --text: characters"
-        f" before those shown; the last {WARM_UP:,} of them are read as a warm-up",
+        "--from", type=arguments.whole(0), default=0, dest="first", metavar="N", help="with --text:"
+        f" characters before those shown; the last {WARM_UP:,} of them are read as a warm-up",
     )  # fmt: skip
     parser.add_argument(
         "--whole", action="store_true", help="with --text: score all of it (default: what is shown)"
@@ -347,14 +350,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    if args.gates < 1:
-        raise InputError(f"--gates: expected at least 1, got {args.gates}")
     if args.csv and not args.text:
         raise InputError("--csv requires --text; charlens score writes the scores of a split")
     if (args.first or args.whole) and not args.text:
         raise InputError("--from and --whole require --text: a split is shown from its beginning")
-    if args.first < 0:
-        raise InputError(f"--from: expected at least 0, got {args.first}")
     if args.corpus and not (args.split and args.kind):
         raise InputError("--corpus requires --split and --kind: it is the text around the split")
     if args.kind and not (args.text or args.corpus):

@@ -39,7 +39,7 @@ def check(type: str) -> None:
             f"{file} cannot be imported ({said(error)}); correct it, or install what it needs"
         ) from error
     if hasattr(kind, "scan") and not cells.reads_windows(type):
-        raise InputError(f"{file}: scan: define it by def, or import it under this name")
+        raise InputError(f"{file}: scan: define it in the file, or import it by name")
     try:
         checked(kind, Architecture(cell_of(type), 1, HIDDEN, SYMBOLS))
     except InputError as error:

@@ -24,10 +24,10 @@ The Snakefile imports this module, so it imports nothing slow: cell types are re
 import ast
 import functools
 import hashlib
-import re
 from pathlib import Path
 
 from charlens.networks.cells import OF_UNITS
+from charlens.store import cell_files
 from charlens.store.models import OWN, file_of, has_block, recipe_of
 
 VERSION = 1
@@ -45,20 +45,19 @@ def version(type: str) -> str:
     if type == "nn":
         return str(VERSION)
     file = file_of(type)
-    own = re.search(r"^VERSION = (\d+)", file.read_text(), re.MULTILINE)
+    own = cell_files.fact(file, "VERSION", 1)
     added = f"+block{BLOCK}" if has_block(type) else ""
     added += f"+adamw{ADAMW}" if recipe_of(type) == "adamw" else ""
     code = f"-{code_digest(file)}" if file.parent == OWN else ""
-    return f"{VERSION}.{own[1] if own else 1}{code}{added}"
+    return f"{VERSION}.{own}{code}{added}"
 
 
 def code_digest(file: Path) -> str:
     """A digest of what a cell's file computes: of its code without comments, docstrings and what it
     says of single units (`cells.of_units`)."""
     kept = []
-    for line in ast.parse(file.read_bytes()).body:
-        names = {target.id for target in getattr(line, "targets", ()) if hasattr(target, "id")}
-        if names & {"NAME", *OF_UNITS}:
+    for line in ast.parse(file.read_bytes()).body:  # a copy, which is changed
+        if cell_files.target(line) in ("NAME", *OF_UNITS):
             continue
         for node in ast.walk(line):
             body = getattr(node, "body", None)

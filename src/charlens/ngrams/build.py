@@ -22,6 +22,7 @@ import tarfile
 from pathlib import Path
 from typing import TextIO
 
+from charlens import arguments
 from charlens.backends import compiler
 from charlens.errors import InputError
 from charlens.files import only_one, sha256
@@ -36,8 +37,12 @@ LOG_LINES = 15  # last lines of the log, shown if a step fails
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder to build into")
-    parser.add_argument("--max-order", type=int, default=21, help="highest order of a model")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="compilers at once")
+    parser.add_argument(
+        "--max-order", type=arguments.whole(2), default=21, help="highest order of a model"
+    )
+    parser.add_argument(
+        "--threads", type=arguments.count, default=os.cpu_count(), help="compilers at once"
+    )
 
 
 def run(args: argparse.Namespace) -> None:

@@ -9,6 +9,7 @@ import json
 import shutil
 from pathlib import Path
 
+from charlens import arguments
 from charlens.data.split import load as load_split
 from charlens.errors import InputError
 from charlens.files import atomic, only_one, sha256, write_with_digest
@@ -17,9 +18,13 @@ from charlens.ngrams import kenlm as tools
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", type=Path, required=True, help="the corpus's streams (npz)")
-    parser.add_argument("--order", type=int, required=True, help="context length plus one")
+    parser.add_argument(
+        "--order", type=arguments.whole(2), required=True, help="context length plus one"
+    )
     parser.add_argument("--kenlm", type=Path, required=True, help="folder of `charlens kenlm`")
-    parser.add_argument("--memory-mb", type=int, required=True, help="memory to keep within")
+    parser.add_argument(
+        "--memory-mb", type=arguments.count, required=True, help="memory to keep within"
+    )
     parser.add_argument("--out", type=Path, required=True, help="the model (KenLM binary)")
     parser.add_argument("--info", type=Path, required=True, help="its order and sizes (json)")
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
+from charlens import arguments
 from charlens.files import write_csv
 from charlens.report import fonts, plots
 from charlens.store.corpora import read_corpora
@@ -25,8 +26,8 @@ FEW = 4  # fewer models than this have too few neighbours for t-SNE
 def add_arguments(parser):
     parser.add_argument("--scores", nargs="+", required=True, help="score arrays of all models")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, one a panel")
-    parser.add_argument("--perplexity", type=float, required=True, help="of the t-SNE")
-    parser.add_argument("--seed", type=int, default=0, help="of the t-SNE")
+    parser.add_argument("--perplexity", type=arguments.real(1), required=True, help="of the t-SNE")
+    parser.add_argument("--seed", type=arguments.seed, default=0, help="of the t-SNE")
     parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
     parser.add_argument("--csv", help="also write the coordinates to this file")
 

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from charlens import arguments
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_with_digest
 from charlens.report.html import (
@@ -47,8 +48,8 @@ TABLE2 = [
 def add_arguments(parser):
     parser.add_argument("--scores", nargs="+", required=True, help="score arrays of all models")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, in order")
-    parser.add_argument("--samples", type=int, default=100, help="bootstrap samples")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    parser.add_argument("--samples", type=arguments.whole(2), default=100, help="bootstrap samples")
+    parser.add_argument("--seed", type=arguments.seed, default=0, help="of the bootstrap")
     parser.add_argument("--csv", required=True, help="the table, one row per model")
     parser.add_argument("--html", required=True, help="the table as a page")
 

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from charlens import arguments
 from charlens.backends import base
 from charlens.data.split import Part, Split
 from charlens.errors import InputError
@@ -178,7 +179,7 @@ def add_calibrate_arguments(parser: argparse.ArgumentParser) -> None:
         "--info", type=Path, nargs="+", required=True, help="provenance of each corpus"
     )
     base.add_backend(parser)
-    parser.add_argument("--seconds", type=float, default=1.0, help="for each network")
+    parser.add_argument("--seconds", type=arguments.seconds, default=1.0, help="for each network")
     parser.add_argument("--out", type=Path, required=True, help="the measurements (.json)")
 
 
@@ -202,27 +203,29 @@ def run_calibrate(args: argparse.Namespace) -> None:
     write_atomically(args.out, json.dumps(run, indent=2).encode() + b"\n")
 
 
+def cores(text: str) -> int:
+    """--cores, a number or all."""
+    return host.cores() if text == "all" else arguments.count(text)
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("calibration", type=Path, help="what charlens calibrate wrote")
-    parser.add_argument("--cores", default="all", help="jobs side by side (all)")
+    parser.add_argument("--cores", type=cores, default="all", help="jobs side by side (all)")
 
 
 def run(args: argparse.Namespace) -> None:
     """Read the output of `snakemake --summary` from standard input and print one line.
 
-    Raises InputError for another --cores and for an unusable calibration.
+    Raises InputError for an unusable calibration.
     """
-    if args.cores != "all" and not args.cores.isdigit():
-        raise InputError(f"--cores: expected a number or all, got {args.cores}")
     try:
         about = json.loads(args.calibration.read_text())
         if not {"rates", "first_epochs", "adamw_epochs"} <= set(about):
             raise ValueError("not a calibration by this version")
     except (OSError, ValueError) as error:
         raise InputError(f"{args.calibration}: {error}; run make estimate") from error
-    cores = host.cores() if args.cores == "all" else int(args.cores)
     try:
-        print(describe(pending(sys.stdin), about, cores))
+        print(describe(pending(sys.stdin), about, args.cores))
     except KeyError as missing:
         raise InputError(
             f"{args.calibration}: has no entry for {missing}; run make estimate"

@@ -1,6 +1,5 @@
 """Types of value in the settings, and what a section is made of (see `schema`)."""
 
-import ast
 import re
 from typing import Annotated, TypeVar
 
@@ -13,6 +12,8 @@ from pydantic import (
     StringConstraints,
 )
 
+from charlens.errors import InputError
+from charlens.store import cell_files
 from charlens.store.models import CELLS, OWN, file_of
 
 NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
@@ -37,11 +38,6 @@ def distinct(values: list) -> list:
 
 
 WORDS = "lower case letters, digits and _"  # of the name of a cell type
-# What is read of a cell's file without running it, and how it may be written
-PLAIN = {
-    "VERSION": (r"\d+ *(#.*)?$", "VERSION = 2"),
-    "MEMORY": (r"(None|\"\w+\") *(#.*)?$", 'MEMORY = "c", or None'),
-}
 
 
 def cell_type(type: str) -> str:
@@ -61,25 +57,14 @@ def cell_type(type: str) -> str:
     if path != hidden and hidden.is_file() and not hidden.samefile(path):
         raise ValueError(f"{hidden} is not used: there is a type of that name; rename the file")
     try:
-        lines = ast.parse(path.read_bytes()).body
-    except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None) or "?"
-        raise ValueError(f"{path}, line {line}: {error.args[0]}") from None
-    has = set()
-    for line in lines:
-        if isinstance(line, ast.FunctionDef):
-            has.add(line.name)
-        elif isinstance(line, ast.ImportFrom):
-            has |= {name.asname or name.name for name in line.names}
-        else:
-            names = (node for node in ast.walk(line) if isinstance(node, ast.Name))
-            has |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
-    for name in ("GATES", "STATES", "recurrent_shapes", "step"):
-        if name not in has:
-            raise ValueError(f"{path} has no {name}; docs/own-cell.md says what it needs")
-    for name, (plain, example) in PLAIN.items():
-        if name in has and not re.search(rf"^{name} = {plain}", path.read_text(), re.MULTILINE):
-            raise ValueError(f"{path}: write {name} as in `{example}`")
+        has = cell_files.defined(path)
+        for name in ("GATES", "STATES", "recurrent_shapes", "step"):
+            if name not in has:
+                raise ValueError(f"{path} has no {name}; docs/own-cell.md says what it needs")
+        for name in cell_files.FACTS:
+            cell_files.fact(path, name)
+    except InputError as error:
+        raise ValueError(str(error)) from None
     return type
 
 

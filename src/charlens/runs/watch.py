@@ -24,6 +24,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from charlens import arguments
 from charlens.files import holder
 from charlens.progress import duration, said_left
 from charlens.runs import cost, estimate, grid, settings
@@ -317,7 +318,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--all", action="store_true", help="list every training")
     parser.add_argument("--once", action="store_true", help="do not wait for what comes")
-    parser.add_argument("--seconds", type=float, default=5.0, help="between two looks")
+    parser.add_argument("--seconds", type=arguments.seconds, default=5.0, help="between two looks")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -20,10 +20,10 @@ from pathlib import Path, PurePath
 from typing import TypeVar
 
 from charlens.errors import InputError
+from charlens.store import cell_files
 
 CELLS = Path(__file__).parents[1] / "networks" / "cells"
 OWN = Path("cells")  # types beside the run, in the working folder
-NAME = re.compile(r"""^NAME = ["'](.+)["']""", re.MULTILINE)  # in a file there
 PAPER_TYPES = ("lstm", "rnn", "gru")
 # those that came since, in the order in which they are shown
 LATER_TYPES = ("mingru", "minlstm", "rglru", "slstm", "mlstm", "mamba", "transformer")
@@ -173,9 +173,9 @@ def is_own(type: str) -> bool:
 def type_name(type: str) -> str:
     """A type for people: LSTM, LSTM+block, or what its file says (`NAME = "minGRU"`)."""
     cell, plus, added = type.partition("+")
-    file = file_of(cell)
-    found = NAME.search(file.read_text(encoding="utf-8")) if file.is_file() else None
-    return (found[1] if found else cell.upper()) + plus + added
+    file = file_of(cell)  # there is none where tables from elsewhere are read
+    name = cell_files.fact(file, "NAME") if file.is_file() else None
+    return (name or cell.upper()) + plus + added
 
 
 def network_name(type: str, layers: int, size: int) -> str:

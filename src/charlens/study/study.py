@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from charlens import arguments
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import write_atomically
@@ -203,8 +204,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "paths", nargs="+", metavar="PATH", help="files, folders, or patterns such as 'src/**/*.c'"
     )
     parser.add_argument(
-        "--minutes", type=float, default=20, metavar="M", help="time that the study may take: it"
-        " chooses the networks",
+        "--minutes", type=arguments.real(0.1, MOST_MINUTES), default=20, metavar="M", help="time"
+        " that the study may take: it chooses the networks",
     )  # fmt: skip
     parser.add_argument(
         "--kind", choices=KINDS, help="of the text; code is C or C++ (default: found out)"
@@ -221,8 +222,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    if not 0 < args.minutes <= MOST_MINUTES:
-        raise InputError(
-            f"--minutes: expected more than 0 and at most {MOST_MINUTES:,}, got {args.minutes:g}"
-        )
     study(args.paths, args.minutes, args.kind, args.out, args.types)

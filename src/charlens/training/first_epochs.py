@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from charlens import arguments
 from charlens.backends import base, selection
 from charlens.data import split
 from charlens.errors import InputError
@@ -154,8 +155,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("split", type=Path, help="the corpus, split (.npz)")
     parser.add_argument("--lstms", type=Path, nargs="+", required=True, help="the best is taken")
     parser.add_argument("--nns", type=Path, nargs="+", required=True, help="finished n-NN models")
-    parser.add_argument("--epochs", type=int, default=3, help="of the LSTM, from its beginning")
-    parser.add_argument("--snapshots", "--looks", type=int, default=10, help="per epoch")
+    parser.add_argument(
+        "--epochs", type=arguments.count, default=3, help="of the LSTM, from its beginning"
+    )
+    parser.add_argument(
+        "--snapshots", "--looks", type=arguments.count, default=10, help="per epoch"
+    )
     base.add_backend(parser)
     base.add_threads(parser)
     parser.add_argument("--out", type=Path, required=True, help="the comparison (.csv)")

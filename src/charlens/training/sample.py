@@ -4,7 +4,6 @@ A network of bytes that was trained on UTF-8 draws only bytes that make whole ch
 """
 
 import argparse
-import math
 import os
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from charlens import arguments
 from charlens.backends import base, selection
 from charlens.errors import InputError
 from charlens.networks import model_file
@@ -122,16 +122,19 @@ def known(text: str, writer: Writer, option: str, skip: bool) -> unicode.Text:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="a model.safetensors")
     parser.add_argument(
-        "--length", type=int, default=1000, help="characters to draw (default: %(default)s)"
+        "--length",
+        type=arguments.whole(0),
+        default=1000,
+        help="characters to draw (default: %(default)s)",
     )
     parser.add_argument(
-        "--temperature", type=float, default=1.0, help="divides the log-probabilities: below 1 the"
-        " text is more likely and less varied, above 1 wilder, 0 takes the most likely character"
-        " each time (default: %(default)s)",
+        "--temperature", type=arguments.real(0), default=1.0, help="divides the log-probabilities:"
+        " below 1 the text is more likely and less varied, above 1 wilder, 0 takes the most likely"
+        " character each time (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--seed", type=int, default=1, help="of the draws: the same seed, the same text (default:"
-        " %(default)s)",
+        "--seed", type=arguments.seed, default=1, help="of the draws: the same seed, the same text"
+        " (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--start", default="", metavar="TEXT", help="what the text begins with (default: nothing;"
@@ -148,8 +151,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    if not 0 <= args.temperature < math.inf or args.length < 0:
-        raise InputError("--temperature and --length must be 0 or more, and finite")
     base.set_threads(1)
     writer = Writer(args.model)
     start = known(args.start, writer, "--start", args.skip_unknown)

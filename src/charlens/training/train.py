@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
+from charlens import arguments
 from charlens.backends import base, selection
 from charlens.data import split
 from charlens.errors import InputError
@@ -334,24 +335,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--type", required=True, help="rnn, lstm, gru, ..., lstm+block, lstm+adamw, ... or nn"
     )
-    parser.add_argument("--layers", type=int, help="of recurrent units (default: 1)")
+    parser.add_argument("--layers", type=arguments.count, help="of recurrent units (default: 1)")
     parser.add_argument(
-        "--size", type=int, help="row of table 1, whose budget gives the hidden units"
+        "--size", type=arguments.count, help="row of table 1, whose budget gives the hidden units"
     )
-    parser.add_argument("--hidden", type=int, help="hidden units, instead of --size")
-    parser.add_argument("--context", type=int, help="the n of an n-NN")
+    parser.add_argument("--hidden", type=arguments.count, help="hidden units, instead of --size")
+    parser.add_argument("--context", type=arguments.count, help="the n of an n-NN")
     parser.add_argument(
         "--dropout",
-        type=float,
+        type=arguments.real(0),
         nargs="+",
         help="probability that an output is dropped (default: 0)",
     )
     parser.add_argument(
-        "--seed", type=int, nargs="+", default=[1], help="of initialisation and dropout"
+        "--seed", type=arguments.seed, nargs="+", default=[1], help="of initialisation and dropout"
     )
-    parser.add_argument("--snapshots", type=int, metavar="N", help="take N per epoch at first")
     parser.add_argument(
-        "--snapshot-epochs", type=int, metavar="M", help="for so many epochs, then one (default: 3)"
+        "--snapshots", type=arguments.count, metavar="N", help="take N per epoch at first"
+    )
+    parser.add_argument(
+        "--snapshot-epochs",
+        type=arguments.count,
+        metavar="M",
+        help="for so many epochs, then one (default: 3)",
     )
     base.add_backend(parser)
     base.add_threads(parser)
@@ -425,7 +431,7 @@ def architecture(args: argparse.Namespace, symbols: int) -> Architecture:
             raise InputError(f"--{option}: leave it out: --type {args.type} has none")
     if args.type == "nn":
         if not args.context or not args.hidden:
-            raise InputError("--type nn needs --context (at least 1) and --hidden")
+            raise InputError("--type nn needs --context and --hidden")
         return Architecture("nn", 1, args.hidden, symbols, args.context)
     if (args.size is None) == (args.hidden is None):
         raise InputError(f"--type {args.type} needs one of --size and --hidden")

@@ -33,6 +33,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from charlens import arguments
 from charlens.backends import base
 from charlens.data import split
 from charlens.errors import InputError
@@ -461,10 +462,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--units", type=Path, required=True, help="the scores of all units (cells.csv)"
     )
-    parser.add_argument("--controls", type=int, default=50, help="of each unit (50)")
-    parser.add_argument("--characters", type=int, help="of each test stream (default: all)")
-    parser.add_argument("--samples", type=int, default=1000, help="bootstrap samples of streams")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    parser.add_argument("--controls", type=arguments.count, default=50, help="of each unit (50)")
+    parser.add_argument("--characters", type=arguments.count, help="of each stream (default: all)")
+    parser.add_argument("--samples", type=arguments.resamples, default=1000, help="of the streams")
+    parser.add_argument("--seed", type=arguments.seed, default=0, help="of the bootstrap")
     base.add_threads(parser)
     parser.add_argument("--out", type=Path, required=True, help="effects of found units (.csv)")
     parser.add_argument("--effects", type=Path, required=True, help="and of their controls (.csv)")

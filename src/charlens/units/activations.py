@@ -21,6 +21,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from charlens import arguments
 from charlens.backends import base
 from charlens.data import split
 from charlens.errors import InputError
@@ -239,10 +240,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("model", type=Path, help="a recurrent model.safetensors")
     parser.add_argument("--split", type=Path, required=True, help="the corpus, split (.npz)")
     parser.add_argument(
-        "--streams", type=int, nargs="+", default=[0], help="test streams (default: 0, the first)"
+        "--streams",
+        type=arguments.whole(0),
+        nargs="+",
+        default=[0],
+        help="test streams (default: 0, the first)",
     )
     parser.add_argument(
-        "--characters", type=int, help="how many of each, from its beginning (default: all)"
+        "--characters",
+        type=arguments.count,
+        help="how many of each, from its beginning (default: all)",
     )
     parser.add_argument("--only", nargs="+", help="gates and states, as in i f o c (default: all)")
     base.add_threads(parser)

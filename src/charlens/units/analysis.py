@@ -24,6 +24,7 @@ import pandas as pd
 import torch
 from threadpoolctl import threadpool_limits
 
+from charlens import arguments
 from charlens.backends import base
 from charlens.data import split
 from charlens.errors import InputError
@@ -334,11 +335,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--split", type=Path, help=f"the corpus, split (.npz) {of_run}")
     parser.add_argument("--text", type=Path, help=f"the corpus (.txt) {of_run}")
     parser.add_argument("--info", type=Path, help=f"its provenance (.json) {of_run}")
-    parser.add_argument("--samples", type=int, default=1000, help="bootstrap samples of streams")
     parser.add_argument(
-        "--shifts", type=int, default=250, help="circular shifts of the labels, for the null"
+        "--samples", type=arguments.resamples, default=1000, help="bootstrap samples of streams"
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap and the null")
+    parser.add_argument(
+        "--shifts",
+        type=arguments.count,
+        default=250,
+        help="circular shifts of the labels, for the null",
+    )
+    parser.add_argument(
+        "--seed", type=arguments.seed, default=0, help="of the bootstrap and the null"
+    )
     parser.add_argument("--passages", default="[]", metavar="JSON", help="more passages to show")
     base.add_threads(parser)
     beside = "(default: cells/{} beside the first model)"

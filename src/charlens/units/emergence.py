@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+from charlens import arguments
 from charlens.backends import base, selection
 from charlens.data import split
 from charlens.errors import InputError
@@ -116,7 +117,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--text", type=Path, required=True, help="the corpus (.txt)")
     parser.add_argument("--info", type=Path, required=True, help="its provenance (.json)")
     parser.add_argument(
-        "--characters", type=int, default=1000, help="of each test stream, to score units on"
+        "--characters",
+        type=arguments.count,
+        default=1000,
+        help="of each test stream, to score units on",
     )
     base.add_backend(parser)
     base.add_threads(parser)

@@ -19,6 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 from threadpoolctl import threadpool_limits
 
+from charlens import arguments
 from charlens.backends import base
 from charlens.data import split
 from charlens.errors import InputError
@@ -210,12 +211,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--found", type=Path, required=True, help="what charlens cells found")
     parser.add_argument("--cells", type=Path, required=True, help="scores of units (.csv)")
     parser.add_argument(
-        "--characters", type=int, default=150_000, help="that the probes are fitted on"
+        "--characters", type=arguments.count, default=150_000, help="that the probes are fitted on"
     )
     parser.add_argument(
-        "--val-characters", type=int, default=50_000, help="that choose the regularisation"
+        "--val-characters",
+        type=arguments.count,
+        default=50_000,
+        help="that choose the regularisation",
     )
-    parser.add_argument("--seed", type=int, default=0, help="of the untrained network")
+    parser.add_argument("--seed", type=arguments.seed, default=0, help="of the untrained network")
     base.add_threads(parser)
     parser.add_argument("--out", type=Path, required=True, help="the strengths (.csv)")
 

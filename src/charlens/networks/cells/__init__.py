@@ -37,13 +37,16 @@ there, by name):
     GATE_NAMES  names of its gates; gates lie between 0 and 1, but one called g is a candidate for
                 the state, between -1 and 1, and has no saturation
     GATE_WORDS  {name: word} of gates whose letters stand for something else here than in LSTM and
-                GRU, on one line: {"r": "recurrence"}
+                GRU: {"r": "recurrence"}
     gates_and_state(a, state, p) -> (gates, state)
                 the same step, with the gates [S, H] in the order of their names
     output(gates, memory) -> output
                 the output from the gates and MEMORY, any shape, where MEMORY is not the output: a
                 memory that is clamped then acts on the output of the same step, too
                 (`units.ablation`); without it, from the next step on
+
+NAME, VERSION, MEMORY and GATE_WORDS are read without running the file (`store.cell_files`), so they
+are written as plain values.
 
 A new type is one new file and one entry under `grid: types:`. The file lies in `cells/` of the
 folder in which Snakemake and `charlens` run, so that the package stays as it is; or here, where the
@@ -56,9 +59,11 @@ import importlib
 import importlib.util
 import re
 import sys
+import tokenize
 from types import ModuleType
 
 from charlens.errors import InputError
+from charlens.store import cell_files
 from charlens.store.models import cell_of, file_of
 
 OF_UNITS = ("MEMORY", "BOUNDED", "GATE_NAMES", "GATE_WORDS")  # what a file says of single units
@@ -68,30 +73,32 @@ GATE_WORDS = {"i": "input", "f": "forget", "o": "output", "r": "reset", "z": "up
 
 def has_units(type: str) -> bool:
     """Whether a type has a state per unit, from its text: without torch, which cells import."""
-    return re.search(r"^MEMORY = None\b", file_of(type).read_text(), re.MULTILINE) is None
+    return cell_files.fact(file_of(type), "MEMORY", "") is not None
 
 
 def reads_windows(type: str) -> bool:
     """Whether a type reads a whole window at once (it has a `scan`), from its text as well."""
-    text = file_of(type).read_text()
-    return re.search(r"^(def|from\b.*\bimport\b.*) scan\b", text, re.MULTILINE) is not None
+    return "scan" in cell_files.defined(file_of(type))
 
 
 def gate_word(type: str, gate: str) -> str:
     """A gate of a type in words, "forget"; from its text, too."""
     file = file_of(type)  # there is none where tables from elsewhere are read
-    text = file.read_text() if file.is_file() else ""
-    own = re.search(r"^GATE_WORDS = (\{.*\})", text, re.MULTILINE)
-    return (GATE_WORDS | (ast.literal_eval(own[1]) if own else {})).get(gate, gate)
+    own = cell_files.fact(file, "GATE_WORDS", {}) if file.is_file() else {}
+    return (GATE_WORDS | own).get(gate, gate)
 
 
 def of_units(type: str) -> str:
-    """What the file of a type says of single units in one line each, and which functions about them
-    it has. It is not part of a network's version: a change concerns the analyses of units alone."""
-    text = file_of(type).read_text()
-    lines = re.findall(rf"^(?:{'|'.join(OF_UNITS)}) = .*", text, re.MULTILINE)
-    functions = re.findall(r"^def (gates_and_state|output)\b", text, re.MULTILINE)
-    return "; ".join([line.partition("  #")[0] for line in lines] + functions)
+    """What the file of a type says of single units, and which functions about them it has. It is
+    not part of a network's version: a change concerns the analyses of units alone."""
+    file = file_of(type)
+    with tokenize.open(file) as opened:
+        text = opened.read()
+    lines = cell_files.body(file)
+    said = [line for line in lines if cell_files.target(line) in OF_UNITS]
+    functions = [line.name for line in lines if isinstance(line, ast.FunctionDef)]
+    known = [name for name in functions if name in ("gates_and_state", "output")]
+    return "; ".join([ast.get_source_segment(text, line) for line in said] + known)
 
 
 def own_module(type: str) -> ModuleType:
