@@ -1,13 +1,17 @@
 """Claims about what newer types learn, and their errors: verdicts on constructed arrays."""
 
+import hashlib
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from constructed import S, evidence, part, planned, probable, whole
+from constructed import S, evidence, part, planned, probable, published, whole
 
 from charlens.claims import types_skills
 from charlens.claims.evidence import Missing, NotInRun
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED
-from charlens.store.tables import UNFINISHED
+from charlens.claims.published import read_sums, write_sums
+from charlens.store.tables import MISSING, UNFINISHED
 from charlens.text import symbols
 
 N = 20  # characters that the n-gram sees
@@ -35,6 +39,12 @@ def network(type, line, at=(), more=0.0, size=64, seed=1, layers=1):
     probability = np.full((S, len(line)), 0.4) + noise
     probability[:, list(at)] += more
     return probable(f"{type}{layers}x{size}-{seed}", probability, **about, val_loss=2.0 - more)
+
+
+def named(score):
+    """The same with a digest of its array, as files have it."""
+    digest = hashlib.sha256(score.logp.tobytes()).hexdigest()
+    return replace(score, meta=score.meta | {"sha256": digest})
 
 
 def learners(line, at, more, size=64):
@@ -117,6 +127,63 @@ def test_nothing_fails_to_be_learned_by_a_type_of_which_networks_are_missing():
         assert (found.verdict, found.reason) == (UNDECIDED, UNFINISHED)
     e.planned = planned(("mingru", 1, 64), ("rglru", 1, 64), ("lstm", 1, 64))
     assert whole(types_skills.lines_are_counted(e)).verdict == FAILS  # whatever the others do
+
+
+def elsewhere(scores, line, kind, sums):
+    """The evidence on a machine that has digests and published sums, but no text."""
+    about = text_of(line, kind)
+    split = about["split"] | {"test_y": about["characters"]}
+    return evidence(
+        *(published(score, split) for score in scores), sums=sums, kind=kind,
+        characters=about["characters"], split=about["split"],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("claim", "line", "kind"),
+    [
+        (types_skills.lines_are_counted, PROSE, "prose"),
+        (types_skills.far_quotes_are_closed, PROSE, "prose"),
+        (types_skills.far_braces_are_closed, CODE, "code"),
+        (types_skills.windows_lose_nesting, CODE, "code"),
+        (types_skills.newer_remove_errors, CODE, "code"),
+    ],
+)
+def test_what_is_published_gives_the_same_verdicts(claim, line, kind, tmp_path):
+    """Sums over each stream stand in for scores and text, through the file and to the last part."""
+    scores = [*learners(line, [3, 12], 0.2), *learners(line, [3, 12], 0.3, size=128)]
+    scores = [named(score) for score in (*scores, ngram(line))]
+    here = evidence(*scores, **text_of(line, kind))
+    expected = claim(here)
+    written, few = tmp_path / "claim_sums.csv", tmp_path / "few.csv"
+    write_sums(here.sums, here.scores, written)
+    found = claim(elsewhere(scores, line, kind, read_sums([written])))
+    for ours, theirs in zip(found, expected, strict=True):
+        assert (ours.part, ours.verdict) == (theirs.part, theirs.verdict)
+        assert ours.basis.split("; seed SD")[0] == theirs.basis.split("; seed SD")[0]
+        numbers = ([f.effect, f.low, f.high] for f in (ours, theirs))
+        assert np.allclose(*numbers, rtol=1e-5, equal_nan=True)
+    # a network of which neither is here is named, and the others are judged
+    write_sums(here.sums, [s for s in scores if s.meta.get("size") != 64], few)
+    rest = claim(elsewhere(scores, line, kind, read_sums([few])))
+    assert [f.part for f in rest] == [f.part for f in expected]
+    assert any("not looked at: " in f.basis and "64" in f.basis for f in rest)
+    with pytest.raises(Missing, match="character by character"):
+        claim(elsewhere(scores, line, kind, {}))
+
+
+def test_a_type_whose_largest_network_cannot_be_looked_at_is_undecided():
+    at = [PROSE.index(b"\r")]
+    scores = [named(s) for s in (*learners(PROSE, at, 0.3), ngram(PROSE))]
+    here = evidence(*scores, **text_of(PROSE, "prose"))
+    types_skills.lines_are_counted(here)
+    other = [named(network("slstm", PROSE, at, 0.3, size)) for size in (64, 128)]
+    found = types_skills.lines_are_counted(elsewhere([*scores, *other], PROSE, "prose", here.sums))
+    assert part(found, "minGRU").verdict == HOLDS
+    lost = part(found, "sLSTM")
+    assert (lost.verdict, lost.reason) == (UNDECIDED, MISSING) and "sLSTM 1x128" in lost.basis
+    assert (whole(found).verdict, whole(found).reason) == (UNDECIDED, MISSING)
+    assert "undecided: sLSTM" in whole(found).basis
 
 
 OUTER, NESTED = [3, 13], [12]  # ")" of CODE

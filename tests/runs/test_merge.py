@@ -315,6 +315,7 @@ def test_a_column_that_one_publication_lacks_stays_empty(tmp_path, machine):
     settings["corpora"]["prose"] = settings["corpora"]["code"]
     for folder in (one, other):
         (folder / "settings.json").write_text(json.dumps(settings))
+    (one / "tables/cells.html").unlink()
     (one / "tables/explained.csv").write_text("corpus,layer\ncode,all\n")
     (other / "tables/explained.csv").write_text("corpus,layer,beyond_baselines\nprose,all,0.5\n")
     merge.merge(one, other)
@@ -359,8 +360,10 @@ def test_an_analysis_that_cannot_be_is_named(machine):
         merge.merge(one, other)
 
 
-def test_the_joined_page_is_the_page_of_both_corpora(tmp_path):
-    """Joining cuts pages apart by their markup: it must be that of the template."""
+@pytest.mark.parametrize("before", ["Prose", "Prose & its earlier title"])
+def test_the_joined_page_is_the_page_of_both_corpora(tmp_path, before):
+    """Joining cuts pages apart by their markup: it must be that of the template. A title that was
+    edited since is the new one there, and no section is lost."""
     titles = {"code": "C & <headers>", "prose": "Prose"}
     info = {"source": "made up", "bytes": 9, "symbols": 3, "kind": "code"}
     sections = {
@@ -372,7 +375,8 @@ def test_the_joined_page_is_the_page_of_both_corpora(tmp_path):
         for corpus, title in titles.items()
     }  # fmt: skip
 
-    def page(*corpora):
+    def page(*corpora, title="Prose"):
+        sections["prose"]["about"]["title"] = title
         chosen = [sections[corpus] for corpus in corpora]
         return html.render("units", sections=chosen, samples=1000, always="95%", margin=0.05)
 
@@ -380,9 +384,9 @@ def test_the_joined_page_is_the_page_of_both_corpora(tmp_path):
     for corpus in titles:
         for name, content in (
             ("settings.json", json.dumps({"run": "small", "corpora": corpora})),
+            ("tables/cells.html", page(corpus, title=before)),
             (f"corpora/{corpus}.json", json.dumps(sections[corpus]["about"])),
             ("tables/cells.csv", f"corpus,model\n{corpus},lstm 1x8\n"),
-            ("tables/cells.html", page(corpus)),
         ):
             path = tmp_path / corpus / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -390,8 +394,14 @@ def test_the_joined_page_is_the_page_of_both_corpora(tmp_path):
     folders = [reference.Publication(tmp_path / corpus) for corpus in titles]
     joined = merge.Join(*folders, tmp_path / "joined")
     joined.copy_models()
+    (tmp_path / "joined/corpora/prose.json").write_text(
+        json.dumps(sections["prose"]["about"] | {"title": "Prose"})
+    )
     joined.join_page()
     assert (tmp_path / "joined/tables/cells.html").read_text() == page(*titles)
+    (tmp_path / "prose/tables/cells.html").write_text("<p>by hand</p>")
+    with pytest.raises(InputError, match="no section on 'Prose.*publish it again"):
+        joined.join_page()
 
 
 def test_a_split_without_text_has_the_alphabet_and_line_ends_of_the_networks(tmp_path):

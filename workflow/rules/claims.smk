@@ -59,6 +59,7 @@ rule claims:
         seeds=published_seeds(),
     output:
         csv="<results>/tables/claims.csv",
+        sums="<results>/tables/claim_sums.csv",
         html=report(
             "<results>/tables/claims.html",
             caption="../report/claims.rst",
@@ -80,7 +81,8 @@ rule claims:
         " --corpora {input.corpora} --trajectory {input.trajectory} --inside {input.inside}"
         " --of-types {input.of_types} --histories {input.histories} --nn-hidden {params.hidden}"
         " --status {input.status}"
-        " {params.options} --csv {output.csv} --html {output.html} > {log} 2>&1"
+        " {params.options} --csv {output.csv} --sums-csv {output.sums} --html {output.html}"
+        " > {log} 2>&1"
 
 
 rule verdict:

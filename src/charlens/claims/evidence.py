@@ -43,6 +43,9 @@ class GridEntry:
         return float(np.mean([score.meta["val_loss"] for score in self.seeds]))
 
 
+# Sums of a statistic over each test stream [S] and numbers of characters [S], by its name and the
+# SHA-256 of the score array.
+Sums = dict[tuple[str, str], tuple[np.ndarray, np.ndarray]]
 # Tables about single networks: those of the LSTM, and (`Evidence.of_types`) of other types.
 OF_ONE = ("first_epochs", "gates", "units", "hypotheses", "ablation", "probes", "oracles")
 
@@ -71,6 +74,7 @@ class Evidence:
     hidden: list[int] = field(default_factory=list)  # candidates to be tried for n-NNs, if known
     everything: list["Evidence"] = field(default_factory=list)  # of all corpora, this one included
     known: dict = field(default_factory=dict)  # computed so far: see Statistic, seeds.upper_group
+    sums: "Sums" = field(default_factory=dict)  # of named statistics, computed here or published
 
     @cached_property
     def grid(self) -> list[GridEntry]:
@@ -236,24 +240,32 @@ class Statistic:
 
     sum(evidence, score): for each test stream the sum [S] and the number [S] of these characters.
     mean(evidence, score): the mean alone, for scores of which only a digest is known.
+    name: under which its sums are published, and stand in where only a digest is known; "" where
+    they are not. It says everything that the sums depend on, but for the text and the split.
     """
 
     sum: Callable[[Evidence, Score], tuple[np.ndarray, np.ndarray]]
     mean: Callable[[Evidence, Score], float] | None = None
+    name: str = ""
 
     def sums(self, evidence: Evidence, score: Score) -> tuple[np.ndarray, np.ndarray]:
         """The sum [S] and the number [S], computed once per score.
 
         Raises Missing where the score lacks what the statistic needs.
         """
-        key = (self, score.path)
+        key, published = (self, score.path), (self.name, score.meta.get("sha256"))
         if key not in evidence.known:
+            if score.logp is None and published in evidence.sums:
+                return evidence.sums[published]
             evidence.known[key] = self.sum(evidence, score)
+            if all(published):
+                evidence.sums[published] = evidence.known[key]
         return evidence.known[key]
 
     def value(self, evidence: Evidence, score: Score) -> float:
         """The mean over all streams, nan where there is no such character. Raises as `sums`."""
-        if score.logp is None and self.mean is not None:
+        published = (self.name, score.meta.get("sha256")) in evidence.sums
+        if score.logp is None and self.mean is not None and not published:
             return self.mean(evidence, score)
         sums, counts = self.sums(evidence, score)
         return float(sums.sum() / counts.sum()) if counts.sum() else math.nan

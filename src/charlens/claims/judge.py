@@ -17,7 +17,7 @@ from charlens.claims import page
 from charlens.claims.catalog import CLAIMS, NEWER, Claim, claims_about
 from charlens.claims.evidence import Evidence, Missing, NotInRun
 from charlens.claims.measure import Finding
-from charlens.claims.published import with_published
+from charlens.claims.published import read_sums, with_published, write_sums
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
 from charlens.statistics.bootstrap import draws_of_test
@@ -139,10 +139,15 @@ def add_arguments(parser):
     parser.add_argument("--status", help="which models are finished (.csv)")
     parser.add_argument("--published", help="findings for what cannot be tested here (.csv)")
     parser.add_argument(
+        "--published-sums", nargs="*", default=[], help="what was measured on scores of which only"
+        " a digest is here (.csv)",
+    )  # fmt: skip
+    parser.add_argument(
         "--resamples", type=arguments.resamples, default=10_000, help="of the test streams"
     )
     parser.add_argument("--seed", type=arguments.seed, default=0, help="of the bootstrap")
     parser.add_argument("--csv", required=True, help="the verdicts")
+    parser.add_argument("--sums-csv", help="what was measured in each test stream, to be published")
     parser.add_argument("--html", required=True, help="the verdicts as a page")
 
 
@@ -153,6 +158,9 @@ def run(args):
     if args.published:
         table = with_published(table, read_claims(args.published, COLUMNS[:-1]))
     write_csv(table, args.csv)
+    if args.sums_csv:
+        sums = {key: found for corpus in evidence for key, found in corpus.sums.items()}
+        write_sums(sums, [score for corpus in evidence for score in corpus.scores], args.sums_csv)
     newer = NEWER if any(corpus.newer_types for corpus in evidence) else ()
     html = page.page(table, CLAIMS, corpora, args.resamples, newer)
     write_atomically(args.html, html.encode())
@@ -175,6 +183,7 @@ def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
         return inside[table][inside[table]["corpus"] == corpus] if table in inside else None
 
     everything: list[Evidence] = []
+    sums = read_sums(args.published_sums)
     for corpus, about in corpora.items():
         own = [score for score in scores if score.key.corpus == corpus]
         split = read_split(splits[corpus], own)
@@ -199,6 +208,7 @@ def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
                 histories={key: h for key, h in histories.items() if key.corpus == corpus},
                 planned=[key for key in planned if key.corpus == corpus],
                 hidden=args.nn_hidden,
+                sums=sums,
                 everything=everything,
             )
         )

@@ -23,10 +23,11 @@ FARTHER = (120, 250, 500)  # bounds of the distances beyond it
 FEW = 20  # the gain on fewer braces is not reported
 
 
-def mean_probability(chosen: Callable[[Evidence], np.ndarray]) -> Statistic:
+def mean_probability(chosen: Callable[[Evidence], np.ndarray], name: str = "") -> Statistic:
     """Mean probability of the test characters that chosen(evidence), bool [N], marks.
 
-    The statistic raises Missing where only the digest of a score is known.
+    The statistic raises Missing where only the digest of a score is known, unless its sums are
+    published under its name.
     """
 
     def sums(evidence: Evidence, score: Score) -> tuple[np.ndarray, np.ndarray]:
@@ -36,7 +37,7 @@ def mean_probability(chosen: Callable[[Evidence], np.ndarray]) -> Statistic:
         probabilities = np.where(mask, score.probabilities(), 0.0)
         return evidence.per_stream(probabilities), evidence.per_stream(mask)
 
-    return Statistic(sums)
+    return Statistic(sums, name=name)
 
 
 def mean_probability_of(characters: bytes, others: bool = False) -> Statistic:
@@ -52,7 +53,8 @@ def mean_probability_of(characters: bytes, others: bool = False) -> Statistic:
         counts = counts * np.isin(evidence.split["alphabet"], wanted, invert=others)
         return float(counts @ means / counts.sum()) if counts.sum() else math.nan
 
-    return Statistic(mean_probability(chosen).sum, mean)
+    name = f"probability of {'all but ' if others else ''}{characters!r}"
+    return Statistic(mean_probability(chosen).sum, mean, name)
 
 
 def gains_on_long_reach(evidence: Evidence) -> list[Finding]:
@@ -137,4 +139,7 @@ def braces(evidence: Evidence, low: float, high: float) -> tuple[int, Statistic]
         mask[index[(distance > low) & (distance <= high)]] = True
         return mask
 
-    return int(chosen(evidence).sum()), mean_probability(chosen)
+    name = f'probability of "}}" more than {low} and up to {high} characters after its "{{"'
+    probability = mean_probability(chosen, name)
+    _, counts = probability.sums(evidence, evidence.largest_ngram())
+    return int(counts.sum()), probability

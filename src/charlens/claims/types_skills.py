@@ -4,6 +4,8 @@ was opened long ago, to follow what is nested, and which errors they no longer m
 They are about bare cells by the paper's recipe. (A type with something added has one shape.)
 """
 
+import contextlib
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -19,7 +21,7 @@ from charlens.report.figure6 import COLOURS
 from charlens.statistics import oracles
 from charlens.store.models import type_name, types_in_order
 from charlens.store.scores import Score
-from charlens.store.tables import CROSSES, UNFINISHED
+from charlens.store.tables import CROSSES, MISSING, UNFINISHED
 from charlens.text import symbols
 
 COUNTS = 0.1  # of probability, above the n-gram's: a network that counts the line
@@ -28,6 +30,7 @@ NESTED = 2  # open brackets: from here on a bracket is nested
 FEW = 20  # closing marks or brackets: a probability of fewer is not reported
 REFERENCE = "lstm"  # to which newer types are compared at the same shape
 CATEGORIES = tuple(COLOURS)
+NOTHING = (math.nan,) * 3  # an effect that is not known, and its interval
 
 
 # ---- what is learned, and from which size on ----
@@ -85,10 +88,12 @@ def far(evidence: Evidence, marks: str) -> Statistic:
         index, distance = getattr(evidence, marks)
         return marked(evidence, index[distance > context])
 
-    count = int(chosen(evidence).sum())
-    if count < FEW:
-        raise Missing(f"{FEW} closing {marks} more than {context} characters after their opening")
-    return mean_probability(chosen)
+    far = f"closing {marks} more than {context} characters after their opening"
+    statistic = mean_probability(chosen, f"probability of {far}")
+    _, counts = statistic.sums(evidence, evidence.largest_ngram())
+    if counts.sum() < FEW:
+        raise Missing(f"{FEW} {far}")
+    return statistic
 
 
 def marked(evidence: Evidence, index: np.ndarray) -> np.ndarray:
@@ -101,45 +106,83 @@ def marked(evidence: Evidence, index: np.ndarray) -> np.ndarray:
 def learned(evidence: Evidence, statistic: Statistic, bar: float = 0.0) -> list[Finding]:
     """The findings whether the newer types learn what a statistic measures: see LEARNED."""
     ngram, newer = evidence.largest_ngram(), bare(evidence.newer_types)
+    statistic.sums(evidence, ngram)  # raises Missing where nothing can be measured
     types = bare(types_in_order(entry.key.type for entry in evidence.grid))
     parts, effects, corrected = {}, {}, {}
     for type in types:
         entries = evidence.of_type(type)
-        found = {
-            size: gain(evidence, statistic, ngram, best(entries, size))
-            for size in sorted({size for size, _ in entries})
-        }
-        largest = found[max(found)]
-        of_each = ", ".join(
-            f"{entry.key.name} {single(evidence, statistic, ngram, entry):+.3f}"
-            for _, entry in sorted(entries.items())
-        )
+        largest = best(entries, max(size for size, _ in entries))
+        if not measurable(evidence, statistic, largest):
+            words = f"missing: the scores of {largest.key.name}, character by character"
+            parts[type] = Finding(type_name(type), UNDECIDED, *NOTHING, words, MISSING)
+            continue
+        found, unseen = gains_by_size(evidence, statistic, ngram, entries)
         from_on = f"from size {size} on" if (size := first_size(found, bar)) else ""
-        words = (from_on, f"above the {ngram.key.name}: {of_each}")
-        part = largest.finding(type_name(type), largest.verdict(bar), *words)
+        of_each = gain_of_each(evidence, statistic, ngram, entries)
+        words = (from_on, unseen, f"above the {ngram.key.name}: {of_each}")
+        effects[type] = found[max(found)]
+        part = effects[type].finding(type_name(type), effects[type].verdict(bar), *words)
         if part.verdict == FAILS and evidence.lacks(type):  # what more layers learn, say
             part = replace(part, verdict=UNDECIDED, reason=UNFINISHED)
         parts[type] = part
-        effects[type] = largest
-        level = 1 - LEVEL / max(1, len(newer))
         if type in newer:
-            corrected[type] = gain(evidence, statistic, ngram, best(entries, max(found)), level)
-    own = {type: effects[type] for type in corrected}
-    if not own:
-        raise Missing("a network of a newer type")
-    least = min(own, key=lambda type: own[type].value)
+            level = 1 - LEVEL / len(newer)
+            corrected[type] = gain(evidence, statistic, ngram, largest, level)
+    own = [type for type in types if type in newer]
+    if not corrected:
+        raise Missing("a network of a newer type" + ", and its scores" * bool(own))
+    least = min(corrected, key=lambda type: effects[type].value)
     below = any(
         effect.verdict(bar) == FAILS and not evidence.lacks(type)
         for type, effect in corrected.items()
     )
     verdict = FAILS if below else overall(parts[type].verdict for type in own)
-    whole = own[least] if verdict == HOLDS else corrected[least]
+    whole = effects[least] if verdict == HOLDS else corrected[least]
     reason = next((parts[type].reason for type in own if parts[type].reason), None)
     if verdict == HOLDS and evidence.lacks(*newer):
         verdict, reason = UNDECIDED, UNFINISHED
     words = (said(parts, own), f"the least: {parts[least].basis}", evidence.finished)
     whole = replace(whole, basis="").finding("", verdict, *words, reason=reason)
     return [whole, *parts.values()]
+
+
+def measured(evidence: Evidence, statistic: Statistic, *entries: GridEntry) -> None:
+    """Measure these networks. Raises Missing where what is known of their scores does not do."""
+    for entry in entries:
+        for score in entry.seeds:
+            statistic.sums(evidence, score)
+
+
+def measurable(evidence: Evidence, statistic: Statistic, entry: GridEntry) -> bool:
+    """Whether what is known of a network's scores suffices for a statistic."""
+    with contextlib.suppress(Missing):
+        measured(evidence, statistic, entry)
+        return True
+    return False
+
+
+def gains_by_size(
+    evidence: Evidence, statistic: Statistic, ngram: Score, entries: dict
+) -> tuple[dict[int, Effect], str]:
+    """The gain of the best network of each size that can be measured, and in words which sizes
+    cannot."""
+    found, unseen = {}, []
+    for size in sorted({size for size, _ in entries}):
+        if measurable(evidence, statistic, best(entries, size)):
+            found[size] = gain(evidence, statistic, ngram, best(entries, size))
+        else:
+            unseen.append(str(size))
+    return found, f"not looked at: size {', '.join(unseen)}" if unseen else ""
+
+
+def gain_of_each(evidence: Evidence, statistic: Statistic, ngram: Score, entries: dict) -> str:
+    """The gain of each network for which it is known, in words."""
+    known = []
+    for _, entry in sorted(entries.items()):
+        with contextlib.suppress(Missing):
+            gained = single(evidence, statistic, ngram, entry)
+            known.append(f"{entry.key.name} {gained:+.3f}")
+    return ", ".join(known)
 
 
 def gain(
@@ -196,7 +239,11 @@ def windows_lose_nesting(evidence: Evidence) -> list[Finding]:
         return []
     evidence.require(type=(REFERENCE,))
     groups = shared_shapes(evidence)
-    counts = [int(of(evidence).sum()) for of in (outer, inner)]
+    if not groups:
+        raise missing_types(evidence, "reads a window at once", reads_windows)
+    groups, unseen = looked_at(evidence, groups, OUTER, INNER)
+    lstm = next(iter(groups.values()))[0][0].seeds[0]
+    counts = [int(of.sums(evidence, lstm)[1].sum()) for of in (OUTER, INNER)]
     if min(counts) < FEW:
         raise Missing(f"{FEW} closing brackets that are nested, and as many that are not")
     at_once = {type: pairs for type, pairs in groups.items() if reads_windows(type)}
@@ -212,7 +259,8 @@ def windows_lose_nesting(evidence: Evidence) -> list[Finding]:
     for part, pairs in named:
         effect = measure(evidence, deficit(pairs))
         own = ", ".join(dict.fromkeys(entry.key.name for _, entry in pairs))
-        findings.append(effect.finding(part, effect.verdict(), f"{own} against the LSTM: {words}"))
+        about = f"{own} against the LSTM: {words}"
+        findings.append(effect.finding(part, effect.verdict(), about, "" if part else unseen))
     return findings
 
 
@@ -228,7 +276,8 @@ def inner(evidence: Evidence) -> np.ndarray:
     return marked(evidence, index[depth >= NESTED])
 
 
-OUTER, INNER = mean_probability(outer), mean_probability(inner)
+OUTER = mean_probability(outer, "probability of closing brackets within no other")
+INNER = mean_probability(inner, "probability of closing brackets within another")
 
 
 def deficit(pairs: list[tuple[GridEntry, GridEntry]]) -> list[Term]:
@@ -251,6 +300,26 @@ def shared_shapes(evidence: Evidence) -> dict[str, list[tuple[GridEntry, GridEnt
         if pairs and type != REFERENCE:
             groups[type] = pairs
     return groups
+
+
+def looked_at(
+    evidence: Evidence, groups: dict[str, list[tuple[GridEntry, GridEntry]]], *needed: Statistic
+) -> tuple[dict[str, list[tuple[GridEntry, GridEntry]]], str]:
+    """The pairs of which all that is needed is known, by type, and in words the networks that are
+    left out. Raises Missing where no pair is left."""
+    known, unseen, why = {}, [], None
+    for type, pairs in groups.items():
+        for pair in pairs:
+            try:
+                for statistic in needed:
+                    measured(evidence, statistic, *pair)
+                known.setdefault(type, []).append(pair)
+            except Missing as missing:
+                unseen.append(pair[1].key.name)
+                why = missing
+    if not known:
+        raise why
+    return known, f"not looked at: {', '.join(unseen)}" if unseen else ""
 
 
 def missing_types(evidence: Evidence, which: str, fits: Callable[[str], bool]) -> Missing:
@@ -276,13 +345,14 @@ def newer_remove_errors(evidence: Evidence) -> list[Finding]:
     groups = {t: p for t, p in shared_shapes(evidence).items() if t in evidence.newer_types}
     if not groups:
         raise missing_types(evidence, "is compared", lambda type: True)
+    rates = {category: error_rate(evidence, category) for category in CATEGORIES}
+    groups, unseen = looked_at(evidence, groups, *rates.values())
     parts, corrected = [], []
     level = 1 - LEVEL / (len(groups) * len(CATEGORIES))
     for type, pairs in groups.items():
         for category in CATEGORIES:
-            rate = ERROR_RATES[category]
             terms = [
-                (sign / len(pairs), entry.seeds, rate)
+                (sign / len(pairs), entry.seeds, rates[category])
                 for pair in pairs
                 for sign, entry in zip((1, -1), pair, strict=True)
             ]
@@ -298,12 +368,12 @@ def newer_remove_errors(evidence: Evidence) -> list[Finding]:
         verdict, reason = FAILS, ""
     elif verdict == FAILS:
         verdict, reason = UNDECIDED, UNFINISHED if evidence.lacks() else CROSSES
-    words = f"{parts[highest].part}: {parts[highest].basis}"
-    whole = replace(corrected[highest], basis="").finding("", verdict, words, reason=reason)
+    words = (f"{parts[highest].part}: {parts[highest].basis}", unseen)
+    whole = replace(corrected[highest], basis="").finding("", verdict, *words, reason=reason)
     return [whole, *parts]
 
 
-def error_rate(category: str) -> Statistic:
+def error_rate(evidence: Evidence, category: str) -> Statistic:
     """The share of test characters that are errors of this category."""
 
     def sums(evidence: Evidence, score: Score) -> tuple[np.ndarray, np.ndarray]:
@@ -315,12 +385,13 @@ def error_rate(category: str) -> Statistic:
             evidence.known[key] = errors_of(evidence, score.logp)
         return evidence.known[key][category], np.full(streams, float(length))
 
-    return Statistic(sums)
+    contexts = ", ".join(map(str, evidence.ngrams))  # what the n-gram oracle removes depends on
+    return Statistic(sums, name=f"errors: {category}, n-grams of n = {contexts}")
 
 
 def errors_of(evidence: Evidence, logp: np.ndarray) -> dict[str, np.ndarray]:
     """For each category the number of errors in each test stream, [S]."""
-    counts = dict.fromkeys(CATEGORIES, 0.0)
+    counts = dict.fromkeys(CATEGORIES, np.zeros(len(evidence.split["test_y"])))
     for category, _, own in oracles.removed(logp, applied(evidence)):
         counts[category] = counts[category] + evidence.per_stream(own)
     return counts
@@ -340,6 +411,3 @@ def applied(evidence: Evidence) -> list[oracles.Oracle]:
         training = [symbols.text_of(stream) for stream in split["alphabet"][split["train_y"]]]
         evidence.known["oracles"] = oracles.oracles(evidence.text, at.ravel(), training, by_n)
     return evidence.known["oracles"]
-
-
-ERROR_RATES = {category: error_rate(category) for category in CATEGORIES}

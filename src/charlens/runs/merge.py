@@ -300,22 +300,22 @@ class Join:
         return False
 
     def join_page(self) -> None:
-        """tables/cells.html: the section of each corpus from its source. (The page shows what no
-        table holds, so it cannot be rendered from the joined tables.)"""
+        """tables/cells.html: the section of each corpus from its source (it shows what no table
+        holds). Raises InputError where a page lacks it."""
         name, page, sections = "tables/cells.html", "", []
         for corpus, about in read_corpora(self.infos()).items():
             publication = self.source(corpus, UNIT_TABLES[0], NETWORK_TABLES[UNIT_TABLES[0]])
-            if publication and (path := publication.folder / name).exists():
+            for path in publication.files(name) if publication else ():
                 page = path.read_text()
-                start = page.find(f"<section>\n<h2>{escape(about['title'])}:")
-                if start >= 0:
-                    end = page.index("</section>", start) + len("</section>")
-                    sections.append(page[start:end])
+                (its,) = read_corpora([publication.folder / f"corpora/{corpus}.json"]).values()
+                before, head, section = page.partition(f"<section>\n<h2>{escape(its['title'])}:")
+                if not head:
+                    raise InputError(f"{path}: no section on '{its['title']}': publish it again")
+                head = f"<section>\n<h2>{escape(about['title'])}:"
+                sections.append(f"{head}{section.partition('</section>')[0]}</section>")
         if sections:
-            before = page[: page.index("<section>")]
-            after = page[page.rindex("</section>") + len("</section>") :]
-            content = before + "\n".join(sections) + after
-            write_atomically(self.out / name, content.encode())
+            before, after = page.partition("<section>")[0], page.rpartition("</section>")[2]
+            write_atomically(self.out / name, (before + "\n".join(sections) + after).encode())
 
     def join_emergence(self) -> None:
         """When skills and units appear, from the watched networks of both publications."""
@@ -358,9 +358,8 @@ class Join:
         keys = sorted(self.taken, key=lambda key: order.get(key, len(order)))
         scores = {key: self.out / f"scores/{key.path}.json" for key in keys}
         infos = self.infos()
-        work = self.out.with_name("shapes")
+        work, splits = self.out.with_name("shapes"), {}
         work.mkdir(exist_ok=True)
-        splits = {}
         for key, path in scores.items():
             if key.corpus not in splits:
                 about = self.about_text(key.corpus)
@@ -372,14 +371,15 @@ class Join:
         remake.reshuffles(self.out, scores, infos)
         remake.discrepancies(self.out, infos)
         remake.figure1(self.out, scores, infos, self.analysis.tsne)
-        published = ["--published", work / "claims.csv"]
+        published = []
         if (self.out / "tables/claims.csv").exists():
             copy(self.out / "tables/claims.csv", work / "claims.csv")
-        else:
-            published = []
+            published = ["--published", work / "claims.csv"]
         remake.types(self.out, scores, splits, infos, self.analysis.claims)
         tried = ["--nn-hidden", *self.settings.get("hidden", [])]  # an older version says nothing
-        remake.claims(self.out, scores, splits, infos, [*published, *tried], self.analysis.claims)
+        sums = [path for p in self.publications for path in p.files("tables/claim_sums.csv")]
+        more = [*published, *tried, "--published-sums", *sums]
+        remake.claims(self.out, scores, splits, infos, more, self.analysis.claims)
 
     def about_text(self, corpus: str) -> dict:
         """What its networks in half precision say of the text of a corpus: its alphabet and line

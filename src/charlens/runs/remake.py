@@ -246,4 +246,5 @@ def claims(
         "--histories", *histories,
         "--status", out / "tables/status.csv", *arguments(resampling),
         "--csv", out / "tables/claims.csv", "--html", out / "tables/claims.html",
+        "--sums-csv", out / "tables/claim_sums.csv",
     )  # fmt: skip

@@ -248,7 +248,7 @@ def _names_of_corpora(settings: Settings) -> Iterator[str]:
     for corpus in settings.use:
         if corpus not in corpora:
             yield f"use: no corpus '{corpus}'; corpora defines {', '.join(corpora)}"
-    for corpus in grid.in_paper(settings.use):
+    for corpus in grid.in_paper(corpus for corpus in settings.use if corpus in corpora):
         for place, source in enumerate(corpora[corpus].sources):
             if source.path and not source.bytes:  # a copy of the paper's has its length
                 yield (
