@@ -49,8 +49,10 @@ def mean_probability_of(characters: bytes, others: bool = False) -> Statistic:
 
     def mean(evidence: Evidence, score: Score) -> float:
         means = score.symbol_means(evidence.split)
-        counts = np.bincount(evidence.split["test_y"].ravel(), minlength=len(means))
-        counts = counts * np.isin(evidence.split["alphabet"], wanted, invert=others)
+        these = np.isin(evidence.split["alphabet"], wanted, invert=others)
+        if these.sum() == 1:  # needs no text, which a publication does not have
+            return float(means[these][0]) or math.nan
+        counts = np.bincount(evidence.split["test_y"].ravel(), minlength=len(means)) * these
         return float(counts @ means / counts.sum()) if counts.sum() else math.nan
 
     name = f"probability of {'all but ' if others else ''}{characters!r}"
@@ -65,9 +67,9 @@ def gains_on_long_reach(evidence: Evidence) -> list[Finding]:
     lstm, ngram = evidence.figure_lstm(), evidence.largest_ngram()
     findings = []
     for part, characters in {"": b"".join(REACH.values()), **REACH}.items():
-        if not np.isin(evidence.characters, np.frombuffer(characters, np.uint8)).any():
-            continue
         here, there = mean_probability_of(characters), mean_probability_of(characters, others=True)
+        if not here.sums(evidence, ngram)[1].any():  # there is no such character
+            continue
         gain, rest = (
             [(side, [lstm], statistic), (-side, [ngram], statistic)]
             for statistic, side in ((here, 1), (there, -1))

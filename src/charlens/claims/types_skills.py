@@ -181,7 +181,7 @@ def gain_of_each(evidence: Evidence, statistic: Statistic, ngram: Score, entries
     for _, entry in sorted(entries.items()):
         with contextlib.suppress(Missing):
             gained = single(evidence, statistic, ngram, entry)
-            known.append(f"{entry.key.name} {gained:+.3f}")
+            known += [f"{entry.key.name} {gained:+.3f}"] if math.isfinite(gained) else []
     return ", ".join(known)
 
 
