@@ -241,7 +241,6 @@ def test_the_mean_length_of_the_test_characters():
     [
         (b"", [], "0 bytes are too few"),
         (b"abc", ["--layout", "contiguous"], "3 bytes are too few"),
-        (b"abc", ["--streams", "0"], "at least 1"),
     ],
 )
 def test_command_refuses_and_leaves_nothing(tmp_path, text, options, message):

@@ -80,7 +80,7 @@ def look(folder, out, *options):
     out.mkdir(exist_ok=True)
     run(analysis, [
         *sorted(folder.glob("*.safetensors")), "--split", folder / "code.npz",
-        "--text", folder / "code.txt", "--info", folder / "code.json", "--samples", 50,
+        "--text", folder / "code.txt", "--info", folder / "code.json", "--samples", 1000,
         "--passages", json.dumps(PASSAGES), "--gates", out / "gates/code.csv",
         "--cells", out / "code.csv", "--untrained", out / "untrained/code.csv",
         "--out", out / "code.json", *options,
