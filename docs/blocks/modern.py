@@ -7,7 +7,7 @@ import pandas as pd
 
 from blocks.claims import effect
 from blocks.common import ABSENT, MODERN, TITLES, extent, markdown, plan, published
-from blocks.readme import untried
+from blocks.readme import diverged, untried
 from charlens.claims import types_figure
 from charlens.claims.catalog import NEWER
 from charlens.report import overview
@@ -228,7 +228,7 @@ def modern_missing() -> str:
         others = [k.name for k in keys if k.family != "recurrent" and not finished[k]]
         if others:
             lines.append(f"- {TITLES[corpus]}: {', '.join(others)}.")
-    lines += [f"- {what}." for what in untried(plan("modern.yaml"), MODERN)]
+    lines += [f"- {what}." for what in untried(plan("modern.yaml"), MODERN) + diverged(MODERN)]
     lines += [f"- {what}." for what in reference.lacking_of_types(MODERN, keys)]
     return "\n".join(lines) or "Nothing: every network of `modern.yaml` is trained."
 

@@ -12,7 +12,7 @@ from blocks.speed import hours_of_paper
 from charlens.report.emergence import NETWORK
 from charlens.runs import grid, reference
 from charlens.runs.settings import Settings
-from charlens.store.models import network_name, shown
+from charlens.store.models import ModelKey, network_name, shown
 
 # A candidate in words, by what the candidates of a model differ in (`ModelKey.candidates`).
 CANDIDATES = {"dropout": "dropout {}", "rate": "learning rate {}", "hidden": "{:,} hidden units"}
@@ -198,6 +198,19 @@ def untried(settings: Settings, folder: Path) -> list[str]:
             f"{TITLES[corpus]}, not tried yet: {which} in {', '.join(models)}"
             for which, models in lacking.items()
         ]
+    return lines
+
+
+def diverged(folder: Path) -> list[str]:
+    """Candidates of a publication that diverged, each with the epoch."""
+    tried = pd.read_csv(folder / "histories/candidates.csv")
+    lines = []
+    for row in tried[tried["diverged"].notna()].itertuples():
+        key = ModelKey.from_table(row.corpus, row.model)
+        of, _, value = row.candidate.partition("~")
+        which = CANDIDATES[of].format(value)
+        lines.append(f"{TITLES[row.corpus]}, {key.label} with {which} diverged in epoch"
+                     f" {int(row.diverged)}")  # fmt: skip
     return lines
 
 

@@ -1,11 +1,14 @@
 """Claims about losses: verdicts on constructed arrays."""
 
+import itertools
+
 import pytest
 from constructed import evidence, network, ngram, part, planned, seeds, whole
 
 from charlens.claims import losses
 from charlens.claims.evidence import Missing
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED
+from charlens.store.models import PAPER_TYPES
 
 
 @pytest.mark.parametrize(("deep", "verdict"), [(1.30, HOLDS), (1.50, FAILS), (1.4, UNDECIDED)])
@@ -121,3 +124,17 @@ def test_best_against_the_ngram():
     assert partial.verdict == UNDECIDED and "3 of 4 networks trained" in partial.basis
     one_seed = evidence(network("lstm", 1, 64, 1.3), small[1], planned=own)
     assert not one_seed.lacks() and one_seed.finished == "1 of 3 networks trained"
+
+
+def test_the_papers_claims_are_about_its_own_types():
+    """Whatever newer types, and what is added to cells, do: they stand beside the paper's number."""
+    shapes = list(itertools.product((1, 2, 3), (64, 128)))
+    own = [seeds(type, n, size, 1.5 - n / 100) for type in PAPER_TYPES for n, size in shapes]
+    newer = [seeds("mamba", n, size, 1.0 + n / 5) for n, size in shapes]
+    newer.append(seeds("lstm+block", 2, 128, 0.9))
+    for claim in (losses.depth_helps, losses.third_layer_mixed, losses.best_beats_ngram):
+        ours, all_of_them = (
+            claim(evidence(*some, ngram(20, 2.0))) for some in (own, [*own, *newer])
+        )
+        assert [f.part for f in ours] == [f.part for f in all_of_them]
+        assert [f.effect for f in ours] == pytest.approx([f.effect for f in all_of_them])

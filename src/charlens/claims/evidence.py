@@ -164,10 +164,12 @@ class Evidence:
         return self.ngrams[max(self.ngrams)]
 
     def best(self) -> Score:
-        """The best network of all (see `models.best`). Raises Missing where there is none."""
-        if not self.networks:
-            raise Missing("a trained recurrent network")
-        return models.best(self.networks, lambda score: score.meta)
+        """The best network of the paper's types (see `models.best`). Raises Missing where there is
+        none."""
+        networks = [score for score in self.networks if score.key.type in PAPER_TYPES]
+        if not networks:
+            raise Missing("a trained LSTM, RNN or GRU")
+        return models.best(networks, lambda score: score.meta)
 
     def figure_lstm(self) -> Score:
         """The LSTM of figures 4 and 5 (`scores.figure_network`), which claims about these figures

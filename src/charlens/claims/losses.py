@@ -1,4 +1,5 @@
-"""Claims about the losses of recurrent networks (table 1). They use every network of the grid."""
+"""Claims about the losses of recurrent networks (table 1). They use every network of the paper's
+types in the grid; `types` has claims about others."""
 
 from collections.abc import Callable
 
@@ -6,7 +7,7 @@ import numpy as np
 
 from charlens.claims.evidence import LOSS, Evidence, GridEntry, Missing
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Finding, Term, losses, measure
-from charlens.store.models import type_name, types_in_order
+from charlens.store.models import PAPER_TYPES, type_name
 from charlens.store.tables import UNFINISHED
 
 NO_LEAD = 0.02  # nats: neither of two types leads if the whole interval is this close to zero
@@ -19,7 +20,7 @@ def depth_helps(evidence: Evidence) -> list[Finding]:
     depth by half a seed SD at most."""
     evidence.require(layers=())
     pairs: dict[str, list[Pair]] = {}
-    for type in types_in_order(entry.key.type for entry in evidence.grid):
+    for type in PAPER_TYPES:
         entries = evidence.of_type(type)
         for size in sorted({size for size, _ in entries}):
             deeper = [entry for (s, layers), entry in entries.items() if s == size and layers > 1]
@@ -139,7 +140,7 @@ lstm_and_gru_mixed.__doc__ = f"""Effect, for each size: the GRU's lead, the loss
 def third_layer_mixed(evidence: Evidence) -> list[Finding]:
     evidence.require(layers=(2, 3))
     groups: dict[int, list[Pair]] = {}
-    for type in types_in_order(entry.key.type for entry in evidence.grid):
+    for type in PAPER_TYPES:
         entries = evidence.of_type(type)
         for size, layers in entries:
             if layers == 3 and (size, 2) in entries:
@@ -147,7 +148,7 @@ def third_layer_mixed(evidence: Evidence) -> list[Finding]:
     if not groups:
         raise Missing("networks of two layers and of three, of the same type and size")
     groups = dict(sorted(groups.items()))
-    return mixed(evidence, groups, "three layers", "two layers", evidence.lacks())
+    return mixed(evidence, groups, "three layers", "two layers", evidence.lacks(*PAPER_TYPES))
 
 
 third_layer_mixed.__doc__ = f"""Effect, for each size: the lead of two layers, the loss of three
@@ -210,7 +211,7 @@ def best_beats_ngram(evidence: Evidence) -> list[Finding]:
     best, ngram = evidence.best(), evidence.largest_ngram()
     effect = measure(evidence, [(1, [ngram], LOSS), (-1, [best], LOSS)])
     verdict, reason = effect.verdict(), None
-    if verdict == FAILS and evidence.lacks():
+    if verdict == FAILS and evidence.lacks(*PAPER_TYPES):
         verdict, reason = UNDECIDED, UNFINISHED
     names = f"{best.key.name} {best.loss:.3f} against {ngram.key.name} {ngram.loss:.3f}"
     return [effect.finding("", verdict, names, evidence.finished, reason=reason)]

@@ -30,8 +30,9 @@ from charlens.store import models
 from charlens.store.models import PAPER_TYPES, ModelKey, cell_of, type_name, types_in_order
 from charlens.store.reading import read_json, require
 from charlens.store.tables import STATUS, paper_table, planned_models, read_status, read_table
+from charlens.training.recipe import divergence
 
-CANDIDATES = ["corpus", "model", "candidate", "epoch", "val_loss", "chosen"]
+CANDIDATES = ["corpus", "model", "candidate", "epoch", "val_loss", "chosen", "diverged"]
 # files of the publication of a whole run, and a name of each for people
 EXPECTED = {
     "tables/table1.csv": "table 1",
@@ -250,17 +251,24 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 
 def candidates(publication: Publication) -> pd.DataFrame:
     """One row per training in histories/: columns CANDIDATES, the epoch with the lowest validation
-    loss (nats) and that loss, and whether this candidate was chosen for its model (1) or not (0;
-    empty where none is published)."""
+    loss (nats) and that loss, whether this candidate was chosen for its model (1) or not (0; empty
+    where none is published), and the epoch in which it diverged, if it did, which does not count.
+    """
     digests, rows = publication.digests(), []
+    symbols = {
+        path.stem: read_json(path)["symbols"] for path in publication.files("corpora/*.json")
+    }
     for key, path in publication.histories().items():
-        history = read_table(path, ["epoch", "val_loss"], "history")
+        history = read_table(path, ["epoch", "train_loss", "val_loss"], "history")
+        diverged = ""
+        if divergence(history.to_dict("records"), symbols[key.corpus]):
+            diverged, history = int(history["epoch"].iloc[-1]), history.iloc[:-1]
         best = history.loc[history["val_loss"].idxmin()]
         taken = ""
         if key.chosen in digests:
             taken = int(chosen(read_digest(digests[key.chosen])) == key)
         model, epoch = key.chosen.in_tables, int(best["epoch"])
-        rows.append([key.corpus, model, path.parent.name, epoch, best["val_loss"], taken])
+        rows.append([key.corpus, model, path.parent.name, epoch, best["val_loss"], taken, diverged])
     return pd.DataFrame(rows, columns=CANDIDATES)
 
 
