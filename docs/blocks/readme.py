@@ -203,9 +203,9 @@ def untried(settings: Settings, folder: Path) -> list[str]:
 
 def diverged(folder: Path) -> list[str]:
     """Candidates of a publication that diverged, each with the epoch."""
-    tried = pd.read_csv(folder / "histories/candidates.csv")
-    lines = []
-    for row in tried[tried["diverged"].notna()].itertuples():
+    lines, tried = [], reference.candidates(reference.Publication(folder))
+    tried = tried[tried["diverged"] != ""]
+    for row in tried.itertuples():
         key = ModelKey.from_table(row.corpus, row.model)
         of, _, value = row.candidate.partition("~")
         which = CANDIDATES[of].format(value)

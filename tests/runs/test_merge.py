@@ -16,6 +16,7 @@ from charlens.errors import InputError
 from charlens.report import html, tables
 from charlens.runs import merge, publish, reference, remake
 from charlens.store.corpora import read_split
+from charlens.store.models import ModelKey
 from charlens.store.scores import by_corpus, read_scores
 from charlens.store.tables import planned_models
 
@@ -73,6 +74,17 @@ def losses(folder):
     return {
         f"{row.model} {row.candidate}": (row.val_loss, row.chosen) for row in table.itertuples()
     }
+
+
+def test_the_epoch_in_which_a_candidate_diverged_does_not_count(machine):
+    """Even where its validation loss happens to be the lowest."""
+    folder = machine("one", {LSTM: 1.5, GRU: 1.6})
+    (path,) = [p for p in folder.glob("histories/**/history.csv") if "type~gru" in str(p)]
+    path.write_text("epoch,train_loss,val_loss\n1,1.8,1.7\n2,1.7,1.65\n3,99,1.64\n")
+    table = reference.candidates(reference.Publication(folder)).set_index("model")
+    gru, lstm = (table.loc[ModelKey.parse(path).chosen.in_tables] for path in (GRU, LSTM))
+    assert (gru.epoch, gru.val_loss, gru.diverged) == (2, 1.65, 3)
+    assert lstm.diverged == ""
 
 
 def test_each_machine_trained_some_of_the_models(tmp_path, machine):
