@@ -82,7 +82,7 @@ def test_the_epoch_in_which_a_candidate_diverged_does_not_count(machine):
     (path,) = [p for p in folder.glob("histories/**/history.csv") if "type~gru" in str(p)]
     path.write_text("epoch,train_loss,val_loss\n1,1.8,1.7\n2,1.7,1.65\n3,99,1.64\n")
     table = reference.candidates(reference.Publication(folder)).set_index("model")
-    gru, lstm = (table.loc[ModelKey.parse(path).chosen.in_tables] for path in (GRU, LSTM))
+    gru, lstm = (table.loc[ModelKey.parse(f"code/{path}").chosen.in_tables] for path in (GRU, LSTM))
     assert (gru.epoch, gru.val_loss, gru.diverged) == (2, 1.65, 3)
     assert lstm.diverged == ""
 
