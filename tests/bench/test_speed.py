@@ -71,7 +71,22 @@ def test_planning_is_timed_and_its_jobs_are_estimated(tmp_path, monkeypatch):
     nn = {backend: {Architecture("nn", 1, 128, 87, 3): 1e-6} for backend in speed.BACKENDS}
     lines = speed.estimates(speed.read_settings(mine), planned, MEASURED, nn, cores=2)
     assert lines[0].startswith("plain grid, one seed, no dropout (2 jobs), 2 side by side: stock ")
-    assert lines[1].startswith(f"whole reproduction ({len(planned)} jobs)")
+    assert lines[1].startswith(f"whole run ({len(planned)} jobs)")
+
+
+@pytest.mark.parametrize("config", ["modern.yaml", "demo.yaml"])
+def test_types_that_are_not_timed_are_named(config, monkeypatch):
+    """Of a run with types and additions that the benchmark does not time, the rest is estimated."""
+    monkeypatch.chdir(ROOT)
+    settings = speed.read_settings(Path(config))
+    corpus, jobs = settings.use[0], {("trajectory", f"mamba/{settings.use[0]}")}
+    for type, candidate in (("lstm", 0.0), ("lstm+adamw", 0.01), ("mingru+block", 0.0)):
+        key = ModelKey(corpus, "recurrent", type, 1, 64, 1, candidate=candidate)
+        jobs |= {("train_adamw" if "adamw" in type else "train", key), ("score", key.chosen)}
+    nn = {backend: {Architecture("nn", 1, 128, 87, 3): 1e-6} for backend in speed.BACKENDS}
+    grid, whole, without = speed.estimates(settings, jobs, MEASURED, nn, cores=1)
+    assert "(1 jobs)" in grid and "whole run (4 jobs)" in whole
+    assert without.startswith("without minGRU, Mamba, which are not timed")
 
 
 def test_a_run_that_cannot_be_planned_is_one_clear_error(tmp_path, monkeypatch):

@@ -106,16 +106,19 @@ def test_table1(tmp_path, outputs):
 
 
 def test_table1_with_blocks_and_the_second_recipe(tmp_path, outputs):
-    """They are types of their own, told apart by two more columns; the paper's number is not
-    theirs."""
+    """They are types of their own, told apart by two more columns, and by a third with the learning
+    rate that was chosen; the paper's number is not theirs."""
     names, found = corpora(tmp_path, "wp"), {}
+    rates = {"lstm+block+adamw": {"rate": 0.003}, "gru+adamw": {"rate": 0.01}}
     for type in ("lstm+block+adamw", "mingru", "lstm", "lstm+block", "gru+adamw"):
-        found[type] = write_score(
-            tmp_path / f"{type}.npy", np.full(50, -1.0), corpus="wp", type=type, layers=1, size=64
-        )
+        about = {"type": type, "layers": 1, "size": 64} | rates.get(type, {})
+        path = tmp_path / f"{type}.npy"
+        found[type] = write_score(path, np.full(50, -1.0), corpus="wp", **about)
     run(tables, ["--scores", *found.values(), *names, *outputs], "run_table1")
     table, page = made(tmp_path)
-    assert table.columns[-2:].tolist() == ["block", "recipe"]
+    assert table.columns[-3:].tolist() == ["block", "recipe", "rate"]
+    assert table["rate"].fillna(0).tolist() == [0, 0, 0.003, 0.01, 0]
+    assert page.count("rate 0.003") == page.count("rate 0.01") == 1
     assert table[["type", "block", "recipe"]].to_numpy().tolist() == [
         ["lstm", 0, "paper"], ["lstm", 1, "paper"], ["lstm", 1, "adamw"], ["gru", 0, "adamw"],
         ["mingru", 0, "paper"],

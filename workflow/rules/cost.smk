@@ -58,14 +58,10 @@ def minutes_of(keys):
     )
 
 
-def shown_lstm(corpus):
-    """The LSTM of figure 5 is the best of the deepest ones, most likely the largest."""
-    return max(deepest_lstms(corpus), key=lambda key: key.size)
-
-
 def first_epochs(corpus):
     """The work of figure 5's training, as `cost.priority` expects it."""
-    lstm, about = shown_lstm(corpus), SETTINGS.figures.first_epochs
+    about = SETTINGS.figures.first_epochs
+    lstm = cost.first_epochs_lstm(SETTINGS, corpus)
     arch = cost.recurrent("lstm", lstm.layers, lstm.size, text(corpus).symbols)
     return arch, cost.first_epochs(text(corpus), about.epochs, about.snapshots)
 
@@ -74,7 +70,8 @@ def priority(w):
     """The priority of a training. Figure 5 waits for every n-NN and for the deepest LSTMs."""
     work = [(network(w), updates(w))]
     if w.corpus in FIRST_EPOCHS and (hasattr(w, "context") or w.type == "lstm"):
-        if hasattr(w, "context") or int(w.layers) == shown_lstm(w.corpus).layers:
+        lstm = cost.first_epochs_lstm(SETTINGS, w.corpus)
+        if hasattr(w, "context") or int(w.layers) == lstm.layers:
             work.append(first_epochs(w.corpus))
     return cost.priority(*work)
 
@@ -104,7 +101,6 @@ def work_side_by_side(work):
 def calibration():
     """What `charlens calibrate` needs to know of the run: two networks of each cell type to time, a
     small and a large one, and what else the time of jobs depends on."""
-    lstm, about = shown_lstm(CORPORA[0]), SETTINGS.figures.first_epochs
     entries = grid.entries(SETTINGS)
     ends = []
     for type in SETTINGS.grid.types:
@@ -114,19 +110,10 @@ def calibration():
     for pick in (min, max):
         context, hidden = pick(SETTINGS.nn.contexts), pick(SETTINGS.nn.hidden)
         ends.append({"family": "nn", "n": context, "candidate": hidden})
-    return {
+    return cost.facts(SETTINGS) | {
         "networks": ends,
         "streams": SETTINGS.split.streams,
         "unroll": SETTINGS.split.unroll,
         "gpus": GPUS,
-        "hidden": SETTINGS.nn.hidden,
-        "epochs": {c: SETTINGS.training_of(c)["epochs"] for c in CORPORA},
-        "adamw_epochs": SETTINGS.adamw.epochs,
-        "first_epochs": {
-            "layers": lstm.layers,
-            "size": lstm.size,
-            "epochs": about.epochs,
-            "snapshots": about.snapshots,
-        },
         "fractions": {c: SETTINGS.corpora[c].fractions for c in CORPORA},
     }

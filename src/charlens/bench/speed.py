@@ -39,7 +39,7 @@ from charlens.networks.architecture import Architecture, hidden_size
 from charlens.progress import duration, say, time_left
 from charlens.runs import cost, estimate, host
 from charlens.runs.settings import Settings, make
-from charlens.store.models import type_name
+from charlens.store.models import type_name, types_in_order
 from charlens.training.train import Training
 
 BACKENDS = ("stock", "autocast", "ours")
@@ -248,18 +248,7 @@ def facts(settings: Settings) -> dict:
     for name, about in corpora.items():
         source = about.sources[0].model_dump(exclude_none=True)
         texts[name] = asdict(cost.Text.of(Path(), source, about.fractions))
-    grid, first = settings.grid, settings.figures.first_epochs
-    return {
-        "texts": texts,
-        "epochs": {name: settings.training_of(name)["epochs"] for name in corpora},
-        "first_epochs": {
-            "layers": max(grid.layers),
-            "size": max(grid.sizes),
-            "epochs": first.epochs,
-            "snapshots": first.snapshots,
-        },
-        "hidden": settings.nn.hidden,
-    }
+    return cost.facts(settings) | {"texts": texts}
 
 
 def measure_nn(settings: Settings, seconds: float) -> dict[str, dict[Architecture, float]]:
@@ -286,9 +275,10 @@ def estimates(
     nn: dict[str, dict[Architecture, float]],
     cores: int,
 ) -> list[str]:
-    """The times of the grid and of the whole reproduction with each candidate, one line each.
+    """The times of the grid and of the whole run with each candidate, one line each.
 
-    Dropout is assumed to cost nothing, a forward pass a third of an update.
+    Dropout is assumed to cost nothing, a forward pass a third of an update. Jobs of types that are
+    not measured are left out, with a line that names the types.
     """
     run, lines = facts(settings), []
     grid = {
@@ -305,12 +295,17 @@ def estimates(
         )
         for backend in BACKENDS
     }  # fmt: skip
-    for name, some in (("plain grid, one seed, no dropout", grid), ("whole reproduction", jobs)):
+    unknown = {cell for job in jobs if (cell := estimate.cell_to_time(job))} - {*rates["ours"]}
+    jobs = {job for job in jobs if estimate.cell_to_time(job) not in unknown}
+    for name, some in (("plain grid, one seed, no dropout", grid & jobs), ("whole run", jobs)):
         said = []
         for backend in BACKENDS:
             taken = [estimate.seconds(job, run, rates[backend]) for job in some]
             said.append(f"{backend} {duration(estimate.total(taken, cores))}")
         lines.append(f"{name} ({len(some)} jobs), {cores} side by side: {', '.join(said)}")
+    if unknown:
+        left_out = ", ".join(map(type_name, types_in_order(unknown)))
+        lines.append(f"without {left_out}, which are not timed here: see charlens bench-types")
     return lines
 
 

@@ -38,7 +38,8 @@ TABLE1 = [
     "corpus", "type", "layers", "size", "hidden", "parameters", "dropout", "seed", "epoch",
     "val_loss", "loss", "sd", "paper", "bytes", "source", "failed", LENGTH,
 ]  # fmt: skip
-VARIANT = ["block", "recipe"]  # columns of table 1 where some type is not the paper's
+# columns of table 1 where some type is not the paper's; rate: of AdamW, the highest, as chosen
+VARIANT = ["block", "recipe", "rate"]
 TABLE2 = [
     "corpus", "model", "n", "hidden", "loss", "sd", "paper", "bytes", "arpa_bytes", "source",
     "failed", LENGTH,
@@ -86,7 +87,7 @@ def write(table: pd.DataFrame, page: str, args):
 
 
 def table1(scores: dict[str, list[Score]], samples: int, seed: int) -> pd.DataFrame:
-    """One row per recurrent model, columns TABLE1; losses in nats per character.
+    """One row per recurrent model, columns TABLE1 and `rate`; losses in nats per character.
 
     As written (`with_variants`), where some type is not the paper's, `type` is the cell type alone
     and the columns VARIANT, at the end, say what is added to it. Raises InputError for a network
@@ -101,7 +102,8 @@ def table1(scores: dict[str, list[Score]], samples: int, seed: int) -> pd.DataFr
         paper.get(key)
         for key in zip(rows.corpus, rows.type, rows.layers, rows["size"], strict=True)
     ]
-    return in_order(rows, scores, ["corpus", "size", "type", "layers", "seed"])[TABLE1]
+    order = ["corpus", "size", "type", "layers", "seed"]
+    return in_order(rows, scores, order).reindex(columns=[*TABLE1, "rate"])
 
 
 def has_addition(table: pd.DataFrame) -> pd.Series:
@@ -113,13 +115,12 @@ def with_variants(table: pd.DataFrame) -> pd.DataFrame:
     """Table 1 as it is written: what is added to the cell in columns of its own, where some type is
     not the paper's."""
     types = table["type"]
+    bare = table.drop(columns="rate")
     if set(types) <= set(PAPER_TYPES):
-        return table
-    return table.assign(
-        type=types.map(cell_of),
-        block=types.map(has_block).astype(int),
-        recipe=types.map(recipe_of),
-    )
+        return bare
+    block, recipe = types.map(has_block).astype(int), types.map(recipe_of)
+    added = pd.concat([block, recipe, table["rate"]], axis=1, keys=VARIANT)
+    return bare.assign(type=types.map(cell_of)).join(added)
 
 
 def table2(scores: dict[str, list[Score]], samples: int, seed: int) -> pd.DataFrame:
@@ -207,8 +208,8 @@ def table2_page(table: pd.DataFrame, corpora: dict[str, dict], samples: int) -> 
 
 
 CHOSEN = (
-    "Hidden units and parameters; dropout (among the values trained) and epoch, chosen on"
-    " validation"
+    "Hidden units and parameters; dropout (by AdamW the learning rate) and epoch, chosen on"
+    " validation among those trained"
 )
 ADDED = (
     "Test loss in a block (normalisation, residual, gated MLP) and by the AdamW recipe (with"
@@ -255,8 +256,10 @@ def model_entry(rows: pd.DataFrame) -> Entry:
     first = rows.iloc[0]
     dropouts = ", ".join(f"{dropout:g}" for dropout in sorted(set(rows["dropout"])))
     epochs = ", ".join(str(epoch) for epoch in rows["epoch"])
-    parameters = f"{first['parameters'] / 1000:,.0f}K param."
-    return Entry(str(first["hidden"]), [parameters, f"dropout {dropouts}", f"epoch {epochs}"])
+    lines = [f"{first['parameters'] / 1000:,.0f}K param.", f"dropout {dropouts}"]
+    if rates := sorted(set(rows["rate"].dropna())):
+        lines.append(f"rate {', '.join(f'{rate:g}' for rate in rates)}")
+    return Entry(str(first["hidden"]), [*lines, f"epoch {epochs}"])
 
 
 def size_entry(rows: pd.DataFrame) -> Entry:

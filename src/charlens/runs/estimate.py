@@ -28,7 +28,7 @@ from charlens.files import write_atomically
 from charlens.networks.architecture import Architecture
 from charlens.progress import duration, say
 from charlens.runs import console, cost, host
-from charlens.store.models import ModelKey, original, recipe_of
+from charlens.store.models import ModelKey, cell_of, original, recipe_of
 from charlens.text.symbols import code_type
 from charlens.training.recipe import from_options
 from charlens.training.train import Training
@@ -123,6 +123,16 @@ def file_of(path: str) -> str:
     in a folder types/<type>/<folder>: mingru/wp."""
     found = re.search(r"/types/([^/]+)/.+/[^/]+$", path)
     return "/".join([*found.groups(), Path(path).stem] if found else [Path(path).stem])
+
+
+def cell_to_time(job: Job) -> str | None:
+    """The cell type on whose speed the time of a job depends; None where it depends on none."""
+    rule, model = job
+    if rule == "trajectory":  # its file is named after its type and corpus
+        return cell_of(model.rpartition("/")[0] or "lstm")
+    if isinstance(model, ModelKey) and model.family != "ngram":
+        return cell_of(model.type or "nn")
+    return None
 
 
 def seconds(job: Job, run: dict, rates: Rates) -> float:

@@ -294,12 +294,12 @@ machines by `charlens merge`:
 
 {places}
 
-Tables 1 and 2, figure 1 and the claims about losses cover all models published here, and so does
-the table of units and gates of all networks. Figures 2 to 6, the tables of units and gates, and the
-claims about single characters need the score arrays or the networks themselves, which are not
-published: for each corpus they were made on the machine that trained its best LSTM, or from its
-copy in half precision. A claim is about the networks published here alone, whatever other sizes and
-depths would say.
+Tables 1 and 2, figure 1 and the claims about losses cover all models published here. Figures 2 to
+6, the tables of units and gates, and the claims about single characters need the score arrays or
+the networks themselves, which are not published: for each corpus they were made on the machine that
+trained its best LSTM, or from its copy in half precision. The table of units and gates of all
+networks has those that were still there when it was made. A claim is about the networks published
+here alone, whatever other sizes and depths would say.
 """
 PLACES = {
     "tables": "tables and claims",
