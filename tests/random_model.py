@@ -15,7 +15,7 @@ def saved(path, data, arch, val_loss=1.0, seed=1, **more):
         "corpus": "text", "source": "random", "size": 8, "parameters": architecture.count(arch),
         "dropout": 0.0, "seed": seed, "epoch": 1, "val_loss": val_loss,
         "alphabet": symbols.in_hex(data.alphabet),
-        **unicode.stated(symbols.kind_of_numbers(data.alphabet)), **more,
+        **unicode.stated(symbols.symbols_are_of(data.alphabet)), **more,
     }  # fmt: skip
     model_file.save(path, params, about)
     return params

@@ -22,7 +22,7 @@ def test_an_alphabet_is_held_in_hexadecimal_and_says_what_it_is_of():
     for text in (TEXT, TEXT.encode()):
         alphabet = np.unique(symbols.numbers(text))
         about = {"alphabet": symbols.in_hex(alphabet)}
-        about |= unicode.stated(symbols.kind_of_numbers(alphabet))
+        about |= unicode.stated(symbols.symbols_are_of(alphabet))
         found = symbols.alphabet_of(about)
         assert found.dtype == alphabet.dtype and np.array_equal(found, alphabet)
 

@@ -28,7 +28,7 @@ def saved(path, alphabet, bias=None, type="lstm", context=0):
     if bias is not None:
         params["out.b"] = torch.tensor(bias)
     about = dataclasses.asdict(arch) | {"alphabet": symbols.in_hex(alphabet), "corpus": "text"}
-    model_file.save(path, params, about | unicode.stated(symbols.kind_of_numbers(alphabet)))
+    model_file.save(path, params, about | unicode.stated(symbols.symbols_are_of(alphabet)))
     return model_file.load(path)
 
 

@@ -34,7 +34,7 @@ def described(text: bytes, kind: str) -> dict:
 
 def size_in_words(about: dict) -> str:
     """The length of a corpus and the size of its alphabet, from its provenance."""
-    if unicode.kind_of(about) == unicode.CHARACTERS:
+    if unicode.symbols_are(about) == unicode.CHARACTERS:
         return (
             f"{about['characters']:,} characters in {about['bytes']:,} bytes, {about['symbols']:,}"
             " of them different"

@@ -59,7 +59,7 @@ def reshuffle(
         **info,
         "corpus": reshuffled(corpus, seed),
         "source": f"{info['source']}, files reshuffled (seed {seed})",
-        **described(shuffled, unicode.kind_of(info)),
+        **described(shuffled, unicode.symbols_are(info)),
         "shuffle": seed,
         "own_shuffle": own,
     }

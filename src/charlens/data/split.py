@@ -117,7 +117,7 @@ def split(
     # A part gets a whole batch if the text has at least 1 / share; the last part gets the rest.
     needed = batch * max(math.ceil(1 / share) for share in shares[:2])
     values = symbols.numbers(text)
-    kind = symbols.kind_of_numbers(values)
+    kind = symbols.symbols_are_of(values)
     if len(text) < needed:
         raise InputError(
             f"corpus {name}: {len(text):,} {kind} are too few: train, val and test need a whole "
@@ -196,7 +196,7 @@ def bytes_per_character(alphabet: np.ndarray, codes: np.ndarray) -> float:
 def length_of_test(split: Split) -> dict:
     """What the metadata of a score says of the length of test characters: nothing where they are
     bytes."""
-    if symbols.kind_of_numbers(split.alphabet) == unicode.BYTES:
+    if symbols.symbols_are_of(split.alphabet) == unicode.BYTES:
         return {}
     each = bytes_per_character(split.alphabet, split.test.y)
     return {"bytes_per_character": round(each, 6)}

@@ -73,12 +73,12 @@ def of_split(path: Path, arch, params, about, args, in_page=None) -> Shown:
         f"{len(text):,} characters of test text, {nats:.3f} nats"
         f" ({bits(nats):.3f} bits) per character"
     )
-    if unicode.kind_of(about) == unicode.CHARACTERS:
+    if unicode.symbols_are(about) == unicode.CHARACTERS:
         each = split.bytes_per_character(data.alphabet, y[:S].ravel()[:characters])
         summary += f", {bits(nats / each):.3f} bits per byte"
     facts = {"name": about["corpus"], "breaks": breaks, "summary": summary}
     whole = args.corpus.read_bytes() if args.corpus else b""
-    whole = unicode.decoded(whole, unicode.kind_of(about), args.corpus)
+    whole = unicode.decoded(whole, unicode.symbols_are(about), args.corpus)
     letters = symbols.numbers(whole)
     if args.kind and not (len(whole) > offsets.max() and np.array_equal(letters[offsets], text)):
         raise InputError(f"{args.corpus} is not the text of {args.split}: give that text")
@@ -158,7 +158,7 @@ def common_facts(arch, about: dict, facts: dict, labels: dict) -> dict:
         "hidden": arch.hidden,
         "parameters": architecture.count(arch),
         "symbols": arch.symbols,
-        "symbols_are": unicode.kind_of(about),
+        "symbols_are": unicode.symbols_are(about),
         "guesses": min(GUESSES, arch.symbols),
         "labels": [
             {"name": h.name, "title": h.title, "yes_no": h.yes_no, "top": labels[h.name][1]}

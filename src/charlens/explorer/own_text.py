@@ -17,7 +17,7 @@ from charlens.explorer.recording import UNSCORED, Recording, record, spread
 from charlens.progress import say
 from charlens.text import symbols, unicode
 from charlens.text.hypotheses import HYPOTHESES
-from charlens.text.kinds import kind_of
+from charlens.text.kinds import kind_and_reason
 from charlens.training import score_text
 from charlens.units import selectivity
 
@@ -72,7 +72,8 @@ def of_text(path: Path, arch, params, about: dict, args, live=None) -> Shown:
     if len(text) < N:
         shown = f"characters {first + 1:,} to {end:,} of {N:,} are shown"
         lines.append(f"{shown}, all were scored" if all_of_it else f"{shown} and scored")
-    print(f"{path}: {'; '.join(lines)}")
+    kind, reason = kind_and_reason(reading.text, args.kind)
+    print(f"{path}: {'; '.join(lines)}; kind: {kind} ({reason})")
 
     warm = np.count_nonzero(reading.known[begin:first])
     codes = reading.part(begin, end).codes
@@ -92,7 +93,6 @@ def of_text(path: Path, arch, params, about: dict, args, live=None) -> Shown:
         "breaks": [],
         "summary": "; ".join(lines),
     }
-    kind = args.kind or kind_of(reading.text)
     offsets = np.arange(first, end)
     recording = spread(recording.after(warm), known)
     return Shown(text, offsets, recording, facts, reading.text, kind, segments)

@@ -54,7 +54,7 @@ def check(described: object, path) -> None:
             shown = repr(value) if len(repr(value)) < 60 else repr(value)[:56] + " ..."
             raise InputError(f"{path}: {name}: expected {wanted}, got {shown}")
     if {"alphabet", "symbols"} <= described.keys():
-        kind = unicode.kind_of(described)
+        kind = unicode.symbols_are(described)
         alphabet = unicode.decoded(bytes.fromhex(described["alphabet"]), kind, path)
         if list(alphabet) != sorted(set(alphabet)) or len(alphabet) != described["symbols"]:
             raise InputError(

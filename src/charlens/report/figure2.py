@@ -19,7 +19,7 @@ from charlens.store.corpora import read_corpora
 from charlens.store.found import model_name, number, read_found
 from charlens.store.models import type_name
 from charlens.store.tables import read_table
-from charlens.text.unicode import CHARACTERS, kind_of
+from charlens.text.unicode import CHARACTERS, symbols_are
 
 # light enough at both ends for black letters, and -1 darker than +1 for grey print
 COLOURS = LinearSegmentedColormap.from_list("units", ["#DC4A32", "#FFFFFF", "#79B4F2"])
@@ -124,7 +124,7 @@ def characters(passage: dict) -> list[tuple[str, float]]:
     U+FFFD, control characters as a dot. Carriage returns are not shown.
     """
     text, values = passage["text"], passage["values"]
-    if kind_of(passage) == CHARACTERS:
+    if symbols_are(passage) == CHARACTERS:
         shown = zip(text, values, strict=True)
         return [(visible(letter), value) for letter, value in shown if letter != "\r"]
     raw, shown, at = text.encode("latin-1"), [], 0
@@ -189,7 +189,7 @@ def heading(passage: dict, found: dict, best: pd.DataFrame) -> tuple[str, str]:
             score, remark = 1 - score, " (low when true)"
         what = f"{title[0].upper()}{title[1:]}: {unit}, {measure} {number(score)}{remark}"
         held_against = not_beyond(row)
-    where = f"{PARTS[passage['part']]}, {kind_of(passage).removesuffix('s')} {passage['at']:,}"
+    where = f"{PARTS[passage['part']]}, {symbols_are(passage).removesuffix('s')} {passage['at']:,}"
     if passage["source"] == "slides":
         where = f"a passage of the paper’s, here {where}"
     return what, "; ".join(filter(None, (where, held_against, saturated(passage, found))))

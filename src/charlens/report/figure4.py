@@ -90,7 +90,7 @@ def character_means(lstm: Score, ngram: Score, split: dict[str, np.ndarray]) -> 
     means = {"lstm": lstm.symbol_means(split), "ngram": ngram.symbol_means(split)}
     which = {"layers": lstm.key.layers, "size": lstm.key.size, "n": ngram.key.n}
     rows = pd.DataFrame({"byte": split["alphabet"], **which, "count": count, **means})
-    kind = symbols.kind_of_numbers(split["alphabet"])
+    kind = symbols.symbols_are_of(split["alphabet"])
     rows.insert(1, "character", [plots.character(symbol, kind) for symbol in rows["byte"]])
     rows["difference"] = rows["lstm"] - rows["ngram"]
     rows = rows[rows["count"] > 0]

@@ -100,7 +100,7 @@ def network_card(publication: Publication, path: Path, corpora: Mapping[str, dic
     key = reference.of_model(about)
     scores = {reference.chosen(reference.read_digest(p)): p for p in publication.digests().values()}
     test = read_json(scores[key]).get("digest", {}) if key in scores else {}
-    of = unicode.kind_of(about).removesuffix("s")
+    of = unicode.symbols_are(about).removesuffix("s")
     rows = {
         "architecture": f"{name}: {about['layers']} layers of {about['hidden']} units",
         "parameters": f"{about['parameters']:,}, stored as float16",
@@ -168,7 +168,7 @@ def corpus_card(publication: Publication, about: Mapping) -> str:
         "kind": about.get("kind"),
         "source": about["source"],
         "bytes": f"{about['bytes']:,}",
-        f"distinct {unicode.kind_of(about)}": about["symbols"],
+        f"distinct {unicode.symbols_are(about)}": about["symbols"],
         "SHA-256": f"`{about['sha256']}`" if about.get("sha256") else None,
         "split": f"{layout}: {shares}" if shares else None,
     }

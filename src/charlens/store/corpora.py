@@ -42,7 +42,7 @@ def read_text(path: str | Path, info: str | Path | None = None) -> unicode.Text:
     stated = about.get("sha256")
     if stated is not None and stated != hashlib.sha256(text).hexdigest():
         raise damaged(path)
-    return unicode.decoded(text, unicode.kind_of(about), path)
+    return unicode.decoded(text, unicode.symbols_are(about), path)
 
 
 def read_split(path: str | Path, scores: Iterable[Score]) -> dict[str, np.ndarray]:

@@ -29,6 +29,7 @@ from charlens.store.models import LATER_TYPES, PAPER_TYPES, file_of, is_own, typ
 from charlens.study import plan, texts
 from charlens.text import unicode
 from charlens.text.hypotheses import HYPOTHESES, KINDS
+from charlens.text.kinds import kind_and_reason
 from charlens.text.stand_ins import parsed
 from charlens.units import selectivity
 
@@ -93,7 +94,7 @@ def study(
         check_types(types)
     joined = texts.join(paths, kind)
     streams = plan.streams_of(len(joined.text))
-    kind, reason = texts.kind_and_reason(joined.text, kind)
+    kind, reason = kind_and_reason(joined.text, kind)
     first = Path(paths[0])
     title = first.name if len(paths) == 1 else f"{first.name} and {len(paths) - 1} more"
     folder = (out or PROJECT / "results" / f"study-{first.stem}").absolute()

@@ -13,7 +13,6 @@ from pathlib import Path
 from charlens.data import text_file
 from charlens.errors import InputError
 from charlens.text import line_ends, unicode
-from charlens.text.kinds import kind_of
 from charlens.text.unicode import Text
 
 SEED = 0  # of the order of the files
@@ -61,9 +60,8 @@ def join(paths: Iterable[str], kind: str | None = None) -> Joined:
     ends = {line_ends.LF: "LF", line_ends.CRLF: "CRLF", line_ends.MIXED: "LF and CRLF, mixed"}
     if found := line_ends.of_text(text):
         notes.append(f"line ends: {ends[found]}, kept")
-    kind = unicode.chosen("auto", text)
     notes.append(f"encoding: {encoding(text)}")
-    text = unicode.decoded(text, kind, "the text")
+    text = unicode.decoded(text, unicode.chosen("auto", text), "the text")
     notes.append(f"what models predict: {predicted(text)}")
     return Joined(text, [str(path) for path in order], notes)
 
@@ -135,9 +133,3 @@ def predicted(text: Text) -> str:
     once = sum(count == 1 for count in Counter(text).values())
     rare = f", {once:,} of which occur{'s' * (once == 1)} once" if once else ""
     return f"Unicode characters, {different}{rare}"
-
-
-def kind_and_reason(text: Text, given: str | None) -> tuple[str, str]:
-    """The kind of a text, and in words how it is known."""
-    kind = given or kind_of(text)
-    return kind, "given" if given else "found out; --kind sets it"

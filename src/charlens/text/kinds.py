@@ -4,13 +4,22 @@ import re
 
 from charlens.text.unicode import Text, encoded
 
-SHARE = 0.15  # of the lines: from here on a text is code
+SHARE = 0.15  # of the lines: from here on a text is code, of whatever language
+C_SHARE = 0.01  # of the lines: from here on that language is C or C++
 LEAST = 20  # lines; a shorter text is prose
-# a line of C or C++: ends a statement or a block, is for the preprocessor, or is at either end of a
+# a line of code: ends a statement or a block, is for the preprocessor, or is at either end of a
 # comment
 LINE = re.compile(
     rb"[^\n]*[;{}][ \t]*|[ \t]*#[ \t]*(?:include|define|undef|if|el|endif|error|pragma)[^\n]*"
     rb"|[ \t]*(?:/\*|//)[^\n]*|[^\n]*\*/[ \t]*"
+)
+# a line that hardly another language has: for the preprocessor, a member of what a pointer points
+# to, or a declaration with the type first
+C_LINE = re.compile(
+    rb"[ \t]*#[ \t]*(?:include|define|undef|if|endif|pragma)\b[^\n]*|[^\n$]*\w->\w[^\n$]*"
+    rb"|[ \t]*(?:(?:static|extern|const|inline|unsigned|signed)[ \t]+)*"
+    rb"(?:void|char|short|int|long|float|double|bool|\w+_t|(?:struct|union|enum)[ \t]+\w+)"
+    rb"\b[ \t*&]+\w+[ \t]*[\[(;=,][^\n]*"
 )
 
 
@@ -18,4 +27,11 @@ def kind_of(text: Text) -> str:
     """The kind of a text, prose or code: code is C or C++, whose labels apply to nothing else."""
     lines = [line.rstrip(b"\r") for line in encoded(text).split(b"\n") if line.strip()]
     of_code = sum(LINE.fullmatch(line) is not None for line in lines)
-    return "code" if len(lines) >= LEAST and of_code >= SHARE * len(lines) else "prose"
+    of_c = sum(C_LINE.fullmatch(line) is not None for line in lines)
+    is_c = of_code >= SHARE * len(lines) and of_c >= max(1, C_SHARE * len(lines))
+    return "code" if len(lines) >= LEAST and is_c else "prose"
+
+
+def kind_and_reason(text: Text, given: str | None) -> tuple[str, str]:
+    """The kind of a text, and in words how it is known. given: the kind that was asked for."""
+    return given or kind_of(text), "given" if given else "found out; --kind sets it"

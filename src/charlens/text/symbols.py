@@ -6,12 +6,12 @@ distinct symbols of a text in order: uint8, or uint16 where there are more than 
 
 import numpy as np
 
-from charlens.text.unicode import BYTES, CHARACTERS, Text, decoded, encoded, kind_of
+from charlens.text.unicode import BYTES, CHARACTERS, Text, decoded, encoded, symbols_are
 
 MOST = 65_535  # symbols of an alphabet: codes are uint16, and one of them means "none"
 
 
-def kind_of_numbers(numbers: np.ndarray) -> str:
+def symbols_are_of(numbers: np.ndarray) -> str:
     """What the symbols are of which these are the numbers."""
     return BYTES if numbers.dtype == np.uint8 else CHARACTERS
 
@@ -25,7 +25,7 @@ def numbers(text: Text) -> np.ndarray:
 
 def text_of(numbers: np.ndarray) -> Text:
     """The text whose symbols these are: the inverse of `numbers`."""
-    if kind_of_numbers(numbers) == BYTES:
+    if symbols_are_of(numbers) == BYTES:
         return numbers.tobytes()
     return numbers.astype("<u4").tobytes().decode("utf-32-le")
 
@@ -43,11 +43,11 @@ def in_hex(alphabet: np.ndarray) -> str:
 def alphabet_of(about: dict) -> np.ndarray:
     """The alphabet of a model, uint8 or uint32 [K], from its metadata."""
     content = bytes.fromhex(about["alphabet"])
-    return numbers(decoded(content, kind_of(about), "alphabet"))
+    return numbers(decoded(content, symbols_are(about), "alphabet"))
 
 
 def bytes_each(alphabet: np.ndarray) -> np.ndarray:
     """The length of each symbol of an alphabet in bytes, in UTF-8: int64 [K]."""
-    if kind_of_numbers(alphabet) == BYTES:
+    if symbols_are_of(alphabet) == BYTES:
         return np.ones(len(alphabet), np.int64)
     return 1 + np.searchsorted([0x80, 0x800, 0x10000], alphabet, side="right")

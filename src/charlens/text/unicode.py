@@ -29,7 +29,7 @@ def unspaced(text: Text) -> bool:
     return isinstance(text, str) and 10 * len(UNSPACED.findall(text)) > len(text)
 
 
-def kind_of(about: dict) -> str:
+def symbols_are(about: dict) -> str:
     """What the symbols of a corpus or model are, by its provenance or metadata."""
     return about.get("symbols_are", BYTES)
 

@@ -40,10 +40,10 @@ def score(path: Path, data, backend_name: str = "auto") -> np.ndarray:
 
 def check_alphabet(path: Path, about: dict, data) -> None:
     """Raise InputError where a model was trained on another alphabet than the split's."""
-    kind = symbols.kind_of_numbers(data.alphabet)
-    if unicode.kind_of(about) != kind:
+    read = symbols.symbols_are_of(data.alphabet)
+    if unicode.symbols_are(about) != read:
         raise InputError(
-            f"{path}: trained on {unicode.kind_of(about)}, and the corpus is split into {kind}:"
+            f"{path}: trained on {unicode.symbols_are(about)}, and the corpus is split into {read}:"
             " train it on this corpus first"
         )
     if about["alphabet"] != symbols.in_hex(data.alphabet):

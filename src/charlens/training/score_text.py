@@ -58,14 +58,14 @@ def read(path: Path, alphabet: np.ndarray, ends: str | None = None) -> Reading:
         text = path.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read {path}: {error.strerror}") from error
-    kind = symbols.kind_of_numbers(alphabet)
+    read = symbols.symbols_are_of(alphabet)
     # of bytes it cannot be told whether the training text had the mark
-    mark = kind == unicode.CHARACTERS and ord(MARK) in alphabet
+    mark = read == unicode.CHARACTERS and ord(MARK) in alphabet
     text, done = text_file.decoded(text, path, keep_mark=mark)
     if not text:
         raise InputError(f"{path}: the file is empty; give a text")
     notes = [note for note in (done, line_ends.note(text, ends)) if note]
-    text = unicode.decoded(line_ends.converted(text, ends), kind, path)
+    text = unicode.decoded(line_ends.converted(text, ends), read, path)
     read_as = symbols.numbers(text)
     known = np.isin(read_as, alphabet)
     if not known.any():

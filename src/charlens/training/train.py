@@ -274,7 +274,7 @@ def updates(
             "recipe": asdict(recipe),
             "alphabet": symbols.in_hex(data.alphabet),
             "split": split.digest(data),
-            **unicode.stated(symbols.kind_of_numbers(data.alphabet)),
+            **unicode.stated(symbols.symbols_are_of(data.alphabet)),
             **({"line_ends": ends} if ends else {}),
             **failed,
         }
