@@ -8,6 +8,7 @@ from charlens.claims import types_skills
 from charlens.claims.evidence import Missing, NotInRun
 from charlens.claims.measure import FAILS, HOLDS, UNDECIDED
 from charlens.claims.published import read_sums, write_sums
+from charlens.statistics import oracles
 from charlens.store.tables import MISSING, UNFINISHED
 from charlens.text import symbols
 
@@ -235,7 +236,7 @@ def test_errors_that_newer_types_remove(lstm, mingru, verdict):
         assert whole(findings).verdict == verdict
     else:
         assert {f.verdict for f in findings} == {FAILS, UNDECIDED}
-    assert list(found) == [f"minGRU: {category}" for category in types_skills.CATEGORIES]
+    assert list(found) == [f"minGRU: {category}" for category in oracles.CATEGORIES]
 
 
 def test_the_interval_shown_is_the_corrected_one_by_which_the_verdict_was_found():
@@ -246,7 +247,7 @@ def test_the_interval_shown_is_the_corrected_one_by_which_the_verdict_was_found(
     for score in scores:
         lstm = score.key.type == "lstm"
         e.known["errors", score.path] = {
-            name: 5.0 + more * (lstm and at == 0) for at, name in enumerate(types_skills.CATEGORIES)
+            name: 5.0 + more * (lstm and at == 0) for at, name in enumerate(oracles.CATEGORIES)
         }
     shown, first, *_ = types_skills.newer_remove_errors(e)
     assert shown.basis.startswith(f"{first.part}: ") and shown.effect == first.effect
@@ -256,7 +257,7 @@ def test_the_interval_shown_is_the_corrected_one_by_which_the_verdict_was_found(
 
 def test_all_categories_may_be_worse():
     """The claim fails where every interval is negative."""
-    counts = {category: np.full(S, 5.0) for category in types_skills.CATEGORIES}
+    counts = {category: np.full(S, 5.0) for category in oracles.CATEGORIES}
     scores = [network("lstm", PROSE, seed=seed) for seed in (1, 2)] + [network("mingru", PROSE)]
     e = evidence(*scores, **text_of(PROSE, "prose"))
     for score in scores:

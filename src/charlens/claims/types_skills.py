@@ -17,7 +17,6 @@ from charlens.claims.reach import mean_probability, mean_probability_of
 from charlens.claims.seeds import line_break
 from charlens.claims.types import bare
 from charlens.networks.cells import reads_windows
-from charlens.report.figure6 import COLOURS
 from charlens.statistics import oracles
 from charlens.store.models import type_name, types_in_order
 from charlens.store.scores import Score
@@ -29,7 +28,6 @@ LEVEL = 0.05  # of all intervals together, where one of several decides
 NESTED = 2  # open brackets: from here on a bracket is nested
 FEW = 20  # closing marks or brackets: a probability of fewer is not reported
 REFERENCE = "lstm"  # to which newer types are compared at the same shape
-CATEGORIES = tuple(COLOURS)
 NOTHING = (math.nan,) * 3  # an effect that is not known, and its interval
 
 
@@ -345,12 +343,12 @@ def newer_remove_errors(evidence: Evidence) -> list[Finding]:
     groups = {t: p for t, p in shared_shapes(evidence).items() if t in evidence.newer_types}
     if not groups:
         raise missing_types(evidence, "is compared", lambda type: True)
-    rates = {category: error_rate(evidence, category) for category in CATEGORIES}
+    rates = {category: error_rate(evidence, category) for category in oracles.CATEGORIES}
     groups, unseen = looked_at(evidence, groups, *rates.values())
     parts, corrected = [], []
-    level = 1 - LEVEL / (len(groups) * len(CATEGORIES))
+    level = 1 - LEVEL / (len(groups) * len(oracles.CATEGORIES))
     for type, pairs in groups.items():
-        for category in CATEGORIES:
+        for category in oracles.CATEGORIES:
             terms = [
                 (sign / len(pairs), entry.seeds, rates[category])
                 for pair in pairs
@@ -391,7 +389,7 @@ def error_rate(evidence: Evidence, category: str) -> Statistic:
 
 def errors_of(evidence: Evidence, logp: np.ndarray) -> dict[str, np.ndarray]:
     """For each category the number of errors in each test stream, [S]."""
-    counts = dict.fromkeys(CATEGORIES, np.zeros(len(evidence.split["test_y"])))
+    counts = dict.fromkeys(oracles.CATEGORIES, np.zeros(len(evidence.split["test_y"])))
     for category, _, own in oracles.removed(logp, applied(evidence)):
         counts[category] = counts[category] + evidence.per_stream(own)
     return counts

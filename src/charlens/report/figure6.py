@@ -25,14 +25,9 @@ RUNS = "Words: runs of letters. Part of this text has no spaces, so that many ar
 WIDE = 4.2  # inches: of the left panel
 LETTER = 0.6  # width of a letter of a label, in bars
 DEFINITIONS = ["corpus", "layers", "size", "definition", "category", "errors", "share"]
-COLOURS = {  # those side by side are distinct in grey
-    "n-gram": plots.NGRAM,
-    "memory": "#17375E",
-    "rare words": "#E69F00",
-    "word model": plots.LSTM,
-    "punctuation": "#009E73",
-    "boost": "#BDBDBD",
-}
+# of each category; those side by side are distinct in grey
+SHADES = plots.NGRAM, "#17375E", "#E69F00", plots.LSTM, "#009E73", "#BDBDBD"
+COLOURS = dict(zip(oracles.CATEGORIES, SHADES, strict=True))
 
 
 def add_arguments(parser):

@@ -26,17 +26,6 @@ from charlens.text import unicode
 
 SNAKEFILE = Path(__file__).parents[3] / "Snakefile"  # of the project
 PARTS = ("train", "validation", "test")
-DESCRIBED = {  # folders of a publication, in words
-    "tables": "Tables, claims and the numbers behind them",
-    "figures": "Figures, and the numbers behind them",
-    "figure5": "The first epochs of an LSTM",
-    "types": "Tables and figures about single networks of other types",
-    "corpora": "Provenance of each text",
-    "scores": "Metadata of each model, with a digest of its scores",
-    "histories": "Losses of each training, epoch by epoch",
-    "models": "The best networks of each corpus, in half precision",
-    "bench": "Measurements of speed and equal quality",
-}
 LICENSE = "https://spdx.org/licenses/MIT"
 RO_CRATE = "https://w3id.org/ro/crate/1.1"
 WORKFLOW_CRATE = "https://w3id.org/workflowhub/workflow-ro-crate/1.0"
@@ -191,7 +180,7 @@ trained on it inherit what it says.
 
 def crate(publication: Publication) -> dict:
     """The publication as a Workflow Run RO-Crate, without its date."""
-    folders = {name: text for name, text in DESCRIBED.items() if publication.files(f"{name}/**/*")}
+    folders = publication.places()
     run = publication.settings()["run"]
     parts = [f"{name}/" for name in folders] + ["README.md", "settings.json", "Snakefile"]
     inputs = ["settings.json", *(["corpora/"] if "corpora" in folders else [])]
@@ -227,7 +216,10 @@ def crate(publication: Publication) -> dict:
                 object=refer(*inputs),
                 result=refer(*(f"{name}/" for name in folders if name != "corpora")),
             ),
-            *(entity(f"{name}/", "Dataset", name=text) for name, text in folders.items()),
+            *(
+                entity(f"{name}/", "Dataset", name=text[0].upper() + text[1:])
+                for name, text in folders.items()
+            ),
             *always(),
         ],
     }

@@ -94,6 +94,10 @@ class Publication:
         paths = [self.folder / f"corpora/{corpus}.json" for corpus in self.settings()["corpora"]]
         return [path for path in paths if path.exists()]
 
+    def places(self) -> dict[str, str]:
+        """The folders that it has, and what each holds, in words."""
+        return {name: what for name, what in PLACES.items() if self.files(f"{name}/**/*")}
+
     def files(self, pattern: str) -> list[Path]:
         """The files that match a pattern, sorted; not the digests beside them, nor what belongs to
         the publication of another run within this one."""
@@ -317,8 +321,7 @@ PLACES = {
 def readme(publication: Publication) -> str:
     """The README of a publication: verdicts, what is here and what is missing."""
     table = publication.status()
-    there = ((name, what) for name, what in PLACES.items() if publication.files(f"{name}/**/*"))
-    here = [[f"`{name}/`", what] for name, what in there]
+    here = [[f"`{name}/`", what] for name, what in publication.places().items()]
     places = [["place", "holds"], ["---", "---"], *here]
     run = publication.settings()["run"]
     lines = [PAGE.format(run=run, places="\n".join(f"| {' | '.join(row)} |" for row in places))]

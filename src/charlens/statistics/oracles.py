@@ -34,6 +34,7 @@ import numpy as np
 from charlens.text.symbols import numbers
 from charlens.text.unicode import Text
 
+CATEGORIES = ("n-gram", "memory", "rare words", "word model", "punctuation", "boost")
 MEMORY = (100, 500, 1000, 5000)
 RARE = (0, 1, 2, 3, 4, 5)
 BOOST = (0.4, 0.45, 0.5)

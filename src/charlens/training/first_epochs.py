@@ -30,6 +30,7 @@ from charlens.store.tables import read_table
 from charlens.training.evaluate import inputs_and_targets
 from charlens.training.recipe import from_options
 from charlens.training.score import check_split
+from charlens.training.snapshots import Schedule, moment
 from charlens.training.train import Training
 
 
@@ -48,27 +49,20 @@ def trajectory(lstms, n_nns, data, epochs: int, per_epoch: int, backend_name="au
         recipe = from_options(recipe_of(arch.type), about["recipe"])
     except InputError as error:
         raise InputError(f"{path}: its recipe: {error}") from None
-    training = Training(
-        arch,
-        recipe,
-        data,
-        about["seed"],
-        about["dropout"],
-        backend_name,
-    )
+    training = Training(arch, recipe, data, about["seed"], about["dropout"], backend_name)
     label = f"{about['corpus']} figure 5"
     snapshots = []  # (fractional epoch, parameters)
     known = losses_in_history(path)
-    due = [round(part * training.windows / per_epoch) for part in range(1, per_epoch + 1)]
-    for epoch in range(epochs):
+    schedule = Schedule(per_epoch, epochs)
+    for epoch in range(1, epochs + 1):
         while training.window < training.windows:
             training.update()
-            if training.window in due:
-                copied = deepcopy(training.params)
-                snapshots.append((epoch + training.window / training.windows, copied))
+            if schedule.due(epoch, training.window, training.windows):
+                when = moment(epoch, training.window, training.windows)
+                snapshots.append((when, deepcopy(training.params)))
         row = training.end_epoch()
-        say(label, f"epoch {epoch + 1}/{epochs} val {row['val_loss']:.4f}")
-        off = row["val_loss"] - known.get(epoch + 1, row["val_loss"])
+        say(label, f"epoch {epoch}/{epochs} val {row['val_loss']:.4f}")
+        off = row["val_loss"] - known.get(epoch, row["val_loss"])
         if off:
             say(
                 label,
@@ -141,7 +135,7 @@ def compare(arch, backend, snapshots, n_nns, data, label, backend_name) -> list[
     return [
         {
             "look": row + 1,
-            "epoch": round(epoch, 4),
+            "epoch": epoch,
             "n": n,
             "kl": kl[row, column].item(),
             "delta": delta[row, column].item(),
