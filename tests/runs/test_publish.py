@@ -129,6 +129,15 @@ def test_what_is_trained_and_not_scored_is_scored_and_what_is_missing_is_named(t
     assert "figure 3, figure 4, figure 5, figure 6" in page
 
 
+@pytest.mark.parametrize(("paper", "called"), [("", []), ("1.4", ["compare"])])
+def test_only_what_the_paper_has_numbers_for_is_compared(paper, called, tmp_path, verbs):
+    """A run may have finished nothing but networks of newer types yet."""
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables/table1.csv").write_text(f"corpus,type,loss,paper\nwp,mingru,1.5,{paper}\n")
+    remake.comparison(tmp_path, [tmp_path / "corpora/wp.json"])
+    assert verbs.called == called
+
+
 MINGRU = "type~mingru/layers~1/size~8/seed~1/dropout~0.0"
 
 

@@ -14,7 +14,7 @@ from charlens.errors import InputError
 from charlens.runs.schema import Bootstrap, Claims, Tsne
 from charlens.runs.settings import arguments
 from charlens.store.models import PAPER_TYPES, ModelKey, cell_of, is_reshuffled, original, twin
-from charlens.store.tables import paper_table
+from charlens.store.tables import paper_table, read_table
 
 
 def verb(name: str, *arguments: object) -> None:
@@ -61,7 +61,7 @@ def comparison(out: Path, infos: Sequence[Path]) -> None:
     infos = [info for info in infos if info.stem in known]
     tables = existing(out / "tables/table1.csv", out / "tables/table2.csv")
     figures = existing(out / "figures/figure5.csv", out / "figures/figure6.csv")
-    if infos and tables:
+    if infos and any(read_table(path, ["paper"])["paper"].notna().any() for path in tables):
         verb(
             "compare", *(word for path in tables + figures for word in (f"--{path.stem}", path)),
             "--corpora", *infos, "--csv", out / "tables/comparison.csv",
