@@ -69,6 +69,22 @@ def test_what_is_made_of_a_type_comes_from_where_it_was_trained(tmp_path, machin
     assert here.read_bytes() == there.read_bytes()
 
 
+def test_what_is_made_of_a_type_is_of_its_best_network(tmp_path, machine):
+    """Even where the other machine has more networks of the type."""
+    made = settings()
+    wider = made["grid"] | {"sizes": [8, 16], "layers": [1, 2]}
+    more = {"figures": made["figures"] | {"types": ["gru"]}, "grid": wider}
+    best = GRU.replace("size~8", "size~16")
+    many = {LSTM: 1.5, GRU: 1.8, GRU.replace("layers~1", "layers~2"): 1.7}
+    one = machine("one", many, unit=1, **more)
+    other = machine("other", {best: 1.4}, unit=2, **more)
+    name = "types/gru/tables/cells.csv"
+    expected = (other / name).read_bytes()
+    assert (one / name).read_bytes() != expected
+    run(merge, [one, other])
+    assert (one / name).read_bytes() == expected
+
+
 def losses(folder):
     table = pd.read_csv(folder / "histories/candidates.csv")
     return {

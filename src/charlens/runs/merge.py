@@ -48,11 +48,7 @@ NETWORK_TABLES = {
     "figures/figure6_definitions.csv": False,
 }
 UNIT_TABLES = [name for name in NETWORK_TABLES if name.startswith("tables/")]
-MADE = (
-    "tables",
-    "figures",
-    "figure5",
-)  # folders taken as they are from a complete publication
+MADE = ("tables", "figures", "figure5")  # folders taken as they are from a complete publication
 
 
 def merge(published: Path, other: Path) -> list[Path]:
@@ -220,15 +216,17 @@ class Join:
                 write_csv(figure6.with_published(*tables), paths[0])
 
     def take_types(self) -> None:
-        """What is made of types other than the LSTM, of each type from the publication with more of
-        the networks that are taken."""
+        """What is made of types other than the LSTM, of each type from the publication that has its
+        best network (of more corpora), or else more of its networks."""
         made = [p.below(path) for p in self.publications for path in p.files("types/**/*")]
         for type in sorted({path.parts[1] for path in made}):
             files = {p.folder: p.files(f"types/{type}/**/*") for p in self.publications}
             own = [key for key in self.taken if key.type == type]
+            of_corpora = [[k for k in own if k.corpus == c] for c in {k.corpus for k in own}]
+            best = [models.best(keys, lambda k: self.about[self.taken[k]]) for keys in of_corpora]
             source = max(
                 (p for p in self.publications if files[p.folder]),
-                key=lambda p: sum(self.holds(p, key) for key in own),
+                key=lambda p: [sum(self.holds(p, key) for key in keys) for keys in (best, own)],
             )
             for path in files[source.folder]:
                 self.copy_below(path)
