@@ -92,6 +92,8 @@ CLAIMS = (
 NEWER = (
     Claim("newer beats LSTM and GRU", "A newer type outperforms LSTM and GRU at equal parameters, "
           "by the paper's recipe.", types.newer_beats),
+    Claim("newer beats them in blocks", "A newer type outperforms LSTM and GRU at equal "
+          "parameters, all with a block around each cell.", types.newer_beats_in_blocks),
     Claim("newer beats them by its recipe", "A newer type outperforms LSTM and GRU at equal "
           "parameters, all by the AdamW recipe.", types.newer_beats_by_its_recipe),
     Claim("block and recipe help", "A block around each cell and the AdamW recipe, together, "

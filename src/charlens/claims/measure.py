@@ -30,6 +30,8 @@ from charlens.store.models import ModelKey, type_name
 from charlens.store.scores import Score
 from charlens.store.tables import CROSSES, FAILS, HOLDS, ONE_SEED, UNDECIDED
 
+LEVEL = 0.05  # of all intervals together, where one of several decides
+
 Term = tuple[float, list[Score], Statistic]  # weight, the seeds of a model, what is measured
 
 

@@ -12,7 +12,16 @@ from dataclasses import replace
 import numpy as np
 
 from charlens.claims.evidence import Evidence, GridEntry, Missing, NotInRun, Statistic
-from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Effect, Finding, Term, measure
+from charlens.claims.measure import (
+    FAILS,
+    HOLDS,
+    LEVEL,
+    UNDECIDED,
+    Effect,
+    Finding,
+    Term,
+    measure,
+)
 from charlens.claims.reach import mean_probability, mean_probability_of
 from charlens.claims.seeds import line_break
 from charlens.claims.types import bare
@@ -24,7 +33,6 @@ from charlens.store.tables import CROSSES, MISSING, UNFINISHED
 from charlens.text import symbols
 
 COUNTS = 0.1  # of probability, above the n-gram's: a network that counts the line
-LEVEL = 0.05  # of all intervals together, where one of several decides
 NESTED = 2  # open brackets: from here on a bracket is nested
 FEW = 20  # closing marks or brackets: a probability of fewer is not reported
 REFERENCE = "lstm"  # to which newer types are compared at the same shape
