@@ -64,9 +64,8 @@ def modern_verdict() -> str:
     said = f"a newer type is ahead of the GRU in {ahead} {trained}"
     if not ahead:
         said = f"no newer type is ahead of the GRU in any {trained}"
-    more = "None has been trained yet in a block or by AdamW."
-    if changes := beside_bare(found):
-        more = f"In a block or by AdamW so far (loss minus the bare cell's): {', '.join(changes)}."
+    more = " ".join(in_blocks(found) + by_adamw(found))
+    more = more or "None has been trained yet in a block or by AdamW."
     return (
         "With bare cells (without a residual block around them) of equal parameters, trained by the"
         f" paper's recipe, {sizes}, one seed each, {said}. {more}"
@@ -74,17 +73,35 @@ def modern_verdict() -> str:
     )  # fmt: skip
 
 
-def beside_bare(found: pd.DataFrame) -> list[str]:
-    """What each addition changes: its loss minus that of the bare cell, where that is trained."""
+def in_blocks(found: pd.DataFrame) -> list[str]:
+    """For each shape with cells in blocks, a sentence: their losses, the lowest first."""
+    said, own = [], found[(found["block"] == 1) & (found["recipe"] == "paper")]
+    bare = bare_losses().stack()
+    for (corpus, size, layers), some in own.groupby(["corpus", "size", "layers"], sort=False):
+        each = []
+        for row in some.sort_values("loss").itertuples():
+            before = bare.get((corpus, size, layers, row.type))
+            beside = "" if before is None else f" (bare {before:.3f})"
+            each.append(f"{type_name(row.type)} {row.loss:.3f}{beside}")
+        said.append(f"In a block ({layers}x{size}), the lowest loss first: {', '.join(each)}.")
+    return said
+
+
+def by_adamw(found: pd.DataFrame) -> list[str]:
+    """What the AdamW recipe changes, in a sentence: its loss minus that of the bare cell."""
     bare, changes = bare_losses().stack(), {}
-    for row in found[~is_bare(found)].itertuples():
+    for row in found[found["recipe"] == "adamw"].itertuples():
         loss = bare.get((row.corpus, row.size, row.layers, row.type), math.nan)
         changes.setdefault(f"{row.type}+{types_figure.added(row)}", []).append(row.loss - loss)
     said = []
     for type in types_in_order(changes):
         known = pd.Series(changes[type]).dropna()
         said.append(type_name(type) + ("" if known.empty else f" {extent(known, '+.2f')}"))
-    return said
+    if not said:
+        return []
+    return [
+        f"By AdamW (loss minus that of the bare cell by the paper's recipe): {', '.join(said)}."
+    ]
 
 
 def behind_lstm() -> str:
