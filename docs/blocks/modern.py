@@ -105,12 +105,20 @@ def by_adamw(found: pd.DataFrame) -> list[str]:
 
 
 def behind_lstm() -> str:
-    """How far each newer type is from the LSTM of the same shape."""
+    """How far each newer type is from the LSTM of the same shape: bare, and both in a block."""
     losses, rows = bare_losses(), []
+    found = modern("tables/types.csv")
+    blocks = found[(found["block"] == 1) & (found["recipe"] == "paper")]
+    blocks = blocks.pivot(index=["corpus", "size", "layers"], columns="type", values="loss")
     for type in newer(losses):
-        more = (losses[type] - losses["lstm"]).dropna()
-        rows.append([type_name(type), extent(more, "+.2f"), str(len(more))])
-    return markdown(["type", "loss minus the LSTM's, nats per character", "shapes"], rows)
+        more, in_a_block = (
+            (of[type] - of["lstm"]).dropna() if {type, "lstm"} <= {*of} else pd.Series()
+            for of in (losses, blocks)
+        )
+        of_block = extent(in_a_block, "+.2f") if len(in_a_block) else "–"
+        rows.append([type_name(type), extent(more, "+.2f"), str(len(more)), of_block])
+    head = ["loss minus the LSTM's (nats per character): bare", "shapes", "both in a block"]
+    return markdown(["type", *head], rows)
 
 
 def modern_losses() -> str:
