@@ -80,7 +80,7 @@ def test_n_nns_that_no_run_was_to_have_are_not_missing():
     with pytest.raises(NotInRun, match="of every newer type: no 1-NN"):
         test(evidence(planned=OWN))
     nns = [ModelKey("wp", "nn", seed=1, n=n) for n in (1, 2, 3)]
-    with pytest.raises(Missing, match="figure5") as raised:
+    with pytest.raises(Missing, match="figure 5") as raised:
         test(evidence(planned=OWN + nns))
     assert not isinstance(raised.value, NotInRun)
 

@@ -70,8 +70,8 @@ def snapshots(evidence: Evidence, wanted: tuple[int, ...]) -> pd.DataFrame:
     if table is None or not set(wanted) <= set(table["n"]):
         evidence.require_nns(*wanted)
     if table is None:
-        raise Missing("the comparison of an LSTM's first epochs with n-NNs (figure5/CORPUS.csv)")
+        raise Missing("first epochs beside n-NNs (figure 5)")
     if not set(wanted) <= set(table["n"]):
         *most, last = (f"{n}-NN" for n in wanted)
-        raise Missing(f"the comparison of an LSTM's first epochs with {', '.join(most)} and {last}")
+        raise Missing(f"first epochs beside {', '.join(most)} and {last} (figure 5)")
     return table
