@@ -37,9 +37,11 @@ from charlens.runs import (
     grid,
     host,
     modules,
+    results_folder,
     selections,
     settings,
     slurm,
+    snakemake_process,
 )
 from charlens.runs.settings import options
 from charlens.store.models import (
@@ -52,8 +54,8 @@ from charlens.store.models import (
     type_name,
 )
 
-host.run_jobs_here(HOME / "src")
-host.end_when_told()
+snakemake_process.run_jobs_here(HOME / "src")
+snakemake_process.end_when_told()
 
 # A scheduler's warning is for the training that a job runs: the Snakemake that starts it waits.
 signal.signal(signal.SIGUSR1, signal.SIG_IGN)
@@ -63,7 +65,7 @@ configfile: f"{HOME}/config.yaml"
 
 
 # The lock of this folder is Snakemake's if no profile of ours is used, as in a module.
-host.unlock_after_a_kill()
+snakemake_process.unlock_after_a_kill()
 
 # A module's configuration replaces that of the file, so it is completed here.
 defaults = yaml.safe_load(Path(HOME, "config.yaml").read_text())
@@ -142,13 +144,13 @@ try:
     for corpus in [] if IS_MODULE else CORPORA:  # where other rules may make a text
         grid.refuse_missing(SETTINGS, corpus, fetched(corpus, "origin"))
     if workflow.is_main_process:
-        if not host.made_here(RESULTS):
+        if not results_folder.made_here(RESULTS):
             settings.refuse_others(SETTINGS, RESULTS / "settings.json")
         if not workflow.output_settings.dryrun:
-            host.check_writable(RESULTS)
+            results_folder.check_writable(RESULTS)
             console.TRAININGS.update(trainings())
             console.TOGETHER.update(work_side_by_side(console.TRAININGS))
-            host.date_now(RESULTS, RESULTS.parent / "kenlm", HOME / "src")
+            results_folder.date_now(RESULTS, RESULTS.parent / "kenlm", HOME / "src")
 except InputError as error:
     sys.exit(f"charlens: error: {error}")
 
@@ -162,11 +164,11 @@ rule all:
 
 onstart:
     try:
-        host.lock(RESULTS)
-        host.lift_rate_limit(workflow.scheduler)
+        results_folder.lock(RESULTS)
+        snakemake_process.lift_rate_limit(workflow.scheduler)
         slurm.take_over(RESULTS)
         settings.write(SETTINGS, RESULTS / "settings.json")
-        host.mark(RESULTS)
+        results_folder.mark(RESULTS)
     except InputError as error:
         raise WorkflowError(str(error)) from None
 

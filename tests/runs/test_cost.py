@@ -133,7 +133,8 @@ def test_a_training_stays_within_the_memory_that_it_asks_for(backend, entry):
 
 def test_planning_needs_no_torch():
     code = (
-        "import sys; from charlens.runs import cost, grid, host, modules, settings;"
+        "import sys; from charlens.runs import cost, grid, host, modules, results_folder, settings;"
+        " from charlens.runs import snakemake_process;"
         " sys.exit(not {'torch', 'numpy', 'pandas'}.isdisjoint(sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -10,7 +10,9 @@ additions.py         settings of the block and the AdamW recipe
 cost.py              memory, time and priority of jobs
 estimate.py          the speed of this machine, and how long a run takes on it
 console.py           what a run prints, and how long it still takes
-host.py              GPUs of the machine, the lock of a results folder
+host.py              GPUs and cores of the machine
+snakemake_process.py where Snakemake's jobs run, how it ends, the lock that a killed one leaves
+results_folder.py    which run writes to a results folder, and whether it can
 slurm.py             what the profile for Slurm asks, jobs that a killed run left behind
 workflow_report.py   the report that Snakemake makes of a run
 status.py            which models are finished
