@@ -21,7 +21,7 @@ from project import TINY, command, copy_kenlm, copy_project, counts, finish, own
 from charlens import files
 from charlens.runs import settings
 from charlens.store import tables as stored
-from charlens.units import ablation, analysis
+from charlens.units import ablation, saturation
 
 MODEL = "model.safetensors"
 RECURRENT = {f"{type}-{layers}" for type in ("lstm", "rnn", "gru") for layers in (1, 3)}
@@ -81,7 +81,7 @@ def test_cells_and_gates(tiny):
     assert {"line_position", "comment_or_quote", "newline_next"} <= set(cells.hypothesis)
     assert (cells.low <= cells.high).all()
     gates = pd.read_csv(tiny / "tables/gates.csv")
-    assert list(gates.columns) == analysis.GATES
+    assert list(gates.columns) == saturation.GATES
     assert set(gates.type + gates.gate) == {"lstmi", "lstmf", "lstmo", "grur", "gruz"}
     assert set(gates.layers) == {3} and (gates.left + gates.right <= 1).all()
 

@@ -18,7 +18,7 @@ from charlens.data import split
 from charlens.errors import InputError
 from charlens.networks import network
 from charlens.networks.architecture import Architecture
-from charlens.units import activations, analysis, emergence
+from charlens.units import activations, emergence, saturation
 
 
 def by_hand(type, params, x, state):
@@ -76,7 +76,7 @@ def test_units_are_scored_on_memories_of_which_tanh_is_constant():
     params["layers.0.b"] += 100  # every gate is open
     x = torch.zeros(40, 60, dtype=torch.uint8)
     values = np.empty((1, 40, 60), np.float16)
-    analysis.observe(arch, params, x, values)
+    saturation.observe(arch, params, x, values)
     counted = np.arange(1, 61)
     assert (values == counted).all()
     at = np.broadcast_to(counted, (40, 60))

@@ -30,6 +30,7 @@ from charlens.units import (
     inside_table,
     passages,
     probes,
+    saturation,
     selectivity,
     unit_tables,
 )
@@ -133,7 +134,7 @@ def test_the_streamed_pass_is_the_whole_to_the_bit(folder, monkeypatch):
     for window in (x.shape[1], 17):
         monkeypatch.setattr(activations, "WINDOW", window)
         values = np.empty((18, *x.shape), np.float16)
-        found.append((analysis.observe(arch, params, x, values), values))
+        found.append((saturation.observe(arch, params, x, values), values))
     (whole, values), (pieces, same) = found
     assert all(torch.equal(whole[gate], pieces[gate]) for gate in "ifo")
     assert (values == same).all() and np.isfinite(values).all()
@@ -521,7 +522,9 @@ def test_the_share_of_cells_explained():
 def test_units_that_are_always_saturated_are_counted():
     rows = [("c", "lstm", 3, 8, 1, "f", unit, left, 1 - left)
             for unit, left in enumerate((0.0, 0.04, 0.06, 0.96), start=1)]  # fmt: skip
-    (means,) = unit_tables.gate_means(pd.DataFrame(rows, columns=analysis.GATES)).to_dict("records")
+    (means,) = unit_tables.gate_means(pd.DataFrame(rows, columns=saturation.GATES)).to_dict(
+        "records"
+    )
     assert (means["always_left"], means["always_right"]) == (1, 2)
     assert means["left"] == pytest.approx(0.265)
 

@@ -42,6 +42,14 @@ class Part:
     y: np.ndarray  # [S, n]: codes, the characters to predict
     at: np.ndarray  # int64 [S]: offset in the text, in symbols, of y[s, 0]
 
+    def predicted_at(self) -> np.ndarray:
+        """The offset in the text of each character to predict, int64 [S, n]."""
+        return self.at[:, None] + np.arange(self.y.shape[1])
+
+    def read_at(self) -> np.ndarray:
+        """The offset in the text of each character read, int64 [S, n]; -1 before the text."""
+        return self.predicted_at() - 1
+
 
 @dataclass(frozen=True, eq=False)
 class Split:
@@ -70,6 +78,11 @@ class Split:
         For "test" this is the order of every score file.
         """
         return getattr(self, part).y.ravel()
+
+    def is_of(self, text: unicode.Text) -> bool:
+        """Whether the test part was cut from this text."""
+        at, expected = self.test.predicted_at(), self.alphabet[self.test.y]
+        return at.max() < len(text) and np.array_equal(symbols.numbers(text)[at], expected)
 
 
 def digest(data: Split) -> str:

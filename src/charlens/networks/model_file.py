@@ -96,6 +96,11 @@ def best(paths: list[Path]) -> Path:
     return models.best(paths, judged)
 
 
+def best_for_units(paths: list[Path]) -> Path:
+    """The model file of `models.best_for_units`."""
+    return models.best_for_units(paths, about)
+
+
 def save(path: Path, params: "Parameters", described: dict) -> None:
     """Write a self-contained model file: float32 tensors and `described` as its metadata.
 

@@ -121,9 +121,8 @@ def positions_in_text(text: unicode.Text, split: Split, scores: list[Score]) -> 
 
     Raises InputError where the split or a score is not of this text.
     """
-    positions = (split.test.at[:, None] + np.arange(split.test.y.shape[1])).ravel()
-    expected = split.alphabet[split.joined("test")]
-    if positions[-1] >= len(text) or np.any(symbols.numbers(text)[positions] != expected):
+    positions = split.test.predicted_at().ravel()
+    if not split.is_of(text):
         corpus = scores[0].key.corpus
         raise InputError(f"corpus {corpus}: the split was not made from this text; split it again")
     for score in scores:

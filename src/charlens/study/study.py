@@ -43,7 +43,7 @@ def prospects(text: unicode.Text, kind: str, streams: int) -> list[str]:
     Raises InputError where the text cannot be split.
     """
     data = split.split(text, "streams", streams, plan.UNROLL, plan.FRACTIONS)
-    at = data.test.at[:, None] + np.arange(data.test.y.shape[1])
+    at = data.test.predicted_at()
     lines = []
     for hypothesis in HYPOTHESES:
         if kind not in hypothesis.label:

@@ -1,11 +1,13 @@
 """Inside the networks (section 4.2).
 
+labels.py        the labels of the characters that a network reads
 activations.py   every gate and state, character by character
 selectivity.py   which unit follows which hypothesis
 parts.py         the unit of a hypothesis of several parts, on each part
 baselines.py     what a unit must exceed: an untrained network, the last k characters
 ablation.py      the effect of clamping a unit
-analysis.py      one pass over the test split: saturation, selectivity, passages
+saturation.py    how often gates are saturated
+analysis.py      one pass over the test split: all of the above
 passages.py      the passages of figure 2
 probes.py        what all units of a layer tell together
 unit_tables.py   the tables of what was found

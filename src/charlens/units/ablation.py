@@ -35,23 +35,21 @@ from torch import Tensor
 
 from charlens import arguments
 from charlens.backends import base
-from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import write_csv
-from charlens.networks import network
+from charlens.networks import model_file, network
 from charlens.networks.architecture import Architecture, state_rows
 from charlens.networks.cells import cell, memory
 from charlens.networks.network import Parameters, Recorder
 from charlens.progress import say, time_left
 from charlens.statistics.bootstrap import interval, stream_draws
-from charlens.store.corpora import read_text
 from charlens.store.reading import read_json, require
 from charlens.store.tables import read_table
 from charlens.text.hypotheses import HYPOTHESES
 from charlens.training.train import describe
 from charlens.units import selectivity
 from charlens.units.activations import in_windows, load_recurrent, require_memory
-from charlens.units.analysis import best_for_units, check_text, own_in_test
+from charlens.units.labels import own_in_test, read_corpus
 
 CLAMPS = ("mean", "zero")
 COLUMNS = [
@@ -475,9 +473,8 @@ def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     info = read_json(args.info)
     require(info, ["kind"], args.info)
-    data, text = split.load(args.split), read_text(args.text, args.info)
-    check_text(args, data, text)
-    arch, params, about = load_recurrent(best_for_units(args.models), data)
+    data, text = read_corpus(args.split, args.text, args.info)
+    arch, params, about = load_recurrent(model_file.best_for_units(args.models), data)
     require_memory(arch.type)
     units = found_units(args.hypotheses, arch, about)
     n = min(args.characters or data.test.x.shape[1], data.test.x.shape[1])

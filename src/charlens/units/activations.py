@@ -164,12 +164,6 @@ def untrained(arch: Architecture, about: dict, seed: int) -> Parameters:
     return network.initialise(arch, scale, torch.Generator().manual_seed(seed))
 
 
-def offsets(part: split.Part) -> np.ndarray:
-    """The offset in the text of each character that a part's streams read, int64 [S, n]; -1 before
-    the text."""
-    return part.at[:, None] - 1 + np.arange(part.x.shape[1])
-
-
 # ---- activations in a file ----
 
 

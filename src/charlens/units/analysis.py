@@ -16,7 +16,6 @@ import argparse
 import json
 import shutil
 import tempfile
-from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -26,47 +25,31 @@ from threadpoolctl import threadpool_limits
 
 from charlens import arguments
 from charlens.backends import base
-from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import only_one, write_csv, write_with_digest
-from charlens.networks import cells, model_file
+from charlens.networks import model_file
 from charlens.progress import say
 from charlens.store import models
-from charlens.store.corpora import read_text
 from charlens.store.reading import read_json
 from charlens.store.tables import UNITS
-from charlens.text import symbols, unicode
 from charlens.text.hypotheses import HYPOTHESES
-from charlens.text.own_characters import own_characters
-from charlens.text.stand_ins import parsed
 from charlens.training.train import describe
 from charlens.units import baselines, selectivity
 from charlens.units.activations import (
     fill_memories,
-    in_windows,
     load_recurrent,
     mapped,
-    offsets,
-    put_by_unit,
     require_memory,
     untrained,
 )
+from charlens.units.labels import labels_of_parts, read_corpus
 from charlens.units.parts import part_scores
 from charlens.units.passages import PASSAGE, passages, wanted_passages
+from charlens.units.saturation import GATES, gate_rows, observe, saturating_gates
 
-LEFT, RIGHT = 0.1, 0.9  # a gate is left-saturated below, right-saturated above
-GATES = ["corpus", "type", "layers", "size", "layer", "gate", "unit", "left", "right"]
 OUTPUTS = {  # option: the file's name beside a model
     "gates": "gates.csv", "cells": "cells.csv", "untrained": "untrained.csv", "out": "found.json",
 }  # fmt: skip
-
-
-# ---- which models ----
-
-
-def best_for_units(paths: list[Path]) -> Path:
-    """The model file of `models.best_for_units`."""
-    return models.best_for_units(paths, model_file.about)
 
 
 def best_by_type(paths: list[Path]) -> list[Path]:
@@ -77,81 +60,6 @@ def best_by_type(paths: list[Path]) -> list[Path]:
         for type in types
         if saturating_gates(type)
     ]
-
-
-def saturating_gates(type: str) -> list[str]:
-    """The gates of a cell type whose saturation is measured: i, f, o of LSTM, r, z of GRU."""
-    return [name for name in cells.gate_names(type) if name != cells.CANDIDATE]
-
-
-# ---- the pass over the test split ----
-
-
-def observe(arch, params, x: torch.Tensor, values: np.ndarray | None):
-    """Read the test streams x, codes [S, n], and count saturation (figure 3).
-
-    Returns {gate: int64 [2, layers, H]}: at how many characters each unit was left- and
-    right-saturated. values: float16 [layers * H, S, n], filled with the units' memory; None if it
-    is not wanted.
-    """
-    gates, state_name = saturating_gates(arch.type), cells.memory(arch.type)
-    counts = {gate: torch.zeros(2, arch.layers, arch.hidden, dtype=torch.int64) for gate in gates}
-    recorded = gates if values is None else [*gates, state_name]
-    for at, window in in_windows(arch, params, x, recorded):
-        for gate in gates:
-            counts[gate][0] += (window[gate] < LEFT).sum(dim=(1, 2))
-            counts[gate][1] += (window[gate] > RIGHT).sum(dim=(1, 2))
-        if values is not None:
-            put_by_unit(values, at, window[state_name])
-    return counts
-
-
-def gate_rows(counts, arch, size: int, corpus: str, characters: int) -> pd.DataFrame:
-    """Figure 3: one row per unit of each gate, columns GATES; layers and units count from 1.
-
-    counts: {gate: [2, layers, H]} from `observe`, over so many `characters`.
-    """
-    rows = [
-        (corpus, arch.type, arch.layers, size, layer + 1, gate, unit + 1, *(share / characters))
-        for gate, count in counts.items()
-        for layer in range(arch.layers)
-        for unit, share in enumerate(count[:, layer].T.numpy())
-    ]
-    return pd.DataFrame(rows, columns=GATES)
-
-
-def read_labels(text: unicode.Text, kind: str, read: np.ndarray):
-    """The labels of the characters read: {hypothesis: (values, defined, yes_no)}.
-
-    read: their offsets in the text, int [S, n]; labels are undefined at -1, before the text.
-    values: int32 [S, n]; defined: bool [S, n].
-    """
-    found, text = {}, parsed(text)
-    for hypothesis in HYPOTHESES:
-        if kind in hypothesis.label:
-            labels = hypothesis.label[kind](text)  # of the whole text: they depend on what precedes
-            defined = labels.defined[read] & (read >= 0)
-            found[hypothesis.name] = labels.values[read], defined, hypothesis.yes_no
-    return found
-
-
-def labels_of_parts(text: unicode.Text, kind: str, *reads: np.ndarray) -> list[dict]:
-    """`read_labels` for several arrays of offsets [S, n], which differ in n: a dict for each."""
-    every = read_labels(text, kind, np.concatenate(reads, axis=1))
-    ends, found = np.cumsum([read.shape[1] for read in reads]), []
-    for read, end in zip(reads, ends, strict=True):
-        own = slice(end - read.shape[1], end)
-        found.append({name: (v[:, own], d[:, own], yes) for name, (v, d, yes) in every.items()})
-    return found
-
-
-def own_in_test(data, text: unicode.Text, kind: str, names: Iterable[str], n: int) -> torch.Tensor:
-    """The characters that each hypothesis is about, among the first n that each test stream
-    predicts: bool [Y, S, n]."""
-    at, text = data.test.at[:, None] + np.arange(n), parsed(text)
-    labels = {h.name: h.label[kind] for h in HYPOTHESES if kind in h.label}
-    own = [own_characters(name, text, labels[name](text))[at] for name in names]
-    return torch.from_numpy(np.stack(own)) if own else torch.zeros(0, *at.shape, dtype=torch.bool)
 
 
 def unit_rows(found: selectivity.Found, beaten, arch, corpus: str, name: str) -> pd.DataFrame:
@@ -194,9 +102,7 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
 
     Raises InputError where a file or an option is unusable.
     """
-    data = split.load(args.split)
-    text = read_text(args.text, args.info)
-    check_text(args, data, text)
+    data, text = read_corpus(args.split, args.text, args.info)
     wanted = wanted_passages(args.passages, corpus)
     if data.streams < 2 * selectivity.STREAMS:
         say(  # which a run shows
@@ -204,11 +110,11 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
             f"{corpus}: {data.streams} streams are too few to select units on some and evaluate"
             f" them on others: nothing is tested (at least {2 * selectivity.STREAMS})",
         )
-    chosen = best_for_units(args.models)
+    chosen = model_file.best_for_units(args.models)
     require_memory(model_file.about(chosen)["type"])
     by_type = best_by_type(args.models)
     x = torch.from_numpy(data.test.x)
-    reads = offsets(data.train), offsets(data.test)
+    reads = data.train.read_at(), data.test.read_at()
     train_labels, labels = labels_of_parts(text, kind, *reads)
     gates = []
     for stale in args.cells.parent.glob(f".tmp-{corpus}-*"):  # left by a killed process
@@ -256,14 +162,6 @@ def analyse_corpus(args: argparse.Namespace, corpus: str, kind: str) -> None:
         write_csv(unit_rows(one, beaten, arch, corpus, name), path)
     write_with_digest(args.out, (json.dumps(report, indent=1) + "\n").encode())
     print_strongest(found, arch, f"{corpus} {name}")
-
-
-def check_text(args: argparse.Namespace, data, text: unicode.Text) -> None:
-    """Raise InputError if the split was not made from this text."""
-    positions = data.test.at[:, None] + np.arange(data.test.y.shape[1])
-    found = symbols.numbers(text)
-    if positions.max() >= len(text) or np.any(found[positions] != data.alphabet[data.test.y]):
-        raise InputError(f"{args.split} was not made from {args.text}: rerun charlens split")
 
 
 def tested(labels: dict, found: selectivity.Found, last: baselines.LastCharacters) -> list[dict]:

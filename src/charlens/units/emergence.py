@@ -22,12 +22,10 @@ import torch
 
 from charlens import arguments
 from charlens.backends import base, selection
-from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import write_csv
 from charlens.networks import metadata
 from charlens.progress import say, time_left
-from charlens.store.corpora import read_text
 from charlens.store.reading import read_json
 from charlens.store.tables import EMERGENCE
 from charlens.text.unicode import Text
@@ -36,8 +34,8 @@ from charlens.training.evaluate import inputs_and_targets, target_log_probs
 from charlens.training.score import check_alphabet
 from charlens.training.train import describe
 from charlens.units import selectivity
-from charlens.units.activations import fill_memories, offsets
-from charlens.units.analysis import check_text, own_in_test, read_labels
+from charlens.units.activations import fill_memories
+from charlens.units.labels import own_in_test, read_corpus, read_labels
 
 SKILLS = {"newline": "newline_next", "closing_quote": "quote"}  # measure: whose own characters
 
@@ -56,7 +54,7 @@ def emergence(path: Path, data, text: Text, kind: str, characters: int, backend_
     check_alphabet(path, about, data)
     label = f"{about['corpus']} {describe(arch, about['size'])} seed {about['seed']}"
     skills = skill_masks(text, kind, data)
-    read = offsets(data.test)[:, :characters]
+    read = data.test.read_at()[:, :characters]
     labels = read_labels(text, kind, read)
     backend = selection.choose(arch, data.streams, data.unroll, backend_name)
     rows, begun = [], time.perf_counter()
@@ -129,8 +127,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
-    data, text = split.load(args.split), read_text(args.text, args.info)
-    check_text(args, data, text)
+    data, text = read_corpus(args.split, args.text, args.info)
     kind = read_json(args.info)["kind"]
     table = emergence(args.model, data, text, kind, args.characters, args.backend)
     table = table.assign(value=table["value"].round(5))

@@ -23,16 +23,15 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from charlens.backends import base
-from charlens.data import split
 from charlens.files import write_csv
 from charlens.networks.cells import memory
-from charlens.store.corpora import read_text
 from charlens.store.reading import read_json, require
 from charlens.store.tables import ALWAYS, INSIDE
 from charlens.training.train import describe
 from charlens.units import selectivity
-from charlens.units.activations import load_recurrent, mapped, offsets
-from charlens.units.analysis import check_text, observe, read_labels
+from charlens.units.activations import load_recurrent, mapped
+from charlens.units.labels import read_corpus, read_labels
+from charlens.units.saturation import observe
 
 
 def unit_measures(found: selectivity.Found, units: slice) -> dict[str, float]:
@@ -60,15 +59,14 @@ def gate_measures(shares: dict[str, np.ndarray], layers: slice) -> dict[str, flo
 def measure(args: argparse.Namespace) -> pd.DataFrame:
     """The rows of one network, none of one that diverged. Raises InputError where a file is
     unusable."""
-    info, text = read_json(args.info), read_text(args.text, args.info)
+    info = read_json(args.info)
     require(info, ("corpus", "kind"), args.info)
-    data = split.load(args.split)
-    check_text(args, data, text)
+    data, text = read_corpus(args.split, args.text, args.info)
     arch, params, about = load_recurrent(args.model, data)
     if "failed" in about:
         print(f"{info['corpus']} {describe(arch, about['size'])}: diverged, so nothing to measure")
         return pd.DataFrame(columns=INSIDE)
-    labels = read_labels(text, info["kind"], offsets(data.test))
+    labels = read_labels(text, info["kind"], data.test.read_at())
     x = torch.from_numpy(data.test.x)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     temporary = f".tmp-{args.out.stem}-"

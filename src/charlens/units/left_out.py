@@ -12,7 +12,7 @@ import pandas as pd
 from charlens.files import write_csv
 from charlens.networks.cells import memory
 from charlens.store.models import cell_of, types_in_order
-from charlens.units.analysis import saturating_gates
+from charlens.units.saturation import saturating_gates
 
 COLUMNS = ["type", "output", "reason"]
 GATES = "gates (figure 3, tables/gates.csv)"

@@ -11,7 +11,7 @@ from charlens.errors import InputError
 from charlens.text import symbols, unicode
 from charlens.text.hypotheses import HYPOTHESES
 from charlens.units import selectivity
-from charlens.units.activations import as_shown, memories, offsets
+from charlens.units.activations import as_shown, memories
 
 PASSAGE = {"prose": 280, "code": 180}  # symbols, up to the end of a line: figure 2 fits a page
 WARM = 200  # symbols that a network reads before a passage that is chosen from the data
@@ -197,7 +197,7 @@ def chosen_passages(
     least: the least explained unit, whose hypothesis is None. Other arguments as in `passages`.
     """
     strongest = dict(zip(found.hypotheses, found.selected.tolist(), strict=True))
-    read, chosen = offsets(data.test), []
+    read, chosen = data.test.read_at(), []
     for name, unit in strongest.items():
         stream, begin = most_variable(text, read, length, *labels_to_show(labels, name))
         chosen.append((name, unit, int(read[stream, begin]), length, "data"))

@@ -24,7 +24,7 @@ from charlens.backends import base
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import write_csv
-from charlens.store.corpora import read_text
+from charlens.networks import model_file
 from charlens.store.found import read_found
 from charlens.store.reading import read_json, require
 from charlens.store.tables import PROBES, UNITS, read_table
@@ -33,12 +33,11 @@ from charlens.units import selectivity
 from charlens.units.activations import (
     load_recurrent,
     memories,
-    offsets,
     read_by_probes,
     untrained,
 )
-from charlens.units.analysis import best_for_units, check_text, labels_of_parts
 from charlens.units.baselines import as_units
+from charlens.units.labels import labels_of_parts, read_corpus
 
 PENALTIES = (1e4, 1e2, 1.0)  # on squared weights, against losses summed over the characters
 ITERATIONS = 100  # of the logistic regression
@@ -148,9 +147,8 @@ def probe_corpus(args: argparse.Namespace) -> pd.DataFrame:
     info = read_json(args.info)
     require(info, ("corpus", "kind"), args.info)
     found = read_found([args.found], [info["corpus"]])[info["corpus"]]
-    data, text = split.load(args.split), read_text(args.text, args.info)
-    check_text(args, data, text)
-    path = best_for_units(args.models)
+    data, text = read_corpus(args.split, args.text, args.info)
+    path = model_file.best_for_units(args.models)
     arch, params, about = load_recurrent(path, data)
     name = describe(arch, about["size"])
     if (found["model"], found.get("val_loss")) != (name, about["val_loss"]):
@@ -166,9 +164,9 @@ def probe_corpus(args: argparse.Namespace) -> pd.DataFrame:
         for of in labels_of_parts(
             text,
             info["kind"],
-            offsets(data.train)[:, : n[0]],
-            offsets(data.val)[:, : n[1]],
-            offsets(data.test),
+            data.train.read_at()[:, : n[0]],
+            data.val.read_at()[:, : n[1]],
+            data.test.read_at(),
         )
     )
     fresh = untrained(arch, about, args.seed)
