@@ -39,7 +39,7 @@ demo: $(TOOLS) ## the paper in miniature, in minutes: results/demo
 	$(SNAKEMAKE) --configfile demo.yaml $(ARGS)
 
 .PHONY: paper
-paper: $(TOOLS) ## the full reproduction: results/paper (half a day on two fast cores)
+paper: $(TOOLS) ## the full reproduction: results/paper (about a day on two fast cores)
 	$(SNAKEMAKE) $(ARGS)
 
 .PHONY: estimate

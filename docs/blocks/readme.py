@@ -130,8 +130,9 @@ def inside() -> str:
         found.append(f"  - {text}, {shown(own['model'].iloc[0])} ({share}): {falls}")
     lines = [
         "[Inside](docs/inside.md) the best LSTM a few units tell more of the text than an untrained"
-        " network and the last five characters do, and the network uses them. Held still, such a"
-        " unit makes the characters that it is for less likely; their mean probability falls by:",
+        " network and the last five characters do. The best unit of each hypothesis was clamped to"
+        " its mean. Where the network uses it, the characters that it helps to predict become less"
+        " likely; their mean probability falls by:",
         *found,
     ]
     return "\n".join(lines)
@@ -173,8 +174,8 @@ def state() -> str:
     lines += [
         "- The CUDA backend was checked and measured on two kinds of GPU, an H100 and an H200; no"
         " whole run was made on one.",
-        "- The paper's Linux file is no longer at its address. Losses are on a stand-in: the same"
-        " kernel sources, in another order.",
+        "- The paper's Linux file is no longer at its address. Losses are on a stand-in: `kernel/` of"
+        " Linux 4.1-rc6, files in another order.",
     ]
     return "\n".join(lines)
 
