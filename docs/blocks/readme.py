@@ -174,8 +174,8 @@ def state() -> str:
     lines += [
         "- The CUDA backend was checked and measured on two kinds of GPU, an H100 and an H200; no"
         " whole run was made on one.",
-        "- The paper's Linux file is no longer at its address. Losses are on a stand-in: `kernel/` of"
-        " Linux 4.1-rc6, files in another order.",
+        "- The paper's Linux file is no longer at its address. Losses are on a stand-in: `kernel/`"
+        " of Linux 4.1-rc6, files in another order.",
     ]
     return "\n".join(lines)
 

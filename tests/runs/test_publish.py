@@ -129,11 +129,13 @@ def test_what_is_trained_and_not_scored_is_scored_and_what_is_missing_is_named(t
     assert "figure 3, figure 4, figure 5, figure 6" in page
 
 
-@pytest.mark.parametrize(("paper", "called"), [("", []), ("1.4", ["compare"])])
-def test_only_what_the_paper_has_numbers_for_is_compared(paper, called, tmp_path, verbs):
-    """A run may have finished nothing but networks of newer types yet."""
+@pytest.mark.parametrize(
+    ("numbers", "called"), [("1.5,", []), (",1.4", []), ("1.5,1.4", ["compare"])]
+)
+def test_only_what_the_paper_has_numbers_for_is_compared(numbers, called, tmp_path, verbs):
+    """A run may have finished nothing yet but networks of newer types, or one that diverged."""
     (tmp_path / "tables").mkdir()
-    (tmp_path / "tables/table1.csv").write_text(f"corpus,type,loss,paper\nwp,mingru,1.5,{paper}\n")
+    (tmp_path / "tables/table1.csv").write_text(f"corpus,type,loss,paper\nwp,lstm,{numbers}\n")
     remake.comparison(tmp_path, [tmp_path / "corpora/wp.json"])
     assert verbs.called == called
 

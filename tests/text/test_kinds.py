@@ -38,7 +38,9 @@ CSS = b"""/* the page */
 """
 PERL = b"""sub name {
     my $self = shift;
+    # if there is one
     return $self->{name} if $self->known;
+    Names::All->add(shift->name);
 }
 """
 
@@ -58,3 +60,8 @@ PERL = b"""sub name {
 def test_the_kind_of_a_text(text, kind):
     assert kind_of(text) == kind
     assert kind_of(text.replace(b"\n", b"\r\n")) == kind
+
+
+def test_a_long_line_takes_no_long_time():
+    """As with a pattern that tries every end of every part."""
+    assert kind_of(b"a->b;" * 200_000 + b"$\n" + b"x\n" * 30) == "prose"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from charlens.claims.evidence import LOSS, Evidence, GridEntry, Missing
-from charlens.claims.measure import FAILS, HOLDS, UNDECIDED, Finding, Term, losses, measure
+from charlens.claims.measure import FAILS, HOLDS, LEVEL, UNDECIDED, Finding, Term, losses, measure
 from charlens.store.models import PAPER_TYPES, type_name
 from charlens.store.tables import UNFINISHED
 
@@ -182,7 +182,7 @@ def mixed(
         lead = measure(evidence, mean_of(pairs))
         part = f"lead of {second}, size {size}"
         findings.append(lead.finding(part, lead.verdict(), shapes(pairs, first)))
-        corrected = measure(evidence, mean_of(pairs), 1 - 0.05 / len(groups))
+        corrected = measure(evidence, mean_of(pairs), 1 - LEVEL / len(groups))
         ahead = {HOLDS: second, FAILS: first}.get(corrected.verdict())
         if ahead is not None:
             leads[ahead].append(size)

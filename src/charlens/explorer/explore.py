@@ -55,7 +55,7 @@ def of_split(path: Path, arch, params, about, args, in_page=None) -> Shown:
     S = min(len(y), -(-characters // y.shape[1]))
     codes = np.concatenate([x[:S, :1], y[:S]], axis=1)
     text = data.alphabet[y[:S].ravel()[:characters]]
-    offsets = (data.test.at[:S, None] + np.arange(y.shape[1])).ravel()[:characters]
+    offsets = data.test.predicted_at()[:S].ravel()[:characters]
     n = y.shape[1]
     if in_page:
         keep = range(0, n, live.SEGMENT)

@@ -121,10 +121,10 @@ def positions_in_text(text: unicode.Text, split: Split, scores: list[Score]) -> 
 
     Raises InputError where the split or a score is not of this text.
     """
-    positions = split.test.predicted_at().ravel()
     if not split.is_of(text):
         corpus = scores[0].key.corpus
         raise InputError(f"corpus {corpus}: the split was not made from this text; split it again")
+    positions = split.test.predicted_at().ravel()
     for score in scores:
         if score.logp.size != positions.size:
             raise InputError(

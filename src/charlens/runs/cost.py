@@ -1,4 +1,4 @@
-"""The cost of a job: the memory and time that it asks for, and its priority.
+"""The cost of a job: the memory and time that it asks for, its priority, and what these depend on.
 
 The Snakefile imports this, so it imports nothing slow: no torch.
 """

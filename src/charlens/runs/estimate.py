@@ -130,7 +130,7 @@ def cell_to_time(job: Job) -> str | None:
     rule, model = job
     if rule == "trajectory":  # its file is named after its type and corpus
         return cell_of(model.rpartition("/")[0] or "lstm")
-    if isinstance(model, ModelKey) and model.family != "ngram":
+    if rule in ("train", "train_nn", "train_adamw", "score", "score_nn"):
         return cell_of(model.type or "nn")
     return None
 

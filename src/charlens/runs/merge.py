@@ -55,8 +55,7 @@ def merge(published: Path, other: Path) -> list[Path]:
     """Join `other` into `published`. Whenever this is stopped, `published` is complete, old or new.
     Returns its files.
 
-    Raises InputError where one of them is no publication, or where they were made differently.
-    """
+    Raises InputError where one of them is no publication, or where they were made differently."""
     reference.restore(published)
     for folder in (published, other):
         if not folder.is_dir():
@@ -220,16 +219,25 @@ class Join:
         best network (of more corpora), or else more of its networks."""
         made = [p.below(path) for p in self.publications for path in p.files("types/**/*")]
         for type in sorted({path.parts[1] for path in made}):
-            files = {p.folder: p.files(f"types/{type}/**/*") for p in self.publications}
-            own = [key for key in self.taken if key.type == type]
-            of_corpora = [[k for k in own if k.corpus == c] for c in {k.corpus for k in own}]
-            best = [models.best(keys, lambda k: self.about[self.taken[k]]) for keys in of_corpora]
-            source = max(
-                (p for p in self.publications if files[p.folder]),
-                key=lambda p: [sum(self.holds(p, key) for key in keys) for keys in (best, own)],
-            )
-            for path in files[source.folder]:
+            for path in self.source_of_type(type).files(f"types/{type}/**/*"):
                 self.copy_below(path)
+
+    def source_of_type(self, type: str) -> Publication:
+        """See `take_types`; of equals the one with more files."""
+        used = self.settings["corpora"]
+        own = [key for key in self.taken if key.type == type and key.corpus in used]
+        of_corpora = [[k for k in own if k.corpus == c] for c in {k.corpus for k in own}]
+        best = [models.best(keys, lambda k: self.about[self.taken[k]]) for keys in of_corpora]
+
+        def rank(p: Publication) -> list[int]:
+            files = len(p.files(f"types/{type}/**/*"))
+            return [
+                files > 0,
+                *(sum(self.holds(p, k) for k in keys) for keys in (best, own)),
+                files,
+            ]
+
+        return max(self.publications, key=rank)
 
     def take_rows(self, name: str, out: Path, deep: bool) -> None:
         """Write the table `name` with the rows of each corpus from its source, unchanged. A column
@@ -288,10 +296,10 @@ class Join:
 
     def copied(self, name: str, wanted: str, *more: str) -> bool:
         """Copy the files `wanted` from a publication with the same numbers, if there is one."""
-        here = numbers(Publication(self.out), name, *more)
+        here = Publication(self.out).contents(name, *more)
         for publication in self.publications:
             files = publication.files(wanted)
-            if files and numbers(publication, name, *more) == here:
+            if files and publication.contents(name, *more) == here:
                 for path in files:
                     self.copy_below(path)
                 return True
@@ -454,12 +462,6 @@ def size_of(publication: Publication, name: str, corpus: str) -> int:
         head, *rows = path.read_text().splitlines(keepends=True) or [""]
         return len(rows_of(head, rows, corpus))
     return 1 if path.suffix != ".csv" else lines(path)
-
-
-def numbers(publication: Publication, *patterns: str) -> dict[Path, bytes]:
-    """The contents of the files that match, by path below the publication."""
-    paths = [path for pattern in patterns for path in publication.files(pattern)]
-    return {publication.below(path): path.read_bytes() for path in paths}
 
 
 def shape_of_split(digest: Path, text: dict, out: Path) -> Path:

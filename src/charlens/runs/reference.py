@@ -98,6 +98,11 @@ class Publication:
         """The folders that it has, and what each holds, in words."""
         return {name: what for name, what in PLACES.items() if self.files(f"{name}/**/*")}
 
+    def contents(self, *patterns: str) -> dict[Path, bytes]:
+        """The contents of the files that match, by path below the publication."""
+        paths = [path for pattern in patterns for path in self.files(pattern)]
+        return {self.below(path): path.read_bytes() for path in paths}
+
     def files(self, pattern: str) -> list[Path]:
         """The files that match a pattern, sorted; not the digests beside them, nor what belongs to
         the publication of another run within this one."""

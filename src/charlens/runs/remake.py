@@ -61,7 +61,8 @@ def comparison(out: Path, infos: Sequence[Path]) -> None:
     infos = [info for info in infos if info.stem in known]
     tables = existing(out / "tables/table1.csv", out / "tables/table2.csv")
     figures = existing(out / "figures/figure5.csv", out / "figures/figure6.csv")
-    if infos and any(read_table(path, ["paper"])["paper"].notna().any() for path in tables):
+    comparable = ["loss", "paper"]  # a network that diverged has no loss
+    if infos and any(len(read_table(path, comparable)[comparable].dropna()) for path in tables):
         verb(
             "compare", *(word for path in tables + figures for word in (f"--{path.stem}", path)),
             "--corpora", *infos, "--csv", out / "tables/comparison.csv",

@@ -36,7 +36,7 @@ METADATA = {
     "ngram": ("corpus", "source", "n", "bytes", "arpa_bytes"),
 }
 WHOLE = ("layers", "size", "n", "hidden", "parameters", "seed", "epoch", "bytes", "arpa_bytes")
-NUMBERS = ("val_loss", "dropout", "bytes_per_character")
+NUMBERS = ("val_loss", "dropout", "rate", "bytes_per_character")
 TEXTS = ("corpus", "source", "type", "version", "failed")
 DIGEST = ("characters", "loss", "sd", "streams", "symbols", "sketch")
 

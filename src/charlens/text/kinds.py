@@ -13,10 +13,12 @@ LINE = re.compile(
     rb"[^\n]*[;{}][ \t]*|[ \t]*#[ \t]*(?:include|define|undef|if|el|endif|error|pragma)[^\n]*"
     rb"|[ \t]*(?:/\*|//)[^\n]*|[^\n]*\*/[ \t]*"
 )
-# a line that hardly another language has: for the preprocessor, a member of what a pointer points
-# to, or a declaration with the type first
+# a line that few other languages have: for the preprocessor (without a blank after the #, which
+# comments have), a member of what a pointer points to (but no method call of Perl), or a
+# declaration with the type first
 C_LINE = re.compile(
-    rb"[ \t]*#[ \t]*(?:include|define|undef|if|endif|pragma)\b[^\n]*|[^\n$]*\w->\w[^\n$]*"
+    rb"[ \t]*#(?:include|define|undef|if|ifdef|ifndef|endif|pragma)\b[^\n]*"
+    rb"|(?![^\n]*[$:])[^\n]*[a-z_]->[a-z_]\w*+(?!\()[^\n]*"
     rb"|[ \t]*(?:(?:static|extern|const|inline|unsigned|signed)[ \t]+)*"
     rb"(?:void|char|short|int|long|float|double|bool|\w+_t|(?:struct|union|enum)[ \t]+\w+)"
     rb"\b[ \t*&]+\w+[ \t]*[\[(;=,][^\n]*"
@@ -24,7 +26,8 @@ C_LINE = re.compile(
 
 
 def kind_of(text: Text) -> str:
-    """The kind of a text, prose or code: code is C or C++, whose labels apply to nothing else."""
+    """The kind of a text, prose or code: code is C or C++, to which the labels of code apply, or so
+    much like them (Java, C#) that most of these do."""
     lines = [line.rstrip(b"\r") for line in encoded(text).split(b"\n") if line.strip()]
     of_code = sum(LINE.fullmatch(line) is not None for line in lines)
     of_c = sum(C_LINE.fullmatch(line) is not None for line in lines)

@@ -7,7 +7,7 @@ parts.py         the unit of a hypothesis of several parts, on each part
 baselines.py     what a unit must exceed: an untrained network, the last k characters
 ablation.py      the effect of clamping a unit
 saturation.py    how often gates are saturated
-analysis.py      one pass over the test split: all of the above
+analysis.py      one pass over the test split: saturation, selectivity, passages
 passages.py      the passages of figure 2
 probes.py        what all units of a layer tell together
 unit_tables.py   the tables of what was found
