@@ -2,28 +2,41 @@
 
 import re
 
+import pandas as pd
+
 from blocks.common import ROOT, TITLES, markdown, published, table
+from charlens.store.models import PAPER_TYPES, type_name
 
 FIGURES = "../results/reference/figures"  # from a page of docs/
 
 
 def errors_by_size() -> str:
     """Of the errors that the largest networks of a type no longer make, the share per category."""
-    found, rows, missing = published("tables/errors.csv"), [], ""
-    if found.empty:  # figure 6 has the LSTMs of one depth
-        found = table("figures/figure6.csv").assign(type="lstm")
-        sums = ["corpus", "type", "layers", "size", "category"]
-        found = found.groupby(sums, sort=False)["errors"].sum().reset_index()
-        missing = "\n\nGRU, RNN and other depths: not published yet."
+    found, rows = published("tables/errors.csv"), []
+    # figure 6 has the LSTMs of one depth, also of a corpus whose other scores are elsewhere
+    sums = ["corpus", "type", "layers", "size", "category"]
+    lstms = table("figures/figure6.csv").assign(type="lstm")
+    lstms = lstms.groupby(sums, sort=False)["errors"].sum().reset_index()
+    known = set() if found.empty else set(found["corpus"])
+    found = pd.concat([found, lstms[~lstms["corpus"].isin(known)]])
     categories = list(dict.fromkeys(found["category"]))
+    lacking = {corpus: list(PAPER_TYPES) for corpus in TITLES}
     for (corpus, type, layers), own in found.groupby(["corpus", "type", "layers"], sort=False):
         means = own.groupby(["size", "category"])["errors"].mean().unstack()
-        fewer = means.iloc[0] - means.iloc[-1]
-        ends = f"{means.index[0]} to {means.index[-1]}"
-        if corpus in TITLES and len(means) > 1:
-            rows.append([TITLES[corpus], f"{type.upper()}, {layers}", ends, f"{fewer.sum():,.0f}",
-                         *(f"{fewer[c] / fewer.sum():.0%}" for c in categories)])  # fmt: skip
+        if corpus not in TITLES or len(means) < 2:
+            continue
+        fewer, ends = means.iloc[0] - means.iloc[-1], f"{means.index[0]} to {means.index[-1]}"
+        rows.append([TITLES[corpus], f"{type_name(type)}, {layers}", ends, f"{fewer.sum():,.0f}",
+                     *(f"{fewer[c] / fewer.sum():.0%}" for c in categories)])  # fmt: skip
+        if type in lacking[corpus]:
+            lacking[corpus].remove(type)
     head = ["corpus", "type, layers", "size", "fewer errors", *categories]
+    left = [
+        f"{TITLES[corpus]}, {', '.join(map(type_name, types))}"
+        for corpus, types in lacking.items()
+        if types
+    ]
+    missing = f"\n\nNot published yet: {'; '.join(left)}." if left else ""
     return markdown(head, rows) + missing
 
 
