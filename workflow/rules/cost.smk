@@ -61,7 +61,7 @@ def minutes_of(keys):
 def first_epochs(corpus):
     """The work of figure 5's training, as `cost.priority` expects it."""
     about = SETTINGS.figures.first_epochs
-    lstm = cost.first_epochs_lstm(SETTINGS, corpus)
+    lstm = grid.first_epochs_lstm(SETTINGS, corpus)
     arch = cost.recurrent("lstm", lstm.layers, lstm.size, text(corpus).symbols)
     return arch, cost.first_epochs(text(corpus), about.epochs, about.snapshots)
 
@@ -70,7 +70,7 @@ def priority(w):
     """The priority of a training. Figure 5 waits for every n-NN and for the deepest LSTMs."""
     work = [(network(w), updates(w))]
     if w.corpus in FIRST_EPOCHS and (hasattr(w, "context") or w.type == "lstm"):
-        lstm = cost.first_epochs_lstm(SETTINGS, w.corpus)
+        lstm = grid.first_epochs_lstm(SETTINGS, w.corpus)
         if hasattr(w, "context") or int(w.layers) == lstm.layers:
             work.append(first_epochs(w.corpus))
     return cost.priority(*work)
@@ -110,7 +110,7 @@ def calibration():
     for pick in (min, max):
         context, hidden = pick(SETTINGS.nn.contexts), pick(SETTINGS.nn.hidden)
         ends.append({"family": "nn", "n": context, "candidate": hidden})
-    return cost.facts(SETTINGS) | {
+    return grid.facts_for_times(SETTINGS) | {
         "networks": ends,
         "streams": SETTINGS.split.streams,
         "unroll": SETTINGS.split.unroll,

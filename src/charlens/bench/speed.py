@@ -37,7 +37,7 @@ from charlens.errors import InputError
 from charlens.files import write_rows
 from charlens.networks.architecture import Architecture, hidden_size
 from charlens.progress import duration, say, time_left
-from charlens.runs import cost, estimate, host
+from charlens.runs import cost, estimate, grid, host
 from charlens.runs.settings import Settings, make
 from charlens.store.models import type_name, types_in_order
 from charlens.training.train import Training
@@ -248,7 +248,7 @@ def facts(settings: Settings) -> dict:
     for name, about in corpora.items():
         source = about.sources[0].model_dump(exclude_none=True)
         texts[name] = asdict(cost.Text.of(Path(), source, about.fractions))
-    return cost.facts(settings) | {"texts": texts}
+    return grid.facts_for_times(settings) | {"texts": texts}
 
 
 def measure_nn(settings: Settings, seconds: float) -> dict[str, dict[Architecture, float]]:
@@ -281,7 +281,7 @@ def estimates(
     not measured are left out, with a line that names the types.
     """
     run, lines = facts(settings), []
-    grid = {
+    plain = {
         job for job in jobs if job[0] == "train" and (job[1].seed, job[1].candidate) == (1, 0.0)
         and "." not in job[1].corpus
     }  # fmt: skip
@@ -297,7 +297,7 @@ def estimates(
     }  # fmt: skip
     unknown = {cell for job in jobs if (cell := estimate.cell_to_time(job))} - {*rates["ours"]}
     jobs = {job for job in jobs if estimate.cell_to_time(job) not in unknown}
-    for name, some in (("plain grid, one seed, no dropout", grid & jobs), ("whole run", jobs)):
+    for name, some in (("plain grid, one seed, no dropout", plain & jobs), ("whole run", jobs)):
         said = []
         for backend in BACKENDS:
             taken = [estimate.seconds(job, run, rates[backend]) for job in some]

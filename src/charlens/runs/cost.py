@@ -1,4 +1,4 @@
-"""The cost of a job: the memory and time that it asks for, its priority, and what these depend on.
+"""The cost of a job: the memory and time that it asks for, and its priority.
 
 The Snakefile imports this, so it imports nothing slow: no torch.
 """
@@ -11,8 +11,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from charlens.networks.architecture import Architecture
-from charlens.runs import grid
-from charlens.runs.schema import Settings
 from charlens.store.models import ModelKey
 
 
@@ -170,24 +168,3 @@ def priority(*work: tuple[Architecture, float]) -> int:
     work: networks, and the characters of updates of each.
     """
     return max(1, round(sum(3 * multiply_adds(arch) * n for arch, n in work) / 1e9))
-
-
-def first_epochs_lstm(settings: Settings, corpus: str) -> ModelKey:
-    """The LSTM of figure 5: the best of the deepest ones, most likely the largest."""
-    return max(grid.deepest(settings, corpus, "lstm"), key=lambda key: key.size)
-
-
-def facts(settings: Settings) -> dict:
-    """What the times of a run's jobs depend on, beside its texts and networks, as JSON."""
-    lstm, first = first_epochs_lstm(settings, settings.use[0]), settings.figures.first_epochs
-    return {
-        "hidden": settings.nn.hidden,
-        "epochs": {corpus: settings.training_of(corpus)["epochs"] for corpus in settings.use},
-        "adamw_epochs": settings.adamw.epochs,
-        "first_epochs": {
-            "layers": lstm.layers,
-            "size": lstm.size,
-            "epochs": first.epochs,
-            "snapshots": first.snapshots,
-        },
-    }

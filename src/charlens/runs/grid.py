@@ -145,6 +145,27 @@ def first_epochs(settings: Settings) -> list[str]:
     return [corpus for corpus in settings.figures.first_epochs.corpora if corpus in settings.use]
 
 
+def first_epochs_lstm(settings: Settings, corpus: str) -> ModelKey:
+    """The LSTM of figure 5: the best of the deepest ones, most likely the largest."""
+    return max(deepest(settings, corpus, "lstm"), key=lambda key: key.size)
+
+
+def facts_for_times(settings: Settings) -> dict:
+    """What the times of a run's jobs depend on, beside its texts and networks, as JSON."""
+    lstm, first = first_epochs_lstm(settings, settings.use[0]), settings.figures.first_epochs
+    return {
+        "hidden": settings.nn.hidden,
+        "epochs": {corpus: settings.training_of(corpus)["epochs"] for corpus in settings.use},
+        "adamw_epochs": settings.adamw.epochs,
+        "first_epochs": {
+            "layers": lstm.layers,
+            "size": lstm.size,
+            "epochs": first.epochs,
+            "snapshots": first.snapshots,
+        },
+    }
+
+
 def watched(settings: Settings, corpus: str) -> list[ModelKey]:
     """The networks of a corpus that are watched as they are trained, each its first candidate."""
     wanted = settings.figures.emergence
