@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import pandas as pd
 
@@ -35,11 +35,20 @@ def is_bare(found: pd.DataFrame) -> pd.Series:
     return (found["block"] == 0) & (found["recipe"] == "paper")
 
 
-def bare_losses() -> pd.DataFrame:
-    """The losses of bare cells by the paper's recipe: columns types, rows shapes."""
+def is_in_block(found: pd.DataFrame) -> pd.Series:
+    """Which losses are of cells in blocks by the paper's recipe."""
+    return (found["block"] == 1) & (found["recipe"] == "paper")
+
+
+def losses_of(which: Callable[[pd.DataFrame], pd.Series]) -> pd.DataFrame:
+    """The losses that `is_bare` or `is_in_block` selects: columns types, rows shapes."""
     found = modern("tables/types.csv")
-    bare = found[is_bare(found)]
-    return bare.pivot(index=["corpus", "size", "layers"], columns="type", values="loss")
+    found = found[which(found)]
+    return found.pivot(index=["corpus", "size", "layers"], columns="type", values="loss")
+
+
+def bare_losses() -> pd.DataFrame:
+    return losses_of(is_bare)
 
 
 def newer(types: Iterable[str]) -> list[str]:
@@ -77,7 +86,7 @@ def modern_verdict() -> str:
 
 def in_blocks(found: pd.DataFrame) -> list[str]:
     """For each shape with cells in blocks, a sentence: their losses, the lowest first."""
-    said, own = [], found[(found["block"] == 1) & (found["recipe"] == "paper")]
+    said, own = [], found[is_in_block(found)]
     bare = bare_losses().stack()
     for (corpus, size, layers), some in own.groupby(["corpus", "size", "layers"], sort=False):
         each = []
@@ -111,18 +120,16 @@ def by_adamw(found: pd.DataFrame) -> list[str]:
 
 def behind_lstm() -> str:
     """How far each newer type is from the LSTM of the same shape: bare, and both in a block."""
-    losses, rows = bare_losses(), []
-    found = modern("tables/types.csv")
-    blocks = found[(found["block"] == 1) & (found["recipe"] == "paper")]
-    blocks = blocks.pivot(index=["corpus", "size", "layers"], columns="type", values="loss")
-    for type in newer({*losses, *blocks}):
-        more, in_a_block = (
-            (of[type] - of["lstm"]).dropna() if {type, "lstm"} <= {*of} else pd.Series(dtype=float)
-            for of in (losses, blocks)
-        )
-        each = (extent(found, "+.2f") if len(found) else "–" for found in (more, in_a_block))
-        bare, of_block = each
-        rows.append([type_name(type), bare, str(len(more)), of_block])
+    bare, blocks, rows = bare_losses(), losses_of(is_in_block), []
+
+    def behind(losses: pd.DataFrame, type: str) -> pd.Series:
+        known = {type, "lstm"} <= {*losses}
+        return (losses[type] - losses["lstm"]).dropna() if known else pd.Series(dtype=float)
+
+    for type in newer({*bare, *blocks}):
+        both = behind(bare, type), behind(blocks, type)
+        said = [extent(more, "+.2f") if len(more) else "–" for more in both]
+        rows.append([type_name(type), said[0], str(len(both[0])), said[1]])
     head = ["loss minus the LSTM's (nats per character): bare", "shapes", "both in a block"]
     return markdown(["type", *head], rows)
 

@@ -70,9 +70,9 @@ def priority(w):
     """The priority of a training. Figure 5 waits for every n-NN and for the deepest LSTMs."""
     work = [(network(w), updates(w))]
     if w.corpus in FIRST_EPOCHS and (hasattr(w, "context") or w.type == "lstm"):
-        lstm = grid.first_epochs_lstm(SETTINGS, w.corpus)
+        lstm, characters = first_epochs(w.corpus)
         if hasattr(w, "context") or int(w.layers) == lstm.layers:
-            work.append(first_epochs(w.corpus))
+            work.append((lstm, characters))
     return cost.priority(*work)
 
 

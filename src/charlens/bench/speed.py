@@ -295,8 +295,9 @@ def estimates(
         )
         for backend in BACKENDS
     }  # fmt: skip
-    unknown = {cell for job in jobs if (cell := estimate.cell_to_time(job))} - {*rates["ours"]}
-    jobs = {job for job in jobs if estimate.cell_to_time(job) not in unknown}
+    cells = {job: estimate.cell_of_job(job, run) for job in jobs}
+    unknown = {*cells.values()} - {None, *rates["ours"]}
+    jobs = {job for job in jobs if cells[job] not in unknown}
     for name, some in (("plain grid, one seed, no dropout", plain & jobs), ("whole run", jobs)):
         said = []
         for backend in BACKENDS:

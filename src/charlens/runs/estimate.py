@@ -125,26 +125,31 @@ def file_of(path: str) -> str:
     return "/".join([*found.groups(), Path(path).stem] if found else [Path(path).stem])
 
 
-def cell_to_time(job: Job) -> str | None:
-    """The cell type on whose speed the time of a job depends; None where it depends on none."""
+def network_of(job: Job, run: dict) -> ModelKey | None:
+    """The network that a job trains or scores; None where its time depends on none. run: what
+    `charlens calibrate` writes."""
     rule, model = job
     if rule == "trajectory":  # its file is named after its type and corpus
-        return cell_of(model.rpartition("/")[0] or "lstm")
-    if rule in ("train", "train_nn", "train_adamw", "score", "score_nn"):
-        return cell_of(model.type or "nn")
-    return None
+        type, _, corpus = model.rpartition("/")
+        first = run["first_epochs"]
+        return ModelKey(corpus, "recurrent", type or "lstm", first["layers"], first["size"])
+    of_network = rule in ("train", "train_nn", "train_adamw", "score", "score_nn")
+    return model if of_network and isinstance(model, ModelKey) else None
+
+
+def cell_of_job(job: Job, run: dict) -> str | None:
+    """The cell type, or nn, on whose speed the time of a job depends, or None."""
+    network = network_of(job, run)
+    return network and cell_of(network.type or "nn")
 
 
 def seconds(job: Job, run: dict, rates: Rates) -> float:
     """Seconds of a job. run: what `charlens calibrate` writes."""
     rule, model = job
-    first = run["first_epochs"]
-    if rule == "trajectory":  # its file is named after its corpus
-        type, _, corpus = model.rpartition("/")
-        model = ModelKey(corpus, "recurrent", type or "lstm", first["layers"], first["size"])
-    elif not isinstance(model, ModelKey):
+    network = network_of(job, run) or model
+    if not isinstance(network, ModelKey):
         return OTHER_SECONDS
-    corpus = original(model.corpus)  # a twin, or a reshuffled text, takes as long
+    corpus = original(network.corpus)  # a twin, or a reshuffled text, takes as long
     text = cost.Text(**run["texts"][corpus])
     if rule in ("ngram", "ngram_reshuffled", "score_ngram"):
         return START_SECONDS + NGRAM_SECONDS * (text.train + text.val + text.test) / 1e6
@@ -155,10 +160,11 @@ def seconds(job: Job, run: dict, rates: Rates) -> float:
     elif rule in ("score", "score_nn"):
         updates = cost.FORWARD * text.test
     elif rule == "trajectory":
+        first = run["first_epochs"]
         updates = cost.first_epochs(text, first["epochs"], first["snapshots"])
     else:
         return OTHER_SECONDS
-    arch = cost.network(model, text.symbols, max(run["hidden"]))
+    arch = cost.network(network, text.symbols, max(run["hidden"]))
     return START_SECONDS + updates * update_seconds(rates, arch)
 
 
