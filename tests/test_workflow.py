@@ -407,6 +407,8 @@ def test_networks_trained_side_by_side_are_those_trained_alone(tiny):
     for model in models:
         lines = model.with_name("attempts.log").read_text().splitlines()
         assert any("epoch 2/2" in line for line in lines)
+        # without the compiled code, a word about that comes first
+        lines = [line for line in lines if not line.startswith("charlens: plain torch takes over")]
         assert all(("dropout 0.1" in line) == ("0.1" in str(model)) for line in lines)
 
 
