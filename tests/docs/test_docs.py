@@ -1,5 +1,6 @@
 """What README and docs say: numbers are the published ones, links and commands exist."""
 
+import csv
 import importlib
 import re
 import subprocess
@@ -62,6 +63,37 @@ def test_commands_exist(page):
                 for at, word in enumerate(words[:-1]):
                     if word.rpartition("/")[2] == tool and words[at + 1][0].islower():
                         assert words[at + 1] in known, line
+
+
+def test_every_published_column_is_explained():
+    """docs/tables.md has a section for each kind of table, with its columns and no others."""
+    page = (ROOT / "docs/tables.md").read_text()
+    common, *sections = re.split(r"^### ", page, flags=re.MULTILINE)
+    explained = {text.split()[0]: columns_of(text) for text in sections}
+    published: dict[str, set[str]] = {name: set() for name in explained}
+    for path in sorted((ROOT / "results/reference").rglob("*.csv")):
+        if "bench" in path.parts:  # times, explained in docs/speed.md
+            continue
+        name = f"{path.parent.name}/{path.name}"
+        if path.parent.parent.name == "types":
+            name = f"figures/{path.name}"
+        elif path.name == "history.csv":
+            name = "histories/…/history.csv"
+        elif path.parent.name == "figure5":
+            name = "figure5/CORPUS.csv"
+        assert name in explained, path
+        with path.open() as file:
+            published[name] |= set(next(csv.reader(file)))
+    only_of_characters = {"bytes_per_character"}
+    for name, columns in published.items():
+        assert columns <= explained[name] | columns_of(common), name
+        assert explained[name] - columns <= only_of_characters, name
+
+
+def columns_of(section: str) -> set[str]:
+    """The names in the first column of the tables of a section."""
+    rows = re.findall(r"^\| (`.*?) \|", section, flags=re.MULTILINE)
+    return {name for row in rows for name in re.findall(r"`([^`]+)`", row)}
 
 
 def test_the_readme_is_a_landing_page():
