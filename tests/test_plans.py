@@ -27,6 +27,9 @@ def test_the_plan_of_the_paper(tmp_path):
     assert planned["ngram"] == 2 * 20 and planned["ngram_reshuffled"] == 10 * orders  # both splits
     assert planned["score_ngram"] == 2 * 20 + 10 * orders and planned["reshuffle"] == orders
     assert planned["select_nn"] == 12 and planned["train_nn"] == 60
+    trainings = sum(planned[rule] for rule in ("train", "train_watched", "train_nn"))
+    said = f"Of the paper's {planned['total']} jobs {trainings} are trainings"
+    assert said in (ROOT / "docs/clusters.md").read_text()
 
 
 def test_the_ngrams_alone_ask_for_no_training(tmp_path):

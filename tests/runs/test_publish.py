@@ -584,6 +584,31 @@ def test_refusals_leave_what_is_published(tmp_path, verbs):
     assert files(published) == before
 
 
+def test_only_a_publication_is_replaced(tmp_path, verbs):
+    """A run, above all the one that is published, or any other folder is left as it is."""
+    source, other = write_run(tmp_path / "small"), write_run(tmp_path / "other")
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "thesis.tex").touch()
+    for folder, message in (
+        (source, "small is a run, no publication"),
+        (other, "other is a run, no publication"),
+        (mine, "mine: no publication: it has no settings.json"),
+        (mine / "thesis.tex", "thesis.tex: no publication"),
+    ):
+        before = files(tmp_path)
+        with pytest.raises(InputError, match=message):
+            publish.publish(source, folder)
+        assert files(tmp_path) == before
+    (tmp_path / "empty").mkdir()
+    publish.publish(source, tmp_path / "empty")
+    assert (tmp_path / "empty/settings.json").exists()
+    with pytest.raises(InputError, match="other is a run, no publication"):
+        merge.merge(tmp_path / "empty", other)
+    with pytest.raises(InputError, match="empty is a publication, no run"):
+        publish.publish(tmp_path / "empty", tmp_path / "copy")
+
+
 def test_less_does_not_replace_more(tmp_path, verbs):
     source, published = write_run(tmp_path / "small"), tmp_path / "reference"
     publish.publish(source, published)

@@ -36,12 +36,13 @@ def publish(run: Path, published: Path) -> list[Path]:
     """Publish what `run` has. Whenever this is stopped, `published` is complete, old or new.
     Returns its files.
 
-    Raises InputError where no model of the run is trained, where the models in `published` were
-    made differently, and where fewer would be published than are now.
+    Raises InputError where no model of the run is trained, where `published` holds something else,
+    or models that were made differently, and where fewer would be published than are now.
     """
     reference.restore(published)
     settings = read(run / "settings.json")
-    if published.exists():
+    first = reference.vacant(published)
+    if not first:
         reference.check_comparable(published, comparable(settings), run)
         reference.check_texts(published, run)
     work = published.with_name(f".{published.name}.new")
@@ -49,7 +50,7 @@ def publish(run: Path, published: Path) -> list[Path]:
     try:
         new, before = work / "built", 0
         Builder(run, settings, new, work / "made").build()
-        if published.exists():
+        if not first:
             before = int(Publication(published).status()["finished"].sum())
             kept = work / "kept"
             shutil.copytree(published, kept)

@@ -57,9 +57,20 @@ class Publication:
     folder: Path
 
     def settings(self) -> dict:
-        """How the models were made and are analysed. Raises InputError if the file is unusable."""
+        """How the models were made and are analysed. Raises InputError if the folder is no
+        publication."""
         path = self.folder / "settings.json"
+        if not path.exists():
+            raise InputError(
+                f"{self.folder}: no publication: it has no settings.json;"
+                " name a folder that charlens publish made"
+            )
         content = read_json(path)
+        if "grid" in content:
+            raise InputError(
+                f"{self.folder} is a run, no publication;"
+                " charlens publish makes one of it, in a folder of its own"
+            )
         if "run" not in content or not isinstance(content.get("corpora"), dict):
             raise InputError(f"{path}: not the settings of published models")
         return content
@@ -186,6 +197,11 @@ def check_texts(reference: Path, other: Path) -> None:
                     f"{path}: {key} is '{ours.get(key)}', in {beside} '{theirs.get(key)}':"
                     " losses on two texts are not compared"
                 )
+
+
+def vacant(reference: Path) -> bool:
+    """Whether there is nothing in the place of a publication, or an empty folder."""
+    return not reference.exists() or (reference.is_dir() and not any(reference.iterdir()))
 
 
 def earlier(reference: Path) -> Path:

@@ -92,6 +92,8 @@ def read(path: Path) -> Settings:
         raise InputError(f"{reason}; snakemake writes them when a run starts") from None
     except ValueError:
         raise InputError(f"{path}: not the settings of a run; remove it, run snakemake") from None
+    if "analysis" in config:  # see `reference.write_settings`
+        raise InputError(f"{Path(path).parent} is a publication, no run; name the folder of a run")
     try:
         return make(config)
     except InputError as error:
