@@ -29,6 +29,7 @@ from charlens.bench.peers import STREAMS, SYMBOLS, UNROLL, Stock
 from charlens.data import split
 from charlens.networks import network
 from charlens.networks.architecture import Architecture, hidden_size
+from charlens.networks.network import Parameters
 from charlens.runs import estimate
 from charlens.training import side_by_side as turns
 from charlens.training import train
@@ -121,7 +122,7 @@ def after_a_window(training: Training) -> torch.Tensor | None:
     return after.to(training.state.device)
 
 
-def in_float64(arch: Architecture, params, x, y, state) -> dict[str, torch.Tensor]:
+def in_float64(arch: Architecture, params: Parameters, x, y, state) -> dict[str, torch.Tensor]:
     """The gradients of a window's loss by every parameter, in float64 on the processor."""
     leaves = {name: p.detach().cpu().double().requires_grad_() for name, p in params.items()}
     begin = None if state is None else state.cpu().double()

@@ -46,7 +46,9 @@ class Comparison:
     known: test losses of networks trained elsewhere, by folder below root.
     """
 
-    def __init__(self, root: Path, data, size: int, epochs: int, known: dict[Path, float]):
+    def __init__(
+        self, root: Path, data: split.Split, size: int, epochs: int, known: dict[Path, float]
+    ):
         self.root, self.data, self.size, self.known = root, data, size, known
         self.recipe = RMSProp(epochs=epochs)
         # the fast one by its path, since paths round differently
@@ -121,7 +123,7 @@ class Comparison:
         return sorted(here.union(itertools.product(ENTRIES, SEEDS)))
 
 
-def digest(data, recipe: RMSProp) -> str:
+def digest(data: split.Split, recipe: RMSProp) -> str:
     """A digest of what all networks of a comparison share: text, split and recipe."""
     settings = asdict(recipe) | {"streams": data.streams, "unroll": data.unroll}
     del settings["epochs"]  # which have a column of their own

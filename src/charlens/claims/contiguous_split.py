@@ -16,6 +16,7 @@ are given (see `claims.seeds`). The loss of a network is the mean over its seeds
 (Files, columns and the rule that users rely on call the contiguous split `plain_cut`.)
 """
 
+import argparse
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +41,7 @@ SEEDS = ["seeds_paper_split", "seeds_plain_cut", "covers"]
 TEXT, TEXT_AND_SEEDS = "test text", "test text and seeds"  # what an interval covers
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--scores", nargs="+", required=True,
         help="under both splits; of the corpora, other networks too, to see the effect of a seed",
@@ -55,7 +56,7 @@ def add_arguments(parser):
     parser.add_argument("--html", required=True, help="the table as a page")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     corpora = read_corpora(args.corpora)
     scores = read_scores(args.scores, "recurrent", "ngram")
     splits = {Path(path).name.removesuffix(".npz"): path for path in args.splits}

@@ -5,6 +5,7 @@ a verdict, an effect and its 95% interval (see `measure`). Run on the paper's ow
 functions give the effect in the paper.
 """
 
+import argparse
 import math
 from collections.abc import Iterable
 from dataclasses import replace
@@ -113,7 +114,7 @@ def in_paper(evidence: Evidence) -> Evidence:
 # ---- the command line ----
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scores", nargs="*", default=[], help="scores of all models")
     parser.add_argument("--splits", nargs="+", required=True, help="corpora's .npz")
     parser.add_argument("--texts", nargs="*", default=[], help="corpora's .txt")
@@ -151,7 +152,7 @@ def add_arguments(parser):
     parser.add_argument("--html", required=True, help="the verdicts as a page")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     corpora = read_corpora(args.corpora)
     evidence = gather(args, corpora)
     table = judge(evidence)
@@ -166,7 +167,7 @@ def run(args):
     write_atomically(args.html, html.encode())
 
 
-def gather(args, corpora: dict[str, dict]) -> list[Evidence]:
+def gather(args: argparse.Namespace, corpora: dict[str, dict]) -> list[Evidence]:
     """Read the evidence on each corpus. Raises InputError where a file is unusable."""
     splits, texts = by_stem(args.splits, corpora, "split"), by_stem(args.texts, [], "text")
     trajectories = by_stem(args.trajectory, [], "trajectory")

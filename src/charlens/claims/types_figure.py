@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from charlens import arguments
@@ -150,7 +151,7 @@ def added(row) -> str:
     return "+".join(names)
 
 
-def draw_panel(panel, rows: pd.DataFrame, by: str) -> None:
+def draw_panel(panel: Axes, rows: pd.DataFrame, by: str) -> None:
     """A column of marks per type; side by side the values of `by`."""
     types = types_in_order(rows["type"])
     colours = plots.type_colours(types)

@@ -18,7 +18,9 @@ from charlens.explorer.own_text import WARM_UP, Shown, of_text, scored_here
 from charlens.explorer.recording import GUESSES, UNSCORED, record, shown, signed
 from charlens.files import write_atomically
 from charlens.networks import architecture, metadata, model_file
+from charlens.networks.architecture import Architecture
 from charlens.networks.cells import gate_word, memory, unbounded
+from charlens.networks.network import Parameters
 from charlens.statistics.information import bits
 from charlens.store.models import type_name
 from charlens.store.tables import read_table
@@ -38,7 +40,9 @@ STATES = {"c": "cell state", "h": "hidden state", "g": "candidate"}  # all else 
 LIMIT = 40e6  # size of a page in bytes
 
 
-def of_split(path: Path, arch, params, about, args, in_page=None) -> Shown:
+def of_split(
+    path: Path, arch: Architecture, params: Parameters, about, args, in_page=None
+) -> Shown:
     """Record the test split from its beginning, stream by stream.
 
     in_page: the parameters of the network in the page, if there is one (see `live`).
@@ -114,7 +118,7 @@ def labelled(labels: dict[str, tuple]) -> dict[str, tuple[np.ndarray, float]]:
 def explorer(
     text: np.ndarray,
     recording,
-    arch,
+    arch: Architecture,
     about: dict,
     facts: dict,
     labels: dict | None = None,
@@ -143,12 +147,12 @@ def explorer(
     return content
 
 
-def model_of(arch, about: dict) -> str:
+def model_of(arch: Architecture, about: dict) -> str:
     """A network as the page names it."""
     return f"{type_name(arch.type)} {arch.layers}×{about.get('size') or arch.hidden}"
 
 
-def common_facts(arch, about: dict, facts: dict, labels: dict) -> dict:
+def common_facts(arch: Architecture, about: dict, facts: dict, labels: dict) -> dict:
     """The facts of every page."""
     return facts | {
         "model": model_of(arch, about),
@@ -169,7 +173,7 @@ def common_facts(arch, about: dict, facts: dict, labels: dict) -> dict:
     }
 
 
-def quantities(arch, lengths: dict[str, int]) -> list[dict]:
+def quantities(arch: Architecture, lengths: dict[str, int]) -> list[dict]:
     """The quantities that can colour the text, and how much of it each covers."""
     return [
         {
@@ -183,7 +187,9 @@ def quantities(arch, lengths: dict[str, int]) -> list[dict]:
     ]
 
 
-def with_network(text, arch, about, facts: dict, labels: dict, params, segments) -> bytes:
+def with_network(
+    text, arch: Architecture, about, facts: dict, labels: dict, params: Parameters, segments
+) -> bytes:
     """The page that reads the text itself."""
     facts["quantities"] = quantities(arch, dict.fromkeys(shown(arch.type), len(text)))
     facts["network"] = live.facts(arch, about, segments)
@@ -192,7 +198,9 @@ def with_network(text, arch, about, facts: dict, labels: dict, params, segments)
     return page.page(page.title(facts["name"], facts["model"]), facts, blocks)
 
 
-def with_recording(text, recording, values: dict, arch, about, facts: dict, labels: dict) -> bytes:
+def with_recording(
+    text, recording, values: dict, arch: Architecture, about, facts: dict, labels: dict
+) -> bytes:
     """The page with these values [layers, H, N] of the recording of a text [N]."""
     alphabet = symbols.alphabet_of(about)
     facts["quantities"] = quantities(arch, {name: v.shape[-1] for name, v in values.items()})
@@ -208,7 +216,7 @@ def with_recording(text, recording, values: dict, arch, about, facts: dict, labe
     return page.page(page.title(facts["name"], facts["model"]), facts, blocks)
 
 
-def hypotheses(path: Path, arch, about: dict) -> list[dict]:
+def hypotheses(path: Path, arch: Architecture, about: dict) -> list[dict]:
     """The hypotheses of a table of units (cells.csv), each with its units in the table's order.
 
     The table (columns corpus, model, layer, unit, hypothesis, score, low, high; layers and units
@@ -268,7 +276,7 @@ def of_this_text(corpus: str, shown: Shown, labels: dict) -> dict:
     return {"hypotheses": found, "scored": SCORED_HERE, "elsewhere": corpus}
 
 
-def clamped(path: Path, arch, about: dict, elsewhere: bool = False) -> dict[str, str]:
+def clamped(path: Path, arch: Architecture, about: dict, elsewhere: bool = False) -> dict[str, str]:
     """What clamping a unit to its mean changes, in words, from a table of clamped units
     (ablation.csv), by layer.unit counted from 1. elsewhere: say where that was measured.
 

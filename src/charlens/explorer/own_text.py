@@ -14,6 +14,8 @@ import numpy as np
 from charlens.errors import InputError
 from charlens.explorer.live import SEGMENT, Segments
 from charlens.explorer.recording import UNSCORED, Recording, record, spread
+from charlens.networks.architecture import Architecture
+from charlens.networks.network import Parameters
 from charlens.progress import say
 from charlens.text import symbols, unicode
 from charlens.text.hypotheses import HYPOTHESES
@@ -40,7 +42,9 @@ class Shown:
     segments: Segments | None = None  # where the page reads it itself
 
 
-def of_text(path: Path, arch, params, about: dict, args, live=None) -> Shown:
+def of_text(
+    path: Path, arch: Architecture, params: Parameters, about: dict, args, live=None
+) -> Shown:
     """Record a stretch of a file: `args.characters` from `args.first` on, after a warm-up.
 
     live: the parameters of the network in the page, if there is one (see `live`).

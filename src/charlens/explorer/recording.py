@@ -8,6 +8,8 @@ import numpy as np
 import torch
 
 from charlens.networks import cells, network
+from charlens.networks.architecture import Architecture
+from charlens.networks.network import Parameters
 from charlens.progress import Progress
 from charlens.units import activations
 
@@ -56,8 +58,8 @@ def quantise(values: np.ndarray, signed: bool) -> np.ndarray:
 
 
 def record(
-    arch,
-    params,
+    arch: Architecture,
+    params: Parameters,
     codes: np.ndarray,
     characters: int,
     gates: int,

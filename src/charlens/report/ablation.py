@@ -1,7 +1,10 @@
 """`charlens ablation`: what clamped units change (see `charlens ablate`), as table and figure."""
 
+import argparse
+
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, NullLocator
 
 from charlens.errors import InputError
@@ -21,7 +24,7 @@ PANEL = 2.25  # inches: of a panel, about
 NO_CHARACTERS = "no unit has characters of its own here"
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--found", nargs="+", required=True, help="effects of found units (.csv)")
     parser.add_argument("--effects", nargs="+", required=True, help="and of their controls (.csv)")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, one a row")
@@ -30,7 +33,7 @@ def add_arguments(parser):
     parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     plots.check_formats(args.out)
     corpora = read_corpora(args.corpora)
     found = joined(args.found, corpora, COLUMNS, "effects of units")
@@ -131,7 +134,7 @@ def key_of(points: pd.DataFrame) -> list[tuple[str, str]]:
     return lines
 
 
-def draw_key(panel, lines: list[tuple[str, str]]) -> None:
+def draw_key(panel: Axes, lines: list[tuple[str, str]]) -> None:
     """The lines of `key_of` in a panel that shows nothing else."""
     panel.set_axis_off()
     for at, (number, text) in enumerate(lines):
@@ -151,7 +154,7 @@ def title_of(hypothesis: str) -> str:
     return titles.get(hypothesis, hypothesis.replace("_", " "))
 
 
-def draw_panel(panel, points: pd.DataFrame, of_corpus: pd.DataFrame):
+def draw_panel(panel: Axes, points: pd.DataFrame, of_corpus: pd.DataFrame):
     """Controls as a grey cloud, found units in colour.
 
     of_corpus: the points of both panels of a row, which share their axes' limits.

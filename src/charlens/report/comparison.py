@@ -1,10 +1,12 @@
 """Tables 1 and 2 beside the paper's: the difference of every entry, and how well they agree; and
 the numbers of the paper's text beside ours."""
 
+import argparse
 from functools import partial
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from charlens.errors import InputError
 from charlens.files import write_atomically, write_csv
@@ -26,7 +28,7 @@ ACROSS = 6  # marks in a row of the figure's legend
 NAMED = 0.08  # nats: points further off than this are named in the figure
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--table1", nargs="?", help="losses of the recurrent networks (.csv)")
     parser.add_argument("--table2", nargs="?", help="losses of n-gram and n-NN models (.csv)")
     parser.add_argument("--figure5", nargs="?", help="closing braces by distance (.csv)")
@@ -39,7 +41,7 @@ def add_arguments(parser):
     parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     """Raises InputError where the paper has no number for any of the models."""
     plots.check_formats(args.out)
     corpora = read_corpora(args.corpora)
@@ -312,7 +314,7 @@ def agreement(entries: pd.DataFrame) -> str:
     return text
 
 
-def draw_panel(panel, entries: pd.DataFrame):
+def draw_panel(panel: Axes, entries: pd.DataFrame):
     """Our losses against the paper's, a point per entry, with the diagonal."""
     both = entries[["ours", "paper"]].to_numpy()
     margin = 0.08 * (np.ptp(both) or 1)
@@ -326,7 +328,7 @@ def draw_panel(panel, entries: pd.DataFrame):
     panel.set(xlabel=losses.format("in the paper"), ylabel=losses.format("here"))
 
 
-def draw_points(panel, entries: pd.DataFrame):
+def draw_points(panel: Axes, entries: pd.DataFrame):
     """Recurrent networks by type (colour) and layers (shape); n-gram and n-NN models."""
     for type, shade in plots.type_colours(entries["model"][~baseline(entries)]).items():
         for layers, own in entries[entries["model"] == type].groupby("layers"):

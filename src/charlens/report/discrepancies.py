@@ -13,6 +13,7 @@ Usual means within USUAL typical deviations of the corpus and kind, a robust est
 residuals themselves.
 """
 
+import argparse
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -41,7 +42,7 @@ COLUMNS = [
 SHUFFLES = ["corpus", "model", "orders", "mean", "sd", "low", "high", "paper", "deviations", "p"]
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--table1", nargs="?", help="losses of the recurrent networks (.csv)")
     parser.add_argument("--table2", nargs="?", help="losses of n-gram and n-NN models (.csv)")
     parser.add_argument("--histories", nargs="*", default=[], help="history.csv of all candidates")
@@ -54,7 +55,7 @@ def add_arguments(parser):
     parser.add_argument("--html", required=True, help="both as a page")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     corpora = read_corpora(args.corpora)
     losses = [
         read_table1(args.table1) if args.table1 else pd.DataFrame(),

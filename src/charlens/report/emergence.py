@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
@@ -197,7 +198,7 @@ def unit(measure: str) -> str:
     return "strength" if measure.startswith("strength_") else "probability"
 
 
-def draw_skill(panel, table: pd.DataFrame, lines: dict[str, tuple]) -> None:
+def draw_skill(panel: Axes, table: pd.DataFrame, lines: dict[str, tuple]) -> None:
     """The lines of one skill over the square root of the epoch, which shows the first ones.
 
     lines: colour and dashes of each type.

@@ -1,9 +1,11 @@
 """Which errors go away with size: figure 6's categories over all types, depths and sizes."""
 
+import argparse
 import math
 from itertools import zip_longest
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
 from charlens.data.split import load
@@ -20,7 +22,7 @@ CROWDED = 14  # bars in a panel: of more, the fewest layers and the middle ones 
 COLUMNS = ["corpus", "type", "layers", "size", "seed", "category", "errors", "share", "ngrams"]
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scores", nargs="+", required=True, help="recurrent and n-gram scores")
     parser.add_argument("--texts", nargs="+", required=True, help="corpora's .txt")
     parser.add_argument("--splits", nargs="+", required=True, help="corpora's .npz")
@@ -29,7 +31,7 @@ def add_arguments(parser):
     parser.add_argument("--csv", required=True, help="one row per network and category")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     plots.check_formats(args.out)
     corpora = read_corpora(args.corpora)
     splits = by_stem(args.splits, corpora, "split")
@@ -102,7 +104,7 @@ def draw(rows: pd.DataFrame, corpora: dict[str, dict]):
     return figure
 
 
-def draw_panel(panel, own: pd.DataFrame):
+def draw_panel(panel: Axes, own: pd.DataFrame):
     """Stacked bars: a group per size, a bar per number of layers, named below it; the category that
     is removed first is on top."""
     means = own.groupby(["size", "layers", "category"])["errors"].mean().unstack()

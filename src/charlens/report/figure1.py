@@ -1,5 +1,6 @@
 """Figure 1, right: a t-SNE map of the recurrent networks of each corpus."""
 
+import argparse
 import math
 import sys
 from collections.abc import Iterable, Iterator
@@ -7,6 +8,7 @@ from itertools import zip_longest
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
 from charlens import arguments
@@ -23,7 +25,7 @@ ACROSS = 5  # types in a row of the legend
 FEW = 4  # fewer models than this have too few neighbours for t-SNE
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scores", nargs="+", required=True, help="score arrays of all models")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, one a panel")
     parser.add_argument("--perplexity", type=arguments.real(1), required=True, help="of the t-SNE")
@@ -32,7 +34,7 @@ def add_arguments(parser):
     parser.add_argument("--csv", help="also write the coordinates to this file")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     plots.check_formats(args.out)
     corpora = read_corpora(args.corpora)
     groups = by_corpus(read_scores(args.scores, "recurrent"), corpora, "recurrent model")
@@ -134,7 +136,7 @@ def draw(groups: dict[str, list[Score]], maps: dict[str, np.ndarray], corpora: d
     return figure
 
 
-def draw_marks(panel, scores: list[Score], points: np.ndarray, sizes: dict, colours: dict):
+def draw_marks(panel: Axes, scores: list[Score], points: np.ndarray, sizes: dict, colours: dict):
     """points: [M, 2], one for each score."""
     # The smallest networks last, so that no larger one hides them.
     for i in sorted(range(len(scores)), key=lambda i: -scores[i].meta["size"]):
@@ -147,7 +149,7 @@ def draw_marks(panel, scores: list[Score], points: np.ndarray, sizes: dict, colo
     panel.spines[["top", "right"]].set_visible(True)
 
 
-def magnify(panel, scores: list[Score], points: np.ndarray, sizes: dict, colours: dict):
+def magnify(panel: Axes, scores: list[Score], points: np.ndarray, sizes: dict, colours: dict):
     """Draw the marks that cover one another once more, in an inset where the fewest marks are.
     Needs the layout of the figure; arguments as in `draw_marks`."""
     places = panel.transData.transform(points)

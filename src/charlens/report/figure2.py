@@ -5,10 +5,12 @@ an LSTM tanh(c). A hypothesis whose best unit is at chance level has no passage.
 printed page; the page below `--html` has the passages that are too many for it.
 """
 
+import argparse
 from unicodedata import east_asian_width
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, to_hex
 
 from charlens.files import write_atomically
@@ -39,7 +41,7 @@ DOTS = "A dot stands for a character that no installed font has; the page of thi
 PARTS = {"train": "training text", "val": "validation text", "test": "test text"}
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--found", required=True, help="what charlens cells wrote (.json)")
     parser.add_argument("--best", required=True, help="the best unit of each hypothesis (.csv)")
     parser.add_argument("--corpus", required=True, help="the corpus's .json")
@@ -47,7 +49,7 @@ def add_arguments(parser):
     parser.add_argument("--html", required=True, help="the same as a page with selectable text")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     plots.check_formats(args.out)
     corpora = read_corpora([args.corpus])
     [(corpus, about)] = corpora.items()
@@ -300,7 +302,7 @@ def balanced(heights: list[float], columns: int) -> tuple[list[tuple[int, float]
     return list(zip(column.tolist(), down, strict=True)), float(filled.max())
 
 
-def draw_text(panel, rows, wide: int, lacking: set[str]):
+def draw_text(panel: Axes, rows, wide: int, lacking: set[str]):
     """Coloured squares with the words on top of them. rows: of `lines`, at most `wide` letters.
     lacking: letters that no font has; a dot stands for them."""
     shades = np.ones((len(rows), wide, 3))

@@ -3,7 +3,10 @@
 The paper draws the layers of a gate in one panel; here each has its own, or they hide one another.
 """
 
+import argparse
+
 import pandas as pd
+from matplotlib.axes import Axes
 
 from charlens.errors import InputError
 from charlens.networks.cells import gate_word
@@ -20,13 +23,13 @@ SIDE = 1.24  # inches: of a panel with its margin
 HEADINGS = 0.75  # inches: above and below the panels of a corpus
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gates", required=True, help="saturation of every unit (.csv)")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, one a row")
     parser.add_argument("--out", nargs="+", required=True, help="figure files, .png or .svg")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     """Raises InputError where a corpus has no gates in the table."""
     plots.check_formats(args.out)
     corpora = read_corpora(args.corpora)
@@ -97,7 +100,7 @@ def draw_block(grid, own: list[tuple[str, str, str]], gates: pd.DataFrame, title
         first.tick_params(labelleft=True)
 
 
-def draw_gate(panel, units: pd.DataFrame, layer: int):
+def draw_gate(panel: Axes, units: pd.DataFrame, layer: int):
     """One point per unit of a layer: the shares of time in which it is left- and right-saturated.
     Grey, behind them: the other layers. units: those of the gate, in all layers."""
     panel.plot([0, 1], [1, 0], color="#BBBBBB", linewidth=0.6, zorder=0)  # always saturated

@@ -1,10 +1,12 @@
 """Figure 4: where the best three-layer LSTM, the n-gram and the n-NN models err, and on which
 characters."""
 
+import argparse
 from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from charlens.files import write_csv
 from charlens.report import fonts, plots
@@ -26,7 +28,7 @@ BAR, APART = 2.0, 0.4  # in letters: a bar's width where all SHOWN are drawn, an
 RARE = 1 / 5000  # a character with a smaller share of the test text is not drawn
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scores", nargs="+", required=True, help="recurrent, n-gram, n-NN scores")
     parser.add_argument("--splits", nargs="+", required=True, help="corpora's .npz")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, one a row")
@@ -35,7 +37,7 @@ def add_arguments(parser):
     parser.add_argument("--csv", help="also write the numbers of both kinds of panel to this file")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     plots.check_formats(args.out)
     corpora = read_corpora(args.corpora)
     scores = read_scores(args.scores, "recurrent", "ngram", "nn")
@@ -121,7 +123,7 @@ def draw(
     return figure
 
 
-def draw_overlap(panel, errors: pd.DataFrame, title: str, type: str):
+def draw_overlap(panel: Axes, errors: pd.DataFrame, title: str, type: str):
     """Areas over n, one on top of the other: first beside the n-gram, then beside the n-NN models.
     errors: of `error_overlap`."""
     lstm = network_name(type, *errors[["layers", "size"]].iloc[0])
@@ -166,7 +168,7 @@ def draw_overlap(panel, errors: pd.DataFrame, title: str, type: str):
     )  # fmt: skip
 
 
-def draw_break(panel, place: float):
+def draw_break(panel: Axes, place: float):
     """Mark that the horizontal axis leaves something out at this place."""
     panel.text(
         place, 0, BREAK, transform=panel.get_xaxis_transform(), ha="center", va="center",

@@ -1,5 +1,6 @@
 """Figure 5: closing braces by distance, and the first epochs of an LSTM against n-NN models."""
 
+import argparse
 import math
 from itertools import cycle, pairwise
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from matplotlib import colormaps
+from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from charlens.errors import InputError
@@ -28,7 +30,7 @@ NAMED = 0.07  # share of an axis: a shorter stretch of the strip has no number
 LEAST = 30  # pairs of braces in a bucket; means of fewer are not joined by a line
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scores", nargs="+", required=True, help="recurrent and n-gram scores")
     parser.add_argument("--splits", nargs="+", default=[], help="corpora's .npz (kind code)")
     parser.add_argument("--texts", nargs="+", default=[], help="corpora's .txt (kind code)")
@@ -39,7 +41,7 @@ def add_arguments(parser):
     parser.add_argument("--csv", help="also write the numbers of the left panels to this file")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     """Raises InputError where no corpus is code or has a trajectory."""
     plots.check_formats(args.out)
     corpora = read_corpora(args.corpora)
@@ -269,7 +271,7 @@ def shades_of(snapshots: pd.DataFrame) -> dict[int, tuple]:
     return dict(zip(contexts, map(tuple, colours), strict=True))
 
 
-def draw_first_epochs(panel, snapshots: pd.DataFrame, kind: str):
+def draw_first_epochs(panel: Axes, snapshots: pd.DataFrame, kind: str):
     """A line per n-NN over a network's epochs. kind: the column drawn, kl or delta (nats)."""
     for (n, shade), marker in zip(shades_of(snapshots).items(), cycle("osD^vP*X"), strict=False):
         line = snapshots[snapshots["n"] == n].sort_values("epoch")

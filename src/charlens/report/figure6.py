@@ -1,10 +1,12 @@
 """Figure 6: errors of the best LSTM and of smaller ones, removed category by category; a page with
 examples of each kind of error."""
 
+import argparse
 from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from charlens.data.split import Split, load
 from charlens.errors import InputError
@@ -30,7 +32,7 @@ SHADES = plots.NGRAM, "#17375E", "#E69F00", plots.LSTM, "#009E73", "#BDBDBD"
 COLOURS = dict(zip(oracles.CATEGORIES, SHADES, strict=True))
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scores", nargs="+", required=True, help="recurrent and n-gram scores")
     parser.add_argument("--texts", nargs="+", required=True, help="corpora's .txt")
     parser.add_argument("--splits", nargs="+", required=True, help="corpora's .npz")
@@ -44,7 +46,7 @@ def add_arguments(parser):
     parser.add_argument("--html", help="also write a page with examples of each kind of error")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     plots.check_formats(args.out)
     corpora = read_corpora(args.corpora)
     splits = by_stem(args.splits, corpora, "split")
@@ -231,7 +233,7 @@ def places(best: pd.DataFrame) -> tuple[np.ndarray, dict[str, float]]:
     return np.concatenate(at), middles
 
 
-def draw_steps(panel, best: pd.DataFrame, title: str, type: str):
+def draw_steps(panel: Axes, best: pd.DataFrame, title: str, type: str):
     """A bar per level: the errors that it removes, out of those that earlier levels left."""
     left = best["rate"].sum()
     at, middles = places(best)
@@ -267,7 +269,7 @@ def short(level: str) -> str:
     return level.removeprefix("after ").replace(" times", "×")
 
 
-def draw_sizes(panel, own: pd.DataFrame, type: str):
+def draw_sizes(panel: Axes, own: pd.DataFrame, type: str):
     """One stacked bar per size; the category that is removed first is on top."""
     sizes = sorted(set(own["size"]))
     for at, size in enumerate(sizes):

@@ -8,6 +8,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
@@ -134,7 +135,7 @@ def save(figure: Figure, paths: Iterable[str]) -> None:
             figure.savefig(temporary, dpi=200, metadata=metadata[Path(path).suffix])
 
 
-def log_counts(panel, counts: Iterable[int], label: str) -> None:
+def log_counts(panel: Axes, counts: Iterable[int], label: str) -> None:
     """Make the vertical axis of a panel of counts logarithmic, with few, plain ticks."""
     top = max(counts)
     panel.set_yscale("log")
@@ -146,7 +147,7 @@ def log_counts(panel, counts: Iterable[int], label: str) -> None:
 
 
 def label_points(
-    panel, labels: Iterable[tuple[float, float, str]], marks: np.ndarray, **style
+    panel: Axes, labels: Iterable[tuple[float, float, str]], marks: np.ndarray, **style
 ) -> None:
     """Write a text beside each point (x, y, text), within the panel and where it covers no mark,
     text or legend; a text for which there is no such place is left out.

@@ -1,5 +1,6 @@
 """Losses on the same files in other random orders: what a loss owes to the order."""
 
+import argparse
 import math
 
 import pandas as pd
@@ -14,13 +15,13 @@ from charlens.store.scores import Score, read_scores
 COLUMNS = ["corpus", "seed", "model", "loss"]
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scores", nargs="+", required=True, help="on the text and its reshuffles")
     parser.add_argument("--corpora", nargs="+", required=True, help=".json of both")
     parser.add_argument("--csv", required=True, help="one row per order of the files and model")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     corpora = read_corpora(args.corpora)
     write_csv(table(read_scores(args.scores, "recurrent", "ngram"), corpora), args.csv)
 

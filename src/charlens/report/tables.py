@@ -1,5 +1,6 @@
 """Tables 1 and 2: test cross-entropy of every model, beside the paper's numbers."""
 
+import argparse
 import itertools
 from collections.abc import Iterable
 from functools import partial
@@ -46,7 +47,7 @@ TABLE2 = [
 ]  # fmt: skip
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--scores", nargs="+", required=True, help="score arrays of all models")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, in order")
     parser.add_argument("--samples", type=arguments.whole(2), default=100, help="bootstrap samples")
@@ -55,7 +56,7 @@ def add_arguments(parser):
     parser.add_argument("--html", required=True, help="the table as a page")
 
 
-def run_table1(args):
+def run_table1(args: argparse.Namespace) -> None:
     corpora = read_corpora(args.corpora)
     scores = read_scores(args.scores, "recurrent", with_failed=True)
     scores = by_corpus(scores, corpora, "recurrent model")
@@ -63,7 +64,7 @@ def run_table1(args):
     write(with_variants(table), table1_page(table, corpora, args.samples), args)
 
 
-def run_table2(args):
+def run_table2(args: argparse.Namespace) -> None:
     corpora = read_corpora(args.corpora)
     scores = read_scores(args.scores, "ngram", "nn", with_failed=True)
     scores = by_corpus(scores, corpora, "n-gram or n-NN")
@@ -71,7 +72,7 @@ def run_table2(args):
     write(table, table2_page(table, corpora, args.samples), args)
 
 
-def write(table: pd.DataFrame, page: str, args):
+def write(table: pd.DataFrame, page: str, args: argparse.Namespace) -> None:
     """Write a table to --csv and its page to --html. The reasons of failed networks are a column
     only where there are some, and so is the length of characters."""
     if table[LENGTH].isna().all():

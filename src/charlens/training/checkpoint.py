@@ -20,17 +20,20 @@ from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.networks import arrays
+from charlens.networks.architecture import Architecture
 from charlens.networks.version import version
 from charlens.progress import say
 from charlens.store.reading import reason
-from charlens.training.recipe import RMSProp
+from charlens.training.recipe import Recipe, RMSProp
 from charlens.training.snapshots import Schedule
 
 TENSOR = "tensor"  # in the JSON of a checkpoint: the number of one
 HISTORY = {"epoch", "learning_rate", "train_loss", "val_loss", "seconds", "backend"}
 
 
-def fingerprint(arch, recipe, data, seed, dropout, schedule=None) -> str:
+def fingerprint(
+    arch: Architecture, recipe: Recipe, data: split.Split, seed: int, dropout: float, schedule=None
+) -> str:
     """Identify a training: a hash of settings, version and data. The paper's recipe is the same
     whatever the last epoch is, so that is no part of it.
 

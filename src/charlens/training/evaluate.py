@@ -4,9 +4,10 @@ import numpy as np
 
 from charlens.data import split
 from charlens.networks.architecture import Architecture
+from charlens.networks.network import Parameters
 
 
-def inputs_and_targets(data, part: str, arch: Architecture):
+def inputs_and_targets(data: split.Split, part: str, arch: Architecture):
     """Inputs and targets of a part of the split ("train", "val" or "test"), as codes.
 
     x [S, n], the character before each of y [S, n]; for an n-NN [S, n, context], oldest first.
@@ -18,7 +19,7 @@ def inputs_and_targets(data, part: str, arch: Architecture):
     return contexts.reshape(*piece.y.shape, arch.context), piece.y
 
 
-def target_log_probs(backend, params, x, y, state, unroll: int, exact: bool = True):
+def target_log_probs(backend, params: Parameters, x, y, state, unroll: int, exact: bool = True):
     """Log-probability in nats of every y [S, n], window by window: float32 [S, n].
 
     x: see `inputs_and_targets`. state: [layers, rows, S, H], updated in place; None for an n-NN.
@@ -32,7 +33,7 @@ def target_log_probs(backend, params, x, y, state, unroll: int, exact: bool = Tr
     return np.concatenate(pieces, axis=1)
 
 
-def mean_loss(backend, params, x, y, state, unroll: int) -> float:
+def mean_loss(backend, params: Parameters, x, y, state, unroll: int) -> float:
     """Mean cross-entropy of y [S, n] in nats per character, as precisely as the backend trains.
 
     x, state, unroll: as in `target_log_probs`.

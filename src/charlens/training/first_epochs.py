@@ -24,6 +24,7 @@ from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import write_rows
 from charlens.networks import metadata, model_file
+from charlens.networks.architecture import Architecture
 from charlens.progress import say
 from charlens.store.models import recipe_of
 from charlens.store.tables import read_table
@@ -34,7 +35,9 @@ from charlens.training.snapshots import Schedule, moment
 from charlens.training.train import Training
 
 
-def trajectory(lstms, n_nns, data, epochs: int, per_epoch: int, backend_name="auto") -> list[dict]:
+def trajectory(
+    lstms, n_nns, data: split.Split, epochs: int, per_epoch: int, backend_name="auto"
+) -> list[dict]:
     """Rows of figure 5: layers and size of the LSTM, look (its snapshot), epoch, n, kl, delta.
 
     lstms, n_nns: model files; the best LSTM is used. per_epoch: how many snapshots.
@@ -74,7 +77,7 @@ def trajectory(lstms, n_nns, data, epochs: int, per_epoch: int, backend_name="au
     return [{"layers": arch.layers, "size": about["size"]} | row for row in rows]
 
 
-def check(path: Path, recurrent: bool, data) -> None:
+def check(path: Path, recurrent: bool, data: split.Split) -> None:
     """Raise InputError unless a model is a recurrent network, or else an n-NN, of this split."""
     about = model_file.about(path)
     metadata.require(about, path)
@@ -97,7 +100,9 @@ def losses_in_history(model: Path) -> dict[int, float]:
 
 
 @torch.no_grad()
-def compare(arch, backend, snapshots, n_nns, data, label, backend_name) -> list[dict]:
+def compare(
+    arch: Architecture, backend, snapshots, n_nns, data: split.Split, label, backend_name
+) -> list[dict]:
     """Rows of look, epoch, n, kl, delta: each snapshot against each n-NN (figure 5).
 
     snapshots: (fractional epoch, parameters) of the LSTM, on `backend`. n_nns: model

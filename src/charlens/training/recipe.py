@@ -63,6 +63,7 @@ class AdamW:
         return self.learning_rate * (self.final + (1 - self.final) * cosine)
 
 
+Recipe = RMSProp | AdamW
 RECIPES = {"paper": RMSProp, "adamw": AdamW}
 OPTIMIZERS = {"paper": "RMSProp", "adamw": "AdamW"}
 
@@ -88,7 +89,7 @@ SOUND: dict[str, tuple[Callable[[float], bool], str]] = {
 }
 
 
-def from_options(name: str, options: Mapping) -> RMSProp | AdamW:
+def from_options(name: str, options: Mapping) -> Recipe:
     """The recipe of this name with these values; None, or no value, means its default.
 
     Names that no recipe has are ignored. Raises InputError where a value is of the other recipe, of

@@ -24,7 +24,7 @@ from charlens.text import symbols, unicode
 from charlens.training.evaluate import inputs_and_targets, target_log_probs
 
 
-def score(path: Path, data, backend_name: str = "auto") -> np.ndarray:
+def score(path: Path, data: split.Split, backend_name: str = "auto") -> np.ndarray:
     """Log-probability of every test character in nats, float32 [N], in the joined streams' order.
 
     Raises InputError where the file is not a model or was trained on another alphabet than the
@@ -38,7 +38,7 @@ def score(path: Path, data, backend_name: str = "auto") -> np.ndarray:
     return target_log_probs(backend, backend.to_backend(params), x, y, state, data.unroll).ravel()
 
 
-def check_alphabet(path: Path, about: dict, data) -> None:
+def check_alphabet(path: Path, about: dict, data: split.Split) -> None:
     """Raise InputError where a model was trained on another alphabet than the split's."""
     read = symbols.symbols_are_of(data.alphabet)
     if unicode.symbols_are(about) != read:
@@ -53,7 +53,7 @@ def check_alphabet(path: Path, about: dict, data) -> None:
         )
 
 
-def check_split(path: Path, about: dict, data) -> None:
+def check_split(path: Path, about: dict, data: split.Split) -> None:
     """Raise InputError where a model was trained on another split. (Models of earlier versions do
     not say of which split they are: their alphabet has to do.)"""
     check_alphabet(path, about, data)

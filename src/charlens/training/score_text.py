@@ -22,6 +22,8 @@ from charlens.data import split, text_file
 from charlens.errors import InputError
 from charlens.files import atomic
 from charlens.networks import model_file
+from charlens.networks.architecture import Architecture
+from charlens.networks.network import Parameters
 from charlens.progress import Progress, say
 from charlens.statistics.information import bits
 from charlens.text import line_ends, symbols, unicode
@@ -79,7 +81,13 @@ def before(alphabet: np.ndarray) -> int:
     return max([0, *np.flatnonzero(alphabet == ord("\n")).tolist()])
 
 
-def score(arch, params, reading: Reading, alphabet: np.ndarray, backend_name="auto") -> np.ndarray:
+def score(
+    arch: Architecture,
+    params: Parameters,
+    reading: Reading,
+    alphabet: np.ndarray,
+    backend_name="auto",
+) -> np.ndarray:
     """Log-probability of each character in nats, float32 [N]; NaN where it is unknown."""
     backend = selection.choose(arch, 1, WINDOW, backend_name)
     params, state = backend.to_backend(params), backend.zero_state(1)

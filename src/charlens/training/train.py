@@ -41,7 +41,7 @@ from charlens.training import side_by_side, snapshots
 from charlens.training.checkpoint import fingerprint, read_checkpoint, write_checkpoint
 from charlens.training.dropout import draw_mask
 from charlens.training.evaluate import inputs_and_targets, mean_loss
-from charlens.training.recipe import AdamW, RMSProp, divergence, from_options
+from charlens.training.recipe import AdamW, Recipe, RMSProp, divergence, from_options
 from charlens.training.rmsprop import rmsprop_
 from charlens.training.stopping import Stopped
 
@@ -76,7 +76,15 @@ class Training:
     where the backend is unavailable (see `selection.choose`).
     """
 
-    def __init__(self, arch: Architecture, recipe: RMSProp, data, seed: int, dropout: float, name):
+    def __init__(
+        self,
+        arch: Architecture,
+        recipe: Recipe,
+        data: split.Split,
+        seed: int,
+        dropout: float,
+        name,
+    ):
         self.arch, self.recipe, self.seed, self.dropout = arch, recipe, seed, dropout
         self.unroll = data.unroll
         self.backend = selection.choose(arch, data.streams, data.unroll, name)
@@ -215,8 +223,9 @@ class Training:
 
 
 def train(
-    arch, recipe, data, seed, dropout, directory: Path, about: dict, label: str,
-    backend_name="auto", schedule: snapshots.Schedule | None = None,
+    arch: Architecture, recipe: Recipe, data: split.Split, seed: int, dropout: float,
+    directory: Path, about: dict, label: str, backend_name: str = "auto",
+    schedule: snapshots.Schedule | None = None,
 ) -> None:  # fmt: skip
     """Train to the end and write `model.safetensors` and `history.csv` into `directory`.
 
@@ -234,8 +243,9 @@ def train(
 
 
 def updates(
-    arch, recipe, data, seed, dropout, directory: Path, about: dict, label: str,
-    backend_name="auto", schedule: snapshots.Schedule | None = None,
+    arch: Architecture, recipe: Recipe, data: split.Split, seed: int, dropout: float,
+    directory: Path, about: dict, label: str, backend_name: str = "auto",
+    schedule: snapshots.Schedule | None = None,
 ) -> side_by_side.Updates:  # fmt: skip
     """The same, which pauses before the first update and after each (see `side_by_side`)."""
     directory.mkdir(parents=True, exist_ok=True)

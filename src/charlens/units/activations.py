@@ -104,7 +104,7 @@ def with_logits(
     return found, logits
 
 
-def in_windows(arch, params, x: Tensor, only=None):
+def in_windows(arch: Architecture, params: Parameters, x: Tensor, only=None):
     """Yield (position of its first character, `activations`) for each window, from a zero state.
 
     x: integer codes [S, n]. only: as in `activations`.
@@ -114,7 +114,7 @@ def in_windows(arch, params, x: Tensor, only=None):
         yield at, activations(arch, params, x[:, at : at + WINDOW], state, only)
 
 
-def memories(arch, params, x: Tensor):
+def memories(arch: Architecture, params: Parameters, x: Tensor):
     """Yield (position of its first character, the units' memory) window by window, from a zero
     state. x: integer codes [S, n]. The memory is float32 [layers, S, T, H].
     """
@@ -131,7 +131,7 @@ def put_by_unit(values: np.ndarray, at: int, window: Tensor) -> None:
     values[:, :, at : at + by_unit.shape[2]] = by_unit.half().numpy()
 
 
-def fill_memories(arch, params, x: Tensor, values: np.ndarray) -> None:
+def fill_memories(arch: Architecture, params: Parameters, x: Tensor, values: np.ndarray) -> None:
     """Fill values, float16 [layers * H, S, n], with the units' memory over a text x, [S, n]."""
     for at, window in memories(arch, params, x):
         put_by_unit(values, at, window)
@@ -144,7 +144,7 @@ def mapped(path: Path, dtype: type, shape: tuple[int, ...]) -> np.memmap:
     return array
 
 
-def load_recurrent(path: Path, data) -> tuple[Architecture, Parameters, dict]:
+def load_recurrent(path: Path, data: split.Split) -> tuple[Architecture, Parameters, dict]:
     """Architecture, parameters and metadata of a recurrent network of the split's alphabet.
 
     The parameters are as in `model_file.load`. Raises InputError where the file is anything else.
@@ -167,7 +167,9 @@ def untrained(arch: Architecture, about: dict, seed: int) -> Parameters:
 # ---- activations in a file ----
 
 
-def record(path: Path, data, streams: list[int], characters: int | None, only, out: Path) -> None:
+def record(
+    path: Path, data: split.Split, streams: list[int], characters: int | None, only, out: Path
+) -> None:
     """Write the activations over the first `characters` of some test streams (None: all of them).
 
     The .npz holds float32 [layers, streams, n, H] for each gate and state by name; x and y, the

@@ -28,6 +28,7 @@ from charlens.backends import base
 from charlens.errors import InputError
 from charlens.files import only_one, write_csv, write_with_digest
 from charlens.networks import model_file
+from charlens.networks.architecture import Architecture
 from charlens.progress import say
 from charlens.store import models
 from charlens.store.reading import read_json
@@ -62,7 +63,9 @@ def best_by_type(paths: list[Path]) -> list[Path]:
     ]
 
 
-def unit_rows(found: selectivity.Found, beaten, arch, corpus: str, name: str) -> pd.DataFrame:
+def unit_rows(
+    found: selectivity.Found, beaten, arch: Architecture, corpus: str, name: str
+) -> pd.DataFrame:
     """One row per unit and hypothesis, columns UNITS; layers and units are counted from 1.
 
     beaten: bool [U, Y], see `baselines.beyond_baselines`.
@@ -189,7 +192,7 @@ def tested(labels: dict, found: selectivity.Found, last: baselines.LastCharacter
     ]
 
 
-def print_strongest(found: selectivity.Found, arch, label: str) -> None:
+def print_strongest(found: selectivity.Found, arch: Architecture, label: str) -> None:
     """One line per hypothesis: its strongest unit and how that scores on the evaluation streams."""
     for y, hypothesis in enumerate(found.hypotheses):
         unit = found.selected[y]

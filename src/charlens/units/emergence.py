@@ -22,9 +22,12 @@ import torch
 
 from charlens import arguments
 from charlens.backends import base, selection
+from charlens.data.split import Split
 from charlens.errors import InputError
 from charlens.files import write_csv
 from charlens.networks import metadata
+from charlens.networks.architecture import Architecture
+from charlens.networks.network import Parameters
 from charlens.progress import say, time_left
 from charlens.store.reading import read_json
 from charlens.store.tables import EMERGENCE
@@ -40,7 +43,7 @@ from charlens.units.labels import own_in_test, read_corpus, read_labels
 SKILLS = {"newline": "newline_next", "closing_quote": "quote"}  # measure: whose own characters
 
 
-def emergence(path: Path, data, text: Text, kind: str, characters: int, backend_name="auto"):
+def emergence(path: Path, data: Split, text: Text, kind: str, characters: int, backend_name="auto"):
     """One row per snapshot and measure, columns EMERGENCE.
 
     path: the snapshots of a recurrent network. text: the corpus, of this kind. characters: of each
@@ -68,7 +71,7 @@ def emergence(path: Path, data, text: Text, kind: str, characters: int, backend_
     return table.assign(**identity)[EMERGENCE]
 
 
-def skill_masks(text: Text, kind: str, data) -> dict[str, np.ndarray]:
+def skill_masks(text: Text, kind: str, data: Split) -> dict[str, np.ndarray]:
     """The test characters that a skill is about, bool [S, n] by measure: see `own_characters`.
 
     Only measures with such characters are included.
@@ -77,7 +80,9 @@ def skill_masks(text: Text, kind: str, data) -> dict[str, np.ndarray]:
     return {name: mask for name, mask in zip(SKILLS, own, strict=True) if mask.any()}
 
 
-def predicted(arch, params, data, backend, skills: dict[str, np.ndarray]) -> dict[str, float]:
+def predicted(
+    arch: Architecture, params: Parameters, data: Split, backend, skills: dict[str, np.ndarray]
+) -> dict[str, float]:
     """Test loss in nats per character, and the mean probability of the characters of each skill.
 
     skills: from `skill_masks`.
@@ -91,7 +96,9 @@ def predicted(arch, params, data, backend, skills: dict[str, np.ndarray]) -> dic
     }
 
 
-def strengths(arch, params, x: np.ndarray, labels: dict) -> dict[str, float]:
+def strengths(
+    arch: Architecture, params: Parameters, x: np.ndarray, labels: dict
+) -> dict[str, float]:
     """The strength of the best unit for each hypothesis that can be tested.
 
     x: codes [S, n], read from a zero state. labels: of these characters, from `read_labels`.

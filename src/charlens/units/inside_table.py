@@ -3,6 +3,8 @@
 Joins what `charlens inside` wrote of each network, or tables of networks that were joined before.
 """
 
+import argparse
+
 import numpy as np
 import pandas as pd
 
@@ -20,7 +22,7 @@ NETWORK = ["corpus", "type", "layers", "size", "seed"]
 TITLES = {hypothesis.name: hypothesis.title for hypothesis in HYPOTHESES}
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--networks", nargs="+", required=True, help="networks, measured (.csv)")
     parser.add_argument("--best", help="hypotheses.csv, for what the last characters tell")
     parser.add_argument("--corpora", nargs="+", required=True, help="corpora's .json, in order")
@@ -28,7 +30,7 @@ def add_arguments(parser):
     parser.add_argument("--html", required=True, help="by type, size and depth, as a page")
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     corpora = read_corpora(args.corpora)
     tables = [read_table(path, INSIDE)[INSIDE].astype({"layer": str}) for path in args.networks]
     for path, table in zip(args.networks, tables, strict=True):

@@ -49,7 +49,9 @@ def labels_of_parts(text: unicode.Text, kind: str, *reads: np.ndarray) -> list[d
     return found
 
 
-def own_in_test(data, text: unicode.Text, kind: str, names: Iterable[str], n: int) -> torch.Tensor:
+def own_in_test(
+    data: split.Split, text: unicode.Text, kind: str, names: Iterable[str], n: int
+) -> torch.Tensor:
     """The characters that each hypothesis is about, among the first n that each test stream
     predicts: bool [Y, S, n]."""
     at, text = data.test.predicted_at()[:, :n], parsed(text)

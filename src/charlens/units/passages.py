@@ -8,6 +8,8 @@ import torch
 
 from charlens.data import split
 from charlens.errors import InputError
+from charlens.networks.architecture import Architecture
+from charlens.networks.network import Parameters
 from charlens.text import symbols, unicode
 from charlens.text.hypotheses import HYPOTHESES
 from charlens.units import selectivity
@@ -80,7 +82,7 @@ def find_passage(text: unicode.Text, begins: str) -> int | None:
     return found and found.start()
 
 
-def locate(data, at: int) -> tuple[str, int, int] | None:
+def locate(data: split.Split, at: int) -> tuple[str, int, int] | None:
     """Part, stream and position of an offset in the text; None where no stream contains it."""
     for name in split.PARTS:
         part = getattr(data, name)
@@ -106,7 +108,12 @@ def labels_to_show(labels: dict, name: str) -> list[tuple]:
     return [(either - quote, defined, True), (quote, defined, True)]
 
 
-def states(arch, params, data, spots: list[tuple[str, int, int, int]]) -> list[np.ndarray]:
+def states(
+    arch: Architecture,
+    params: Parameters,
+    data: split.Split,
+    spots: list[tuple[str, int, int, int]],
+) -> list[np.ndarray]:
     """The units' memory over passages (part, stream, begin, end), each [layers * H, end - begin],
     as it is shown (`as_shown`).
 
@@ -148,7 +155,15 @@ def least_explained(type: str, found: selectivity.Found, values) -> int:
 
 
 def passages(
-    arch, params, data, text: unicode.Text, labels, found, values, wanted: list[dict], length: int
+    arch: Architecture,
+    params: Parameters,
+    data: split.Split,
+    text: unicode.Text,
+    labels,
+    found,
+    values,
+    wanted: list[dict],
+    length: int,
 ) -> list:
     """What figure 2 shows, one dict per passage.
 
@@ -190,7 +205,13 @@ def passages(
 
 
 def chosen_passages(
-    data, text: unicode.Text, labels, found, least: int, wanted: list[dict], length: int
+    data: split.Split,
+    text: unicode.Text,
+    labels,
+    found,
+    least: int,
+    wanted: list[dict],
+    length: int,
 ) -> list[tuple]:
     """The passages of figure 2: hypothesis, unit, offset in the text, length and source of each.
 

@@ -25,6 +25,8 @@ from charlens.data import split
 from charlens.errors import InputError
 from charlens.files import write_csv
 from charlens.networks import model_file
+from charlens.networks.architecture import Architecture
+from charlens.networks.network import Parameters
 from charlens.store.found import read_found
 from charlens.store.reading import read_json, require
 from charlens.store.tables import PROBES, UNITS, read_table
@@ -88,7 +90,7 @@ def best_probe(units, labels, val_units, val_labels, yes_no: bool) -> np.ndarray
 # ---- all probes of a network ----
 
 
-def beginnings(arch, params, part: split.Part, n: int) -> np.ndarray:
+def beginnings(arch: Architecture, params: Parameters, part: split.Part, n: int) -> np.ndarray:
     """The units' memory over the first n characters of each stream, as a probe reads it: float32
     [layers, S * n, H]."""
     x = torch.from_numpy(np.ascontiguousarray(part.x[:, :n]))
@@ -96,7 +98,9 @@ def beginnings(arch, params, part: split.Part, n: int) -> np.ndarray:
     return torch.cat(states, 2).flatten(1, 2).numpy()
 
 
-def fit_probes(arch, params, train: split.Part, val: split.Part, labels, val_labels) -> np.ndarray:
+def fit_probes(
+    arch: Architecture, params: Parameters, train: split.Part, val: split.Part, labels, val_labels
+) -> np.ndarray:
     """A probe of each layer for each hypothesis: weights on the units' memory, [layers, H, Y].
 
     labels: {hypothesis: (values [S, n], defined [S, n], yes_no)} at the first n characters of each
@@ -117,7 +121,9 @@ def fit_probes(arch, params, train: split.Part, val: split.Part, labels, val_lab
     return weights
 
 
-def probe_strengths(arch, params, weights: np.ndarray, x: np.ndarray, labels: dict) -> np.ndarray:
+def probe_strengths(
+    arch: Architecture, params: Parameters, weights: np.ndarray, x: np.ndarray, labels: dict
+) -> np.ndarray:
     """The strengths of probes on the evaluation streams, [layers, Y].
 
     weights: from `fit_probes`. x: codes of the test streams [S, n]. labels: {hypothesis: (values

@@ -5,6 +5,8 @@ import pandas as pd
 import torch
 
 from charlens.networks import cells
+from charlens.networks.architecture import Architecture
+from charlens.networks.network import Parameters
 from charlens.units.activations import in_windows, put_by_unit
 
 LEFT, RIGHT = 0.1, 0.9  # a gate is left-saturated below, right-saturated above
@@ -16,7 +18,7 @@ def saturating_gates(type: str) -> list[str]:
     return [name for name in cells.gate_names(type) if name != cells.CANDIDATE]
 
 
-def observe(arch, params, x: torch.Tensor, values: np.ndarray | None):
+def observe(arch: Architecture, params: Parameters, x: torch.Tensor, values: np.ndarray | None):
     """Read the test streams x, codes [S, n], and count saturation (figure 3).
 
     Returns {gate: int64 [2, layers, H]}: at how many characters each unit was left- and
@@ -35,7 +37,7 @@ def observe(arch, params, x: torch.Tensor, values: np.ndarray | None):
     return counts
 
 
-def gate_rows(counts, arch, size: int, corpus: str, characters: int) -> pd.DataFrame:
+def gate_rows(counts, arch: Architecture, size: int, corpus: str, characters: int) -> pd.DataFrame:
     """Figure 3: one row per unit of each gate, columns GATES; layers and units count from 1.
 
     counts: {gate: [2, layers, H]} from `observe`, over so many `characters`.

@@ -5,6 +5,7 @@ units that are explained, what all units of a layer tell together, and the satur
 (Files and columns call a unit a cell, as the paper does; "picked" means on the selection streams.)
 """
 
+import argparse
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -33,7 +34,7 @@ RUNNERS_UP = 2  # shown after each best unit
 BAR = 5  # em: the bar of strength 1
 
 
-def add_arguments(parser):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--found", nargs="+", required=True, help="what was found, corpus by corpus"
     )
@@ -54,7 +55,7 @@ def add_arguments(parser):
     )  # fmt: skip
 
 
-def run(args):
+def run(args: argparse.Namespace) -> None:
     corpora = read_corpora(args.corpora)
     found = read_found(args.found, corpora)
     units = read_units(args.cells, found, "table of cells")
