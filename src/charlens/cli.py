@@ -7,6 +7,7 @@ import argparse
 import contextlib
 import errno
 import importlib
+import io
 import os
 import re
 import signal
@@ -101,6 +102,9 @@ class Help(argparse.ArgumentDefaultsHelpFormatter):
 def main(argv: list[str] | None = None) -> int:
     """Run one verb and return the exit status. Bad input, a file that cannot be read or written, a
     full disk and exhausted memory give one line on stderr and status 1; SIGINT gives 130."""
+    for stream in (sys.stdout, sys.stderr):  # the name of a file need not be valid text
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         with exit_on_interrupt():
             args = parse(argv)

@@ -275,6 +275,17 @@ def test_units_at_chance_level_have_no_passage():
     assert left_out in figure2.page(found, best, ABOUT)
 
 
+@pytest.mark.parametrize("kind", ["code", "prose"])
+def test_a_text_that_no_hypothesis_is_about_has_a_figure_all_the_same(kind):
+    found, best = found_and_best(2)
+    for passages, units in ((found["passages"], best.assign(beyond=False)), ([], best[:0])):
+        about = ABOUT | {"kind": kind}
+        legible(figure2.draw(found | {"passages": passages}, units, about))
+        assert (
+            "inside" in figure2.page(found | {"passages": passages}, units, about) or not passages
+        )
+
+
 def test_a_unit_without_a_score_has_no_passage():
     found, best = found_and_best(2)
     best.loc[1, ["score", "low", "high"]] = np.nan

@@ -192,6 +192,8 @@ def test_a_study_tells_what_its_text_holds(run):
     ahead = (run / "tables/table2.csv").read_text().replace("4,1.25", "4,1.15")
     (run / "tables/table2.csv").write_text(ahead)
     assert "With more time (--minutes), a study trains larger" in overview.page(run, {})
+    (run / "study.json").write_text(json.dumps(study | {"largest": True}))
+    assert "--minutes" not in overview.page(run, {})
     (run / "study.json").unlink()
     assert "--minutes" not in overview.page(run, {})
 

@@ -20,7 +20,7 @@ from charlens.training.snapshots import Schedule
 from charlens.units import inside_table
 
 ROOT = Path(__file__).parents[2]
-STREAMS, UNROLL, SAMPLES = 4, 10, 1000
+STREAMS, UNROLL, SAMPLES = 6, 10, 1000
 MADE_UP = ("cells", "probes", "cell-tables", "errors", "figure2", "figure6")  # verbs
 NETWORKS = {  # validation loss of a candidate's last epoch
     "type~lstm/layers~1/size~8/seed~1/dropout~0.0": 1.5,

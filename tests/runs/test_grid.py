@@ -175,13 +175,13 @@ def test_a_text_of_the_users_own_is_an_input(tmp_path, monkeypatch):
     ]
     for name in ("mine.txt", "a.tar.gz"):
         (tmp_path / name).write_text("a")
-    found = grid.own_files(made(corpora={"wp": {"sources": sources}}), "wp", None)
-    assert found == [str(tmp_path / "mine.txt"), str(tmp_path / "a.tar.gz")]
+    found = grid.own_paths(made(corpora={"wp": {"sources": sources}}), "wp", None)
+    assert found == [tmp_path / "mine.txt", tmp_path / "a.tar.gz"]
     monkeypatch.setenv("HOME", str(tmp_path))
     at_home = made(
         corpora={"wp": {"sources": [{"name": "mine", "path": "~/mine.txt", "bytes": 1}]}}
     )
-    assert grid.own_files(at_home, "wp", None) == [str(tmp_path / "mine.txt")]
+    assert grid.own_paths(at_home, "wp", None) == [tmp_path / "mine.txt"]
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def test_a_text_that_was_fetched_outlives_its_original(origin, named, tmp_path, 
     """Its file stays an input, and Snakemake makes nothing again whose input is missing."""
     gone = tmp_path / "mine.txt"
     mine = made(corpora={"wp": {"sources": [{"name": "mine", "path": str(gone), "bytes": 1}]}})
-    assert grid.own_files(mine, "wp", origin) == ([str(gone)] if named else [])
+    assert grid.own_paths(mine, "wp", origin) == ([gone] if named else [])
 
 
 def test_another_file_that_is_missing_is_refused_before_any_job(no_mirror):
@@ -221,18 +221,30 @@ def test_another_file_that_is_missing_is_refused_before_any_job(no_mirror):
                {"name": "theirs", "url": "https://a/b.txt", "bytes": 1}]  # fmt: skip
     elsewhere = made(corpora={"wp": {"sources": sources}})
     grid.refuse_missing(elsewhere, "wp", None)
-    assert grid.own_files(elsewhere, "wp", None) == []
+    assert grid.own_paths(elsewhere, "wp", None) == []
 
 
-def test_a_file_may_have_braces_in_its_name_or_lie_in_the_mirror(tmp_path, monkeypatch, no_mirror):
+def test_a_file_whose_name_snakemake_takes_for_a_pattern_is_refused(tmp_path, no_mirror):
     path = tmp_path / "my {1}.txt"
-    mine = made(corpora={"wp": {"sources": [{"name": "mine", "path": str(path), "bytes": 1}]}})
-    with pytest.raises(InputError, match=r"no file .*/my \{1\}.txt$"):
-        grid.refuse_missing(mine, "wp", None)
     path.write_text("a")
-    grid.refuse_missing(mine, "wp", None)
-    assert grid.own_files(mine, "wp", None) == [str(tmp_path / "my {{1}}.txt")]
-    path.unlink()
+    mine = made(corpora={"wp": {"sources": [{"name": "mine", "path": str(path), "bytes": 1}]}})
+    for origin in (None, "file: my {1}.txt"):
+        with pytest.raises(InputError, match=r"corpora.wp.sources: .*/my \{1\}.txt: .* braces"):
+            grid.refuse_missing(mine, "wp", origin)
+
+
+def test_the_home_of_nobody_is_a_file_that_is_missing(no_mirror):
+    path = "~nobody-of-this-name/mine.txt"
+    mine = made(corpora={"wp": {"sources": [{"name": "mine", "path": path, "bytes": 1}]}})
+    with pytest.raises(InputError, match=f"no file {path}"):
+        grid.refuse_missing(mine, "wp", None)
+
+
+def test_a_file_may_lie_in_the_mirror(tmp_path, monkeypatch, no_mirror):
+    path = tmp_path / "mine.txt"
+    mine = made(corpora={"wp": {"sources": [{"name": "mine", "path": str(path), "bytes": 1}]}})
+    with pytest.raises(InputError, match=r"no file .*/mine.txt$"):
+        grid.refuse_missing(mine, "wp", None)
     assert mine.of_corpus("wp").file  # looked for in the mirror
     monkeypatch.setenv("CORPORA_MIRROR", str(tmp_path))
     grid.refuse_missing(mine, "wp", None)

@@ -470,7 +470,7 @@ def test_a_model_of_another_recipe_split_or_version_is_not_published(
 
 
 @pytest.mark.parametrize(("section", "values"), [
-    ("split", {"streams": 5}), ("split", {"unroll": 20}), ("split", {"layout": "contiguous"}),
+    ("split", {"streams": 7}), ("split", {"unroll": 20}), ("split", {"layout": "contiguous"}),
     ("corpora", {"fractions": [0.7, 0.2, 0.1]}),
 ])  # fmt: skip
 def test_a_split_that_is_not_the_one_of_the_settings_is_refused(section, values, tmp_path, verbs):

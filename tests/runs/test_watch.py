@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 from machines import settings, write_network
@@ -136,15 +137,31 @@ def test_what_snakemake_has_begun_and_finished(folder):
     (logs / "2026-11-26T094406.1.snakemake.log").write_text(LOG)
     (logs / "2026-11-26T095000.1.snakemake.log").write_text("results/other/figure.png\n")
     (folder / ".lock").write_text(str(os.getpid()))
-    jobs = watch.snakemake(folder)
+    jobs = watch.snakemake(folder, folder.name)
     assert (jobs.done, jobs.total, jobs.failed) == (4, 9, ("train",))
     assert jobs.begun == ("figures/figure4.png",) and not jobs.ended
     assert "also begun: figures/figure4.png" in watch.picture(watch.look(folder))
     (folder / ".lock").write_text(f"{2**22 + 1}")  # beyond the largest number of a process
-    assert watch.snakemake(folder).ended  # it was killed
+    assert watch.snakemake(folder, folder.name).ended  # it was killed
     (folder / ".lock").write_text(str(os.getpid()))
     (logs / "2026-11-26T094406.1.snakemake.log").write_text(LOG + "Complete log(s): there\n")
-    assert watch.snakemake(folder).ended
+    assert watch.snakemake(folder, folder.name).ended
+
+
+@pytest.mark.parametrize("named", ["by its link", "elsewhere", "from within"])
+def test_a_run_in_another_folder_is_found_by_its_name(folder, named, tmp_path, monkeypatch):
+    """As that of `charlens study --out`, to which a link in results/ leads."""
+    project = folder.parents[1]
+    (project / ".snakemake/log").mkdir(parents=True)
+    (project / ".snakemake/log/2026-11-26T094406.1.snakemake.log").write_text(LOG)
+    elsewhere, run = tmp_path / "mine", folder.name
+    if named != "from within":
+        folder.rename(elsewhere)
+        folder.symlink_to(elsewhere)
+    monkeypatch.setattr(watch, "PROJECT", project)
+    monkeypatch.chdir(folder if named == "from within" else tmp_path)
+    asked = {"by its link": folder, "elsewhere": elsewhere, "from within": Path(".")}[named]
+    assert watch.snakemake(asked, run).total == 9
 
 
 def test_the_time_left_is_that_of_the_pace_so_far(folder):

@@ -64,6 +64,13 @@ def test_the_configuration_is_one_of_a_run(minutes):
     assert made.use == ["text"] and made.split.streams == chosen.streams
 
 
+def test_no_larger_networks_than_the_largest_are_promised():
+    chosen = plan.Plan(plan.TYPES, 10, *plan.LADDER[0], epochs=5, seconds=0)
+    assert plan.is_largest(plan.configuration("a", "A", "prose", "bytes", "a.txt", chosen))
+    chosen = plan.Plan(plan.TYPES, 10, *plan.LADDER[1], epochs=5, seconds=0)
+    assert not plan.is_largest(plan.configuration("a", "A", "prose", "bytes", "a.txt", chosen))
+
+
 def test_most_parameters_of_a_large_alphabet_are_its_rows():
     # LSTM 1x64: 4 x 64 rows in and 64 columns out for each symbol, of 4 (K + 64 + 1) 64 + 65 K
     assert plan.share_of_alphabet(64, 1000) == pytest.approx(321_000 / 337_640, abs=1e-3)

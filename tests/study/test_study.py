@@ -1,6 +1,7 @@
 """What a study says before it trains, and where it writes."""
 
 import json
+import os
 import re
 from contextlib import nullcontext
 from pathlib import Path
@@ -30,6 +31,64 @@ def test_where_it_writes(tmp_path):
         study.run_name(inside / "reference")
     elsewhere = study.run_name(tmp_path / "my texts")
     assert elsewhere.startswith("my-texts-") and elsewhere != study.run_name(Path("/my texts"))
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/texts/book.txt", "study-book"),
+        ("/texts/My Novel.txt", "study-My-Novel"),
+        ("/texts/pg2600.utf8.txt", "study-pg2600-utf8"),
+        ("/texts/notes/**/*.txt", "study-notes"),
+        ("/texts/война.txt", "study-text"),
+        (f"/texts/{'long' * 20}.txt", f"study-{'long' * 8}lo"),
+        ("/texts/study", "study-study"),
+    ],
+)
+def test_the_folder_is_named_after_the_first_path(path, name):
+    folder = study.default_folder(path)
+    assert folder == study.PROJECT / "results" / name
+    assert study.run_name(folder) == name
+
+
+def test_what_is_in_the_folder_already_stays(tmp_path, capsys, monkeypatch):
+    """A study goes on in its own folder or in an empty one, and in no other."""
+    monkeypatch.setattr(study, "PROJECT", tmp_path)
+    monkeypatch.setattr(study, "planned", lambda *_: {"grid": {"layers": [1], "sizes": [64]}})
+    monkeypatch.setattr(study, "run_workflow", lambda *_: None)
+    (tmp_path / "Snakefile").touch()
+    for name in ("a/book.txt", "b/book.txt"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(PROSE)
+    folder = tmp_path / "results/study-book"
+    assert main(["study", str(tmp_path / "a/book.txt")]) == 0
+    planned = (folder / "study.json").read_bytes()
+    assert main(["study", str(tmp_path / "a/book.txt")]) == 0
+    assert "as planned before" in capsys.readouterr().out
+    assert main(["study", str(tmp_path / "b/book.txt")]) == 1
+    assert "study-book holds another study of" in capsys.readouterr().err
+    assert (folder / "study.json").read_bytes() == planned
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    (mine / "text.txt").write_text("my own")
+    assert main(["study", str(tmp_path / "a/book.txt"), "--out", str(mine)]) == 1
+    assert "mine is not empty, and holds no study" in capsys.readouterr().err
+    assert [path.name for path in mine.iterdir()] == ["text.txt"]
+    (mine / "text.txt").unlink()
+    assert main(["study", str(tmp_path / "a/book.txt"), "--out", str(mine)]) == 0
+
+
+def test_a_file_whose_name_is_no_text_has_a_title(tmp_path, monkeypatch):
+    monkeypatch.setattr(study, "PROJECT", tmp_path)
+    monkeypatch.setattr(study, "run_workflow", lambda *_: None)
+    titles = []
+    grid = {"grid": {"layers": [1], "sizes": [64]}}
+    monkeypatch.setattr(study, "planned", lambda run, title, *_: titles.append(title) or grid)
+    (tmp_path / "Snakefile").touch()
+    path = tmp_path / os.fsdecode(b"caf\xe9.txt")
+    path.write_bytes(PROSE)
+    assert main(["study", str(path), "--out", str(tmp_path / "out")]) == 0
+    assert titles == ["caf\ufffd.txt"]
 
 
 def test_a_short_text_is_refused_in_one_line(tmp_path, capsys):

@@ -50,11 +50,31 @@ def test_a_folder_of_code_gives_its_code_alone(tmp_path):
         texts.join([str(tmp_path / "image")])
 
 
+def test_what_was_left_out_is_said_where_nothing_is_left(tmp_path):
+    (tmp_path / "a.py").write_bytes(b"words\n")
+    with pytest.raises(
+        InputError, match="no file that holds a text; left out: .* not C or C[+]+: 1"
+    ):
+        texts.join([str(tmp_path)], "code")
+
+
+def test_a_file_that_keeps_the_text_from_being_unicode_is_named(tmp_path):
+    for name in "ab":
+        (tmp_path / name).write_bytes("война\n".encode())
+    (tmp_path / "readme").write_bytes("café\n".encode("latin-1"))
+    joined = texts.join([str(tmp_path)])
+    said = "encoding: not UTF-8: each byte is taken as a character, because of readme"
+    assert said in joined.notes
+    (tmp_path / "readme").unlink()
+    assert not any("because" in note for note in texts.join([str(tmp_path)]).notes)
+
+
 def test_line_ends_are_kept_and_named(tmp_path):
     for text, words in (
         (b"a\r\nb\r\n", "CRLF, kept"),
         (b"a\r\nb\n", "mixed"),
         (b"a\n", "LF, kept"),
+        (b"a\rb\r", "CR, kept"),
     ):
         (tmp_path / "a").write_bytes(text)
         joined = texts.join([str(tmp_path / "a")])
@@ -66,6 +86,8 @@ def test_files_that_end_without_a_line_break_get_their_own(tmp_path):
         (tmp_path / name).write_bytes(text)
     joined = texts.join([str(tmp_path / "a"), str(tmp_path / "b")])
     assert sorted(joined.text.split(b"\r\n")) == [b"", b"a", b"b", b"c", b"d"]
+    (tmp_path / "b").write_bytes(b"a\rb")
+    assert texts.join([str(tmp_path / "b")]).text == b"a\rb\r"
     (tmp_path / "a").write_bytes(b"a\nb")
     assert texts.join([str(tmp_path / "a")]).text == b"a\nb\n"
 

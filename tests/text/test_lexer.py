@@ -4,11 +4,11 @@ import pytest
 
 from charlens.text.lexer import lexer
 
-TOKEN = lexer(rb"(?P<word> [a-z]+ )")
+found = lexer(rb"(?P<word> [a-z]+ )")
 
 
 def tokens(text: bytes) -> list[tuple[str, bytes]]:
-    return [(m.lastgroup, text[m.start(m.lastgroup) : m.end()]) for m in TOKEN.finditer(text)]
+    return [(m.lastgroup, text[m.start(m.lastgroup) : m.end()]) for m in found(text)]
 
 
 @pytest.mark.parametrize(
@@ -52,3 +52,10 @@ def test_kinds(text, kind):
 )
 def test_what_is_left_as_code(text, words):
     assert [word for kind, word in tokens(text) if kind == "word"] == words
+
+
+def test_what_begins_many_comments_and_closes_none_takes_no_longer():
+    """At each the lexer would look through all of the rest: minutes for this text."""
+    text = b"/* a */ src/*.c y\n" + b"src/*.c y\n" * 100_000
+    assert sum(kind == "comment" for kind, _ in tokens(text)) == 1
+    assert tokens(b"a */* b")[-1] == ("word", b"b")

@@ -6,12 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from charlens.text import line_ends
-from charlens.text.line_ends import CRLF, LF, MIXED
+from charlens.text.line_ends import CR, CRLF, LF, MIXED
 
 
 @pytest.mark.parametrize(
     ("text", "found"),
-    [(b"a\nb\n", LF), (b"a\r\nb\r\n", CRLF), (b"a\r\nb\n", MIXED), (b"a\rb", None), (b"", None)],
+    [(b"a\nb\n", LF), (b"a\r\nb\r\n", CRLF), (b"a\r\nb\n", MIXED), (b"ab", None), (b"", None)],
 )
 def test_the_convention_of_a_text_and_of_its_codes(text, found):
     assert line_ends.of_text(text) == found
@@ -36,6 +36,14 @@ def test_the_symbol_that_begins_most_line_breaks(text, first):
     alphabet, codes = np.unique(np.frombuffer(b"." + text, np.uint8), return_inverse=True)
     found = line_ends.first_symbol(alphabet, [codes[None, :1], codes[None]])
     assert found == (None if first is None else ord(first))
+
+
+def test_carriage_returns_alone_are_line_ends_of_a_text_that_is_read():
+    assert line_ends.of_text(b"a\rb") == CR
+    assert line_ends.converted(b"a\rb\r", LF) == b"a\nb\n"
+    assert line_ends.converted(b"a\rb\r", CRLF) == b"a\r\nb\r\n"
+    assert "from CR to LF" in line_ends.note(b"a\rb", LF)
+    assert line_ends.converted(b"a\rb\nc", LF) == b"a\rb\nc"  # a stray one
 
 
 @given(st.lists(st.sampled_from(["a", "\n", "\r\n"])).map("".join))

@@ -44,7 +44,7 @@ def own_files(wildcards):
     """The user's files that a corpus is made from; in a module without its prefix, so that they may
     be what rules of the other workflow make."""
     origin = fetched(wildcards.corpus, "origin")
-    paths = grid.own_files(SETTINGS, wildcards.corpus, origin)
+    paths = list(map(str, grid.own_paths(SETTINGS, wildcards.corpus, origin)))
     return [local(path) for path in paths] if IS_MODULE else paths
 
 

@@ -29,7 +29,7 @@ rule workflow_report:
     localrule: True
     params:
         snakefile=f"{HOME}/Snakefile",
-        settings=SETTINGS.model_dump_json(exclude_none=True),
+        settings=lambda w: SETTINGS.model_dump_json(exclude_none=True),
         types="types" if OTHERS or COMPARED else "",
         # of a workflow that uses this one as a module
         prefix=lambda w, output: output[0].removesuffix(

@@ -2,6 +2,7 @@
 the file of the user's own that a source names."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from charlens.text import unicode
@@ -88,4 +89,9 @@ def _facts_in_words(facts: dict) -> str:
 def own_file(source: dict) -> Path | None:
     """The user's own file that a source names: a text, or the archive of a recipe."""
     path = source.get("path") or (source.get("recipe") or {}).get("archive")
-    return Path(path).expanduser() if path and "://" not in path else None
+    return local(path) if path and "://" not in path else None
+
+
+def local(path: str) -> Path:
+    """A path in which a leading ~ or ~user is that user's home, where there is such a user."""
+    return Path(os.path.expanduser(path))

@@ -27,6 +27,7 @@ from charlens.data.checks import (
     expected,
     fits,
     is_html,
+    local,
     own_file,
     size_in_words,
     stated,
@@ -178,7 +179,7 @@ def from_recipe(source: dict, cache: Path) -> tuple[bytes, str]:
         allowed = limits(source, exact=False)
         return cached(address, cache, read, allowed), f"recipe: {archive.describe(recipe, address)}"
     origin = f"recipe: {archive.describe(recipe, base_name(address))}"
-    return read(Path(address).expanduser()), origin
+    return read(local(address)), origin
 
 
 def from_package(source: dict) -> tuple[bytes, str]:
@@ -200,7 +201,7 @@ def from_package(source: dict) -> tuple[bytes, str]:
 
 def from_path(name: str, source: dict) -> tuple[bytes, str]:
     """The text of a local file, and its origin. Raises InputError: no other text can replace it."""
-    path = Path(source["path"]).expanduser()
+    path = local(source["path"])
     try:
         text = checked(text_file.read(path), source)
     except Unavailable as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from charlens import arguments
 from charlens.data import archive, package
-from charlens.data.checks import Unavailable, described
+from charlens.data.checks import Unavailable, described, local
 from charlens.data.corpus import limits
 from charlens.data.download import base_name, cached
 from charlens.errors import InputError
@@ -83,7 +83,7 @@ def files_of(
     if "://" in address:
         allowed = limits(source, exact=False)
         return cached(address, cache, lambda path: archive.files(path, glob), allowed)
-    return archive.files(Path(address).expanduser(), glob)
+    return archive.files(local(address), glob)
 
 
 def cut(text: bytes, index: Path) -> dict[str, bytes]:

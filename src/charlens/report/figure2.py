@@ -87,12 +87,14 @@ def title_of(found: dict, hypothesis: str) -> str:
 
 def shown(found: dict, best: pd.DataFrame) -> tuple[list[dict], list[str]]:
     """The passages whose unit is not at chance level; and in words which hypotheses were left out
-    and which share a unit."""
+    and which share a unit, or that there is nothing to show."""
     names = dict.fromkeys(p["hypothesis"] for p in found["passages"] if p["hypothesis"])
     out = [name for name in names if at_chance(row_of(found, best, name))]
     passages = [p for p in found["passages"] if p["hypothesis"] not in out]
     titles = "; ".join(title_of(found, name) for name in out)
     left_out = [f"Left out, the best unit is at chance level: {titles}."] if out else []
+    if not passages and not out:
+        left_out = ["The test text has too little of what any hypothesis is about."]
     return passages, [*left_out, *shared(found, passages)]
 
 
@@ -292,6 +294,8 @@ def balanced(heights: list[float], columns: int) -> tuple[list[tuple[int, float]
     The tallest passages choose first, each the column with the most room; in a column passages keep
     their order, and the first passage is in the first column.
     """
+    if not heights:
+        return [], 0.0
     filled, column = np.zeros(columns), np.zeros(len(heights), int)
     for at in np.argsort(heights, kind="stable")[::-1]:
         column[at] = filled.argmin()

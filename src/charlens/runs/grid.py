@@ -9,7 +9,7 @@ from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
-from charlens.data.checks import own_file
+from charlens.data.checks import local, own_file
 from charlens.errors import InputError
 from charlens.runs.schema import Section, Settings
 from charlens.store import models
@@ -273,19 +273,20 @@ def own_paths(settings: Settings, corpus: str, origin: str | None) -> list[Path]
     return [path for path in paths if path.is_file() or gone(path)]
 
 
-def own_files(settings: Settings, corpus: str, origin: str | None) -> list[str]:
-    """The same as patterns of Snakemake's, without wildcards."""
-    paths = map(str, own_paths(settings, corpus, origin))
-    return [path.replace("{", "{{").replace("}", "}}") for path in paths]
-
-
 def refuse_missing(settings: Settings, corpus: str, origin: str | None) -> None:
-    """Raise InputError where the text of a corpus is a file that is missing.
+    """Raise InputError where the text of a corpus is a file that is missing, or one that Snakemake
+    cannot name.
 
     It may be missing where the run has its text. Where the run has that of another file, a job that
     tries to fetch it would put all that was made from the text out of date. origin: see
     `own_paths`.
     """
+    for path in own_paths(settings, corpus, origin):
+        if {*"{}"} & {*str(path)}:
+            raise InputError(
+                f"corpora.{original(corpus)}.sources: {path}: Snakemake takes braces in a path for"
+                " a pattern: rename the file, or name a link to it"
+            )
     if origin is None:
         for path in own_paths(settings, corpus, None):
             if not path.exists():
@@ -294,7 +295,7 @@ def refuse_missing(settings: Settings, corpus: str, origin: str | None) -> None:
     path = settings.of_corpus(corpus).sources[0].path
     if path is None or not origin.startswith("file: "):
         return
-    path = Path(path).expanduser()
+    path = local(path)
     if not path.exists() and origin != f"file: {path.name}":
         raise InputError(
             f"corpora.{original(corpus)}.sources: no file {path}; the run has the text of"

@@ -93,7 +93,10 @@ class Split(Section):
         description="streams: each of 100 streams is cut in time, as in the paper; contiguous: the"
         " text is cut in three, for texts of your own."
     )
-    streams: Count = Field(description="Sequences side by side, the size of a minibatch.")
+    streams: Annotated[Integer, Field(ge=6)] = Field(
+        description="Sequences side by side, the size of a minibatch. Units are chosen on the even"
+        " ones of the test text and scored on the odd ones, three each at least."
+    )
     unroll: Count = Field(description="Characters through which gradients flow.")
 
 

@@ -22,6 +22,7 @@ import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from charlens import arguments
@@ -32,6 +33,7 @@ from charlens.runs.schema import Settings
 from charlens.store.models import ModelKey, original
 from charlens.store.tables import paper_table
 
+PROJECT = Path(__file__).parents[3]  # the folder with the Snakefile
 QUIET = 180  # seconds without a sign of life after which a training does not run; it writes each 60
 RECENT = 8  # finished trainings that are shown
 JOBS = 12  # jobs of Snakemake that are shown
@@ -103,7 +105,7 @@ def look(folder: Path) -> Run:
     trainings = [training(folder, key, grid.epochs(its, key)) for key in keys]
     planned = grid.planned(its)
     scored = sum((folder / f"scores/{key.path}.npy").exists() for key in planned)
-    jobs = snakemake(folder)
+    jobs = snakemake(folder, its.run)
     return Run(folder, trainings, scored, len(planned), jobs, time_left(its, folder, trainings))
 
 
@@ -154,12 +156,17 @@ def said(log: Path) -> Training:
     )
 
 
-def snakemake(folder: Path) -> Jobs:
-    """What Snakemake's newest log about these results says."""
-    logs = sorted(folder.absolute().parents[1].glob(".snakemake/log/*.log"), reverse=True)
-    for path in logs:
+def snakemake(folder: Path, run: str) -> Jobs:
+    """What Snakemake's newest log about these results says.
+
+    The log is where Snakemake runs: in the folder with `results`, or, where a link in there leads
+    to this folder, in the working folder or the project's.
+    """
+    places = dict.fromkeys((folder.absolute().parent.parent, Path.cwd(), PROJECT))
+    logs = (sorted(place.glob(".snakemake/log/*.log"), reverse=True) for place in places)
+    for path in chain.from_iterable(logs):
         text = path.read_text(errors="replace")
-        if f"results/{folder.name}/" in text and (steps := STEPS.findall(text) or [None]):
+        if f"results/{run}/" in text and (steps := STEPS.findall(text) or [None]):
             break
     else:
         return Jobs()
@@ -167,7 +174,7 @@ def snakemake(folder: Path) -> Jobs:
     for rule, fields in BLOCK.findall(text):
         about = dict(line.strip().partition(": ")[::2] for line in fields.splitlines())
         output = about.get("output", rule).split(", ")[0].partition(" ")[0]
-        begun[about.get("jobid")] = output.removeprefix(f"results/{folder.name}/")
+        begun[about.get("jobid")] = output.removeprefix(f"results/{run}/")
     failed = dict((job, rule) for rule, job in FAILED.findall(text))
     for job in [*FINISHED.findall(text), *failed]:
         begun.pop(job, None)

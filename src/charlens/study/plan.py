@@ -111,6 +111,11 @@ def plan(
     return Plan(tuple(types), streams, layers, sizes, epochs, overhead + epochs * epoch)
 
 
+def is_largest(config: dict) -> bool:
+    """Whether more time would give no larger networks than those of a `configuration`."""
+    return (tuple(config["grid"]["layers"]), tuple(config["grid"]["sizes"])) == LADDER[0]
+
+
 def share_of_alphabet(size: int, symbols: int) -> float:
     """The share of the parameters of a one-layer LSTM that belong to one symbol each: the rows of
     its input and the columns of its output."""

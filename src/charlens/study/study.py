@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import hashlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -26,6 +27,7 @@ from charlens.runs import host
 from charlens.runs.schema import RESERVED
 from charlens.runs.values import cell_type
 from charlens.store.models import LATER_TYPES, PAPER_TYPES, file_of, is_own, type_name
+from charlens.store.reading import read_json
 from charlens.study import plan, texts
 from charlens.text import unicode
 from charlens.text.hypotheses import HYPOTHESES, KINDS
@@ -62,14 +64,42 @@ def prospects(text: unicode.Text, kind: str, streams: int) -> list[str]:
     return lines
 
 
+def plain(name: str) -> str:
+    """A name in the characters that the name of a run may have; empty if nothing is left."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-")[:40].strip("-")
+
+
+def default_folder(path: str) -> Path:
+    """results/study-<name of the file or folder>; of a pattern such as notes/*.txt, notes."""
+    first = Path(path).absolute()
+    names = [first.stem]
+    if any(sign in path for sign in "*?["):
+        names += [above.name for above in first.parents]
+    name = next(filter(None, map(plain, names)), "text")
+    return PROJECT / "results" / plain(f"study-{name}")
+
+
 def run_name(folder: Path) -> str:
     """The run that writes to a folder: results/<run>, or a link of that name to the folder."""
-    name = re.sub(r"[^A-Za-z0-9_-]+", "-", folder.name).strip("-")[:40] or "study"
+    name = plain(folder.name) or "study"
     if folder.parent == PROJECT / "results":
         if name != folder.name or name in RESERVED:
             raise InputError(f"--out {folder}: results/{folder.name} can be no run; choose another")
         return name
     return f"{name}-{hashlib.sha256(str(folder).encode()).hexdigest()[:8]}"
+
+
+def refuse_other(folder: Path, about: dict) -> None:
+    """Raise InputError where a folder holds something else than a study of the same paths."""
+    there = folder.is_dir() and [path for path in folder.iterdir() if path.name[0] != "."]
+    known = folder / "study.json"
+    if there and not known.is_file():
+        raise InputError(f"{folder} is not empty, and holds no study; name another folder: --out")
+    if there and (paths := read_json(known).get("paths")) != about["paths"]:
+        other = f" of {', '.join(paths)}" if paths else ""
+        raise InputError(
+            f"{folder} holds another study{other}; name another folder: --out, or remove this one"
+        )
 
 
 def prepare(folder: Path, run: str) -> None:
@@ -96,8 +126,10 @@ def study(
     streams = plan.streams_of(len(joined.text))
     kind, reason = kind_and_reason(joined.text, kind)
     first = Path(paths[0])
-    title = first.name if len(paths) == 1 else f"{first.name} and {len(paths) - 1} more"
-    folder = (out or PROJECT / "results" / f"study-{first.stem}").absolute()
+    title = os.fsencode(first.name).decode(errors="replace")
+    if len(paths) > 1:
+        title += f" and {len(paths) - 1} more"
+    folder = (out or default_folder(paths[0])).absolute()
     for line in (*joined.notes, f"kind: {kind} ({reason})"):
         print(line)
     of = unicode.BYTES if isinstance(joined.text, bytes) else unicode.CHARACTERS
@@ -107,20 +139,27 @@ def study(
         print(f"  {line}")
 
     name = run_name(folder)
-    prepare(folder, name)
     text, about, settings = (folder / file for file in ("text.txt", "study.json", "study.yaml"))
-    asked = {"files": joined.files, "notes": joined.notes, "kind": kind, "minutes": minutes}
-    asked |= {"holds": lines, "types": types}
-    same = about.is_file() and json.loads(about.read_text()) == asked and settings.is_file()
+    asked = {"paths": [str(Path(path).absolute()) for path in paths], "files": joined.files}
+    asked |= {"notes": joined.notes, "kind": kind, "minutes": minutes, "holds": lines}
+    asked |= {"types": types}
+    refuse_other(folder, asked)
+    prepare(folder, name)
+    before = read_json(about) if about.is_file() else {}
+    same = before == asked | {"largest": before.get("largest")} and settings.is_file()
     content = unicode.encoded(joined.text)
     if same and text.is_file() and text.read_bytes() == content:
         print("as planned before: resuming", flush=True)
     else:
+        settings.unlink(missing_ok=True)  # written last: without it nothing is resumed
         with contextlib.chdir(PROJECT):
-            config = planned(name, title, kind, text, joined.text, minutes, types)
+            # by the link, whose path Snakemake can name
+            path = PROJECT / "results" / name / text.name
+            config = planned(name, title, kind, path, joined.text, minutes, types)
+        asked["largest"] = plan.is_largest(config)
+        write_atomically(about, json.dumps(asked, indent=1).encode() + b"\n")
         write_atomically(text, content)
         write_atomically(settings, json.dumps(config, indent=1).encode() + b"\n")
-        write_atomically(about, json.dumps(asked, indent=1).encode() + b"\n")
     run_workflow(settings, folder / "study.log")
     print(f"{folder / 'report.html'}")
 

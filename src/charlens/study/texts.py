@@ -17,6 +17,7 @@ from charlens.text.unicode import Text
 
 SEED = 0  # of the order of the files
 C_FILES = {".c", ".h", ".cc", ".hh", ".cpp", ".hpp", ".cxx", ".hxx", ".cu", ".cuh", ".inl", ".ipp"}
+NAMED = 3  # files in a note; of more, how many there are
 MOSTLY = 0.5  # share of a folder's bytes in C_FILES from which on nothing else of it is read
 
 
@@ -44,7 +45,8 @@ def join(paths: Iterable[str], kind: str | None = None) -> Joined:
             else:
                 add(found, texts, notes)
     if not texts:
-        raise InputError(f"{', '.join(map(str, paths))}: no file that holds a text")
+        without = [f"left out: {why}: {count:,}" for why, count in left_out.items()]
+        raise InputError("; ".join([f"{', '.join(paths)}: no file that holds a text", *without]))
     once: dict[Path, Path] = {}  # by what a link or another spelling leads to
     for path in sorted(texts):
         once.setdefault(path.resolve(), path)
@@ -57,20 +59,19 @@ def join(paths: Iterable[str], kind: str | None = None) -> Joined:
     if len(order) > 1:
         notes.insert(0, f"{len(order):,} files, shuffled (seed {SEED}) and joined")
     notes += [f"left out: {why}: {count:,}" for why, count in left_out.items()]
-    ends = {line_ends.LF: "LF", line_ends.CRLF: "CRLF", line_ends.MIXED: "LF and CRLF, mixed"}
     if found := line_ends.of_text(text):
-        notes.append(f"line ends: {ends[found]}, kept")
-    notes.append(f"encoding: {encoding(text)}")
+        words = "LF and CRLF, mixed" if found == line_ends.MIXED else found
+        notes.append(f"line ends: {words}, kept")
+    notes.append(f"encoding: {encoding(text)}{not_unicode(order, parts)}")
     text = unicode.decoded(text, unicode.chosen("auto", text), "the text")
     notes.append(f"what models predict: {predicted(text)}")
-    return Joined(text, [str(path) for path in order], notes)
+    return Joined(text, [str(path.absolute()) for path in order], notes)
 
 
 def ended(text: bytes) -> bytes:
     """A text whose last line ends as the others do."""
-    if text.endswith(b"\n"):
-        return text
-    return text + (b"\r\n" if line_ends.of_text(text) == line_ends.CRLF else b"\n")
+    end = {line_ends.CRLF: b"\r\n", line_ends.CR: b"\r"}.get(line_ends.of_text(text), b"\n")
+    return text if text.endswith((b"\n", end)) else text + end
 
 
 def matches(path: str) -> list[Path]:
@@ -119,10 +120,27 @@ def encoding(text: bytes) -> str:
     """How the characters of a text are encoded, in words."""
     if text.isascii():
         return "ASCII"
-    try:
+    if is_utf8(text):
         return f"UTF-8, {len(text.decode()):,} characters in {len(text):,} bytes"
+    return "not UTF-8: each byte is taken as a character"
+
+
+def not_unicode(paths: list[Path], parts: list[bytes]) -> str:
+    """Which of several files are not UTF-8, in words: nothing where all or none are."""
+    names = [path.name for path, part in zip(paths, parts, strict=True) if not is_utf8(part)]
+    if len(names) in (0, len(parts)):
+        return ""
+    more = f" and {len(names) - NAMED:,} more" if len(names) > NAMED else ""
+    return f", because of {', '.join(names[:NAMED])}{more}"
+
+
+def is_utf8(text: bytes) -> bool:
+    """Whether the bytes are UTF-8."""
+    try:
+        text.decode()
     except UnicodeDecodeError:
-        return "not UTF-8: each byte is taken as a character"
+        return False
+    return True
 
 
 def predicted(text: Text) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 
 from charlens.text.lexer import lexer
 
-TOKEN = lexer(rb"(?P<open> \{ ) | (?P<close> \} )")
+tokens = lexer(rb"(?P<open> \{ ) | (?P<close> \} )")
 
 
 def brace_pairs(text: bytes) -> np.ndarray:
@@ -20,7 +20,7 @@ def brace_pairs(text: bytes) -> np.ndarray:
     pairs = []
     blocks: list[int] = []  # offsets of the open "{"
     branches: list[list] = []  # per open #if: blocks at the #if, blocks after its first branch
-    for token in TOKEN.finditer(text):
+    for token in tokens(text):
         kind = token.lastgroup
         if kind == "open":
             blocks.append(token.start())

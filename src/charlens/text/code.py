@@ -15,7 +15,7 @@ from charlens.text.braces import brace_pairs
 from charlens.text.labels import Labels, spans
 from charlens.text.lexer import lexer
 
-TOKEN = lexer(
+tokens = lexer(
     rb"""
     (?P<splice>   \\ \r? \n )
   | (?P<newline>  \n )
@@ -71,7 +71,7 @@ def scan(text: bytes) -> Scan:
             found.pieces.append(_piece(inner, at))
             inner = None
 
-    for token in TOKEN.finditer(text):
+    for token in tokens(text):
         kind, begin, end = token.lastgroup, token.start(), token.end()
         match kind:
             case "keyword" | "mark":

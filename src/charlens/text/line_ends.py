@@ -1,4 +1,5 @@
-"""Line ends: a line feed alone (LF), or a carriage return and a line feed (CRLF).
+"""Line ends: a line feed alone (LF), a carriage return and a line feed (CRLF), or, in old texts, a
+carriage return alone (CR).
 
 A network that was trained on the one has never seen the other: it is surprised at the end of each
 line, and its units lose count. So a model file records the convention of its training text, and a
@@ -10,14 +11,17 @@ from collections.abc import Iterable
 
 import numpy as np
 
-LF, CRLF, MIXED = "LF", "CRLF", "mixed"
-CONVENTIONS = (LF, CRLF, MIXED)
+LF, CRLF, MIXED, CR = "LF", "CRLF", "mixed", "CR"
+CONVENTIONS = (LF, CRLF, MIXED)  # of training texts
 BREAK = {LF: b"\n", CRLF: b"\r\n"}
 
 
 def of_text(text: bytes) -> str | None:
-    """The convention of a text: LF, CRLF or MIXED; None if it has no line feed."""
-    return _convention(text.count(b"\r\n"), text.count(b"\n"))
+    """The convention of a text: LF, CRLF, MIXED or CR; None if it is a single line."""
+    feeds = text.count(b"\n")
+    if not feeds:
+        return CR if b"\r" in text else None
+    return _convention(text.count(b"\r\n"), feeds)
 
 
 def of_pairs(alphabet: np.ndarray, before: np.ndarray, codes: np.ndarray) -> str | None:
@@ -63,9 +67,10 @@ def of_model(about: dict) -> str | None:
 
 def converted(text: bytes, wanted: str | None) -> bytes:
     """The text with this convention; as it is where none, or a mixture, is wanted."""
-    if wanted not in BREAK or of_text(text) in (None, wanted):
+    found = of_text(text)
+    if wanted not in BREAK or found in (None, wanted):
         return text
-    return re.sub(rb"\r?\n", BREAK[wanted], text)
+    return re.sub(rb"\r" if found == CR else rb"\r?\n", BREAK[wanted], text)
 
 
 def note(text: bytes, wanted: str | None) -> str | None:
