@@ -278,12 +278,14 @@ def test_units_at_chance_level_have_no_passage():
 @pytest.mark.parametrize("kind", ["code", "prose"])
 def test_a_text_that_no_hypothesis_is_about_has_a_figure_all_the_same(kind):
     found, best = found_and_best(2)
-    for passages, units in ((found["passages"], best.assign(beyond=False)), ([], best[:0])):
+    chance = found, best.assign(beyond=False), "at chance level: inside h0; inside h1"
+    nothing = found | {"passages": []}, best[:0], "has too little"
+    for found, units, said in (chance, nothing):
         about = ABOUT | {"kind": kind}
-        legible(figure2.draw(found | {"passages": passages}, units, about))
-        assert (
-            "inside" in figure2.page(found | {"passages": passages}, units, about) or not passages
-        )
+        figure = figure2.draw(found, units, about)
+        legible(figure)
+        assert any(said in text.get_text() for text in texts(figure))
+        assert said in figure2.page(found, units, about)
 
 
 def test_a_unit_without_a_score_has_no_passage():
