@@ -43,6 +43,7 @@ def test_where_it_writes(tmp_path):
         ("/texts/война.txt", "study-text"),
         (f"/texts/{'long' * 20}.txt", f"study-{'long' * 8}lo"),
         ("/texts/study", "study-study"),
+        ("/texts/../notes/.", "study-notes"),
     ],
 )
 def test_the_folder_is_named_after_the_first_path(path, name):

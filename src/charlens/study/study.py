@@ -71,7 +71,7 @@ def plain(name: str) -> str:
 
 def default_folder(path: str) -> Path:
     """results/study-<name of the file or folder>; of a pattern such as notes/*.txt, notes."""
-    first = Path(path).absolute()
+    first = Path(os.path.abspath(path))
     names = [first.stem]
     if any(sign in path for sign in "*?["):
         names += [above.name for above in first.parents]
@@ -125,8 +125,7 @@ def study(
     joined = texts.join(paths, kind)
     streams = plan.streams_of(len(joined.text))
     kind, reason = kind_and_reason(joined.text, kind)
-    first = Path(paths[0])
-    title = os.fsencode(first.name).decode(errors="replace")
+    title = os.fsencode(os.path.basename(os.path.abspath(paths[0]))).decode(errors="replace")
     if len(paths) > 1:
         title += f" and {len(paths) - 1} more"
     folder = (out or default_folder(paths[0])).absolute()
