@@ -135,6 +135,13 @@ def write_rows(path: str | Path, rows: list[dict]) -> None:
 # ---- digests ----
 
 
+def refuse_overwriting(out: Path | None, *read: Path | None) -> None:
+    """Raise InputError where a file that is to be written is one of those that are read."""
+    for path in read:
+        if out and path and out.exists() and path.exists() and out.samefile(path):
+            raise InputError(f"{out} is read here and would be overwritten: name another file")
+
+
 def sha256(path: Path) -> str:
     """The SHA-256 digest of a file, in hex digits."""
     with open(path, "rb") as file:

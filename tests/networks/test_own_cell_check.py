@@ -89,6 +89,20 @@ WRONG = [  # a line of the good cell, what stands there instead, what is said
      "MEMORY: state c is not one number per unit"),
     ('MEMORY = "c"', 'def output(gates, c):\n    return c',
      "output is not what step computes: off by up to"),
+    ('{"w_h": (', '{"w_g": (hidden,), "w_h": (', "step: does not use w_g: use it, or leave it out"),
+    ("torch.ones(2 * hidden)", "torch.ones(2 * hidden).double()",
+     "initial: b is of torch.float64, expected torch.float32"),
+    ("torch.ones(2 * hidden)", "torch.arange(2 * hidden)", "initial: b is of torch.int64"),
+    ("torch.ones(2 * hidden)", "torch.rand(2 * hidden)",
+     "initial: b differs from call to call: draw with the generator"),
+    ("    c = f * c + (1", "    c = torch.rand(1) * f * c + (1",
+     "step: gives another output when it is called again: it must not draw"),
+    ("h @ p[", "h[:, :5] @ p[", "(checked with 6 hidden units, 4 streams, 4 steps)"),
+    ("    h, c = state\n", "    h, c = state\n    assert len(h) == 3\n", "step: AssertionError"),
+    ("GATES = 2\n", "GATES = 2.0\n", "GATES: expected a whole number of 1 or more, got 2.0"),
+    ("GATES = 2\n", "GATES = 0\n", "GATES: expected a whole number of 1 or more, got 0"),
+    ('("h", "c")', '"hc"', 'STATES: expected names, the first "h", as in ("h", "c"), got \'hc\''),
+    ("import torch\n", "import torch\nraise SystemExit\n", "cannot be imported (SystemExit"),
 ]  # fmt: skip
 
 
@@ -127,6 +141,30 @@ def test_a_wrong_cell_is_one_line(line, instead, said, cell):
     words = str(error.value)
     assert re.match(f"cells/{type}.py(:| cannot)", words) and "\n" not in words
     assert said in words
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("mine", GOOD.replace("GATES = 2", ""), "cells/mine.py has no GATES"),
+        ("mine", GOOD.replace('STATES = ("h", "c")', ""), "cells/mine.py has no STATES"),
+        ("nn", GOOD, "a cell type cannot be called nn"),
+        ("lstm", GOOD, "cells/lstm.py is not used: there is a type of that name"),
+        ("Mine", GOOD, "no cell type 'Mine': names of types, and of their files, are lower case"),
+    ],
+)
+def test_what_a_run_refuses_is_refused(name, text, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cells").mkdir()
+    (tmp_path / f"cells/{name}.py").write_text(text)
+    with pytest.raises(InputError, match=re.escape(said)):
+        own_cell.check(name)
+
+
+def test_a_file_may_be_named_by_its_path(cell, capsys):
+    type = cell(GOOD)
+    run(own_cell, [f"cells/{type}.py"])
+    assert capsys.readouterr().out == f"cells/{type}.py: usable\n"
 
 
 @pytest.mark.parametrize("type", [*PAPER_TYPES, *LATER_TYPES])

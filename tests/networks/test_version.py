@@ -1,11 +1,14 @@
 """The declared version of what a network computes."""
 
+import ast
+import hashlib
 import subprocess
 import sys
 
 import pytest
 
-from charlens.networks import cells, version
+from charlens.errors import InputError
+from charlens.networks import cells, model_file, version
 
 
 def test_the_shared_version_comes_first_then_the_cells(monkeypatch, tmp_path):
@@ -55,6 +58,35 @@ def test_the_version_of_the_users_own_cell_is_that_of_its_code(
         found.append(version.version("own+block"))
     version.version.cache_clear()
     assert (found[0] != found[1]) == counts and found[0].endswith("+block1")
+
+
+def test_the_digest_of_a_cell_is_the_same_in_every_python():
+    """As ast.dump of Python 3.11 has it: later ones dump other fields."""
+    tree = ast.parse(CELL + "\n\nclass A:\n    x: int = None\n\n    def f(self): return [*()]\n")
+    if sys.version_info[:2] == (3, 11):
+        assert version.dumped(tree) == ast.dump(tree)
+    digest = hashlib.sha256(version.dumped(tree).encode()).hexdigest()
+    assert digest[:16] == "2aafb1279bbf6ef7"
+
+
+def test_a_network_is_not_computed_by_other_equations(monkeypatch, tmp_path):
+    """Whether the cell was edited or the package's own is of another version."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cells").mkdir()
+    own = tmp_path / "cells/edited.py"
+    text = "from charlens.networks.cells.rnn import recurrent_shapes, step\n"
+    text += "GATES, STATES = 1, ('h',)\n"
+    own.write_text(text)
+    made = version.version("edited+block+adamw")
+    about = {"type": "edited+block+adamw", "version": made}
+    model_file.check_equations(about, own)
+    model_file.check_equations({"type": "lstm", "version": "9.1"}, own)  # trained otherwise
+    model_file.check_equations({"type": "nn", "version": "2"}, own)
+    own.write_text(text + "VERSION = 2\n")
+    version.version.cache_clear()
+    for wrong in (about, {"type": "lstm", "version": "1.9"}):
+        with pytest.raises(InputError, match="was trained with version .*, whose file has version"):
+            model_file.check_equations(wrong, own)
 
 
 def test_a_network_without_a_version_was_among_the_first():

@@ -109,6 +109,32 @@ def test_one_row_for_each_character(tmp_path, capsys):
     assert [row["logp"] == "" for row in rows] == [False, True, True, False, True, False]
 
 
+def test_nothing_that_is_read_is_overwritten(tmp_path, capsys):
+    """By read, explore, half and score, under whatever name."""
+    model, text = tmp_path / "m.safetensors", tmp_path / "a.txt"
+    saved(model, Architecture("rnn", 1, 3, len(ALPHABET)))
+    text.write_bytes(b"abc\n")
+    (tmp_path / "link").symlink_to(text)
+    before = model.read_bytes()
+    for command in (
+        ["read", model, "--text", text, "--csv", tmp_path / "link"],
+        ["read", model, "--text", text, "--csv", model],
+        ["explore", model, "--text", text, "--out", text],
+        ["explore", model, "--text", text, "--out", model],
+        ["explore", model, "--text", text, "--out", tmp_path / "a.html", "--csv", text],
+        ["half", model, "--out", model],
+        ["score", model, "--split", text, "--out", model, "--meta", tmp_path / "a.json"],
+        ["score", model, "--split", text, "--out", tmp_path / "a", "--meta", text],
+    ):
+        assert main(list(map(str, command))) == 1
+        said = capsys.readouterr().err
+        assert "would be overwritten: name another file" in said and said.count("\n") == 1
+        assert model.read_bytes() == before and text.read_bytes() == b"abc\n"
+    same = ["score", model, "--split", text, "--out", tmp_path / "a", "--meta", tmp_path / "a"]
+    assert main(list(map(str, same))) == 1
+    assert "name two files" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("content", "words"),
     [(b"", "is empty"), (b"XYZ\xff", "none of its characters"), (None, "cannot read")],

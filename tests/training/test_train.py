@@ -21,7 +21,7 @@ import yaml
 from conftest import small_split
 
 from charlens import cli, files
-from charlens.backends import cpu, selection
+from charlens.backends import base, cpu, selection
 from charlens.data import split
 from charlens.errors import InputError
 from charlens.networks import block, cells, model_file, network
@@ -201,6 +201,7 @@ def test_a_checkpoint_of_another_training_is_not_used(tmp_path, data, capsys, mo
     else:
         (tmp_path / "checkpoint.pt").write_bytes(b"not a checkpoint")
     capsys.readouterr()
+    (tmp_path / "model.safetensors").unlink()
     trained(tmp_path, other, epochs=1, learning_rate=rate)
     assert capsys.readouterr().err.count("starting over") == 1
 
@@ -430,6 +431,48 @@ def command(tmp_path, data):
 
 
 RNN, NN, ADAMW = ("rnn",), ("nn", "--context", "2"), ("rnn+adamw",)
+
+
+def test_a_finished_network_is_not_lost_to_another(tmp_path, command, capsys):
+    """As where --out is forgotten in a loop; more or fewer epochs are the same network."""
+    assert command("rnn", "--epochs", "1") == 0
+    before = (tmp_path / "m/model.safetensors").read_bytes()
+    for type, options, other in (
+        ("lstm", [], "another type"),
+        ("rnn", ["--seed", "2"], "another seed"),
+        ("rnn", ["--dropout", "0.5"], "another dropout"),
+        ("rnn", ["--clip", "1"], "another recipe"),
+    ):
+        capsys.readouterr()
+        assert command(type, "--epochs", "1", *options) == 1
+        said = capsys.readouterr().err
+        assert f"model.safetensors: a network of {other} is there" in said
+        assert said.count("\n") == 1 and (tmp_path / "m/model.safetensors").read_bytes() == before
+    assert command("rnn", "--epochs", "2") == 0
+    (tmp_path / "m/model.safetensors").write_bytes(b"damaged")
+    assert command("rnn", "--epochs", "2", "--seed", "2") == 0
+
+
+def test_a_network_of_another_version_than_the_runs_is_not_trained(tmp_path, command, capsys):
+    """The file of its cell was edited after the run began."""
+    assert command("rnn", "--epochs", "1", "--version", "1.1-12345678") == 1
+    assert "rnn is of version 1.1 now" in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()
+    assert command("rnn", "--epochs", "1", "--version", "1.1") == 0
+
+
+@pytest.mark.parametrize("type", ["lstm+adam", "lstm+blcok", "lstm+adamw+block", "lstmm"])
+def test_a_type_that_is_misspelt_is_not_trained(tmp_path, command, capsys, type):
+    assert command(type, "--epochs", "1") == 1
+    assert f"type '{type}'" in capsys.readouterr().err
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_file_is_no_folder_and_more_threads_than_cores_are_all_cores(tmp_path, command, capsys):
+    assert base.cores("100000") == os.cpu_count()
+    (tmp_path / "m").touch()
+    assert command("rnn", "--epochs", "1") == 1
+    assert "--out" in (said := capsys.readouterr().err) and "m: a file; name a folder" in said
 
 
 @pytest.mark.parametrize(

@@ -35,8 +35,8 @@ rule train:
         ALL_ATTEMPTS
         + "charlens train {input.split} --info {input.info} --type {wildcards.type}"
         " --layers {wildcards.layers} --size {wildcards.size} --seed {wildcards.seed}"
-        " --dropout {wildcards.dropout} {params.options} --threads {threads}"
-        " --out {params.out} 2>&1 | tee -a {log} >> {params.out}/attempts.log"
+        " --dropout {wildcards.dropout} {params.options} --version {params.version}"
+        " --threads {threads} --out {params.out} 2>&1 | tee -a {log} >> {params.out}/attempts.log"
 
 
 rule train_adamw:
@@ -65,8 +65,8 @@ rule train_adamw:
         ALL_ATTEMPTS
         + "charlens train {input.split} --info {input.info} --type {wildcards.type}"
         " --layers {wildcards.layers} --size {wildcards.size} --seed {wildcards.seed}"
-        " --learning-rate {wildcards.rate} {params.options} --threads {threads}"
-        " --out {params.out} 2>&1 | tee -a {log} >> {params.out}/attempts.log"
+        " --learning-rate {wildcards.rate} {params.options} --version {params.version}"
+        " --threads {threads} --out {params.out} 2>&1 | tee -a {log} >> {params.out}/attempts.log"
 
 
 # Networks that are watched while they are trained also write snapshots of their parameters.
@@ -136,7 +136,7 @@ for NAME, KEYS in side_by_side().items():
         shell:
             "trap '' TERM USR1; charlens train {input.split} --info {input.info}"
             " {params.network} --seed {params.seeds} --dropout {params.dropouts} {params.options}"
-            " --threads {threads} --out {params.out} > {log} 2>&1"
+            " --version {params.version} --threads {threads} --out {params.out} > {log} 2>&1"
 
     as_a_profile_says([*workflow.rules][-1], KEYS)
 

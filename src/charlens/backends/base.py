@@ -66,4 +66,11 @@ def add_backend(parser: argparse.ArgumentParser) -> None:
 
 def add_threads(parser: argparse.ArgumentParser) -> None:
     """The option --threads of every verb that computes with a network."""
-    parser.add_argument("--threads", type=arguments.count, default=1, help="processor cores to use")
+    parser.add_argument(
+        "--threads", type=cores, default=1, help="processor cores to use, of those that there are"
+    )
+
+
+def cores(text: str) -> int:
+    """A type of argument: a number of cores; all that there are where it is larger."""
+    return min(arguments.count(text), os.cpu_count() or 1)

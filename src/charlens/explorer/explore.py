@@ -16,7 +16,7 @@ from charlens.errors import InputError
 from charlens.explorer import live, page
 from charlens.explorer.own_text import WARM_UP, Shown, of_text, scored_here
 from charlens.explorer.recording import GUESSES, UNSCORED, record, shown, signed
-from charlens.files import write_atomically
+from charlens.files import refuse_overwriting, write_atomically
 from charlens.networks import architecture, metadata, model_file
 from charlens.networks.architecture import Architecture
 from charlens.networks.cells import gate_word, memory, unbounded
@@ -370,6 +370,10 @@ def run(args: argparse.Namespace) -> None:
         raise InputError("--beside, --beside-text and --csv exclude each other")
     if args.beside_text and not args.text:
         raise InputError("--beside-text requires --text")
+    read = [*args.models, *(args.beside or ()), args.split, args.text, args.corpus, args.cells]
+    read += [args.beside_text, args.beside_cells, args.ablation]
+    for out in (args.out, args.csv):
+        refuse_overwriting(out, *read)
     torch.set_num_threads(args.threads)
     content, title, text = page_of(args)
     if args.beside or args.beside_text:

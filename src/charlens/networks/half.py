@@ -12,7 +12,7 @@ import numpy as np
 from safetensors.numpy import load, save
 
 from charlens.errors import InputError
-from charlens.files import write_atomically
+from charlens.files import refuse_overwriting, write_atomically
 from charlens.networks import model_file
 
 
@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    refuse_overwriting(args.out, *args.models)
     model = model_file.best(args.models)
     halve(model, args.out)
     print(f"{args.out}: {model}, {args.out.stat().st_size / 1e6:.2f} MB")

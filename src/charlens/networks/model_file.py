@@ -19,6 +19,7 @@ import numpy as np
 from charlens.errors import InputError
 from charlens.files import damaged, write_atomically
 from charlens.networks import arrays, metadata
+from charlens.networks.version import equations, version, version_of
 from charlens.store import models
 from charlens.store.reading import reason
 
@@ -147,7 +148,21 @@ def load_arrays(path: Path) -> "tuple[Architecture, dict[str, np.ndarray], dict]
     arch = architecture_of(described)
     tensors = tensors_in(content, deserialize, path)
     metadata.check_tensors(tensors, arch, path)
+    check_equations(described, path)
     return arch, {name: in_float32(value) for name, value in tensors.items()}, described
+
+
+def check_equations(described: dict, path: Path) -> None:
+    """Raise InputError where a cell's file has other equations than a network was trained with."""
+    type = described["type"]
+    if type == "nn":
+        return
+    made, now = equations(version_of(described)), equations(version(type))
+    if made != now:
+        raise InputError(
+            f"{path}: was trained with version {made} of {type}, whose file has version {now} now:"
+            " restore that file, or train the network again"
+        )
 
 
 def deserialize(content: bytes) -> dict:

@@ -3,12 +3,13 @@
 Types of the package are tested; one in `cells/` of the user's folder is checked here, in a moment,
 before a network of it is trained: the shapes of what its functions return, that `step`, `scan`,
 `gates_and_state` and `output` compute the same, from any state and with the same gradients, that
-streams do not mix, and that numbers are finite. What is wrong is one line with the file and the
-function.
+streams do not mix, that all parameters are used, that nothing but the seed decides what is drawn,
+and that numbers are finite. What is wrong is one line with the file and the function.
 """
 
 import argparse
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -17,10 +18,11 @@ from charlens.errors import InputError
 from charlens.networks import cells
 from charlens.networks.architecture import Architecture, shapes, state_shapes
 from charlens.networks.network import initialise, of_layer
-from charlens.store.models import cell_of, file_of
+from charlens.store.models import cell_of, check_type, file_of
 from charlens.store.reading import reason
 
-HIDDEN, STREAMS, STEPS, SYMBOLS = 5, 3, 4, 7
+SHAPES = ((5, 3), (6, 4))  # hidden units and streams
+STEPS, SYMBOLS = 4, 7
 SCALE = 0.3  # of the parameters, which makes states differ from 0
 CLOSE = 1e-4  # a relative difference between two ways to compute the same that rounding may make
 
@@ -29,42 +31,45 @@ States = tuple[Tensor, ...]
 
 def check(type: str) -> None:
     """Raise InputError where a cell type is unusable: see above."""
+    check_type(type)
     file = file_of(cell_of(type))
     try:
         kind = cells.cell(type)
     except InputError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(
             f"{file} cannot be imported ({said(error)}); correct it, or install what it needs"
         ) from error
     if hasattr(kind, "scan") and not cells.reads_windows(type):
         raise InputError(f"{file}: scan: define it in the file, or import it by name")
-    try:
-        checked(kind, Architecture(cell_of(type), 1, HIDDEN, SYMBOLS))
-    except InputError as error:
-        raise InputError(f"{file}: {error}") from None
+    for hidden, streams in SHAPES:
+        try:
+            checked(kind, Architecture(cell_of(type), 1, hidden, SYMBOLS), streams)
+        except InputError as error:
+            shape = f"{hidden} hidden units, {streams} streams, {STEPS} steps"
+            raise InputError(f"{file}: {error} (checked with {shape})") from None
 
 
-def checked(kind, arch: Architecture) -> None:
+def checked(kind, arch: Architecture, streams: int) -> None:
     """The checks of a cell's module, in a network of one layer."""
     random = torch.Generator().manual_seed(0)
+    form(kind)
     known = of_layer(shapes_of(kind, arch), 0)
     if hasattr(kind, "initial"):
-        for name, value in call(kind, "initial", HIDDEN, random).items():
-            if name not in known:
-                raise InputError(f"initial: no parameter {name}; there are {', '.join(known)}")
-            expect(value, known[name], f"initial: {name}")
+        initial(kind, arch.hidden, known)
     p = of_layer(initialise(arch, SCALE, random), 0)
     p = {name: value.requires_grad_() for name, value in p.items()}
-    inputs = torch.randn(STEPS, STREAMS, kind.GATES * HIDDEN, generator=random)
+    inputs = torch.randn(STEPS, streams, kind.GATES * arch.hidden, generator=random)
     inputs.requires_grad_()
-    wanted = {name: (STREAMS, *shape) for name, shape in state_shapes(arch).items()}
+    wanted = {name: (streams, *shape) for name, shape in state_shapes(arch).items()}
     names(arch.type, wanted)
     state, before, outputs = tuple(torch.zeros(shape) for shape in wanted.values()), [], []
     for a in inputs:
         new = call(kind, "step", a, state, p)
         of_states(new, wanted, "step")
+        if not torch.equal(call(kind, "step", a, state, p)[0], new[0]):
+            raise InputError("step: gives another output when it is called again: it must not draw")
         if hasattr(kind, "gates_and_state"):
             gates(kind, arch.type, a, state, p, wanted, new)
         before.append(state)
@@ -74,11 +79,32 @@ def checked(kind, arch: Architecture) -> None:
     apart(kind, inputs[-1], before[-1], state, p)
     leaves = {"the input's part": inputs, **p}
     outputs = torch.stack(outputs)
-    by_step = gradients(outputs, leaves, "step")
+    by_step = gradients(outputs, leaves, "step", used=kind.recurrent_shapes(arch.hidden))
     if hasattr(kind, "scan"):
         found = window(kind, inputs, before, p, wanted, outputs, state)
         for name, gradient in gradients(found, leaves, "scan").items():
             same(gradient, by_step[name], f"scan: the gradient with respect to {name}")
+
+
+def form(kind) -> None:
+    """That GATES is a number and STATES has names."""
+    if type(kind.GATES) is not int or kind.GATES < 1:
+        raise InputError(f"GATES: expected a whole number of 1 or more, got {kind.GATES!r}")
+    states = kind.STATES
+    named = isinstance(states, tuple | list) and all(isinstance(name, str) for name in states)
+    if not named or not states or states[0] != "h":
+        raise InputError(f'STATES: expected names, the first "h", as in ("h", "c"), got {states!r}')
+
+
+def initial(kind, hidden: int, known: dict[str, tuple[int, ...]]) -> None:
+    """What `initial` gives: parameters that there are, the same ones for a generator's seed."""
+    found = [call(kind, "initial", hidden, torch.Generator().manual_seed(0)) for _ in range(2)]
+    for name, value in found[0].items():
+        if name not in known:
+            raise InputError(f"initial: no parameter {name}; there are {', '.join(known)}")
+        expect(value, known[name], f"initial: {name}")
+        if not torch.equal(value, found[1][name]):
+            raise InputError(f"initial: {name} differs from call to call: draw with the generator")
 
 
 def names(type: str, wanted: Iterable[str]) -> None:
@@ -114,22 +140,30 @@ def apart(kind, a: Tensor, state: States, new: States, p) -> None:
         same(one[0], other[0], f"step: beside other streams, state {name}")
 
 
-def gradients(outputs: Tensor, leaves: dict[str, Tensor], where: str) -> dict[str, Tensor]:
-    """The gradients of a function of the outputs; 0 where there are none."""
+def gradients(
+    outputs: Tensor, leaves: dict[str, Tensor], where: str, used: Iterable[str] = ()
+) -> dict[str, Tensor]:
+    """The gradients of a function of the outputs; 0 where there are none. used: the leaves that
+    must have one."""
     loss = outputs.square().sum()
     if not loss.requires_grad:
         raise InputError(f"{where}: the output depends neither on the input nor on a parameter")
-    found = torch.autograd.grad(loss, leaves.values(), retain_graph=True, materialize_grads=True,
-                                allow_unused=True)  # fmt: skip
-    for name, gradient in zip(leaves, found, strict=True):
-        if not gradient.isfinite().all():
+    found = torch.autograd.grad(loss, leaves.values(), retain_graph=True, allow_unused=True)
+    made = {}
+    for (name, leaf), gradient in zip(leaves.items(), found, strict=True):
+        if gradient is None and name in used:
+            raise InputError(
+                f"{where}: does not use {name}: use it, or leave it out of recurrent_shapes"
+            )
+        made[name] = torch.zeros_like(leaf) if gradient is None else gradient
+        if not made[name].isfinite().all():
             raise InputError(f"{where}: the gradient with respect to {name} is not finite")
-    return dict(zip(leaves, found, strict=True))
+    return made
 
 
 def shapes_of(kind, arch: Architecture) -> dict[str, tuple[int, ...]]:
     """The shapes of the network's parameters by name."""
-    own = call(kind, "recurrent_shapes", HIDDEN)
+    own = call(kind, "recurrent_shapes", arch.hidden)
     if not isinstance(own, dict) or not all(isinstance(shape, tuple) for shape in own.values()):
         raise InputError("recurrent_shapes: expected names and shapes, {name: (hidden, ...)}")
     if taken := {"w_x", "b"} & set(own):
@@ -145,7 +179,7 @@ def gates(kind, type: str, a, state: States, p, wanted: dict, new: States) -> No
     if not isinstance(given, Sequence) or len(given) != len(of_gates):
         raise InputError(f"{where}: expected {len(of_gates)} gates, as GATE_NAMES has")
     for name, gate in zip(of_gates, given, strict=True):
-        expect(gate, (STREAMS, HIDDEN), f"{where}: gate {name}")
+        expect(gate, new[0].shape, f"{where}: gate {name}")
         least = -1 if name == cells.CANDIDATE else 0
         if gate.min() < least - CLOSE or gate.max() > 1 + CLOSE:
             raise InputError(
@@ -156,7 +190,7 @@ def gates(kind, type: str, a, state: States, p, wanted: dict, new: States) -> No
     memory = cells.memory(type)
     if hasattr(kind, "output") and memory is not None:
         found = call(kind, "output", tuple(given), new[list(wanted).index(memory)])
-        expect(found, (STREAMS, HIDDEN), "output")
+        expect(found, new[0].shape, "output")
         same(found, new[0], "output")
 
 
@@ -208,10 +242,9 @@ def expect(value, shape: tuple[int, ...], what: str) -> None:
     if not isinstance(value, Tensor):
         raise InputError(f"{what}: expected a tensor, got {type(value).__name__}")
     if tuple(value.shape) != tuple(shape):
-        raise InputError(
-            f"{what} is {list(value.shape)}, expected {list(shape)} (checked with {HIDDEN} hidden"
-            f" units, {STREAMS} streams, {STEPS} steps)"
-        )
+        raise InputError(f"{what} is {list(value.shape)}, expected {list(shape)}")
+    if value.dtype != torch.float32:
+        raise InputError(f"{what} is of {value.dtype}, expected torch.float32")
     if not value.isfinite().all():
         raise InputError(f"{what} has numbers that are not finite")
 
@@ -238,5 +271,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    check(args.type)
-    print(f"{file_of(cell_of(args.type))}: usable")
+    type = Path(args.type).stem if args.type.endswith(".py") else args.type
+    check(type)
+    print(f"{file_of(cell_of(type))}: usable")

@@ -64,13 +64,34 @@ def code_digest(file: Path) -> str:
             if isinstance(body, list) and len(body) > 1 and is_text(body[0]):
                 body.pop(0)
         if not is_text(line):
-            kept.append(ast.dump(line))
+            kept.append(dumped(line))
     return hashlib.sha256("\n".join(kept).encode()).hexdigest()[:8]
+
+
+def dumped(value) -> str:
+    """A syntax tree as text: as `ast.dump` of Python 3.11, whatever Python runs this."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(dumped, value))}]"
+    if not isinstance(value, ast.AST):
+        return repr(value)
+    fields = []
+    for name in value._fields:
+        content = getattr(value, name, None)
+        optional = content is None and getattr(type(value), name, ...) is None
+        if not optional and not (name == "type_params" and not content):  # Python 3.12 has these
+            fields.append(f"{name}={dumped(content)}")
+    return f"{type(value).__name__}({', '.join(fields)})"
 
 
 def is_text(line: ast.stmt) -> bool:
     """Whether a statement is a string alone, as docstrings are."""
     return isinstance(line, ast.Expr) and isinstance(getattr(line.value, "value", None), str)
+
+
+def equations(version: str) -> str:
+    """The part of a recurrent network's version that says how it computes: neither the shared one
+    nor that of the recipe."""
+    return version.partition(".")[2].partition("+adamw")[0]
 
 
 def version_of(described: dict) -> str:

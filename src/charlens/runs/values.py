@@ -13,8 +13,7 @@ from pydantic import (
 )
 
 from charlens.errors import InputError
-from charlens.store import cell_files
-from charlens.store.models import CELLS, OWN, file_of
+from charlens.store.models import WORDS, check_type
 
 NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]+)?")
 
@@ -37,32 +36,10 @@ def distinct(values: list) -> list:
     return values
 
 
-WORDS = "lower case letters, digits and _"  # of the name of a cell type
-
-
 def cell_type(type: str) -> str:
-    """Raises ValueError where networks/cells/ has no file for the type, or one that is no cell."""
-    path = file_of(type)
-    if not re.fullmatch(r"[a-z][a-z0-9_]*", path.stem):
-        raise ValueError(f"no cell type '{type}': names of types, and of their files, are {WORDS}")
-    if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in CELLS.glob("[a-z]*.py")))
-        raise ValueError(
-            f"no cell type '{type}'; there are {known}; one of your own is a file"
-            f" {OWN.resolve() / path.name}"
-        )
-    if type == "nn":
-        raise ValueError("a cell type cannot be called nn: that is the type of n-NN models")
-    hidden = OWN / path.name
-    if path != hidden and hidden.is_file() and not hidden.samefile(path):
-        raise ValueError(f"{hidden} is not used: there is a type of that name; rename the file")
+    """Raises ValueError where `models.check_type` raises InputError."""
     try:
-        has = cell_files.defined(path)
-        for name in ("GATES", "STATES", "recurrent_shapes", "step"):
-            if name not in has:
-                raise ValueError(f"{path} has no {name}; docs/own-cell.md says what it needs")
-        for name in cell_files.FACTS:
-            cell_files.fact(path, name)
+        check_type(type)
     except InputError as error:
         raise ValueError(str(error)) from None
     return type

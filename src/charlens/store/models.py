@@ -164,6 +164,36 @@ def file_of(type: str) -> Path:
     return here if here.is_file() or not (OWN / name).is_file() else OWN / name
 
 
+WORDS = "lower case letters, digits and _"  # of the name of a cell type
+
+
+def check_type(type: str) -> None:
+    """Raise InputError where there is no file for a cell type, or one that is no cell; and where
+    something else than a block or a recipe is added to it."""
+    path, added = file_of(type), type.partition("+")[2]
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", path.stem):
+        raise InputError(f"no cell type '{type}': names of types, and of their files, are {WORDS}")
+    if "+" in type and added not in VARIANTS:
+        raise InputError(f"no type '{type}': what can be added is {', '.join(VARIANTS)}")
+    if type == "nn":
+        raise InputError("a cell type cannot be called nn: that is the type of n-NN models")
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in CELLS.glob("[a-z]*.py")))
+        raise InputError(
+            f"no cell type '{type}'; there are {known}; one of your own is a file"
+            f" {OWN.resolve() / path.name}"
+        )
+    hidden = OWN / path.name
+    if path != hidden and hidden.is_file() and not hidden.samefile(path):
+        raise InputError(f"{hidden} is not used: there is a type of that name; rename the file")
+    has = cell_files.defined(path)
+    for name in ("GATES", "STATES", "recurrent_shapes", "step"):
+        if name not in has:
+            raise InputError(f"{path} has no {name}; docs/own-cell.md says what it needs")
+    for name in cell_files.FACTS:
+        cell_files.fact(path, name)
+
+
 def is_own(type: str) -> bool:
     """Whether the file of a cell type is one of the user's own."""
     return file_of(cell_of(type)).parent == OWN

@@ -14,6 +14,7 @@ import numpy as np
 from charlens.backends import base, selection
 from charlens.data import split
 from charlens.errors import InputError
+from charlens.files import refuse_overwriting
 from charlens.networks import model_file
 from charlens.networks.metadata import require
 from charlens.networks.version import version_of
@@ -98,6 +99,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     base.set_threads(args.threads)
+    for out in (args.out, args.meta):
+        refuse_overwriting(out, args.model, args.split)
+    if args.out == args.meta:
+        raise InputError(f"--out and --meta are both {args.out}: name two files")
     data = split.load(args.split)
     scores = score(args.model, data, args.backend)
     length = split.length_of_test(data)

@@ -20,7 +20,7 @@ import numpy as np
 from charlens.backends import base, selection
 from charlens.data import split, text_file
 from charlens.errors import InputError
-from charlens.files import atomic
+from charlens.files import atomic, refuse_overwriting
 from charlens.networks import model_file
 from charlens.networks.architecture import Architecture
 from charlens.networks.network import Parameters
@@ -217,6 +217,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     base.set_threads(args.threads)
+    refuse_overwriting(args.csv, args.model, args.text)
     arch, params, about = model_file.load_arrays(args.model)
     alphabet = symbols.alphabet_of(about)
     reading = read_for(about, args.text, args.keep_line_ends)

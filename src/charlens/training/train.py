@@ -34,7 +34,7 @@ from charlens.networks import arrays, model_file
 from charlens.networks.architecture import Architecture, count, hidden_size
 from charlens.networks.version import version
 from charlens.progress import say, time_left
-from charlens.store.models import is_own, recipe_of
+from charlens.store.models import check_type, is_own, recipe_of
 from charlens.store.reading import read_json, require
 from charlens.text import line_ends, symbols, unicode
 from charlens.training import side_by_side, snapshots
@@ -252,6 +252,9 @@ def updates(
     with only_one(directory / ".lock", label, "training this model"):
         for stale in directory.glob(".tmp*"):  # left half-written by a killed process
             stale.unlink()
+        made = {**asdict(arch), "version": version(arch.type), "split": split.digest(data)}
+        made |= {"dropout": dropout, "seed": seed, "recipe": asdict(recipe)}
+        refuse_other(directory / "model.safetensors", made)
         training = Training(arch, recipe, data, seed, dropout, backend_name)
         checkpoint = directory / "checkpoint.pt"
         identity = fingerprint(arch, recipe, data, seed, dropout, schedule)
@@ -283,7 +286,7 @@ def updates(
             "val_loss": training.best["val_loss"],
             "recipe": asdict(recipe),
             "alphabet": symbols.in_hex(data.alphabet),
-            "split": split.digest(data),
+            "split": made["split"],
             **unicode.stated(symbols.symbols_are_of(data.alphabet)),
             **({"line_ends": ends} if ends else {}),
             **failed,
@@ -291,6 +294,23 @@ def updates(
         if schedule:
             snapshots.save(directory / "snapshots.safetensors", training.snapshots, described)
         model_file.save(directory / "model.safetensors", training.best["params"], described)
+
+
+def refuse_other(model: Path, made: dict) -> None:
+    """Raise InputError where there is a finished network that was made otherwise; one that was
+    trained for more or fewer epochs may be replaced. made: how, as in a model's metadata."""
+    try:
+        there = model_file.about(model)
+    except InputError:  # none, or a damaged one
+        return
+    recipes = (of.get("recipe", {}) | {"epochs": 0} for of in (there, made))
+    differ = [name for name in made if name != "recipe" and there.get(name) != made[name]]
+    differ += [] if next(recipes) == next(recipes) else ["recipe"]
+    if differ:
+        raise InputError(
+            f"{model}: a network of another {', '.join(differ)} is there: name another folder, or"
+            " remove it"
+        )
 
 
 def run_epochs(
@@ -369,6 +389,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="M",
         help="for so many epochs, then one (default: 3)",
     )
+    parser.add_argument(
+        "--version", metavar="V", help="refuse to train where the network is of another version"
+    )
     base.add_backend(parser)
     base.add_threads(parser)
     for name, default in (asdict(AdamW()) | asdict(RMSProp())).items():
@@ -389,6 +412,12 @@ def run(args: argparse.Namespace) -> None:
     require(info, ("corpus", "source"), args.info)
     about = {"corpus": info["corpus"], "source": info["source"], "size": args.size}
     arch = architecture(args, data.symbols)
+    now = version(args.type)
+    if args.version and args.version != now:
+        raise InputError(
+            f"--version {args.version}: {args.type} is of version {now} now: was its file edited"
+            " while the run went on? Start the run again"
+        )
     recipe = from_options(recipe_of(args.type), vars(args))
     schedule = None
     if args.snapshots:
@@ -424,6 +453,9 @@ def networks(args: argparse.Namespace) -> list[tuple[int, float, Path]]:
     for dropout in values["--dropout"]:
         if not 0 <= dropout < 1:
             raise InputError(f"--dropout {dropout:g}: expected at least 0 and below 1")
+    for out in args.out:
+        if out.exists() and not out.is_dir():
+            raise InputError(f"--out {out}: a file; name a folder")
     if len({out.resolve() for out in args.out}) < len(args.out):
         raise InputError("--out: a folder is named twice; give each network one of its own")
     spread = (its * len(args.out) if len(its) == 1 else its for its in values.values())
@@ -443,6 +475,7 @@ def architecture(args: argparse.Namespace, symbols: int) -> Architecture:
         if not args.context or not args.hidden:
             raise InputError("--type nn needs --context and --hidden")
         return Architecture("nn", 1, args.hidden, symbols, args.context)
+    check_type(args.type)
     if (args.size is None) == (args.hidden is None):
         raise InputError(f"--type {args.type} needs one of --size and --hidden")
     if is_own(args.type):
