@@ -1,6 +1,7 @@
 """What a job imports. A run has hundreds of jobs of a second or two, and torch, scikit-learn and
 their like take that long to import, so only a job that uses one imports it."""
 
+import shutil
 import subprocess
 import sys
 
@@ -74,6 +75,7 @@ def test_the_compiled_code_needs_numpy_alone(folder, monkeypatch, command):
     if command.startswith("sample") and gpus.has_driver():
         pytest.skip("there may be a GPU, which torch knows")
     monkeypatch.chdir(folder)
+    shutil.rmtree("made", ignore_errors=True)  # a network of another test, which is not replaced
     program = "import sys; from charlens import cli; assert cli.main(sys.argv[1:]) == 0"
     assert imported(program, *command.split()) == ""
 

@@ -4,7 +4,6 @@ import numpy as np
 
 from charlens.data import split
 from charlens.networks.architecture import Architecture
-from charlens.networks.network import Parameters
 
 
 def inputs_and_targets(data: split.Split, part: str, arch: Architecture):
@@ -19,7 +18,7 @@ def inputs_and_targets(data: split.Split, part: str, arch: Architecture):
     return contexts.reshape(*piece.y.shape, arch.context), piece.y
 
 
-def target_log_probs(backend, params: Parameters, x, y, state, unroll: int, exact: bool = True):
+def target_log_probs(backend, params, x, y, state, unroll: int, exact: bool = True):
     """Log-probability in nats of every y [S, n], window by window: float32 [S, n].
 
     x: see `inputs_and_targets`. state: [layers, rows, S, H], updated in place; None for an n-NN.
@@ -33,7 +32,7 @@ def target_log_probs(backend, params: Parameters, x, y, state, unroll: int, exac
     return np.concatenate(pieces, axis=1)
 
 
-def mean_loss(backend, params: Parameters, x, y, state, unroll: int) -> float:
+def mean_loss(backend, params, x, y, state, unroll: int) -> float:
     """Mean cross-entropy of y [S, n] in nats per character, as precisely as the backend trains.
 
     x, state, unroll: as in `target_log_probs`.

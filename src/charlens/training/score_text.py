@@ -23,7 +23,6 @@ from charlens.errors import InputError
 from charlens.files import atomic, refuse_overwriting
 from charlens.networks import model_file
 from charlens.networks.architecture import Architecture
-from charlens.networks.network import Parameters
 from charlens.progress import Progress, say
 from charlens.statistics.information import bits
 from charlens.text import line_ends, symbols, unicode
@@ -83,7 +82,7 @@ def before(alphabet: np.ndarray) -> int:
 
 def score(
     arch: Architecture,
-    params: Parameters,
+    params,
     reading: Reading,
     alphabet: np.ndarray,
     backend_name="auto",
