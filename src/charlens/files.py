@@ -132,14 +132,14 @@ def write_rows(path: str | Path, rows: list[dict]) -> None:
     write_with_digest(path, content.getvalue().encode())
 
 
-# ---- digests ----
-
-
 def refuse_overwriting(out: Path | None, *read: Path | None) -> None:
     """Raise InputError where a file that is to be written is one of those that are read."""
     for path in read:
         if out and path and out.exists() and path.exists() and out.samefile(path):
             raise InputError(f"{out} is read here and would be overwritten: name another file")
+
+
+# ---- digests ----
 
 
 def sha256(path: Path) -> str:

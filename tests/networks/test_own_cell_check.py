@@ -101,7 +101,7 @@ WRONG = [  # a line of the good cell, what stands there instead, what is said
     ("    h, c = state\n", "    h, c = state\n    assert len(h) == 3\n", "step: AssertionError"),
     ("GATES = 2\n", "GATES = 2.0\n", "GATES: expected a whole number of 1 or more, got 2.0"),
     ("GATES = 2\n", "GATES = 0\n", "GATES: expected a whole number of 1 or more, got 0"),
-    ('("h", "c")', '"hc"', 'STATES: expected names, the first "h", as in ("h", "c"), got \'hc\''),
+    ('("h", "c")', '"hc"', 'STATES: expected names, the output first: ("h", "c"), got \'hc\''),
     ("import torch\n", "import torch\nraise SystemExit\n", "cannot be imported (SystemExit"),
 ]  # fmt: skip
 
@@ -159,6 +159,10 @@ def test_what_a_run_refuses_is_refused(name, text, said, tmp_path, monkeypatch):
     (tmp_path / f"cells/{name}.py").write_text(text)
     with pytest.raises(InputError, match=re.escape(said)):
         own_cell.check(name)
+
+
+def test_the_output_may_have_any_name(cell):
+    own_cell.check(cell(GOOD.replace('STATES = ("h", "c")', 'STATES = ("y", "c")')))
 
 
 def test_a_file_may_be_named_by_its_path(cell, capsys):

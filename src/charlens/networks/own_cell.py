@@ -92,8 +92,8 @@ def form(kind) -> None:
         raise InputError(f"GATES: expected a whole number of 1 or more, got {kind.GATES!r}")
     states = kind.STATES
     named = isinstance(states, tuple | list) and all(isinstance(name, str) for name in states)
-    if not named or not states or states[0] != "h":
-        raise InputError(f'STATES: expected names, the first "h", as in ("h", "c"), got {states!r}')
+    if not named or not states:
+        raise InputError(f'STATES: expected names, the output first: ("h", "c"), got {states!r}')
 
 
 def initial(kind, hidden: int, known: dict[str, tuple[int, ...]]) -> None:

@@ -281,14 +281,15 @@ def refuse_missing(settings: Settings, corpus: str, origin: str | None) -> None:
     tries to fetch it would put all that was made from the text out of date. origin: see
     `own_paths`.
     """
-    for path in own_paths(settings, corpus, origin):
+    paths = own_paths(settings, corpus, origin)
+    for path in paths:
         if {*"{}"} & {*str(path)}:
             raise InputError(
                 f"corpora.{original(corpus)}.sources: {path}: Snakemake takes braces in a path for"
                 " a pattern: rename the file, or name a link to it"
             )
     if origin is None:
-        for path in own_paths(settings, corpus, None):
+        for path in paths:
             if not path.exists():
                 raise InputError(f"corpora.{original(corpus)}.sources: no file {path}")
         return

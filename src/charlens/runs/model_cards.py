@@ -18,13 +18,14 @@ from charlens.files import write_atomically
 from charlens.networks import model_file
 from charlens.runs import reference
 from charlens.runs.reference import Publication
+from charlens.runs.results_folder import PROJECT
 from charlens.store.corpora import read_corpora
 from charlens.store.models import network_name, original
 from charlens.store.reading import read_json
 from charlens.store.tables import paper_table
 from charlens.text import unicode
 
-SNAKEFILE = Path(__file__).parents[3] / "Snakefile"  # of the project
+SNAKEFILE = PROJECT / "Snakefile"
 PARTS = ("train", "validation", "test")
 LICENSE = "https://spdx.org/licenses/MIT"
 RO_CRATE = "https://w3id.org/ro/crate/1.1"

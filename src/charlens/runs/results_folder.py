@@ -17,6 +17,7 @@ from urllib.parse import quote
 from charlens.errors import InputError
 from charlens.files import holder
 
+PROJECT = Path(__file__).parents[3]  # the folder with the Snakefile
 AHEAD = 60 * 10**9  # nanoseconds by which clocks of machines may differ
 
 

@@ -29,11 +29,11 @@ from charlens import arguments
 from charlens.files import holder
 from charlens.progress import duration, said_left
 from charlens.runs import cost, estimate, grid, settings
+from charlens.runs.results_folder import PROJECT
 from charlens.runs.schema import Settings
 from charlens.store.models import ModelKey, original
 from charlens.store.tables import paper_table
 
-PROJECT = Path(__file__).parents[3]  # the folder with the Snakefile
 QUIET = 180  # seconds without a sign of life after which a training does not run; it writes each 60
 RECENT = 8  # finished trainings that are shown
 JOBS = 12  # jobs of Snakemake that are shown

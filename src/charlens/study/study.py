@@ -24,9 +24,16 @@ from charlens.errors import InputError
 from charlens.files import write_atomically
 from charlens.progress import duration
 from charlens.runs import host
+from charlens.runs.results_folder import PROJECT
 from charlens.runs.schema import RESERVED
-from charlens.runs.values import cell_type
-from charlens.store.models import LATER_TYPES, PAPER_TYPES, file_of, is_own, type_name
+from charlens.store.models import (
+    LATER_TYPES,
+    PAPER_TYPES,
+    check_type,
+    file_of,
+    is_own,
+    type_name,
+)
 from charlens.store.reading import read_json
 from charlens.study import plan, texts
 from charlens.text import unicode
@@ -35,7 +42,6 @@ from charlens.text.kinds import kind_and_reason
 from charlens.text.stand_ins import parsed
 from charlens.units import selectivity
 
-PROJECT = Path(__file__).parents[3]  # the folder with the Snakefile
 MOST_MINUTES = 1_000_000  # two years
 
 
@@ -173,8 +179,8 @@ def check_types(types: Sequence[str]) -> None:
                 f" {PROJECT / 'cells' / type}.py"
             )
         try:
-            cell_type(type)
-        except ValueError as error:
+            check_type(type)
+        except InputError as error:
             raise InputError(f"--type {type}: {error}") from None
         if is_own(type):
             from charlens.networks import own_cell  # here, because it needs torch

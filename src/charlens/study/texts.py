@@ -45,8 +45,8 @@ def join(paths: Iterable[str], kind: str | None = None) -> Joined:
             else:
                 add(found, texts, notes)
     if not texts:
-        without = [f"left out: {why}: {count:,}" for why, count in left_out.items()]
-        raise InputError("; ".join([f"{', '.join(paths)}: no file that holds a text", *without]))
+        nothing = f"{', '.join(paths)}: no file that holds a text"
+        raise InputError("; ".join([nothing, *in_words(left_out)]))
     once: dict[Path, Path] = {}  # by what a link or another spelling leads to
     for path in sorted(texts):
         once.setdefault(path.resolve(), path)
@@ -58,7 +58,7 @@ def join(paths: Iterable[str], kind: str | None = None) -> Joined:
     text = b"".join(map(ended, parts))
     if len(order) > 1:
         notes.insert(0, f"{len(order):,} files, shuffled (seed {SEED}) and joined")
-    notes += [f"left out: {why}: {count:,}" for why, count in left_out.items()]
+    notes += in_words(left_out)
     if found := line_ends.of_text(text):
         words = "LF and CRLF, mixed" if found == line_ends.MIXED else found
         notes.append(f"line ends: {words}, kept")
@@ -66,6 +66,11 @@ def join(paths: Iterable[str], kind: str | None = None) -> Joined:
     text = unicode.decoded(text, unicode.chosen("auto", text), "the text")
     notes.append(f"what models predict: {predicted(text)}")
     return Joined(text, [str(path.absolute()) for path in order], notes)
+
+
+def in_words(left_out: Counter) -> list[str]:
+    """What was left out, by reason."""
+    return [f"left out: {why}: {count:,}" for why, count in left_out.items()]
 
 
 def ended(text: bytes) -> bytes:
